@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from components.errors import ConfigError
 from components.export.cues import Cue
-from components.export.formats import FORMATS, ExportSettings, TextFile, TextFormat, encode_files
+from components.export.format_names import TextFormat
+from components.export.formats import FORMATS, ExportSettings, TextFile, encode_files
 from components.export.rule_check import RuleCheck, check_rules
 from components.export.run_texts import RunTexts
 from components.files import write_bytes
@@ -55,16 +57,18 @@ def write_run(
     formats: Sequence[TextFormat],
     settings: ExportSettings,
     folder: Path,
+    *,
+    overwrite: bool = False,
 ) -> Export:
     """Write the texts of nodes into a folder, a file per recording and format, one for all of a table.
 
     Raises:
-        ConfigError: nothing of them can be written in the formats.
+        ConfigError: nothing of them can be written in the formats, or a file holds something else.
         StoreError: the disk is full, or nothing may be written there.
     """
     export, subtitles = Export(quarantined=list(texts.quarantined.values())), list[Sequence[Cue]]()
     for name, file in encode_run(texts, nodes, formats, settings):
-        write_bytes(folder / name, file.content)
+        _write(folder / name, file.content, overwrite=overwrite)
         export.files.append(folder / name)
         if file.cues:
             subtitles.append(file.cues)
@@ -74,29 +78,53 @@ def write_run(
 
 
 def write_single(
-    texts: RunTexts, nodes: Sequence[str], form: TextFormat, settings: ExportSettings, path: Path | None
-) -> tuple[Export, bytes]:
-    """The texts as one file, written to ``path`` where there is one; returns its content, too.
+    texts: RunTexts,
+    nodes: Sequence[str],
+    form: TextFormat,
+    settings: ExportSettings,
+    path: Path,
+    *,
+    overwrite: bool = False,
+) -> Export:
+    """Write the texts as one file.
 
     Raises:
-        ConfigError: they are several files.
+        ConfigError: they are several files or none, or the file holds something else.
         StoreError: the file cannot be written.
     """
-    files = []
-    for name, file in encode_run(texts, nodes, [form], settings):
-        files.append((name, file))
-        if len(files) > 1:
-            raise ConfigError(
-                f"--out: expected one text for one file, found several ({files[0][0]}, {name} ...); "
-                "name a folder, or one node (--node)"
-            )
+    file = encode_single(texts, nodes, form, settings)
+    _write(path, file.content, overwrite=overwrite)
+    check = check_rules([file.cues], settings.rules) if FORMATS[form].is_subtitle else None
+    return Export([path], check, list(texts.quarantined.values()))
+
+
+def encode_single(
+    texts: RunTexts, nodes: Sequence[str], form: TextFormat, settings: ExportSettings
+) -> TextFile:
+    """The texts as the one file that they are.
+
+    Raises:
+        ConfigError: they are several, or none.
+    """
+    files = list(islice(encode_run(texts, nodes, [form], settings), 2))
     if not files:
         raise ConfigError(f"format {form}: expected texts, found none in run {texts.run.name}")
-    _, file = files[0]
-    export = Export(quarantined=list(texts.quarantined.values()))
-    if path is not None:
-        write_bytes(path, file.content)
-        export.files.append(path)
-    if FORMATS[form].is_subtitle:
-        export.check = check_rules([file.cues], settings.rules)
-    return export, file.content
+    if len(files) > 1:
+        names = ", ".join(name for name, _ in files)
+        raise ConfigError(
+            f"--out: expected one text for one file, found several ({names} ...); name a folder, or one node "
+            "(--node)"
+        )
+    return files[0][1]
+
+
+def _write(path: Path, content: bytes, *, overwrite: bool) -> None:
+    """Write a file, unless it is there; what a person may have corrected is not lost."""
+    if path.is_file() and not overwrite:
+        if path.read_bytes() == content:
+            return
+        raise ConfigError(
+            f"{path}: expected no such file, found one that holds something else; choose another --out, or "
+            "--overwrite it"
+        )
+    write_bytes(path, content)

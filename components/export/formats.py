@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from components.export.cues import Cue, build_cues
 from components.export.file_names import safe_name
+from components.export.format_names import TextFormat
 from components.export.json_files import encode_json, encode_jsonl
 from components.export.plain_text import encode_text
 from components.export.recording_text import RecordingText
@@ -16,8 +17,6 @@ from components.export.rules import SubtitleRules
 from components.export.subtitle_files import SubtitleFormat, encode_subtitles
 from components.export.tables import encode_parquet, encode_tsv
 from components.languages import is_undetermined
-
-TextFormat = Literal["txt", "srt", "vtt", "tsv", "jsonl", "json", "parquet"]
 
 
 @dataclass(frozen=True)
