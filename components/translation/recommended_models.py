@@ -105,6 +105,7 @@ def explain_missing(source: str, target: str) -> str:
     direction = f"from {english_name(source)} " if not is_undetermined(source) else ""
     pair = f"{base_of(source)}-{base_of(target)}" if direction else f"XX-{base_of(target)}"
     return (
-        f"expected a model that translates {direction}into {english_name(target)}, found none among the packaged "
-        f"ones (antiphon models translators); name one: --model hub:Helsinki-NLP/opus-mt-{pair}, or another"
+        f"expected a model that translates {direction}into {english_name(target)}, found none among the "
+        f"packaged ones (antiphon models translators); name one: --model hub:Helsinki-NLP/opus-mt-{pair}, or "
+        "another"
     )

@@ -66,7 +66,7 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write what a run made as text, subtitles or tables, a file per recording; times are the recording's.
+    r"""Write what a run made as text, subtitles or tables, a file per recording; times are the recording's.
 
     Files are named RECORDING.LANGUAGE.FORMAT and go into the folder RUN, unless --out says where. A table
     (tsv, jsonl, parquet) holds all recordings. docs/export.md has the columns and the rules of subtitles.
@@ -77,9 +77,9 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
 
     - `antiphon export RUN --node mt --out talk.de.srt` writes one file.
 
-    - `antiphon export RUN --format vtt --bilingual --confidence 0.5` has both languages and marks doubtful words.
+    - `antiphon export RUN --format vtt --bilingual --confidence 0.5`: both languages, doubtful words marked.
 
-    - `antiphon export RUN --node asr --format tsv --out - | column -t -s $'\\t'`
+    - `antiphon export RUN --node asr --format tsv --out - | column -t -s $'\t'`
 
     Exit codes: 0 done; 3 done, some records of the run are quarantined and have no text.
     """
