@@ -27,6 +27,7 @@ ROOMS = (
     "components.synthesis",
     "components.metrics",
     "components.analysis",
+    "components.export",
     "components.ensembling",
     "components.training",
     "components.refining",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import glob
 import os
 import re
 from collections import Counter
@@ -15,18 +14,25 @@ from components.data.dataset import Dataset
 from components.data.formats import FORMATS, Draft, Format
 from components.data.named_sets import (
     NAMED,
+    PARAGRAPHS,
     SAMPLES,
     find_multi30k_files,
     load_multi30k,
     load_parallel,
     split_file_list,
 )
-from components.data.parsing import RecordError, read_json_rows, read_lines, read_text_rows
+from components.data.parsing import (
+    RecordError,
+    read_json_rows,
+    read_lines,
+    read_paragraph_rows,
+    read_text_rows,
+)
 from components.data.record_builder import RecordBuilder
+from components.data.recordings import RECORDING_EXTENSIONS, find_recordings, path_exists
 from components.errors import ConfigError, DataError
 
 EXTENSIONS = {".tsv": "tsv", ".csv": "csv"}
-AUDIO_EXTENSIONS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".m4a", ".mp4", ".aac")
 COVOST = re.compile(r"covost_v2\.([a-z]{2}(?:-[A-Za-z]{2})?)_([a-z]{2}(?:-[A-Za-z]{2})?)\.")
 LOOK_AHEAD = 100
 """Records read to find out the format of a JSONL file."""
@@ -58,8 +64,10 @@ def load(
     _check_limit(limit)
     if source.startswith("multi30k:"):
         return load_multi30k(source, source_language, target_language, limit)
+    if source.startswith(PARAGRAPHS):
+        source, format = source.removeprefix(PARAGRAPHS), "paragraphs"  # noqa: A001
     path = SAMPLES if source == "sample" else Path(source)
-    if source != "sample" and not _path_exists(path):
+    if source != "sample" and not path_exists(path):
         files = _require_parallel_files(source)
         return load_parallel(files, source=source_language, target=target_language, limit=limit)
     name = source if source == "sample" else path.stem
@@ -78,7 +86,7 @@ def from_audio(
     """A data set of recordings, one utterance per audio file; files that cannot be read are quarantined.
 
     Args:
-        paths: Files, or patterns such as ``talks/*.wav``.
+        paths: Files, folders, or patterns such as ``talks/*.wav``; in one text, a line each.
         source_language: That is spoken in them; None: to be detected.
         target_language: To translate into.
         limit: Takes the first files only.
@@ -88,10 +96,7 @@ def from_audio(
         ConfigError: ``limit`` is below 1.
     """
     _check_limit(limit)
-    patterns = [paths] if isinstance(paths, str) else list(paths)
-    files = [file for path in patterns for file in _expand_pattern(path)]
-    if not files:
-        raise DataError("expected at least one audio file, found none")
+    files = find_recordings(paths)
     names = {file: os.fsencode(file).decode("utf-8", "backslashreplace") for file in files}
     builder = RecordBuilder(Path(names[files[0]]).stem, Path(), source_language, target_language)
     for file, name in islice(names.items(), limit):
@@ -103,15 +108,15 @@ def check(source: str, source_language: str | None = None, target_language: str 
     """Refuse a data set that does not exist, without reading it. DataError."""
     if source.startswith("multi30k:"):
         find_multi30k_files(source, source_language, target_language)
-    elif source != "sample" and not _path_exists(Path(source)):
+    elif source != "sample" and not path_exists(Path(source.removeprefix(PARAGRAPHS))):
         for file in _require_parallel_files(source):
-            if not _path_exists(file):
+            if not path_exists(file):
                 raise DataError(f"{source}: expected the file {file}, found none; check the path")
 
 
-def check_audio(path: str) -> None:
-    """Refuse a recording that does not exist, or a pattern without any. DataError."""
-    _expand_pattern(path)
+def check_audio(paths: str) -> None:
+    """Refuse a recording that does not exist, or a folder or pattern without any. DataError."""
+    find_recordings(paths)
 
 
 def _require_parallel_files(source: str) -> list[Path]:
@@ -129,29 +134,13 @@ def _check_limit(limit: int | None) -> None:
         raise ConfigError(f"limit: expected at least 1, found {limit}")
 
 
-def _expand_pattern(path: str) -> list[str]:
-    if _path_exists(Path(path)):
-        return [path]
-    files = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns too
-    if not files:
-        raise DataError(f"{path}: expected an audio file or a pattern of files, found none; check the path")
-    return files
-
-
-def _path_exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
-
-
 def _load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: int | None) -> Dataset:
     name = name or _detect_format(path)
     manifest_format = FORMATS[name]
     if match := COVOST.match(path.name):
         builder.source_language = builder.source_language or match[1]
         builder.target_language = builder.target_language or match[2]
-    if manifest_format.read is read_text_rows:
+    if manifest_format.read in (read_text_rows, read_paragraph_rows):
         builder.source_language = builder.source_language or _extension_language(path)
         if builder.source_language is None:
             raise DataError(f"{path}: expected the source language of plain text, found none; state it")
@@ -185,7 +174,7 @@ def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
 def _detect_format(path: Path) -> str:
     """The format's name by extension, or by the first lines."""
     suffix = path.suffix.lower()
-    if suffix in AUDIO_EXTENSIONS:
+    if suffix in RECORDING_EXTENSIONS:
         raise DataError(f"{path}: expected a manifest, found an audio file; give it as audio (--audio)")
     if suffix in EXTENSIONS:
         return _check_columns(path, EXTENSIONS[suffix])
