@@ -20,6 +20,7 @@ from flows.cli import analyses
 from flows.cli.commands import Command, Group, RunCommand
 from flows.cli.data import data_app
 from flows.cli.export import export
+from flows.cli.init import init
 from flows.cli.inspect import inspect
 from flows.cli.merge import merge
 from flows.cli.models import models_app
@@ -45,7 +46,7 @@ Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configura
 )
 
 app.command(cls=RunCommand)(run)
-for command in (plan, runs, inspect, report, export, merge):
+for command in (init, plan, runs, inspect, report, export, merge):
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)
