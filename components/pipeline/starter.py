@@ -94,8 +94,16 @@ def choose_translator(name: str, facts: DataFacts, target: str) -> Recommendatio
     raise ConfigError(explain_missing(missing, target))
 
 
-def build_nodes(name: str, facts: DataFacts, target: str | None) -> dict[str, dict[str, Any]]:
+def build_nodes(
+    name: str, facts: DataFacts, target: str | None, translator: str | None = None
+) -> dict[str, dict[str, Any]]:
     """The nodes of a first pipeline, by name; without a target language, or with the same, a transcript.
+
+    Args:
+        name: of the data set.
+        facts: what it holds.
+        target: language to translate into.
+        translator: its model; None: the packaged one that is recommended.
 
     Raises:
         ConfigError: nothing can be done with the data, or no packaged model does it.
@@ -104,12 +112,13 @@ def build_nodes(name: str, facts: DataFacts, target: str | None) -> dict[str, di
     if facts.has_speech:
         nodes["asr"] = {"kind": "recognize", "model": WHISPER}
     if target is not None and {base_of(code) for code in facts.sources} != {base_of(target)}:
-        row = choose_translator(name, facts, target)
-        if row.reads == "speech":
-            nodes["mt"] = {"kind": "translate_speech", "of": "data", "model": row.model, **row.settings}
+        of = "asr" if facts.has_speech else "data"
+        if translator is not None:
+            nodes["mt"] = {"kind": "translate", "of": of, "model": translator}
         else:
-            of = "asr" if facts.has_speech else "data"
-            nodes["mt"] = {"kind": "translate", "of": of, "model": row.model, **row.settings}
+            row = choose_translator(name, facts, target)
+            kind, of = ("translate_speech", "data") if row.reads == "speech" else ("translate", of)
+            nodes["mt"] = {"kind": kind, "of": of, "model": row.model, **row.settings}
     if not nodes:
         raise ConfigError("expected a language to translate the texts into, found none; add --to CODE")
     return nodes
@@ -158,10 +167,10 @@ def _explain(node: dict[str, Any]) -> list[str]:
     model = str(node["model"])
     if node["kind"] == "recognize":
         return [f"speech -> transcript: {PACKAGED_MODELS[model.removeprefix('packaged:')].description}"]
-    row = next(
-        row for row in ROWS if row.model == model and (row.reads == "speech") == (node["kind"] != "translate")
-    )
-    return [f"{row.reads} -> translation: {row.good_for}", f"BLEU, measured by us: {row.measured}"]
+    reads = "speech" if node["kind"] == "translate_speech" else "text"
+    rows = [row for row in ROWS if (row.model, row.reads) == (model, reads)]
+    measured = [line for row in rows for line in (row.good_for, f"BLEU by our measure: {row.measured}")]
+    return [f"{reads} -> translation", *measured]
 
 
 def _to_yaml(values: dict[str, Any]) -> str:

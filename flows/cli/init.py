@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from components.errors import ConfigError, DataError
+from flows.cli.completion import complete_models
 
 if TYPE_CHECKING:
     from components.data import Dataset
@@ -44,6 +45,15 @@ def init(
     target: Annotated[
         str | None, typer.Option("--to", metavar="CODE", help="language to translate into, such as de")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="REF",
+            help="the translator; the recommended one if omitted",
+            autocompletion=complete_models,
+        ),
+    ] = None,
 ) -> None:
     """Write a small pipeline file for your data, which runs as it is and is meant to be changed.
 
@@ -70,7 +80,7 @@ def init(
     dataset = _load(data, audio, source, target)
     facts = starter.gather_facts(dataset.utterances)
     into = target or next(iter(facts.targets), None)
-    nodes = starter.build_nodes(data or "", facts, into)
+    nodes = starter.build_nodes(data or "", facts, into, model)
     run: dict[str, Any] = {"data": data} if data is not None else {"audio": audio}
     run |= {"source_language": source} if source is not None else {}
     run |= {"target_language": into} if into is not None and "mt" in nodes else {}
