@@ -23,6 +23,8 @@ from flows.cli.plan import plan
 from flows.cli.report import report
 from flows.cli.run import run
 from flows.cli.runs import runs
+from flows.cli.transcribe import transcribe
+from flows.cli.translate import translate
 
 app = typer.Typer(
     name="antiphon",
@@ -38,7 +40,7 @@ Start with `antiphon run cascade` (the sample set), then with your own:
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
 
-for command in (run, plan, runs, inspect, export, report, merge):
+for command in (transcribe, translate, run, plan, runs, inspect, export, report, merge):
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)

@@ -109,6 +109,23 @@ def run_flow(
     Raises:
         AntiphonError: what the flow raised.
     """
+    ended, store = compute_flow(name, config, assignments, shortcuts, yes=yes)
+    return ended if isinstance(ended, int) else print_result(ended, store, as_json=as_json)
+
+
+def compute_flow(
+    name: str,
+    config: Path | None,
+    assignments: Sequence[str],
+    shortcuts: Mapping[str, object],
+    *,
+    yes: bool = True,
+) -> tuple[RunRecord | int, str | None]:
+    """Run a flow to its end without printing; returns its record, or an exit code, and the URL of its store.
+
+    Raises:
+        AntiphonError: what the flow raised.
+    """
     server = start_importing()
     entry, parameters = resolve_parameters(name, config, assignments, shortcuts)
     if not yes:
@@ -130,13 +147,13 @@ def run_flow(
         with signals.handle_signals():
             returned = call(**{field: getattr(parameters, field) for field in type(parameters).model_fields})
     except signals.SigtermReceived:
-        return signals.exit_after_sigterm()
+        return signals.exit_after_sigterm(), parameters.store
     except Exception as error:
         if message := lost_server_message(error):
             sys.stderr.write(f"antiphon: {message}\n")
             signals.exit_now(1)  # Prefect would try for minutes to send its last events
         raise
-    return print_result(unwrap(returned), parameters.store, as_json=as_json)
+    return unwrap(returned), parameters.store
 
 
 def is_pipeline_file(flow: str) -> bool:
