@@ -7,7 +7,9 @@ of other texts.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from components.languages import base_of, english_name, is_undetermined
 from components.models.packaged_models import PACKAGED_MODELS
@@ -24,6 +26,7 @@ class Recommendation(NamedTuple):
         good_for: one line for people.
         measured: its quality where it was measured, one line.
         is_general: whether it is taken for any text of its languages when nothing else is asked for.
+        settings: of the node that translates with it.
     """
 
     reads: Literal["speech", "text"]
@@ -31,6 +34,7 @@ class Recommendation(NamedTuple):
     good_for: str
     measured: str
     is_general: bool = True
+    settings: Mapping[str, Any] = MappingProxyType({})
 
     def translates(self, source: str, target: str) -> bool:
         """Whether it translates between two languages; a source that is not known can be any of its own."""
@@ -49,6 +53,8 @@ class Recommendation(NamedTuple):
         return PACKAGED_MODELS[self.model.removeprefix("packaged:")].languages
 
 
+GREEDY = MappingProxyType({"beam_size": 1, "n_best": 1})
+"""Language models are slow, and gain little from a beam."""
 ROWS = (
     Recommendation(
         "speech",
@@ -61,6 +67,7 @@ ROWS = (
         "packaged:qwen2.5-coder-1.5b",
         "general text; a language model that is shown five examples; slow (3 to 5 tokens a second on a core)",
         "es-en 57.1, de-en 39.1, en-de 27.0",
+        settings=GREEDY,
     ),
     Recommendation(
         "text",
@@ -68,12 +75,14 @@ ROWS = (
         "the same, smaller, three times as fast and worse",
         "es-en 35.0, de-en 22.5",
         is_general=False,
+        settings=GREEDY,
     ),
     Recommendation(
         "text",
         "packaged:gemma-3-270m",
         "further languages; asks for consent to its licence",
         "es-en 44.7, de-en 24.5, en-de 15.6",
+        settings=GREEDY,
     ),
     Recommendation(
         "text",

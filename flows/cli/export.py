@@ -96,7 +96,7 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     chosen = formats_of(formats, out)
     written = write_texts(texts, nodes, chosen, settings, out or run, overwrite=overwrite)
     if out != STANDARD_OUTPUT:
-        _print_files(written.files)
+        print_files(written.files)
     report(written)
     if as_json:
         sys.stdout.write(_as_json(run, written) + "\n")
@@ -153,7 +153,8 @@ def write_texts(
     return Export(quarantined=list(texts.quarantined.values()))
 
 
-def _print_files(files: Sequence[Path]) -> None:
+def print_files(files: Sequence[Path]) -> None:
+    """Print the paths of files, the first of many."""
     for path in files[:MAX_LISTED]:
         sys.stdout.write(f"{path}\n")
     if len(files) > MAX_LISTED:

@@ -28,6 +28,8 @@ from flows.cli.plan import plan
 from flows.cli.report import report
 from flows.cli.run import run
 from flows.cli.runs import runs
+from flows.cli.transcribe import transcribe
+from flows.cli.translate import translate
 from flows.cli.verbosity import with_verbosity
 
 app = typer.Typer(
@@ -45,8 +47,10 @@ Start with `antiphon run cascade` (the sample set), then with your own:
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
 
+for command in (transcribe, translate, init):
+    app.command()(command)
 app.command(cls=RunCommand)(run)
-for command in (init, plan, runs, inspect, report, export, merge):
+for command in (plan, runs, inspect, export, report, merge):
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)

@@ -113,13 +113,31 @@ def run_flow(
     Raises:
         AntiphonError: what the flow raised.
     """
+    ended, store = compute_flow(name, config, assignments, shortcuts, yes=yes)
+    return ended if isinstance(ended, int) else print_result(ended, store, as_json=as_json)
+
+
+def compute_flow(
+    name: str,
+    config: Path | None,
+    assignments: Sequence[str],
+    shortcuts: Mapping[str, object],
+    *,
+    yes: bool = True,
+) -> tuple[RunRecord | int, str | None]:
+    """Run a flow to its end without printing; returns its record, or an exit code, and the URL of its store.
+
+    Raises:
+        AntiphonError: what the flow raised.
+    """
     server = start_importing()
     entry, parameters = resolve_parameters(name, config, assignments, shortcuts)
     if not yes:
         from flows.cli.long_training import require_intent
 
         require_intent(name, parameters)
-    return run_checked(entry, parameters, server, as_json=as_json)
+    with display_run() as display:
+        return _call_flow(entry, parameters, server, display), parameters.store
 
 
 def run_checked(entry: FlowEntry, parameters: Any, server: ServerProcess | None, *, as_json: bool) -> int:
@@ -135,10 +153,8 @@ def run_checked(entry: FlowEntry, parameters: Any, server: ServerProcess | None,
         AntiphonError: what the flow raised.
     """
     with display_run() as display:
-        returned = _call_flow(entry, parameters, server, display)
-    if isinstance(returned, int):
-        return returned
-    return print_result(returned, parameters.store, as_json=as_json)
+        ended = _call_flow(entry, parameters, server, display)
+    return ended if isinstance(ended, int) else print_result(ended, parameters.store, as_json=as_json)
 
 
 def _call_flow(

@@ -57,6 +57,8 @@ class RunDisplay:
     def _take_over(self, handler: logging.Handler) -> None:
         from rich.console import Console
 
+        for earlier in [mark for mark in handler.filters if isinstance(mark, OwnLines)]:
+            handler.removeFilter(earlier)  # of an earlier run of this process
         handler.addFilter(OwnLines(is_live=self.live is not None))
         if verbosity() < Verbosity.VERBOSE:
             handler.setFormatter(ShortLines())
