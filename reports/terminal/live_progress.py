@@ -24,7 +24,8 @@ MARKS = {
 }
 """Status of a node that has ended -> its mark, the same in ASCII, and its style."""
 _REFRESH = 4  # times in a second
-_BAR_FROM = 90  # columns of a terminal that has room for bars
+_RATES_FROM = 76  # columns of a terminal that has room for speeds
+_BAR_FROM = 100  # columns of a terminal that has room for bars
 
 
 class LiveProgress:
@@ -83,8 +84,8 @@ class LiveProgress:
         if not nodes:
             return self._with_spinner(self._phase) if self._phase else Text("")
         lines = Table.grid(padding=(0, 1))
-        for _ in range(6):
-            lines.add_column(no_wrap=True)
+        for number in range(6):
+            lines.add_column(no_wrap=True, max_width=24 if number == 1 else None)
         for progress in nodes:
             lines.add_row(*self._cells(progress))
         return Group(lines)
@@ -95,7 +96,8 @@ class LiveProgress:
         if self.console.width >= _BAR_FROM:
             yield ProgressBar(total=1.0, completed=progress.share, width=20)
         yield Text(progress.describe_count())
-        yield Text(progress.describe_rates(), "dim")
+        if self.console.width >= _RATES_FROM:
+            yield Text(progress.describe_rates(), "dim")
         yield Text(progress.describe_rest(), "cyan")
 
     @staticmethod
