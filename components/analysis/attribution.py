@@ -74,7 +74,7 @@ def attribute(
     """Attribute what a perfect score lacks to the parts of ``stages`` and to the stage ``last`` below them.
 
     Args:
-        values: statistics of the output for the sets of replaced parts that :func:`required_gold_parts`
+        values: statistics of the output for the sets of replaced parts that :func:`list_gold_parts`
             lists, of a metric where more is better.
         stages: stage -> its parts, from the first stage to the last but one; of one without parts the stage
             itself is the part.
@@ -124,7 +124,7 @@ def list_parts(stages: Mapping[str, Sequence[str]]) -> list[str]:
     return [part for parts in stages.values() for part in parts]
 
 
-def required_gold_parts(stages: Mapping[str, Sequence[str]]) -> list[GoldParts]:
+def list_gold_parts(stages: Mapping[str, Sequence[str]]) -> list[GoldParts]:
     """Sets whose outputs an attribution needs: all sets of parts, each stage alone, and all down to it."""
     parts = list_parts(stages)
     sets = [frozenset(members) for size in range(len(parts) + 1) for members in combinations(parts, size)]
@@ -163,7 +163,7 @@ def _percentage(part: float, whole: float) -> float:
 
 
 def _check(values: Mapping[GoldParts, CorpusStatistics], stages: Mapping[str, Sequence[str]]) -> None:
-    for gold in required_gold_parts(stages):
+    for gold in list_gold_parts(stages):
         if gold not in values:
             raise DataError(
                 f"expected the output with {', '.join(sorted(gold)) or 'nothing'} gold, found none"

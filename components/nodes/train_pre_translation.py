@@ -78,7 +78,7 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
 
         dev = list(read_utterances(read["of1"]))
         transcripts = read_best_texts(read["of2"]) if "of2" in read else {}  # what is only written has none
-        drafted = jackknife.drafted_pairs(dev, transcripts, read_best_texts(read["of3"]))
+        drafted = jackknife.pair_with_drafts(dev, transcripts, read_best_texts(read["of3"]))
         languages = languages_of(read["of0"])
         return jackknife.train_pre_translation(
             folder,

@@ -161,7 +161,7 @@ def _call_flow(
     entry: FlowEntry, parameters: Any, server: ServerProcess | None, display: RunDisplay
 ) -> RunRecord | int:
     """The record of a flow that ran to its end; an exit code if SIGTERM ended it."""
-    from flows.server.ephemeral_server import check_server, lost_server_message, start_server
+    from flows.server.ephemeral_server import check_server, describe_lost_server, start_server
 
     _check_size(parameters)
     start_server(server)  # meanwhile what follows is imported and checked
@@ -179,7 +179,7 @@ def _call_flow(
     except signals.SigtermReceived:
         return signals.exit_after_sigterm()
     except Exception as error:
-        if message := lost_server_message(error):
+        if message := describe_lost_server(error):
             display.close()
             sys.stderr.write(f"antiphon: {message}\n")
             signals.exit_now(1)  # Prefect would try for minutes to send its last events

@@ -135,7 +135,7 @@ class RecognizerEnsembleConfig(RecognitionConfig):
     coefficients: tuple[float, ...] = ()
 
 
-def ordered_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
+def list_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
     """Every model of an ensemble of translators, in the order in which its combiner counts them.
 
     Args:

@@ -151,7 +151,7 @@ def _fold_training_config(config: JackknifeConfig, languages: Languages) -> Trai
     )
 
 
-def drafted_pairs(
+def pair_with_drafts(
     data: Iterable[Utterance], transcripts: Mapping[str, str], drafts: Mapping[str, str]
 ) -> list[Pair]:
     """Each utterance's transcript (else its text) with its draft, paired with each of its references."""

@@ -82,7 +82,7 @@ def train_speech_model(
     """
     states = encoder_states.EncoderStates(*(spoken.states for spoken in sets))
     pairs = tuple(
-        [pair for pair in _spoken_pairs(spoken, model_settings.transcripts) if pair.id in states]
+        [pair for pair in _pair_spoken(spoken, model_settings.transcripts) if pair.id in states]
         for spoken in sets
     )
     if not all(pairs):
@@ -101,7 +101,7 @@ def train_speech_model(
     return make_model(training_config(config), folder, learner, StackLearner.score_name, progress)
 
 
-def _spoken_pairs(spoken_set: SpokenSet, transcripts: int) -> Iterator[SpokenPair]:
+def _pair_spoken(spoken_set: SpokenSet, transcripts: int) -> Iterator[SpokenPair]:
     """The transcripts of each utterance, paired with each of its references."""
     for utterance in spoken_set.utterances:
         outcome = spoken_set.transcripts.get(utterance.id)
