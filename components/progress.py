@@ -1,4 +1,4 @@
-"""Progress inside a batch: components report what share of it is done, and whoever shows it listens.
+"""Progress inside a batch or a download: components report it, and whoever shows it listens.
 
 Nobody listens on a cluster's workers, in tests or in plain Python: there a report does nothing.
 """
@@ -13,7 +13,10 @@ from typing import TypeVar
 T = TypeVar("T")
 ShareListener = Callable[[float], None]
 """Called with the share of a batch that is done, from 0 to 1."""
+DownloadListener = Callable[[str, int, int], None]
+"""Called with the name of a download, the bytes that are there and all of its bytes."""
 _LISTENER: ContextVar[ShareListener | None] = ContextVar("listener of progress", default=None)
+_DOWNLOAD_LISTENER: ContextVar[DownloadListener | None] = ContextVar("listener of downloads", default=None)
 
 
 @contextmanager
@@ -38,3 +41,21 @@ def track(parts: Sequence[T]) -> Iterator[T]:
     for number, part in enumerate(parts, start=1):
         yield part
         report_share(number, len(parts))
+
+
+@contextmanager
+def listen_to_downloads(listener: DownloadListener) -> Iterator[None]:
+    """Give reports of downloads in the block to ``listener``."""
+    token = _DOWNLOAD_LISTENER.set(listener)
+    try:
+        yield
+    finally:
+        _DOWNLOAD_LISTENER.reset(token)
+
+
+def report_download(name: str, done: int, total: int) -> bool:
+    """Report ``done`` of ``total`` bytes of a download; returns whether somebody listens."""
+    listener = _DOWNLOAD_LISTENER.get()
+    if listener is not None:
+        listener(name, done, total)
+    return listener is not None

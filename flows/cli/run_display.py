@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.progress import listen_to_downloads
 from flows.cli.verbosity import Verbosity, verbosity
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class RunDisplay:
                 self._take_over(handler)
         if self.live is not None:
             self._after_import.enter_context(show_on(self.live))
+            self._after_import.enter_context(listen_to_downloads(self.live.show_download))
 
     def _take_over(self, handler: logging.Handler) -> None:
         from rich.console import Console

@@ -62,6 +62,10 @@ class LiveProgress:
         """Show what is done while no node computes; empty: nothing."""
         self._phase = to_printable(text)
 
+    def show_download(self, name: str, done: int, total: int) -> None:
+        """Show how much of a model is fetched, in bytes."""
+        self.show_phase(f"fetching {name}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
+
     def update(self, progress: NodeProgress) -> None:
         """Show the line of a node, or what has become of it."""
         with self._lock:

@@ -11,7 +11,8 @@ from components.metrics.table import label_of
 from components.records import NBest, Outcome, Quarantined
 from components.suggestions import did_you_mean
 from reports.escaping import to_printable
-from reports.terminal.run_printing import format_quarantined, new_table, plain_text, print_line
+from reports.terminal.run_printing import format_quarantined, plain_text, print_line
+from reports.terminal.tables import new_table
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
 from reports.views.steps import Step, steps_of
