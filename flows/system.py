@@ -182,3 +182,7 @@ def score(run: Run, pipeline: Pipeline) -> None:
         target = pipeline.languages[1]
         ref = run.add(metrics.score_texts(scored, target, run.store_url, run.name))
         run.metrics = metrics.read_scores(ref)
+        if not run.metrics:
+            run.notes.append(
+                "nothing is scored: the data have neither transcripts nor references"
+            )

@@ -107,13 +107,19 @@ def from_audio(
 
 
 def check(source: str, source_language: str | None = None, target_language: str | None = None) -> None:
-    """Refuse a data set that does not exist, without reading it. DataError."""
+    """Refuse a data set that does not exist, or whose first record cannot be read. DataError."""
     if source.startswith("multi30k:"):
         find_multi30k_files(source, source_language, target_language)
-    elif source != "sample" and not path_exists(Path(source.removeprefix(PARAGRAPHS))):
+        return
+    path = Path(source.removeprefix(PARAGRAPHS))
+    if path.is_dir():
+        raise DataError(f"{source}: expected a file, found a folder; recordings in it are --audio {source}")
+    if source != "sample" and not path_exists(path):
         for file in _require_parallel_files(source):
             if not path_exists(file):
                 raise DataError(f"{source}: expected the file {file}, found none; check the path")
+        return
+    load(source, source_language=source_language, target_language=target_language, limit=1)
 
 
 def check_audio(paths: str) -> None:

@@ -42,7 +42,7 @@ def print_run(view: RunView, console: Console) -> None:
 def _stages(view: RunView) -> Table:
     """A table of the data set, the pipeline's nodes in order, and further stages."""
     table = new_table(
-        "node", "kind", "models and ways", ">items", ">aside", ">time", ">x real time", ">memory", ""
+        "node", "kind", "models and ways", ">items", ">quarantined", ">time", ">x real time", ">memory", ""
     )
     for row in view.stages():
         ways = [f"{way}: {count:,}" for way, count in view.ways.get(row.stage, {}).items()]
