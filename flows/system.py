@@ -183,6 +183,4 @@ def score(run: Run, pipeline: Pipeline) -> None:
         ref = run.add(metrics.score_texts(scored, target, run.store_url, run.name))
         run.metrics = metrics.read_scores(ref)
         if not run.metrics:
-            run.notes.append(
-                "nothing is scored: the data have neither transcripts nor references"
-            )
+            run.notes.append("nothing is scored: the data have neither transcripts nor references")

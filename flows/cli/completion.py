@@ -56,10 +56,13 @@ def complete_runs(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
 @_quiet
 def complete_nodes(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
     """Nodes of the run that stands before."""
+    from components.storage.run_listing import list_runs
     from components.storage.store import Store
 
-    run = Store(ctx.params.get("store")).load_run(_first_argument(ctx, "run"))
-    return [(ref.stage, ref.kind) for ref in run.stages]
+    name = _first_argument(ctx, "run")
+    runs = (run for run in list_runs(Store(ctx.params.get("store"))) if run.name == name)
+    record = next(runs).record
+    return [(ref.stage, ref.kind) for ref in record.stages] if record is not None else ()
 
 
 @_quiet

@@ -110,7 +110,7 @@ def _call_app(arguments: list[str]) -> object:
                 f"expected arguments in UTF-8, found {ascii(argument)[:200]}; "
                 "rename the file, or set LC_ALL=C.UTF-8"
             )
-    return app(args=arguments, standalone_mode=False)
+    return app(args=arguments, prog_name="antiphon", standalone_mode=False)
 
 
 def exit_code_of(call: Callable[[], object]) -> int:
