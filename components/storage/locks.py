@@ -118,6 +118,18 @@ def holder_of(root: Path, name: str) -> str | None:
         return None
 
 
+def is_held(root: Path, name: str) -> bool:
+    """Return whether a process holds a lock. What a dead one left of it is removed."""
+    path = root / "locks" / f"{name}.lock"
+    if not path.exists():
+        return False
+    lock = FileLock(path, timeout=0, thread_local=False)
+    if not _try_acquire(lock):
+        return True
+    _release(lock, path, path.with_suffix(".holder"))
+    return False
+
+
 def folder_of(root: Path, name: str) -> Path:
     """Return the folder that is written under the lock ``name``."""
     return (

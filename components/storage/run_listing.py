@@ -30,9 +30,9 @@ def list_runs(store: Store) -> list[RunEntry]:
 
 def _read_entry(store: Store, name: str) -> RunEntry:
     folder = store.runs / name
-    store.backend.download_run(name)
+    recorded = store.backend.download_run(name)
     begun = _last_change(folder)
-    if not (folder / RECORD).exists():
+    if not recorded:
         at_work = locks.holder_of(store.root, locks.RUN_PREFIX + name) is not None
         return RunEntry(name, "running" if at_work else "unfinished", begun)
     try:
