@@ -32,7 +32,7 @@ def read_version(files: StoreFiles) -> int | None:
         return int(json.loads(content)["version"])
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"{LAYOUT}: expected {{\"version\": N}}, found {content[:80]!r}; write the version of the Antiphon "
+            f'{LAYOUT}: expected {{"version": N}}, found {content[:80]!r}; write the version of the Antiphon '
             f"that made the store there ({VERSION} is this one's)"
         ) from error
 
@@ -53,6 +53,8 @@ def check_layout(url: str, files: StoreFiles) -> None:
             f"{url}: expected a store of layout {VERSION} or older, found layout {version}, of a newer "
             "Antiphon; upgrade antiphon, or use another store (--store)"
         )
+    if version == VERSION:
+        _current.add(url)
 
 
 def update_layout(url: str, files: StoreFiles) -> None:

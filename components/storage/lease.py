@@ -169,8 +169,8 @@ class Lease:
 def is_leased(objects: ObjectStore, name: str) -> bool:
     """Return whether somebody holds the lease ``name``, or did not live to release it.
 
-    A lease that was not released counts until it has not been renewed for ten lease times, by the clock of
-    the object store that dates objects, and of this machine; an hour at least.
+    A lease that was not released counts until it has not been renewed for ten lease times, a quarter of an
+    hour at least, by the clock of the object store that dates objects and of this machine.
     """
     facts = objects.list_facts(f"locks/{name}")
     if not facts:
@@ -181,7 +181,7 @@ def is_leased(objects: ObjectStore, name: str) -> bool:
     except ValueError:
         claim = {}
     renewed = facts[latest][1]
-    return not claim.get("released") and time.time() - renewed < max(3600.0, 10 * lease_seconds())
+    return not claim.get("released") and time.time() - renewed < max(900.0, 10 * lease_seconds())
 
 
 def _describe_holder(claim: dict[str, Any]) -> str:

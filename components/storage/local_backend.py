@@ -48,7 +48,11 @@ class LocalBackend:
     def lock_prune(self, seconds: float | None = None) -> AbstractContextManager[None]:
         """Be the only process that removes stages; waits ``ANTIPHON_LOCK_SECONDS`` if not told otherwise."""
         seconds = locks.lock_seconds() if seconds is None else seconds
-        return self.lock(PRUNE, "the store", LockWait("the store", seconds, "prune it later"))
+        return self.lock(PRUNE, "the store", LockWait("the store", seconds, "try again later", "pruned"))
+
+    def hold_local_lock(self, name: str, what: str) -> AbstractContextManager[None]:
+        """Hold a lock among the processes that share the folder here."""
+        return locks.hold_lock(self.root, name, what, LockWait(what, locks.lock_seconds()))
 
     def is_locked(self, name: str) -> bool:
         """Return whether a process holds the lock ``name``."""
@@ -134,6 +138,14 @@ class LocalBackend:
     def download_run(self, name: str) -> bool:
         """Make the run's record available here; return whether there is one anywhere."""
         return (self.root / "runs" / name / RECORD).exists()
+
+    def forget_run(self, name: str) -> None:
+        """Remove what this machine has of a run that was deleted or renamed."""
+
+    def tidy(self) -> None:
+        """Remove the locks and notes of dead processes."""
+        locks.clean_up(self.root)
+        self.uses.clean_up()
 
     def list_run_names(self) -> list[str]:
         """Return the names of all runs."""

@@ -104,7 +104,7 @@ class ObjectStore:
         return self._retry(attempt, folder)
 
     def list_facts(self, folder: str) -> dict[str, tuple[int, float]]:
-        """Return size in bytes and time of the last write (seconds since 1970) of all objects below a folder."""
+        """Return size in bytes and time of the last write (in seconds since 1970) of all objects below."""
 
         def attempt() -> dict[str, tuple[int, float]]:
             try:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
+from pathlib import Path
 from typing import cast
 
 from filelock import FileLock
 
 from components.errors import StoreError
 from components.files import read_json, write_bytes
+from components.run_record import StageRef
 from components.storage.lease import Lease, is_leased
 from components.storage.local_backend import LocalBackend
 from components.storage.locks import LockWait
 from components.storage.mirror import Mirror
+from components.storage.reader import find_audio, read_utterances
 from components.storage.run_records import METRICS, RECORD
 from components.storage.seal import PLAN, SEAL, Seal
 from components.storage.store_files import ObjectFiles
@@ -35,7 +39,7 @@ class ObjectStoreBackend(LocalBackend):
         super().__init__(self._mirror.root)
         self.url = self._objects.url
         self.files = ObjectFiles(self._objects)
-        self.uses = Uses(self.url, self.files, None, self.lock_prune)
+        self.uses = Uses(self.url, self.files, None, self.lock_prune)  # its readers read copies
         self._leases: dict[str, Lease] = {}
 
     @contextmanager
@@ -55,6 +59,26 @@ class ObjectStoreBackend(LocalBackend):
         """Copy a finished stage to the mirror and verify it."""
         self.uses.note(key)
         return self._mirror.download(key)
+
+    def localize(self, ref: StageRef) -> StageRef:
+        """Return a finished stage as it can be read here, with recordings that came with an imported run."""
+        here = super().localize(ref)
+        if ref.content is not None:
+            self._fetch_audio(here)
+        return here
+
+    def _fetch_audio(self, data: StageRef) -> None:
+        """Download the recordings of utterances that the store has and this machine has not."""
+        stored = set(self._objects.list_names("audio"))
+        for utterance in read_utterances(data) if stored else ():
+            if utterance.audio is not None and not Path(utterance.audio.path).exists():
+                path = find_audio(self.root, utterance.audio.sha256, Path(utterance.audio.path).suffix)
+                name = path.relative_to(self.root).as_posix()
+                if name in stored:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+                    self._objects.download(name, fresh)
+                    fresh.replace(path)
 
     def set_aside(self, key: str) -> None:
         """Remove the seals of a damaged stage; the local files are reused where they can be."""
@@ -112,6 +136,10 @@ class ObjectStoreBackend(LocalBackend):
             if content is not None:
                 write_bytes(self.root / "runs" / name / file, content)
         return content is not None
+
+    def forget_run(self, name: str) -> None:
+        """Remove the mirror's copy of a run."""
+        shutil.rmtree(self.root / "runs" / name, ignore_errors=True)
 
     def list_run_names(self) -> list[str]:
         """Return the names of the runs of all machines."""

@@ -157,8 +157,9 @@ class Store:
         with self.lock_run(folder.name), self.backend.uses.by_run(folder.name):
             self.update_layout()
             if name is not None:
-                self.backend.download_run(name)
-                if not replace and self._has_finished(name):
+                if not self.backend.download_run(name):  # the mirror may have that of a deleted run
+                    (folder / RECORD).unlink(missing_ok=True)
+                elif not replace and self._has_finished(name):
                     raise ConfigError(
                         f"name: expected one that no finished run has, found {name!r} in {self.backend.url}; "
                         "take another, or --replace it (replace: true)"
@@ -181,14 +182,20 @@ class Store:
         with self.lock_run(name):
             yield self.load_run(name)
 
-    def lock_run(self, name: str) -> AbstractContextManager[None]:
+    def lock_run(
+        self, name: str, instead: str = "give this run another name"
+    ) -> AbstractContextManager[None]:
         """Hold the folder of a run, whether or not there is one.
+
+        Args:
+            name: of the run.
+            instead: what a user can do instead of waiting for another holder.
 
         Raises:
             StoreError: it is at work.
         """
         what = f"run {name}"
-        waiting = locks.LockWait(what, 0.3, "give this run another name")  # another may be tidying
+        waiting = locks.LockWait(what, 0.3, instead)  # another may be tidying
         return self.backend.lock(locks.RUN_PREFIX + check_run_name(name), what, waiting)
 
     def _claim_new_name(self, flow: str) -> str:
@@ -220,11 +227,12 @@ class Store:
         """
         folder = self.run_folder(name)
         if not self.backend.download_run(name):
-            raise StoreError(self._explain_missing_run(name))
+            raise StoreError(self.explain_missing_run(name))
         run = read_record(folder, self.stages)
         return run.model_copy(update={"stages": tuple(map(self.localize, run.stages))})
 
-    def _explain_missing_run(self, name: str) -> str:
+    def explain_missing_run(self, name: str) -> str:
+        """Return why a run cannot be loaded, and what to do."""
         if not self.backend.has_run(name):
             latest = ", ".join(self.backend.list_run_names()[-5:])
             return f"no run {name!r} in {self.backend.url}/runs; the latest are: {latest or 'none yet'}"

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from components.files import disk_full_as_store_error, write_bytes
+from components.files import disk_full_as_store_error, open_atomically, write_bytes
 from components.storage.object_store import ObjectStore
 from components.storage.seal import SEAL
 
@@ -51,6 +51,9 @@ class StoreFiles(Protocol):
 
     def copy_out(self, name: str, path: Path) -> bool:
         """Copy a file to a new local one; return False where there is none."""
+
+    def copy_in(self, path: Path, name: str) -> None:
+        """Copy a local file into the store."""
 
     def digest(self, name: str) -> str | None:
         """Return the SHA-256 of a file, which is read again in any case; None where there is none."""
@@ -121,6 +124,14 @@ class LocalFiles:
             return False
         return True
 
+    def copy_in(self, path: Path, name: str) -> None:
+        """Copy a local file into the store, which sees it whole or not at all."""
+        target = self._root / name
+        with disk_full_as_store_error(name, target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open_atomically(target) as file, path.open("rb") as source:
+                shutil.copyfileobj(source, file)
+
     def digest(self, name: str) -> str | None:
         """Return the SHA-256 of a file; None where there is none."""
         try:
@@ -178,6 +189,10 @@ class ObjectFiles:
     def copy_out(self, name: str, path: Path) -> bool:
         """Download an object; return False where there is none."""
         return self._objects.download(name, path)
+
+    def copy_in(self, path: Path, name: str) -> None:
+        """Upload a local file."""
+        self._objects.upload(path, name)
 
     def digest(self, name: str) -> str | None:
         """Download an object and return its SHA-256; None where there is none."""

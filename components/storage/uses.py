@@ -142,10 +142,14 @@ class Uses:
         """Return the keys of the stages that a prune means to remove."""
         return set(json.loads(self._files.read(CONDEMNED) or b"[]"))
 
-    def read_notes(self) -> set[str]:
-        """Return the keys that runs and living processes have noted; notes of dead processes are removed."""
+    def read_notes(self, runs: Iterable[str] | None = None) -> set[str]:
+        """Return the keys that runs and living processes have noted; notes of dead processes are removed.
+
+        Args:
+            runs: the runs whose notes count; None for all.
+        """
         keys = set()
-        for name in self._files.list_folders("runs"):
+        for name in self._files.list_folders("runs") if runs is None else runs:
             keys |= {mark.rpartition("/")[2] for mark in self._files.list_facts(f"runs/{name}/{WORKING}")}
         for path in [] if self._root is None else (self._root / USES).glob("*.keys"):
             if _is_held(path.with_suffix(".lock")):
@@ -154,6 +158,12 @@ class Uses:
             else:
                 path.unlink(missing_ok=True)
         return keys
+
+    def clean_up(self) -> None:
+        """Remove the locks of processes that died before they noted anything."""
+        for path in [] if self._root is None else (self._root / USES).glob("*.lock"):
+            if not path.with_suffix(".keys").exists():
+                _is_held(path)
 
 
 def _note_for_process(root: Path | None, key: str) -> bool:
