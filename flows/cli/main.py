@@ -21,7 +21,8 @@ from flows.cli.models import models_app
 from flows.cli.plan import plan
 from flows.cli.report import report
 from flows.cli.run import run
-from flows.cli.runs import runs
+from flows.cli.runs import runs_app
+from flows.cli.store import store_app
 
 app = typer.Typer(
     name="antiphon",
@@ -37,10 +38,12 @@ Start with `antiphon run cascade` (the sample set), then with your own:
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
 
-for command in (run, plan, runs, inspect, report, merge):
+for command in (run, plan, inspect, report, merge):
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)
+app.add_typer(runs_app, name="runs")
+app.add_typer(store_app, name="store")
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
 

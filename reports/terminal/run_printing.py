@@ -34,7 +34,7 @@ def print_run(view: RunView, console: Console) -> None:
     for utterance_row in view.rows(0, _FIRST):
         _print_texts(utterance_row, console)
     if run.metrics:
-        console.print(_scores(list(run.scores)))
+        console.print(score_table(list(run.scores)))
     for note in run.notes:
         console.print(Text(to_printable(note), "dim"))
 
@@ -150,7 +150,8 @@ def _cells(row: UtteranceRow, stage: str, outcome: NodeOutcome) -> tuple[str | T
     )
 
 
-def _scores(scores: list[Score]) -> Table:
+def score_table(scores: list[Score]) -> Table:
+    """A table of scores with their intervals and protocols."""
     table = new_table("metric", ">value", ">95% interval", ">scored", "protocol")
     for score in scores:
         table.add_row(
