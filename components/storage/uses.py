@@ -148,9 +148,12 @@ class Uses:
         Args:
             runs: the runs whose notes count; None for all.
         """
-        keys = set()
-        for name in self._files.list_folders("runs") if runs is None else runs:
-            keys |= {mark.rpartition("/")[2] for mark in self._files.list_facts(f"runs/{name}/{WORKING}")}
+        counted = None if runs is None else set(runs)
+        keys = {
+            name.rpartition("/")[2]
+            for name in self._files.list_facts("runs")
+            if name.split("/")[2] == WORKING and (counted is None or name.split("/")[1] in counted)
+        }
         for path in [] if self._root is None else (self._root / USES).glob("*.keys"):
             if _is_held(path.with_suffix(".lock")):
                 with suppress(FileNotFoundError):
