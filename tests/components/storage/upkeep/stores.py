@@ -21,10 +21,15 @@ ROOT = Path(__file__).parents[4]
 LONG_AGO = 1_000_000_000.0
 
 
-def write_stage(store: Store, name: str, *reads: StageRef, kind: str = "translate", **changes: object) -> StageRef:
+def write_stage(
+    store: Store, name: str, *reads: StageRef, kind: str = "translate", **changes: object
+) -> StageRef:
     """A finished stage of one text, which reads others."""
     plan = StagePlan(
-        stage=name, kind=kind, version="test/1", upstream={f"of{n}": content_of(ref) for n, ref in enumerate(reads)}
+        stage=name,
+        kind=kind,
+        version="test/1",
+        upstream={f"of{n}": content_of(ref) for n, ref in enumerate(reads)},
     ).model_copy(update=changes)
     text = NBest(utterance_id="a", hypotheses=(Hypothesis(text=name, score=0.0, n_tokens=1, system="x"),))
     with open_stage(store, plan) as writer:

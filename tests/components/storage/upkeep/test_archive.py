@@ -85,7 +85,7 @@ def test_a_folder_is_a_store(store: Store, tmp_path: Path) -> None:
 def test_to_and_from_an_object_store(
     store: Store, other: Store, tmp_path: Path, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(lease.VARIABLE, "1")
+    monkeypatch.setenv(lease.VARIABLE, "30")
     for machine in ("one", "two"):
         monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / machine))
         remote = Store(s3_url)
@@ -131,7 +131,10 @@ def test_the_systems_of_a_comparison_go_along(store: Store, other: Store, tmp_pa
 
 
 def test_a_run_that_has_not_finished_is_not_exported(store: Store, tmp_path: Path) -> None:
-    with store.claim_run("cascade", "begun"), pytest.raises(StoreError, match="begun has not finished: process"):
+    with (
+        store.claim_run("cascade", "begun"),
+        pytest.raises(StoreError, match="begun has not finished: process"),
+    ):
         export_run(store, "begun", tmp_path / "x.tar")
     assert not (tmp_path / "x.tar").exists()
     with pytest.raises(ConfigError, match="store: expected a new file or folder, found one"):
@@ -165,16 +168,22 @@ def test_stages_that_are_here_are_kept_or_repaired(store: Store, other: Store, t
     third = Store(str(tmp_path / "third"))
     plan = store.load_plan(data.key)
     with open_stage(third, plan) as writer:
-        writer.append([], ['{"utterance_id":"a","stage":"data","reason":"x","detail":"y"}'], seconds=1.0, peak=1)
+        writer.append(
+            [], ['{"utterance_id":"a","stage":"data","reason":"x","detail":"y"}'], seconds=1.0, peak=1
+        )
         writer.finish(["a"])
-    with pytest.raises(StoreError, match=r"stage data .*: expected the outputs of the archive, found others in"):
+    with pytest.raises(
+        StoreError, match=r"stage data .*: expected the outputs of the archive, found others in"
+    ):
         import_run(third, tmp_path / "a.tar")
     assert third.backend.list_run_names() in ([], ["mine"])
     with pytest.raises(StoreError, match="mine has not finished"):
         third.load_run("mine")
 
 
-def test_a_stage_that_another_process_writes_is_waited_for(store: Store, other: Store, tmp_path: Path) -> None:
+def test_a_stage_that_another_process_writes_is_waited_for(
+    store: Store, other: Store, tmp_path: Path
+) -> None:
     export_run(store, "mine", tmp_path / "a.tar")
     data = store.load_run("mine").stages[0]
     results: list[object] = []
@@ -206,7 +215,9 @@ def write_tar(path: Path, entries: dict[str, bytes], *more: tarfile.TarInfo) -> 
     return path
 
 
-def with_manifest(entries: dict[str, bytes], change: Callable[[dict[str, object]], object]) -> dict[str, bytes]:
+def with_manifest(
+    entries: dict[str, bytes], change: Callable[[dict[str, object]], object]
+) -> dict[str, bytes]:
     """The entries with another, correctly signed manifest."""
     manifest = verify_digest(entries[MANIFEST])
     change(manifest)
@@ -239,7 +250,9 @@ def refused(other: Store, path: Path, match: str) -> None:
     ["../out", "/tmp/out", "stages/../../out", "runs/mine/../../../out", "evil", "runs/a b/x", "audio/x.wav",
      "stages/abc/outputs.jsonl", "runs/mine/a\\b", "runs/mine/\n", "runs/mine//x"],
 )  # fmt: skip
-def test_paths_that_lead_elsewhere(other: Store, entries: dict[str, bytes], tmp_path: Path, name: str) -> None:
+def test_paths_that_lead_elsewhere(
+    other: Store, entries: dict[str, bytes], tmp_path: Path, name: str
+) -> None:
     changed = with_manifest(entries, lambda m: m["files"].update({name: describe(b"x")}))  # type: ignore[attr-defined]
     refused(other, write_tar(tmp_path / "x.tar", {**changed, name: b"x"}), "is no name of a file of a run")
 
@@ -277,7 +290,9 @@ def test_what_is_not_in_the_manifest_or_missing_or_changed(
         refused(other, write_tar(tmp_path / f"{number}.tar", changed), match)
 
 
-def test_a_stage_that_is_not_what_its_key_says(other: Store, entries: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_stage_that_is_not_what_its_key_says(
+    other: Store, entries: dict[str, bytes], tmp_path: Path
+) -> None:
     """A manifest that fits does not make up for a seal, a plan or a record that does not."""
     seals = [name for name in entries if name.endswith("outputs.jsonl")]
     for number, (name, match) in enumerate(
@@ -289,7 +304,9 @@ def test_a_stage_that_is_not_what_its_key_says(other: Store, entries: dict[str, 
         refused(other, write_tar(tmp_path / f"{number}.tar", {**changed, name: content}), match)
 
 
-def test_a_bomb(other: Store, entries: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb(
+    other: Store, entries: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it would unpack to is known, and refused, before anything is written; a lie is found in time."""
     zeros = b"\0" * 5_000_000
     with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as tar:
@@ -300,7 +317,9 @@ def test_a_bomb(other: Store, entries: dict[str, bytes], tmp_path: Path, monkeyp
             tar.addfile(entry, io.BytesIO(content))
     monkeypatch.setattr(archive_reader, "FREE_BYTES", 1000)
     refused(other, tmp_path / "bomb.tar.gz", "at most 200 times its size, found 5")
-    huge = with_manifest(entries, lambda m: m["files"].update({"runs/mine/x": {"bytes": 10**18, "sha256": "0" * 64}}))  # type: ignore[attr-defined]
+    huge = with_manifest(
+        entries, lambda m: m["files"].update({"runs/mine/x": {"bytes": 10**18, "sha256": "0" * 64}})
+    )  # type: ignore[attr-defined]
     monkeypatch.setattr(archive_reader, "FREE_BYTES", 10**20)
     refused(other, write_tar(tmp_path / "huge.tar", huge), "of free space")
 

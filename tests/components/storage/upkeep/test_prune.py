@@ -29,7 +29,7 @@ NOW = PruneOptions(grace=0.0)
 @pytest.fixture(params=["folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """An empty store, in a folder and as objects."""
-    monkeypatch.setenv(lease.VARIABLE, "1")
+    monkeypatch.setenv(lease.VARIABLE, "30")
     monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
     if request.param == "folder":
         return Store(str(tmp_path / "store"))
@@ -65,7 +65,9 @@ def test_what_a_stage_of_a_run_reads_stays_and_so_does_what_that_reads(store: St
     corpus = write_stage(store, "corpus")
     model = write_stage(store, "train", corpus, kind="train")
     gate = write_stage(store, "gate", kind="train")
-    mt = write_stage(store, "mt", models={"model": f"store:{model.key}"}, parameters={"gate": f"store:{gate.key[:8]}@7"})
+    mt = write_stage(
+        store, "mt", models={"model": f"store:{model.key}"}, parameters={"gate": f"store:{gate.key[:8]}@7"}
+    )
     save_run(store, "mine", [mt])
     assert pruned(store).stages == ()
     assert keys_of(store) == {corpus.key, model.key, gate.key, mt.key}
@@ -88,7 +90,9 @@ def test_an_interrupted_run_keeps_what_it_worked_on_until_it_is_deleted_or_compl
     assert pruned(store).stages == ()
     with store.claim_run("cascade", "begun"):
         assert write_stage(store, "asr").reused
-        store.save_run(save_run(store, "other", []).model_copy(update={"name": "begun", "stages": (finished,)}))
+        store.save_run(
+            save_run(store, "other", []).model_copy(update={"name": "begun", "stages": (finished,)})
+        )
     pruned(store)
     assert keys_of(store) == {finished.key}
 
@@ -190,13 +194,18 @@ def test_leftovers_of_dead_processes_go(local: Store) -> None:
 def test_one_prune_at_a_time(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     write_stage(local, "mt")
     forget_own_uses()
-    with local.backend.lock_prune(), pytest.raises(StoreError, match=r"^the store is being pruned by process \d+"):
+    with (
+        local.backend.lock_prune(),
+        pytest.raises(StoreError, match=r"^the store is being pruned by process \d+"),
+    ):
         prune(local, NOW)
 
 
 @settings(max_examples=10, deadline=None)
 @given(data=st.data())
-def test_what_runs_reach_stays_and_nothing_else(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_what_runs_reach_stays_and_nothing_else(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Any graph of stages and any runs: what is left is what a walk over the graph reaches."""
     store = Store(str(tmp_path_factory.mktemp("store")))
     refs, reads = [], {}
