@@ -32,7 +32,9 @@ def list_models() -> None:
     console = Console()
     console.print(table)
     console.print(
-        "Also: hub:ORG/NAME[@REVISION], whisper:NAME, store:KEY, or a path.", markup=False, highlight=False
+        "Also: hub:ORG/NAME[@REVISION], whisper:NAME, store:RUN or store:KEY, or a path.",
+        markup=False,
+        highlight=False,
     )
 
 

@@ -25,12 +25,12 @@ def export_run(
     """
     from components.storage.store import Store
     from components.storage.upkeep.archive import export_run as write_archive
-    from flows.cli.amounts import format_size
+    from flows.cli.amounts import format_count, format_size
 
     manifest = write_archive(Store(store), run, out, with_audio=with_audio)
     stages = len({name.split("/")[1] for name in manifest.files if name.startswith("stages/")})
     others = f" and {', '.join(sorted(set(manifest.runs) - {run}))}" if len(manifest.runs) > 1 else ""
-    typer.echo(f"{run}{others}: {stages} stages, {format_size(manifest.bytes)} in {out}")
+    typer.echo(f"{run}{others}: {format_count(stages, 'stage')}, {format_size(manifest.bytes)} in {out}")
 
 
 def import_run(
@@ -46,7 +46,7 @@ def import_run(
     """
     from components.storage.store import Store
     from components.storage.upkeep.archive_import import import_run as read_archive
-    from flows.cli.amounts import format_size
+    from flows.cli.amounts import format_count, format_size
 
     opened = Store(store)
     imported = read_archive(opened, source, name)
@@ -54,7 +54,7 @@ def import_run(
         typer.echo(f"{imported.run} is in {opened.backend.url} already: nothing to do")
         return
     size = format_size(imported.bytes)
+    new = format_count(imported.new, "new stage")
     typer.echo(
-        f"{imported.run}: {imported.new} stages new, {imported.present} there already, {size} verified, in "
-        f"{opened.backend.url}"
+        f"{imported.run}: {new}, {imported.present} there already, {size} verified, in {opened.backend.url}"
     )

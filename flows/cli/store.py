@@ -50,6 +50,7 @@ def verify(
     """
     from components.storage.store import Store
     from components.storage.upkeep.verification import set_stage_aside, verify_store
+    from flows.cli.amounts import format_count
 
     opened = Store(store)
     verification = verify_store(opened, run)
@@ -67,9 +68,10 @@ def verify(
             of = f" (of {', '.join(fault.runs)})" if fault.runs else ""
             aside = "; set aside, to be computed again" if fault.key in repaired else ""
             typer.echo(f"{fault.what}{of}: {fault.detail}{aside}")
+        runs, stages = format_count(verification.runs, "run"), format_count(verification.stages, "stage")
+        unfinished = format_count(verification.unfinished, "stage")
         typer.echo(
-            f"{verification.runs} runs and {verification.stages} stages verified, {verification.unfinished} "
-            f"stages unfinished, {len(verification.faults)} damaged"
+            f"{runs} and {stages} verified, {unfinished} unfinished, {len(verification.faults)} damaged"
         )
     raise typer.Exit(1 if verification.faults else 0)
 
@@ -121,22 +123,24 @@ def prune(
 
 
 def _describe(pruned: Pruned) -> str:
-    from flows.cli.amounts import format_size
+    from flows.cli.amounts import format_count, format_size
 
-    counts = f"{len(pruned.stages)} stages, {len(pruned.runs)} runs and {len(pruned.files)} leftover files"
-    return f"{counts}, {format_size(pruned.bytes)}"
+    stages, runs = format_count(len(pruned.stages), "stage"), format_count(len(pruned.runs), "run")
+    files = format_count(len(pruned.files), "leftover file")
+    return f"{stages}, {runs} and {files}, {format_size(pruned.bytes)}"
 
 
 def _print_pruned(pruned: Pruned, verb: str, grace: str) -> None:
+    from flows.cli.amounts import format_count
+
     for name in pruned.runs:
         typer.echo(f"{verb} run {name}")
     typer.echo(f"{verb} {_describe(pruned)}")
     if pruned.recent:
-        typer.echo(
-            f"left {len(pruned.recent)} stages that no run refers to, changed within {grace} (--grace 0)"
-        )
+        recent = format_count(len(pruned.recent), "stage")
+        typer.echo(f"left {recent} that no run refers to, changed within {grace} (--grace 0)")
     if pruned.in_use:
-        typer.echo(f"left {len(pruned.in_use)} stages that came into use meanwhile")
+        typer.echo(f"left {format_count(len(pruned.in_use), 'stage')} that came into use meanwhile")
 
 
 def _usage_json(url: str, usage: Usage) -> dict[str, object]:
@@ -154,7 +158,7 @@ def _print_usage(url: str, usage: Usage) -> None:
 
     from components.digests import cache_folder
     from components.storage.store_files import LocalFiles
-    from flows.cli.amounts import format_size
+    from flows.cli.amounts import format_count, format_size
     from flows.cli.console import console
     from reports.escaping import to_printable
     from reports.terminal.run_printing import new_table
@@ -177,7 +181,7 @@ def _print_usage(url: str, usage: Usage) -> None:
         facts.bytes for name in ("packaged", "converted") for facts in cache.list_facts(name).values()
     )
     lines = {
-        f"{count} stages that no run refers to": free,
+        f"{format_count(count, 'stage')} that no run refers to": free,
         "left by killed processes, set aside": usage.leftovers,
         "recordings of imported runs": usage.audio,
         "locks and notes": usage.locks,

@@ -38,7 +38,7 @@ def stage_model(key: str, store: str | None) -> Checkpoint:
     key, separator, step = key.partition("@")
     if separator and not STEP.fullmatch(step):
         raise ModelError(f"{display_reference(reference)}: expected the number of a step after @")
-    if not KEY.fullmatch(key):
+    if _names_run(key, store):
         key = find_model_key(key, store)
     stage = _find_stage(key, store, reference)
     if not (stage / SEAL).is_file():
@@ -99,9 +99,14 @@ def pin_run_models(references: Mapping[str, str], store: str | None) -> dict[str
     for reference in references.values():
         scheme, name = split_reference(reference)
         key, at, step = name.partition("@")
-        if scheme == "store" and not KEY.fullmatch(key):
+        if scheme == "store" and _names_run(key, store):
             pinned[reference] = f"store:{find_model_key(key, store)}{at}{step}"
     return pinned
+
+
+def _names_run(name: str, store: str | None) -> bool:
+    """Return whether a reference names a run; a run may have a name of hexadecimal digits, such as a date."""
+    return not KEY.fullmatch(name) or (len(name) < 64 and Store(store).backend.has_run(name))
 
 
 def _find_stage(key: str, store: str | None, reference: str) -> Path:

@@ -56,5 +56,5 @@ def test_a_newer_store_is_refused_in_one_line_and_not_touched(tmp_path: Path) ->
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"version": "x"}'])
 def test_a_damaged_version_is_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "layout.json").write_text(content)
-    with pytest.raises(StoreError, match="layout.json: expected"):
+    with pytest.raises(StoreError, match=r"layout.json: expected"):
         Store(str(tmp_path))

@@ -22,6 +22,8 @@ def test_commands_that_show_import_nothing_that_computes(tmp_path: Path) -> None
         ["--help"],
         *(["run", flow, "--parameters"] for flow in FLOWS),
         ["runs", "--store", str(tmp_path)],
+        ["runs", "show", "mine", "--store", str(tmp_path)],
+        ["store", "usage", "--store", str(tmp_path)],
         ["inspect", "mine", "--store", str(tmp_path)],
         ["plan", str(graph), "--store", str(tmp_path)],
     ]

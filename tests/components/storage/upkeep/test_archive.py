@@ -146,7 +146,7 @@ def test_a_run_that_has_not_finished_is_not_exported(store: Store, tmp_path: Pat
 def test_a_name_that_is_taken_wants_another(store: Store, other: Store, tmp_path: Path) -> None:
     export_run(store, "mine", tmp_path / "a.tar")
     save_run(other, "mine", [])
-    with pytest.raises(ConfigError, match="run mine: expected a name that no run has here, .* --name"):
+    with pytest.raises(ConfigError, match=r"run mine: expected a name that no run has here, .* --name"):
         import_run(other, tmp_path / "a.tar")
     assert keys_of(other) == set()
     assert import_run(other, tmp_path / "a.tar", "theirs").run == "theirs"
@@ -155,7 +155,7 @@ def test_a_name_that_is_taken_wants_another(store: Store, other: Store, tmp_path
 
 
 def test_stages_that_are_here_are_kept_or_repaired(store: Store, other: Store, tmp_path: Path) -> None:
-    """A finished one stays, a damaged one is replaced, one that was begun is, one of other outputs refuses."""
+    """A finished one stays, a damaged or unfinished one is replaced, one of other outputs refuses."""
     data, mt = store.load_run("mine").stages
     export_run(store, "mine", tmp_path / "a.tar")
     shutil.copytree(store.stage_folder(mt.key), other.stage_folder(mt.key))

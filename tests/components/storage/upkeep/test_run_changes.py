@@ -118,7 +118,7 @@ def test_what_is_not_deleted(local: Store) -> None:
         check_deletable(local, "none")
     with (
         local.claim_run("cascade", "working"),
-        pytest.raises(StoreError, match="working is being written .*stop it"),
+        pytest.raises(StoreError, match=r"working is being written .*stop it"),
     ):
         delete_run(local, "working")
 
@@ -140,7 +140,7 @@ def test_the_accepted_run_is_the_baseline_of_its_data(store: Store) -> None:
         ConfigError, match=r"expected an accepted run of the same data, found none; accept one"
     ):
         find_baseline(store, store.load_run("new"))
-    with pytest.raises(ConfigError, match="run second: expected an accepted run.*; accepted: elsewhere"):
+    with pytest.raises(ConfigError, match=r"run second: expected an accepted run.*; accepted: elsewhere"):
         revoke_acceptance(store, "second")
 
 
@@ -167,5 +167,5 @@ def test_a_run_that_did_not_complete_is_not_accepted(local: Store) -> None:
     with pytest.raises(ConfigError, match="bad: expected a run that completed, found one that is failed"):
         accept_run(local, "bad")
     (local.run_folder("x") / "accepted.json").write_text("{")
-    with pytest.raises(StoreError, match="x/accepted.json: expected an acceptance"):
+    with pytest.raises(StoreError, match=r"x/accepted.json: expected an acceptance"):
         read_acceptance(local, "x")
