@@ -33,7 +33,7 @@ def compare(
 
     - `antiphon compare large` compares with the accepted run of the same data (`antiphon runs accept`)
 
-    - `antiphon compare small large --set test=randomisation --set 'metrics=[bleu, chrf, ter]'`
+    - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
     """
     if len(runs) == 1:
         from components.storage.acceptance import find_baseline
