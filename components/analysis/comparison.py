@@ -87,7 +87,7 @@ def compare(
     languages = {"translation": language, "transcript": source_language}
     segments = {
         system.name: {
-            output: _segments(utterances, getattr(system, f"{output}s"), output, languages[output])
+            output: segments_of(utterances, getattr(system, f"{output}s"), output, languages[output])
             for output in get_args(Output)
         }
         for system in complete
@@ -166,7 +166,7 @@ def _complete(
     ], notes
 
 
-def _segments(
+def segments_of(
     utterances: Sequence[Utterance], texts: Mapping[str, str], output: Output, language: Language
 ) -> Segments | None:
     """A system's outputs beside their references; None where it has no output or the data no reference."""
