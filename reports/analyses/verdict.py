@@ -24,7 +24,7 @@ SAME_SPEED = 1.1
 
 
 def describe_comparison(comparison: Comparison) -> list[Sentence]:
-    """A sentence per system: by how much it differs from the baseline, whether that is sure, how fast it is."""
+    """A sentence per system: how far it is from the baseline, whether that is sure, how fast it is."""
     costs = {row.system: row.cost for row in comparison.rows}
     names = _main_metrics([difference.metric for difference in comparison.differences])
     sentences = []

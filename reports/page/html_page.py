@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
-from importlib.resources import files
 from operator import or_
 from pathlib import Path
 from typing import cast
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from components.files import rename_durably, sync_file
-from components.metrics.table import METRICS, label_of
+from components.metrics.table import METRICS
 from reports.analyses.group_table import build_group_section
 from reports.analyses.verdict import suggest_first_look
 from reports.analyses.word_errors import WordErrors
-from reports.escaping import to_printable, to_script_json
-from reports.formatting import flatten_parameters, format_bytes, format_seconds
+from reports.escaping import to_script_json
+from reports.formatting import flatten_parameters
 from reports.page.audio import EMBED_LIMIT, data_uri, select_embeddable
 from reports.page.data_blocks import DataBlocks, publish_blocks, temporary_blocks
 from reports.page.dot_plots import AS_DOTS, list_dot_plots
+from reports.page.template_environment import content_hash, join_scripts, read_template, template_environment
 from reports.page.utterance_json import (
     build_details,
     build_index_line,
@@ -44,7 +41,6 @@ _SCRIPTS = (
     *("elements.js", "theme.js", "tables.js", "filter.js", "blocks.js", "marks.js", "player.js"),
     *("utterance.js", "systems.js", "steps.js", "list.js", "dots.js"),
 )
-_TEMPLATES = Path(str(files("reports.page").joinpath("templates")))
 
 
 def write_html(
@@ -71,13 +67,13 @@ def write_html(
         plots = figures() if figures else run_plots.draw_figures(view)
         with page.open("w", encoding="utf-8", newline="\n") as file:
             file.write(
-                _environment()
+                template_environment()
                 .get_template("report.html")
                 .render(**_context(view, data, plots, errors), **_tools(view, columns, flags))
             )
             if blocks.inline:
                 blocks.embed(file)
-            file.write(f"<script>{_script()}</script>\n</body>\n</html>\n")
+            file.write(f"<script>{join_scripts(_SCRIPTS)}</script>\n</body>\n</html>\n")
         sync_file(page)
         page = page.rename(folder.with_name(f"{folder.name}.html"))
         try:
@@ -111,26 +107,10 @@ def _write_blocks(
     return used, flags
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # Everything that is printed into the page passes here, and is escaped after it.
-    environment.finalize = lambda value: to_printable(value) if type(value) is str else value
-    environment.filters["seconds"] = format_seconds
-    environment.filters["bytes"] = format_bytes
-    environment.filters["label"] = label_of
-    return environment
-
-
 def _context(
     view: RunView, data: str, figures: Mapping[str, Figure], errors: WordErrors
 ) -> dict[str, object]:
-    style, script = _source("report.css"), _script()
+    style, script = read_template("report.css"), join_scripts(_SCRIPTS)
     groups = None if view.systems else build_group_section(view)
     return {
         "run": view.run,
@@ -147,8 +127,8 @@ def _context(
         "sections": [*view.sections, *([groups] if groups else []), *errors.sections()],
         "data": data,
         "style": Markup(style),  # noqa: S704 (our own file)
-        "style_hash": _hash(style),
-        "script_hash": _hash(script),
+        "style_hash": content_hash(style),
+        "script_hash": content_hash(script),
         "page": PAGE,
     }
 
@@ -173,16 +153,3 @@ def _pictures(figures: Mapping[str, Figure]) -> Iterator[tuple[str, str, str]]:
         if name in AS_DOTS:
             continue
         yield run_plots.TITLES[name], run_plots.DESCRIPTIONS[name], run_plots.to_data_uri(figure)
-
-
-def _source(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _script() -> str:
-    """The page's script, joined from its files."""
-    return '"use strict";\n(() => {\n' + "".join(map(_source, _SCRIPTS)) + "})();\n"
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -10,15 +10,15 @@ from reports.plots.graph_layout import Layout, Point, compute_layout
 from reports.views.rows import GraphEdge, StageRow
 from reports.views.run_view import RunView
 
-_WIDTH, _HEIGHT, _GAP = 172, 74, 56  # of a box, and between two layers
+_WIDTH, _HEIGHT, _GAP = 190, 74, 48  # of a box, and between two layers
 _BETWEEN = 20  # between two boxes of a layer
-_PAGE = 1048  # pixels that a wide page has for it
+_PAGE = 1200  # pixels that a wide page can shrink to its width
 _NAME, _LINE, _WAY = 17, 24, 10  # letters that fit into a box
 
 
 _STYLE = """<style>
 rect { fill: none; stroke: #7d8590; } .output rect { stroke: #3d83d6; } .failed rect { stroke: #d64545; }
-.skipped rect, .blocked rect, .table { stroke-dasharray: 4 4; } text { fill: #7d8590; font: 12px sans-serif; }
+.skipped rect, .blocked rect, .table { stroke-dasharray: 4 4; } text { fill: #7d8590; font: 11.5px sans-serif; }
 .name { font-size: 14.5px; font-weight: bold; } .way { fill: #3d83d6; font-size: 11px; }
 .tip { fill: #7d8590; } .edge { fill: none; stroke: #7d8590; } .edge.when { stroke: #3d83d6; }
 </style>"""

@@ -13,11 +13,11 @@
     node.dir = "auto";
     return node;
   }
-  // A region that scrolls where its content is wider, and can be reached by keyboard for that.
+  // A box that scrolls where its content is wider, and can be reached by keyboard for that.
   function region(label) {
     const box = el("div", "wide");
     box.tabIndex = 0;
-    box.setAttribute("role", "region");
+    box.setAttribute("role", "group");
     box.setAttribute("aria-label", label);
     return box;
   }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,61 +17,16 @@ from reports.page import html_page
 from reports.views.sections import Column, Section
 from tests.components.analysis.test_comparison import UTTERANCES, system
 from tests.reports.example_runs import HOSTILE, cascade, routed
+from tests.reports.page.opened import MARKS, Opened, playwright
 from tests.reports.views.test_sections import with_members
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    with playwright.sync_playwright() as session:
-        running = session.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        running.close()
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     return html_page.write_html(cascade(folder, 60), folder / "report.html")
-
-
-class Opened:
-    """A page that remembers what it complained about and what it asked for."""
-
-    def __init__(self, browser: object, path: Path, width: int = 1200, dark: bool = False) -> None:
-        self.page = browser.new_page(  # type: ignore[attr-defined]
-            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
-        )
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-        self.page.wait_for_selector(".utterance")
-
-    def wait_for(self, utterances: int) -> None:
-        """Until the list holds so many (the page's policy forbids Playwright's own waiting by expression)."""
-        playwright.expect(self.page.locator(".utterance")).to_have_count(utterances)
-
-    def ids(self) -> list[str]:
-        return self.page.locator(".who b").all_inner_texts()  # type: ignore[no-any-return]
 
 
 def test_opens_quietly_and_injected_text_is_text(browser: object, report: Path) -> None:
