@@ -18,7 +18,8 @@ _NAME, _LINE, _WAY = 17, 24, 10  # letters that fit into a box
 
 _STYLE = """<style>
 rect { fill: none; stroke: #7d8590; } .output rect { stroke: #3d83d6; } .failed rect { stroke: #d64545; }
-.skipped rect, .blocked rect, .table { stroke-dasharray: 4 4; } text { fill: #7d8590; font: 11.5px sans-serif; }
+.skipped rect, .blocked rect, .table { stroke-dasharray: 4 4; }
+text { fill: #7d8590; font: 11.5px sans-serif; }
 .name { font-size: 14.5px; font-weight: bold; } .way { fill: #3d83d6; font-size: 11px; }
 .tip { fill: #7d8590; } .edge { fill: none; stroke: #7d8590; } .edge.when { stroke: #3d83d6; }
 </style>"""
