@@ -12,7 +12,7 @@
     if (texts.length) follow(audio, clip, texts);
     return box;
   }
-  const start = (audio) => audio.play().catch(() => {}); // paused again before it began
+  const playNow = (audio) => audio.play().catch(() => {}); // paused again before it began
   const clock = (seconds) => Math.floor(seconds / 60) + ":" + (seconds % 60).toFixed(1).padStart(4, "0");
   // The words of a transcript where they have times, else its segments.
   function timedText(stage, audio, clip) {
@@ -28,7 +28,7 @@
         const span = el("span", "", unit);
         span.title = clock(from) + " to " + clock(to) + (probability === null ? "" : ", probability " + probability.toFixed(2));
         if (probability !== null && probability < 0.5) span.classList.add("doubtful");
-        span.addEventListener("click", () => { audio.currentTime = clip.offset + from; start(audio); });
+        span.addEventListener("click", () => { audio.currentTime = clip.offset + from; playNow(audio); });
         text.append(span);
         spans.push({ span, from, to });
       }
@@ -42,7 +42,7 @@
         audio.currentTime = clip.offset + next.from;
         light(spans, next.from);
       } else if (event.key === "Enter") {
-        if (audio.paused) start(audio); else audio.pause();
+        if (audio.paused) playNow(audio); else audio.pause();
       } else return;
       event.preventDefault();
       event.stopPropagation();

@@ -54,7 +54,3 @@ class Opened:
 
     def ids(self) -> list[str]:
         return self.page.locator(".who b").all_inner_texts()  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        """Close the page."""
-        self.page.close()

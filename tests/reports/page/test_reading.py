@@ -36,7 +36,7 @@ def labeled(folder: Path) -> RunView:
 
 def two_systems(folder: Path) -> RunView:
     """Two systems that share their recognizer; the second drops a word of every translation."""
-    view = cascade(folder, 8)
+    view = cascade(folder, 6)
     mt: dict[str, object] = dict(view.outcomes["mt"])
     for key, outcome in view.outcomes["mt"].items():
         assert isinstance(outcome, NBest)
@@ -50,7 +50,7 @@ def two_systems(folder: Path) -> RunView:
             )
         }
     )
-    stages = (stage("data", 8, 0, 0.1), *(stage(name, 8, 0, 1.0) for name in ("a, b: asr", *names)))
+    stages = (stage("data", 6, 0, 0.1), *(stage(name, 6, 0, 1.0) for name in ("a, b: asr", *names)))
     run = view.run.model_copy(update={"pipeline": graph, "stages": stages, "metrics": {}})
     return RunView(
         run,
