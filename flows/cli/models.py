@@ -37,7 +37,9 @@ def list_models() -> None:
         what = f"{row.description}; {row.languages}; {row.license}{' (asks consent)' if row.consent else ''}"
         table.add_row(row.name, format_size(row.size), here, what)
     Console(highlight=False, width=None if sys.stdout.isatty() else 240).print(table)
-    typer.echo("Also: hub:ORG/NAME[@REVISION], whisper:NAME, store:RUN or store:KEY, or a path (antiphon models show)")
+    typer.echo(
+        "Also: hub:ORG/NAME[@REVISION], whisper:NAME, store:RUN, store:KEY, or a path (antiphon models show)"
+    )
 
 
 @models_app.command()
