@@ -80,7 +80,8 @@ def open_container(path: FilePath, limits: Limits) -> Iterator[tuple[InputContai
                 yield container, stream
         except (av.FFmpegError, ValueError, EOFError) as error:
             raise audio_error(
-                path, f"expected WAV, FLAC, MP3, OGG, M4A, MP4, MKV or WebM, found {_explain_failure(file, error)}"
+                path,
+                f"expected WAV, FLAC, MP3, OGG, M4A, MP4, MKV or WebM, found {_explain_failure(file, error)}",
             ) from error
 
 
