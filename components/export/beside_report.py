@@ -20,7 +20,7 @@ FOLDER = "texts"
 RULES = "subtitle-rules.json"
 """How many subtitles of the folder break which rule."""
 MAX_RECORDINGS = 20
-"""Recordings with files of their own; of more only tables are made here (`antiphon export` makes the rest)."""
+"""Recordings with files of their own; of more there is a table alone (`antiphon export` makes the rest)."""
 _PER_RECORDING: tuple[TextFormat, ...] = ("txt", "srt", "vtt")
 log = logging.getLogger("antiphon.export")
 
