@@ -44,7 +44,7 @@ class Edit(Kind[EditSettings]):
         """Check that every line of the file is a correction."""
         read_corrections(settings.file)
 
-    def named_ids(self, settings: EditSettings) -> Collection[str]:
+    def ids_in_settings(self, settings: EditSettings) -> Collection[str]:
         """Return the ids of the utterances that are corrected."""
         return read_corrections(settings.file).keys()
 

@@ -132,7 +132,7 @@ def compute_flow(
         from flows.cli.long_training import require_intent
 
         require_intent(name, parameters)
-    from flows.server.ephemeral_server import check_server, lost_server_message, start_server
+    from flows.server.ephemeral_server import check_server, describe_lost_server, start_server
 
     _check_size(parameters)
     start_server(server)  # meanwhile what follows is imported and checked
@@ -149,7 +149,7 @@ def compute_flow(
     except signals.SigtermReceived:
         return signals.exit_after_sigterm(), parameters.store
     except Exception as error:
-        if message := lost_server_message(error):
+        if message := describe_lost_server(error):
             sys.stderr.write(f"antiphon: {message}\n")
             signals.exit_now(1)  # Prefect would try for minutes to send its last events
         raise
