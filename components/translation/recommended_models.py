@@ -72,7 +72,7 @@ ROWS = (
     Recommendation(
         "text",
         "packaged:qwen2.5-coder-0.5b",
-        "the same, smaller, three times as fast and worse",
+        "the same, a third of the size, and worse",
         "es-en 35.0, de-en 22.5",
         is_general=False,
         settings=GREEDY,
@@ -87,7 +87,7 @@ ROWS = (
     Recommendation(
         "text",
         "packaged:multi30k-en-de",
-        "captions of photos alone: nonsense on other texts; very fast",
+        "captions of photos alone: nonsense on other texts; fast",
         "39.2 on such captions (Multi30k)",
         is_general=False,
     ),

@@ -97,7 +97,8 @@ class DataParameters(FlowParameters):
     audio: str | None = Field(
         None,
         title="Audio",
-        description="a recording, or a pattern such as 'talks/*.wav', instead of a data set",
+        description="a recording or video, a folder of them, or a pattern such as 'talks/*.m4a', instead of "
+        "a data set; several, a line each",
     )
     limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
     source_language: str | None = Field(
