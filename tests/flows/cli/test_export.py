@@ -67,7 +67,7 @@ def test_one_recording_into_a_file_by_its_ending(export: Command, store: Store) 
     code, out, _ = export("talk", "--out", "talk.vtt", "--max-line-width", "12", "--max-lines", "1")
     assert (code, out) == (0, "talk.vtt\n")
     lines = Path("talk.vtt").read_text().splitlines()
-    assert "It is" in lines
+    assert "It is =1+1" in lines
     assert all(len(line) <= 12 for line in lines if "-->" not in line)
 
 

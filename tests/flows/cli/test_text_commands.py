@@ -85,19 +85,13 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
 
 @pytest.mark.server
 @pytest.mark.usefixtures("server")
-def test_texts_are_translated_line_by_line_or_by_paragraph(antiphon: Command, tmp_path: Path) -> None:
+def test_texts_are_translated_one_after_the_other(antiphon: Command, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("One\nline.\n\nTwo.\n")
-    code, out, _ = antiphon(
-        "translate", "a.txt", "--from", "en", "--to", "de", "--model", "fake", "--paragraphs"
-    )
-    assert (code, out) == (0, "übersetzt: One line.\nübersetzt: Two.\n")
     (tmp_path / "b.en").write_text("Three.\n")
-    two = ("translate", "b.en", "a.txt", "--from", "en", "--to", "de", "--model", "fake", "--name", "n")
-    code, out, _ = antiphon(*two)
-    assert code == 0
-    assert out == (
-        "==> b.de.txt <==\nübersetzt: Three.\n\n==> a.de.txt <==\nübersetzt: One\nübersetzt: line.\nübersetzt: Two.\n"
-    )
+    more = ("--from", "en", "--to", "de", "--model", "fake", "--name", "n", "--paragraphs")
+    code, out, _ = antiphon("translate", "b.en", "a.txt", *more)
+    first, second = "übersetzt: Three.\n", "übersetzt: One line.\nübersetzt: Two.\n"
+    assert (code, out) == (0, f"==> b.de.txt <==\n{first}\n==> a.de.txt <==\n{second}")
     assert (tmp_path / "store" / "runs" / "n-2" / "run.json").exists()
 
 
