@@ -138,16 +138,18 @@ def main(arguments: Sequence[str]) -> None:
             print(" | ".join(rows[-1]), flush=True)
         subset = utterances[:: len(utterances) // TIMED][:TIMED]
         costs.append([name, str(len(subset)), *cost_cells(measure_costs(name, subset))])
-    options.out.write_text("\n".join(page(rows, costs)) + "\n", encoding="utf-8")
-    print("\n".join(page(rows, costs)))
+    lines = page(rows, costs, "".join(f" {argument}" for argument in arguments))
+    options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
 
 
-def page(rows: list[list[str]], costs: list[list[str]]) -> list[str]:
+def page(rows: list[list[str]], costs: list[list[str]], options: str) -> list[str]:
     limits = ["equal", *(f"within {round(1000 * limit)} ms" for limit in LIMITS[1:])]
     return [
         "# Word times beside openai-whisper's",
         "",
-        "`python -m benchmarks.quality word-times`: the human recordings, language given, greedy, float32, one thread. openai-whisper: `transcribe(word_timestamps=True, "
+        f"`python -m benchmarks.quality word-times{options}`: human recordings (of tiny.en the English ones), "
+        "language given, greedy, float32, one thread. openai-whisper: `transcribe(word_timestamps=True, "
         "condition_on_previous_text=False)`. Compared are recordings in which both write the same words; a "
         "word counts with the larger of the differences of its start and its end. *All of the padding*: "
         "`padding_stride=1`.",
