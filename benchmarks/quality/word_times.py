@@ -148,7 +148,7 @@ def page(rows: list[list[str]], costs: list[list[str]], options: str) -> list[st
     return [
         "# Word times beside openai-whisper's",
         "",
-        f"`python -m benchmarks.quality word-times{options}`: human recordings (of tiny.en the English ones), "
+        f"`python -m benchmarks.quality word-times{options}`: human recordings (tiny.en: the English ones), "
         "language given, greedy, float32, one thread. openai-whisper: `transcribe(word_timestamps=True, "
         "condition_on_previous_text=False)`. Compared are recordings in which both write the same words; a "
         "word counts with the larger of the differences of its start and its end. *All of the padding*: "
