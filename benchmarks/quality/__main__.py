@@ -13,6 +13,7 @@ SECTIONS = {
     "ensembles-int8": "benchmarks.quality.ensembles_int8",
     "recognition": "benchmarks.quality.recognition",
     "long-audio": "benchmarks.quality.long_audio",
+    "long-recording": "benchmarks.quality.long_recording",
     "padding": "benchmarks.quality.padding",
     "word-times": "benchmarks.quality.word_times",
     "non-speech": "benchmarks.quality.non_speech",

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from flows.cli.options import StoreUrl
+from flows.cli.options import FinishedRun, StoreUrl
 
 
-def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")], store: StoreUrl = None
-) -> None:
+def report(run: FinishedRun, store: StoreUrl = None) -> None:
     """Write the HTML report and the plots of a run again, and print where they are."""
     from components.storage.store import Store
     from tasks.stages.report import render_again

@@ -14,8 +14,9 @@ from reports.analyses.stage_results import read_comparison
 from reports.page import html_page
 from reports.page.report_view import view_of
 from reports.plots import comparison_plots, graph, run_plots
-from tasks.artifacts import publish_plots, publish_report
-from tasks.task_options import NOT_STORED
+from tasks.artifacts import publish_plots
+from tasks.run_artifacts import publish_report, publish_run
+from tasks.task_options import NOT_STORED, label_task, unwrap
 
 GRAPH_FILE = "pipeline.svg"
 
@@ -55,11 +56,22 @@ def render_again(name: str, store: Store) -> Path:
     return page
 
 
+def publish_run_report(run: RunRecord, store_url: str | None, label: str = "") -> None:
+    """Write the report of a run; publish its plots, what was done, and how the report is opened.
+
+    Args:
+        run: its record.
+        store_url: URL of the store.
+        label: the name of the system in a comparison.
+    """
+    page: Path = unwrap(label_task(write_report, label)(run, store_url))
+    publish_run(run)
+    publish_report(page, Store(store_url).backend.url)
+
+
 @task(name="report", task_run_name="report", **NOT_STORED)
-def publish_run_report(run: RunRecord, store_url: str | None) -> Path:
-    """Write the report of a run and publish its plots and where it is."""
-    store = Store(store_url)
-    page, images = render(run, store)
+def write_report(run: RunRecord, store_url: str | None) -> Path:
+    """Write the report of a run and publish its plots."""
+    page, images = render(run, Store(store_url))
     publish_plots(image for image in images if image.suffix == ".png" or image.name == GRAPH_FILE)
-    publish_report(page, store.backend.url)
     return page

@@ -23,6 +23,7 @@ from components import audio
 from components.errors import ConfigError, DataError, ModelError
 from components.languages import base_of, is_undetermined, two_letters_of
 from components.models.sources.sphinx import find_parts
+from components.progress import track
 from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import STAGE
 from components.recognition.vad.windows import Span, is_silent, windows_of
@@ -165,7 +166,7 @@ class PocketsphinxRecognizer:
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         """One outcome per utterance, in order; quarantined without readable audio in the model's language."""
-        return [self._recognize_one(utterance) for utterance in utterances]
+        return [self._recognize_one(utterance) for utterance in track(utterances)]
 
     def _recognize_one(self, utterance: Utterance) -> Outcome:
         language = utterance.source_language

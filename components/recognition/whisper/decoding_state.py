@@ -63,6 +63,12 @@ class UtteranceState:
     open_streams: int = 0
     windows: list[DecodedWindow] = field(default_factory=list)
 
+    @property
+    def decoded_seconds(self) -> float:
+        """Seconds of its audio in the windows that are decoded; those that overlap count twice."""
+        seconds = sum(window.frames for window in self.windows) / features.FRAMES_PER_SECOND
+        return min(seconds, len(self.samples) / SAMPLE_RATE)
+
 
 @dataclass
 class WindowStream:

@@ -16,6 +16,7 @@ from components import audio
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.errors import ModelError
+from components.progress import listen
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.vad.windows import Span
@@ -94,6 +95,16 @@ def test_outcomes_come_in_order_and_batches_are_bounded(tmp_path: Path) -> None:
     assert all(isinstance(o, NBest) and o.best.text == "Hello." for o in outcomes)
     assert max(backend.batches) == 3
     assert machine.recognize([]) == []
+
+
+def test_progress_rises_with_every_batch_of_windows_and_ends_at_one(tmp_path: Path) -> None:
+    machine, backend = scripted_recognizer(batch_size=2)
+    shares: list[float] = []
+    with listen(shares.append):
+        machine.recognize([utterance(tmp_path, f"p{i}", 1 + i) for i in range(6)])
+    assert len(shares) == len(backend.batches)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
 
 
 def test_bad_records_are_quarantined_and_the_rest_goes_on(tmp_path: Path) -> None:
