@@ -59,14 +59,14 @@ def transcribe(model: whisper.Whisper, utterance: Utterance, word_timestamps: bo
 def transcribe_all(name: str, utterances: Sequence[Utterance], cache: Path = CACHE) -> dict[str, Words]:
     """Utterance id -> openai-whisper's words, from the cache as far as it goes."""
     path = cache / f"openai-word-times-{name.partition(':')[2]}.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    transcripts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     model = load_whisper(resolve(name))
     for utterance in utterances:
-        if utterance.id not in known:
-            known[utterance.id] = transcribe(model, utterance, word_timestamps=True)
+        if utterance.id not in transcripts:
+            transcripts[utterance.id] = transcribe(model, utterance, word_timestamps=True)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(known), encoding="utf-8")
-    return {u.id: [(text, start, end) for text, start, end in known[u.id]] for u in utterances}
+            path.write_text(json.dumps(transcripts), encoding="utf-8")
+    return {u.id: [(text, start, end) for text, start, end in transcripts[u.id]] for u in utterances}
 
 
 def words_of(hypothesis: Hypothesis) -> Words:
@@ -93,12 +93,12 @@ def measure_costs(name: str, utterances: Sequence[Utterance], cache: Path = CACH
     if not path.is_file():
         model = load_whisper(resolve(name))
         calls: dict[str, Callable[[], object]] = {}
-        for label, wanted in ((ANTIPHON, False), (ANTIPHON_WORDS, True)):
-            settings = {"model": name, "beam_size": 1, "n_best": 1, "device": "cpu", "word_times": wanted}
+        for label, with_words in ((ANTIPHON, False), (ANTIPHON_WORDS, True)):
+            settings = {"model": name, "beam_size": 1, "n_best": 1, "device": "cpu", "word_times": with_words}
             recognizer = build(RecognitionConfig.model_validate(settings))
             calls[label] = partial(recognizer.recognize, list(utterances))
-        for label, wanted in ((OPENAI, False), (OPENAI_WORDS, True)):
-            calls[label] = partial(lambda w: [transcribe(model, u, w) for u in utterances], wanted)
+        for label, with_words in ((OPENAI, False), (OPENAI_WORDS, True)):
+            calls[label] = partial(lambda w: [transcribe(model, u, w) for u in utterances], with_words)
         quick = {label: calls[label] for label in (ANTIPHON, ANTIPHON_WORDS)}
         slow = {label: calls[label] for label in (OPENAI, OPENAI_WORDS)}
         spent = measure(quick, ROUNDS, seconds=1) | measure(slow, 1, seconds=0)
