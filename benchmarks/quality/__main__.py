@@ -15,6 +15,7 @@ SECTIONS = {
     "long-audio": "benchmarks.quality.long_audio",
     "long-recording": "benchmarks.quality.long_recording",
     "padding": "benchmarks.quality.padding",
+    "word-times": "benchmarks.quality.word_times",
     "non-speech": "benchmarks.quality.non_speech",
     "domain": "benchmarks.quality.domain",
     "stacking": "benchmarks.quality.stacking.report",

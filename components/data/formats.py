@@ -13,6 +13,7 @@ from components.data.parsing import (
     Row,
     read_csv_rows,
     read_json_rows,
+    read_paragraph_rows,
     read_text_rows,
     read_tsv_rows,
 )
@@ -191,6 +192,13 @@ FORMATS: dict[str, Format] = {
         identifying_fields=("text",),
         known_fields=("text",),
         read=read_text_rows,
+        convert=_convert_antiphon,
+    ),
+    "paragraphs": Format(
+        summary="plain text whose lines are wrapped: a paragraph ends at a blank line (paragraphs:NAME.txt)",
+        identifying_fields=("text",),
+        known_fields=("text",),
+        read=read_paragraph_rows,
         convert=_convert_antiphon,
     ),
 }

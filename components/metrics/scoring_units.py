@@ -9,7 +9,7 @@ that is nearest as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from components.metrics.languages import Language, assign_languages
 from components.metrics.metric import Output, Segments, align_segments
@@ -77,6 +77,14 @@ class ScoringUnits:
             sources={unit.id: unit.text or unit.transcript or "" for unit in self.utterances},
             audio={unit.id: unit.audio for unit in self.utterances if unit.audio is not None},
         )
+
+    def ids_of(self, utterance_ids: Iterable[str]) -> list[str]:
+        """The ids of the units of utterances, in order."""
+        ids: list[str] = []
+        for key in utterance_ids:
+            units = self._segments.get(key)
+            ids += [key] if units is None else [unit.id for unit in units]
+        return ids
 
     def count(self, n_utterances: int) -> int:
         """The number of units of a data set of so many utterances."""

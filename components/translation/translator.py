@@ -15,6 +15,7 @@ from typing import Protocol
 
 from components.decoding.isolation import isolate
 from components.errors import ModelError
+from components.progress import track
 from components.records import (
     Checkpoint,
     Hypothesis,
@@ -159,7 +160,7 @@ class Translator:
         """
         decoded = {
             sentence: candidates
-            for batch in self._make_batches(sentences)
+            for batch in track(list(self._make_batches(sentences)))
             for sentence, candidates in zip(batch, isolate(self._backend.decode, batch), strict=True)
         }
         failed = [result for result in decoded.values() if isinstance(result, ModelError)]

@@ -23,7 +23,6 @@ from components.storage.reader import read_best_texts, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
-from tasks.artifacts import publish_summary
 from tasks.task_options import NOT_STORED, as_prefect_state
 
 LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
@@ -93,7 +92,7 @@ def read_scores(ref: StageRef) -> dict[str, Score]:
 
 @task(name="metrics", task_run_name="metrics", **NOT_STORED)
 def score_texts(
-    texts: Sequence[TextsToScore], target_language: str | None, store_url: str | None, run: str
+    texts: Sequence[TextsToScore], target_language: str | None, store_url: str | None
 ) -> StageRef | State[StageRef]:
     """Score stages of texts against the references of their utterances, where these have any."""
     plan = StagePlan(
@@ -122,7 +121,4 @@ def score_texts(
         write_json(folder / SCORES, {"scores": [score.model_dump(mode="json") for score in scores]})
         return Product([SCORES], items=texts[0].data.items)
 
-    ref = compute_once(Store(store_url), plan, work)
-    read = {ref.key: ref for entry in texts for ref in (entry.data, entry.texts)}
-    publish_summary(run, [*read.values(), ref], read_scores(ref))
-    return as_prefect_state(ref)
+    return as_prefect_state(compute_once(Store(store_url), plan, work))
