@@ -31,6 +31,7 @@ from components.data.parsing import (
 from components.data.record_builder import RecordBuilder
 from components.data.recordings import RECORDING_EXTENSIONS, find_recordings, path_exists
 from components.errors import ConfigError, DataError
+from components.suggestions import did_you_mean
 
 EXTENSIONS = {".tsv": "tsv", ".csv": "csv"}
 COVOST = re.compile(r"covost_v2\.([a-z]{2}(?:-[A-Za-z]{2})?)_([a-z]{2}(?:-[A-Za-z]{2})?)\.")
@@ -60,7 +61,8 @@ def load(
         ConfigError: An argument is wrong.
     """
     if format is not None and format not in FORMATS:
-        raise ConfigError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}")
+        hint = did_you_mean(format, FORMATS)
+        raise ConfigError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}{hint}")
     _check_limit(limit)
     if source.startswith("multi30k:"):
         return load_multi30k(source, source_language, target_language, limit)
@@ -105,13 +107,19 @@ def from_audio(
 
 
 def check(source: str, source_language: str | None = None, target_language: str | None = None) -> None:
-    """Refuse a data set that does not exist, without reading it. DataError."""
+    """Refuse a data set that does not exist, or whose first record cannot be read. DataError."""
     if source.startswith("multi30k:"):
         find_multi30k_files(source, source_language, target_language)
-    elif source != "sample" and not path_exists(Path(source.removeprefix(PARAGRAPHS))):
+        return
+    path = Path(source.removeprefix(PARAGRAPHS))
+    if path.is_dir():
+        raise DataError(f"{source}: expected a file, found a folder; recordings in it are --audio {source}")
+    if source != "sample" and not path_exists(path):
         for file in _require_parallel_files(source):
             if not path_exists(file):
                 raise DataError(f"{source}: expected the file {file}, found none; check the path")
+        return
+    load(source, source_language=source_language, target_language=target_language, limit=1)
 
 
 def check_audio(paths: str) -> None:
@@ -125,8 +133,16 @@ def _require_parallel_files(source: str) -> list[Path]:
         named_sets = ", ".join(NAMED)
         raise DataError(
             f"{source}: expected a manifest, PATH.en,PATH.de or one of {named_sets}; found no such file"
+            f"{_near_source(source)}"
         )
     return files
+
+
+def _near_source(source: str) -> str:
+    """A file beside what was named, or a named set, that was probably meant."""
+    path = Path(source)
+    beside = [str(file) for file in path.parent.iterdir()] if path_exists(path.parent) else []
+    return did_you_mean(source, ["sample", *beside], cutoff=0.75)
 
 
 def _check_limit(limit: int | None) -> None:
