@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from components.errors import AntiphonError, ConfigError
 from components.run_record import RunRecord
 from components.storage.store import Store
+from components.suggestions import did_you_mean
 from flows import preflight
 from flows.definition import define_flow
 from flows.parallel_systems import run_systems
@@ -40,7 +41,10 @@ def system_names(parameters: CompareParameters) -> list[str]:
     if len(names) < 2 or len(set(names)) != len(names):
         raise ConfigError(f"expected two or more different names in systems and runs, found {names}")
     if (parameters.baseline or names[0]) not in names:
-        raise ConfigError(f"baseline: expected one of {', '.join(names)}, found {parameters.baseline!r}")
+        hint = did_you_mean(str(parameters.baseline), names)
+        raise ConfigError(
+            f"baseline: expected one of {', '.join(names)}, found {parameters.baseline!r}{hint}"
+        )
     return names
 
 

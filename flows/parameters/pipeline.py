@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from components.errors import ConfigError
-from components.pipeline.faults import suggest
 from components.pipeline.matrix import expand_matrix
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
+from components.suggestions import suggest
 from components.yaml_text import parse_yaml
 from flows.parameters.base import DataParameters
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from prefect import task
 
+from components.export.beside_report import write_texts_beside_report
 from components.files import disk_full_as_store_error, write_bytes
 from components.run_record import RunRecord
+from components.storage.run_listing import list_runs
 from components.storage.store import Store
 from reports.analyses.stage_results import read_comparison
-from reports.page import html_page
+from reports.page import html_page, index_page
 from reports.page.report_view import view_of
 from reports.plots import comparison_plots, graph, run_plots
 from tasks.artifacts import publish_plots
@@ -28,6 +30,7 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
         StoreError: they cannot be written.
     """
     folder = store.run_folder(run.name)
+    write_texts_beside_report(run, folder)  # first: the page links them
     view = view_of(run, store)
     drawn = cache(lambda: run_plots.draw_figures(view))
     with disk_full_as_store_error(f"the report of run {run.name}", folder):
@@ -67,6 +70,16 @@ def publish_run_report(run: RunRecord, store_url: str | None, label: str = "") -
     page: Path = unwrap(label_task(write_report, label)(run, store_url))
     publish_run(run)
     publish_report(page, Store(store_url).backend.url)
+
+
+def write_store_index(store: Store) -> Path:
+    """Write the index of a store's runs and return its path.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    with disk_full_as_store_error("the index of the runs", store.root):
+        return index_page.write_index(list_runs(store), store.root)
 
 
 @task(name="report", task_run_name="report", **NOT_STORED)
