@@ -20,6 +20,8 @@ ROOMS = (
     "components.storage",
     "components.audio",
     "components.data",
+    "components.editing",
+    "components.export",
     "components.decoding",
     "components.models",
     "components.recognition",
@@ -158,6 +160,8 @@ def test_the_rules_would_catch_a_breach() -> None:
     assert imported_module("prefect.task") is None
     assert loaded_with("components.data.load", "components.nodes.data") == {
         "components.data",
+    "components.editing",
+    "components.export",
         "components.data.load",
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from components.nodes.combine import Combine
 from components.nodes.command import Command
+from components.nodes.corrections import Corrections
 from components.nodes.data import Data
 from components.nodes.distill import Distill
 from components.nodes.edit import Edit
@@ -37,6 +38,7 @@ KINDS = KindRegistry(
     (
         Combine(),
         Command(),
+        Corrections(),
         Data(),
         Distill(),
         Edit(),

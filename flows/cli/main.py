@@ -15,6 +15,7 @@ import typer
 from components.errors import AntiphonError, ConfigError
 from flows.cli import analyses
 from flows.cli.data import data_app
+from flows.cli.edit import edit
 from flows.cli.inspect import inspect
 from flows.cli.merge import merge
 from flows.cli.models import models_app
@@ -37,7 +38,7 @@ Start with `antiphon run cascade` (the sample set), then with your own:
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
 
-for command in (run, plan, runs, inspect, report, merge):
+for command in (run, plan, runs, inspect, report, edit, merge):
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)

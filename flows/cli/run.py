@@ -28,7 +28,7 @@ from flows.cli.options import (
     Yes,
 )
 from flows.registry import FlowEntry, flow_named
-from flows.server.server_process import start_importing
+from flows.server.server_process import ServerProcess, start_importing
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -115,6 +115,23 @@ def run_flow(
         from flows.cli.long_training import require_intent
 
         require_intent(name, parameters)
+    return run_checked(entry, parameters, server, as_json=as_json)
+
+
+def run_checked(
+    entry: FlowEntry, parameters: Any, server: ServerProcess | None, *, as_json: bool
+) -> int:
+    """Run a flow with checked parameters to its end and print its result; returns the exit code.
+
+    Args:
+        entry: the flow.
+        parameters: of its model.
+        server: the process of Prefect's server that imports already, if one was started.
+        as_json: whether the last line of standard output is one JSON object.
+
+    Raises:
+        AntiphonError: what the flow raised.
+    """
     from flows.server.ephemeral_server import check_server, lost_server_message, start_server
 
     _check_size(parameters)

@@ -89,7 +89,7 @@ def pipeline(parameters: EnsembleParameters) -> Pipeline:
     if any(values.get("of") == DEV for values in nodes.values()):
         pool = parameters.pool
         nodes = {DEV: {"kind": "data", "source": pool.dev, "limit": pool.dev_limit}, **nodes}
-    return read_pipeline({"nodes": nodes, **parameters.languages})
+    return parameters.with_edits(read_pipeline({"nodes": nodes, **parameters.languages}))
 
 
 def _check_ensemble(parameters: EnsembleParameters) -> None:
