@@ -61,7 +61,9 @@ def latest_by_id(corrections: Iterable[Correction]) -> dict[str, Correction]:
     return {each.id: each for each in corrections}
 
 
-def correct(hypothesis: Hypothesis, text: str, segments: tuple[Segment, ...] | None, system: str) -> Hypothesis:
+def correct(
+    hypothesis: Hypothesis, text: str, segments: tuple[Segment, ...] | None, system: str
+) -> Hypothesis:
     """Return a hypothesis with another text; its times stay as far as they can.
 
     Args:

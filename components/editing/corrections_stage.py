@@ -23,7 +23,9 @@ VERSION = 1
 """Version of the file of corrections."""
 
 
-def store_corrections(store: Store, node: str, corrections: Sequence[Correction], earlier: str | None) -> StageRef:
+def store_corrections(
+    store: Store, node: str, corrections: Sequence[Correction], earlier: str | None
+) -> StageRef:
     """Store corrections of a node's texts and return their stage.
 
     Args:

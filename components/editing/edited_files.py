@@ -68,7 +68,9 @@ def read_edits(path: Path, texts: Mapping[str, EditableText], origin: Origin, la
             digest = sha256(content).hexdigest()
             edits.corrections.append(_make_correction(proposal, texts, origin, file.name, digest))
     if not edits.corrections:
-        raise ConfigError(f"{path}: expected a text that was changed, found all {len(texts)} as {origin.node} gave them")
+        raise ConfigError(
+            f"{path}: expected a text that was changed, found all {len(texts)} as {origin.node} gave them"
+        )
     return edits
 
 

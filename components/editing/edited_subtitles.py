@@ -82,7 +82,9 @@ def parse_cues(path: Path, text: str) -> list[Cue]:
     cues = []
     for line, event in zip(lines, subtitles.events, strict=True):
         if event.end <= event.start:
-            raise ConfigError(f"{path.name}:{line}: expected a cue that ends after its start, found {event.duration} ms")
+            raise ConfigError(
+                f"{path.name}:{line}: expected a cue that ends after its start, found {event.duration} ms"
+            )
         cue_text = normalize_spaces(event.text.replace("\\N", " ").replace(BACKSLASH, "\\"))
         cues.append(Cue(event.start / 1000, event.end / 1000, cue_text, line))
     return cues
@@ -139,7 +141,11 @@ def _propose(text: EditableText, cues: Sequence[Cue]) -> Proposal | None:
     if segments == before:
         return None
     joined = join_segments(segments, text)
-    if not text.hypothesis.segments and len(segments) == 1 and _same_times(segments[0], before[0] if before else None):
+    if (
+        not text.hypothesis.segments
+        and len(segments) == 1
+        and _same_times(segments[0], before[0] if before else None)
+    ):
         return Proposal(text.id, joined, None)
     return Proposal(text.id, joined, segments)
 

@@ -106,5 +106,3 @@ def _read_json(path: Path, text: str) -> Iterator[Row]:
             except (ValueError, RecursionError) as error:
                 raise ConfigError(f"{path.name}:{number}: expected one JSON object, found {error}") from error
             yield Row(number, fields if isinstance(fields, dict) else {})
-
-

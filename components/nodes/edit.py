@@ -29,9 +29,7 @@ ROLE = "corrections"
 class EditSettings(NodeSettings):
     """Where the corrections are."""
 
-    file: str | None = Field(
-        None, description="corrections: .tsv with a header line, or .jsonl; id and text"
-    )
+    file: str | None = Field(None, description="corrections: .tsv with a header line, or .jsonl; id and text")
     corrections: str | None = Field(None, description="instead of a file: a node that gives corrections")
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ from components.nodes.mixture_weights import MixtureWeights
 from components.nodes.python import Python
 from components.nodes.recognize import Recognize
 from components.nodes.refine import Refine, RefineRound
+from components.nodes.review import Review, ReviewAnswers
 from components.nodes.route import RouteKind
 from components.nodes.select import Select
 from components.nodes.stack import Stack
@@ -53,6 +54,8 @@ KINDS = KindRegistry(
         Recognize(),
         Refine(),
         RefineRound(),
+        Review(),
+        ReviewAnswers(),
         RouteKind(),
         Select(),
         Stack(),

@@ -57,10 +57,14 @@ def check_editable(pipeline: Pipeline, name: str) -> None:
         raise ConfigError(f"there is no node {name!r} with texts{suggest(name, texts)}")
     if name not in pipeline.definitions:
         whole = pipeline.user_name_of(name).split(".")[0]
-        raise ConfigError(f"{name}: expected a node as it was written, found a part of {whole}; correct {whole}")
+        raise ConfigError(
+            f"{name}: expected a node as it was written, found a part of {whole}; correct {whole}"
+        )
     if name not in texts:
         gives = pipeline.sort_of(pipeline.aliases.get(name, name))
-        raise ConfigError(f"{name}: expected a node that gives text, found one that gives {gives}{suggest(name, texts)}")
+        raise ConfigError(
+            f"{name}: expected a node that gives text, found one that gives {gives}{suggest(name, texts)}"
+        )
 
 
 def _gives_text(pipeline: Pipeline, name: str) -> bool:

@@ -100,11 +100,15 @@ def run_edited(  # noqa: PLR0913 - what the command line gives
     run = store.load_run(run_name)
     entry = flow_named(run.flow)
     if not issubclass(entry.parameters, DataParameters) or not run.pipeline.nodes:
-        raise ConfigError(f"run {run_name}: expected a run of one pipeline over data, found one of {run.flow}")
+        raise ConfigError(
+            f"run {run_name}: expected a run of one pipeline over data, found one of {run.flow}"
+        )
     parameters = make_parameters(run, node_name, source, by, store)
     server = start_importing()
     update = {"name": name or name_of_edit(run_name, store), "store": store_url, "replace": replace}
-    return run_checked(entry, entry.parameters.model_validate({**parameters, **update}), server, as_json=as_json)
+    return run_checked(
+        entry, entry.parameters.model_validate({**parameters, **update}), server, as_json=as_json
+    )
 
 
 def make_parameters(
@@ -140,7 +144,9 @@ def read_edits_of(run: RunRecord, node: NodeRecord, source: Path, by: str) -> Ed
     for note in edits.notes:
         typer.echo(f"antiphon: {note}", err=True)
     ids = [each.id for each in edits.corrections]
-    typer.echo(f"antiphon: {len(ids)} of {len(texts)} texts of {node.name} corrected: {list_ids(ids)}", err=True)
+    typer.echo(
+        f"antiphon: {len(ids)} of {len(texts)} texts of {node.name} corrected: {list_ids(ids)}", err=True
+    )
     return edits
 
 

@@ -17,6 +17,7 @@ from flows.cli import analyses
 from flows.cli.data import data_app
 from flows.cli.edit import edit
 from flows.cli.inspect import inspect
+from flows.cli.learn_from_edits import learn_from_edits
 from flows.cli.merge import merge
 from flows.cli.models import models_app
 from flows.cli.plan import plan
@@ -38,7 +39,7 @@ Start with `antiphon run cascade` (the sample set), then with your own:
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
 
-for command in (run, plan, runs, inspect, report, edit, merge):
+for command in (run, plan, runs, inspect, report, edit, learn_from_edits, merge):
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)

@@ -118,9 +118,7 @@ def run_flow(
     return run_checked(entry, parameters, server, as_json=as_json)
 
 
-def run_checked(
-    entry: FlowEntry, parameters: Any, server: ServerProcess | None, *, as_json: bool
-) -> int:
+def run_checked(entry: FlowEntry, parameters: Any, server: ServerProcess | None, *, as_json: bool) -> int:
     """Run a flow with checked parameters to its end and print its result; returns the exit code.
 
     Args:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ import pytest
 import yaml
 from prefect.client.base import PrefectHttpxSyncClient
 
+from antiphon import load_run, run_pipeline
+from components.editing.correction import read_stored_corrections
 from flows.server import settings
 from tests.serving import ROOT
 
@@ -77,12 +79,15 @@ def as_the_form_sends(deployment: dict[str, Any], **changed: object) -> dict[str
     return {**values, **changed}
 
 
-def ended(url: str, run: str) -> dict[str, Any]:
-    """The flow run once it has ended."""
+ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+
+
+def ended(url: str, run: str, others: Set[str] = frozenset()) -> dict[str, Any]:
+    """The flow run once it has ended, or is in one of the other states."""
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         result: dict[str, Any] = call(url, f"/flow_runs/{run}")
-        if result["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
+        if result["state_type"] in ENDED | others:
             return result
         time.sleep(0.5)
     raise AssertionError("the flow run does not end")
@@ -241,3 +246,59 @@ def submit(url: str, deployment: str, fields: dict[str, str]) -> str:
         identifier: str = answered.value.json()["id"]
         browser.close()
     return identifier
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)")
+@pytest.mark.usefixtures("server")
+def test_a_review_through_the_form(prefect_url: str, deployments: dict[str, Any], tmp_path: Path) -> None:
+    """A run waits until a person has corrected a transcript in its page; the correction is translated."""
+    nodes: dict[str, dict[str, Any]] = {
+        "asr": {"kind": "recognize", "model": "packaged:whisper-tiny.en", "beam_size": 1, "n_best": 1},
+        "checked": {"kind": "review", "of": "asr", "worst": 2},
+        "mt": {"kind": "translate", "of": "checked", "model": "packaged:multi30k-en-de"},
+    }
+    store = str(tmp_path / "store")
+    values: dict[str, object] = {"data": "sample", "limit": 3, "graph": {"nodes": nodes}, "store": store}
+    run = start(prefect_url, deployments["pipeline"], **values, name="reviewed")
+    assert ended(prefect_url, run, {"PAUSED"})["state_name"] == "Paused"
+    asked = answer_in_the_page(prefect_url, run, "A dog runs on the beach.", "Ann")
+    assert ended(prefect_url, run)["state_name"] == "Completed"
+    reviewed = load_run("reviewed", store=store)
+    (folder,) = [Path(ref.path) for ref in reviewed.record.stages if ref.stage == "checked-answers"]
+    corrected, approved = sorted(read_stored_corrections(folder), key=lambda each: each.id != asked)
+    assert (corrected.id, corrected.text, corrected.by) == (asked, "A dog runs on the beach.", "Ann")
+    assert approved.text == approved.before != ""
+    translations = {row["id"]: row["text"] for row in reviewed.records("mt")}
+    assert translations[asked] == "Ein Hund läuft am Strand."
+    nodes["checked"]["unattended"] = "pass"
+    again = run_pipeline({"nodes": nodes}, data="sample", limit=3, store=store)
+    assert all(ref.reused for ref in again.record.stages if ref.stage in nodes)  # nobody is asked again
+
+
+def start(url: str, deployment: dict[str, Any], **values: object) -> str:
+    """Start a run of a deployment; gives its id."""
+    parameters = {"parameters": as_the_form_sends(deployment, **values)}
+    identifier: str = call(url, f"/deployments/{deployment['id']}/create_flow_run", parameters)["id"]
+    return identifier
+
+
+def answer_in_the_page(url: str, run: str, text: str, name: str) -> str:
+    """Correct the first text of a paused run's form in headless Chromium; gives the utterance's id."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as session:
+        browser = session.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1400, "height": 1200})
+        page.goto(f"{url.removesuffix('/api')}/runs/flow-run/{run}")
+        page.get_by_role("button", name="Resume").click(timeout=60_000)
+        fields = page.locator("textarea")
+        fields.nth(2).wait_for()
+        asked = page.get_by_text("caption-").first.inner_text().split()[0]
+        fields.first.fill(text)
+        fields.last.fill(name)
+        with page.expect_response(lambda answer: answer.url.endswith("/resume")) as answered:
+            page.get_by_role("button", name="Submit").click()
+        assert answered.value.ok, answered.value.text()
+        browser.close()
+    return asked
