@@ -1,4 +1,4 @@
-"""Corrections in the store: a stage of their own, so that a run does not need the file that they came from."""
+"""Corrections in the store: a stage of their own, so that the edited file is not needed any more."""
 
 from __future__ import annotations
 

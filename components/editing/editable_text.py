@@ -1,4 +1,4 @@
-"""The texts of a node as a person edits them: beside their utterances, what they were made from, and how sure it is."""
+"""The texts of a node as a person edits them: beside their utterances and what they were made from."""
 
 from __future__ import annotations
 

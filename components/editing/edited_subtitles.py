@@ -5,6 +5,7 @@ Numbers of cues do not count, nor does their order: cues may be merged, split, m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from components.records import Segment
 
 TOLERANCE = 0.002
 """Seconds by which times may differ that were written in milliseconds."""
-ARROW = "-->"
+_FAULTY_TIMES = re.compile(r"\s*\d.*-->")
 BACKSLASH = "\ue000"
 """Stands for a backslash while pysubs2 reads or writes: it takes some of them for line ends."""
 
@@ -64,38 +65,34 @@ def parse_cues(path: Path, text: str) -> list[Cue]:
     """Return the cues of an SRT text in the order of the file.
 
     Raises:
-        ConfigError: a line with an arrow has no two times, or they are in the wrong order; or there are none.
+        ConfigError: there are none, or the times of one are no times or in the wrong order.
     """
     import pysubs2  # noqa: PLC0415 - only where there are subtitles
     from pysubs2.time import TIMESTAMP  # noqa: PLC0415
 
-    lines = [
-        number
-        for number, line in enumerate(text.split("\n"), 1)
-        if ARROW in line and _has_times(path, number, line, TIMESTAMP.findall(line))
-    ]
+    lines = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(TIMESTAMP.findall(line)) == 2:  # as pysubs2 does
+            lines.append(number)
+        elif _FAULTY_TIMES.match(line):
+            raise ConfigError(
+                f"{path.name}:{number}: expected times such as 00:00:01,000 --> 00:00:02,500, found "
+                f"{line.strip()!r:.60}"
+            )
     # The number of the next cue is taken off the end of each; the last one gets such a number, too.
     marked = f"{text}\n\n0\n".replace("\\", BACKSLASH)
     subtitles = pysubs2.SSAFile.from_string(marked, format_="srt", keep_html_tags=True)
     if not lines:
-        raise ConfigError(f"{path.name}: expected cues such as 00:00:01,000 {ARROW} 00:00:02,500, found none")
+        raise ConfigError(f"{path.name}: expected cues such as 00:00:01,000 --> 00:00:02,500, found none")
     cues = []
     for line, event in zip(lines, subtitles.events, strict=True):
         if event.end <= event.start:
             raise ConfigError(
-                f"{path.name}:{line}: expected a cue that ends after its start, found {event.duration} ms"
+                f"{path.name}:{line}: expected an end after the start, found {event.duration} ms"
             )
         cue_text = normalize_spaces(event.text.replace("\\N", " ").replace(BACKSLASH, "\\"))
         cues.append(Cue(event.start / 1000, event.end / 1000, cue_text, line))
     return cues
-
-
-def _has_times(path: Path, number: int, line: str, times: Sequence[object]) -> bool:
-    if len(times) != 2:  # noqa: PLR2004 - a start and an end
-        raise ConfigError(
-            f"{path.name}:{number}: expected times such as 00:00:01,000 {ARROW} 00:00:02,500, found {line.strip()!r:.60}"
-        )
-    return True
 
 
 def _trim_overlaps(path: Path, cues: Sequence[Cue]) -> tuple[list[Cue], list[str]]:
@@ -106,12 +103,13 @@ def _trim_overlaps(path: Path, cues: Sequence[Cue]) -> tuple[list[Cue], list[str
         if following is not None and following.start < cue.end:
             if following.start - cue.start < TOLERANCE:
                 raise ConfigError(
-                    f"{path.name}:{max(cue.line, following.line)}: expected cues that follow each other, found "
-                    f"one that begins with that of line {min(cue.line, following.line)}; merge them or move one"
+                    f"{path.name}:{max(cue.line, following.line)}: expected cues that follow each other, "
+                    f"found one that begins with that of line {min(cue.line, following.line)}; merge them"
                 )
             end = following.start
             notes.append(
-                f"{path.name}:{cue.line}: overlaps the cue of line {following.line}; it now ends when that begins"
+                f"{path.name}:{cue.line}: overlaps the cue of line {following.line}; it ends now where that "
+                "begins"
             )
         trimmed.append(cue._replace(end=end))
     return trimmed, notes

@@ -71,7 +71,7 @@ def read_edited_table(
 
 
 def _unguard(cell: str) -> str:
-    """Return the text of a cell without a spreadsheet's quotes, or the mark before what looks like a formula."""
+    """Return a cell's text without a spreadsheet's quotes or the mark before what looks like a formula."""
     if len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('""', ""):
         cell = cell[1:-1].replace('""', '"')
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
@@ -83,7 +83,8 @@ def _read_tsv(path: Path, text: str) -> Iterator[Row]:
     if not {ID, TEXT} <= set(names) or len(set(names)) < len(names):
         found = ", ".join(names)[:100] or "nothing"
         raise ConfigError(
-            f"{path.name}:1: expected a header line with the columns id and text, separated by tabs, found {found}"
+            f"{path.name}:1: expected a header line with the columns id and text, separated by tabs, "
+            f"found {found}"
         )
     for number, line in enumerate(lines[1:], 2):
         if not line.strip():

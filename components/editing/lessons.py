@@ -46,7 +46,7 @@ class Lesson:
 
 
 def make_pairs(lessons: Iterable[Lesson], folder: Path) -> list[Row]:
-    """Return the rows of a manifest: corrected transcripts with their audio, corrected translations as references.
+    """Return the rows of a manifest: recordings with their transcripts, sources with their translations.
 
     A recording is named where a person gave its transcript; else the text that was translated is, as the
     transcript of a model is no reference.
@@ -161,7 +161,7 @@ def make_calibration(lessons: Iterable[Lesson]) -> list[Row]:
 
 
 def share_kept(before: str, after: str) -> float:
-    """Return the share of the words of a text that are in another one, too, in order; 1 for two empty ones."""
+    """Return the share of a text's words that another has, too, in this order; 1 for two empty texts."""
     words, others = before.split(), after.split()
     if not words:
         return float(not others)

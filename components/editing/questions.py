@@ -28,7 +28,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answers:
-    """The texts that count by utterance id (approved ones are as they were), and who gave them when and where."""
+    """The texts that count by utterance id, approved ones as they were; who gave them, when and where."""
 
     texts: Mapping[str, str]
     by: str

@@ -10,7 +10,7 @@ from components.records import Segment
 
 
 def split_units(text: str) -> list[str]:
-    """Return a text's words, each with the space before it; its letters where it is written without spaces."""
+    """Return a text's words, each with the space before it; letters where it is written without spaces."""
     stripped = text.strip()
     return re.findall(r"\s*\S+", stripped) if " " in stripped else list(stripped)
 

@@ -36,13 +36,14 @@ def read_lessons(run: RunRecord, *, unchanged_right: bool) -> list[Lesson]:
     ]
     if not lessons:
         raise ConfigError(
-            f"run {run.name}: expected a run with corrections or a review, found none; make one with antiphon edit"
+            f"run {run.name}: expected a run with corrections or a review, found none; make one "
+            "with antiphon edit"
         )
     return lessons
 
 
 def find_corrected_nodes(run: RunRecord) -> Iterator[CorrectedNode]:
-    """Yield the models' nodes whose texts were corrected, with all corrections, the latest of each utterance."""
+    """Yield the models' nodes whose texts were corrected, with the latest text of each utterance."""
     texts: dict[str, dict[str, str]] = {}
     for ref in _correction_stages(run):
         for each in latest_by_id(read_stored_corrections(Path(ref.path))).values():

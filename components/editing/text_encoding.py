@@ -29,14 +29,12 @@ CODE_PAGES = {
     "cp949": ("ko",),
 }
 """Encodings that are not Unicode -> the languages whose subtitles are saved in them; others in cp1252."""
-
-
 MAX_BYTES = 2**28
 """Of a file that is read whole."""
 
 
 class DecodedText(NamedTuple):
-    """A file's text with line ends as ``\\n``, and its encoding, where that is not UTF-8."""
+    """A file's text, its line ends those of Unix, and its encoding, where that is not UTF-8."""
 
     text: str
     encoding: str | None
@@ -70,7 +68,8 @@ def _decode_marked(content: bytes, encoding: str, where: str) -> DecodedText:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{where}: expected {encoding}, as its first bytes say, found a fault at byte {error.start}; save it again"
+            f"{where}: expected {encoding}, as its first bytes say, found a fault at byte "
+            f"{error.start}; save it again"
         ) from error
     return DecodedText(_unify_line_ends(text), None if encoding == "utf-8-sig" else encoding.upper())
 

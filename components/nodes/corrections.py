@@ -69,7 +69,8 @@ def summarize_corrections(ref: StageRef) -> list[str]:
     for each in read_stored_corrections(Path(ref.path)):
         batches.setdefault((each.by, each.at, each.file), []).append(each.id)
     return [
-        f"{ref.stage}: {len(ids)} corrected by {by} at {at[:16].replace('T', ' ')} from {file}: {list_ids(ids)}"
+        f"{ref.stage}: {len(ids)} corrected by {by} at {at[:16].replace('T', ' ')} from {file}: "
+        f"{list_ids(ids)}"
         for (by, at, file), ids in batches.items()
     ]
 

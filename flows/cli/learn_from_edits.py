@@ -1,4 +1,4 @@
-"""`antiphon learn-from-edits`: corrections by hand as training pairs, terms, examples and calibration points."""
+"""`antiphon learn-from-edits`: corrections as training pairs, examples, terms and calibration points."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def learn_from_edits(
     ] = False,
     store: StoreUrl = None,
 ) -> None:
-    """Write what the corrections of a run and of those that it was made from teach, for the nodes that want it.
+    """Write what the corrections of a run, and of the runs that it was made from, teach.
 
     - `pairs.jsonl`: a manifest of recordings with their transcripts, and of sources with their translations;
       `--set data=DIR/pairs.jsonl` of `antiphon run train`, `distill`, or any flow.

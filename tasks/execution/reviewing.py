@@ -74,9 +74,9 @@ def require_reviewer(pipeline: Pipeline, node: Node) -> None:
     if settings.unattended != "pass" and not is_attended():
         name = pipeline.user_name_of(node.name)
         raise ConfigError(
-            f"{name}: expected a run of a Prefect deployment, in whose page somebody can answer, found a local "
-            f"run; deploy it (docs/editing.md), say unattended: pass, or leave {name} out and correct the texts "
-            "afterwards with antiphon edit"
+            f"{name}: expected a run of a Prefect deployment, in whose page somebody can answer, found a "
+            f"local run; deploy it (docs/editing.md), say unattended: pass, or leave {name} out and correct "
+            "the texts afterwards with antiphon edit"
         )
 
 
@@ -98,8 +98,8 @@ def ask_in_prefect(node: str, questions: Sequence[Question], hours: float) -> An
             )
         except FlowPauseTimeout as error:
             raise StoreError(
-                f"{node}: expected answers within {hours:g} hours, found none; everything above is kept: start "
-                "the run again, it asks again"
+                f"{node}: expected answers within {hours:g} hours, found none; everything above is kept: "
+                "start the run again, it asks again"
             ) from error
     texts = {
         question.utterance_id: getattr(form, _field_name(number)).strip()
@@ -124,9 +124,9 @@ def make_form(node: str, questions: Sequence[Question]) -> type[RunInput]:
         Field("", title="Your name", description="kept with the corrections; may be empty"),
     )
     form: type[RunInput] = create_model("Review", __base__=RunInput, **fields)
-    form._description = (  # noqa: SLF001 - what RunInput.with_initial_data sets
-        f"**{node}**: {len(questions)} doubtful texts, the least sure first. Correct them, or leave them as they "
-        "are to approve them."
+    form._description = (
+        f"**{node}**: {len(questions)} doubtful texts, the least sure first. Correct them, or leave "
+        "them as they are to approve them."
     )
     return form
 
