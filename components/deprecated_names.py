@@ -25,7 +25,7 @@ class DeprecatedNames(BaseModel):
     def _read_deprecated_names(cls, values: Any) -> Any:
         if not isinstance(values, Mapping):
             return values
-        for old, new in cls.renamed_fields().items():
+        for old, new in cls.list_renamed_fields().items():
             if old in values:
                 _log.warning("setting %s is now called %s; the next version refuses the old name", old, new)
                 if new in values:
@@ -33,7 +33,7 @@ class DeprecatedNames(BaseModel):
         return cls.with_present_names(values)
 
     @classmethod
-    def renamed_fields(cls) -> dict[str, str]:
+    def list_renamed_fields(cls) -> dict[str, str]:
         """Old name -> present name of every renamed field of this class and its bases."""
         names = {old: new for base in reversed(cls.__mro__) for old, new in _own_names(base).items()}
         return {old: new for old, new in names.items() if old not in cls.model_fields}
@@ -41,8 +41,16 @@ class DeprecatedNames(BaseModel):
     @classmethod
     def with_present_names(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """The same settings under the names that they have now; what is unknown stays as it is."""
-        names = cls.renamed_fields()
+        names = cls.list_renamed_fields()
         return {names.get(name, name): value for name, value in values.items()}
+
+
+def read_deprecated_value(value: object, old: str, new: str, setting: str) -> object:
+    """Read the ``old`` name of a value as its ``new`` one, with a warning that names the setting."""
+    if value != old:
+        return value
+    _log.warning("%s: %s is now called %s; the next version refuses the old name", setting, old, new)
+    return new
 
 
 def _own_names(base: type) -> Mapping[str, str]:

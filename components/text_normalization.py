@@ -123,4 +123,4 @@ def get_normalizer(name: str) -> Normalizer:
         return NORMALIZERS[name]
     except KeyError:
         names = ", ".join(NORMALIZERS)
-        raise ConfigError(f"normaliser: expected one of {names}, found {name!r}") from None
+        raise ConfigError(f"normalizer: expected one of {names}, found {name!r}") from None

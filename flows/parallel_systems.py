@@ -27,7 +27,7 @@ class _LoadedSystem(NamedTuple):
     sets: dict[str, StageRef]
 
     @property
-    def shared_context(self) -> str:
+    def context_digest(self) -> str:
         """Digest of what systems must share to run as one graph: data, languages, seed."""
         languages = self.system.pipeline.languages
         return digest_of([content_of(self.sets[DATA]), *languages, self.system.parameters.seed])
@@ -52,8 +52,8 @@ def run_systems(systems: Mapping[str, System], within: Run) -> dict[str, RunReco
         for name, system in systems.items():
             with _isolate_failure(name, runs[name], within):
                 loaded.append(_LoadedSystem(name, system, runs[name], system.load(runs[name])))
-        for context in dict.fromkeys(member.shared_context for member in loaded):
-            finished += _run_as_one([member for member in loaded if member.shared_context == context], within)
+        for context in dict.fromkeys(member.context_digest for member in loaded):
+            finished += _run_as_one([member for member in loaded if member.context_digest == context], within)
     records = {member.name: member.run.record for member in finished if _is_comparable(member, within)}
     return {name: records[name] for name in systems if name in records}
 

@@ -96,7 +96,7 @@ def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
         admit,
         concerns=concerns if node.of and all(map(pipeline.is_data, node.of)) else lambda utterance: True,
         data=pipeline.data_of(node.name),
-        utterance_ids=lambda: node.kind.named_ids(node.settings),
+        utterance_ids=lambda: node.kind.ids_in_settings(node.settings),
     )
 
 

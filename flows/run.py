@@ -22,7 +22,7 @@ from flows import signals
 from flows.parameters.base import FlowParameters
 from flows.registry import flow_named
 from flows.run_names import describe_run
-from flows.server.ephemeral_server import lost_server_message
+from flows.server.ephemeral_server import describe_lost_server
 from tasks.task_options import unwrap
 from tasks.task_runners import use_runner
 
@@ -149,7 +149,7 @@ def _failure_status(error: BaseException) -> tuple[str, str]:
         return "suspended", "suspended; finished shards are kept: resume it to go on"
     if isinstance(error, AntiphonError):
         return "failed", str(error)
-    return "failed", lost_server_message(error) or f"{type(error).__name__}: {error}"
+    return "failed", describe_lost_server(error) or f"{type(error).__name__}: {error}"
 
 
 def reopen_run(name: str, stage: str, parameters: FlowParameters) -> tuple[RunRecord, Run]:

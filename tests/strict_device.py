@@ -188,7 +188,7 @@ class _Bindings(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func is Tensor.to or "device" in kwargs:
-            args, kwargs = pytree.tree_map_only((torch.device, str), _numbered, (args, kwargs))
+            args, kwargs = pytree.tree_map_only((torch.device, str), _number_wheels, (args, kwargs))
         if args and isinstance(args[0], StrictTensor):
             if func is Tensor.new_tensor:
                 return torch.tensor(*args[1:], device=DEVICE, **kwargs)
@@ -200,7 +200,7 @@ class _Bindings(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _numbered(value: torch.device | str) -> torch.device | str:
+def _number_wheels(value: torch.device | str) -> torch.device | str:
     """``cuda`` with its number, which torch would ask the guard for."""
     return DEVICE if value in ("cuda", torch.device("cuda")) else value
 

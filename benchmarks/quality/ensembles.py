@@ -72,7 +72,7 @@ def _of_seeds(seeds: Sequence[str]) -> list[Row]:
     count, claim = f"{len(seeds)} seeds", "an ensemble beats the best single model"
     learned, context = "learned coefficients against equal ones", "coefficients that depend on the context"
     output_level = {**mixture("", seeds, "", method="output_level").parameters}
-    output_level["pool"] = {"method": "minimum_bayes_risk", "utility": "bleu"}
+    output_level["system_combination"] = {"method": "minimum_bayes_risk", "utility": "bleu"}
     return [
         mixture(f"{count}, linear", seeds, claim),
         mixture(f"{count}, log-linear", seeds, claim, method="log_linear"),

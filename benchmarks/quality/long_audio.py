@@ -84,7 +84,7 @@ def main(arguments: Sequence[str]) -> None:
         "",
         "`python -m benchmarks.quality long-audio`: recordings of one language joined to one, 0.6 s between "
         "them, those with a transcript; order 0 is the manifest's, the others are shuffled. Greedy, float32, "
-        "language given, no previous text, the same thresholds. WER in percent, the language's normaliser.",
+        "language given, no previous text, the same thresholds. WER in percent, the language's normalizer.",
         "",
         markdown_table(["language", "order", "seconds", "openai-whisper", "Antiphon"], rows),
     ]

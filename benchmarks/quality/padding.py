@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> None:
         "the longest recording of the batch is left out. CPU seconds of the process, one thread. Drift: how "
         "far the encoder's states of the speech are from those of the whole window, in percent of their norm "
         "(every fifth recording; mean, and most in brackets). Same text: as with all positions. WER in "
-        "percent, corpus level, the language's normaliser; in brackets the utterances.",
+        "percent, corpus level, the language's normalizer; in brackets the utterances.",
         "",
         markdown_table(["search", "padding", "CPU s", "drift", "same text", *columns], rows),
     ]

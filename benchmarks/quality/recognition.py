@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> None:
         "",
         f"`python -m benchmarks.quality recognition`: {n} human recordings ({seconds_of(utterances):.0f} s), "
         "language given, timestamps, no previous text, the same thresholds and temperatures. WER in percent, "
-        "corpus level, the metrics room's normaliser for the language; in brackets the utterances.",
+        "corpus level, the metrics room's normalizer for the language; in brackets the utterances.",
         "",
         f"Same text, character for character: **{same[FIRST]} of {n} ({100 * same[FIRST] / n:.1f}%)**.",
         "",

@@ -178,7 +178,7 @@ def format_page(forms: dict[str, list[Utterance]], stored: dict[str, dict], comm
         "",
         f"Batch {BATCH}. CPU s: the process, one thread; wall s: two threads; medians over rounds, ratios "
         "are medians of per-round ratios (rounds that both have). WER in percent, Whisper's English "
-        "normaliser. Joined: recordings with a transcript, 0.6 s between them.",
+        "normalizer. Joined: recordings with a transcript, 0.6 s between them.",
     ]
     for form, utterances in forms.items():
         parts = {threads: part["found"][form] for threads, part in stored.items() if form in part["found"]}

@@ -5,8 +5,8 @@ one part gold minus the score as it is. **Shapley values** (Shapley 1953) share 
 them gain when they are gold together: they add up to all-gold minus as-it-is. The last stage is not a player:
 its gold output is the reference, which scores the ceiling whatever came before. What is missing when
 everything above it is gold is its **remainder**. A stage without parts (a translation that is revised below)
-is replaced as a whole and is no player either. ``kept`` is the percentage of the quality given to a stage
-that it passes on; these multiply to score over ceiling, and the stage that keeps least is the culprit.
+is replaced as a whole and is no player either. ``retention`` is the percentage of the quality given to a
+stage that it passes on; these multiply to score over ceiling, and the stage that keeps least is the culprit.
 Intervals are 95% percentiles over paired bootstrap resamples of utterances.
 """
 
@@ -36,14 +36,14 @@ class PartAttribution(Record):
 
 
 class StageAttribution(Record):
-    """Points gained with a stage's gold output, and ``kept``, the percentage of quality that it passes on.
+    """Points gained with a stage's gold output; ``retention`` is the percentage of quality that it passes on.
 
     Of the last stage ``gap`` is the remainder: what it misses of the ceiling with all above it gold.
     """
 
     stage: str
     gap: Estimate
-    kept: Estimate
+    retention: Estimate
 
 
 class Attribution(Record):
@@ -74,7 +74,7 @@ def attribute(
     """Attribute what a perfect score lacks to the parts of ``stages`` and to the stage ``last`` below them.
 
     Args:
-        values: statistics of the output for the sets of replaced parts that :func:`required_gold_parts`
+        values: statistics of the output for the sets of replaced parts that :func:`list_gold_parts`
             lists, of a metric where more is better.
         stages: stage -> its parts, from the first stage to the last but one; of one without parts the stage
             itself is the part.
@@ -99,7 +99,7 @@ def attribute(
         return Estimate(value=point[name], interval=interval)
 
     attributions = tuple(
-        StageAttribution(stage=stage, gap=estimate(f"gap {stage}"), kept=estimate(f"kept {stage}"))
+        StageAttribution(stage=stage, gap=estimate(f"gap {stage}"), retention=estimate(f"retention {stage}"))
         for stage in (*stages, last)
     )
     return Attribution(
@@ -112,7 +112,7 @@ def attribute(
             for part in parts
         ),
         ceiling=best,
-        culprit=min(attributions, key=lambda stage: stage.kept.value).stage,
+        culprit=min(attributions, key=lambda stage: stage.retention.value).stage,
         n=len(base.ids),
         n_total=base.n_total,
         signature=f"{base.signature}|oracle-substitution|ceiling:{best:g}|bs:{RESAMPLES}|seed:{SEED}",
@@ -124,7 +124,7 @@ def list_parts(stages: Mapping[str, Sequence[str]]) -> list[str]:
     return [part for parts in stages.values() for part in parts]
 
 
-def required_gold_parts(stages: Mapping[str, Sequence[str]]) -> list[GoldParts]:
+def list_gold_parts(stages: Mapping[str, Sequence[str]]) -> list[GoldParts]:
     """Sets whose outputs an attribution needs: all sets of parts, each stage alone, and all down to it."""
     parts = list_parts(stages)
     sets = [frozenset(members) for size in range(len(parts) + 1) for members in combinations(parts, size)]
@@ -151,10 +151,10 @@ def _attribution_numbers(
         gold = frozenset(replaced or (stage,))
         numbers[f"gap {stage}"] = score[gold] - base
         before, above = score[above], above | gold
-        numbers[f"kept {stage}"] = _percentage(before, score[above])
+        numbers[f"retention {stage}"] = _percentage(before, score[above])
     return numbers | {
         f"gap {last}": ceiling - score[above],
-        f"kept {last}": _percentage(score[above], ceiling),
+        f"retention {last}": _percentage(score[above], ceiling),
     }
 
 
@@ -163,7 +163,7 @@ def _percentage(part: float, whole: float) -> float:
 
 
 def _check(values: Mapping[GoldParts, CorpusStatistics], stages: Mapping[str, Sequence[str]]) -> None:
-    for gold in required_gold_parts(stages):
+    for gold in list_gold_parts(stages):
         if gold not in values:
             raise DataError(
                 f"expected the output with {', '.join(sorted(gold)) or 'nothing'} gold, found none"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from components.analysis.attribution import Attribution, GoldParts, attribute, list_parts, required_gold_parts
+from components.analysis.attribution import Attribution, GoldParts, attribute, list_gold_parts, list_parts
 from components.analysis.error_costs import Correlation, KindCost, measure_correlation, measure_kind_costs
 from components.analysis.oracle_repair import ERROR_KINDS, count_errors
 from components.errors import DataError
@@ -61,7 +61,7 @@ def attribute_cascade(
     Args:
         cases: the utterances that came out, as they came out.
         repaired: output by utterance id of each repaired transcript: of every set of parts that
-            :func:`~components.analysis.attribution.required_gold_parts` lists (joined by ``+``) and of every
+            :func:`~components.analysis.attribution.list_gold_parts` lists (joined by ``+``) and of every
             kind of error. What is absent came out as it was, having had no such error.
         stages: stage -> the parts in which its text is put right; none where it is put right as a whole.
         last: name of the stage whose output is scored.
@@ -88,7 +88,7 @@ def attribute_cascade(
 
     tables = {name: measure(texts) for name, texts in repaired.items()}
     base = measure({})
-    sets = {gold: tables.get(gold_parts_name(gold, stages), base) for gold in required_gold_parts(stages)}
+    sets = {gold: tables.get(gold_parts_name(gold, stages), base) for gold in list_gold_parts(stages)}
     counts = {case.utterance.id: _count(case) for case in cases if parts}
     numbers = _numbers_by_utterance(cases, repaired, parts, languages)
     first = metrics[0]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from components.deprecated_names import read_deprecated_value
 from components.metrics.choices import MetricName, Test
+
+
+def _read_old_test(value: object) -> object:
+    return read_deprecated_value(value, "randomisation", "randomization", "test")
 
 
 class ComparisonSettings(BaseModel):
@@ -17,10 +22,10 @@ class ComparisonSettings(BaseModel):
     baseline: str | None = Field(
         None, title="Baseline", description="system that the others are tested against; the first if empty"
     )
-    test: Test = Field(
+    test: Annotated[Test, BeforeValidator(_read_old_test)] = Field(
         "bootstrap",
         title="Test",
-        description="paired bootstrap (1,000 resamples) or approximate randomisation (10,000 trials)",
+        description="paired bootstrap (1,000 resamples) or approximate randomization (10,000 trials)",
     )
     metrics: tuple[MetricName, ...] = Field(
         ("bleu", "chrf", "wer"),

@@ -77,7 +77,7 @@ def measure_contribution(
     score[0, coalitions.index(everyone)] = 1.0
     matrices = {"score": score} | {
         "alone": _alone_matrix(parts, coalitions),
-        "lost": _lost_matrix(parts, coalitions, sign),
+        "lost": _compute_losses(parts, coalitions, sign),
         "share": _share_matrix(parts, coalitions, sign),
     }
     columns = {
@@ -123,7 +123,7 @@ def _alone_matrix(parts: Sequence[str], coalitions: Sequence[Coalition]) -> Arra
     return np.stack([_indicator(coalitions, single) for single in singles])
 
 
-def _lost_matrix(parts: Sequence[str], coalitions: Sequence[Coalition], sign: float) -> Array | None:
+def _compute_losses(parts: Sequence[str], coalitions: Sequence[Coalition], sign: float) -> Array | None:
     """(parts, coalitions): the score of everyone minus that without each part."""
     everyone = frozenset(parts)
     without = [everyone - {part} for part in parts]

@@ -181,7 +181,7 @@ def file_identity(path: FilePath) -> tuple[str, int, int, int, int]:
 
 
 @lru_cache(maxsize=65_536)
-def cached_sha256(path: str, *_version: int) -> str:
+def look_up_sha256(path: str, *_version: int) -> str:
     """SHA-256 (hex) of a file; the further values of :func:`file_identity` make the cache notice changes."""
     with open_regular_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

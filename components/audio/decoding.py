@@ -16,9 +16,9 @@ from components.audio.container import (
     FilePath,
     Limits,
     audio_error,
-    cached_sha256,
     check_length,
     file_identity,
+    look_up_sha256,
     missing_samples_allowed,
     open_container,
 )
@@ -44,7 +44,7 @@ def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
             :data:`MAX_MAGNITUDE`.
     """
     path = audio.path
-    if cached_sha256(*file_identity(path)) != audio.sha256:
+    if look_up_sha256(*file_identity(path)) != audio.sha256:
         raise audio_error(
             path, "expected the file that the manifest was read with, found another", "load it again"
         )

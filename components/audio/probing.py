@@ -16,9 +16,9 @@ from components.audio.container import (
     FilePath,
     Limits,
     audio_error,
-    cached_sha256,
     check_length,
     file_identity,
+    look_up_sha256,
     missing_samples_allowed,
     open_container,
     open_regular_file,
@@ -86,7 +86,7 @@ def describe(
     Raises:
         DataError: The file cannot be used, or the stretch is not inside it.
     """
-    headers = _cached_probe(*file_identity(path), limits)
+    headers = _probe_once(*file_identity(path), limits)
     rest = headers.seconds - offset
     if offset < 0 or round(rest * headers.sample_rate) < 1:
         raise audio_error(
@@ -100,7 +100,7 @@ def describe(
     check_length(path, seconds, limits)
     return Audio(
         path=headers.path,
-        sha256=cached_sha256(*file_identity(path)),
+        sha256=look_up_sha256(*file_identity(path)),
         seconds=min(seconds, rest),
         sample_rate=headers.sample_rate,
         offset=offset,
@@ -149,7 +149,5 @@ def _has_frame_count(path: FilePath) -> bool:
 
 
 @lru_cache(maxsize=4_096)
-def _cached_probe(
-    path: str, _inode: int, _size: int, _mtime_ns: int, _ctime_ns: int, limits: Limits
-) -> Probe:
+def _probe_once(path: str, _inode: int, _size: int, _mtime_ns: int, _ctime_ns: int, limits: Limits) -> Probe:
     return probe(path, limits)

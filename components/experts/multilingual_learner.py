@@ -61,7 +61,7 @@ class MultilingualLearner:
         batch = batches.collate([self.examples[i] for i in rows], self.model.config.pad_token_id)
         batch = batch.to(self.model.device)
         with record_routing(self.model, layer_masks(batch.mask, batch.labels != -100)) as records:
-            mean, count = cross_entropy.smoothed_cross_entropy(self.model, batch, config.label_smoothing)
+            mean, count = cross_entropy.label_smoothing_loss(self.model, batch, config.label_smoothing)
         if records:
             routings = [record.routing for record in records]
             mean = mean + load_balancing_loss.total_loss(

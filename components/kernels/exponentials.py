@@ -22,7 +22,7 @@ from components.kernels.llvm.ir import (
     intrinsic,
     load,
     loop,
-    masked_store,
+    store_masked,
 )
 from components.kernels.llvm.native_code import ParallelCode, supports_native
 
@@ -70,7 +70,7 @@ def _compile_kernel() -> ParallelCode:
         with loop(b, i64(0), size, LANES) as column:
             position = b.add(start, column)
             value = exp(b, load(b, at(b, scores, position), FLOATS))
-            masked_store(b, value, at(b, out, position), None)
+            store_masked(b, value, at(b, out, position), None)
             b.store(b.fadd(b.load(total), value), total)
         name, nothing = "llvm.vector.reduce.fadd.v16f32", ir.Constant(F32, 0.0)
         b.store(intrinsic(b, name, F32, nothing, b.load(total)), at(b, sums, row))

@@ -48,7 +48,7 @@ class _ProjectionSlice(nn.Module):
         return output[..., self._start : self._stop]
 
 
-def fused_qkv_of(attention: nn.Module) -> PackedLinear:
+def find_fused_qkv(attention: nn.Module) -> PackedLinear:
     """The layer that computes query, key and value of an attention that :func:`fuse_qkv` has fused."""
     projection = attention.q_proj
     assert isinstance(projection, _ProjectionSlice)

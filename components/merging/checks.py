@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from components.errors import MergeError
-from components.merging.architecture.tied_weights import stored_name_of, ties_embeddings
+from components.merging.architecture.tied_weights import find_stored_name, ties_embeddings
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.output_files import donor_of
 from components.merging.io.tensor_task import PIECE_ELEMENTS
@@ -109,7 +109,7 @@ def examine(
     compared = [compare_weights(other, first) for other in others]
     similarities = tuple(similarity for similarity in compared if similarity is not None)
     if recipe.method != "passthrough":
-        findings += [_unrelated_finding(s) for s in similarities if not s.is_related]
+        findings += [_report_unrelated(s) for s in similarities if not s.is_related]
     return Diagnosis(tuple(findings), similarities, count)
 
 
@@ -121,7 +121,7 @@ def _try_plan(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> Iterator[Fi
         yield Finding("refused", str(error))
 
 
-def _unrelated_finding(similarity: WeightSimilarity) -> Finding:
+def _report_unrelated(similarity: WeightSimilarity) -> Finding:
     return Finding(
         "warning",
         f"DIFFERENT INITIALIZATIONS: {similarity}; the average of such models is noise: merge descendants of "
@@ -162,7 +162,7 @@ def _compare_tensors(first: ModelFolder, other: ModelFolder) -> Iterator[Finding
             "the output does as the first",
         )
     for a, b in ((first, other), (other, first)):
-        missing = [name for name in a.tensors if stored_name_of(name, b.tensors) is None]
+        missing = [name for name in a.tensors if find_stored_name(name, b.tensors) is None]
         if missing:
             yield Finding(
                 "refused",
@@ -173,7 +173,7 @@ def _compare_tensors(first: ModelFolder, other: ModelFolder) -> Iterator[Finding
         name
         for name, entry in first.tensors.items()
         if not entry.dtype.is_floating_point
-        and (same := stored_name_of(name, other.tensors)) is not None
+        and (same := find_stored_name(name, other.tensors)) is not None
         and other.tensors[same].numel == entry.numel
         and not torch.equal(first.read(entry), other.read(other.tensors[same]))
     ]

@@ -49,7 +49,7 @@ def list_outputs(recipe: Recipe, folders: Folders) -> Iterator[OutputTensor]:
         if layer_of(name) is None:
             module = _module_of(recipe, name)
             output_slice = module.slices[0 if precedes_layers(name) else -1]
-            yield _shared_tensor(name, output_slice, module, recipe)
+            yield _describe_shared_tensor(name, output_slice, module, recipe)
     for stack in stacks:
         module = _module_of(recipe, f"{stack}.0")
         first_layer = 0
@@ -93,7 +93,7 @@ def _inputs_of(output_slice: OutputSlice, recipe: Recipe) -> tuple[InputSlice, .
     return inputs
 
 
-def _shared_tensor(
+def _describe_shared_tensor(
     name: str, output_slice: OutputSlice, module: OutputModule, recipe: Recipe
 ) -> OutputTensor:
     """A tensor outside of the layers: a gradient's first value holds for it, behind the layers too.

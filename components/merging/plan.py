@@ -8,7 +8,7 @@ from functools import reduce
 import torch
 
 from components.errors import MergeError
-from components.merging.architecture.tied_weights import find_collision, stored_name_of
+from components.merging.architecture.tied_weights import find_collision, find_stored_name
 from components.merging.io.model_folder import LazyTensor, ModelFolder
 from components.merging.io.tensor_task import ReadableTensor, TensorInput, TensorTask
 from components.merging.methods.table import METHODS, Method
@@ -90,7 +90,7 @@ def _task_of(
         inputs=tuple(inputs),
         base=base,
         base_first=output.inputs[0][0].model == base_name,
-        parameters=_shared_parameters(output, recipe),
+        parameters=_common_parameters(output, recipe),
         dtype=dtype,
         out_dtype=out_dtype,
         seed=seed,
@@ -107,7 +107,7 @@ def _own_parameters(
     return _resolve_all(METHODS[recipe.method], scopes, tensor, output.depth, per_model=True)
 
 
-def _shared_parameters(output: OutputTensor, recipe: Recipe) -> dict[str, Scalar | None]:
+def _common_parameters(output: OutputTensor, recipe: Recipe) -> dict[str, Scalar | None]:
     """Values of the parameters that all models share."""
     scopes = _scopes(output, recipe)
     return _resolve_all(METHODS[recipe.method], scopes, output.name, output.depth, per_model=False)
@@ -132,7 +132,7 @@ def _open_tensor(
 
 def _find_tensor(folder: ModelFolder, name: str) -> LazyTensor | None:
     """The tensor of this name, or the one that it is tied to; None without either."""
-    stored = stored_name_of(name, folder.tensors)
+    stored = find_stored_name(name, folder.tensors)
     return None if stored is None else LazyTensor(folder, folder.tensors[stored])
 
 

@@ -21,7 +21,7 @@ ScoreFunction = Callable[[str], float]
 """Scores a model, given by reference or folder, on development data; higher is better."""
 
 
-def weighted_average(weights: Mapping[str, float], *, normalize: bool = True) -> Recipe:
+def average_recipe(weights: Mapping[str, float], *, normalize: bool = True) -> Recipe:
     """The recipe of a weighted mean of models.
 
     Args:
@@ -45,7 +45,7 @@ def uniform_soup(models: Sequence[str]) -> Recipe:
     """The recipe of the plain mean of models. Raises MergeError where one is named twice."""
     if len(set(models)) != len(models):
         raise MergeError(f"expected every model once, found {', '.join(models)}")
-    return weighted_average(dict.fromkeys(models, 1.0))
+    return average_recipe(dict.fromkeys(models, 1.0))
 
 
 def average_of_last(checkpoints: Sequence[str], count: int) -> Recipe:
@@ -75,7 +75,7 @@ def exponential_average(checkpoints: Sequence[str], decay: float) -> Recipe:
     """
     if not 0.0 < decay <= 1.0:
         raise MergeError(f"expected a decay above 0 and at most 1, found {decay}")
-    return weighted_average({c: decay**age for age, c in enumerate(reversed(checkpoints))})
+    return average_recipe({c: decay**age for age, c in enumerate(reversed(checkpoints))})
 
 
 class SoupTrial(NamedTuple):

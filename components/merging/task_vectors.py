@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from components.errors import MergeError
 from components.merging.recipe.recipe import Recipe
-from components.merging.soups import weighted_average
+from components.merging.soups import average_recipe
 
 
 class TaskVector(NamedTuple):
@@ -49,7 +49,7 @@ class TaskVector(NamedTuple):
         terms = TaskVector({model: 1.0}).plus(self).terms
         if not terms:
             raise MergeError(f"{model}: expected something left of model + vector, found that they cancel")
-        return weighted_average(terms, normalize=False)
+        return average_recipe(terms, normalize=False)
 
 
 def combine_vectors(vectors: Sequence[TaskVector], scale: float = 1.0) -> TaskVector:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 
 from components.merging.architecture.layer_names import layer_of
-from components.merging.architecture.tied_weights import stored_name_of
+from components.merging.architecture.tied_weights import find_stored_name
 from components.merging.io.model_folder import ModelFolder
 
 SAMPLE_ELEMENTS = 1 << 18
@@ -78,7 +78,7 @@ def compare_weights(folder: ModelFolder, reference: ModelFolder) -> WeightSimila
     sums: dict[str, list[float]] = {}
     cosines: list[float] = []
     for name, entry in folder.tensors.items():
-        other = stored_name_of(name, reference.tensors)
+        other = find_stored_name(name, reference.tensors)
         if other is None or reference.tensors[other].shape != entry.shape:
             continue
         if len(entry.shape) < 2 or not entry.dtype.is_floating_point or "position" in name:

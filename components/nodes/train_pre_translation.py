@@ -40,11 +40,11 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
 
     def models(self, settings: PreTranslationConfig) -> dict[str, str]:
         """Return the model that it starts from."""
-        return {"start": settings.start}
+        return {"init_from": settings.init_from}
 
     def parameters(self, settings: PreTranslationConfig, site: Site) -> dict[str, Any]:
         """Return how it is trained; the languages are those of the data."""
-        return settings.model_dump(mode="json", exclude={"start", "seed"})
+        return settings.model_dump(mode="json", exclude={"init_from", "seed"})
 
     def seed(self, settings: PreTranslationConfig, site: Site) -> int:
         """Return the training's own seed, whatever the run's is."""
@@ -62,13 +62,13 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
         """Check the name of the model that it starts from."""
         from components import models  # noqa: PLC0415 - imports torch
 
-        models.check(settings.start, site.store)
+        models.check(settings.init_from, site.store)
 
     def validate_models(self, settings: PreTranslationConfig, site: Site, pairs: LanguagePairs) -> None:
         """Refuse a model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.validate_start_model(settings.start, site.store)
+        checks.validate_start_model(settings.init_from, site.store)
 
     def make(
         self, settings: PreTranslationConfig, site: Site, read: Mapping[str, StageRef], folder: Path
@@ -78,7 +78,7 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
 
         dev = list(read_utterances(read["of1"]))
         transcripts = read_best_texts(read["of2"]) if "of2" in read else {}  # what is only written has none
-        drafted = jackknife.drafted_pairs(dev, transcripts, read_best_texts(read["of3"]))
+        drafted = jackknife.pair_with_drafts(dev, transcripts, read_best_texts(read["of3"]))
         languages = languages_of(read["of0"])
         return jackknife.train_pre_translation(
             folder,

@@ -55,7 +55,7 @@ class TrainStack(Kind[StackTrainingSettings]):
 
     def models(self, settings: StackTrainingSettings) -> dict[str, str]:
         """Return the model that it starts from."""
-        return {"start": settings.start}
+        return {"init_from": settings.init_from}
 
     def tables(self, settings: StackTrainingSettings) -> dict[str, str]:
         """Return the nodes of the encoder states."""
@@ -64,7 +64,7 @@ class TrainStack(Kind[StackTrainingSettings]):
     def parameters(self, settings: StackTrainingSettings, site: Site) -> dict[str, Any]:
         """Return what is trained and how; only a dual-source model reads several transcripts."""
         parameters = settings.model_dump(
-            mode="json", exclude={"start", "seed", "states", "dev_states", "method"}
+            mode="json", exclude={"init_from", "seed", "states", "dev_states", "method"}
         )
         kind = SPEECH_MODEL_KINDS[settings.method]
         return parameters | {"kind": kind, "transcripts": settings.transcripts if kind == "dual" else 1}
@@ -81,13 +81,13 @@ class TrainStack(Kind[StackTrainingSettings]):
         """Check the name of the model that it starts from."""
         from components import models  # noqa: PLC0415 - imports torch
 
-        models.check(settings.start, site.store)
+        models.check(settings.init_from, site.store)
 
     def validate_models(self, settings: StackTrainingSettings, site: Site, pairs: LanguagePairs) -> None:
         """Refuse a model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.validate_start_model(settings.start, site.store)
+        checks.validate_start_model(settings.init_from, site.store)
 
     def make(
         self, settings: StackTrainingSettings, site: Site, read: Mapping[str, StageRef], folder: Path

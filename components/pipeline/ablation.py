@@ -73,7 +73,7 @@ def _ablate_members(pipeline: Pipeline, name: str, stages: Collection[str]) -> I
         return
     how = values.get("combine") or values
     if how.get("coefficients") or values.get("dropout_members"):
-        raise _fixed_weights_error(name)
+        raise _explain_fixed_weights(name)
     parts = _number_duplicates([str(model) for model in models])
     by_part = dict(zip(parts, models, strict=True))
 
@@ -91,7 +91,7 @@ def _ablate_inputs(pipeline: Pipeline, name: str, stages: Collection[str]) -> It
     if name not in stages:
         return
     if values.get("weights") or values.get("coefficients"):
-        raise _fixed_weights_error(name)
+        raise _explain_fixed_weights(name)
     inputs = list(values["of"])
     models = [str(pipeline.definitions.get(node, {}).get("model", node)) for node in inputs]
     parts = _number_duplicates(models) if len(set(models)) == len(models) else tuple(inputs)
@@ -186,7 +186,7 @@ def _number_duplicates(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{name} #{n}" if names.count(name) > 1 else name for n, name in enumerate(names, 1))
 
 
-def _fixed_weights_error(name: str) -> ConfigError:
+def _explain_fixed_weights(name: str) -> ConfigError:
     return ConfigError(
         f"expected members of {name} without dropout and without fixed coefficients or weights, which fit no "
         "part of the ensemble; leave them empty (equal) or learned"

@@ -63,7 +63,7 @@ def plan_nodes(
         own = pipeline.data_of(node.name)
         if node.kind.gathers or not node.kind.whole:
             read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
-        stage = node.kind.stored_plan(node.settings, site) or make_stage_plan(
+        stage = node.kind.find_stored_plan(node.settings, site) or make_stage_plan(
             node, site, read, totals.get(own, 0), weights
         )
         plans[node.name] = NodePlan(node, site, stage)

@@ -132,7 +132,8 @@ def _expand(
             continue
         if several is None:
             if name in expanded:
-                faults.add(("nodes", name), f"{name}: another node's rounds take this name; give it another")
+                fault = f"expected one node {name}, found that and a round of its name; rename one"
+                faults.add(("nodes", name), fault)
             expanded[name] = values
             continue
         for part, part_values in several.items():

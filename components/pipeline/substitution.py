@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components.analysis.attribution import required_gold_parts
+from components.analysis.attribution import list_gold_parts
 from components.analysis.cascade_attribution import SEGMENTATION, gold_parts_name
 from components.analysis.oracle_repair import ERROR_KINDS, FORM, WORD_ERRORS
 from components.errors import ConfigError
@@ -98,7 +98,7 @@ def _is_draft(pipeline: Pipeline, name: str, output: str) -> bool:
     return output not in reached
 
 
-def attributed_stages_of(chain: Chain, *, segments: bool = False) -> dict[str, tuple[str, ...]]:
+def list_attributed_stages(chain: Chain, *, segments: bool = False) -> dict[str, tuple[str, ...]]:
     """Return the stages that errors are attributed to, but for the last, with their parts."""
     cut = {SEGMENTATION: (SEGMENTATION,)} if segments else {}
     spoken = {" and ".join(chain.transcripts): tuple(PARTS)} if chain.transcripts else {}
@@ -113,9 +113,9 @@ def variants_of(pipeline: Pipeline, chain: Chain, segments: str | None = None) -
         chain: what can be corrected.
         segments: a manifest of the same recordings cut by hand.
     """
-    stages = attributed_stages_of(chain, segments=segments is not None)
+    stages = list_attributed_stages(chain, segments=segments is not None)
     variants = {}
-    for parts in required_gold_parts(stages)[1:]:
+    for parts in list_gold_parts(stages)[1:]:
         errors = tuple(kind for part, kinds in PARTS.items() if part in parts for kind in kinds)
         spoken = dict.fromkeys(chain.transcripts, errors) if errors else {}
         drafts: dict[str, tuple[str, ...]] = {name: () for name in chain.drafts if name in parts}

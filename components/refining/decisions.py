@@ -69,7 +69,7 @@ def decide(
     """
     before, accepted = past[-1].best, estimates.is_accepted
     total_seconds = seconds + (before.features.get("seconds", 0.0) if len(past) > 1 else 0.0)
-    earlier = (past[0].best.text, *(_proposed_text(outcome) for outcome in past[1:]))
+    earlier = (past[0].best.text, *(_proposal_of(outcome) for outcome in past[1:]))
     estimate = estimates.proposed if accepted else estimates.before
     trace = RefinementHistory(
         (*earlier, proposal.text), before.text, estimate, total_seconds, proposal.feedback
@@ -105,6 +105,6 @@ def _features(estimates: Estimates, config: RoundsConfig, seconds: float) -> dic
     return features
 
 
-def _proposed_text(outcome: NBest) -> str:
+def _proposal_of(outcome: NBest) -> str:
     """Return what a round proposed, accepted or not."""
     return outcome.hypotheses[-1].text

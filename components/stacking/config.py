@@ -5,9 +5,11 @@ Flat, described and bounded, because Prefect's UI makes its form of them.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from components.deprecated_names import DeprecatedNames
 
 VERSION, NBEST_FUSION_VERSION = "2", "pooled-1"
 """Parts of the keys of systems that search, and of fused n-best lists: they change when outputs do."""
@@ -23,8 +25,10 @@ MAX_SECONDS = 30.0
 """Longest recording: Whisper's encoder has no positions for more."""
 
 
-class StackConfig(BaseModel):
+class StackConfig(DeprecatedNames):
     """A second system that reads speech and the outputs of the first one."""
+
+    deprecated_names: ClassVar = {"blank": "ablate"}
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,8 +53,8 @@ class StackConfig(BaseModel):
     transcripts: int = Field(
         1, ge=1, le=16, description="dual_source: transcripts of the n-best list that are read, at most"
     )
-    blank: tuple[Literal["transcript", "sound", "draft"], ...] = Field(
-        (), description="sources that are blank (no words, silence): what the others do without them"
+    ablate: tuple[Literal["transcript", "sound", "draft"], ...] = Field(
+        (), description="sources that are left blank (no words, silence): what the others do without them"
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")
@@ -85,12 +89,14 @@ class SpeechConfig(BaseModel):
     pooling: int = Field(2, ge=1, le=8, description="states averaged to one; Whisper gives 50 a second")
 
 
-class StackTrainingConfig(BaseModel):
+class StackTrainingConfig(DeprecatedNames):
     """The training of a stacked model."""
+
+    deprecated_names: ClassVar = {"start": "init_from", "batch_pieces": "batch_tokens"}
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    start: str = Field(
+    init_from: str = Field(
         "packaged:multi30k-en-de",
         description="Marian-architecture text model: the weights and the vocabulary to start from",
     )
@@ -98,7 +104,7 @@ class StackTrainingConfig(BaseModel):
     steps: int = Field(600, ge=1, description="optimizer steps")
     learning_rate: float = Field(5e-4, gt=0.0, le=1.0, description="peak learning rate of AdamW")
     warmup_steps: int = Field(100, ge=1, description="steps of linear warm-up")
-    batch_pieces: int = Field(1000, ge=16, description="padded pieces per batch at most")
+    batch_tokens: int = Field(1000, ge=16, description="padded tokens per batch at most")
     eval_every: int = Field(100, ge=1, description="steps between evaluations on the development data")
     dropout: float = Field(0.2, ge=0.0, lt=1.0, description="dropout")
     threads: int = Field(1, ge=1, le=256, description="CPU threads; their number decides the last bits")

@@ -163,8 +163,8 @@ def search_weight(lists: Sequence[NBest], references: Sequence[str]) -> tuple[fl
 
 
 def _best_text(outcome: NBest, weight: float) -> str:
-    def fused_score(hypothesis: Hypothesis) -> float:
+    def score_fused(hypothesis: Hypothesis) -> float:
         first, second = (hypothesis.features.get(name, 0.0) for name in ("first", "second"))
         return (1 - weight) * first + weight * second
 
-    return max(outcome.hypotheses, key=fused_score).text
+    return max(outcome.hypotheses, key=score_fused).text

@@ -65,14 +65,14 @@ class StackedTranslator:
             )
 
     def _prepare(self, index: int, utterance: Utterance) -> StackSource:
-        texts = _blank_lines((utterance.text or "").split("\n"), self.config)
+        texts = _ablate_lines((utterance.text or "").split("\n"), self.config)
         lines = [tuple(self._method.tokenizer(text).input_ids) for text in texts]
         source_tokens, max_tokens = self._method.join_lines(lines), self._method.max_tokens
         if (length := max(map(len, source_tokens))) > max_tokens:
             raise DataError(f"expected at most {max_tokens} tokens, found {length}: cut the recording")
         encoder = self._method.encoder
         states = None if encoder is None else encoder.encode(utterance)
-        if states is not None and "sound" in self.config.blank:
+        if states is not None and "sound" in self.config.ablate:
             states = torch.zeros_like(states)
         return StackSource(index, utterance, source_tokens, states)
 
@@ -100,11 +100,11 @@ class StackedTranslator:
         return NBest(utterance_id=utterance.id, hypotheses=hypotheses, language=utterance.source_language)
 
 
-def _blank_lines(texts: list[str], config: StackConfig) -> list[str]:
-    """The lines, those of blanked sources empty; the draft is the last line, where the method has one."""
+def _ablate_lines(texts: list[str], config: StackConfig) -> list[str]:
+    """The lines, those of ablated sources empty; the draft is the last line, where the method has one."""
     n_transcripts = len(texts) - (config.method == "pre_translation")
     kinds = ["transcript"] * n_transcripts + ["draft"] * (len(texts) - n_transcripts)
-    return ["" if kind in config.blank else text for kind, text in zip(kinds, texts, strict=True)]
+    return ["" if kind in config.ablate else text for kind, text in zip(kinds, texts, strict=True)]
 
 
 def build_translator(config: StackConfig, text_model: str, store: str | None = None) -> StackedTranslator:

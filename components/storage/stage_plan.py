@@ -27,7 +27,7 @@ DEPENDENCIES = {
 
 
 @lru_cache(maxsize=64)
-def _installed_version(library: str) -> str:
+def _version_of(library: str) -> str:
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
@@ -37,7 +37,7 @@ def _installed_version(library: str) -> str:
 def library_versions(names: Iterable[str]) -> dict[str, str]:
     """Return the installed version of each distribution and of its deciding dependencies, or ``absent``."""
     return {
-        distribution: _installed_version(distribution)
+        distribution: _version_of(distribution)
         for name in names
         for distribution in (name, *DEPENDENCIES.get(name, ()))
     }

@@ -26,5 +26,5 @@ class SynthesisConfig(BaseModel):
     )
     speed: float = Field(1.0, ge=0.5, le=2.0, description="1 is the voice's own speed, 2 twice as fast")
     max_characters: int = Field(
-        1000, ge=1, le=100_000, description="longer texts are put aside: split them into sentences"
+        1000, ge=1, le=100_000, description="longer texts are quarantined: split them into sentences"
     )

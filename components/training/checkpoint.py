@@ -63,7 +63,7 @@ def save(folder: Path, model: Any, optimizer: torch.optim.Optimizer, state: Trai
     temporary = folder / f".writing-{state.step:08d}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file(trained_parameters(model), temporary / "model.safetensors")
+    save_file(list_trained_parameters(model), temporary / "model.safetensors")
     moments = {
         f"{name}.{key}": value.clone()
         for name, parameter in model.named_parameters()
@@ -167,7 +167,7 @@ def safetensors_errors_as_os_errors() -> Iterator[None]:
         raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
-def trained_parameters(model: Any) -> dict[str, Tensor]:
+def list_trained_parameters(model: Any) -> dict[str, Tensor]:
     """Return the trained parameters by name, tied ones once; frozen ones are left out."""
     return {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
 
@@ -178,7 +178,7 @@ def load_weights(model: Any, tensors: dict[str, Tensor]) -> None:
     Raises:
         StoreError: unless names and shapes are the same.
     """
-    parameters = trained_parameters(model)
+    parameters = list_trained_parameters(model)
     if {k: v.shape for k, v in parameters.items()} != {k: v.shape for k, v in tensors.items()}:
         odd = sorted(set(parameters) ^ set(tensors)) or sorted(
             k for k in parameters if parameters[k].shape != tensors[k].shape

@@ -23,7 +23,7 @@ def target_logits(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     return model.lm_head(hidden[real]).float(), batch.labels[real]
 
 
-def smoothed_cross_entropy(model: Any, batch: Batch, smoothing: float) -> tuple[Tensor, int]:
+def label_smoothing_loss(model: Any, batch: Batch, smoothing: float) -> tuple[Tensor, int]:
     """Compute the label-smoothed cross-entropy of a batch.
 
     Args:

@@ -145,8 +145,8 @@ class MetaLearner:
         tokens = sum(len(self.examples[i].target) for i in rows)
         parts = meta_learning.split_episode(rows, self.task_of, config.inner_steps + 1)
         if config.method == "multilingual" or not parts:
-            return cross_entropy.smoothed_cross_entropy(self.model, self._batch(rows), config.label_smoothing)
-        loss = meta_learning.functional_loss(self.model, self._smoothed_loss)
+            return cross_entropy.label_smoothing_loss(self.model, self._batch(rows), config.label_smoothing)
+        loss = meta_learning.functional_loss(self.model, self._label_smoothing_loss)
         weights = meta_learning.trainable_weights(self.model)
         values = [
             meta_learning.METHODS[config.method](
@@ -160,8 +160,8 @@ class MetaLearner:
         ]
         return torch.stack(values).mean(), tokens
 
-    def _smoothed_loss(self, module: nn.Module, batch: Batch) -> Tensor:
-        return cross_entropy.smoothed_cross_entropy(module, batch, self.config.label_smoothing)[0]
+    def _label_smoothing_loss(self, module: nn.Module, batch: Batch) -> Tensor:
+        return cross_entropy.label_smoothing_loss(module, batch, self.config.label_smoothing)[0]
 
     def dev_loss(self) -> float:
         """Return the directions' mean cross-entropy before any adaptation, nats per target token."""

@@ -41,7 +41,7 @@ class PairLearner:
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Compute the mean label-smoothed cross-entropy of a batch, and the number of its target tokens."""
-        return cross_entropy.smoothed_cross_entropy(self.model, self.batch(rows), self.config.label_smoothing)
+        return cross_entropy.label_smoothing_loss(self.model, self.batch(rows), self.config.label_smoothing)
 
     def dev_loss(self) -> float:
         """Return the development set's cross-entropy, nats per target token."""

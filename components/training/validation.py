@@ -9,7 +9,7 @@ import sacrebleu
 import torch
 
 from components.training.batches import Example, collate, plan_batches
-from components.training.cross_entropy import smoothed_cross_entropy
+from components.training.cross_entropy import label_smoothing_loss
 from components.training.parallel_data import Pair
 from components.training.vocabulary import tag
 
@@ -22,7 +22,7 @@ def dev_loss(model: Any, examples: Sequence[Example], batch_tokens: int) -> floa
     total, tokens = 0.0, 0
     for rows in plan_batches([e.length for e in examples], batch_tokens, None):
         batch = collate([examples[i] for i in rows], pad).to(model.device)
-        value, count = smoothed_cross_entropy(model, batch, 0.0)
+        value, count = label_smoothing_loss(model, batch, 0.0)
         total, tokens = total + value.item() * count, tokens + count
     return total / tokens
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from components.errors import DataError
 from components.languages import NAMES, base_of, is_same_language, three_letters_of
-from components.models.packaged_models import packaged_translators
+from components.models.packaged_models import find_packaged_translators
 
 NO_TARGET_LANGUAGE = (
     "expected a target_language for a model of many languages, found none: set it (--target-language)"
@@ -58,7 +58,7 @@ def _suggest_model(source: str, target: str | None) -> str:
     """The end of the message: the target asked for, and which model to choose."""
     if target is None:
         return "without a target language: set target_language, and a model of that direction"
-    packaged_models = packaged_translators(base_of(source), base_of(target))
+    packaged_models = find_packaged_translators(base_of(source), base_of(target))
     packaged = (
         f"of the packaged ones {' or '.join(packaged_models)}"
         if packaged_models

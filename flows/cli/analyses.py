@@ -28,7 +28,7 @@ def compare(
 
     - `antiphon compare small large`
 
-    - `antiphon compare small large --set test=randomisation --set 'metrics=[bleu, chrf, ter]'`
+    - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
     """
     shortcuts: dict[str, object] = {"runs": runs, "baseline": baseline, "store": store, "name": name}
     shortcuts["replace"] = replace or None

@@ -18,7 +18,7 @@ from reports.page.report_view import view_of
 from reports.terminal import run_printing
 
 MAX_REASONS = 5
-"""Records put aside by a stage whose reasons the summary gives; `inspect --node` gives all."""
+"""Records quarantined by a stage whose reasons the summary gives; `inspect --node` gives all."""
 
 
 def print_run(run: RunRecord, store: Store) -> None:

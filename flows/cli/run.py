@@ -130,7 +130,7 @@ def run_checked(entry: FlowEntry, parameters: Any, server: ServerProcess | None,
     Raises:
         AntiphonError: what the flow raised.
     """
-    from flows.server.ephemeral_server import check_server, lost_server_message, start_server
+    from flows.server.ephemeral_server import check_server, describe_lost_server, start_server
 
     _check_size(parameters)
     start_server(server)  # meanwhile what follows is imported and checked
@@ -147,7 +147,7 @@ def run_checked(entry: FlowEntry, parameters: Any, server: ServerProcess | None,
     except signals.SigtermReceived:
         return signals.exit_after_sigterm()
     except Exception as error:
-        if message := lost_server_message(error):
+        if message := describe_lost_server(error):
             sys.stderr.write(f"antiphon: {message}\n")
             signals.exit_now(1)  # Prefect would try for minutes to send its last events
         raise

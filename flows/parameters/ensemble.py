@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
+from components.deprecated_names import DeprecatedNames, read_deprecated_value
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.token_level.config import MixingConfig, TranslatorMembers, rename_old_method
+from components.ensembling.token_level.config import MixingConfig, TranslatorMembers
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
@@ -38,13 +39,13 @@ class EnsembleRecognition(RecognitionConfig):
     @field_validator("combination", mode="before")
     @classmethod
     def _read_old_name(cls, value: object) -> object:
-        return rename_old_method(value, "asr.combination")
+        return read_deprecated_value(value, "pooled", "output_level", "asr.combination")
 
 
 class EnsembleSystemCombination(SystemCombinationConfig):
     """How finished outputs become one."""
 
-    model_config = ConfigDict(title="System combination (pool)")
+    model_config = ConfigDict(title="System combination (system_combination)")
 
     dev: str | None = Field(
         None,
@@ -57,8 +58,10 @@ class EnsembleSystemCombination(SystemCombinationConfig):
     )
 
 
-class EnsembleParameters(DataParameters):
+class EnsembleParameters(DataParameters, DeprecatedNames):
     """What can be set on an ensemble."""
+
+    deprecated_names: ClassVar = {"pool": "system_combination"}
 
     asr: EnsembleRecognition = Field(
         default=EnsembleRecognition(), title="Recognition", description="speech to text"
@@ -69,7 +72,7 @@ class EnsembleParameters(DataParameters):
     combine: MixingConfig = Field(
         default=MixingConfig(), title="Combination", description="of the translators, token by token"
     )
-    pool: EnsembleSystemCombination = Field(
+    system_combination: EnsembleSystemCombination = Field(
         default=EnsembleSystemCombination(),
         title="System combination",
         description="of finished transcripts or translations",
@@ -87,14 +90,15 @@ def pipeline(parameters: EnsembleParameters) -> Pipeline:
     _check_ensemble(parameters)
     nodes = {**_recognition_nodes(parameters), **_translation_nodes(parameters)}
     if any(values.get("of") == DEV for values in nodes.values()):
-        pool = parameters.pool
-        nodes = {DEV: {"kind": "data", "source": pool.dev, "limit": pool.dev_limit}, **nodes}
+        combination = parameters.system_combination
+        dev = {"kind": "data", "source": combination.dev, "limit": combination.dev_limit}
+        nodes = {DEV: dev, **nodes}
     return parameters.with_edits(read_pipeline({"nodes": nodes, **parameters.languages}))
 
 
 def _check_ensemble(parameters: EnsembleParameters) -> None:
     """Refuse what is no ensemble, and reranking by coefficients that nobody learns."""
-    mt, asr, pool = parameters.mt, parameters.asr, parameters.pool
+    mt, asr, combination = parameters.mt, parameters.asr, parameters.system_combination
     method = parameters.combine.method
     if len(mt.references) < 2 and method != "negative_evidence" and not asr.members:
         raise ConfigError(
@@ -102,10 +106,11 @@ def _check_ensemble(parameters: EnsembleParameters) -> None:
             "found none; one model alone is a cascade: antiphon run cascade"
         )
     combines_texts = method == "output_level" or (asr.members and asr.combination == "output_level")
-    if combines_texts and pool.method == "reranking" and not pool.coefficients and pool.dev is None:
+    learned = combination.method == "reranking" and not combination.coefficients
+    if combines_texts and learned and combination.dev is None:
         raise ConfigError(
-            "pool.dev: expected development data to learn the coefficients of reranking on, or "
-            "pool.coefficients, found neither"
+            "system_combination.dev: expected development data to learn the coefficients of reranking on, or "
+            "system_combination.coefficients, found neither"
         )
 
 
@@ -139,11 +144,11 @@ def _combine_systems(
     parameters: EnsembleParameters, name: str, systems: Sequence[Mapping[str, Any]], of: str
 ) -> Nodes:
     """Each system as a node of its own, and one that combines their outputs."""
-    pool = parameters.pool
-    combine = pool.model_dump(exclude={"dev", "dev_limit"})
+    combination = parameters.system_combination
+    combine = combination.model_dump(exclude={"dev", "dev_limit"})
     settings_by_node = {f"{name}-{number}": values for number, values in enumerate(systems, 1)}
     nodes: Nodes = {}
-    if pool.method == "reranking" and not pool.coefficients:
+    if combination.method == "reranking" and not combination.coefficients:
         dev = {f"{node}-dev": {**values, "of": DEV} for node, values in settings_by_node.items()}
         nodes = {**dev, f"{name}-coefficients": {"kind": "tune", **combine, "of": list(dev)}}
         combine = {**combine, "tuned": f"{name}-coefficients"}

@@ -47,7 +47,7 @@ def pipeline(parameters: RefineParameters) -> Pipeline:
             "mt": {"kind": "translate", "of": "asr", **parameters.mt.model_dump()},
         }
     else:
-        nodes = _stored_nodes(draft_of(parameters))
+        nodes = _nodes_of_draft(draft_of(parameters))
     settings = {**parameters.refine.model_dump(), "rounds": parameters.rounds}
     nodes["refine"] = {"kind": "refine", "of": "mt", **settings}
     return parameters.with_edits(read_pipeline({"nodes": nodes, **parameters.languages}))
@@ -72,7 +72,7 @@ def draft_of(parameters: RefineParameters) -> dict[str, StageRef]:
     return stages
 
 
-def _stored_nodes(stages: dict[str, StageRef]) -> dict[str, dict[str, Any]]:
+def _nodes_of_draft(stages: dict[str, StageRef]) -> dict[str, dict[str, Any]]:
     """The nodes of a finished run's draft, which are computed already."""
     nodes: dict[str, dict[str, Any]] = {}
     if "asr" in stages:

@@ -73,7 +73,7 @@ def is_own_server() -> bool:
     return not url or (_own_server is not None and url == _own_server.url)
 
 
-def lost_server_message(error: BaseException) -> str | None:
+def describe_lost_server(error: BaseException) -> str | None:
     """The error message of a run that lost its server; None if ``error`` is another one."""
     if not server_is_gone(error):
         return None

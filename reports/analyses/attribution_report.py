@@ -26,7 +26,9 @@ def format_estimate(estimate: Estimate, sign: bool = True, digits: int = 2) -> s
 
 def summarize(attribution: Attribution) -> str:
     """The attribution by one metric in a line."""
-    passed_on = ", ".join(f"{stage.stage} passes on {stage.kept.value:.0f}%" for stage in attribution.stages)
+    passed_on = ", ".join(
+        f"{stage.stage} passes on {stage.retention.value:.0f}%" for stage in attribution.stages
+    )
     if attribution.n < MIN_UTTERANCES:
         verdict = describe_too_few(attribution.n)
     else:
@@ -39,7 +41,8 @@ def summarize(attribution: Attribution) -> str:
 def _loses_quality(attribution: Attribution) -> bool:
     """Whether any stage loses anything, of utterances enough, so that one of them loses most."""
     return (
-        attribution.n >= MIN_UTTERANCES and min(stage.kept.value for stage in attribution.stages) < 100 - 1e-9
+        attribution.n >= MIN_UTTERANCES
+        and min(stage.retention.value for stage in attribution.stages) < 100 - 1e-9
     )
 
 
@@ -49,7 +52,7 @@ def build_rows(report: AttributionReport) -> Iterator[dict[str, str]]:
         name = label_of(attribution.metric)
         for stage in attribution.stages:
             cells = {"metric": name, "what": to_printable(stage.stage), "costs": format_estimate(stage.gap)}
-            cells["passes on %"] = format_estimate(stage.kept, sign=False)
+            cells["passes on %"] = format_estimate(stage.retention, sign=False)
             yield cells | {
                 "most": "yes" if stage.stage == attribution.culprit and _loses_quality(attribution) else ""
             }

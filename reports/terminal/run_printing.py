@@ -83,7 +83,7 @@ def print_quarantined(
     stage: str, first: Sequence[Quarantined], count: int, run: str, console: Console
 ) -> None:
     """Print why the first records of a stage were quarantined, and how to list the others."""
-    console.print(Text.assemble((f"{to_printable(stage)}: {count:,} put aside", "yellow")))
+    console.print(Text.assemble((f"{to_printable(stage)}: {count:,} quarantined", "yellow")))
     for bad in first:
         print_line(console, "", f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
     if count > len(first):

@@ -52,7 +52,7 @@ def check_comparable(run: RunRecord) -> None:
     """Refuse a run that cannot be compared.
 
     Raises:
-        DataError: it failed, it made a model, it decoded nothing, or all its outputs were put aside.
+        DataError: it failed, it made a model, it decoded nothing, or all its outputs were quarantined.
     """
     if not run.status.startswith("completed"):
         raise DataError(
@@ -76,7 +76,7 @@ def check_comparable(run: RunRecord) -> None:
     if last.items == last.quarantined:
         raise DataError(
             f"run {run.name}: expected outputs of its last stage {last.stage}, found all {last.items} "
-            f"records put aside; antiphon inspect {run.name} --node {last.stage} says why"
+            f"records quarantined; antiphon inspect {run.name} --node {last.stage} says why"
         )
 
 

@@ -21,7 +21,7 @@ _components = ModelCache(budget=lambda _: MAX_COMPONENTS, size=lambda _: {"compo
 model_cache.on_eviction(_components.clear)  # a component would hold models that the cache evicts
 
 
-def cached_component(
+def get_component(
     plan: StagePlan,
     settings: Hashable,
     store_url: str | None,

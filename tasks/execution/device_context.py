@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from components.device import seed_everything, use_threads
 from components.nodes.kind import Component
-from tasks.execution.component_cache import cached_component
+from tasks.execution.component_cache import get_component
 from tasks.execution.plan_check import check_plan
 from tasks.execution.shard_job import ShardJob
 from tasks.gpu_lock import lock_device
@@ -19,7 +19,7 @@ def shard_context(
 ) -> Iterator[Component]:
     """Give the component of a job, ready for shard ``number``; it is alone on its device."""
     with lock_device(job.device), use_threads(job.threads):
-        component = cached_component(job.plan, (job.settings, job.site.seed), job.site.store, build, files)
+        component = get_component(job.plan, (job.settings, job.site.seed), job.site.store, build, files)
         seed_everything(job.site.seed + number)
         yield component
 

@@ -18,7 +18,7 @@ from components.analysis.cascade_attribution import NOTHING_TO_ATTRIBUTE, Attrib
 from components.errors import DataError
 from components.files import write_bytes, write_json
 from components.pipeline.pipeline import DATA, Node, Pipeline
-from components.pipeline.substitution import SEGMENTS, attributed_stages_of, chain_of, variants_of
+from components.pipeline.substitution import SEGMENTS, chain_of, list_attributed_stages, variants_of
 from components.run_record import StageRef
 from components.storage.reader import read_best_texts, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
@@ -90,7 +90,7 @@ def attribute_errors(
     last = outputs.pop("").texts
     transcripts = [stages[name] for name in chain.transcripts]
     blamed = AttributedStages(
-        attributed_stages_of(chain, segments=segments is not None), " and ".join(chain.rest)
+        list_attributed_stages(chain, segments=segments is not None), " and ".join(chain.rest)
     )
     ref: StageRef = unwrap(compute_attribution(stages[DATA], transcripts, last, outputs, blamed, store))
     return ref
@@ -185,7 +185,7 @@ def _make_plan(
     return StagePlan(
         stage="blame",
         kind="blame",
-        version=f"blame/2 metrics/{metrics.version}",
+        version=f"blame/3 metrics/{metrics.version}",
         parameters={"stages": attributed.stages, "last": attributed.last},
         upstream={"data": content_of(data), "last": content_of(last)}
         | {f"transcripts {number}": content_of(ref) for number, ref in enumerate(transcripts)}

@@ -53,6 +53,6 @@ def test_names_are_inherited_and_a_field_of_the_old_name_is_that_field() -> None
 
 @pytest.mark.parametrize("model", [TrainingConfig, DistillationConfig, ExpertsConfig, MetaConfig])
 def test_every_old_name_of_a_training_names_a_field(model: type[DeprecatedNames]) -> None:
-    names = model.renamed_fields()
+    names = model.list_renamed_fields()
     assert set(names.values()) <= set(model.model_fields)
     assert names["width"] == "d_model"

@@ -124,7 +124,7 @@ def test_one_broken_system_leaves_the_others(antiphon: Command, tmp_path: Path, 
     assert {name.split(".")[0] for name in output["metrics"]} == {"cut", "whole"}
     notes = json.loads((Path(output["path"]) / "run.json").read_text())["notes"]
     assert any(note.startswith("system broken failed: broken: expected weights") for note in notes)
-    aside = "expected outputs of its last stage mt, found all 12 records put aside"
+    aside = "expected outputs of its last stage mt, found all 12 records quarantined"
     assert any(note.startswith(f"system mute failed: run partly.mute: {aside}") for note in notes)
     code, message = antiphon("compare", "partly.cut", "partly.broken")
     assert code == 1

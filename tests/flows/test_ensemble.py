@@ -137,7 +137,7 @@ def test_pooled_members_stay_in_the_run(toy: dict[str, str]) -> None:
         name="pooled",
         mt={"model": toy["first"], "members": [toy["second"]], "beam_size": 2, "n_best": 2, "max_tokens": 20},
         combine={"method": "output_level"},
-        pool={"method": "minimum_bayes_risk"},
+        system_combination={"method": "minimum_bayes_risk"},
     )
     assert [stage.stage for stage in pooled.stages][1:4] == ["mt-1", "mt-2", "mt"]
     view = view_of(pooled, Store(toy["store"]))
@@ -161,7 +161,7 @@ def test_members_of_other_tokenizers_are_mixed_over_a_shared_vocabulary(toy: dic
 
 
 def test_reranking_is_learned_on_development_data(toy: dict[str, str]) -> None:
-    def reranked(name: str, **pool: Any) -> RunRecord:
+    def reranked(name: str, **settings: Any) -> RunRecord:
         mt = {
             "model": toy["first"],
             "members": [toy["second"]],
@@ -169,12 +169,14 @@ def test_reranking_is_learned_on_development_data(toy: dict[str, str]) -> None:
             "n_best": 2,
             "max_tokens": 20,
         }
-        pool = {"method": "reranking", "utility": "bleu", **pool}
+        combination = {"method": "reranking", "utility": "bleu", **settings}
         values = {"data": toy["text"], "store": toy["store"], "limit": 12, "name": name, "mt": mt}
-        made: RunRecord = ensemble(**values, combine={"method": "output_level"}, pool=pool)
+        made: RunRecord = ensemble(
+            **values, combine={"method": "output_level"}, system_combination=combination
+        )
         return made
 
-    with pytest.raises(ConfigError, match=r"pool\.dev: expected development data"):
+    with pytest.raises(ConfigError, match=r"system_combination\.dev: expected development data"):
         reranked("undeveloped")
     learned = reranked("learned", dev=toy["text"], dev_limit=20)
     names = [stage.stage for stage in learned.stages]

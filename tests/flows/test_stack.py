@@ -75,7 +75,7 @@ def settings(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> d
 
     monkeypatch.setattr(recognition, "build", build)
     model, data = str(folder / "text"), str(folder / "spoken.jsonl")
-    learn = {"data": data, "limit": 8, "dev": data, "dev_limit": 4, "start": model, "fold_steps": 2}
+    learn = {"data": data, "limit": 8, "dev": data, "dev_limit": 4, "init_from": model, "fold_steps": 2}
     learn |= {"speech_model": str(folder / "whisper"), "steps": 4, "eval_every": 2, "window_seconds": 1.0}
     return {
         "data": data,
@@ -148,13 +148,13 @@ def test_blank_sources_are_read_as_nothing(folder: Path, tmp_path: Path) -> None
         (("draft",), ["ein hund", "hund", ""]),
         (("transcript",), ["", "", "a dog"]),
     ):
-        config = StackConfig(method="pre_translation", blank=blank)
-        assert translator._blank_lines(lines, config) == left
+        config = StackConfig(method="pre_translation", ablate=blank)
+        assert translator._ablate_lines(lines, config) == left
     utterance = spoken_of(folder)
     trained = {
         blank: translator.build_translator(
             StackConfig(
-                method="dual_source", model=str(saved(folder, tmp_path / "d")), blank=blank, beam_size=1
+                method="dual_source", model=str(saved(folder, tmp_path / "d")), ablate=blank, beam_size=1
             ),
             str(folder / "text"),
         ).prepare(0, utterance)

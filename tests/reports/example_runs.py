@@ -192,7 +192,7 @@ def cascade(folder: Path, n: int = 12, audio: bool = True) -> RunView:
 def routed(folder: Path) -> RunView:
     """A cheap recognizer, a better one where it is unsure, two rounds of refinement, a branch that failed.
 
-    The first of four utterances is escalated, the second is put aside by the better one.
+    The first of four utterances is escalated, the second is quarantined by the better one.
     """
     view = cascade(folder, 6)
     utterances = view.utterances[3:6] + view.utterances[:1]

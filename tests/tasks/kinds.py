@@ -24,7 +24,7 @@ class ShoutSettings(NodeSettings):
 
 
 class Shout(Kind[ShoutSettings]):
-    """Appends its mark; whose id begins with "bad" is put aside."""
+    """Appends its mark; whose id begins with "bad" is quarantined."""
 
     name = "shout"
     summary = "for tests"

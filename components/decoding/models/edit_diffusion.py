@@ -29,7 +29,7 @@ def most_likely(probabilities: Tensor) -> Tensor:
     return probabilities.argmax(-1)
 
 
-def expected_edit_count(probabilities: Tensor) -> Tensor:
+def select_expected_edits(probabilities: Tensor) -> Tensor:
     """Edit as many positions as are expected, the most probable ones: (L, 4) -> (L,).
 
     Where each position is edited with probability 0.3, :func:`most_likely` edits none, this three in ten.
@@ -44,7 +44,7 @@ def expected_edit_count(probabilities: Tensor) -> Tensor:
     return tags
 
 
-TAG_CHOICES: dict[str, Callable[[Tensor], Tensor]] = {"most": most_likely, "expected": expected_edit_count}
+TAG_CHOICES: dict[str, Callable[[Tensor], Tensor]] = {"most": most_likely, "expected": select_expected_edits}
 """Setting -> the function from tag probabilities (L, 4) to tags (L,)."""
 
 

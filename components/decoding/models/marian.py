@@ -20,7 +20,7 @@ from torch.nn import functional
 from transformers import MarianMTModel
 
 from components.kernels.cross_attention import cross_attention_kernel
-from components.kernels.fused_qkv import fused_qkv_of
+from components.kernels.fused_qkv import find_fused_qkv
 
 _INITIAL_CAPACITY = 64
 """Positions of a new cache; the capacity doubles when it is used up."""
@@ -154,7 +154,7 @@ class MarianDecoderState:
 
     def _self_attend(self, attention: Any, i: int, x: Tensor, layout: _Layout, mask: Tensor) -> Tensor:
         """Self-attention of x (R, t, d) over the cache of layer ``i``, which it extends."""
-        grid = layout.spread(fused_qkv_of(attention)(x)).view(layout.n, -1, 3, self._heads, self._width)
+        grid = layout.spread(find_fused_qkv(attention)(x)).view(layout.n, -1, 3, self._heads, self._width)
         end = self._used + grid.shape[1]
         self._ensure_capacity(i, end, grid)
         states = self._self_states[i]

@@ -17,7 +17,7 @@ from transformers.masking_utils import sdpa_mask
 SHARED_ATTENTION = "antiphon_shared"
 
 
-def shared_attention_forward(
+def attend_shared(
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -54,7 +54,7 @@ def shared_attention_forward(
     return output.reshape(rows, 1, heads, -1), None
 
 
-AttentionInterface.register(SHARED_ATTENTION, shared_attention_forward)
+AttentionInterface.register(SHARED_ATTENTION, attend_shared)
 AttentionMaskInterface.register(SHARED_ATTENTION, sdpa_mask)
 
 

@@ -5,10 +5,11 @@ Flat, described and bounded, because Prefect's UI makes its form of them.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from components.deprecated_names import DeprecatedNames
 from components.metrics.choices import MetricName
 
 COEFFICIENTS_FILE = "coefficients.json"
@@ -17,8 +18,10 @@ SYSTEM_COMBINATION_VERSION = 3
 """Part of a ``combine`` node's key: changes when the same hypotheses and settings give another output."""
 
 
-class SystemCombinationConfig(BaseModel):
+class SystemCombinationConfig(DeprecatedNames):
     """How the n-best lists of several systems become one output per utterance."""
+
+    deprecated_names: ClassVar = {"normaliser": "normalizer"}
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -67,7 +70,7 @@ class SystemCombinationConfig(BaseModel):
         le=1.0,
         description="rover: the confidence of saying no word at a place; unused with voting=frequency",
     )
-    normaliser: Literal["none", "basic", "whisper-english"] = Field(
+    normalizer: Literal["none", "basic", "whisper-english"] = Field(
         "none",
         title="Normalizer",
         description="rover: none keeps the words as written (case and punctuation never separate votes); "

@@ -40,7 +40,7 @@ def sentence_chrf(texts: Sequence[str], language: str) -> Matrix:
         grams = [[text[i : i + order] for i in range(len(text) - order + 1)] for text in characters]
         sizes = np.array([len(row) for row in grams], float)
         both = (sizes[:, None] > 0) & (sizes[None, :] > 0)
-        matches = clipped_matches(grams)
+        matches = count_clipped_matches(grams)
         precision += np.where(both, matches / np.maximum(sizes[:, None], 1), 0.0)
         recall += np.where(both, matches / np.maximum(sizes[None, :], 1), 0.0)
         orders += both
@@ -60,7 +60,7 @@ def sentence_bleu(texts: Sequence[str], language: str) -> Matrix:
     alive = np.zeros_like(logs, bool)  # some n-gram matches; otherwise the score is 0
     for order in range(1, BLEU_ORDER + 1):
         grams = [[tuple(row[i : i + order]) for i in range(len(row) - order + 1)] for row in words]
-        matches = clipped_matches(grams)
+        matches = count_clipped_matches(grams)
         total = np.broadcast_to(np.maximum(lengths - order + 1, 0)[:, None], matches.shape)
         alive |= matches > 0
         halving = np.where((matches == 0) & (total > 0), halving * 2, halving)
@@ -125,7 +125,7 @@ def agreement_of(name: str, utility: Matrix) -> Matrix:
     return utility if METRICS[name].higher_is_better else np.maximum(100.0 + utility, 0.0)
 
 
-def clipped_matches(bags: Sequence[Sequence[Any]]) -> Matrix:
+def count_clipped_matches(bags: Sequence[Sequence[Any]]) -> Matrix:
     """Clipped matches of every pair of bags of items, (n, n): the sum over items of the smaller count."""
     columns_of_items: dict[Any, int] = {}
     rows: list[int] = []

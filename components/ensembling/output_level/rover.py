@@ -60,7 +60,7 @@ def combine_by_rover(
         log-probability is the log of its share of the scores, and the score is their sum; its ``members``
         hold the log of the confidence of every system that voted for it.
     """
-    normalize = None if config.normaliser == "none" else get_normalizer(config.normaliser)
+    normalize = None if config.normalizer == "none" else get_normalizer(config.normalizer)
     voters = posterior_weights(nbests, config.n_best, config.scale)
     columns = build_confusion_network(
         [split_words(voter.hypothesis, language, normalize) for voter in voters]

@@ -91,7 +91,7 @@ def combine_outputs(
         missing = "; ".join(f"{name}: {_reason_missing(outcome)}" for name, outcome in outcomes.items())
         return Quarantined(
             utterance_id=utterance_id,
-            stage="pool",
+            stage="combine",
             reason="no system",
             detail=f"expected at least one system with an output, found none ({missing})"[:2000],
         )

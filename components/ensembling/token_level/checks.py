@@ -11,7 +11,7 @@ from components.ensembling.token_level.config import (
     DROPOUT_PREFIX,
     EnsembleConfig,
     RecognizerEnsembleConfig,
-    ordered_members,
+    list_members,
 )
 from components.ensembling.token_level.factory import build_combiner
 from components.ensembling.token_level.whisper_ensemble import explain_backend
@@ -28,7 +28,7 @@ def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
         ModelError: a member is no translator.
         StoreError: a member names a checkpoint that the store lacks.
     """
-    names = ordered_members(ensemble.members, ensemble.mixing)
+    names = list_members(ensemble.members, ensemble.mixing)
     build_combiner(ensemble.mixing, len(names))
     for name in dict.fromkeys(names):
         check_translator(ensemble.model_copy(update={"model": name.removeprefix(DROPOUT_PREFIX)}), store)
@@ -43,7 +43,7 @@ def validate_translators(ensemble: EnsembleConfig, store: str | None) -> None:
         ConfigError: two members cannot share one search.
         ModelError: a member cannot be loaded.
     """
-    names = ordered_members(ensemble.members, ensemble.mixing)
+    names = list_members(ensemble.members, ensemble.mixing)
     if not _share_tokenizer([name.removeprefix(DROPOUT_PREFIX) for name in names], store):
         factory.build_translator(ensemble, ensemble.members, ensemble.mixing, store=store)
 

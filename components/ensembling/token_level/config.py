@@ -5,12 +5,12 @@ Flat, described and bounded, because Prefect's UI makes its form of them.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from components.deprecated_names import read_deprecated_value
 from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.translation.config import TranslationConfig
@@ -27,17 +27,6 @@ Filter = Literal["before", "after"]
 """Whether implausible tokens are removed by the core model's probability, or by the mixture's."""
 Combination = Literal["linear", "log_linear"]
 """Ways to interpolate distributions: rows of :data:`.combiners.COMBINATIONS`."""
-_log = logging.getLogger("antiphon.ensembling")
-
-
-def rename_old_method(value: object, setting: str) -> object:
-    """Read ``pooled``, as ``output_level`` was called before, with a warning that names the setting."""
-    if value != "pooled":
-        return value
-    _log.warning(
-        "%s: pooled is now called output_level; the old name will be refused in the next version", setting
-    )
-    return "output_level"
 
 
 class MixingConfig(BaseModel):
@@ -105,7 +94,7 @@ class MixingConfig(BaseModel):
     @field_validator("method", mode="before")
     @classmethod
     def _read_old_name(cls, value: object) -> object:
-        return rename_old_method(value, "combine.method")
+        return read_deprecated_value(value, "pooled", "output_level", "combine.method")
 
 
 class TranslatorMembers(TranslationConfig):
@@ -146,7 +135,7 @@ class RecognizerEnsembleConfig(RecognitionConfig):
     coefficients: tuple[float, ...] = ()
 
 
-def ordered_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
+def list_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
     """Every model of an ensemble of translators, in the order in which its combiner counts them.
 
     Args:

@@ -10,7 +10,7 @@ from components.decoding.combiner import Combiner
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.ensembling.token_level.combiners import COMBINATIONS
-from components.ensembling.token_level.config import DROPOUT_PREFIX, MixingConfig, ordered_members
+from components.ensembling.token_level.config import DROPOUT_PREFIX, MixingConfig, list_members
 from components.ensembling.token_level.cross_vocabulary import CrossVocabularyBackend, VocabularyMember
 from components.ensembling.token_level.translator import (
     BuildScorer,
@@ -71,7 +71,7 @@ def build_translator(
         ConfigError: the members cannot be mixed as configured.
         ModelError: a member cannot be loaded.
     """
-    names = ordered_members(references, mixing)
+    names = list_members(references, mixing)
     combiner = combiner or build_combiner(mixing, len(names))
     backend: EnsembleBackend | CrossVocabularyBackend
     if mixing.vocabulary == "same":
@@ -100,7 +100,7 @@ def build_backend(
 
     Args:
         config: settings of the search and the device.
-        names: model references as :func:`.config.ordered_members` orders them.
+        names: model references as :func:`.config.list_members` orders them.
         combiner: mixes the members.
         store: where ``store:`` references are looked up.
         first_masks: the number of the first dropout member's masks; those after it count on.

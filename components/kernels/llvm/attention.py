@@ -26,10 +26,10 @@ from components.kernels.llvm.ir import (
     intrinsic,
     lanes_below,
     load,
+    load_masked,
     loop,
-    masked_load,
-    masked_store,
     prefetch,
+    store_masked,
 )
 
 ARGUMENTS = (
@@ -63,7 +63,7 @@ def build_attention(width: int) -> ir.Function:
     parameters = {name: b.load(at(b, arguments, i64(n))) for n, name in enumerate(ARGUMENTS)}
     parameters["workspace"] = b.add(
         parameters["workspace"],
-        b.mul(part, b.mul(_padded_row_length(b, parameters["n_keys"]), i64(4 * ROWS))),
+        b.mul(part, b.mul(_row_length(b, parameters["n_keys"]), i64(4 * ROWS))),
     )
     first, last = (b.sdiv(b.mul(parameters["work"], p), parts) for p in (part, b.add(part, i64(1))))
     with loop(b, first, last) as number, loop(b, i64(0), parameters["n_queries"], ROWS) as row:
@@ -102,7 +102,7 @@ def _tile_parameters(
     }
 
 
-def _padded_row_length(b: ir.IRBuilder, n_keys: Any) -> Any:
+def _row_length(b: ir.IRBuilder, n_keys: Any) -> Any:
     """Floats of a row of weights, rounded up to whole vectors."""
     return b.mul(b.sdiv(b.add(n_keys, i64(LANES - 1)), i64(LANES)), i64(LANES))
 
@@ -114,11 +114,11 @@ def _build_tile(module: ir.Module, rows: int, width: int) -> ir.Function:
     function.linkage = "internal"
     parameters = dict(zip(_TILE, function.args, strict=True))
     b = ir.IRBuilder(function.append_basic_block("entry"))
-    row_length = _padded_row_length(b, parameters["n_keys"])
+    row_length = _row_length(b, parameters["n_keys"])
     lines = [at(b, parameters["workspace"], b.mul(row_length, i64(row))) for row in range(rows)]
     _query_key_products(b, parameters, lines, width)
     sums = [_softmax(b, parameters, lines[row], i64(row)) for row in range(rows)]
-    _weighted_values(b, parameters, lines, sums, width)
+    _store_weighted_values(b, parameters, lines, sums, width)
     b.ret_void()
     return function
 
@@ -163,20 +163,20 @@ def _softmax(b: ir.IRBuilder, parameters: Parameters, line: Any, row: Any) -> An
     with loop(b, i64(0), n_keys, LANES) as position:
         in_range = lanes_below(b, b.sub(n_keys, position))
         address = at(b, line, position)
-        value = b.fadd(load(b, address, FLOATS), masked_load(b, at(b, mask, position), in_range))
+        value = b.fadd(load(b, address, FLOATS), load_masked(b, at(b, mask, position), in_range))
         value = b.select(in_range, value, floats(float("-inf")))
-        masked_store(b, value, address, None)
+        store_masked(b, value, address, None)
         b.store(intrinsic(b, "llvm.maxnum.v16f32", FLOATS, value, b.load(largest)), largest)
     top = broadcast(b, intrinsic(b, "llvm.vector.reduce.fmax.v16f32", F32, b.load(largest)))
     with loop(b, i64(0), n_keys, LANES) as position:
         address = at(b, line, position)
         weight = exp(b, b.fsub(load(b, address, FLOATS), top))
-        masked_store(b, weight, address, None)
+        store_masked(b, weight, address, None)
         b.store(b.fadd(weight, b.load(total)), total)
     return _sum(b, b.load(total))
 
 
-def _weighted_values(
+def _store_weighted_values(
     b: ir.IRBuilder, parameters: Parameters, lines: list[Any], sums: list[Any], width: int
 ) -> None:
     """Store the weighted average of the values in every query's output."""
@@ -207,4 +207,4 @@ def _weighted_values(
         share = broadcast(b, b.fdiv(ir.Constant(F32, 1.0), sums[r]))
         out = at(b, parameters["out"], b.mul(parameters["out_row"], i64(r)))
         for j in vectors:
-            masked_store(b, b.fmul(updated[r][j], share), at(b, out, i64(j * LANES)), None)
+            store_masked(b, b.fmul(updated[r][j], share), at(b, out, i64(j * LANES)), None)

@@ -80,7 +80,7 @@ def lanes_below(builder: ir.IRBuilder, count: Any) -> Any:
     return builder.icmp_signed("<", ints(range(LANES)), broadcast(builder, builder.trunc(count, I32)))
 
 
-def masked_store(builder: ir.IRBuilder, value: Any, pointer: Any, mask: Any) -> None:
+def store_masked(builder: ir.IRBuilder, value: Any, pointer: Any, mask: Any) -> None:
     """Store the lanes of the floats ``value`` that are in ``mask`` (None: all) at ``pointer``."""
     target = builder.bitcast(pointer, value.type.as_pointer())
     if mask is None:
@@ -90,7 +90,7 @@ def masked_store(builder: ir.IRBuilder, value: Any, pointer: Any, mask: Any) -> 
     intrinsic(builder, name, VOID, value, target, ir.Constant(I32, 4), mask)
 
 
-def masked_load(builder: ir.IRBuilder, pointer: Any, mask: Any) -> Any:
+def load_masked(builder: ir.IRBuilder, pointer: Any, mask: Any) -> Any:
     """Load the floats at ``pointer`` whose lanes are in ``mask``; the others are 0."""
     source = builder.bitcast(pointer, FLOATS.as_pointer())
     name = f"llvm.masked.load.v{LANES}f32.p0"

@@ -22,8 +22,8 @@ from components.kernels.llvm.ir import (
     intrinsic,
     ints,
     lanes_below,
+    load_masked,
     loop,
-    masked_load,
 )
 
 BYTES = ir.VectorType(I8, LANES)
@@ -65,14 +65,14 @@ def build_quantizer() -> ir.Function:
 
 def _update_maxima(b: ir.IRBuilder, address: Any, mask: Any, largest: Any, non_finite: Any) -> None:
     """Update the largest magnitudes with 16 numbers, and ``non_finite`` with 0, or NaN where one is."""
-    values = masked_load(b, address, mask)
+    values = load_masked(b, address, mask)
     size = intrinsic(b, "llvm.fabs.v16f32", FLOATS, values)
     b.store(intrinsic(b, "llvm.maxnum.v16f32", FLOATS, size, b.load(largest)), largest)
     b.store(intrinsic(b, "llvm.fma.v16f32", FLOATS, values, floats(0.0), b.load(non_finite)), non_finite)
 
 
 def _round_to_bytes(b: ir.IRBuilder, address: Any, factor: Any, mask: Any, target: Any) -> None:
-    values = b.fmul(masked_load(b, address, mask), factor)
+    values = b.fmul(load_masked(b, address, mask), factor)
     whole = b.fptosi(intrinsic(b, "llvm.rint.v16f32", FLOATS, values), INTS)
     shifted = b.trunc(b.add(whole, ints(ZERO)), BYTES)
     pointer = b.bitcast(target, BYTES.as_pointer())

@@ -32,8 +32,8 @@ from components.kernels.llvm.ir import (
     intrinsic,
     lanes_below,
     load,
-    masked_store,
     prefetch,
+    store_masked,
 )
 
 ROWS, VECTORS = 6, 4
@@ -157,7 +157,7 @@ def _store(b: ir.IRBuilder, outputs: list[list[Any]], parameters: Parameters, ma
     for i, row in enumerate(outputs):
         target = at(b, parameters["out"], b.mul(parameters["width"], i64(i)))
         for j, (value, mask) in enumerate(zip(row, masks, strict=True)):
-            masked_store(b, value, at(b, target, i64(j * LANES)), mask)
+            store_masked(b, value, at(b, target, i64(j * LANES)), mask)
 
 
 def _prefetch_next(b: ir.IRBuilder, rows: int, parameters: Parameters) -> None:

@@ -61,14 +61,14 @@ def find_collision(names: Iterable[str], stored: Collection[str]) -> str | None:
     """
     taken: set[str | None] = {None}
     for name in sorted(names, key=lambda name: name not in stored):
-        stored_name = stored_name_of(name, stored)
+        stored_name = find_stored_name(name, stored)
         if stored_name in taken and stored_name is not None:
             return name
         taken.add(stored_name)
     return None
 
 
-def stored_name_of(name: str, stored: Collection[str]) -> str | None:
+def find_stored_name(name: str, stored: Collection[str]) -> str | None:
     """Find the name under which a model stores a tensor: its own, or one that it may be tied to.
 
     Args:

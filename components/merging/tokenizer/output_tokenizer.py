@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from components.errors import MergeError, one_line
+from components.errors import MergeError, to_one_line
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.output_files import donor_of
 from components.merging.recipe import chat_templates
@@ -64,7 +64,7 @@ def load_tokenizer(folder: ModelFolder) -> Any:
     except Exception as error:  # whatever transformers' many readers raise
         raise MergeError(
             f"{folder.reference}: expected a tokenizer in {folder.path}, transformers cannot load one "
-            f"({type(error).__name__}: {one_line(error)})"
+            f"({type(error).__name__}: {to_one_line(error)})"
         ) from error
 
 

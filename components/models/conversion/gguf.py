@@ -13,7 +13,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils import logging as transformers_logging
 
-from components.errors import ModelError, one_line
+from components.errors import ModelError, to_one_line
 
 
 def convert_gguf(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> None:
@@ -61,7 +61,7 @@ def _load_gguf(file: Path) -> tuple[Any, Any]:
         )
     except Exception as error:  # a damaged file makes the reader fail in ways that it does not name
         raise ModelError(
-            f"{file}: transformers cannot read this GGUF file ({type(error).__name__}: {one_line(error)})"
+            f"{file}: transformers cannot read this GGUF file ({type(error).__name__}: {to_one_line(error)})"
         ) from error
     model, report = loaded
     if missing := sorted(report["missing_keys"]):  # transformers would fill them with random numbers

@@ -58,7 +58,7 @@ def last_merge(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
     return parts[0], parts[1]
 
 
-def _added(token: str, identity: int, *, special: bool) -> dict[str, object]:
+def _make_token_entry(token: str, identity: int, *, special: bool) -> dict[str, object]:
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": special}
     return {"id": identity, "content": token, **flags}
 
@@ -87,7 +87,7 @@ def tokenizer_json(vocabulary_size: int) -> str:
             "truncation": None,
             "padding": None,
             # Timestamps are ordinary added tokens: "special" ones are dropped when text is decoded.
-            "added_tokens": [_added(t, i, special=not t[2:3].isdigit()) for i, t in special],
+            "added_tokens": [_make_token_entry(t, i, special=not t[2:3].isdigit()) for i, t in special],
             "normalizer": None,
             "pre_tokenizer": byte_level,
             "post_processor": {

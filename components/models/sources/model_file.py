@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from components.digests import sha256_of
-from components.errors import ModelError, one_line
+from components.errors import ModelError, to_one_line
 from components.models.checkpoints import PICKLES, checkpoint_of, read_header
 from components.models.conversion import gguf, whisper
 from components.models.conversion.packaged import convert_ctranslate2
@@ -108,7 +108,7 @@ def _read_whisper_file(path: Path) -> tuple[dict[str, Tensor], dict[str, int]]:
     except Exception as error:  # what a damaged or hostile file makes torch raise has no common class
         raise ModelError(
             f"{path}: expected an openai-whisper checkpoint that torch.load(weights_only=True) accepts, "
-            f"found something else ({one_line(error)}); other pickles can run code and are refused"
+            f"found something else ({to_one_line(error)}); other pickles can run code and are refused"
         ) from error
     state = loaded.get("model_state_dict") if isinstance(loaded, dict) else None
     dims = loaded.get("dims") if isinstance(loaded, dict) else None

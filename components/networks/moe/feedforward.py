@@ -46,7 +46,7 @@ def expert_feedforward(
         dtype = torch.get_autocast_dtype(device)
         x, weights = x.to(dtype), ExpertWeights(*(None if w is None else w.to(dtype) for w in weights))  # type: ignore[arg-type]
     if has_grouped_mm(x, weights):
-        return _grouped_mm_feedforward(x, weights, tokens_per_expert, activation, gated)
+        return _feed_forward_grouped_mm(x, weights, tokens_per_expert, activation, gated)
     out: Tensor = GroupedFeedForward.apply(x, *weights, tuple(tokens_per_expert), activation, gated)  # type: ignore[no-untyped-call]
     return out
 
@@ -63,7 +63,7 @@ def has_grouped_mm(x: Tensor, weights: ExpertWeights) -> bool:
     return torch.cuda.get_device_capability(x.device) >= (8, 0)
 
 
-def _grouped_mm_feedforward(
+def _feed_forward_grouped_mm(
     x: Tensor, weights: ExpertWeights, tokens_per_expert: Sequence[int], activation: str, gated: bool
 ) -> Tensor:
     counts = torch.tensor(tokens_per_expert, device=x.device)

@@ -19,7 +19,7 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.errors import ConfigError, ModelError
 from components.recognition.whisper.backend import DecodingResult, ModelDimensions
-from components.recognition.whisper.logits_processors import MAX_INITIAL_TIMESTAMP, suppressed_tokens
+from components.recognition.whisper.logits_processors import MAX_INITIAL_TIMESTAMP, list_suppressed_tokens
 from components.records import Checkpoint
 
 COMPUTE_TYPES = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat16", "int8": "int8_float32"}
@@ -104,7 +104,7 @@ class FasterWhisperBackend:
             return_scores=True,
             return_no_speech_prob=True,
             max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP,
-            suppress_tokens=suppressed_tokens(tokenizer),
+            suppress_tokens=list_suppressed_tokens(tokenizer),
             sampling_topk=0 if hot else 1,
             sampling_temperature=config.temperature if hot else 1.0,
         )

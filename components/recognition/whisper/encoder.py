@@ -138,7 +138,7 @@ class _Block:
             k, v = (_scatter_into(*pair, beside[1]) for pair in ((beside[0].keys, k), (beside[0].values, v)))
         if self.packed and counts is None and beside is None:
             flat = (part.flatten(0, 1) for part in (q, k, v))
-            heads = packed_attention(*flat, dtype=self.products).view_as(q)
+            heads = attend_packed(*flat, dtype=self.products).view_as(q)
         else:
             mask = None if counts is None else counts[:, None, None]
             heads = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
@@ -165,7 +165,7 @@ def _scatter_into(whole: Tensor, own: Tensor, positions: Tensor) -> Tensor:
     return whole.repeat(len(own), 1, 1, 1).scatter_(2, index, own)
 
 
-def packed_attention(q: Tensor, k: Tensor, v: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+def attend_packed(q: Tensor, k: Tensor, v: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
     """softmax(q k^T / sqrt(d)) v for (H, T, d) tensors, products in ``dtype``, on oneDNN's kernels."""
     pack, multiply = torch.ops.mkldnn._reorder_linear_weight, torch.ops.mkldnn._linear_pointwise
     heads, length, width = q.shape

@@ -15,7 +15,7 @@ from components.decoding.logits_processors import History, LogitsProcessor
 MAX_INITIAL_TIMESTAMP = 50  # 1.0 s in steps of 20 ms
 
 
-def suppressed_tokens(tokenizer: Tokenizer) -> list[int]:
+def list_suppressed_tokens(tokenizer: Tokenizer) -> list[int]:
     """Tokens that no text may hold: symbols of non-speech and control tokens."""
     special = (
         tokenizer.transcribe, tokenizer.translate, tokenizer.sot, tokenizer.sot_prev, tokenizer.sot_lm,
@@ -33,7 +33,7 @@ def whisper_logits_processors(tokenizer: Tokenizer, n_vocab: int, timestamps: bo
         timestamps: Whether timestamps are decoded with the text.
     """
     blank = [*tokenizer.encode(" "), tokenizer.eot]
-    never = suppressed_tokens(tokenizer) + ([tokenizer.no_timestamps] if timestamps else [])
+    never = list_suppressed_tokens(tokenizer) + ([tokenizer.no_timestamps] if timestamps else [])
     mask = torch.zeros(n_vocab)
     mask[never] = -torch.inf
     first = mask.clone()

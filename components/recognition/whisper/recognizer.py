@@ -111,14 +111,14 @@ class WhisperRecognizer:
     def _open_utterance(self, index: int, utterance: Utterance) -> UtteranceState:
         if utterance.audio is None:
             raise _RefusedError("no audio", f"{utterance.id}: expected audio to recognise, found text only")
-        language = self._declared_language(utterance)
+        language = self._language_code_of(utterance)
         try:
             samples = audio.decode(utterance.audio)
         except DataError as error:
             raise _RefusedError("unreadable audio", str(error)) from error
         return UtteranceState(index, utterance, samples, language)
 
-    def _declared_language(self, utterance: Utterance) -> str | None:
+    def _language_code_of(self, utterance: Utterance) -> str | None:
         """Whisper's code of the declared language; None when it has to be detected."""
         base, code = base_of(utterance.source_language), two_letters_of(utterance.source_language)
         undetermined = is_undetermined(code)

@@ -140,7 +140,7 @@ def _fold_training_config(config: JackknifeConfig, languages: Languages) -> Trai
         dev="dev",
         source_language=languages[0],
         target_language=languages[1],
-        tokenizer=config.start,
+        tokenizer=config.init_from,
         seed=config.seed,
         max_steps=config.fold_steps,
         eval_every=max(1, min(500, config.fold_steps)),
@@ -151,7 +151,7 @@ def _fold_training_config(config: JackknifeConfig, languages: Languages) -> Trai
     )
 
 
-def drafted_pairs(
+def pair_with_drafts(
     data: Iterable[Utterance], transcripts: Mapping[str, str], drafts: Mapping[str, str]
 ) -> list[Pair]:
     """Each utterance's transcript (else its text) with its draft, paired with each of its references."""

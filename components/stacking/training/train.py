@@ -28,12 +28,12 @@ def training_config(config: StackTrainingConfig) -> TrainingConfig:
     return TrainingConfig(
         data="train",
         dev="dev",
-        init_from=config.start,
+        init_from=config.init_from,
         seed=config.seed,
         max_steps=config.steps,
         learning_rate=config.learning_rate,
         warmup_steps=config.warmup_steps,
-        batch_tokens=config.batch_pieces,
+        batch_tokens=config.batch_tokens,
         eval_every=config.eval_every,
         dropout=config.dropout,
         threads=config.threads,
@@ -82,7 +82,7 @@ def train_speech_model(
     """
     states = encoder_states.EncoderStates(*(spoken.states for spoken in sets))
     pairs = tuple(
-        [pair for pair in _spoken_pairs(spoken, model_settings.transcripts) if pair.id in states]
+        [pair for pair in _pair_spoken(spoken, model_settings.transcripts) if pair.id in states]
         for spoken in sets
     )
     if not all(pairs):
@@ -92,7 +92,7 @@ def train_speech_model(
         torch.manual_seed(settings.seed)
         width = int(states[pairs[0][0].id].shape[1])
         stacked = model_folder.from_text_model(
-            config.start, model_settings.kind, model_settings.speech, width, config.stack, store
+            config.init_from, model_settings.kind, model_settings.speech, width, config.stack, store
         )
         if config.freeze:
             stacked.model.text.requires_grad_(False)
@@ -101,7 +101,7 @@ def train_speech_model(
     return make_model(training_config(config), folder, learner, StackLearner.score_name, progress)
 
 
-def _spoken_pairs(spoken_set: SpokenSet, transcripts: int) -> Iterator[SpokenPair]:
+def _pair_spoken(spoken_set: SpokenSet, transcripts: int) -> Iterator[SpokenPair]:
     """The transcripts of each utterance, paired with each of its references."""
     for utterance in spoken_set.utterances:
         outcome = spoken_set.transcripts.get(utterance.id)

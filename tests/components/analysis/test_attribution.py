@@ -91,20 +91,20 @@ def test_a_bad_recognizer_is_blamed() -> None:
         assert asr.gap.value == pytest.approx(100 - utterance.score.value)
         assert asr.gap.interval is not None
         assert asr.gap.interval[0] > 0
-        assert (mt.gap.value, mt.kept.value) == (pytest.approx(0), pytest.approx(100))
+        assert (mt.gap.value, mt.retention.value) == (pytest.approx(0), pytest.approx(100))
 
 
 def test_a_bad_translator_is_blamed() -> None:
     for utterance in blamed(faithful, every_other).values():
         asr, mt = utterance.stages
         assert utterance.culprit == mt.stage == "mt"
-        assert (asr.gap.value, asr.kept.value) == (pytest.approx(0), pytest.approx(100))
+        assert (asr.gap.value, asr.retention.value) == (pytest.approx(0), pytest.approx(100))
         assert mt.gap.value == pytest.approx(100 - utterance.score.value)
 
 
 def test_when_both_are_bad_the_shares_multiply_and_shapley_adds_up() -> None:
     for utterance in blamed(deaf, every_other).values():
-        product = np.prod([stage.kept.value / 100 for stage in utterance.stages])
+        product = np.prod([stage.retention.value / 100 for stage in utterance.stages])
         assert 100 * product == pytest.approx(utterance.score.value)
         assert sum(part.shapley.value for part in utterance.parts) == pytest.approx(
             utterance.all_gold.value - utterance.score.value

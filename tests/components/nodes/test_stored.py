@@ -20,12 +20,12 @@ def test_a_stored_stage_keeps_its_key(tmp_path: Path) -> None:
     with open_stage(Store(str(tmp_path)), plan) as writer:
         writer.finish([])
     site = Site("draft", store=str(tmp_path))
-    assert Stored().stored_plan(StoredSettings(key=plan.key), site).key == plan.key
+    assert Stored().find_stored_plan(StoredSettings(key=plan.key), site).key == plan.key
     (tmp_path / "stages" / plan.key / "outputs.jsonl").write_text("{}\n")
     with pytest.raises(StoreError, match="is damaged"):
-        Stored().stored_plan(StoredSettings(key=plan.key), site)
+        Stored().find_stored_plan(StoredSettings(key=plan.key), site)
     with pytest.raises(StoreError, match=r"expected a finished stage 000000000000… in .*, found none"):
-        Stored().stored_plan(StoredSettings(key="0" * 64), site)
+        Stored().find_stored_plan(StoredSettings(key="0" * 64), site)
 
 
 def test_its_language_is_said_by_to() -> None:

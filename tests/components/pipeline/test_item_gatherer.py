@@ -60,7 +60,7 @@ DATA = [spoken("u1"), spoken("u2"), written("u3", "a dog"), spoken("u4")]
 
 
 def test_a_translator_reads_transcripts_and_what_is_written(tmp_path: Path) -> None:
-    """What was put aside goes no further; what is only written passes the recognizer."""
+    """What was quarantined goes no further; what is only written passes the recognizer."""
     folder = stage(tmp_path / "asr", [text("u1", "a cat"), bad("u2"), text("u4", "a cow")])
     pipeline = graph(**CASCADE)
     items = ItemGatherer(pipeline, pipeline.nodes["mt"], {"asr": folder}).gather(DATA)
@@ -102,7 +102,7 @@ def test_a_stage_that_is_being_written_is_read_as_far_as_it_is_whole(tmp_path: P
 def test_slices_read_what_one_reading_does(
     tmp_path_factory: pytest.TempPathFactory, ways: str, size: int
 ) -> None:
-    """o: ok, b: put aside, n: not sent."""
+    """o: ok, b: quarantined, n: not sent."""
     known = [(f"u{n}", way) for n, way in enumerate(ways)]
     outcomes: list[NodeOutcome] = [
         text(key, key) if way == "o" else bad(key) for key, way in known if way != "n"

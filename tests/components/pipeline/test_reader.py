@@ -104,6 +104,51 @@ FAULTS = {
         "nodes:\n  a: {kind: recognize}\n  b: {kind: translate, of: a, model: 'node:a'}",
         "f.yaml:3: b: expected a model, found node:a, which gives text",
     ),
+    "not a mapping": ("- a", "f.yaml: expected a mapping with nodes, found list"),
+    "defaults that are no settings": (
+        "nodes:\n  a: {kind: recognize}\ndefaults: 3",
+        "f.yaml:3: defaults: expected settings, found int",
+    ),
+    "a node that is none": (
+        "nodes:\n  a: recognize",
+        "f.yaml:2: a: expected a node such as {kind: recognize}, found 'recognize'",
+    ),
+    "when that names no way": (
+        "nodes:\n  a: {kind: recognize}\n  b: {kind: translate, of: a, when: a}",
+        "f.yaml:3: b.when: expected NODE.WAY, found 'a'",
+    ),
+    "of that names no node": (
+        "nodes:\n  a: {kind: recognize}\n  b: {kind: translate, of: {x: a}}",
+        "f.yaml:3: b.of: expected a node or a list of nodes, found {'x': 'a'}",
+    ),
+    "outputs that are no mapping": (
+        "nodes:\n  a: {kind: recognize}\noutputs: [a]",
+        "f.yaml:3: outputs: expected {transcript: NODE, translation: NODE}, found ['a']",
+    ),
+    "an output of no node": (
+        "nodes:\n  words: {kind: recognize}\noutputs: {transcript: wrds}",
+        "f.yaml:3: outputs.transcript: there is no node 'wrds'; did you mean words?",
+    ),
+    "a name that a round takes": (
+        "target_language: de\nnodes:\n  mt: {kind: translate}\n  l-1: {kind: gold, of: mt}\n"
+        "  l: {kind: loop, of: mt, rounds: 1, body: {b: {kind: translate, of: l, to: source}}}",
+        "f.yaml:5: expected one node l-1, found that and a round of its name; rename one",
+    ),
+    "a body's node with the loop's name": (
+        "target_language: de\nnodes:\n  mt: {kind: translate}\n"
+        "  l: {kind: loop, of: mt, rounds: 1, body: {l: {kind: gold, of: mt}}}",
+        "f.yaml:4: l: body.l: expected another name than the loop's",
+    ),
+    "a body that reads no node": (
+        "target_language: de\nnodes:\n  mt: {kind: translate}\n"
+        "  l: {kind: loop, of: mt, rounds: 1, body: {b: {kind: gold, of: 3}}}",
+        "f.yaml:4: l: body.b.of: expected a node or a list of nodes, found 3",
+    ),
+    "a body that cannot change anything": (
+        "target_language: de\nnodes:\n  mt: {kind: translate}\n"
+        "  l: {kind: loop, of: mt, rounds: 1, body: {b: {kind: gold, of: mt}}}",
+        "f.yaml:4: l: body: expected its last node, b, to read l (the present text)",
+    ),
 }
 
 
@@ -172,6 +217,20 @@ def test_inside_a_loop_a_function_meets_nodes_by_the_names_of_the_file() -> None
         node = pipeline.nodes[f"better-{number}-again"]
         assert node.of == (present, f"better-{number}-back")
         assert node.called == ("better", "back")
+
+
+def test_inside_a_loop_models_and_ways_have_the_names_of_the_round() -> None:
+    body = {
+        "soup": {"kind": "merge", "recipe": "soup.yaml"},
+        "short": {"kind": "route", "of": "better", "by": "length", "below": 3},
+        "back": {"kind": "translate", "of": "better", "to": "source", "when": "short.escalate"},
+        "again": {"kind": "translate", "of": "back", "model": "node:soup"},
+        "join": {"kind": "select", "of": ["again", "better"]},
+    }
+    nodes = {"mt": {"kind": "translate"}, "better": {"kind": "loop", "of": "mt", "rounds": 1, "body": body}}
+    pipeline = read_pipeline({"nodes": nodes, "source_language": "en", "target_language": "de"})
+    assert pipeline.nodes["better-1-again"].settings.model == "node:better-1-soup"  # type: ignore[attr-defined]
+    assert pipeline.nodes["better-1-back"].when == ("better-1-short", "escalate")
 
 
 def test_what_was_translated_back_is_neither_transcript_nor_translation() -> None:

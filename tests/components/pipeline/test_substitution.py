@@ -10,7 +10,7 @@ from components.analysis.oracle_repair import ERROR_KINDS, WORD_ERRORS
 from components.errors import ConfigError
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
-from components.pipeline.substitution import attributed_stages_of, chain_of, variants_of
+from components.pipeline.substitution import chain_of, list_attributed_stages, variants_of
 
 ASR: dict[str, Any] = {"kind": "recognize"}
 
@@ -42,7 +42,7 @@ def test_the_transcript_that_is_translated_is_put_right_in_parts() -> None:
 def test_a_draft_that_all_of_the_output_comes_through_is_put_right_as_a_whole() -> None:
     chain = chain_of(REVISED, REVISED.nodes)
     assert (chain.transcripts, chain.drafts, chain.rest) == (("asr",), ("mt",), ("final",))
-    assert attributed_stages_of(chain) == {"asr": ("words", "form"), "mt": ()}
+    assert list_attributed_stages(chain) == {"asr": ("words", "form"), "mt": ()}
     variants = variants_of(REVISED, chain)
     both = variants["words+form+mt"].nodes
     assert both["final-1"].of == ("mt-gold",)
@@ -88,7 +88,7 @@ def test_the_transcript_that_is_voted_or_chosen_is_put_right_not_what_it_was_mad
         mt={"kind": "combine", "of": ["one", "two"]},
     )
     chain = chain_of(apart, apart.nodes)
-    assert list(attributed_stages_of(chain)) == ["a and b"]
+    assert list(list_attributed_stages(chain)) == ["a and b"]
     form = variants_of(apart, chain)["form"].nodes
     assert (form["one"].of, form["two"].of) == (("a-gold",), ("b-gold",))
 

@@ -1,4 +1,4 @@
-"""Lists of two systems as one: the order, what is put aside, and the learned weight."""
+"""Lists of two systems as one: the order, what is quarantined, and the learned weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stacked translation: what is put aside, what is refused, and the lines that a method reads."""
+"""Stacked translation: what is quarantined, what is refused, and the lines that a method reads."""
 
 from __future__ import annotations
 

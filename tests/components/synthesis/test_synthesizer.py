@@ -1,4 +1,4 @@
-"""Speech from text: the same bytes each time, bad texts put aside, a missing engine with its remedy."""
+"""Speech from text: the same bytes each time, bad texts quarantined, a missing engine with its remedy."""
 
 from __future__ import annotations
 

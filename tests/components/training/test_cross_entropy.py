@@ -10,7 +10,7 @@ import torch
 
 from components.training.batches import Example, collate
 from components.training.config import TrainingConfig
-from components.training.cross_entropy import smoothed_cross_entropy
+from components.training.cross_entropy import label_smoothing_loss
 from components.training.lr_schedule import SCHEDULES, learning_rate
 from components.training.marian_model import build_marian
 
@@ -20,7 +20,7 @@ def test_label_smoothing_is_the_formula(smoothing: float) -> None:
     config = TrainingConfig(vocab_size=64, num_layers=1, d_model=16, ffn_dim=16, num_heads=2, dropout=0.0)
     model = build_marian(config, 64).eval()
     examples = [Example((5, 6, 7, 0), (9, 10, 0)), Example((8, 0), (11, 12, 13, 14, 0))]
-    value, count = smoothed_cross_entropy(model, collate(examples, 63), smoothing)
+    value, count = label_smoothing_loss(model, collate(examples, 63), smoothing)
     total = 0.0
     for source, target in examples:  # one sentence at a time: no padding anywhere
         logits = model(

@@ -147,7 +147,7 @@ def test_what_is_left_behind_is_the_gradient_alone(
     before = [p.detach().clone() for p in model.parameters()]
 
     def loss(module: nn.Module, batch: Batch) -> Tensor:
-        return cross_entropy.smoothed_cross_entropy(module, batch, 0.1)[0]
+        return cross_entropy.label_smoothing_loss(module, batch, 0.1)[0]
 
     meta_learning.METHODS[method](
         meta_learning.functional_loss(model, loss), meta_learning.trainable_weights(model), [item], query, 0.1

@@ -260,7 +260,7 @@ def test_a_loss_that_is_not_finite_is_one_error(
     def nan(*_: object) -> tuple[torch.Tensor, int]:
         return torch.tensor(float("nan"), requires_grad=True), 1
 
-    monkeypatch.setattr(translation_learner.cross_entropy, "smoothed_cross_entropy", nan)
+    monkeypatch.setattr(translation_learner.cross_entropy, "label_smoothing_loss", nan)
     with pytest.raises(
         ModelError, match=r"step 1: expected a finite loss, found nan.*learning_rate"
     ) as caught:
@@ -291,7 +291,7 @@ def test_a_training_goes_on_that_began_under_the_old_names(copying: TrainingConf
     whole = train(copying.model_copy(update={"max_steps": 8}), tmp_path / "whole")
     old, folder = copying.model_copy(update={"max_steps": 4}), tmp_path / "out"
     train(old, folder)
-    names = {present: old_name for old_name, present in TrainingConfig.renamed_fields().items()}
+    names = {present: old_name for old_name, present in TrainingConfig.list_renamed_fields().items()}
     stated = json.loads((folder / "settings.json").read_text())["settings"]
     stated = {names.get(name, name): value for name, value in stated.items()}
     assert "width" in stated

@@ -58,15 +58,17 @@ def test_a_server_that_went_away_is_told_from_others() -> None:
         "POST", "http://127.0.0.1:4200/api/artifacts/", headers={"User-Agent": "prefect/3.9.1"}
     )
     with temporary_settings({PREFECT_API_URL: "http://user:secret@127.0.0.1:4200/api"}):
-        output = ephemeral_server.lost_server_message(httpx.ConnectError("Connection refused", request=ours))
+        output = ephemeral_server.describe_lost_server(httpx.ConnectError("Connection refused", request=ours))
     assert output is not None
     assert output.startswith(
         "Prefect's server at http://127.0.0.1:4200/api no longer answers (ConnectError: Con"
     )
     hub = httpx.Request("GET", "https://hub.example/model", headers={"User-Agent": "python-httpx/0.28"})
-    assert ephemeral_server.lost_server_message(httpx.ConnectError("Connection refused", request=hub)) is None
-    assert ephemeral_server.lost_server_message(httpx.ConnectError("Connection refused")) is None
-    assert ephemeral_server.lost_server_message(ValueError("x")) is None
+    assert (
+        ephemeral_server.describe_lost_server(httpx.ConnectError("Connection refused", request=hub)) is None
+    )
+    assert ephemeral_server.describe_lost_server(httpx.ConnectError("Connection refused")) is None
+    assert ephemeral_server.describe_lost_server(ValueError("x")) is None
 
 
 def test_an_error_for_the_user_is_logged_once_without_its_traceback() -> None:

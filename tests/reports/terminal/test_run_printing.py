@@ -65,7 +65,7 @@ def test_why_records_were_put_aside(view: RunView, console: Console) -> None:
     bad = Quarantined(utterance_id="u1", stage="data", reason="missing audio", detail="m:3: \x1b[2J none")
     print_quarantined("data", [bad], 3, "mine", console)
     printed = text(console)
-    assert "data: 3 put aside" in printed
+    assert "data: 3 quarantined" in printed
     assert "u1: missing audio: m:3: ⟨U+001B⟩[2J none" in printed
     assert "and 2 more: antiphon inspect mine --node data" in printed
     print_data(view, [bad], console)

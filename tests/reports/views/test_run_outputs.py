@@ -98,7 +98,7 @@ def test_runs_that_are_no_system_are_refused_with_what_to_do(tmp_path: Path) -> 
         check_comparable(of(mt, status="cancelled"))
     aside = mt.model_copy(update={"items": 3, "quarantined": 3})
     with pytest.raises(
-        DataError, match="last stage mt, found all 3 records put aside; antiphon inspect mine --node mt"
+        DataError, match="last stage mt, found all 3 records quarantined; antiphon inspect mine --node mt"
     ):
         check_comparable(of(stage(tmp_path, "asr"), aside))
     model = f"store:{made.key[:12]}"

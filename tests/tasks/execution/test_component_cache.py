@@ -154,14 +154,14 @@ def test_a_worker_with_other_files_does_not_compute_under_the_plans_key(tmp_path
 )
 def test_a_worker_with_other_libraries_or_another_processor_is_refused(field: str, what: str) -> None:
     plan = StagePlan(stage="mt", version="1", libraries={"torch": library_versions(["torch"])["torch"]})
-    assert component_cache.cached_component(plan, None, None, lambda: "made") == "made"
+    assert component_cache.get_component(plan, None, None, lambda: "made") == "made"
     threads = plan.model_copy(
         update={"numerics": plan.numerics | {"threads": "99"}}
     )  # they travel with shards
-    assert component_cache.cached_component(threads, None, None, lambda: "made") == "made"
+    assert component_cache.get_component(threads, None, None, lambda: "made") == "made"
     other = plan.model_copy(update={field: getattr(plan, field) | {"torch": "0.1", "kernels": "no"}})
     with pytest.raises(StoreError, match=what):
-        component_cache.cached_component(other, None, None, lambda: "made")
+        component_cache.get_component(other, None, None, lambda: "made")
 
 
 def test_what_the_pool_lets_go_is_kept_by_no_component() -> None:
@@ -169,7 +169,7 @@ def test_what_the_pool_lets_go_is_kept_by_no_component() -> None:
     plan = StagePlan(stage="mt", version="1")
 
     def component() -> object:
-        return component_cache.cached_component(plan, None, None, lambda: made.append(1) or object())
+        return component_cache.get_component(plan, None, None, lambda: made.append(1) or object())
 
     assert component() is component()
     model_cache.clear()
@@ -178,7 +178,7 @@ def test_what_the_pool_lets_go_is_kept_by_no_component() -> None:
 
 
 ROOMS = ("tasks", "flows", "components/storage", "components/nodes", "components/pipeline")
-BY_NAME = {"components/storage/stage_plan.py:_installed_version": "a library, which a process loads once"}
+BY_NAME = {"components/storage/stage_plan.py:_version_of": "a library, which a process loads once"}
 
 
 def test_nothing_of_a_run_is_cached_by_a_name() -> None:

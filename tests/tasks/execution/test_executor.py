@@ -80,7 +80,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_nodes_follow_each_other_and_are_reused(bench: Bench) -> None:
-    """A shard is read as soon as it is written; what is put aside goes no further; whole nodes wait."""
+    """A shard is read as soon as it is written; what is quarantined goes no further; whole nodes wait."""
     nodes: dict[str, dict[str, Any]] = {
         "a": {"of": DATA, "seconds": 0.15},
         "b": {"of": "a", "mark": "?", "seconds": 0.15},

@@ -59,7 +59,7 @@ class LearnedCoefficients:
         """Log-probabilities (T,) of the reference tokens under these coefficients, in float64."""
         if self.gate is None:
             return reference_log_likelihood(statistics, torch.tensor(self.weights), self.kind)
-        features = statistics.lagged_features(self.gate) if self.gate.lagged else statistics.features
+        features = statistics.features_before_step(self.gate) if self.gate.lagged else statistics.features
         return reference_log_likelihood(statistics, self.gate.weights(features, statistics.steps), self.kind)
 
     def save(self, path: Path) -> None:

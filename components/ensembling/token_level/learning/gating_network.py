@@ -168,7 +168,7 @@ def train_gate(
         steps: iterations at most.
     """
     inputs = gate_inputs(
-        statistics.features if top_k is None else statistics.lagged_features(), statistics.steps
+        statistics.features if top_k is None else statistics.features_before_step(), statistics.steps
     )
     means, scales = inputs.mean(dim=0), inputs.std(dim=0, unbiased=False).clamp(min=1e-6)
     bias = start.double().clamp(min=1e-12).log().requires_grad_()
@@ -180,7 +180,7 @@ def train_gate(
         optimizer.zero_grad()
         gate = SoftmaxGate(matrix.detach().clone(), bias.detach().clone(), means, scales, top_k)
         gate_features = (
-            inputs if top_k is None else gate_inputs(statistics.lagged_features(gate), statistics.steps)
+            inputs if top_k is None else gate_inputs(statistics.features_before_step(gate), statistics.steps)
         )
         weights = sparse_softmax((gate_features - means) / scales @ matrix.T + bias, top_k).T
         mean = reference_log_likelihood(statistics, weights, kind).mean()

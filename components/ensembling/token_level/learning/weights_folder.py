@@ -12,7 +12,7 @@ from components.ensembling.token_level.config import (
     COEFFICIENTS_FILE,
     EnsembleConfig,
     MixingConfig,
-    ordered_members,
+    list_members,
 )
 from components.ensembling.token_level.learning import fitting
 from components.ensembling.token_level.learning.coefficients import LearnedCoefficients
@@ -45,7 +45,7 @@ def learn_into_folder(
         The number of sentences that were used.
     """
     mixing = ensemble.mixing
-    names = ordered_members(ensemble.members, mixing)
+    names = list_members(ensemble.members, mixing)
     backend, _ = factory.build_backend(ensemble, names, factory.build_combiner(mixing, len(names)), store)
     distributions = mixing.method != "linear"
     statistics = fitting.collect_reference_log_probs(backend, pairs, languages, distributions=distributions)

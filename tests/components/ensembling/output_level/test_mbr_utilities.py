@@ -10,7 +10,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from components.ensembling.output_level.mbr_utilities import (
     UTILITIES,
-    clipped_matches,
+    count_clipped_matches,
     negative_wer,
     sentence_bleu,
     sentence_chrf,
@@ -66,7 +66,7 @@ def test_wer_is_jiwers() -> None:
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_size=4))
 def test_overlaps_is_the_sum_of_smaller_counts(bags: list[list[str]]) -> None:
     expected = [[sum(min(a.count(x), b.count(x)) for x in "abc") for b in bags] for a in bags]
-    assert clipped_matches(bags).tolist() == expected
+    assert count_clipped_matches(bags).tolist() == expected
 
 
 @pytest.mark.parametrize("name", UTILITIES)

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from components.kernels import Arithmetic
 from components.kernels.packed_linear import can_pack
-from components.recognition.whisper.encoder import WhisperEncoder, packed_attention
+from components.recognition.whisper.encoder import WhisperEncoder, attend_packed
 from tests.components.recognition.tiny import mels, tiny
 
 
@@ -34,4 +34,4 @@ def test_without_the_operators_torchs_own_layers_are_used(monkeypatch: pytest.Mo
 def test_packed_attention_equals_torchs(length: int) -> None:
     q, k, v = torch.randn(3, 2, length, 16, generator=torch.Generator().manual_seed(length))
     expected = functional.scaled_dot_product_attention(q, k, v)
-    torch.testing.assert_close(packed_attention(q, k, v), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(attend_packed(q, k, v), expected, rtol=1e-4, atol=1e-5)

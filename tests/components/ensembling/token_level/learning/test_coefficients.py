@@ -136,7 +136,7 @@ def test_a_sparse_gate_is_not_below_the_best_constants_of_as_many_members(top_k:
     statistics = development()
     gate = fit_gate(statistics, top_k=top_k)
     assert gate.gate is not None
-    weights = gate.gate.weights(statistics.lagged_features(gate.gate), statistics.steps)
+    weights = gate.gate.weights(statistics.features_before_step(gate.gate), statistics.steps)
     assert bool(((weights > 0).sum(dim=0) == top_k).all())
     torch.testing.assert_close(weights.sum(dim=0), torch.ones_like(weights[0]))
     for some in itertools.combinations(range(3), top_k):
@@ -236,7 +236,7 @@ def test_a_gated_search_gives_what_forcing_and_statistics_give(top_k: int | None
         torch.testing.assert_close(
             log_probs, created.token_log_probs(statistics).float(), atol=1e-5, rtol=1e-4
         )
-        features = statistics.features if top_k is None else statistics.lagged_features(gate)
+        features = statistics.features if top_k is None else statistics.features_before_step(gate)
         weights = torch.cat([torch.tensor(candidate.member_weights) for candidate in best], dim=1)
         expected = gate.weights(features, statistics.steps).float()
         torch.testing.assert_close(weights, expected, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,67 @@
+"""What is refused of a translator before its weights are loaded, by the files beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components.errors import ConfigError
+from components.records import Checkpoint
+from components.translation import checks
+from components.translation.config import TranslationConfig
+
+from .tokenizers import characters
+
+
+def checkpoint(folder: Path, architecture: str) -> Checkpoint:
+    return Checkpoint(reference="tiny", path=str(folder), sha256="0" * 64, architecture=architecture)
+
+
+def test_a_causal_model_translates_anything_into_a_stated_language(tmp_path: Path) -> None:
+    model = checkpoint(tmp_path, "LlamaForCausalLM")
+    assert checks.explain_unsupported(model, [("de", "fr")]) is None
+    fault = checks.explain_unsupported(model, [("de", None)])
+    assert fault is not None
+    assert "target" in fault
+
+
+def test_a_model_without_declared_languages_may_translate_any(tmp_path: Path) -> None:
+    assert checks.explain_unsupported(checkpoint(tmp_path, "MarianMTModel"), [("de", None)]) is None
+
+
+def test_a_declared_direction_is_the_only_one(tmp_path: Path) -> None:
+    declared = {"source_lang": "en", "target_lang": "de"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(declared))
+    model = checkpoint(tmp_path, "MarianMTModel")
+    assert checks.explain_unsupported(model, [("fr", "de"), ("und", "de")]) is None  # one of them is enough
+    fault = checks.explain_unsupported(model, [("fr", "de"), ("en", "it")])
+    assert fault is not None
+    assert "from fr to de" in fault  # the first is named
+
+
+def test_a_multilingual_model_is_asked_for_the_codes_of_its_tokenizer(tmp_path: Path) -> None:
+    tokenizer = characters(["</s>", "<unk>"])
+    tokenizer.add_special_tokens({"additional_special_tokens": ["__en__", "__de__"]})
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "m2m_100"}))
+    model = checkpoint(tmp_path, "M2M100ForConditionalGeneration")
+    assert checks.explain_unsupported(model, [("en", "de")]) is None
+    assert checks.explain_unsupported(model, [("und", "de")]) is None
+    fault = checks.explain_unsupported(model, [("en", "fr")])
+    assert fault is not None
+    assert "fr" in fault
+
+
+def test_eight_bit_weights_are_for_the_cpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "resolve_device_name", lambda name: "cuda:0")
+    with pytest.raises(
+        ConfigError, match="expected dtype float32, bfloat16 or float16 on cuda:0, found int8"
+    ):
+        checks.check(TranslationConfig(dtype="int8"), None)
+
+
+def test_examples_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="examples"):
+        checks.check(TranslationConfig(examples=str(tmp_path / "none.jsonl")), None)
