@@ -11,6 +11,8 @@ from components.records import Hypothesis, Identifier, Record, Segment, Sha256, 
 
 CORRECTIONS = "corrections.jsonl"
 """The file of corrections in a stage; of several of one utterance the last counts."""
+EDITED = "edited"
+"""The feature of a hypothesis that a person has corrected, which reports show."""
 
 
 class Correction(Record):
@@ -74,5 +76,11 @@ def correct(
     """
     if segments is None:
         segments = distribute_text(hypothesis.segments, text)
-    n_tokens = len(text.split())
-    return Hypothesis(text=text, score=0.0, n_tokens=n_tokens, system=system, segments=segments)
+    return Hypothesis(
+        text=text,
+        score=0.0,
+        n_tokens=len(text.split()),
+        system=system,
+        features={EDITED: 1.0},
+        segments=segments,
+    )

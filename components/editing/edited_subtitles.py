@@ -85,13 +85,11 @@ def parse_cues(path: Path, text: str) -> list[Cue]:
     if not lines:
         raise ConfigError(f"{path.name}: expected cues such as 00:00:01,000 --> 00:00:02,500, found none")
     cues = []
-    for line, event in zip(lines, subtitles.events, strict=True):
+    for at, event in zip(lines, subtitles.events, strict=True):
         if event.end <= event.start:
-            raise ConfigError(
-                f"{path.name}:{line}: expected an end after the start, found {event.duration} ms"
-            )
+            raise ConfigError(f"{path.name}:{at}: expected an end after the start, found {event.duration} ms")
         cue_text = normalize_spaces(event.text.replace("\\N", " ").replace(BACKSLASH, "\\"))
-        cues.append(Cue(event.start / 1000, event.end / 1000, cue_text, line))
+        cues.append(Cue(event.start / 1000, event.end / 1000, cue_text, at))
     return cues
 
 

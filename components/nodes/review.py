@@ -58,7 +58,7 @@ class Review(Kind[ReviewSettings]):
     def expand(self, name: str, values: Values) -> dict[str, Values]:
         """Return NAME-answers, which asks, and NAME, which applies the answers."""
         answers = f"{name}-{ANSWERS}"
-        common = {key: values[key] for key in ("of", "when") if key in values}
+        common: Values = {key: values[key] for key in ("of", "when") if key in values}
         settings = {key: value for key, value in values.items() if key not in ("kind", *common)}
         return {
             answers: {"kind": ReviewAnswers.name, **common, **settings},
