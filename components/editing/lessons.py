@@ -45,41 +45,48 @@ class Lesson:
         return self.text.split() == self.hypothesis.text.split()
 
 
-def make_pairs(lessons: Iterable[Lesson], folder: Path) -> list[Row]:
-    """Return the rows of a manifest: recordings with their transcripts, sources with their translations.
+def make_pairs(lessons: Sequence[Lesson]) -> list[Row]:
+    """Return the rows of a manifest of text: what was translated, and its translation by hand.
 
-    A recording is named where a person gave its transcript; else the text that was translated is, as the
-    transcript of a model is no reference.
+    Where a person gave the transcript, that is the source.
+    """
+    transcripts = _transcripts_by_id(lessons)
+    return [
+        {
+            "id": each.utterance.id,
+            "text": transcripts.get(each.utterance.id, each.utterance.transcript or each.source),
+            "source_language": each.utterance.source_language,
+            "target_language": each.language or each.utterance.target_language,
+            "references": [each.text],
+        }
+        for each in {each.utterance.id: each for each in lessons if each.source is not None}.values()
+    ]
+
+
+def make_transcripts(lessons: Sequence[Lesson], folder: Path) -> list[Row]:
+    """Return the rows of a manifest of recordings with the transcripts, and translations, by hand.
 
     Args:
         lessons: of all nodes.
         folder: that of the manifest; paths of recordings are relative to it.
     """
-    by_id: defaultdict[str, list[Lesson]] = defaultdict(list)
-    for lesson in lessons:
-        by_id[lesson.utterance.id].append(lesson)
-    return [_make_pair(each, folder) for each in by_id.values()]
+    translations = {each.utterance.id: each for each in lessons if each.source is not None}
+    utterances = {each.utterance.id: each.utterance for each in lessons}
+    rows = []
+    for key, transcript in _transcripts_by_id(lessons).items():
+        audio = utterances[key].audio
+        if audio is not None:
+            row: Row = {"id": key, "audio": os.path.relpath(audio.path, folder), "sha256": audio.sha256}
+            row |= {"offset": audio.offset, "duration": audio.seconds} if audio.offset else {}
+            row |= {"transcript": transcript, "source_language": utterances[key].source_language}
+            if key in translations:
+                row |= {"target_language": translations[key].language, "references": [translations[key].text]}
+            rows.append(row)
+    return rows
 
 
-def _make_pair(lessons: Sequence[Lesson], folder: Path) -> Row:
-    utterance = lessons[0].utterance
-    transcript = next((each.text for each in lessons if each.source is None), utterance.transcript)
-    translations = [each for each in lessons if each.source is not None]
-    row: Row = {"id": utterance.id, "source_language": utterance.source_language}
-    if utterance.audio is not None and transcript is not None:
-        audio = utterance.audio
-        row |= {
-            "audio": os.path.relpath(audio.path, folder),
-            "transcript": transcript,
-            "sha256": audio.sha256,
-        }
-        row |= {"offset": audio.offset, "duration": audio.seconds} if audio.offset else {}
-    else:
-        row["text"] = translations[0].source if translations else lessons[0].text
-    if translations:
-        row["target_language"] = translations[0].language or utterance.target_language
-        row["references"] = list(dict.fromkeys(each.text for each in translations))
-    return {key: value for key, value in row.items() if value is not None}
+def _transcripts_by_id(lessons: Iterable[Lesson]) -> dict[str, str]:
+    return {each.utterance.id: each.text for each in lessons if each.source is None}
 
 
 def make_examples(lessons: Iterable[Lesson]) -> list[Row]:

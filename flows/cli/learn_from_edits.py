@@ -29,8 +29,9 @@ def learn_from_edits(
 ) -> None:
     """Write what the corrections of a run, and of the runs that it was made from, teach.
 
-    - `pairs.jsonl`: a manifest of recordings with their transcripts, and of sources with their translations;
-      `--set data=DIR/pairs.jsonl` of `antiphon run train`, `distill`, or any flow.
+    - `pairs.jsonl`: a manifest of sources and translations: `antiphon run train --set data=DIR/pairs.jsonl`
+
+    - `transcripts.jsonl`: a manifest of recordings with their transcripts: `--data DIR/transcripts.jsonl`
 
     - `examples.jsonl`: for the prompt of a causal translator: `--set mt.examples=DIR/examples.jsonl`.
 
@@ -48,7 +49,8 @@ def learn_from_edits(
     lessons = read_lessons(Store(store).load_run(run), unchanged_right=unchanged_right)
     folder.mkdir(parents=True, exist_ok=True)
     terms = learning.find_terms(lessons, least)
-    _write(folder / "pairs.jsonl", _json_lines(learning.make_pairs(lessons, folder.resolve())))
+    _write(folder / "pairs.jsonl", _json_lines(learning.make_pairs(lessons)))
+    _write(folder / "transcripts.jsonl", _json_lines(learning.make_transcripts(lessons, folder.resolve())))
     _write(folder / "examples.jsonl", _json_lines(learning.make_examples(lessons)))
     _write(
         folder / "terms.tsv",

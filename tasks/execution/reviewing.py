@@ -23,6 +23,8 @@ from components.storage.store import Store
 
 UI = "Prefect UI"
 """Who answered, where the form does not say: Prefect's own server knows no users."""
+EMPTY = "-"
+"""What stands for the empty text: the form does not send a field that was cleared."""
 _REVIEWER = "reviewer"
 _POLL_SECONDS = 2
 """Seconds between two looks at whether the form was sent."""
@@ -101,10 +103,10 @@ def ask_in_prefect(node: str, questions: Sequence[Question], hours: float) -> An
                 f"{node}: expected answers within {hours:g} hours, found none; everything above is kept: "
                 "start the run again, it asks again"
             ) from error
-    texts = {
-        question.utterance_id: getattr(form, _field_name(number)).strip()
-        for number, question in enumerate(questions, 1)
-    }
+    texts = {}
+    for number, question in enumerate(questions, 1):
+        text = getattr(form, _field_name(number)).strip()
+        texts[question.utterance_id] = "" if text == EMPTY else text or question.text
     return Answers(
         texts, by=getattr(form, _REVIEWER).strip() or UI, at=utc_now(), through="the form in Prefect"
     )
@@ -125,8 +127,8 @@ def make_form(node: str, questions: Sequence[Question]) -> type[RunInput]:
     )
     form: type[RunInput] = create_model("Review", __base__=RunInput, **fields)
     form._description = (
-        f"**{node}**: {len(questions)} doubtful texts, the least sure first. Correct them, or leave "
-        "them as they are to approve them."
+        f"**{node}**: {len(questions)} doubtful texts, the least sure first. Correct them, or leave them as they "
+        f"are to approve them; write {EMPTY} for a text that should be empty."
     )
     return form
 

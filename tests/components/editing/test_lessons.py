@@ -38,30 +38,27 @@ def write(path: Path, rows: list[learning.Row]) -> str:
     return str(path)
 
 
-def test_pairs_are_a_manifest_that_training_reads(utterance: Utterance, tmp_path: Path) -> None:
+def test_pairs_and_transcripts_are_manifests_that_runs_and_trainings_read(
+    utterance: Utterance, tmp_path: Path
+) -> None:
     text = Utterance(id="u2", text="a cat", source_language="en", target_language="de")
-    rows = learning.make_pairs(
-        [
-            lesson(utterance, "two dog", "two dogs"),
-            lesson(utterance, "zwei Hund", "zwei Hunde", "two dogs"),
-            lesson(text, "ein Katze", "eine Katze", "a cat"),
-        ],
-        tmp_path,
-    )
-    manifest = write(tmp_path / "pairs.jsonl", rows)
-    assert read_pairs(manifest, ("en", "de"))[0] == [("two dogs", "zwei Hunde"), ("a cat", "eine Katze")]
-    first, second = data.load(manifest).utterances
-    assert (first.transcript, first.audio and first.audio.sha256) == (
-        "two dogs",
-        utterance.audio and utterance.audio.sha256,
-    )
-    assert second.audio is None
+    lessons = [
+        lesson(utterance, "two dog", "two dogs"),
+        lesson(utterance, "zwei Hund", "zwei Hunde", "two dog"),
+        lesson(text, "ein Katze", "eine Katze", "a cat"),
+    ]
+    pairs = write(tmp_path / "pairs.jsonl", learning.make_pairs(lessons))
+    assert read_pairs(pairs, ("en", "de"))[0] == [("two dogs", "zwei Hunde"), ("a cat", "eine Katze")]
+    recordings = write(tmp_path / "transcripts.jsonl", learning.make_transcripts(lessons, tmp_path))
+    (spoken,) = data.load(recordings).utterances
+    assert (spoken.transcript, spoken.audio) == ("two dogs", utterance.audio)
+    assert spoken.references == ("zwei Hunde",)
 
 
 def test_a_models_transcript_is_no_reference(utterance: Utterance, tmp_path: Path) -> None:
-    (row,) = learning.make_pairs([lesson(utterance, "zwei Hund", "zwei Hunde", "two dog")], tmp_path)
-    assert "audio" not in row
-    assert (row["text"], row["references"]) == ("two dog", ["zwei Hunde"])
+    lessons = [lesson(utterance, "zwei Hund", "zwei Hunde", "two dog")]
+    assert learning.make_transcripts(lessons, tmp_path) == []
+    assert learning.make_pairs(lessons)[0]["text"] == "two dog"
 
 
 def test_examples_are_read_by_the_prompt(utterance: Utterance, tmp_path: Path) -> None:
