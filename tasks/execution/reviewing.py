@@ -127,8 +127,8 @@ def make_form(node: str, questions: Sequence[Question]) -> type[RunInput]:
     )
     form: type[RunInput] = create_model("Review", __base__=RunInput, **fields)
     form._description = (
-        f"**{node}**: {len(questions)} doubtful texts, the least sure first. Correct them, or leave them as they "
-        f"are to approve them; write {EMPTY} for a text that should be empty."
+        f"**{node}**: {len(questions)} doubtful texts, the least sure first. Correct them, or leave "
+        f"them as they are to approve them; write {EMPTY} for a text that should be empty."
     )
     return form
 
