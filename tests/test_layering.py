@@ -21,7 +21,6 @@ ROOMS = (
     "components.audio",
     "components.data",
     "components.editing",
-    "components.export",
     "components.decoding",
     "components.models",
     "components.recognition",

@@ -20,42 +20,50 @@ from components.errors import ConfigError
 from components.files import write_atomically
 
 EditFormat = Literal["tsv", "srt"]
+"""What the texts of a node can be edited as."""
 
 
-def write_for_edit(texts: Mapping[str, EditableText], path: Path, node: str) -> list[Path]:
+def write_for_edit(
+    texts: Mapping[str, EditableText], form: EditFormat, path: Path, node: str, *, overwrite: bool = False
+) -> list[Path]:
     """Write a node's texts into files that a person can edit and return the files.
 
     Args:
         texts: the node's, by utterance id.
-        path: a .tsv or .srt file; or a folder, which gets a file of subtitles per recording.
+        form: of the files.
+        path: a file; or of subtitles a folder, which gets one for each recording.
         node: its name, for messages.
+        overwrite: whether files may be replaced that hold something else, such as somebody's work.
 
     Raises:
-        ConfigError: another type of file, or subtitles of what is not one recording's speech.
+        ConfigError: subtitles of what is not one recording's speech, or a file that holds something else.
     """
-    suffix = path.suffix.lower()
-    if suffix == ".tsv":
-        _write(path, render_table(texts.values()))
-        return [path]
-    if suffix not in ("", ".srt"):
-        raise ConfigError(f"{path}: expected a .tsv or .srt file, or a folder for .srt files")
-    recordings = group_by_recording(texts)
-    if not recordings:
-        raise ConfigError(f"{path}: expected a .tsv file, since the texts of {node} are not of speech")
-    if suffix and len(recordings) > 1:
-        raise ConfigError(
-            f"{path}: expected a folder, since there is a file of subtitles for each of {len(recordings)} "
-            "recordings; or a .tsv file"
-        )
-    files = {path if suffix else path / f"{name}.srt": each for name, each in recordings.items()}
-    for file, recording in files.items():
-        _write(file, render_subtitles(recording))
+    files = {path: render_table(texts.values())} if form == "tsv" else _name_subtitles(texts, path, node)
+    for file, text in files.items():
+        if file.is_dir() or (file.exists() and not overwrite and file.read_bytes() != text.encode()):
+            raise ConfigError(
+                f"{file}: expected no such file, or one with these texts, found another; it may hold edits: "
+                "say another --out, or --overwrite it"
+            )
+    for file, text in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, text.encode())
     return list(files)
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text.encode())
+def _name_subtitles(texts: Mapping[str, EditableText], path: Path, node: str) -> dict[Path, str]:
+    """Return the subtitles of each recording by their files."""
+    recordings = group_by_recording(texts)
+    if not recordings:
+        raise ConfigError(f"--format: expected tsv, since the texts of {node} are not of speech, found srt")
+    if not path.suffix:
+        return {path / f"{name}.srt": render_subtitles(each) for name, each in recordings.items()}
+    if len(recordings) > 1:
+        raise ConfigError(
+            f"--out: expected a folder for subtitles of {len(recordings)} recordings, found the file {path}"
+        )
+    (only,) = recordings.values()
+    return {path: render_subtitles(only)}
 
 
 def render_table(texts: Iterable[EditableText]) -> str:

@@ -24,13 +24,9 @@ def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
     run: Annotated[str, typer.Argument(metavar="RUN", help="name of a finished run")],
     node: Annotated[str, typer.Argument(metavar="NODE", help="whose texts were edited, such as asr or mt")],
     source: Annotated[
-        Path | None,
+        Path,
         typer.Option("--from", metavar="FILE", help="edited .tsv, .jsonl or .srt file, or a folder of .srt"),
-    ] = None,
-    write: Annotated[
-        Path | None,
-        typer.Option("--write", metavar="FILE", help="instead: write the texts into a file to edit"),
-    ] = None,
+    ],
     by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="who; the system's user")] = None,
     name: Annotated[str | None, typer.Option("--name", help="name of the new run; RUN-edited")] = None,
     store: StoreUrl = None,
@@ -44,34 +40,15 @@ def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
 
     For example:
 
-    - `antiphon edit RUN asr --write asr.tsv` writes the texts of the node `asr`; edit the column `text`.
+    - `antiphon export RUN --node asr --for-edit --out asr.tsv` writes the texts of the node `asr`; edit the
+      column `text`.
 
     - `antiphon edit RUN asr --from asr.tsv` makes the run RUN-edited, in which `asr-edited` follows `asr`.
 
-    - `antiphon edit RUN asr --write subtitles/`, and `--from subtitles/`: a file of subtitles per recording,
-      in which cues may be corrected, split, merged and moved.
+    - `antiphon export RUN --node asr --for-edit --format srt --out subtitles`, and `--from subtitles`: a file
+      per recording, whose cues may be corrected, split, merged and moved.
     """
-    if (source is None) == (write is None):
-        raise ConfigError("expected --from FILE with edited texts, or --write FILE to get texts to edit")
-    if write is not None:
-        write_texts(run, node, write, store)
-        return
-    assert source is not None  # one of the two
     raise typer.Exit(run_edited(run, node, source, by, name, store, replace=replace, as_json=as_json))
-
-
-def write_texts(run_name: str, node_name: str, path: Path, store_url: str | None) -> None:
-    """Write the texts of a node into files to edit and print what to do with them."""
-    from components.editing.run_texts import node_to_edit, texts_of_node
-    from components.export.for_edit import write_for_edit
-    from components.storage.store import Store
-
-    run = Store(store_url).load_run(run_name)
-    node = node_to_edit(run, node_name)
-    files = write_for_edit(texts_of_node(run, node), path, node.name)
-    for file in files:
-        typer.echo(str(file))
-    typer.echo(f"edit, then: antiphon edit {run_name} {node_name} --from {path}", err=True)
 
 
 def run_edited(  # noqa: PLR0913 - what the command line gives

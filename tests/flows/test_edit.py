@@ -27,7 +27,7 @@ def plain(antiphon: Call) -> Call:  # noqa: F811
 
 def write(antiphon: Call, run: str, node: str, path: Path, store: Path) -> str:  # noqa: F811
     with pytest.raises(SystemExit):
-        cli.main(["edit", run, node, "--write", str(path), "--store", str(store)])
+        cli.main(["export", run, "--node", node, "--for-edit", "--out", str(path), "--store", str(store)])
     return path.read_text()
 
 
