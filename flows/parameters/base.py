@@ -89,7 +89,8 @@ class DataParameters(FlowParameters):
     data: str | None = Field("sample", description=DATA_DESCRIPTION)
     audio: str | None = Field(
         None,
-        description="a recording, or a pattern such as 'talks/*.wav', instead of a data set",
+        description="a recording or video, a folder of them, or a pattern such as 'talks/*.m4a', instead of "
+        "a data set; several, a line each",
     )
     limit: int | None = Field(None, ge=1, description="only the first so many utterances")
     source_language: str | None = Field(None, description="ISO code such as en; the data's own if empty")

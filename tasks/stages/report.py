@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prefect import task
 
+from components.export.beside_report import write_texts_beside_report
 from components.files import disk_full_as_store_error, write_bytes
 from components.run_record import RunRecord
 from components.storage.run_listing import list_runs
@@ -29,6 +30,7 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
         StoreError: they cannot be written.
     """
     folder = store.run_folder(run.name)
+    write_texts_beside_report(run, folder)  # first: the page links them
     view = view_of(run, store)
     drawn = cache(lambda: run_plots.draw_figures(view))
     with disk_full_as_store_error(f"the report of run {run.name}", folder):
