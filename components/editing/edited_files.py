@@ -12,9 +12,10 @@ from components.editing.correction import Correction
 from components.editing.editable_text import EditableText, Recording, group_by_recording
 from components.editing.edited_subtitles import read_edited_subtitles
 from components.editing.edited_table import read_edited_table
-from components.editing.proposal import Proposal, name_nearest
+from components.editing.proposal import Proposal
 from components.editing.text_encoding import MAX_BYTES, DecodedText, decode_text
 from components.errors import ConfigError, DataError
+from components.suggestions import did_you_mean
 
 SUBTITLES = (".srt",)
 TABLES = (".tsv", ".txt", ".jsonl")
@@ -132,7 +133,7 @@ def find_recording(file: Path, recordings: Mapping[str, Recording], node: str, f
         return next(iter(recordings.values()))
     raise ConfigError(
         f"{file.name}: expected the name of a recording, such as {next(iter(recordings))}.srt"
-        f"{name_nearest(name, recordings)}"
+        f"{did_you_mean(name, recordings)}"
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Container, Iterable
 from typing import NamedTuple, Protocol
 
 from components.errors import ConfigError
 from components.records import Segment
+from components.suggestions import did_you_mean
 
 
 class Ids(Container[str], Iterable[str], Protocol):
@@ -31,11 +31,5 @@ def refuse_unknown_id(utterance_id: str, ids: Ids, node: str, where: str) -> Non
     if utterance_id not in ids:
         raise ConfigError(
             f"{where}: expected an id for which {node} gave a text, found {utterance_id!r:.100}"
-            f"{name_nearest(utterance_id, ids)}"
+            f"{did_you_mean(utterance_id, ids)}"
         )
-
-
-def name_nearest(name: str, options: Iterable[str]) -> str:
-    """Return the end of a message: the option that was probably meant, if there is one."""
-    near = difflib.get_close_matches(name, list(options), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.editing.editable_text import EditableText, read_editable_texts
-from components.editing.proposal import name_nearest
 from components.errors import ConfigError
 from components.run_record import NodeRecord, RunRecord, StageRef
+from components.suggestions import did_you_mean
 
 DATA = "data"
 SUFFIX = "-edited"
@@ -30,7 +30,7 @@ def node_to_edit(run: RunRecord, name: str) -> NodeRecord:
     known = [each for each in texts if each in stages]
     raise ConfigError(
         f"run {run.name}: expected a node with texts, one of {', '.join(known) or 'none'}; found {name!r}"
-        f"{name_nearest(name, known)}"
+        f"{did_you_mean(name, known)}"
     )
 
 

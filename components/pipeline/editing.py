@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import ConfigError
 from components.nodes.edit import ROLE
-from components.pipeline.faults import suggest
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
 from components.pipeline.rewriting import values_of
+from components.suggestions import suggest
 
 EDITED, CORRECTIONS = "edited", "corrections"
 """Ends of the names of the nodes that an edit adds: NODE-edited and NODE-corrections."""

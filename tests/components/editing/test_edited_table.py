@@ -60,7 +60,7 @@ def test_json_lines_are_read_as_well() -> None:
     [
         (
             "id\ttext\nu11\tx\n",
-            "e.tsv:2: expected an id for which mt gave a text, found 'u11'; did you mean 'u1'?",
+            "e.tsv:2: expected an id for which mt gave a text, found 'u11'; did you mean u1?",
         ),
         (
             "id\ttext\nu1\tx\nu1\ty\n",
