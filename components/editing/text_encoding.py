@@ -58,7 +58,7 @@ def decode_text(content: bytes, where: str, language: str | None = None) -> Deco
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         return _guess(content, where, language)
-    if "\0" in text:
+    if 4 * text.count("\0") > len(text):  # UTF-16 of Latin letters, which happens to be UTF-8
         return _guess(content, where, language)
     return DecodedText(_unify_line_ends(text), None)
 
