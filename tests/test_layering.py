@@ -28,6 +28,7 @@ ROOMS = (
     "components.perturbation",
     "components.metrics",
     "components.analysis",
+    "components.export",
     "components.ensembling",
     "components.training",
     "components.refining",

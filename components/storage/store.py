@@ -29,6 +29,7 @@ from components.storage.layout import check_layout, update_layout
 from components.storage.run_records import RECORD, read_record, write_record
 from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal
 from components.storage.stage_plan import StagePlan
+from components.suggestions import did_you_mean
 
 log = logging.getLogger("antiphon.store")
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -234,8 +235,9 @@ class Store:
     def explain_missing_run(self, name: str) -> str:
         """Return why a run cannot be loaded, and what to do."""
         if not self.backend.has_run(name):
-            latest = ", ".join(self.backend.list_run_names()[-5:])
-            return f"no run {name!r} in {self.backend.url}/runs; the latest are: {latest or 'none yet'}"
+            names = self.backend.list_run_names()
+            hint = did_you_mean(name, names) or f"; the latest are: {', '.join(names[-5:]) or 'none yet'}"
+            return f"no run {name!r} in {self.backend.url}/runs{hint}"
         holder = locks.holder_of(self.root, locks.RUN_PREFIX + name)
         if holder is not None:
             return f"run {name} has not finished: {holder} is at work on it; wait for it"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli.completion import complete_runs
 from flows.cli.options import AsJson, StoreUrl
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)],
     config: Annotated[
         bool, typer.Option("--config", help="print what was set as YAML, for `antiphon run FLOW -c FILE`")
     ] = False,
@@ -82,7 +83,7 @@ def _print(run: RunRecord, store: Store, url: str | None, out: Console) -> None:
     from components.storage.acceptance import read_acceptance
     from flows.repetition import changed_parameters, repeat_command
     from reports.escaping import to_printable
-    from reports.terminal.run_printing import score_table
+    from reports.terminal.run_printing import print_scores
 
     acceptance = read_acceptance(store, run.name)
     accepted = f", accepted {acceptance.accepted[:10]}" if acceptance else ""
@@ -94,7 +95,7 @@ def _print(run: RunRecord, store: Store, url: str | None, out: Console) -> None:
         out.print(Text.assemble((f"{name}: ", "dim"), to_printable(json.dumps(value, ensure_ascii=False))))
     _print_stages(run, store, out)
     if run.metrics:
-        out.print(score_table(list(run.scores)))
+        print_scores(run.scores, out)
     for system, other in run.systems.items():
         out.print(Text(to_printable(f"system {system}: run {other}"), "dim"))
     for note in run.notes:
@@ -109,7 +110,7 @@ def _print_stages(run: RunRecord, store: Store, out: Console) -> None:
     from flows.cli.amounts import format_size
     from reports.escaping import to_printable
     from reports.formatting import format_seconds
-    from reports.terminal.run_printing import new_table
+    from reports.terminal.tables import new_table
 
     table = new_table("node", "kind", "reads", "models", ">items", ">size", ">time", "stage")
     sizes, refs = _sizes_of(run, store), {ref.stage: ref for ref in run.stages}

@@ -131,7 +131,7 @@ def _print_table(runs: Sequence[RunEntry], total: int) -> None:
 
     from flows.cli.console import console
     from reports.escaping import to_printable
-    from reports.terminal.run_printing import new_table
+    from reports.terminal.tables import new_table
 
     rows = new_table("run", "flow", "status", "started (UTC)", "scores")
     for run in runs:

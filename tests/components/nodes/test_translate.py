@@ -59,7 +59,7 @@ def test_what_is_to_be_learned_is_a_node() -> None:
 
 def test_a_fault_of_the_mixing_is_told_at_its_setting() -> None:
     node = {"kind": "translate", "of": "data", "combine": {"learn": "constants", "dev_sentences": 1}}
-    with pytest.raises(ConfigError, match=r"mt\.combine\.dev_sentences: Input should be greater"):
+    with pytest.raises(ConfigError, match=r"mt\.combine\.dev_sentences: expected at least"):
         read_pipeline({"nodes": {"mt": node}})
     with pytest.raises(ConfigError, match=r"mt\.combine\.strenght: translate has no such setting"):
         read_pipeline({"nodes": {"mt": {**node, "combine": {"strenght": 1}}}})
