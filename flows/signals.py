@@ -175,6 +175,8 @@ def _set_flow_run_state(new_state: State | None) -> None:
         return
     with suppress(Exception), get_client(sync_client=True) as client:
         current_state = client.read_flow_run(context.flow_run.id).state
+        if current_state is not None and current_state.is_cancelled():
+            return
         if current_state is not None and current_state.is_cancelling():
             new_state = Cancelled(message="Finished shards are kept.")
         if new_state is not None:

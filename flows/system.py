@@ -15,11 +15,11 @@ from flows import preflight
 from flows.parameters.base import DataParameters, FlowParameters
 from flows.preflight import Need
 from flows.run import Run, final_state
-from tasks.artifacts import publish_summary
 from tasks.execution.executor import PipelineResult, execute
 from tasks.progress import show_phase
 from tasks.stages import data as data_sets
 from tasks.stages import metrics, report
+from tasks.task_options import label_task
 
 
 class Hooks(NamedTuple):
@@ -72,7 +72,7 @@ class System:
         if not executed.errors:
             self.hooks.after(run, executed.pipeline)
         show_phase("writing the report")
-        report.publish_run_report(run.record, run.store_url)
+        report.publish_run_report(run.record, run.store_url, run.label)
         executed.raise_first_error()
 
 
@@ -104,7 +104,7 @@ def run_models(
         parameters: of the run.
         pipeline: whose nodes make the models.
         needs: of its nodes, and of what comes after them.
-        after: scores what it made.
+        after: scores what it made, and publishes what was done.
         loaded: the finished data set that nodes read as ``data``, if it is not the parameters'.
     """
     preflight.check_needs(needs)
@@ -112,7 +112,6 @@ def run_models(
     with run:
         execute_pipeline(run, pipeline, needs, load_data(run, loaded))
         after(run)
-        publish_summary(run.name, run.stages.values(), run.metrics)
     return final_state(run.record)
 
 
@@ -121,8 +120,10 @@ def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
     if loaded is not None:
         return {DATA: run.add(loaded.model_copy(update={"reused": True}))}
     data_set = run.parameters.data_set
+    if data_set is None:
+        return {}
     show_phase("reading the data")
-    return {} if data_set is None else {DATA: run.add(data_sets.load_data(*data_set, run.store_url))}
+    return {DATA: run.add(label_task(data_sets.load_data, run.label)(*data_set, run.store_url))}
 
 
 def execute_pipeline(
@@ -180,7 +181,7 @@ def score(run: Run, pipeline: Pipeline) -> None:
     if scored:
         show_phase("scoring")
         target = pipeline.languages[1]
-        ref = run.add(metrics.score_texts(scored, target, run.store_url, run.name))
+        ref = run.add(label_task(metrics.score_texts, run.label)(scored, target, run.store_url))
         run.metrics = metrics.read_scores(ref)
         if not run.metrics:
             run.notes.append("nothing is scored: the data have neither transcripts nor references")

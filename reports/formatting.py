@@ -1,6 +1,9 @@
-"""Durations and sizes as text."""
+"""Durations, sizes and parameters as text."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Iterator
 
 
 def format_seconds(value: float) -> str:
@@ -23,3 +26,13 @@ def format_duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def flatten_parameters(parameters: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted names and values of nested parameters, as ``--set`` takes them."""
+    for name, value in parameters.items():
+        if isinstance(value, dict) and value:
+            yield from flatten_parameters(value, f"{prefix}{name}.")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            yield f"{prefix}{name}", text

@@ -25,6 +25,7 @@ ROOMS = (
     "components.recognition",
     "components.translation",
     "components.synthesis",
+    "components.perturbation",
     "components.metrics",
     "components.analysis",
     "components.export",

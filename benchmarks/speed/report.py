@@ -70,9 +70,9 @@ def _time_round(session: Any, path: Path, n: int) -> dict[str, float]:
     focused = "document.activeElement.closest('.utterance') !== null"
     timed("open: drawn and a key answered", opened, f"{drawn} === 50 && {focused}")
     timed(
-        "first search (reads the index)", lambda: page.fill("#search", f"caption-{n - 1}"), f"{drawn} === 1"
+        "first search (reads the index)", lambda: page.fill("#filter", f"caption-{n - 1}"), f"{drawn} === 1"
     )
-    timed("back to all", lambda: page.fill("#search", ""), f"{drawn} === 50")
+    timed("back to all", lambda: page.fill("#filter", ""), f"{drawn} === 50")
     timed(
         "sort by WER",
         lambda: page.select_option("#sort", "wer"),

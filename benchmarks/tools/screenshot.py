@@ -32,8 +32,8 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1100, "height": 1250})
         page.goto(page_file.as_uri())
         page.wait_for_selector(".utterance")
-        if page.locator("#sort option[value='gap asr']").count():
-            page.select_option("#sort", "gap asr")
+        if page.locator("#sort option[value='gap-asr']").count():
+            page.select_option("#sort", "gap-asr")
             page.wait_for_timeout(500)
         content = page.screenshot()
         browser.close()

@@ -1,4 +1,4 @@
-"""Groups of utterances that systems may handle differently: by length, language, domain, rare words, WER."""
+"""Groups of utterances that systems may handle differently: length, language, speaker, rare words, WER."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def group_utterances(
         "length": lambda utterance: _length_label(len(_words(utterance)), _LENGTHS, "words"),
         "language": lambda utterance: f"{utterance.source_language} to {utterance.target_language or 'any'}",
         "domain": lambda utterance: utterance.domain or "none stated",
+        "speaker": lambda utterance: utterance.speaker or "none stated",
         "words seen once": lambda utterance: _rarity_label(
             sum(counts[w] == 1 for w in set(_words(utterance)))
         ),

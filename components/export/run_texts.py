@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from components.data.named_sets import PARAGRAPHS
 from components.errors import ConfigError
 from components.export.file_names import unique_names
 from components.export.recording_text import RecordingText, TextPart, make_part
@@ -127,7 +128,9 @@ def _language_of(node: NodeRecord, utterance: Utterance, outcome: NBest | Quaran
 def _name_of_data(run: RunRecord) -> str:
     """The name of what was never recorded: that of the data set's file, else the run's."""
     source = run.parameters.get("data")
-    return Path(source.partition(",")[0]).stem if isinstance(source, str) else run.name
+    if not isinstance(source, str):
+        return run.name
+    return Path(source.removeprefix(PARAGRAPHS).partition(",")[0]).stem
 
 
 def _group_by_recording(utterances: Iterator[Utterance], text_name: str) -> dict[str, Sequence[Utterance]]:

@@ -69,7 +69,8 @@ def _protect_vtt(text: str) -> str:
 
 def _protect_srt(text: str) -> str:
     """SRT has no escape: what looks like a tag or like times is divided by a joiner."""
-    return re.sub(r"<(?=[A-Za-z/!])", f"<{_JOINER}", text).replace("-->", f"--{_JOINER}>")
+    text = re.sub(r"<(?=[A-Za-z/!])", f"<{_JOINER}", text).replace("-->", f"--{_JOINER}>")
+    return re.sub(r"(?<=\d:)(?=\d\d:\d\d[,.]\d)", _JOINER, text)
 
 
 def _protect_tags(text: str) -> str:

@@ -104,7 +104,7 @@ def spread_text(text: str, spans: Sequence[Span], confidence: float | None = Non
         confidence: of every word.
     """
     pieces = list(_divide(clean_text(text)))
-    widths = [cell_len(piece) + spaced for piece, spaced in pieces]
+    widths = [cell_len(piece) + (spaced and number > 0) for number, (piece, spaced) in enumerate(pieces)]
     total, clock = sum(widths) or 1, _Clock(spans)
     words, before = [], 0
     for (piece, spaced), width in zip(pieces, widths, strict=True):
@@ -118,7 +118,8 @@ class _Clock:
     """The time at a share of the speech in stretches of time."""
 
     def __init__(self, spans: Sequence[Span]) -> None:
-        self._spans = [(start, max(start, end)) for start, end in spans] or [(0.0, 0.0)]
+        point = spans[-1] if spans else (0.0, 0.0)
+        self._spans = [(start, end) for start, end in spans if end > start] or [point]
         self._total = sum(end - start for start, end in self._spans)
 
     def at(self, share: float, *, ends: bool = False) -> float:

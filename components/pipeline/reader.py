@@ -168,7 +168,7 @@ def _read_node(
         faults.add(("nodes", name, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
         return None
     way = tuple(when.split(".")) if when else None
-    renamed = {old: f"{NODE}{new}" for old, new in aliases.items()}
+    renamed = {f"{NODE}{old}": f"{NODE}{new}" for old, new in aliases.items()}
     return Node(
         name=name,
         kind=kind,

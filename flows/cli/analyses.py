@@ -15,7 +15,9 @@ def compare(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...", help="names of two or more finished runs", autocompletion=complete_runs
+            metavar="RUN...",
+            help="names of finished runs; one = with the accepted run",
+            autocompletion=complete_runs,
         ),
     ],
     baseline: Annotated[
@@ -34,8 +36,16 @@ def compare(
 
     - `antiphon compare small large`
 
+    - `antiphon compare large` compares with the accepted run of the same data (`antiphon runs accept`)
+
     - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
     """
+    if len(runs) == 1:
+        from components.storage.acceptance import find_baseline
+        from components.storage.store import Store
+
+        opened = Store(store)
+        runs = [find_baseline(opened, opened.load_run(runs[0])).name, *runs]
     shortcuts: dict[str, object] = {"runs": runs, "baseline": baseline, "store": store, "name": name}
     shortcuts["replace"] = replace or None
     raise typer.Exit(compare_runs(assignments or [], shortcuts, as_json=as_json))

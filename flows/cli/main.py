@@ -27,7 +27,8 @@ from flows.cli.models import models_app
 from flows.cli.plan import plan
 from flows.cli.report import report
 from flows.cli.run import run
-from flows.cli.runs import runs
+from flows.cli.runs import runs_app
+from flows.cli.store import store_app
 from flows.cli.transcribe import transcribe
 from flows.cli.translate import translate
 from flows.cli.verbosity import with_verbosity
@@ -50,10 +51,12 @@ Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configura
 for command in (transcribe, translate, init):
     app.command()(command)
 app.command(cls=RunCommand)(run)
-for command in (plan, runs, inspect, export, report, merge):
+for command in (plan, inspect, export, report, merge):
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)
+app.add_typer(runs_app, name="runs")
+app.add_typer(store_app, name="store")
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
 for commands in (app, *(group.typer_instance for group in app.registered_groups)):

@@ -37,7 +37,9 @@ def list_models() -> None:
         what = f"{row.description}; {row.languages}; {row.license}{' (asks consent)' if row.consent else ''}"
         table.add_row(row.name, format_size(row.size), here, what)
     Console(highlight=False, width=None if sys.stdout.isatty() else 240).print(table)
-    typer.echo("Also: hub:ORG/NAME[@REVISION], whisper:NAME, store:KEY, or a path (antiphon models show)")
+    typer.echo(
+        "Also: hub:ORG/NAME[@REVISION], whisper:NAME, store:RUN, store:KEY, or a path (antiphon models show)"
+    )
 
 
 @models_app.command()
@@ -133,6 +135,33 @@ def show(
     for name, value in facts.items():
         table.add_row(name, value.replace("[", "\\["))
     Console().print(table, highlight=False)
+
+
+@models_app.command()
+def translators(
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="CODE", help="Only from this language.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--to", metavar="CODE", help="Only into this language.")
+    ] = None,
+) -> None:
+    """List which packaged model translates what, the best first, and what each is good for.
+
+    `antiphon translate` takes the first that is for general text. For many directions the hub has a model
+    that is better and faster: `--model hub:Helsinki-NLP/opus-mt-de-en`.
+    """
+    from rich.table import Table
+
+    from components.languages import UNDETERMINED
+    from components.translation.recommended_models import ROWS
+    from flows.cli.console import console
+
+    table = Table("model", "from and into", "good for", "BLEU", box=None, pad_edge=False)
+    for row in ROWS:
+        if target is None or row.translates(source or UNDETERMINED, target):
+            table.add_row(row.model, row.direction, row.good_for, row.measured)
+    console().print(table)
 
 
 def format_size(count: float) -> str:

@@ -46,7 +46,11 @@ Replace = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="the last line of standard output is one JSON object")]
 AudioFile = Annotated[
     str | None,
-    typer.Option("--audio", metavar="FILE", help="a recording (or 'talks/*.wav') instead of a data set"),
+    typer.Option(
+        "--audio",
+        metavar="FILE",
+        help="a recording or video, a folder of them, or 'talks/*.m4a', instead of a data set",
+    ),
 ]
 DataSet = Annotated[
     str | None,

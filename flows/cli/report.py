@@ -1,15 +1,34 @@
-"""`antiphon report`: the report of a run, written again."""
+"""`antiphon report`: the report of a run, written again, or the index of all runs."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from flows.cli.options import FinishedRun, StoreUrl
+from flows.cli.completion import complete_runs
+from flows.cli.options import StoreUrl
 
 
-def report(run: FinishedRun, store: StoreUrl = None) -> None:
-    """Write the HTML report and the plots of a run again, and print where they are."""
+def report(
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)
+    ] = None,
+    index: Annotated[
+        bool, typer.Option("--index", help="the index of the store's runs instead, STORE/index.html")
+    ] = False,
+    store: StoreUrl = None,
+) -> None:
+    """Write the HTML report and the plots of a run again, and print where they are.
+
+    With --index, write a page with all runs of the store (flow, data, models, scores, status, time), which
+    sorts, filters and leads to their reports.
+    """
+    from components.errors import ConfigError
     from components.storage.store import Store
-    from tasks.stages.report import render_again
+    from tasks.stages.report import render_again, write_store_index
 
-    typer.echo(str(render_again(run, Store(store))))
+    if (run is None) != index:
+        raise ConfigError("report: expected the name of a run, or --index for the index of all runs")
+    opened = Store(store)
+    typer.echo(str(write_store_index(opened) if run is None else render_again(run, opened)))

@@ -183,4 +183,4 @@ def _nodes(
 
 
 def _say_model(model: str, good_for: str) -> None:
-    sys.stderr.write(f"antiphon: translated by {model}: {good_for}; another: --model REF\n")
+    sys.stderr.write(f"antiphon: translated by {model}: {good_for}; others: antiphon models translators\n")

@@ -17,7 +17,7 @@ from reports.escaping import to_printable
 from reports.formatting import format_bytes, format_seconds
 from reports.terminal.run_printing import describe_too_few, format_interval
 from reports.terminal.tables import new_table
-from reports.views.sections import Section
+from reports.views.sections import Section, link_to_utterance
 
 
 def format_p_value(p: float | None) -> str:
@@ -103,13 +103,14 @@ def build_sections(comparison: Comparison) -> list[Section]:
     protocols = dict.fromkeys(f"{label_of(test.metric)} {test.signature}" for test in differences)
     ranked = [summarize(test) for test in differences if test.metric == comparison.ranking]
     note = f"{'. '.join(ranked)}. Differences to {to_printable(comparison.baseline)} on {comparison.n:,} of "
-    note += f"{comparison.n_total:,} utterances, p after Holm's correction over systems. "
+    note += f"{comparison.n_total:,} utterances, p after Holm's correction over systems."
     sections = [
         Section(
             "Systems",
-            note + "; ".join(protocols),
+            note,
             tuple(build_score_rows(comparison)),
             draw_pictures(comparison),
+            protocol="; ".join(protocols),
         ),
         Section(
             "Cost", "Pareto: no other system is both better and faster.", tuple(build_cost_rows(comparison))
@@ -121,12 +122,12 @@ def build_sections(comparison: Comparison) -> list[Section]:
     contrasts = tuple(
         {
             "system": to_printable(contrast.system),
-            "utterance": to_printable(contrast.utterance_id),
+            "utterance": link_to_utterance(contrast.utterance_id),
             "change": f"{contrast.gain:+.1f}",
         }
         for contrast in comparison.contrasts
     )
-    note = "Where a system and the baseline differ most; search for the id to see the outputs side by side."
+    note = "Where a system and the baseline differ most; an id leads to the outputs side by side."
     return [*sections, Section("Largest differences", note, contrasts)] if contrasts else sections
 
 

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping
-from importlib.resources import files
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from pathlib import Path
+from typing import cast
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from components.files import rename_durably, sync_file
-from components.metrics.table import label_of
-from reports.escaping import to_printable
-from reports.formatting import format_bytes, format_seconds
+from components.metrics.table import METRICS
+from reports.analyses.group_table import build_group_section
+from reports.analyses.verdict import suggest_first_look
+from reports.analyses.word_errors import WordErrors
+from reports.escaping import to_script_json
+from reports.formatting import flatten_parameters
 from reports.page.audio import EMBED_LIMIT, data_uri, select_embeddable
 from reports.page.data_blocks import DataBlocks, publish_blocks, temporary_blocks
-from reports.page.utterance_json import BASE_COLUMNS, build_details, build_index_line
+from reports.page.dot_plots import AS_DOTS, list_dot_plots
+from reports.page.template_environment import content_hash, join_scripts, read_template, template_environment
+from reports.page.utterance_json import (
+    build_details,
+    build_index_line,
+    columns_of,
+    drop_empty_columns,
+    edited_nodes,
+)
 from reports.plots import graph, run_plots
 from reports.views.run_view import RunView
+from reports.views.sections import Column
+from reports.views.steps import steps_of
 
 PAGE = 50
 """Utterances per page, and per block of data that the script reads when it needs it."""
 
-_SCRIPTS = ("blocks.js", "utterance.js", "steps.js", "report.js")
-_TEMPLATES = Path(str(files("reports.page").joinpath("templates")))
+_SCRIPTS = (
+    *("elements.js", "theme.js", "tables.js", "filter.js", "blocks.js", "marks.js", "player.js"),
+    *("utterance.js", "systems.js", "steps.js", "list.js", "dots.js"),
+)
 
 
 def write_html(
@@ -47,15 +60,20 @@ def write_html(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary_blocks(path.parent) as (blocks, folder):
-        _write_blocks(view, path.parent, blocks, embed_limit)
+        errors = WordErrors(view)
+        columns, flags = _write_blocks(view, path.parent, blocks, embed_limit, errors)
         data = "" if blocks.inline else f"{path.stem}-data"
         page = folder / "page.html"
         plots = figures() if figures else run_plots.draw_figures(view)
         with page.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(_environment().get_template("report.html").render(**_context(view, data, plots)))
+            file.write(
+                template_environment()
+                .get_template("report.html")
+                .render(**_context(view, data, plots, errors), **_tools(view, columns, flags))
+            )
             if blocks.inline:
                 blocks.embed(file)
-            file.write(f"<script>{_script()}</script>\n</body>\n</html>\n")
+            file.write(f"<script>{join_scripts(_SCRIPTS)}</script>\n</body>\n</html>\n")
         sync_file(page)
         page = page.rename(folder.with_name(f"{folder.name}.html"))
         try:
@@ -66,82 +84,72 @@ def write_html(
     return path
 
 
-def _write_blocks(view: RunView, folder: Path, blocks: DataBlocks, embed_limit: int) -> None:
+def _write_blocks(
+    view: RunView, folder: Path, blocks: DataBlocks, embed_limit: int, errors: WordErrors
+) -> tuple[list[Column], int]:
+    """Write the data of the utterances; returns the columns with numbers, and the flags that any has."""
     audio = select_embeddable((u.audio for u in view.utterances if u.audio), embed_limit)
-    index: list[list[object]] = []
+    columns, index = columns_of(view), list[list[object]]()
     for start in range(0, len(view.utterances), PAGE):
-        rows = list(view.rows(start, start + PAGE))
-        index += [build_index_line(row, view.columns) for row in rows]
-        blocks.add(
-            f"page-{start // PAGE}", [build_details(view, row, folder, frozenset(audio)) for row in rows]
-        )
+        details = []
+        for row in view.rows(start, start + PAGE):
+            errors.add(row)
+            steps = steps_of(view, row)
+            index.append(
+                build_index_line(row, columns, view.target_language_of(row.utterance), edited_nodes(steps))
+            )
+            details.append(build_details(view, row, steps, folder, frozenset(audio)))
+        blocks.add(f"page-{start // PAGE}", details)
+    used, flags = drop_empty_columns(index, columns), reduce(or_, (cast(int, line[2]) for line in index), 0)
     blocks.add("index", index)
     for sha256, source in audio.items():
         blocks.add(f"audio-{sha256}", data_uri(source))
+    return used, flags
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    # Everything that is printed into the page passes here, and is escaped after it.
-    environment.finalize = lambda value: to_printable(value) if type(value) is str else value
-    environment.filters["seconds"] = format_seconds
-    environment.filters["bytes"] = format_bytes
-    environment.filters["label"] = label_of
-    return environment
-
-
-def _context(view: RunView, data: str, figures: Mapping[str, Figure]) -> dict[str, object]:
-    style, script = _source("report.css"), _script()
+def _context(
+    view: RunView, data: str, figures: Mapping[str, Figure], errors: WordErrors
+) -> dict[str, object]:
+    style, script = read_template("report.css"), join_scripts(_SCRIPTS)
+    groups = None if view.systems else build_group_section(view)
     return {
         "run": view.run,
         "stages": view.stages(),
-        "metrics": view.run.scores,
-        "parameters": list(_flatten(view.run.parameters)),
+        "metrics": sorted(view.run.scores, key=lambda score: [*METRICS, score.name].index(score.name)),
+        "parameters": list(flatten_parameters(view.run.parameters)),
         "n_utterances": len(view.utterances),
         "audio_seconds": view.audio_seconds,
         "ways": view.ways,
-        "graph": Markup(graph.draw_graph(view)),  # noqa: S704 (escaped where it is drawn)
+        "graphs": [Markup(drawing) for drawing in graph.draw_graphs(view)],  # noqa: S704 (escaped where drawn)
         "plots": list(_pictures(figures)),
-        "sections": view.sections,
-        "columns": [*BASE_COLUMNS, *view.columns],
+        "verdict": [*view.verdict, *(() if view.systems else suggest_first_look(errors))],
+        "texts": view.texts,
+        "sections": [*view.sections, *([groups] if groups else []), *errors.sections()],
         "data": data,
         "style": Markup(style),  # noqa: S704 (our own file)
-        "style_hash": _hash(style),
-        "script_hash": _hash(script),
+        "style_hash": content_hash(style),
+        "script_hash": content_hash(script),
         "page": PAGE,
+    }
+
+
+def _tools(view: RunView, columns: Sequence[Column], flags: int) -> dict[str, object]:
+    """What the list of utterances is filtered, sorted and marked by, and the plots of dots."""
+    sorts: dict[str, Column] = {}
+    for column in columns:  # the other end of a column that is there already has a name of its own
+        sorts[f"{column.key}-up" if column.key in sorts else column.key] = column
+    return {
+        "sorts": sorts,
+        "flags": flags,
+        "systems": list(view.systems),
+        "systems_json": Markup(to_script_json(view.systems)),  # noqa: S704 (escaped by it)
+        "dots": list(list_dot_plots(view, columns)),
     }
 
 
 def _pictures(figures: Mapping[str, Figure]) -> Iterator[tuple[str, str, str]]:
     """(title, description, data URI) of each plot."""
     for name, figure in figures.items():
+        if name in AS_DOTS:
+            continue
         yield run_plots.TITLES[name], run_plots.DESCRIPTIONS[name], run_plots.to_data_uri(figure)
-
-
-def _source(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _script() -> str:
-    """The page's script, joined from its files."""
-    return '"use strict";\n(() => {\n' + "".join(map(_source, _SCRIPTS)) + "})();\n"
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-def _flatten(parameters: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted names and values of nested parameters, as ``--set`` takes them."""
-    for name, value in parameters.items():
-        if isinstance(value, dict) and value:
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-            yield f"{prefix}{name}", text

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.files import read_json, read_lines
+from components.metrics.metric import Output
 from components.pipeline.item_gatherer import RECORDS
 from components.pipeline.pipeline import DATA
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
@@ -16,13 +17,16 @@ from components.storage.reader import StoredOutcomes, StoredRecords, StoredUtter
 from components.storage.seal import SEAL, read_seal
 from components.storage.store import Store
 from components.storage.whole_stage import TABLES
-from reports.analyses import attribution_report, comparison_report
-from reports.analyses.stage_results import VALUES, read_blame, read_comparison
+from reports.analyses import attribution_report, comparison_report, verdict
+from reports.analyses.stage_results import VALUES, read_blame, read_comparison, read_contributions
+from reports.formatting import flatten_parameters
 from reports.views.rows import Models
 from reports.views.run_outputs import read_plan
 from reports.views.run_view import RunView
 from reports.views.sections import Column, Section, load_pictures
 
+TEXTS = "texts"
+"""Folder beside a report with the texts of its run as files."""
 MAX_QUARANTINED_PER_STAGE = 20
 """Records of a stage whose reasons a report shows."""
 
@@ -38,6 +42,8 @@ def view_of(run: RunRecord, store: Store) -> RunView:
     kinds = {ref.kind: ref for ref in run.stages}
     if "comparison" in kinds:
         return view_of_comparison(run, kinds["comparison"], store)
+    blame = read_blame(kinds["blame"]) if "blame" in kinds else None
+    contributions = read_contributions(kinds["contribution"]) if "contribution" in kinds else []
     return RunView(
         run,
         StoredUtterances(stages[DATA]) if DATA in stages else (),
@@ -49,30 +55,62 @@ def view_of(run: RunRecord, store: Store) -> RunView:
         models_of(stages),
         sections=[
             *sections_of_quarantined(run.stages),
-            *(attribution_report.build_sections(read_blame(kinds["blame"])) if "blame" in kinds else ()),
+            *(attribution_report.build_sections(blame) if blame else ()),
             *(section for ref in run.stages for section in sections_of_stage(ref)),
         ],
-        columns=_BLAME if "blame" in kinds else (),
-        values=_read_numbers(kinds["blame"]) if "blame" in kinds else {},
+        columns=_BLAME if blame else (),
+        values=_read_numbers(kinds["blame"]) if blame else {},
+        verdict=[
+            *verdict.describe_scores(run),
+            *(verdict.describe_blame(blame) if blame else ()),
+            *verdict.describe_contributions(contributions),
+            *verdict.describe_quarantined(run),
+        ],
+        texts=list_texts(store.run_folder(run.name)),
     )
 
 
 def view_of_comparison(run: RunRecord, ref: StageRef, store: Store) -> RunView:
     """The view of a comparison: the systems' graphs as one, with the change of every system as a column."""
     comparison = read_comparison(ref)
-    systems = {name: store.load_run(of_system) for name, of_system in run.systems.items()}
+    names = sorted(run.systems, key=lambda name: name != comparison.baseline)  # it comes first
+    systems = {name: store.load_run(run.systems[name]) for name in names}
     united = unite(systems)
     refs = {stage.stage: stage for stage in united.stages}
-    outputs = dict.fromkeys(name for names in united.outputs for name in names if name in refs)
+    outputs = dict.fromkeys(name for of in united.outputs.values() for name in of.values() if name in refs)
     values, columns = _read_changes(ref, comparison.baseline, [row.system for row in comparison.rows])
     return RunView(
         run.model_copy(update={"stages": (*united.stages, ref), "pipeline": united.pipeline, "metrics": {}}),
         StoredUtterances(refs[DATA]) if DATA in refs else (),
         {name: StoredOutcomes(refs[name]) for name in outputs},
         models_of(refs),
-        sections=comparison_report.build_sections(comparison),
+        sections=[*comparison_report.build_sections(comparison), *settings_section(systems)],
         columns=columns,
         values=values,
+        systems=united.outputs,
+        verdict=[*verdict.describe_comparison(comparison), *verdict.describe_quarantined(run)],
+    )
+
+
+def settings_section(systems: Mapping[str, RunRecord]) -> list[Section]:
+    """A table of the parameters in which systems differ, but for names and places."""
+    flat = {name: dict(flatten_parameters(run.parameters)) for name, run in systems.items()}
+    names = dict.fromkeys(name for parameters in flat.values() for name in parameters if name not in _PLACES)
+    rows = []
+    for name in names:
+        values = {system: parameters.get(name, "") for system, parameters in flat.items()}
+        if len(set(values.values())) > 1:
+            rows.append({"parameter": name} | values)
+    return [Section("Settings that differ", "", tuple(rows))] if rows else []
+
+
+_PLACES = ("name", "store", "replace", "runner")
+
+
+def list_texts(folder: Path) -> list[str]:
+    """Text files beside a report, such as subtitles, relative to it."""
+    return sorted(
+        path.relative_to(folder).as_posix() for path in (folder / TEXTS).glob("*") if path.is_file()
     )
 
 
@@ -81,8 +119,8 @@ class United(NamedTuple):
 
     stages: list[StageRef]
     pipeline: PipelineRecord
-    outputs: list[list[str]]
-    """Of each system the nodes whose texts are scored."""
+    outputs: dict[str, dict[Output, str]]
+    """System -> role -> the node whose texts are scored."""
 
 
 def unite(systems: Mapping[str, RunRecord]) -> United:
@@ -93,7 +131,7 @@ def unite(systems: Mapping[str, RunRecord]) -> United:
             owners.setdefault(_identity(run, system, node.name), []).append(system)
     stages: dict[str, StageRef] = {}
     nodes: dict[str, NodeRecord] = {}
-    outputs = []
+    outputs = {}
     for system, run in systems.items():
         named = {DATA: DATA} | {
             node.name: f"{', '.join(owners[_identity(run, system, node.name)])}: {node.name}"
@@ -105,7 +143,7 @@ def unite(systems: Mapping[str, RunRecord]) -> United:
                 stages.setdefault(label, ref.model_copy(update={"stage": label}))
         for node in run.pipeline.nodes:
             nodes.setdefault(named[node.name], _rename_node(node, named))
-        outputs.append([named[name] for name in run.pipeline.outputs.values()])
+        outputs[system] = {role: named[name] for role, name in run.pipeline.outputs.items()}
     return United(list(stages.values()), PipelineRecord(nodes=tuple(nodes.values())), outputs)
 
 
@@ -139,7 +177,7 @@ def _read_changes(
             if name != baseline and baseline in scores
         }
         values[entry["id"]] = {f"score: {name}": score for name, score in scores.items()} | changed
-    columns = []
+    columns = [Column(f"score: {name}", f"score of {name}, lowest first", "smallest") for name in systems]
     for name in systems:
         if name != baseline:
             columns.append(Column(f"change: {name}", f"{name} above {baseline}, most first"))
@@ -171,7 +209,7 @@ def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Section]:
     if total > len(rows):
         note += f" The first {MAX_QUARANTINED_PER_STAGE} of each stage; "
         note += "antiphon inspect RUN --node NAME lists all."
-    return [Section("Put aside", note, tuple(rows))]
+    return [Section("Quarantined", note, tuple(rows))]
 
 
 def sections_of_stage(ref: StageRef) -> list[Section]:

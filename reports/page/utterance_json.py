@@ -4,55 +4,120 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from components.alignment import Edit
 from components.metrics.table import label_of
-from components.records import Hypothesis, NBest, Quarantined, Token
+from components.records import Hypothesis, NBest, Quarantined, Segment, Token
 from reports.escaping import to_printable
 from reports.page.audio import relative_url
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
 from reports.views.sections import Column
-from reports.views.steps import Step, steps_of
+from reports.views.steps import Step
 
 _OPERATIONS = {"equal": "e", "substitute": "s", "insert": "i", "delete": "d"}
 
 
-BASE_COLUMNS = (
+RUN_COLUMNS = (
     Column("wer", "WER, worst first"),
     Column("chrf", "chrF, worst first", "smallest"),
-    Column("score", "score, least likely first", "smallest"),
-    Column("length", "longest first"),
+    Column("score", "log-probability, least likely first", "smallest"),
+    Column("confidence", "log-probability per token, least likely first", "smallest"),
+    Column("tokens", "tokens, most first"),
 )
-"""What every list of utterances can be sorted by."""
+"""Numbers of every utterance of a run, of its last nodes that have them."""
+LENGTH = Column("length", "longest first")
+"""Seconds of audio, else characters of the source."""
+EDITING = ("edit", "review")
+"""Kinds of nodes in which a person changes texts."""
+QUARANTINED, EDITED, WITH_ERRORS = 1, 2, 4
+"""Flags of an utterance in the index."""
 
 
-def build_index_line(row: UtteranceRow, columns: Sequence[Column] = ()) -> list[object]:
-    """[number of each column of BASE, then of ``columns``, ..., quarantined, text to search in]."""
+def columns_of(view: RunView) -> list[Column]:
+    """What the utterances of a view can be sorted and filtered by."""
+    return [*(() if view.systems else RUN_COLUMNS), LENGTH, *view.columns]
+
+
+def build_index_line(
+    row: UtteranceRow, columns: Sequence[Column], target: str | None, edited: Sequence[str]
+) -> list[object]:
+    """[id, numbers, flags, source language, target language, domain, speaker, text to search in].
+
+    Args:
+        row: the utterance.
+        columns: whose numbers are listed.
+        target: its target language.
+        edited: nodes in which a person changed its text.
+    """
     utterance = row.utterance
     texts = [utterance.id, utterance.text, utterance.transcript, *utterance.references]
     texts += [outcome.best.text for outcome in row.outcomes.values() if isinstance(outcome, NBest)]
     bad = row.quarantined
     texts += [bad.stage, bad.reason, bad.detail] if bad else []
+    wrong = any(
+        alignment.values.get("wer") or alignment.values.get("cer") for alignment in row.alignments.values()
+    )
     return [
-        _round(row.value("wer") if row.value("wer") is not None else row.value("cer")),
-        _round(row.value("chrf")),
-        _round(row.score, 3),
-        _round(utterance.audio.seconds if utterance.audio else float(len(utterance.text or ""))),
-        *(_round(row.values.get(column.name)) for column in columns),
-        int(bad is not None),
+        to_printable(utterance.id),
+        [_round(value, 3) for value in _numbers(row, columns)],
+        QUARANTINED * (bad is not None) + EDITED * bool(edited) + WITH_ERRORS * wrong,
+        to_printable(utterance.source_language),
+        to_printable(target or ""),
+        to_printable(utterance.domain or ""),
+        to_printable(utterance.speaker or ""),
         to_printable("\n".join(text for text in texts if text)).lower(),
     ]
 
 
+def _numbers(row: UtteranceRow, columns: Sequence[Column]) -> list[float | None]:
+    utterance, best = row.utterance, row.best
+    numbers = {
+        "wer": row.value("wer") if row.value("wer") is not None else row.value("cer"),
+        "chrf": row.value("chrf"),
+        "score": row.score,
+        "confidence": best.score / best.n_tokens if best and best.n_tokens else None,
+        "tokens": float(best.n_tokens) if best else None,
+        "length": utterance.audio.seconds if utterance.audio else float(len(utterance.text or "")),
+    }
+    names = dict.fromkeys(column.name for column in columns)
+    return [row.values[name] if name in row.values else numbers.get(name) for name in names]
+
+
+def drop_empty_columns(index: Sequence[list[object]], columns: Sequence[Column]) -> list[Column]:
+    """Leave in the lines of an index only the columns for which any utterance has a number; return these."""
+    names = list(dict.fromkeys(column.name for column in columns))
+    numbers: list[list[float | None]] = [cast("list[float | None]", line[1]) for line in index]
+    used = [n for n in range(len(names)) if any(values[n] is not None for values in numbers)]
+    for line, values in zip(index, numbers, strict=True):
+        line[1] = [values[n] for n in used]
+    return [column for column in columns if column.name in {names[n] for n in used}]
+
+
+def edited_nodes(steps: Sequence[Step]) -> list[str]:
+    """Nodes in which a person changed the text."""
+    return [step.node.name for step in steps if step.node.kind in EDITING and step.edits]
+
+
 def build_details(
-    view: RunView, row: UtteranceRow, folder: Path, embedded: frozenset[str]
+    view: RunView, row: UtteranceRow, steps: Sequence[Step], folder: Path, embedded: frozenset[str]
 ) -> dict[str, object]:
-    """Everything that is shown of one utterance, every text of it printable."""
-    utterance = row.utterance
+    """Everything that is shown of one utterance, every text of it printable.
+
+    Args:
+        view: the run.
+        row: the utterance.
+        steps: its way through the pipeline.
+        folder: of the report, which links are relative to.
+        embedded: sha256 of the audio files that the page carries.
+    """
+    utterance, target = row.utterance, view.target_language_of(row.utterance)
     entry: dict[str, object] = {
         "id": to_printable(utterance.id),
-        "language": to_printable(utterance.source_language),
+        "languages": [to_printable(utterance.source_language), to_printable(target or "")],
+        "domain": to_printable(utterance.domain or ""),
+        "speaker": to_printable(utterance.speaker or ""),
         "text": to_printable(utterance.text or ""),
         "transcript": None if utterance.transcript is None else to_printable(utterance.transcript),
         "references": [to_printable(reference) for reference in utterance.references],
@@ -61,7 +126,8 @@ def build_details(
             for stage, outcome in row.outcomes.items()
             if isinstance(outcome, NBest | Quarantined)
         ],
-        "steps": [_step(step) for step in steps_of(view, row)],
+        "steps": [_step(step) for step in steps],
+        "edited": [to_printable(name) for name in edited_nodes(steps)],
         "values": {to_printable(name): _round(value) for name, value in row.values.items()},
     }
     if utterance.audio is not None:
@@ -106,12 +172,23 @@ def _stage(view: RunView, stage: str, row: UtteranceRow) -> dict[str, object]:
     if not isinstance(outcome, NBest):
         return entry
     entry["nbest"] = [_hypothesis(hypothesis) for hypothesis in outcome.hypotheses]
+    if outcome.best.segments:
+        entry["segments"] = [_segment(segment) for segment in outcome.best.segments]
     comparison = row.alignments.get(stage)
     if comparison is not None:
         entry["spaced"] = comparison.spaced
-        entry["edits"] = [_edit(edit) for edit in comparison.edits]
+        entry["edits"] = [_edit(edit) for edit in comparison.written_edits]
         entry["values"] = {label_of(name): _round(value, 4) for name, value in comparison.values.items()}
     return entry
+
+
+def _segment(segment: Segment) -> list[object]:
+    """[start, end, text, [[start, end, word, probability], ...]], in seconds of the utterance."""
+    words = [
+        [round(word.start, 2), round(word.end, 2), to_printable(word.text), _round(word.probability)]
+        for word in segment.words
+    ]
+    return [round(segment.start, 2), round(segment.end, 2), to_printable(segment.text), words]
 
 
 def _edit(edit: Edit[str]) -> list[str | None]:

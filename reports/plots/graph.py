@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from html import escape
+from typing import NamedTuple
 
 from reports.escaping import to_printable
 from reports.plots.graph_layout import Layout, Point, compute_layout
 from reports.views.rows import GraphEdge, StageRow
 from reports.views.run_view import RunView
 
-_WIDTH, _HEIGHT, _GAP, _ROW = 172, 74, 56, 94
-_LONG = 1320  # pixels above which a drawing is scrolled, not shrunk
+_WIDTH, _HEIGHT, _GAP = 190, 74, 48  # of a box, and between two layers
+_BETWEEN = 20  # between two boxes of a layer
+_PAGE = 1200  # pixels that a wide page can shrink to its width
 _NAME, _LINE, _WAY = 17, 24, 10  # letters that fit into a box
 
 
 _STYLE = """<style>
 rect { fill: none; stroke: #7d8590; } .output rect { stroke: #3d83d6; } .failed rect { stroke: #d64545; }
-.skipped rect, .blocked rect, .table { stroke-dasharray: 4 4; } text { fill: #7d8590; font: 12px sans-serif; }
+.skipped rect, .blocked rect, .table { stroke-dasharray: 4 4; }
+text { fill: #7d8590; font: 11.5px sans-serif; }
 .name { font-size: 14.5px; font-weight: bold; } .way { fill: #3d83d6; font-size: 11px; }
 .tip { fill: #7d8590; } .edge { fill: none; stroke: #7d8590; } .edge.when { stroke: #3d83d6; }
 </style>"""
@@ -31,69 +34,106 @@ def draw_svg_file(view: RunView) -> str:
     return f"{svg}>{_STYLE}{rest}" if separator else ""
 
 
-def draw_graph(view: RunView) -> str:
-    """An ``<svg>`` element: the data and the nodes from left to right, what they read as arrows."""
+def draw_graphs(view: RunView) -> list[str]:
+    """The drawing for a wide page, from left to right where it fits, and that for a narrow one, downwards."""
+    across, down = draw_graph(view), draw_graph(view, down=True)
+    return [across if _width(across) <= max(_PAGE, _width(down)) else down, down] if across else []
+
+
+def _width(drawing: str) -> int:
+    return int(drawing.partition(' width="')[2].partition('"')[0] or 0)
+
+
+def draw_graph(view: RunView, *, down: bool = False) -> str:
+    """An ``<svg>`` element: the data and the nodes from left to right, or downwards, with what they read."""
     rows = {row.stage: row for row in view.nodes()}
     if not view.run.pipeline.nodes:
         return ""
-    edges = view.edges()
+    edges, plane = view.edges(), _Plane(down)
     layout = compute_layout(list(rows), [(edge.above, edge.below) for edge in edges])
-    width = round(max(x for x, _ in map(_corner, layout.positions.values()))) + _WIDTH + 2
-    lowest = [
-        y for points in (layout.positions.values(), *layout.routes.values()) for _, y in map(_corner, points)
+    corners = [
+        plane.corner(point)
+        for points in (layout.positions.values(), *layout.routes.values())
+        for point in points
     ]
-    height = round(max(lowest)) + _HEIGHT + 2
+    width = round(max(x for x, _ in corners)) + _WIDTH + 2
+    height = round(max(y for _, y in corners)) + _HEIGHT + 2
     outputs = {name: role for role, name in view.run.pipeline.outputs.items()}
+    tip = "tip-down" if down else "tip"
     parts = [
-        f'<svg class="graph{" long" if width > _LONG else ""}" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" '
+        f'<svg class="graph" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="Pipeline: {escape(to_printable(_describe_edges(edges)))}">',
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+        f'<defs><marker id="{tip}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0.5 L7 4 L0 7.5" class="tip"/></marker></defs>',
     ]
-    parts += [_edge(edge, layout) for edge in edges]
+    parts += [plane.edge(edge, layout, tip) for edge in edges]
     for name, row in rows.items():
         ways = ", ".join(f"{way} {count:,}" for way, count in view.ways.get(name, {}).items())
-        parts.append(_node(row, _corner(layout.positions[name]), ways, outputs.get(name)))
-    parts += [_way(edge, layout) for edge in edges if edge.way]
+        parts.append(_node(row, plane.corner(layout.positions[name]), ways, outputs.get(name)))
+    parts += [plane.way(edge, layout) for edge in edges if edge.way]
     return "".join([*parts, "</svg>"])
 
 
-def _corner(point: Point) -> Point:
-    layer, row = point
-    return 1 + layer * (_WIDTH + _GAP), 1 + row * _ROW
+class _Plane(NamedTuple):
+    """Where layers and rows lie: layers follow each other to the right, or downwards.
 
+    A curve is computed along (from layer to layer) and aside (from row to row), whichever way that is.
+    """
 
-def _edge(edge: GraphEdge, layout: Layout) -> str:
-    """A curve from box to box that goes straight past the boxes of the layers between."""
-    points = [_corner(point) for point in layout.routes[edge.above, edge.below]]
-    x, y = points[0][0] + _WIDTH, points[0][1] + _HEIGHT / 2
-    path = [f"M{x:.0f} {y:.1f}"]
-    for number, (left, top) in enumerate(points[1:], start=1):
-        is_last = number == len(points) - 1
-        to_x, to_y = left - 3 * is_last, top + _HEIGHT / 2
-        middle = (x + to_x) / 2
-        path.append(f"C{middle:.0f} {y:.1f} {middle:.0f} {to_y:.1f} {to_x:.0f} {to_y:.1f}")
-        x, y = to_x, to_y
-        if not is_last:
-            x += _WIDTH
-            path.append(f"H{x:.0f}")
-    kind = "" if edge.role == "of" else f" {edge.role}"
-    return f'<path class="edge{kind}" marker-end="url(#tip)" d="{" ".join(path)}"/>'
+    down: bool
 
+    @property
+    def size(self) -> Point:
+        """Of a box, along and aside."""
+        return (_HEIGHT, _WIDTH) if self.down else (_WIDTH, _HEIGHT)
 
-def _way(edge: GraphEdge, layout: Layout) -> str:
-    """The way that leads along an edge, beside its beginning."""
-    begin, end = map(_corner, layout.routes[edge.above, edge.below][:2])
-    at_x = begin[0] + _WIDTH + _GAP / 2
-    at_y = (begin[1] + end[1] + _HEIGHT) / 2 - 7
-    label = _short(edge.way, _WAY)
-    return f'<text class="way" x="{at_x:.0f}" y="{at_y:.1f}" text-anchor="middle">{label}</text>'
+    def corner(self, point: Point) -> Point:
+        """The upper left corner (x, y) of the box at a layer and row."""
+        return self.xy(*self._start(point))
+
+    def xy(self, along: float, aside: float) -> Point:
+        """Pixels (x, y)."""
+        return (aside, along) if self.down else (along, aside)
+
+    def _start(self, point: Point) -> Point:
+        layer, row = point
+        return 1 + layer * (self.size[0] + _GAP), 1 + row * (self.size[1] + _BETWEEN)
+
+    def edge(self, edge: GraphEdge, layout: Layout, tip: str) -> str:
+        """A curve from box to box that goes straight past the boxes of the layers between."""
+        length, breadth = self.size
+        points = [self._start(point) for point in layout.routes[edge.above, edge.below]]
+        along, aside = points[0][0] + length, points[0][1] + breadth / 2
+        path = [f"M{self._text(along, aside)}"]
+        for number, (start, side) in enumerate(points[1:], start=1):
+            is_last = number == len(points) - 1
+            to_along, to_aside = start - 3 * is_last, side + breadth / 2
+            middle = (along + to_along) / 2
+            bends = ((middle, aside), (middle, to_aside), (to_along, to_aside))
+            path.append("C" + " ".join(self._text(*bend) for bend in bends))
+            along, aside = to_along, to_aside
+            if not is_last:
+                along += length
+                path.append(f"L{self._text(along, aside)}")
+        kind = "" if edge.role == "of" else f" {edge.role}"
+        return f'<path class="edge{kind}" marker-end="url(#{tip})" d="{" ".join(path)}"/>'
+
+    def _text(self, along: float, aside: float) -> str:
+        return "{:.1f} {:.1f}".format(*self.xy(along, aside))
+
+    def way(self, edge: GraphEdge, layout: Layout) -> str:
+        """The way that leads along an edge, beside its beginning."""
+        length, breadth = self.size
+        begin, end = map(self._start, layout.routes[edge.above, edge.below][:2])
+        x, y = self.xy(begin[0] + length + _GAP / 2, (begin[1] + end[1] + breadth) / 2)
+        label = _short(edge.way, _WAY)
+        y += 4 if self.down else -7
+        return f'<text class="way" x="{x:.0f}" y="{y:.1f}" text-anchor="middle">{label}</text>'
 
 
 def _node(row: StageRow, center: Point, ways: str, output: str | None) -> str:
     x, y = center
-    bad = f" ({row.quarantined:,} aside)" if row.quarantined else ""
+    bad = f" ({row.quarantined:,} quarantined)" if row.quarantined else ""
     items = f"{row.items:,}{bad}" if row.has_stage else ""
     cost = f"{row.seconds:.1f} s" if row.status == "computed" else row.status
     marks = [row.status, *(["warn"] if row.quarantined else []), *(["output"] if output else [])]

@@ -34,7 +34,7 @@ def print_run(view: RunView, console: Console) -> None:
     for utterance_row in view.rows(0, _FIRST):
         _print_texts(utterance_row, console)
     if run.metrics:
-        _print_scores(order_scores(run.scores), console)
+        print_scores(run.scores, console)
     for note in run.notes:
         console.print(Text(to_printable(note), "dim"))
 
@@ -158,8 +158,9 @@ def order_scores(scores: Iterable[Score]) -> list[Score]:
     return sorted(scores, key=lambda score: ranks.get(score.name, len(ranks)))
 
 
-def _print_scores(scores: list[Score], console: Console) -> None:
-    """Print scores, and below them how each was counted."""
+def print_scores(scores: Iterable[Score], console: Console) -> None:
+    """Print scores in the order of the table of metrics, and below them how each was counted."""
+    scores = order_scores(scores)
     table = new_table("metric", ">value", ">95% interval", ">scored")
     for score in scores:
         table.add_row(

@@ -6,25 +6,43 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from components.languages import UNDETERMINED
+from components.metrics.metric import Output
 from components.nodes.table import KINDS
 from components.pipeline.item_gatherer import takes_way
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
 from components.records import NBest, NodeOutcome, Route, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
 from reports.views.rows import GraphEdge, Models, StageRow, UtteranceNumbers, UtteranceRow
-from reports.views.sections import Column, Section
+from reports.views.sections import Column, Section, Sentence
 from reports.views.utterance_alignment import align_to_references
+
+
+class ScoredNode(NamedTuple):
+    """A node whose texts are a system's transcripts or translations; ``system`` is "" in a run of one."""
+
+    system: str
+    role: Output
+    node: str
 
 
 @dataclass(frozen=True)
 class RunView:
     """A finished run. Utterances and outcomes may read their records from disk when asked for them.
 
-    ``outcomes`` maps a node to utterance id to outcome, in the order of the pipeline; ``models`` gives those
-    that made a stage, where they are known; ``values`` maps utterance id to further numbers, described by
-    ``columns``.
+    Attributes:
+        run: its record.
+        utterances: of its data set.
+        outcomes: node -> utterance id -> outcome, in the order of the pipeline.
+        models: of each stage, where they are known.
+        sections: further tables and pictures.
+        columns: describe ``values``.
+        values: utterance id -> further numbers.
+        systems: of a comparison, system -> role -> node; the baseline first.
+        verdict: what came out, in sentences.
+        texts: names of text files of its outputs, relative to the report.
     """
 
     run: RunRecord
@@ -34,6 +52,9 @@ class RunView:
     sections: Sequence[Section] = ()
     columns: Sequence[Column] = ()
     values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    systems: Mapping[str, Mapping[Output, str]] = field(default_factory=dict)
+    verdict: Sequence[Sentence] = ()
+    texts: Sequence[str] = ()
     _numbers: dict[str, UtteranceNumbers] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -47,6 +68,16 @@ class RunView:
             for _ in self.rows():
                 pass
         return [self._numbers[utterance.id] for utterance in self.utterances]
+
+    def scored_nodes(self) -> list[ScoredNode]:
+        """The outputs of the run, or of every system of a comparison."""
+        systems = self.systems or {"": self.run.pipeline.outputs}
+        return [
+            ScoredNode(system, role, node)
+            for system, nodes in systems.items()
+            for role, node in nodes.items()
+            if node in self.outcomes
+        ]
 
     def nodes(self) -> list[StageRow]:
         """The data set and the nodes of the pipeline, in order."""

@@ -3,23 +3,53 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
+from urllib.parse import quote
 
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
+_NUMBER = re.compile(r"[<+-]?\d[\d.,]*(\s|$|%)(?!\w+ words)")
 _LARGEST = 4 * 2**20  # bytes of a picture that a page carries
+
+
+class Link(NamedTuple):
+    """A text that leads to a place of the page; ``target`` is a fragment with its ``#``."""
+
+    text: str
+    target: str
+
+
+Cell = str | Link
+
+
+class Sentence(NamedTuple):
+    """A sentence of a verdict; ``link`` ends it, with what to look at."""
+
+    text: str
+    link: Link | None = None
 
 
 @dataclass(frozen=True)
 class Section:
-    """A titled table of texts with a note and pictures; rows may have different columns."""
+    """A titled table of texts with a note and pictures; rows may have different columns.
+
+    ``protocol`` says how its numbers were made, in small print.
+    """
 
     title: str
     note: str = ""
-    rows: tuple[Mapping[str, str], ...] = ()
+    rows: tuple[Mapping[str, Cell], ...] = ()
     pictures: tuple[tuple[str, str], ...] = ()
+    protocol: str = ""
+
+    def is_numeric(self, column: str) -> bool:
+        """Whether all cells of a column that are not empty begin with a number."""
+        cells = (row.get(column, "") for row in self.rows)
+        texts = [cell if isinstance(cell, str) else cell.text for cell in cells]
+        return any(texts) and all(_NUMBER.match(text) for text in texts if text)
 
     @property
     def columns(self) -> list[str]:
@@ -29,11 +59,32 @@ class Section:
 
 @dataclass(frozen=True)
 class Column:
-    """A number per utterance that the list can be sorted by; ``first`` says which end matters."""
+    """A number per utterance that the list is sorted and filtered by; ``first`` is the end that matters."""
 
     name: str
     label: str
     first: Literal["largest", "smallest"] = "largest"
+
+    @property
+    def key(self) -> str:
+        """Its name in filter expressions: ``change: tiny`` is ``change-tiny``."""
+        return re.sub(r"[\W_]+", "-", self.name.lower()).strip("-")
+
+
+def link_to_utterance(utterance_id: str) -> Link:
+    """The id, leading to its utterance."""
+    return Link(utterance_id, f"#utterance={quote(utterance_id, safe='')}")
+
+
+def link_to_filter(text: str, expression: str) -> Link:
+    """A text that filters the list of utterances."""
+    return Link(text, f"#filter={quote(expression, safe='')}")
+
+
+def filter_by(key: str, *values: str) -> str:
+    """The filter expression of utterances whose ``key`` is one of ``values``."""
+    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return f"{key}:" + ",".join(f'"{value}"' for value in quoted)
 
 
 def load_pictures(files: Iterable[Path]) -> tuple[tuple[str, str], ...]:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.alignment import Edit, align, count_operations
-from components.languages import without_spaces
+from components.languages import UNDETERMINED, without_spaces
 from components.metrics.normalizers import normalizer_for
 from components.metrics.translation import sentence_scores
+from reports.views.written_words import restore_written_words
 
 # Whatever is neither space nor punctuation belongs to a word, combining marks among it, and an apostrophe
 # or a hyphen inside it does too; \w would cut Indic words at their vowel signs.
@@ -21,14 +22,28 @@ _UNIT = re.compile(rf"{_LETTER}+(?:['’‐-]{_LETTER}+)*|\S")
 class ReferenceAlignment:
     """An output aligned with its reference, and its ``wer``, ``cer``, ``chrf`` or ``bleu``.
 
-    ``values`` are percentages; None where the reference is empty and no rate exists. ``spaced`` tells words
-    from characters.
+    Attributes:
+        reference: the text that it is aligned with.
+        edits: as they are counted.
+        spaced: whether the units are words, not characters.
+        values: percentages; None where the reference is empty and no rate exists.
+        hypothesis: the output.
+        language: of both.
     """
 
     reference: str
     edits: tuple[Edit[str], ...]
     spaced: bool = True
     values: dict[str, float | None] = field(default_factory=dict)
+    hypothesis: str = ""
+    language: str = UNDETERMINED
+
+    @property
+    def written_edits(self) -> tuple[Edit[str], ...]:
+        """The same errors on the words as they are written."""
+        if not self.spaced or "wer" not in self.values:
+            return self.edits
+        return restore_written_words(self.edits, self.reference, self.hypothesis, self.language)
 
 
 def align_to_references(
@@ -48,7 +63,9 @@ def align_to_references(
         words = split_units(texts[key], language)
         options = [(ref, align(split_units(ref, language), words)) for ref in stated]
         reference, edits = min(options, key=lambda option: _cost(option[1]))
-        result[key] = ReferenceAlignment(reference, edits, not without_spaces(language), dict(values))
+        result[key] = ReferenceAlignment(
+            reference, edits, not without_spaces(language), dict(values), texts[key], language
+        )
     return result
 
 
@@ -70,7 +87,9 @@ def _transcripts(
         words = split(normalize(reference))
         edits = align(words, split(normalize(texts[key])))
         rate = 100.0 * _cost(edits) / len(words) if words else None
-        result[key] = ReferenceAlignment(reference, edits, spaced, {"wer" if spaced else "cer": rate})
+        result[key] = ReferenceAlignment(
+            reference, edits, spaced, {"wer" if spaced else "cer": rate}, texts[key], language
+        )
     return result
 
 

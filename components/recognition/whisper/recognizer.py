@@ -234,6 +234,7 @@ class WhisperRecognizer:
             is_silence=silence,
             is_repetitive=is_repetitive(self.config, text, best.tokens),
             accepted=silence or not needs_fallback(self.config, text, best.tokens, mean),
+            alignment=result.alignment,
         )
 
     def _search_windows(
@@ -257,6 +258,7 @@ class WhisperRecognizer:
                 config,
                 self.config.timestamps,
                 [streams[i].key for i in rows],
+                [streams[i].frames for i in rows] if self.config.word_times else None,
             )
 
         by_length = sorted(range(len(streams)), key=lambda i: len(prompts[i]))

@@ -1,5 +1,4 @@
   // Blocks of data: scripts of JSON inside the page, or files of the data folder, loaded when first needed.
-  const $ = (id) => document.getElementById(id);
   const folder = $("utterances").dataset.folder;
   const arrived = new Map(), awaited = new Map();
   window.antiphon = (name, value) => { arrived.set(name, value); };

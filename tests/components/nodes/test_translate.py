@@ -41,7 +41,7 @@ def test_members_are_models_by_role_and_thinned_ones_are_told_apart() -> None:
 
 def test_models_of_other_nodes_are_named_wherever_a_model_is() -> None:
     several = settings(model="node:a", members=("node:b", "node:c"), combine=EVIDENCE)
-    renamed = replace_references(several, {"a": "store:A", "b": "store:B", "good": "store:G"})
+    renamed = replace_references(several, {"node:a": "store:A", "node:b": "store:B", "node:good": "store:G"})
     assert (renamed.model, renamed.members) == ("store:A", ("store:B", "node:c"))
     assert (renamed.combine.positive, renamed.combine.negative) == ("store:G", "bad")
 

@@ -25,6 +25,8 @@ def test_commands_that_show_import_nothing_that_computes(tmp_path: Path) -> None
         ["models", "list"],
         ["init", str(tmp_path / "new.yaml"), "--data", "sample"],
         ["runs", "--store", str(tmp_path)],
+        ["runs", "show", "mine", "--store", str(tmp_path)],
+        ["store", "usage", "--store", str(tmp_path)],
         ["inspect", "mine", "--store", str(tmp_path)],
         ["plan", str(graph), "--store", str(tmp_path)],
     ]

@@ -39,8 +39,8 @@ def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None
     output = comparison_report.build_sections(comparison)[0].note
     assert output.startswith("alike: BLEU ")
     assert ", better. Differences to base on " in output
-    note = comparison_report.build_sections(comparison)[0].note
-    assert note.count("|paired-bs:1000|two-sided|seed:12345") == 2  # BLEU's protocol and chrF's
+    protocol = comparison_report.build_sections(comparison)[0].protocol
+    assert protocol.count("|paired-bs:1000|two-sided|seed:12345") == 2  # BLEU's protocol and chrF's
     titles = [section.title for section in comparison_report.build_sections(comparison)]
     assert titles == ["Systems", "Cost", "Groups", "Largest differences"]
     files = comparison_plots.save_plots(comparison, tmp_path)

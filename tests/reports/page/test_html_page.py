@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import AntiphonError
+from reports.formatting import format_seconds
 from reports.page import html_page
 from reports.views.run_view import RunView
 from tests.reports.example_runs import BIDI, HOSTILE, cascade
@@ -145,7 +146,7 @@ def test_a_failure_leaves_the_old_report_and_no_litter(tmp_path: Path) -> None:
     [(0.0, "0.00 s"), (9.99, "9.99 s"), (12.34, "12.3 s"), (185, "3 min 05 s"), (3720, "1 h 02 min")],
 )
 def test_seconds(value: float, text: str) -> None:
-    assert html_page.format_seconds(value) == text
+    assert format_seconds(value) == text
 
 
 def test_templates_are_short() -> None:

@@ -59,7 +59,10 @@ def test_systems_that_share_a_stage_share_its_node(tmp_path: Path) -> None:
     reads = {one.name: one.reads for one in united.pipeline.nodes}
     assert reads["b: mt"] == {"of0": "a, b: asr"}
     assert reads["a, b: asr"] == {"of0": "data"}
-    assert united.outputs == [["a, b: asr", "a: mt"], ["a, b: asr", "b: mt"]]
+    assert united.outputs == {
+        "a": {"transcript": "a, b: asr", "translation": "a: mt"},
+        "b": {"transcript": "a, b: asr", "translation": "b: mt"},
+    }
 
 
 def test_sealed_tables_and_pictures_of_a_stage_become_sections(tmp_path: Path) -> None:

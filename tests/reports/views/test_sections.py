@@ -52,9 +52,10 @@ def test_sections_and_columns_are_shown_and_escaped(tmp_path: Path) -> None:
     assert not [attrs for tag, attrs in page.elements if tag == "img" and attrs.get("src") == "x"]
     assert [attrs.get("type") for tag, attrs in page.elements if tag == "script"].count(None) == 1
     options = [attrs for tag, attrs in page.elements if tag == "option"]
-    assert {"value": "gap asr", "data-first": "largest"} in options
+    wanted = {"value": "gap-asr", "data-name": "gap asr", "data-key": "gap-asr", "data-first": "largest"}
+    assert wanted in options
     index = json.loads(page.scripts["index"])
-    assert [line[4] for line in index] == [None, None, 12.5]
+    assert [line[1][-1] for line in index] == [None, None, 12.5]
     assert json.loads(page.scripts["page-0"])[2]["values"] == {"gap asr": 12.5}
 
 

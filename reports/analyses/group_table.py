@@ -1,0 +1,77 @@
+"""The scores of a run on each language, domain, speaker and length, as a section of its report."""
+
+from __future__ import annotations
+
+from components.analysis.group_scores import GroupScores, score_groups
+from components.languages import UNDETERMINED
+from components.metrics.bootstrap import Estimate
+from components.metrics.table import label_of
+from components.records import NBest, Utterance
+from reports.analyses.attribution_report import format_estimate
+from reports.escaping import to_printable
+from reports.views.run_view import RunView
+from reports.views.sections import Cell, Section, filter_by, link_to_filter
+
+
+def build_group_section(view: RunView) -> Section | None:
+    """A row per group; None where nothing divides the data set, or nothing was scored."""
+    outputs = {
+        scored.role: {
+            key: outcome.best.text
+            for key, outcome in view.outcomes[scored.node].items()
+            if isinstance(outcome, NBest)
+        }
+        for scored in view.scored_nodes()
+    }
+    utterances = list(view.utterances)
+    languages = {
+        "transcript": {utterance.id: utterance.source_language for utterance in utterances},
+        "translation": {
+            utterance.id: view.target_language_of(utterance) or UNDETERMINED for utterance in utterances
+        },
+    }
+    groups = score_groups(utterances, outputs, languages)
+    if not groups:
+        return None
+    by_id = {utterance.id: utterance for utterance in utterances}
+    names = [name for name in groups[0].scores if name != "cer" or _has_no_wer(groups)]
+    note = "Corpus scores with their 95% intervals; groups of fewer than 10 utterances have none."
+    firsts = (by_id[group.ids[0]] for group in groups)
+    rows = tuple(
+        _row(group, names, group_filter(group.by, first, view.target_language_of(first)))
+        for group, first in zip(groups, firsts, strict=True)
+    )
+    return Section("Scores by group", note, rows)
+
+
+def _has_no_wer(groups: list[GroupScores]) -> bool:
+    return any("wer" not in group.scores for group in groups)
+
+
+def _row(group: GroupScores, names: list[str], expression: str) -> dict[str, Cell]:
+    count = f"{len(group.ids):,}"
+    row: dict[str, Cell] = {
+        "group": group.by,
+        "is": to_printable(group.label),
+        "utterances": link_to_filter(count, expression) if expression else count,
+    }
+    for name in names:
+        score = group.scores.get(name)
+        estimate = score and Estimate(value=score.value, interval=score.interval)
+        row[label_of(name)] = format_estimate(estimate, sign=False, digits=1) if estimate else ""
+    return row
+
+
+def group_filter(by: str, utterance: Utterance, target: str | None) -> str:
+    """The filter expression of the group that an utterance is in; "" of a group that no filter names.
+
+    Args:
+        by: the property that the group shares.
+        utterance: any of the group.
+        target: its target language.
+    """
+    if by == "language":
+        return f"{filter_by('lang', utterance.source_language)} {filter_by('to', target or '')}"
+    if by in ("domain", "speaker"):
+        return filter_by(by, getattr(utterance, by) or "")
+    return ""

@@ -1,0 +1,56 @@
+"""Which plots of a page have a dot per utterance that leads to it; the page's script draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from reports.views.run_view import RunView
+from reports.views.sections import Column
+
+AS_DOTS = frozenset({"wer_chrf", "length_score"})
+"""Figures that the page draws itself, as dots."""
+_LABELS = {"wer": "WER (%)", "chrf": "chrF", "confidence": "log-probability per token", "tokens": "tokens"}
+
+
+class DotPlot(NamedTuple):
+    """Two columns of the index, by name, with what their axes say."""
+
+    title: str
+    description: str
+    x: str
+    y: str
+    x_label: str
+    y_label: str
+    diagonal: bool = False
+
+
+_OF_RUN = (
+    ("wer", "chrf", "Recognition against translation", "Does a worse transcript give a worse translation?"),
+    (
+        "confidence",
+        "wer",
+        "Confidence against WER",
+        "Are the transcripts that go wrong those that seem unlikely?",
+    ),
+    ("confidence", "chrf", "Confidence against chrF", "Are the worse translations those that seem unlikely?"),
+    ("tokens", "confidence", "Length against confidence", "Of the last node's best hypothesis."),
+)
+
+
+def list_dot_plots(view: RunView, columns: Sequence[Column]) -> Iterator[DotPlot]:
+    """The plots for which the utterances have numbers."""
+    names = {column.name for column in columns}
+    for x, y, title, description in _OF_RUN:
+        translates = "chrf" in names
+        if {x, y} <= names and (y != "wer" or not translates):  # confidence is that of the last node
+            yield DotPlot(title, description, x, y, _LABELS[x], _LABELS[y])
+    base, *others = view.systems or ("",)
+    for name in others:
+        if {f"score: {base}", f"score: {name}"} <= names:
+            yield DotPlot(
+                f"{name} against {base}",
+                "Score of each utterance by both; where they are equal is the dashed line.",
+                *(f"score: {base}", f"score: {name}", base, name),
+                diagonal=True,
+            )

@@ -1,0 +1,52 @@
+"""Templates of the pages: where they lie, how values are escaped in them, hashes for their policy."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from components.metrics.table import label_of
+from reports.escaping import to_printable
+from reports.formatting import format_bytes, format_seconds
+
+TEMPLATES = Path(str(files("reports.page").joinpath("templates")))
+"""The folder of the templates."""
+
+
+def template_environment() -> Environment:
+    """Jinja with escaping of everything that is printed into a page."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Everything that is printed into the page passes here, and is escaped after it.
+    environment.finalize = lambda value: to_printable(value) if type(value) is str else value
+    environment.filters["seconds"] = format_seconds
+    environment.filters["bytes"] = format_bytes
+    environment.filters["label"] = label_of
+    return environment
+
+
+@cache
+def read_template(name: str) -> str:
+    """The text of a template, a script or a style sheet."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def join_scripts(names: Sequence[str]) -> str:
+    """A page's script, joined from its files."""
+    return '"use strict";\n(() => {\n' + "".join(map(read_template, names)) + "})();\n"
+
+
+def content_hash(text: str) -> str:
+    """SHA-256 in base64, as a content security policy states it."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

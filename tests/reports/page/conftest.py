@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.reports.page.opened import ARGUMENTS, CHROMIUM, playwright
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    with playwright.sync_playwright() as session:
+        running = session.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
