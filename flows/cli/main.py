@@ -19,9 +19,11 @@ from components.errors import AntiphonError, ConfigError
 from flows.cli import analyses
 from flows.cli.commands import Command, Group, RunCommand
 from flows.cli.data import data_app
+from flows.cli.edit import edit
 from flows.cli.export import export
 from flows.cli.init import init
 from flows.cli.inspect import inspect
+from flows.cli.learn_from_edits import learn_from_edits
 from flows.cli.merge import merge
 from flows.cli.models import models_app
 from flows.cli.plan import plan
@@ -48,10 +50,12 @@ Start with `antiphon run cascade` (the sample set), then with your own:
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
 
-for command in (transcribe, translate, init):
+FIRST: tuple[Callable[..., None], ...] = (transcribe, translate, init)
+FURTHER: tuple[Callable[..., None], ...] = (plan, inspect, export, report, edit, learn_from_edits, merge)
+for command in FIRST:
     app.command()(command)
 app.command(cls=RunCommand)(run)
-for command in (plan, inspect, export, report, merge):
+for command in FURTHER:
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)
