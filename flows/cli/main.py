@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from components.errors import AntiphonError, ConfigError
 from flows.cli import analyses
@@ -68,7 +69,7 @@ for group in app.registered_groups:
 for commands in (app, *(group.typer_instance for group in app.registered_groups)):
     for info in commands.registered_commands if commands is not None else ():
         info.callback = info.callback and with_verbosity(info.callback)
-        info.cls = info.cls or Command
+        info.cls = Command if info.cls in {None, TyperCommand} else info.cls
 
 
 def _print_version(requested: bool) -> None:
