@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from components.errors import ConfigError
+from antiphon._rows import Per, Row, node_rows, run_html, whole_row
+from components.errors import ConfigError, DataError
 from components.pipeline.pipeline import Pipeline
-from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
+from components.records import NodeOutcome, Utterance
 from components.run_record import RunRecord, Score
 from components.storage.store import Store
 
 if TYPE_CHECKING:
     from components.analysis.comparison import Comparison
+    from components.storage.run_listing import RunEntry
     from reports.views.run_view import RunView
-
-Row = dict[str, object]
 
 
 class Run:
@@ -65,8 +66,8 @@ class Run:
         """What a node gave, by utterance id; a record is read from the store when it is asked for.
 
         Returns:
-            Utterance id -> :class:`NBest` (texts, best first), :class:`Route` (a way), :class:`Utterance`
-            (speech), or :class:`Quarantined` (why there is none).
+            Utterance id -> ``NBest`` (texts, best first), ``Route`` (a way), ``Utterance``
+            (speech), or ``Quarantined`` (why there is none).
 
         Raises:
             ConfigError: the run has no such node.
@@ -75,21 +76,61 @@ class Run:
             raise ConfigError(f"node: expected one of {', '.join(self.nodes) or 'none'}, found {node!r}")
         return self._view.outcomes[node]
 
-    def records(self, node: str | None = None) -> list[Row]:
+    def audio_path(self, utterance_id: str) -> Path | None:
+        """The recording of an utterance on this machine; None of an utterance that is text.
+
+        The utterance is the stretch of it from ``audio.offset`` on, ``audio.seconds`` long.
+
+        Raises:
+            ConfigError: the data set has no such utterance.
+            DataError: the recording is gone.
+        """
+        utterance = self._by_id.get(utterance_id)
+        if utterance is None:
+            near = get_close_matches(utterance_id, self._by_id, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"id: expected one of {len(self._by_id)} utterances, found {utterance_id!r}{hint}"
+            )
+        if utterance.audio is None:
+            return None
+        path = Path(utterance.audio.path)
+        if not path.exists():
+            raise DataError(
+                f"{utterance_id}: expected its recording at {path}, found none; it was moved or removed"
+            )
+        return path
+
+    def records(self, node: str | None = None, per: Per = "utterance") -> list[Row]:
         """What a node gave, or the whole run, as plain dictionaries.
+
+        Each has the recording of its utterance (``audio``: path, ``offset``, ``seconds``), ``speaker`` and
+        ``domain``.
 
         Args:
             node: one of :attr:`nodes`; a dictionary per utterance that it had. None: a dictionary per
                 utterance of the data set, with its references and the best text of every node.
+            per: what a dictionary of a node stands for: an ``utterance``, or a ``segment`` or ``word`` of its
+                best text with ``start`` and ``end`` in seconds from the start of the utterance.
 
         Raises:
-            ConfigError: the run has no such node.
+            ConfigError: the run has no such node, or ``per`` is asked of no node.
         """
+        if per not in get_args(Per) or (node is None and per != "utterance"):
+            raise ConfigError(f"per: expected utterance, or segment or word of a node, found {per!r}")
         if node is None:
-            return [self._whole_row(utterance) for utterance in self._view.utterances]
-        return [_row(key, outcome) for key, outcome in self.outcomes(node).items()]
+            named = self._view.outcomes.items()
+            return [
+                whole_row(utterance, {name: outcomes.get(utterance.id) for name, outcomes in named})
+                for utterance in self._view.utterances
+            ]
+        return [
+            row
+            for key, outcome in self.outcomes(node).items()
+            for row in node_rows(outcome, self._by_id.get(key), key, per)
+        ]
 
-    def frame(self, node: str | None = None) -> Any:
+    def frame(self, node: str | None = None, per: Per = "utterance") -> Any:
         """The :meth:`records` as a ``pandas.DataFrame``, utterance ids as its index.
 
         Raises:
@@ -101,27 +142,23 @@ class Run:
             raise ConfigError(
                 "frame: expected pandas, found none; pip install pandas, or use records()"
             ) from None
-        records = self.records(node)
+        records = self.records(node, per)
         columns = list(dict.fromkeys(name for row in records for name in row)) or ["id"]
         return pandas.DataFrame(records, columns=columns).set_index("id")
+
+    def _repr_html_(self) -> str:
+        """Its nodes and scores as a table, which a notebook shows."""
+        return run_html(self.record)
+
+    @cached_property
+    def _by_id(self) -> dict[str, Utterance]:
+        return {utterance.id: utterance for utterance in self._view.utterances}
 
     @cached_property
     def _view(self) -> RunView:
         from reports.page.report_view import view_of
 
         return view_of(self.record, self.store)
-
-    def _whole_row(self, utterance: Utterance) -> Row:
-        row: Row = {
-            "id": utterance.id,
-            "seconds": utterance.audio and utterance.audio.seconds,
-            "text": utterance.text,
-            "transcript": utterance.transcript,
-            "references": list(utterance.references),
-        }
-        for node, outcomes in self._view.outcomes.items():
-            row[node] = _short(outcomes.get(utterance.id))
-        return row
 
 
 def run_pipeline(
@@ -191,6 +228,23 @@ def load_run(name: str, *, store: str | None = None) -> Run:
     return Run(opened.load_run(name), opened)
 
 
+def list_runs(*, store: str | None = None, flow: str | None = None) -> list[RunEntry]:
+    """The runs of a store, the newest first; only their records are read.
+
+    Args:
+        store: a folder or URL; ``ANTIPHON_STORE`` or ./antiphon-store if None.
+        flow: only runs of this flow.
+
+    Returns:
+        Of each its ``name``, ``status`` (``completed``, ``failed``, ``running``, ``unfinished`` ...), when it
+        was ``started``, its ``record`` (None where it has none), and its ``acceptance``.
+    """
+    from components.storage import run_listing
+
+    runs = run_listing.list_runs(Store(store))
+    return [run for run in runs if flow is None or (run.record is not None and run.record.flow == flow)]
+
+
 def compare_runs(*runs: Run | str, store: str | None = None, **settings: Any) -> Comparison:
     """Compare two or more finished runs of one data set, and write a report beside them.
 
@@ -229,31 +283,3 @@ def _graph_values(graph: str | Path | Mapping[str, Any] | Pipeline) -> tuple[dic
     path = Path(graph)
     values, _ = read_file(path)
     return values, str(path.parent.resolve())
-
-
-def _row(key: str, outcome: NodeOutcome) -> Row:
-    return {"id": key, **dict(_fields(outcome))}
-
-
-def _fields(outcome: NodeOutcome) -> Iterator[tuple[str, object]]:
-    """The columns of what a node gave for an utterance."""
-    if isinstance(outcome, NBest):
-        best = outcome.best
-        yield from (("text", best.text), ("score", best.score), ("n_tokens", best.n_tokens))
-        yield from (("system", best.system), ("n_best", len(outcome.hypotheses)))
-        yield from best.features.items()
-    elif isinstance(outcome, Route):
-        yield from (("way", outcome.way), ("value", outcome.value))
-    elif isinstance(outcome, Quarantined):
-        yield from (("reason", outcome.reason), ("detail", outcome.detail))
-    elif outcome.audio is not None:
-        yield from (("audio", outcome.audio.path), ("seconds", outcome.audio.seconds))
-
-
-def _short(outcome: NodeOutcome | None) -> str | None:
-    """What stands for an outcome in a table of the whole run; None where there is none."""
-    if isinstance(outcome, NBest):
-        return outcome.best.text
-    if isinstance(outcome, Route):
-        return outcome.way
-    return outcome.audio.path if isinstance(outcome, Utterance) and outcome.audio else None

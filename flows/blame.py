@@ -5,22 +5,19 @@
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
-from flows.parameters.base import expand_parameters
+from flows.definition import define_flow
 from flows.parameters.blame import BlameParameters
 from flows.registry import pipeline_of
-from flows.run import final_state, name_flow_run, reopen_run
+from flows.run import final_state, reopen_run
 from tasks.stages import attribution, report
-from tasks.task_runners import make_runner
 
 
-@flow(name="blame", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(BlameParameters)
+@define_flow(BlameParameters)
 def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
     """Attribute the loss of a finished run to its stages; adds the stage ``blame`` to a copy of it."""
     record, run = reopen_run(parameters.run, "blame", parameters)

@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.pipeline.pipeline import DATA, Pipeline
 from components.run_record import RunRecord
-from flows.parameters.base import expand_parameters
+from flows.definition import define_flow
 from flows.parameters.cascade import CascadeParameters, pipeline
-from flows.run import Run, name_flow_run
+from flows.run import Run
 from flows.system import Hooks, run_system
 from tasks.stages import attribution
-from tasks.task_runners import make_runner
 
 
 def _before(run: Run, pipeline: Pipeline) -> None:
@@ -31,8 +29,7 @@ def _after(run: Run, pipeline: Pipeline) -> None:
 HOOKS = Hooks(before=_before, after=_after)
 
 
-@flow(name="cascade", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(CascadeParameters)
+@define_flow(CascadeParameters)
 def cascade(parameters: CascadeParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, score both stages and report."""
     return run_system("cascade", parameters, pipeline(parameters), HOOKS)

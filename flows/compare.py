@@ -10,25 +10,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
 from components.errors import AntiphonError, ConfigError
 from components.run_record import RunRecord
 from components.storage.store import Store
+from components.suggestions import did_you_mean
 from flows import preflight
+from flows.definition import define_flow
 from flows.parallel_systems import run_systems
-from flows.parameters.base import DataParameters, FlowParameters, check_no_secret, expand_parameters
+from flows.parameters.base import DataParameters, FlowParameters, check_no_secret
 from flows.parameters.compare import CompareParameters, SystemConfig
 from flows.parameters.faults import describe_faults
 from flows.preflight import Need
 from flows.registry import flow_named
-from flows.run import Run, final_state, name_flow_run
+from flows.run import Run, final_state
 from flows.system import System
 from reports.analyses.stage_results import read_comparison
 from tasks.stages import comparison, report
-from tasks.task_runners import make_runner
 
 
 def system_names(parameters: CompareParameters) -> list[str]:
@@ -41,12 +41,14 @@ def system_names(parameters: CompareParameters) -> list[str]:
     if len(names) < 2 or len(set(names)) != len(names):
         raise ConfigError(f"expected two or more different names in systems and runs, found {names}")
     if (parameters.baseline or names[0]) not in names:
-        raise ConfigError(f"baseline: expected one of {', '.join(names)}, found {parameters.baseline!r}")
+        hint = did_you_mean(str(parameters.baseline), names)
+        raise ConfigError(
+            f"baseline: expected one of {', '.join(names)}, found {parameters.baseline!r}{hint}"
+        )
     return names
 
 
-@flow(name="compare", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(CompareParameters)
+@define_flow(CompareParameters)
 def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
     """Run the systems that have no run yet, compare all of them, and report."""
     return run_comparison(parameters)

@@ -6,22 +6,19 @@ RUN`.
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
-from flows.parameters.base import expand_parameters
+from flows.definition import define_flow
 from flows.parameters.contribution import ContributionParameters
 from flows.registry import pipeline_of
-from flows.run import final_state, name_flow_run, reopen_run
+from flows.run import final_state, reopen_run
 from tasks.stages import contribution as contribution_stage
 from tasks.stages import report
-from tasks.task_runners import make_runner
 
 
-@flow(name="contribution", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(ContributionParameters)
+@define_flow(ContributionParameters)
 def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRecord]:
     """Measure what each part of a finished run adds; adds the stage ``contribution`` to a copy of it."""
     record, run = reopen_run(parameters.run, "contribution", parameters)

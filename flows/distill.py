@@ -7,19 +7,18 @@ that translated training data: a cascade, a stack, a refinement. The student is 
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.errors import ConfigError
 from components.run_record import RunRecord
 from flows import preflight
-from flows.parameters.base import expand_parameters
+from flows.definition import define_flow
 from flows.parameters.distill import LEVELS, DistillParameters, pipeline, student_of, teacher_outputs
 from flows.preflight import Need
-from flows.run import Run, name_flow_run
+from flows.run import Run
 from flows.system import run_models
+from tasks.run_artifacts import publish_run
 from tasks.stages import model_scores
-from tasks.task_runners import make_runner
 
 
 def needs(parameters: DistillParameters) -> list[Need]:
@@ -33,8 +32,7 @@ def needs(parameters: DistillParameters) -> list[Need]:
     return [*own_needs, *preflight.needs_of_pipeline(pipeline(parameters), parameters.store, parameters.seed)]
 
 
-@flow(name="distill", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(DistillParameters)
+@define_flow(DistillParameters)
 def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
     """Distill a teacher into one student, keep it in the store and score it."""
     all_needs, teacher = needs(parameters), parameters.teacher
@@ -44,6 +42,7 @@ def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
         arguments = (student_of(parameters), run.stages["training"], parameters.test, parameters.beam_size)
         scores = model_scores.score_model(*arguments, run.store_url)
         run.metrics = model_scores.read_scores(run.add(scores))
+        publish_run(run.record)
 
     loaded = None if teacher.run is None else teacher_outputs(teacher.run, parameters.store)["data"]
     return run_models("distill", parameters, pipeline(parameters), all_needs, after, loaded)

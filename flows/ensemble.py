@@ -7,19 +7,15 @@ log-linear; translators also by negative evidence), or combined by their finishe
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.run_record import RunRecord
-from flows.parameters.base import expand_parameters
+from flows.definition import define_flow
 from flows.parameters.ensemble import EnsembleParameters, pipeline
-from flows.run import name_flow_run
 from flows.system import run_system
-from tasks.task_runners import make_runner
 
 
-@flow(name="ensemble", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(EnsembleParameters)
+@define_flow(EnsembleParameters)
 def ensemble(parameters: EnsembleParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set with several models at once, score and report."""
     return run_system("ensemble", parameters, pipeline(parameters))

@@ -6,21 +6,19 @@ The model is `store:KEY` wherever a translator is named: `antiphon run cascade -
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.experts.routing_stats import warn_of_collapse
 from components.run_record import RunRecord
 from components.translation.config import TranslationConfig
 from flows import preflight
-from flows.parameters.base import expand_parameters
+from flows.definition import define_flow
 from flows.parameters.experts import ExpertsParameters, pipeline
 from flows.preflight import Need
-from flows.run import Run, name_flow_run
+from flows.run import Run
 from flows.system import run_models
 from tasks.stages import expert_routing, model_scores
 from tasks.stages.report import publish_run_report
-from tasks.task_runners import make_runner
 
 
 def needs(parameters: ExpertsParameters) -> list[Need]:
@@ -30,8 +28,7 @@ def needs(parameters: ExpertsParameters) -> list[Need]:
     return [*nodes, *(preflight.need_of_test_data(parameters.test, source, target) for target in targets)]
 
 
-@flow(name="experts", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(ExpertsParameters)
+@define_flow(ExpertsParameters)
 def experts(parameters: ExpertsParameters) -> RunRecord | State[RunRecord]:
     """Train a translation model with experts (or upcycle one), record its routing, score every language."""
     config, test = parameters.training(), parameters.test

@@ -5,7 +5,6 @@ An accepted model is `store:KEY` for every flow.
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
@@ -13,15 +12,14 @@ from components.errors import DataError
 from components.pipeline.pipeline import DATA, TARGET
 from components.run_record import RunRecord, StageRef
 from flows import preflight
-from flows.parameters.base import expand_parameters
+from flows.definition import define_flow
 from flows.parameters.merge import MergeParameters, baseline_of, pipeline
 from flows.preflight import Need
-from flows.run import Run, final_state, name_flow_run
+from flows.run import Run, final_state
 from flows.system import execute_pipeline, load_data
-from tasks.artifacts import publish_summary
+from tasks.run_artifacts import publish_run
 from tasks.stages import metrics, quality_gate
 from tasks.stages.metrics import TextsToScore
-from tasks.task_runners import make_runner
 
 
 def needs(parameters: MergeParameters) -> list[Need]:
@@ -31,8 +29,7 @@ def needs(parameters: MergeParameters) -> list[Need]:
     return [*nodes, preflight.need_of_test_data(parameters.dev, *languages)]
 
 
-@flow(name="merge", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(MergeParameters)
+@define_flow(MergeParameters)
 def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
     """Merge models as a recipe says, and accept the result if it is not worse than the baseline."""
     all_needs = needs(parameters)
@@ -47,7 +44,7 @@ def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
         if accepted and parameters.test is not None:
             execute_pipeline(run, whole, all_needs, sets)
         _score(run, parameters)
-        publish_summary(run.name, run.stages.values(), run.metrics)
+        publish_run(run.record)
     record = run.record
     if not accepted:
         return Completed(name="Rejected", message="; ".join(record.notes), data=record)
@@ -84,5 +81,5 @@ def _score(run: Run, parameters: MergeParameters) -> None:
         if name in run.stages
     ]
     if scored:
-        ref = run.add(metrics.score_texts(scored, parameters.target_language, run.store_url, run.name))
+        ref = run.add(metrics.score_texts(scored, parameters.target_language, run.store_url))
         run.metrics = metrics.read_scores(ref)

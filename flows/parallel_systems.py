@@ -46,7 +46,8 @@ def run_systems(systems: Mapping[str, System], within: Run) -> dict[str, RunReco
     finished: list[_LoadedSystem] = []
     with ExitStack() as stack:
         runs = {
-            name: stack.enter_context(Run(member.flow, member.parameters)) for name, member in systems.items()
+            name: stack.enter_context(Run(member.flow, member.parameters, name))
+            for name, member in systems.items()
         }
         loaded = []
         for name, system in systems.items():

@@ -7,24 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.run_record import RunRecord
 from flows.compare import needs as comparison_needs
 from flows.compare import run_comparison
-from flows.parameters.base import expand_parameters
+from flows.definition import define_flow
 from flows.parameters.compare import CompareParameters
 from flows.parameters.pipeline import PipelineParameters, systems_of
 from flows.parameters.pipeline import pipeline as graph_of
 from flows.preflight import Need
-from flows.run import name_flow_run
 from flows.system import NO_HOOKS, System, run_system
-from tasks.task_runners import make_runner
 
 
-@flow(name="pipeline", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(PipelineParameters)
+@define_flow(PipelineParameters)
 def pipeline(parameters: PipelineParameters) -> RunRecord | State[RunRecord]:
     """Run a graph of models over a data set, score its outputs and report; compare those of a matrix."""
     systems = systems_of(parameters)

@@ -5,21 +5,18 @@ Each round is a stage of the store, so an interrupted run goes on at its round.
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.pipeline.pipeline import Pipeline
 from components.run_record import RunRecord, StageRef
-from flows.parameters.base import expand_parameters
+from flows.definition import define_flow
 from flows.parameters.refine import RefineParameters, draft_of, pipeline
-from flows.run import Run, name_flow_run
+from flows.run import Run
 from flows.system import Hooks, run_system
 from tasks.stages import refinement_curve
-from tasks.task_runners import make_runner
 
 
-@flow(name="refine", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(RefineParameters)
+@define_flow(RefineParameters)
 def refine(parameters: RefineParameters) -> RunRecord | State[RunRecord]:
     """Draft a data set (or take a finished run's draft), refine it round by round, score and report."""
     return run_system("refine", parameters, pipeline(parameters), HOOKS)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.errors import ConfigError
+from components.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from components.pipeline.pipeline import Pipeline
@@ -154,8 +154,7 @@ def flow_named(name: str) -> FlowEntry:
         ConfigError: there is no such flow; which was probably meant.
     """
     if name not in FLOWS:
-        close = difflib.get_close_matches(name, FLOWS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(name, FLOWS)
         raise ConfigError(f"expected a flow, one of {', '.join(FLOWS)}, found {name!r}{hint}")
     return FLOWS[name]
 

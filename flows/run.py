@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Pause, TerminationSignal
-from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed
 from pydantic import ValidationError
@@ -21,7 +20,6 @@ from components.storage.store import Store
 from flows import signals
 from flows.parameters.base import FlowParameters
 from flows.registry import flow_named
-from flows.run_names import describe_run
 from flows.server.ephemeral_server import describe_lost_server
 from tasks.task_options import unwrap
 from tasks.task_runners import use_runner
@@ -32,25 +30,22 @@ if not PREFECT_API_URL.value():  # it imports Prefect's server, a second and a h
 LIBRARIES = ("antiphon", "torch", "transformers", "openai-whisper", "prefect", "sacrebleu", "jiwer")
 
 
-def name_flow_run() -> str:
-    """What Prefect calls a run: the name that it was given, else what it does to which data with what."""
-    return describe_run(str(flow_run.flow_name), flow_run.parameters)
-
-
 class Run:
     """A run of a flow, the only one of its name at a time.
 
     As a context manager it writes ``run.json`` at its end, also when the flow fails.
 
     Attributes:
+        label: the name of the system that it is of, in a comparison.
         stages: finished stages by the names of their nodes.
         pipeline: the graph, with what became of each node.
         systems: of a comparison, system -> the name of its run.
         failures: parts that failed while the rest went on.
     """
 
-    def __init__(self, flow: str, parameters: FlowParameters) -> None:
+    def __init__(self, flow: str, parameters: FlowParameters, label: str = "") -> None:
         self.flow = flow
+        self.label = label
         self.parameters = parameters
         self.store_url = parameters.store
         self.store = Store(parameters.store)

@@ -1,9 +1,9 @@
-"""Display names of runs in Prefect: the flow, what it reads, and its first model."""
+"""Display names of runs in Prefect: the flow, what it reads, and its models or systems."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,26 +11,29 @@ from pydantic import BaseModel
 
 from components.redaction import redact
 
-_SOURCE_PARAMETERS = ("audio", "runs", "run", "draft", "data")
+_SOURCE_PARAMETERS = ("audio", "runs", "run", "draft", "recipe", "data")
 """Parameters that say what a flow reads; the first that is set."""
 _SUFFIX = re.compile(r"\.(jsonl|json|tsv|csv|txt|wav|flac|mp3|ogg|ya?ml)$")
+_MAX_MODELS = 3
 _MAX_LENGTH = 100
 
 
 def describe_run(flow: str, parameters: Mapping[str, Any]) -> str:
-    """The run's own name if it has one, else a description such as ``cascade talks whisper-base``."""
+    """The run's own name if it has one, else such as ``cascade talks whisper-base multi30k-en-de``."""
     name = parameters.get("name")
     if name:
         return str(name)
     reads = next((parameters[key] for key in _SOURCE_PARAMETERS if parameters.get(key)), ())
     sources = [reads] if isinstance(reads, str) else list(reads)
-    names = [*sources, *islice(_iterate_models(parameters), 1)]
-    return " ".join([flow, *map(_shorten, names)])[:_MAX_LENGTH]
+    systems = [str(dict(system)["name"]) for system in parameters.get("systems", ())]
+    models = dict.fromkeys(() if systems else _iterate_models(parameters))
+    names = dict.fromkeys(map(_shorten, [*sources, *systems, *islice(models, _MAX_MODELS)]))
+    return " ".join([flow, *names])[:_MAX_LENGTH]
 
 
 def _shorten(reference: str) -> str:
-    """The last part of a path, of a model's reference or of the first of several files."""
-    first = redact(reference).partition(",")[0].partition("?")[0].rstrip("/")
+    """The last part of a path, of a model's reference, of the first of several files or of a recipe."""
+    first = redact(reference).split("\n", maxsplit=1)[0].partition(",")[0].partition("?")[0].rstrip("/")
     name = _SUFFIX.sub("", first.rpartition("/")[2].partition("@")[0])
     return re.sub(r"^(packaged|whisper|store|sphinx):", "", name)
 
@@ -42,5 +45,7 @@ def _iterate_models(values: object) -> Iterator[str]:
         for name, value in fields.items():
             if name == "model" and isinstance(value, str):
                 yield value
+            elif name == "members" and isinstance(value, Sequence):
+                yield from map(str, value)
             else:
                 yield from _iterate_models(value)

@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -33,13 +33,25 @@ class SigtermReceived(BaseException):
     """SIGTERM, as an exception that nothing but the command catches."""
 
 
+def _do_nothing() -> None:
+    """There is no terminal to give back."""
+
+
+_before_hint: Callable[[], None] = _do_nothing
+
+
 @contextmanager
-def handle_signals() -> Iterator[None]:
+def handle_signals(before_hint: Callable[[], None] = _do_nothing) -> Iterator[None]:
     """Ends the process at once on Ctrl-C; on SIGTERM raises :class:`SigtermReceived` after the flow was left.
 
     Prefect notes a SIGTERM itself, then gives it on to the handler that it found. After Ctrl-C it would wait
     for the shard, a minute of Whisper, and then for its server.
+
+    Args:
+        before_hint: called before the hint how to go on is printed; it gives the terminal back.
     """
+    global _before_hint  # noqa: PLW0603 - a process has one terminal
+    _before_hint = before_hint
     previous_handlers = {
         signal.SIGINT: signal.signal(signal.SIGINT, _on_ctrl_c),
         signal.SIGTERM: signal.signal(signal.SIGTERM, _on_sigterm),
@@ -100,6 +112,7 @@ def report_interruption(by: signal.Signals) -> int:
     """Print once how to go on; returns the exit code."""
     if _HINT_PENDING.is_set():
         _HINT_PENDING.clear()
+        _before_hint()
         command = shlex.join(["antiphon", *sys.argv[1:]])
         sys.stderr.write(
             "antiphon: interrupted; finished shards are kept. "
@@ -162,6 +175,8 @@ def _set_flow_run_state(new_state: State | None) -> None:
         return
     with suppress(Exception), get_client(sync_client=True) as client:
         current_state = client.read_flow_run(context.flow_run.id).state
+        if current_state is not None and current_state.is_cancelled():
+            return
         if current_state is not None and current_state.is_cancelling():
             new_state = Cancelled(message="Finished shards are kept.")
         if new_state is not None:

@@ -6,17 +6,15 @@ is trained first.
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.pipeline.pipeline import Pipeline
 from components.run_record import RunRecord
-from flows.parameters.base import expand_parameters
+from flows.definition import define_flow
 from flows.parameters.stack import StackParameters, pipeline
-from flows.run import Run, name_flow_run
+from flows.run import Run
 from flows.system import Hooks, run_system
 from tasks.stages import refinement_curve
-from tasks.task_runners import make_runner
 
 
 def _score_rounds(run: Run, pipeline: Pipeline) -> None:
@@ -33,8 +31,7 @@ def _score_rounds(run: Run, pipeline: Pipeline) -> None:
 HOOKS = Hooks(after=_score_rounds)
 
 
-@flow(name="stack", task_runner=make_runner(), persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(StackParameters)
+@define_flow(StackParameters)
 def stack(parameters: StackParameters) -> RunRecord | State[RunRecord]:
     """Transcribe and translate a data set, translate it again by a stacked system, score both and report."""
     return run_system("stack", parameters, pipeline(parameters), HOOKS)

@@ -15,10 +15,11 @@ from flows import preflight
 from flows.parameters.base import DataParameters, FlowParameters
 from flows.preflight import Need
 from flows.run import Run, final_state
-from tasks.artifacts import publish_summary
 from tasks.execution.executor import PipelineResult, execute
+from tasks.progress import show_phase
 from tasks.stages import data as data_sets
 from tasks.stages import metrics, report
+from tasks.task_options import label_task
 
 
 class Hooks(NamedTuple):
@@ -57,6 +58,7 @@ class System:
         """Load the data sets, by the names under which nodes read them, and check the models against them."""
         needs = self.needs()
         sets = load_data(run, self._data)
+        show_phase("loading the models")
         preflight.admit_data(needs, sets[DATA])
         sets |= load_data_nodes(run, self.pipeline, needs)
         run.pipeline = self.pipeline.to_record()
@@ -69,7 +71,8 @@ class System:
         score(run, executed.pipeline)
         if not executed.errors:
             self.hooks.after(run, executed.pipeline)
-        report.publish_run_report(run.record, run.store_url)
+        show_phase("writing the report")
+        report.publish_run_report(run.record, run.store_url, run.label)
         executed.raise_first_error()
 
 
@@ -101,7 +104,7 @@ def run_models(
         parameters: of the run.
         pipeline: whose nodes make the models.
         needs: of its nodes, and of what comes after them.
-        after: scores what it made.
+        after: scores what it made, and publishes what was done.
         loaded: the finished data set that nodes read as ``data``, if it is not the parameters'.
     """
     preflight.check_needs(needs)
@@ -109,7 +112,6 @@ def run_models(
     with run:
         execute_pipeline(run, pipeline, needs, load_data(run, loaded))
         after(run)
-        publish_summary(run.name, run.stages.values(), run.metrics)
     return final_state(run.record)
 
 
@@ -118,7 +120,10 @@ def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
     if loaded is not None:
         return {DATA: run.add(loaded.model_copy(update={"reused": True}))}
     data_set = run.parameters.data_set
-    return {} if data_set is None else {DATA: run.add(data_sets.load_data(*data_set, run.store_url))}
+    if data_set is None:
+        return {}
+    show_phase("reading the data")
+    return {DATA: run.add(label_task(data_sets.load_data, run.label)(*data_set, run.store_url))}
 
 
 def execute_pipeline(
@@ -174,6 +179,9 @@ def score(run: Run, pipeline: Pipeline) -> None:
     """Score every node that gives texts for which there are references."""
     scored = metrics.find_texts_to_score(pipeline, run.stages)
     if scored:
+        show_phase("scoring")
         target = pipeline.languages[1]
-        ref = run.add(metrics.score_texts(scored, target, run.store_url, run.name))
+        ref = run.add(label_task(metrics.score_texts, run.label)(scored, target, run.store_url))
         run.metrics = metrics.read_scores(ref)
+        if not run.metrics:
+            run.notes.append("nothing is scored: the data have neither transcripts nor references")

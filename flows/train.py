@@ -5,16 +5,16 @@ The model is `store:KEY` for every flow.
 
 from __future__ import annotations
 
-from prefect import flow
 from prefect.client.schemas.objects import State
 
 from components.run_record import RunRecord
 from flows import preflight
-from flows.parameters.base import expand_parameters
+from flows.definition import define_flow
 from flows.parameters.train import TrainParameters, pipeline
 from flows.preflight import Need
-from flows.run import Run, name_flow_run
+from flows.run import Run
 from flows.system import run_models
+from tasks.run_artifacts import publish_run
 from tasks.stages import model_scores
 
 
@@ -25,8 +25,7 @@ def needs(parameters: TrainParameters) -> list[Need]:
     return [*nodes, preflight.need_of_test_data(parameters.test, *languages)]
 
 
-@flow(name="train", persist_result=False, flow_run_name=name_flow_run)
-@expand_parameters(TrainParameters)
+@define_flow(TrainParameters)
 def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
     """Train a translation model, keep it in the store and score it."""
 
@@ -34,5 +33,6 @@ def train(parameters: TrainParameters) -> RunRecord | State[RunRecord]:
         arguments = (parameters.training(), run.stages["training"], parameters.test, parameters.beam_size)
         scores = model_scores.score_model(*arguments, run.store_url)
         run.metrics = model_scores.read_scores(run.add(scores))
+        publish_run(run.record)
 
     return run_models("train", parameters, pipeline(parameters), needs(parameters), after)

@@ -1,17 +1,77 @@
-"""Progress of a stage: log lines, and a progress artifact for a long one."""
+"""Progress of the nodes of a run: lines in a terminal, log lines, and an artifact for a long one."""
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from reports.formatting import format_duration
+from reports.terminal.node_progress import NodeEnd, NodeProgress
 
 _LOG_EVERY = 5.0  # seconds
 _SHOW_AFTER = 10.0  # seconds until a stage counts as long and gets a progress bar
+PROGRESS_RECORD = {"antiphon_progress": True}
+"""What marks a log line as progress, which a terminal with live lines does not print as well."""
+
+
+class Display(Protocol):
+    """What shows progress as it happens; see :class:`reports.terminal.live_progress.LiveProgress`."""
+
+    def show_phase(self, text: str) -> None:
+        """Show what is done while no node computes."""
+
+    def update(self, progress: NodeProgress) -> None:
+        """Show the line of a node, and whatever becomes of it."""
+
+    def end(self, ended: NodeEnd) -> None:
+        """Show how a node has ended."""
+
+
+_displays: list[Display] = []
+"""The terminal of this process, if it has one."""
+
+
+@contextmanager
+def show_on(display: Display) -> Iterator[None]:
+    """Show the progress of this process's runs on ``display``, too, during the block."""
+    _displays.append(display)
+    try:
+        yield
+    finally:
+        _displays.remove(display)
+
+
+def show_phase(text: str) -> None:
+    """Show what is done while no node computes."""
+    for display in _displays:
+        display.show_phase(text)
+
+
+def show_begin(progress: NodeProgress) -> NodeProgress:
+    """Show a node that begins, and return its progress."""
+    for display in _displays:
+        display.update(progress)
+    return progress
+
+
+def show_end(ended: NodeEnd) -> None:
+    """Show and log how a node has ended."""
+    for display in _displays:
+        display.end(ended)
+    get_run_logger().info("%s", ended.describe(), extra=PROGRESS_RECORD)
+
+
+class ShardSize(NamedTuple):
+    """The size of a shard: its items, and the seconds of speech in them where the node reads speech."""
+
+    items: float
+    audio_seconds: float = 0.0
 
 
 class ProgressBar:
@@ -36,41 +96,63 @@ class ProgressBar:
         self._id = artifact_id
 
 
+class WholeProgress:
+    """Shows how far a node is that is made in one piece, in percent."""
+
+    def __init__(self, counts: NodeProgress, description: str) -> None:
+        self._counts = show_begin(counts)
+        self._bar = ProgressBar(counts.node, description)
+
+    def show(self, percent: float) -> None:
+        """Set it to so many percent."""
+        self._counts.done = percent
+        self._counts.count()
+        self._bar.show(percent)
+
+
 class Progress:
-    """Counts the items of one stage and logs how far it is.
+    """Counts the items of one stage and shows how far it is; also called by the threads that compute."""
 
-    Args:
-        stage: its name.
-        total: items at most.
-    """
-
-    def __init__(self, stage: str, total: int) -> None:
-        self._stage = stage
-        self._total = total
-        self._finished = self._finished_before = 0
+    def __init__(self, counts: NodeProgress) -> None:
+        self._counts = show_begin(counts)
+        self._in_flight: dict[int, ShardSize] = {}
+        self._lock = threading.Lock()
         self._log = get_run_logger()
-        self._start_time = self._last_log = time.monotonic()
-        self._bar = ProgressBar(stage, f"{total} items")
+        self._last_log = time.monotonic()
+        self._bar = ProgressBar(counts.node, f"{counts.total:.0f} items")
 
     def skip(self, items: int) -> None:
         """Count ``items`` that an earlier attempt finished."""
-        self._finished += items
-        self._finished_before += items
+        self._counts.done += items
+        self._counts.resumed += items
 
-    def advance(self, items: int) -> None:
-        """Count ``items`` more that are finished."""
-        self._finished += items
+    def show_share(self, number: int, size: ShardSize, share: float) -> None:
+        """Count a share of shard ``number``, which is being computed; what was shown is not taken back."""
+        done = ShardSize(*(share * part for part in size))
+        with self._lock:
+            self._in_flight[number] = max(done, self._in_flight.get(number, done))
+            self._add_up()
+        self._log_if_due()
+
+    def advance(self, number: int, size: ShardSize) -> None:
+        """Count shard ``number``, which is finished."""
+        with self._lock:
+            self._in_flight.pop(number, None)
+            self._counts.done += size.items
+            self._counts.audio_seconds += size.audio_seconds
+            self._add_up()
+        self._log_if_due()
+        if self._counts.seconds > _SHOW_AFTER or self._bar.is_shown:
+            self._bar.show(100 * self._counts.share)
+
+    def _add_up(self) -> None:
+        shards = self._in_flight.values()
+        self._counts.in_flight = sum(shard.items for shard in shards)
+        self._counts.audio_in_flight = sum(shard.audio_seconds for shard in shards)
+        self._counts.count()
+
+    def _log_if_due(self) -> None:
         now = time.monotonic()
-        if now - self._last_log < _LOG_EVERY and self._finished < self._total:
-            return
-        self._last_log = now
-        rate = (self._finished - self._finished_before) / max(now - self._start_time, 1e-9)
-        share = 100.0 * self._finished / max(self._total, 1)
-        is_known = rate > 0 and self._finished < self._total
-        rest = f", about {format_duration((self._total - self._finished) / rate)} left" if is_known else ""
-        self._log.info(
-            "%s: %d of %d items (%.0f%%), %.1f items/s%s",
-            *(self._stage, self._finished, self._total, share, rate, rest),
-        )
-        if now - self._start_time > _SHOW_AFTER or self._bar.is_shown:
-            self._bar.show(share)
+        if now - self._last_log >= _LOG_EVERY and self._counts.share < 1:  # the end has a line of its own
+            self._last_log = now
+            self._log.info("%s", self._counts.describe(), extra=PROGRESS_RECORD)

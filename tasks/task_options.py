@@ -6,7 +6,7 @@ Prefect's cache keys miss nested code. Both are off.
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, ParamSpec, TypedDict, TypeVar
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE, CachePolicy
@@ -16,6 +16,9 @@ from prefect.states import Completed
 from components.errors import TransientError
 from components.run_record import StageRef
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 class _Options(TypedDict):
     persist_result: bool
@@ -24,6 +27,11 @@ class _Options(TypedDict):
 
 NOT_STORED = _Options(persist_result=False, cache_policy=NO_CACHE)
 """Options of every task."""
+
+
+def label_task(task: Task[P, R], label: str) -> Task[P, R]:
+    """Return a task whose runs carry the name of the system that they are of, as those of its nodes do."""
+    return task.with_options(task_run_name=f"{label}--{task.name}") if label else task
 
 
 def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:

@@ -20,6 +20,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from components.errors import ConfigError
+from components.suggestions import did_you_mean
 
 KIND, CLUSTER, WORKERS = "ANTIPHON_RUNNER", "ANTIPHON_CLUSTER", "ANTIPHON_WORKERS"
 
@@ -36,7 +37,8 @@ def runner_name() -> str:
     """
     name = _RUNNER_NAME.get() or os.environ.get(KIND) or "threads"
     if name not in RUNNERS:
-        raise ConfigError(f"{KIND}: expected one of {', '.join(RUNNERS)}, found {name!r}")
+        hint = did_you_mean(name, RUNNERS)
+        raise ConfigError(f"{KIND}: expected one of {', '.join(RUNNERS)}, found {name!r}{hint}")
     return name
 
 

@@ -24,7 +24,10 @@ OUT = RESULTS / "startup.md"
 COMMANDS = {
     "run cascade, again": (("run", "cascade", "--data", "sample"), 7.0),
     "--help": (("--help",), 1.5),
+    "--version": (("--version",), 1.5),
+    "run cascade --help": (("run", "cascade", "--help"), 1.5),
     "run cascade --parameters": (("run", "cascade", "--parameters"), 1.5),
+    "run cascade --template": (("run", "cascade", "--template"), 1.5),
     "plan cascade": (("plan", "cascade", "--data", "sample"), 1.5),
     "inspect RUN": (("inspect", "demo"), 1.5),
     "runs": (("runs",), 1.5),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from components.analysis.buckets import group_utterances
@@ -28,7 +28,8 @@ from components.metrics.corpus_statistics import (
     measure,
 )
 from components.metrics.languages import Language
-from components.metrics.metric import Metric, Output, Segments, align_segments
+from components.metrics.metric import Metric, Output, Segments
+from components.metrics.scoring_units import ScoringUnits
 from components.metrics.significance import Difference, compare_to_baseline
 from components.metrics.table import METRICS
 from components.records import Record, Utterance
@@ -68,6 +69,9 @@ def compare(
 ) -> tuple[Comparison, dict[str, dict[str, float]]]:
     """Compare systems; also gives utterance id -> system -> score of that utterance alone.
 
+    Long recordings with reference segments are compared segment by segment (``talk#3``), each of which counts
+    as an utterance.
+
     Single utterances are compared by the sentence metric of the metric that ranks: chrF for BLEU, WER for
     CER.
 
@@ -85,20 +89,24 @@ def compare(
     _check(utterances, systems, baseline)
     complete, notes = _complete(utterances, systems, settings.missing)
     languages = {"translation": language, "transcript": source_language}
+    units: dict[Output, ScoringUnits] = {
+        output: ScoringUnits(utterances, output, languages[output]) for output in get_args(Output)
+    }
     segments = {
         system.name: {
-            output: segments_of(utterances, getattr(system, f"{output}s"), output, languages[output])
-            for output in get_args(Output)
+            output: of.align(getattr(system, f"{output}s"), len(utterances)) for output, of in units.items()
         }
         for system in complete
     }
     tables = {
-        name: _statistics(outputs, settings.metrics, len(utterances)) for name, outputs in segments.items()
+        name: _statistics(outputs, units, settings.metrics, len(utterances))
+        for name, outputs in segments.items()
     }
     ranking = next((name for name in settings.metrics if name in tables[baseline]), None)
     sentence_metric = METRICS[METRICS[ranking or "chrf"].sentence_metric or ranking or "chrf"]
     scores = {name: _sentence_scores(outputs, sentence_metric) for name, outputs in segments.items()}
-    values = {u.id: {name: of[u.id] for name, of in scores.items() if u.id in of} for u in utterances}
+    scored = units[sentence_metric.output]
+    values = {u.id: {name: of[u.id] for name, of in scores.items() if u.id in of} for u in scored.utterances}
     error_rates = _sentence_scores(segments[baseline], METRICS["wer"])
     comparison = Comparison(
         baseline=baseline,
@@ -110,12 +118,12 @@ def compare(
             ranking,
         ),
         differences=tuple(compare_to_baseline(tables, baseline, settings.test)),
-        buckets=score_buckets(tables, group_utterances(utterances, error_rates), baseline, ranking),
+        buckets=score_buckets(tables, group_utterances(scored.utterances, error_rates), baseline, ranking),
         contrasts=find_contrasts(
             values, baseline, settings.examples, higher_is_better=sentence_metric.higher_is_better
         ),
         n=len(tables[baseline][ranking].ids) if ranking else 0,
-        n_total=len(utterances),
+        n_total=scored.count(len(utterances)),
         notes=tuple(notes),
     )
     return comparison, values
@@ -166,34 +174,20 @@ def _complete(
     ], notes
 
 
-def segments_of(
-    utterances: Sequence[Utterance], texts: Mapping[str, str], output: Output, language: Language
-) -> Segments | None:
-    """A system's outputs beside their references; None where it has no output or the data no reference."""
-    references: dict[str, tuple[str, ...]] = {}
-    for utterance in utterances:
-        if output == "translation" and utterance.references:
-            references[utterance.id] = utterance.references
-        if output == "transcript" and utterance.audio is not None and utterance.transcript is not None:
-            references[utterance.id] = (utterance.transcript,)
-    outputs = {key: text for key, text in texts.items() if key in references}
-    if not outputs:
-        return None
-    sources = {utterance.id: utterance.text or utterance.transcript or "" for utterance in utterances}
-    audio = {utterance.id: utterance.audio for utterance in utterances if utterance.audio is not None}
-    return align_segments(references, outputs, language, len(utterances), sources=sources, audio=audio)
-
-
 def _statistics(
-    outputs: Mapping[Output, Segments | None], names: Sequence[str], n_total: int
+    outputs: Mapping[Output, Segments | None],
+    units: Mapping[Output, ScoringUnits],
+    names: Sequence[str],
+    n_total: int,
 ) -> dict[str, CorpusStatistics]:
     """Metric name -> statistics, in the order of ``names``; metrics with nothing to score are left out."""
     tables = {}
     for name in names:
-        segments = outputs[METRICS[name].output]
-        table = None if segments is None else measure(METRICS[name], segments, n_total)
+        output = METRICS[name].output
+        segments, of = outputs[output], units[output]
+        table = None if segments is None else measure(METRICS[name], segments, of.count(n_total))
         if table is not None:
-            tables[name] = table
+            tables[name] = replace(table, signature=of.sign(table.signature))
     return tables
 
 

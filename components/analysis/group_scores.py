@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from components.analysis.buckets import group_utterances
-from components.analysis.comparison import segments_of
 from components.metrics.corpus_statistics import CorpusStatistics, measure
 from components.metrics.languages import Language
 from components.metrics.metric import Output
+from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import METRICS
 from components.records import Utterance
 from components.run_record import Score
@@ -48,7 +48,7 @@ def score_groups(
     tables = dict(_measure(utterances, outputs, languages, metrics))
     scored = []
     for group in groups:
-        parts = {name: table.subset(group.ids) for name, table in tables.items()}
+        parts = {name: table.subset(units.ids_of(group.ids)) for name, (units, table) in tables.items()}
         scores = {name: part.to_score() for name, part in parts.items() if part.ids}
         if scores:
             scored.append(GroupScores(group.by, group.label, group.ids, scores))
@@ -60,11 +60,12 @@ def _measure(
     outputs: Mapping[Output, Mapping[str, str]],
     languages: Mapping[Output, Language],
     metrics: Sequence[str],
-) -> Iterator[tuple[str, CorpusStatistics]]:
+) -> Iterator[tuple[str, tuple[ScoringUnits, CorpusStatistics]]]:
     for output, texts in outputs.items():
-        segments = segments_of(utterances, texts, output, languages[output])
+        units = ScoringUnits(utterances, output, languages[output])
+        segments = units.align(texts, len(utterances))
         for name in metrics:
             if segments is not None and METRICS[name].output == output:
-                table = measure(METRICS[name], segments, len(utterances))
+                table = measure(METRICS[name], segments, units.count(len(utterances)))
                 if table is not None:
-                    yield name, table
+                    yield name, (units, table)

@@ -20,8 +20,8 @@ from components.errors import DataError
 
 FilePath = str | os.PathLike[str]
 
-FORMATS = "wav,flac,mp3,ogg,mov,aac"
-"""FFmpeg's names of the containers that are read (mov is MP4 and M4A)."""
+FORMATS = "wav,flac,mp3,ogg,mov,aac,matroska"
+"""FFmpeg's names of the containers that are read (mov is MP4, M4A and MOV; matroska is MKV and WebM)."""
 
 SLACK_SECONDS = 0.25
 """How much shorter than declared a lossy file may be (encoder padding); lossless files get none."""
@@ -80,7 +80,8 @@ def open_container(path: FilePath, limits: Limits) -> Iterator[tuple[InputContai
                 yield container, stream
         except (av.FFmpegError, ValueError, EOFError) as error:
             raise audio_error(
-                path, f"expected WAV, FLAC, MP3, OGG or M4A audio, found {_explain_failure(file, error)}"
+                path,
+                f"expected WAV, FLAC, MP3, OGG, M4A, MP4, MKV or WebM, found {_explain_failure(file, error)}",
             ) from error
 
 

@@ -30,6 +30,8 @@ from components.records import Audio, Record
 
 WITHOUT_LENGTH = ("mp3", "aac")
 """Containers whose length is no field of the file: their packets are counted."""
+MATROSKA = "matroska,webm"
+"""FFmpeg's name of the container that has one length for sound and picture together."""
 
 
 class Probe(Record):
@@ -130,11 +132,26 @@ def _count_packets(path: FilePath, container: InputContainer, stream: AudioStrea
     declared = None
     if stream.duration is not None and stream.time_base is not None and _has_frame_count(path):
         declared = float(stream.duration * stream.time_base)
+    if container.format.name == MATROSKA:
+        return _count_matroska_packets(path, container, stream)
     ticks = sum(packet.duration or 0 for packet in container.demux(stream))
     seconds = float(ticks * (stream.time_base or 0))
     if declared is not None and seconds < declared - SLACK_SECONDS:
         raise truncation_error(path, declared, seconds)
     return seconds if declared is None else min(seconds, declared)
+
+
+def _count_matroska_packets(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
+    """The length of the sound; the whole is compared with the declared length, if the writer knew it."""
+    ticks, end = 0, 0.0
+    for packet in container.demux():
+        if packet.pts is not None and packet.time_base is not None:
+            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            ticks += (packet.duration or 0) if packet.stream_index == stream.index else 0
+    declared = (container.duration or 0) / av.time_base
+    if end < declared - 2 * SLACK_SECONDS:  # a picture may be shown to the end without a packet
+        raise truncation_error(path, declared, end)
+    return float(ticks * (stream.time_base or 0))
 
 
 def _has_frame_count(path: FilePath) -> bool:

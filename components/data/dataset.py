@@ -43,11 +43,18 @@ def assemble(
     )
 
 
+LATER_FIELDS = ("speaker", "reference_segments")
+
+
 def content_digest(utterances: Iterable[Utterance], quarantined: Iterable[Quarantined]) -> str:
-    """sha256 of what decides results: audio is known by its own digest, wherever it lies."""
+    """sha256 of what decides results: audio is known by its own digest, wherever it lies.
+
+    Fields that records got later count where they are set, so that data sets from before keep their digest.
+    """
     content = hashlib.sha256()
     for utterance in utterances:
-        fields = utterance.model_dump(mode="json", exclude={"audio": {"path"}})
+        unset = {name: True for name in LATER_FIELDS if not getattr(utterance, name)}
+        fields = utterance.model_dump(mode="json", exclude={"audio": {"path": True}, **unset})
         content.update(json.dumps(fields, sort_keys=True).encode() + b"\n")
     for bad in quarantined:
         content.update(json.dumps([bad.utterance_id, bad.reason]).encode() + b"\n")

@@ -13,12 +13,23 @@ from components.data.parsing import (
     Row,
     read_csv_rows,
     read_json_rows,
+    read_paragraph_rows,
     read_text_rows,
     read_tsv_rows,
 )
 
 References = dict[str | None, list[str]]
 """Reference translations by language; None stands for the record's target language."""
+
+
+@dataclass(frozen=True)
+class DraftSegment:
+    """A stretch of a long recording as its manifest has it, in seconds from the record's offset."""
+
+    start: float
+    end: float
+    transcript: str | None = None
+    references: References = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,7 @@ class Draft:
     references: References = field(default_factory=dict)
     domain: str | None = None
     speaker: str | None = None
+    segments: tuple[DraftSegment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,7 @@ def _convert_antiphon(fields: Fields) -> Draft:
         references=_read_references(fields, "references"),
         domain=_read_string(fields, "domain"),
         speaker=_read_string(fields, "speaker"),
+        segments=_read_segments(fields, "segments"),
     )
 
 
@@ -151,11 +164,11 @@ FORMATS: dict[str, Format] = {
     ),
     "antiphon": Format(
         summary="JSONL, our own: id, audio, offset, duration, text, transcript, source_language, "
-        "target_language, references, domain, speaker, sha256",
+        "target_language, references, domain, speaker, sha256, segments",
         identifying_fields=("audio", "text"),
         known_fields=(
             *("id", "audio", "offset", "duration", "sha256", "text", "transcript", "source_language"),
-            *("target_language", "references", "domain", "speaker"),
+            *("target_language", "references", "domain", "speaker", "segments"),
         ),
         read=read_json_rows,
         convert=_convert_antiphon,
@@ -179,6 +192,13 @@ FORMATS: dict[str, Format] = {
         identifying_fields=("text",),
         known_fields=("text",),
         read=read_text_rows,
+        convert=_convert_antiphon,
+    ),
+    "paragraphs": Format(
+        summary="plain text whose lines are wrapped: a paragraph ends at a blank line (paragraphs:NAME.txt)",
+        identifying_fields=("text",),
+        known_fields=("text",),
+        read=read_paragraph_rows,
         convert=_convert_antiphon,
     ),
 }
@@ -239,6 +259,35 @@ def _read_references(fields: Fields, name: str) -> References:
             )
         references[language] = [_refuse_surrogates(name, text) for text in listed if text.strip()]
     return {language: texts for language, texts in references.items() if texts}
+
+
+def _read_segments(fields: Fields, name: str) -> tuple[DraftSegment, ...]:
+    """A list of objects with start and end, a transcript and references."""
+    value = fields.get(name)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        expected = f"expected a list of objects with start and end in {name!r}"
+        raise RecordError("bad field", f"{expected}, found {_abbreviate(value)}; see docs/data.md")
+    segments = []
+    for number, entry in enumerate(value, 1):
+        try:
+            segments.append(_read_segment(entry))
+        except RecordError as error:
+            raise RecordError(error.reason, f"segment {number} of {len(value)}: {error}") from error
+    return tuple(segments)
+
+
+def _read_segment(entry: Fields) -> DraftSegment:
+    unknown = sorted(entry.keys() - {"start", "end", "transcript", "references"})
+    if unknown:
+        expected = "expected start, end, transcript and references"
+        raise RecordError("bad field", f"{expected}, found {_abbreviate(unknown[0])}; leave it out")
+    start, end = _read_seconds(entry, "start"), _read_seconds(entry, "end")
+    if start is None or end is None:
+        missing = "start" if start is None else "end"
+        raise RecordError("bad field", f"expected seconds in {missing!r}, found none; add it")
+    return DraftSegment(start, end, _read_string(entry, "transcript"), _read_references(entry, "references"))
 
 
 def _abbreviate(value: object) -> str:

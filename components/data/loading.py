@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import glob
 import os
 import re
 from collections import Counter
@@ -15,18 +14,26 @@ from components.data.dataset import Dataset
 from components.data.formats import FORMATS, Draft, Format
 from components.data.named_sets import (
     NAMED,
+    PARAGRAPHS,
     SAMPLES,
     find_multi30k_files,
     load_multi30k,
     load_parallel,
     split_file_list,
 )
-from components.data.parsing import RecordError, read_json_rows, read_lines, read_text_rows
+from components.data.parsing import (
+    RecordError,
+    read_json_rows,
+    read_lines,
+    read_paragraph_rows,
+    read_text_rows,
+)
 from components.data.record_builder import RecordBuilder
+from components.data.recordings import RECORDING_EXTENSIONS, find_recordings, path_exists
 from components.errors import ConfigError, DataError
+from components.suggestions import did_you_mean
 
 EXTENSIONS = {".tsv": "tsv", ".csv": "csv"}
-AUDIO_EXTENSIONS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".m4a", ".mp4", ".aac")
 COVOST = re.compile(r"covost_v2\.([a-z]{2}(?:-[A-Za-z]{2})?)_([a-z]{2}(?:-[A-Za-z]{2})?)\.")
 LOOK_AHEAD = 100
 """Records read to find out the format of a JSONL file."""
@@ -54,12 +61,15 @@ def load(
         ConfigError: An argument is wrong.
     """
     if format is not None and format not in FORMATS:
-        raise ConfigError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}")
+        hint = did_you_mean(format, FORMATS)
+        raise ConfigError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}{hint}")
     _check_limit(limit)
     if source.startswith("multi30k:"):
         return load_multi30k(source, source_language, target_language, limit)
+    if source.startswith(PARAGRAPHS):
+        source, format = source.removeprefix(PARAGRAPHS), "paragraphs"  # noqa: A001
     path = SAMPLES if source == "sample" else Path(source)
-    if source != "sample" and not _path_exists(path):
+    if source != "sample" and not path_exists(path):
         files = _require_parallel_files(source)
         return load_parallel(files, source=source_language, target=target_language, limit=limit)
     name = source if source == "sample" else path.stem
@@ -78,7 +88,7 @@ def from_audio(
     """A data set of recordings, one utterance per audio file; files that cannot be read are quarantined.
 
     Args:
-        paths: Files, or patterns such as ``talks/*.wav``.
+        paths: Files, folders, or patterns such as ``talks/*.wav``; in one text, a line each.
         source_language: That is spoken in them; None: to be detected.
         target_language: To translate into.
         limit: Takes the first files only.
@@ -88,10 +98,7 @@ def from_audio(
         ConfigError: ``limit`` is below 1.
     """
     _check_limit(limit)
-    patterns = [paths] if isinstance(paths, str) else list(paths)
-    files = [file for path in patterns for file in _expand_pattern(path)]
-    if not files:
-        raise DataError("expected at least one audio file, found none")
+    files = find_recordings(paths)
     names = {file: os.fsencode(file).decode("utf-8", "backslashreplace") for file in files}
     builder = RecordBuilder(Path(names[files[0]]).stem, Path(), source_language, target_language)
     for file, name in islice(names.items(), limit):
@@ -100,18 +107,24 @@ def from_audio(
 
 
 def check(source: str, source_language: str | None = None, target_language: str | None = None) -> None:
-    """Refuse a data set that does not exist, without reading it. DataError."""
+    """Refuse a data set that does not exist, or whose first record cannot be read. DataError."""
     if source.startswith("multi30k:"):
         find_multi30k_files(source, source_language, target_language)
-    elif source != "sample" and not _path_exists(Path(source)):
+        return
+    path = Path(source.removeprefix(PARAGRAPHS))
+    if path.is_dir():
+        raise DataError(f"{source}: expected a file, found a folder; recordings in it are --audio {source}")
+    if source != "sample" and not path_exists(path):
         for file in _require_parallel_files(source):
-            if not _path_exists(file):
+            if not path_exists(file):
                 raise DataError(f"{source}: expected the file {file}, found none; check the path")
+        return
+    load(source, source_language=source_language, target_language=target_language, limit=1)
 
 
-def check_audio(path: str) -> None:
-    """Refuse a recording that does not exist, or a pattern without any. DataError."""
-    _expand_pattern(path)
+def check_audio(paths: str) -> None:
+    """Refuse a recording that does not exist, or a folder or pattern without any. DataError."""
+    find_recordings(paths)
 
 
 def _require_parallel_files(source: str) -> list[Path]:
@@ -120,29 +133,21 @@ def _require_parallel_files(source: str) -> list[Path]:
         named_sets = ", ".join(NAMED)
         raise DataError(
             f"{source}: expected a manifest, PATH.en,PATH.de or one of {named_sets}; found no such file"
+            f"{_near_source(source)}"
         )
     return files
+
+
+def _near_source(source: str) -> str:
+    """A file beside what was named, or a named set, that was probably meant."""
+    path = Path(source)
+    beside = [str(file) for file in path.parent.iterdir()] if path_exists(path.parent) else []
+    return did_you_mean(source, ["sample", *beside], cutoff=0.75)
 
 
 def _check_limit(limit: int | None) -> None:
     if limit is not None and limit < 1:
         raise ConfigError(f"limit: expected at least 1, found {limit}")
-
-
-def _expand_pattern(path: str) -> list[str]:
-    if _path_exists(Path(path)):
-        return [path]
-    files = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns too
-    if not files:
-        raise DataError(f"{path}: expected an audio file or a pattern of files, found none; check the path")
-    return files
-
-
-def _path_exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
 
 
 def _load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: int | None) -> Dataset:
@@ -151,7 +156,7 @@ def _load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: 
     if match := COVOST.match(path.name):
         builder.source_language = builder.source_language or match[1]
         builder.target_language = builder.target_language or match[2]
-    if manifest_format.read is read_text_rows:
+    if manifest_format.read in (read_text_rows, read_paragraph_rows):
         builder.source_language = builder.source_language or _extension_language(path)
         if builder.source_language is None:
             raise DataError(f"{path}: expected the source language of plain text, found none; state it")
@@ -185,7 +190,7 @@ def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
 def _detect_format(path: Path) -> str:
     """The format's name by extension, or by the first lines."""
     suffix = path.suffix.lower()
-    if suffix in AUDIO_EXTENSIONS:
+    if suffix in RECORDING_EXTENSIONS:
         raise DataError(f"{path}: expected a manifest, found an audio file; give it as audio (--audio)")
     if suffix in EXTENSIONS:
         return _check_columns(path, EXTENSIONS[suffix])

@@ -14,10 +14,12 @@ from components.errors import DataError
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "manifest.jsonl"
 MULTI30K_VARIABLE = "ANTIPHON_MULTI30K"
+PARAGRAPHS = "paragraphs:"
 NAMED = {
     "sample": "spoken English captions of our own with German references (audio)",
     "multi30k:SPLIT": f"Multi30k captions from ${MULTI30K_VARIABLE} or ../shared/data/multi30k (text)",
     "multi30k:FOLDER:SPLIT": "the same from a folder that you name",
+    "paragraphs:FILE": "plain text whose paragraphs are divided by blank lines, each one record",
 }
 
 

@@ -91,6 +91,23 @@ def read_text_rows(path: Path) -> Iterator[Row]:
         yield Row(number, line if isinstance(line, RecordError) else {"text": line})
 
 
+def read_paragraph_rows(path: Path) -> Iterator[Row]:
+    """Rows of plain text: one paragraph each, its lines joined; numbered by its first line."""
+    first, last, parts = 0, 0, list[str]()
+    for number, line in read_lines(path):
+        if parts and (number > last + 1 or isinstance(line, RecordError)):
+            yield Row(first, {"text": " ".join(parts)})
+            parts = []
+        if isinstance(line, RecordError):
+            yield Row(number, line)
+        else:
+            first = first if parts else number
+            parts.append(line.strip())
+        last = number
+    if parts:
+        yield Row(first, {"text": " ".join(parts)})
+
+
 def read_json_rows(path: Path) -> Iterator[Row]:
     """Rows of a JSONL file: one object per line, strict JSON, no key twice."""
     for number, line in read_lines(path):

@@ -13,8 +13,14 @@ from pydantic import ValidationError
 
 from components import audio
 from components.data.dataset import STAGE, Dataset, assemble
-from components.data.formats import Draft, References
+from components.data.formats import Draft
 from components.data.parsing import RecordError
+from components.data.reference_segments import (
+    build_segments,
+    join_references,
+    join_transcripts,
+    select_references,
+)
 from components.errors import DataError
 from components.languages import UNDETERMINED, is_code, is_same_language
 from components.records import Audio, Quarantined, Utterance
@@ -114,7 +120,7 @@ class RecordBuilder:
         return name
 
     def _build_utterance(self, draft: Draft, name: str) -> Utterance:
-        target = self.target_language or draft.target_language or _only_language(draft.references)
+        target = self.target_language or draft.target_language or _only_language(draft)
         source = draft.source_language or self.source_language
         sound = self._describe_audio(draft) if draft.audio is not None else None
         if sound is None and not (draft.text or "").strip():
@@ -127,6 +133,7 @@ class RecordBuilder:
                 raise RecordError(
                     "bad field", f"expected {expected}, found {ascii(language)[:40]}; correct it"
                 )
+        segments = build_segments(draft, sound, target)
         try:
             return Utterance(
                 id=name,
@@ -134,10 +141,12 @@ class RecordBuilder:
                 text=draft.text,
                 source_language=source or UNDETERMINED,
                 target_language=target,
-                transcript=draft.transcript,
-                references=tuple(_references_in(draft, target)),
+                transcript=join_transcripts(draft.transcript, segments, source),
+                references=select_references(draft.references, draft.target_language, target)
+                or join_references(segments, target),
                 domain=draft.domain,
                 speaker=draft.speaker,
+                reference_segments=segments,
             )
         except ValidationError as error:
             first = error.errors()[0]
@@ -176,17 +185,7 @@ def is_valid_id(name: str) -> bool:
     return 0 < len(name) <= 512 and bool(name.strip()) and name.isprintable()
 
 
-def _only_language(references: References) -> str | None:
-    languages = [language for language in references if language is not None]
-    return languages[0] if len(languages) == 1 else None
-
-
-def _references_in(draft: Draft, target: str | None) -> list[str]:
-    """The references in the target language; those of no stated language belong to the record's target."""
-    stated = draft.target_language
-    own = stated is None or target is None or is_same_language(stated, target)
-    texts_in_target = list(draft.references.get(None, [])) if own else []
-    for language, texts in draft.references.items():
-        if language is not None and target is not None and is_same_language(language, target):
-            texts_in_target.extend(texts)
-    return texts_in_target
+def _only_language(draft: Draft) -> str | None:
+    stated = [draft.references, *(segment.references for segment in draft.segments)]
+    languages = {language for references in stated for language in references if language is not None}
+    return languages.pop() if len(languages) == 1 else None

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from components.suggestions import did_you_mean
+
 Test = Literal["bootstrap", "randomization"]
 """Paired bootstrap, or approximate randomization."""
 
@@ -38,7 +40,8 @@ class MetricChoice:
             ValueError: it may not.
         """
         if name not in self.names:
-            raise ValueError(f"expected one of {', '.join(self.names)}, found {name!r}")
+            hint = did_you_mean(name, self.names)
+            raise ValueError(f"expected one of {', '.join(self.names)}, found {name!r}{hint}")
         return name
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

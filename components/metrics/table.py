@@ -10,6 +10,7 @@ from components.metrics.hallucinations import Hallucinations
 from components.metrics.metric import Metric, Output
 from components.metrics.ter import TranslationEditRate
 from components.metrics.wer import WordErrorRate
+from components.suggestions import did_you_mean
 
 _ROWS: tuple[Metric, ...] = (
     WordErrorRate(),  # Levenshtein 1966, by jiwer
@@ -30,7 +31,8 @@ def get_metric(name: str) -> Metric:
         ConfigError: there is none of that name.
     """
     if name not in METRICS:
-        raise ConfigError(f"metric: expected one of {', '.join(METRICS)}, found {name!r}")
+        hint = did_you_mean(name, METRICS)
+        raise ConfigError(f"metric: expected one of {', '.join(METRICS)}, found {name!r}{hint}")
     return METRICS[name]
 
 

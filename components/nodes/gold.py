@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pydantic import Field, model_validator
 
 from components.errors import ConfigError
+from components.languages import UNDETERMINED
 from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
-from components.records import Hypothesis, NBest
+from components.records import Hypothesis, NBest, Segment, Utterance
+from components.resegmentation import retime
 
 VERSION = 1
 """Version of which reference is taken, and of how errors are corrected."""
@@ -77,9 +79,30 @@ def _take_gold(settings: GoldSettings, item: Item, *, transcripts: bool) -> NBes
         text = _correct_errors(nbest.best.text, reference, settings.errors, utterance.source_language)
     if settings.only_changed and nbest is not None and text == " ".join(nbest.best.text.split()):
         return None
-    best = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system="gold")
     language = utterance.source_language if nbest is None else nbest.language
+    spoken = _reference_segments(utterance, transcripts=transcripts)
+    written = (language if transcripts else utterance.target_language) or UNDETERMINED
+    best = Hypothesis(
+        text=text,
+        score=0.0,
+        n_tokens=len(text.split()),
+        system="gold",
+        segments=retime(text, written, spoken),
+    )
     return NBest(utterance_id=utterance.id, hypotheses=(best,), language=language)
+
+
+def _reference_segments(utterance: Utterance, *, transcripts: bool) -> list[Segment]:
+    """Return the reference segments with their transcripts or first references; none if one has none."""
+    texts = [
+        segment.transcript if transcripts else next(iter(segment.references), None)
+        for segment in utterance.reference_segments
+    ]
+    return [
+        Segment(start=segment.start, end=segment.end, text=text)
+        for segment, text in zip(utterance.reference_segments, texts, strict=True)
+        if text is not None and None not in texts
+    ]
 
 
 def _correct_errors(text: str, reference: str, errors: Sequence[str], language: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.records import NBest, NodeOutcome, Quarantined, Record, Route, Utterance
+from components.records import NBest, NodeOutcome, Quarantined, Record, Route, Segment, Utterance
 from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan
 from components.storage.store import Store
@@ -39,11 +39,13 @@ class Item(Record):
     Attributes:
         utterance: its ``text`` is the text that the node reads, in ``source_language`` (for kinds that
             ``looks_back``: the source of that text); ``target_language`` is the language to write.
+        segments: stretches of that text with their times, where the node that gave it knows them.
         inputs: for kinds with ``needs_inputs``, the outcomes of the nodes of ``of``, by name and in their
             order.
     """
 
     utterance: Utterance
+    segments: tuple[Segment, ...] = ()
     inputs: dict[str, NBest | Route | Quarantined] = Field(default_factory=dict)
 
 

@@ -19,6 +19,7 @@ from urllib.error import HTTPError, URLError
 from components.errors import AntiphonError, ConfigError, DataError, TransientError
 from components.nodes.kind import Item, Site
 from components.nodes.plain_records import Gives, PlainRecord, to_outcome, to_plain
+from components.progress import track
 from components.records import NodeOutcome, Quarantined
 
 Function = Callable[..., Any]
@@ -192,7 +193,9 @@ class OwnFunction:
             AntiphonError: every record fails in the same line of the code.
             TransientError: a service that the code calls does not answer.
         """
-        answers = self._answer_batch(items) if self._batch else [self._answer_item(item) for item in items]
+        answers = (
+            self._answer_batch(items) if self._batch else [self._answer_item(item) for item in track(items)]
+        )
         faults = [answer for answer in answers if isinstance(answer, _AnswerError)]
         if (
             len(faults) == len(items) >= _MIN_IDENTICAL_FAILURES

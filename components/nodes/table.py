@@ -14,6 +14,7 @@ from components.nodes.kind_registry import KindRegistry
 from components.nodes.loop import Loop, LoopRound
 from components.nodes.merge import Merge
 from components.nodes.mixture_weights import MixtureWeights
+from components.nodes.perturb import Perturb
 from components.nodes.python import Python
 from components.nodes.recognize import Recognize
 from components.nodes.refine import Refine, RefineRound
@@ -47,6 +48,7 @@ KINDS = KindRegistry(
         LoopRound(),
         Merge(),
         MixtureWeights(),
+        Perturb(),
         Python(),
         Recognize(),
         Refine(),

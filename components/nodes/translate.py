@@ -99,8 +99,8 @@ class Translate(Kind[TranslateSettings]):
 
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models, the file of examples and the device."""
-        parameters = settings.model_dump(
-            mode="json", exclude={*WHOSE, "examples", "device", "dropout_seed", "combine", "learned"}
+        parameters = settings.keyed_settings(
+            {*WHOSE, "examples", "device", "dropout_seed", "combine", "learned"}
         )
         if settings.ensemble is None:
             return parameters
@@ -164,7 +164,7 @@ class Translate(Kind[TranslateSettings]):
             )
 
         def translate(items: Sequence[Item]) -> list[Outcome]:
-            return translator.translate([item.utterance for item in items])
+            return translator.translate([item.utterance for item in items], [item.segments for item in items])
 
         return translate
 

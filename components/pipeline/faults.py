@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -44,10 +43,3 @@ class Faults:
         """Raise ConfigError with every fault, a line each, if there are any."""
         if self.messages:
             raise ConfigError("\n".join(dict.fromkeys(self.messages)))
-
-
-def suggest(name: str, options: Iterable[str]) -> str:
-    """Return the end of a message that says what was probably meant."""
-    names = [str(option) for option in options]
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(names)}"

@@ -135,8 +135,10 @@ class ItemGatherer:
             return None
         read = next((n for n in texts if n in passed or isinstance(inputs.get(n), NBest)), None)
         base = self._with_text(base, read, inputs, outcomes)
+        text = None if read is None else inputs.get(read)
+        segments = text.best.segments if isinstance(text, NBest) and not kind.looks_back else ()
         carried = {n: o for n, o in inputs.items() if isinstance(o, NBest | Route | Quarantined)}
-        return Item(utterance=base, inputs=carried if kind.needs_inputs else {})
+        return Item(utterance=base, segments=segments, inputs=carried if kind.needs_inputs else {})
 
     def _is_text(self, name: str) -> bool:
         """Return whether a node is read for its text; for the data set that is so where no speech is read."""

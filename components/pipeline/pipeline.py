@@ -83,14 +83,14 @@ class Node:
 
 
 def replace_references(settings: Any, references: Mapping[str, str]) -> Any:
-    """Return settings, or a part of them, in which models written ``node:NAME`` have other references.
+    """Return settings, or a part of them, in which models have other references.
 
     Args:
         settings: any value of a setting.
-        references: NAME -> reference.
+        references: reference, such as ``node:NAME`` -> the other one.
     """
-    if isinstance(settings, str) and settings.startswith(NODE):
-        return references.get(settings.removeprefix(NODE), settings)
+    if isinstance(settings, str):
+        return references.get(settings, settings)
     if isinstance(settings, tuple):
         return tuple(replace_references(item, references) for item in settings)
     if isinstance(settings, BaseModel):

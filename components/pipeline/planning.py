@@ -10,8 +10,9 @@ from typing import Any
 from components.digests import file_digest
 from components.errors import ConfigError
 from components.machine import resolve_device_type
+from components.models.sources.store import pin_run_models
 from components.nodes.kind import Site
-from components.pipeline.pipeline import DATA, Node, Pipeline, replace_references
+from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
 from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan, library_versions
 
@@ -55,9 +56,7 @@ def plan_nodes(
     keys = {name: ref.content or ref.key for name, ref in data.items()}
     totals = {name: ref.items - ref.quarantined for name, ref in data.items()}
     plans: dict[str, NodePlan] = {}
-    for node in pipeline:
-        if pipeline.is_data(node.name):
-            continue
+    for node in (with_pinned_models(node, store) for node in pipeline if not pipeline.is_data(node.name)):
         site = pipeline.site_of(node, store, seed)
         read = {role: keys[name] for role, name in node.reads.items()}
         own = pipeline.data_of(node.name)
@@ -117,6 +116,15 @@ def _key_parameters(node: Node, site: Site) -> dict[str, Any]:
     return parameters
 
 
+def with_pinned_models(node: Node, store: str | None) -> Node:
+    """Return a node whose models that are named by a run, ``store:RUN``, are named by their keys.
+
+    A run's name may be given to another run, or be changed; a key stays.
+    """
+    pinned = pin_run_models(node.models, store)
+    return replace(node, settings=replace_references(node.settings, pinned)) if pinned else node
+
+
 def with_tables(site: Site, node: Node, refs: Mapping[str, StageRef]) -> Site:
     """Return the site of a node once the tables and models that it reads are finished."""
     return replace(site, tables={role: refs[name] for role, name in node.tables.items()})
@@ -124,4 +132,5 @@ def with_tables(site: Site, node: Node, refs: Mapping[str, StageRef]) -> Site:
 
 def with_models(settings: Any, node: Node, keys: Mapping[str, str]) -> Any:
     """Return settings in which the models that other nodes made are ``store:KEY``."""
-    return replace_references(settings, {name: f"store:{keys[name]}" for name in node.tables.values()})
+    references = {f"{NODE}{name}": f"store:{keys[name]}" for name in node.tables.values()}
+    return replace_references(settings, references)

@@ -14,7 +14,7 @@ from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
-from components.pipeline.faults import Faults, suggest
+from components.pipeline.faults import Faults
 from components.pipeline.pipeline import (
     DATA,
     NODE,
@@ -24,6 +24,8 @@ from components.pipeline.pipeline import (
     outputs_of,
     replace_references,
 )
+from components.suggestions import suggest
+from components.validation_faults import describe_value_fault
 from components.yaml_text import Lines, parse_yaml
 
 COMMON_KEYS = ("kind", "of", "when", "to", "called")
@@ -166,7 +168,7 @@ def _read_node(
         faults.add(("nodes", name, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
         return None
     way = tuple(when.split(".")) if when else None
-    renamed = {old: f"{NODE}{new}" for old, new in aliases.items()}
+    renamed = {f"{NODE}{old}": f"{NODE}{new}" for old, new in aliases.items()}
     return Node(
         name=name,
         kind=kind,
@@ -229,9 +231,7 @@ def _add_faults(
             hint = suggest(path[-1], settings) if settings else ""
             faults.add(where, f"{setting}: {kind.name} has no such setting{hint}")
             continue
-        message = str(fault["msg"]).removeprefix("Value error, ")
-        suffix = "" if "found" in message else f", found {fault['input']!r:.200}"
-        faults.add(where, f"{setting}: {message}{suffix}")
+        faults.add(where, f"{setting}: {describe_value_fault(dict(fault))}")
 
 
 def _sort_nodes(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:

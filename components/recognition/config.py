@@ -34,6 +34,11 @@ class RecognitionConfig(BaseModel):
     timestamps: bool = Field(
         True, description="decode with timestamps (without them batched decoding drops text)"
     )
+    word_times: bool = Field(
+        False,
+        description="when every word of the best text is said, and its probability; segments then begin and "
+        "end with their words (an ensemble aligns with its first member)",
+    )
     padding_stride: int = Field(
         4,
         ge=1,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.metrics.choices import TranslationMetricName
 
-VERSION = 3
+VERSION = 4
 """Version of rounds, gates and stop rules: raised when their outputs change."""
 GateName = Literal["forward", "round_trip", "fluency", "reference_chrf", "off"]
 MODEL_GATES = ("forward", "round_trip", "fluency")

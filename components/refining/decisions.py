@@ -10,17 +10,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from components.records import Decision, Hypothesis, NBest
+from components.languages import UNDETERMINED
+from components.records import Decision, Hypothesis, NBest, Segment
 from components.refining.config import RoundsConfig
 from components.refining.stopping import RefinementHistory, stop_reason
+from components.resegmentation import retime
 
 
 class Proposal(NamedTuple):
-    """A proposed text, the critic's feedback on the text that it would replace, and log P of it (nats)."""
+    """A proposed text, the critic's feedback on the text that it would replace, and log P of it (nats).
+
+    ``segments`` are its times where its maker knows them; else its words get the times of the text before.
+    """
 
     text: str
     feedback: str | None
     score: float
+    segments: tuple[Segment, ...] = ()
 
 
 class Estimates(NamedTuple):
@@ -53,6 +59,7 @@ def decide(
     config: RoundsConfig,
     system: str,
     seconds: float = 0.0,
+    language: str = UNDETERMINED,
 ) -> NBest:
     """Decide on a proposal.
 
@@ -63,6 +70,7 @@ def decide(
         config: the settings.
         system: the model that proposed.
         seconds: how long this round took for the utterance.
+        language: of the texts.
 
     Returns:
         The round's outcome.
@@ -86,6 +94,7 @@ def decide(
         n_tokens=len(proposal.text.split()),
         system=system,
         features=_features(estimates, config, total_seconds),
+        segments=proposal.segments or retime(proposal.text, language, before.segments),
         decision=decision,
     )
     if accepted:

@@ -54,6 +54,6 @@ class ProposalJudge:
         outcomes: list[Outcome] = []
         for past, best, values in zip(history, bests, estimates, strict=True):
             words = best.decision.feedback if best.decision else None
-            proposal = Proposal(best.text, words or None, best.score)
+            proposal = Proposal(best.text, words or None, best.score, best.segments)
             outcomes.append(decide(past, proposal, values, self._config, best.system))
         return outcomes

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from components.errors import ConfigError
+from components.languages import UNDETERMINED
 from components.records import NBest, Outcome, Quarantined, Utterance
 from components.refining.config import VERSION, RefineConfig
 from components.refining.decisions import Proposal, decide, has_stopped
@@ -66,9 +67,11 @@ class Refiner:
         estimates = self._gate.estimate(items, texts, [proposal.text for proposal in proposals])
         seconds = (time.perf_counter() - start) / len(items)
         system = self.proposer.checkpoint.reference
-        rows = zip(history, proposals, estimates, strict=True)
+        languages = [item.target_language or UNDETERMINED for item in items]
+        rows = zip(history, proposals, estimates, languages, strict=True)
         return [
-            decide(past, proposal, values, self.config, system, seconds) for past, proposal, values in rows
+            decide(past, proposal, values, self.config, system, seconds, language)
+            for past, proposal, values, language in rows
         ]
 
     def _refuse(self, item: Utterance) -> Quarantined | None:

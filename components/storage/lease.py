@@ -166,6 +166,24 @@ class Lease:
         return claim if isinstance(claim, dict) else {}
 
 
+def is_leased(objects: ObjectStore, name: str) -> bool:
+    """Return whether somebody holds the lease ``name``, or did not live to release it.
+
+    A lease that was not released counts until it has not been renewed for ten lease times, a quarter of an
+    hour at least, by the clock of the object store that dates objects and of this machine.
+    """
+    facts = objects.list_facts(f"locks/{name}")
+    if not facts:
+        return False
+    latest = max(facts)
+    try:
+        claim = json.loads(objects.read(latest) or b"{}")
+    except ValueError:
+        claim = {}
+    renewed = facts[latest][1]
+    return not claim.get("released") and time.time() - renewed < max(900.0, 10 * lease_seconds())
+
+
 def _describe_holder(claim: dict[str, Any]) -> str:
     return f"process {claim.get('pid')} on {claim.get('host')} since {claim.get('since')}"
 

@@ -56,10 +56,14 @@ class LockWait:
         what: what is waited for, for messages.
         seconds: how long.
         instead: what the user can do instead of waiting.
+        action: what the other process does to it.
     """
 
-    def __init__(self, what: str, seconds: float, instead: str = "use another store") -> None:
+    def __init__(
+        self, what: str, seconds: float, instead: str = "use another store", action: str = "written"
+    ) -> None:
         self._what = what
+        self._action = action
         self._instead = instead
         self._until = time.monotonic() + seconds
         self._last_warning = 0.0
@@ -72,13 +76,15 @@ class LockWait:
         """
         at = time.monotonic()
         if at >= self._until:
-            raise StoreError(f"{self._what} is being written by {holder}; wait for it, or {self._instead}")
+            raise StoreError(
+                f"{self._what} is being {self._action} by {holder}; wait for it, or {self._instead}"
+            )
         left = self._until - at
         if left >= 1 and (not self._last_warning or at - self._last_warning >= _WARNING_INTERVAL):
             self._last_warning = at
             log.warning(
-                "%s is being written by %s; waiting for it, %.0f s at most (%s)",
-                self._what, holder, left, VARIABLE,
+                "%s is being %s by %s; waiting for it, %.0f s at most (%s)",
+                self._what, self._action, holder, left, VARIABLE,
             )  # fmt: skip
 
 
@@ -118,6 +124,18 @@ def holder_of(root: Path, name: str) -> str | None:
         return None
 
 
+def is_held(root: Path, name: str) -> bool:
+    """Return whether a process holds a lock. What a dead one left of it is removed."""
+    path = root / "locks" / f"{name}.lock"
+    if not path.exists():
+        return False
+    lock = FileLock(path, timeout=0, thread_local=False)
+    if not _try_acquire(lock):
+        return True
+    _release(lock, path, path.with_suffix(".holder"))
+    return False
+
+
 def folder_of(root: Path, name: str) -> Path:
     """Return the folder that is written under the lock ``name``."""
     return (
@@ -136,10 +154,14 @@ def remove_partial_files(folder: Path) -> None:
 
 
 def _clean_up_once(root: Path) -> None:
-    """Clean up after killed processes, once per process and store: every free lock here was theirs."""
-    if root in _CLEANED_ROOTS:
-        return
-    _CLEANED_ROOTS.add(root)
+    """Clean up after killed processes, once per process and store."""
+    if root not in _CLEANED_ROOTS:
+        _CLEANED_ROOTS.add(root)
+        clean_up(root)
+
+
+def clean_up(root: Path) -> None:
+    """Remove the locks of dead processes, and what they left half written under them."""
     for path in (root / "locks").glob("*.lock"):
         lock = FileLock(path, timeout=0, thread_local=False)
         with suppress(OSError):  # another user's, say

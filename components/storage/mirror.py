@@ -48,10 +48,6 @@ class Mirror:
                 self._copy(seal, content, folder)
         return seal
 
-    def match(self, start: str) -> list[str]:
-        """Keys of the stages there that begin so."""
-        return [name for name in self.objects.list_folders("stages") if name.startswith(start)]
-
     def _copy(self, seal: Seal, content: bytes, folder: Path) -> None:
         for left in folder.parent.glob(f".{folder.name}.*.*"):  # of those that were killed while they copied
             shutil.rmtree(left, ignore_errors=True)

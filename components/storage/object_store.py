@@ -10,9 +10,10 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fsspec.core import url_to_fs
 
@@ -102,6 +103,23 @@ class ObjectStore:
 
         return self._retry(attempt, folder)
 
+    def list_facts(self, folder: str) -> dict[str, tuple[int, float]]:
+        """Return size in bytes and time of the last write (in seconds since 1970) of all objects below."""
+
+        def attempt() -> dict[str, tuple[int, float]]:
+            try:
+                listing = self._fs.find(self._path(folder), detail=True)
+            except FileNotFoundError as error:
+                if _is_missing_bucket(error):
+                    raise
+                return {}
+            return {
+                path[len(self._base) + 1 :]: (int(facts["size"]), _modified(facts))
+                for path, facts in sorted(listing.items())
+            }
+
+        return self._retry(attempt, folder)
+
     def list_folders(self, folder: str) -> list[str]:
         """Return the names of the folders in a folder, sorted."""
 
@@ -134,6 +152,10 @@ class ObjectStore:
 
         return self._retry(attempt, name)
 
+    def copy(self, old: str, new: str) -> None:
+        """Copy an object to another name."""
+        self._retry(lambda: self._fs.cp_file(self._path(old), self._path(new)), old)
+
     def remove(self, name: str) -> None:
         """Remove an object, if there is one."""
 
@@ -144,7 +166,7 @@ class ObjectStore:
         self._retry(attempt, name)
 
     def _path(self, name: str) -> str:
-        return f"{self._base}/{name}"
+        return f"{self._base}/{name}" if name else self._base
 
     def _retry(self, call: Callable[[], T], name: str) -> T:
         """Call a client's function, again after transient errors; other errors become one clear line."""
@@ -186,3 +208,9 @@ class ObjectStore:
 def _is_missing_bucket(error: BaseException) -> bool:
     """Return whether the bucket is missing, and not just one object in it."""
     return type(error.__cause__).__name__ == "NoSuchBucket"
+
+
+def _modified(facts: Mapping[str, Any]) -> float:
+    """Return when an object was last written, from what a client says of it; 0 where it does not."""
+    stated = facts.get("LastModified", facts.get("created", 0.0))
+    return float(stated.timestamp()) if isinstance(stated, datetime) else float(stated)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar, overload
@@ -24,11 +25,27 @@ def _parse_utterance(line: bytes, folder: Path) -> Utterance:
 
 
 def resolve_audio_path(utterance: Utterance, folder: Path) -> Utterance:
-    """Resolve the path of an utterance's audio: a relative one lies in the stage's ``folder``."""
-    if utterance.audio is None or Path(utterance.audio.path).is_absolute():
+    """Resolve the path of an utterance's audio.
+
+    A relative one lies in the stage's ``folder``. An absolute one that is not on this machine is that of a
+    run which was imported with its recordings (:func:`find_audio`).
+    """
+    if utterance.audio is None:
         return utterance
-    here = utterance.audio.model_copy(update={"path": str(folder / utterance.audio.path)})
+    path = folder / utterance.audio.path
+    if Path(utterance.audio.path).is_absolute() and not path.exists():
+        imported = find_audio(folder.parents[1], utterance.audio.sha256, path.suffix)
+        path = imported if imported.exists() else path
+    if str(path) == utterance.audio.path:
+        return utterance
+    here = utterance.audio.model_copy(update={"path": str(path)})
     return utterance.model_copy(update={"audio": here})
+
+
+def find_audio(store: Path, sha256: str, suffix: str) -> Path:
+    """Return where a store keeps a recording that came with an imported run; it need not be there."""
+    suffix = suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", suffix) else ""
+    return store / "audio" / f"{sha256}{suffix}"
 
 
 def read_nbests(ref: StageRef) -> Iterator[NBest]:

@@ -9,17 +9,27 @@ from typing import NamedTuple
 from components.errors import StoreError
 from components.run_record import RunRecord
 from components.storage import locks
-from components.storage.run_records import RECORD, read_record
+from components.storage.acceptance import Acceptance, read_acceptance
+from components.storage.run_records import read_record
 from components.storage.store import Store
 
 
 class RunEntry(NamedTuple):
-    """A run by its name. ``status`` is that of its record, else running, unfinished or damaged."""
+    """A run by its name.
+
+    Attributes:
+        name: of its folder.
+        status: that of its record, else running, unfinished or damaged.
+        started: ISO 8601, UTC; of a run without a record when it was last written to, "" if not known.
+        record: where it is intact.
+        acceptance: where the run is the accepted one of its flow and data.
+    """
 
     name: str
     status: str
     started: str
     record: RunRecord | None = None
+    acceptance: Acceptance | None = None
 
 
 def list_runs(store: Store) -> list[RunEntry]:
@@ -30,16 +40,17 @@ def list_runs(store: Store) -> list[RunEntry]:
 
 def _read_entry(store: Store, name: str) -> RunEntry:
     folder = store.runs / name
-    store.backend.download_run(name)
+    recorded = store.backend.download_run(name)
     begun = _last_change(folder)
-    if not (folder / RECORD).exists():
-        at_work = locks.holder_of(store.root, locks.RUN_PREFIX + name) is not None
+    if not recorded:
+        at_work = store.backend.is_locked(locks.RUN_PREFIX + name)
         return RunEntry(name, "running" if at_work else "unfinished", begun)
     try:
         record = read_record(folder, store.stages)
+        acceptance = read_acceptance(store, name)
     except StoreError:
         return RunEntry(name, "damaged", begun)
-    return RunEntry(name, record.status, record.started, record)
+    return RunEntry(name, record.status, record.started, record, acceptance)
 
 
 def _last_change(folder: Path) -> str:

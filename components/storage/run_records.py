@@ -5,8 +5,10 @@ It names stages by key and without a path, so that a store can be moved.
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 from components.canonical_json import add_digest, encode_canonical, verify_digest
 from components.errors import StoreError
@@ -45,6 +47,21 @@ def write_record(folder: Path, run: RunRecord, *, replaces: bool) -> None:
     write_json(folder / METRICS, values["metrics"])
 
 
+def check_record(content: bytes, where: str) -> dict[str, Any]:
+    """Check the bytes of a record, of whatever version, and return its fields.
+
+    Raises:
+        StoreError: it was altered or damaged.
+    """
+    try:
+        if json.loads(content).get("format", 1) != FORMAT:
+            return dict(json.loads(content))
+        return verify_digest(content)
+    except (ValueError, AttributeError) as error:
+        fault = " ".join(str(error).split())
+        raise StoreError(f"{where}: expected the record of a run, found: {fault}; {_RERUN_HINT}") from error
+
+
 def read_record(folder: Path, stages: Path) -> RunRecord:
     """Read the record in a run's folder; its stages lie in the folder ``stages``.
 
@@ -68,6 +85,7 @@ def read_record(folder: Path, stages: Path) -> RunRecord:
             if not _KEY.fullmatch(ref["key"]):
                 raise ValueError(f"{ref['key']!r} is no key of a stage")
             ref["path"] = str(stages / ref["key"])
+        values["name"] = folder.name  # also of a folder that was moved by hand
         run = RunRecord.model_validate(values)
     except (ValueError, KeyError, TypeError) as error:
         fault = " ".join(str(error).split())

@@ -26,7 +26,7 @@ from components.files import (
     write_bytes,
 )
 from components.run_record import StageRef
-from components.storage.backends import LocalBackend
+from components.storage.local_backend import LocalBackend
 from components.storage.locks import LockWait, lock_seconds
 from components.storage.record_files import (
     ERRORS,
@@ -237,6 +237,7 @@ def open_stage(
     folder = store.stage_folder(plan.key)
     what = f"stage {plan.stage} ({plan.key[:12]}…)"
     with store.backend.lock(plan.key, what, LockWait(what, lock_seconds())):
+        store.update_layout()
         # Whoever held the lock a moment ago may have finished it.
         ref = store.find_stage(plan, read_digests)
         if ref is None:

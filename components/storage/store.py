@@ -3,6 +3,8 @@
 ``STORE/stages/<key>/``  plan.json, outputs.jsonl, errors.jsonl, DONE.json (last)
 ``STORE/runs/<name>/``   run.json, metrics.json, report.html, plots/
 ``STORE/locks/``         one lock per stage or run at work, freed by the system when its process dies
+``STORE/uses/``          the stages that a process reads or writes (uses.py)
+``STORE/layout.json``    the version of all this
 
 On object storage the same names are objects (backends.py); ``root`` is then the mirror on this machine.
 """
@@ -23,9 +25,11 @@ from components.files import disk_full_as_store_error, encode_json, write_bytes
 from components.run_record import RunRecord, StageRef
 from components.storage import locks
 from components.storage.backends import open_backend
+from components.storage.layout import check_layout, update_layout
 from components.storage.run_records import RECORD, read_record, write_record
 from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal
 from components.storage.stage_plan import StagePlan
+from components.suggestions import did_you_mean
 
 log = logging.getLogger("antiphon.store")
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -50,6 +54,7 @@ class Store:
 
     def __init__(self, url: str | None = None) -> None:
         self.backend = open_backend(url)
+        check_layout(self.backend.url, self.backend.files)
         self.root = self.backend.root
         self.stages = self.root / "stages"
         self.runs = self.root / "runs"
@@ -150,16 +155,23 @@ class Store:
             StoreError: a run of that name is at work, or nothing can be written here.
         """
         folder = self.run_folder(self._claim_new_name(flow) if name is None else name)
-        with self._lock_run(folder.name):
+        with self.lock_run(folder.name), self.backend.uses.by_run(folder.name):
+            self.update_layout()
             if name is not None:
-                self.backend.download_run(name)
-                if not replace and self._has_finished(name):
+                if not self.backend.download_run(name):  # the mirror may have that of a deleted run
+                    (folder / RECORD).unlink(missing_ok=True)
+                elif not replace and self._has_finished(name):
                     raise ConfigError(
                         f"name: expected one that no finished run has, found {name!r} in {self.backend.url}; "
                         "take another, or --replace it (replace: true)"
                     )
                 self.backend.claim_run(name)
             yield folder
+
+    def update_layout(self) -> None:
+        """Bring the store, which is about to be written, to the present layout."""
+        with disk_full_as_store_error("layout.json", self.root):
+            update_layout(self.backend.url, self.backend.files)
 
     @contextmanager
     def lock_recorded_run(self, name: str) -> Iterator[RunRecord]:
@@ -168,12 +180,23 @@ class Store:
         Raises:
             StoreError: there is no such run, or it is at work.
         """
-        with self._lock_run(name):
+        with self.lock_run(name):
             yield self.load_run(name)
 
-    def _lock_run(self, name: str) -> AbstractContextManager[None]:
+    def lock_run(
+        self, name: str, instead: str = "give this run another name"
+    ) -> AbstractContextManager[None]:
+        """Hold the folder of a run, whether or not there is one.
+
+        Args:
+            name: of the run.
+            instead: what a user can do instead of waiting for another holder.
+
+        Raises:
+            StoreError: it is at work.
+        """
         what = f"run {name}"
-        waiting = locks.LockWait(what, 0.3, "give this run another name")  # another may be tidying
+        waiting = locks.LockWait(what, 0.3, instead)  # another may be tidying
         return self.backend.lock(locks.RUN_PREFIX + check_run_name(name), what, waiting)
 
     def _claim_new_name(self, flow: str) -> str:
@@ -193,6 +216,8 @@ class Store:
         folder = self.run_folder(run.name)
         write_record(folder, run, replaces=run.completed or not self._has_finished(run.name))
         self.backend.upload_run(run.name)
+        if run.completed:
+            self.backend.uses.clear_run(run.name)
         return folder
 
     def load_run(self, name: str) -> RunRecord:
@@ -202,16 +227,17 @@ class Store:
             StoreError: no such run here, one that has not finished, or its record or a stage is damaged.
         """
         folder = self.run_folder(name)
-        self.backend.download_run(name)
-        if not (folder / RECORD).exists():
-            raise StoreError(self._explain_missing_run(name))
+        if not self.backend.download_run(name):
+            raise StoreError(self.explain_missing_run(name))
         run = read_record(folder, self.stages)
         return run.model_copy(update={"stages": tuple(map(self.localize, run.stages))})
 
-    def _explain_missing_run(self, name: str) -> str:
+    def explain_missing_run(self, name: str) -> str:
+        """Return why a run cannot be loaded, and what to do."""
         if not self.backend.has_run(name):
-            latest = ", ".join(self.backend.list_run_names()[-5:])
-            return f"no run {name!r} in {self.backend.url}/runs; the latest are: {latest or 'none yet'}"
+            names = self.backend.list_run_names()
+            hint = did_you_mean(name, names) or f"; the latest are: {', '.join(names[-5:]) or 'none yet'}"
+            return f"no run {name!r} in {self.backend.url}/runs{hint}"
         holder = locks.holder_of(self.root, locks.RUN_PREFIX + name)
         if holder is not None:
             return f"run {name} has not finished: {holder} is at work on it; wait for it"

@@ -22,9 +22,10 @@ from components.errors import ConfigError, DataError
 from components.languages import base_of, english_name
 from components.translation.few_shot_examples import read_examples
 from components.translation.language_tokens import NO_TARGET_LANGUAGE
+from components.translation.prepared_text import Sentence
 from components.translation.sanitization import find_control_tokens, sanitize
 from components.translation.seq2seq import to_sentence_translation
-from components.translation.translator import Sentence, SentenceTranslation
+from components.translation.translator import SentenceTranslation
 
 PROMPTS = Path(__file__).parent / "prompts"
 _OPEN, _CLOSE = "<text>", "</text>"
@@ -75,13 +76,16 @@ class CausalBackend:
         ends = [vocabulary[end] for end in _END_OF_TURN_TOKENS if end in vocabulary]
         self._eos = tuple(dict.fromkeys([*model.vocabulary.eos, *ends, *self._newlines]))
 
-    def prepare(self, text: str, source: str, target: str | None) -> Sentence:
-        """The whole prompt as token ids."""
+    def prepare(
+        self, text: str, source: str, target: str | None, context: Sequence[tuple[str, str]] = ()
+    ) -> Sentence:
+        """The whole prompt as token ids; sentences before this one are its last examples."""
         if target is None:
             raise DataError(NO_TARGET_LANGUAGE)
-        pairs = self._examples_for(base_of(source), base_of(target))
+        turns = [(self._clean(before), self._clean(translation)) for before, translation in context]
+        pairs = [*self._examples_for(base_of(source), base_of(target)), *turns]
         names = english_name(source), english_name(target)
-        text = sanitize(text, self._control_tokens)
+        text = self._clean(text)
         if self._chat:
             messages = build_chat_messages(text, pairs, *names)
             prompt = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
@@ -92,10 +96,13 @@ class CausalBackend:
 
     def tokenize_answer(self, text: str) -> tuple[int, ...]:
         """A translation as the token ids that follow the prompt, end included: to be scored, not searched."""
-        text = sanitize(text, self._control_tokens)
+        text = self._clean(text)
         if self._chat:
             return (*self._tokenizer(text, add_special_tokens=False).input_ids, self._eos[0])
         return tuple(self._tokenizer(f" {text}\n", add_special_tokens=False).input_ids)
+
+    def _clean(self, text: str) -> str:
+        return sanitize(text, self._control_tokens)
 
     def _examples_for(self, source: str, target: str) -> list[tuple[str, str]]:
         if self._own_examples is not None:

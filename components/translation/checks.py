@@ -45,9 +45,19 @@ def check(config: TranslationConfig, store: str | None) -> None:
 def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
     """Refuse, by its files (fetched first), a model that translates none of ``pairs``. As :func:`check`."""
     checkpoint = resolve_text_model(config.model, store)
+    if config.context_sentences and not checkpoint.architecture.endswith(CAUSAL):
+        raise ConfigError(refuse_context(config.model, checkpoint))
     fault = explain_unsupported(checkpoint, pairs)
     if fault is not None:
         raise ConfigError(f"{config.model}: {fault}")
+
+
+def refuse_context(model: str, checkpoint: Checkpoint) -> str:
+    """What is wrong with ``context_sentences`` for a model that reads one sentence at a time."""
+    return (
+        f"context_sentences: expected a causal model, whose prompt holds the sentences before, found {model} "
+        f"({checkpoint.architecture}), which reads one sentence: set it to 0"
+    )
 
 
 def resolve_text_model(reference: str, store: str | None) -> Checkpoint:

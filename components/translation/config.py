@@ -6,10 +6,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-VERSION = 3
+VERSION = 4
 """Of the translator: changes when its outputs do."""
 SPEECH_VERSION = 1
 """Of direct speech translation, beside the recognizer's."""
+_LATER_SETTINGS = {"context_sentences": 0}
 
 
 class TranslationConfig(BaseModel):
@@ -42,6 +43,12 @@ class TranslationConfig(BaseModel):
         None,
         description="causal models only: a JSONL file of {source, target} examples for the few-shot prompt",
     )
+    context_sentences: int = Field(
+        0,
+        ge=0,
+        le=32,
+        description="causal models only: sentences before each one, with their translations, in its prompt",
+    )
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
         "float32", description="arithmetic; int8 quantizes the linear layers (CPU)"
     )
@@ -55,6 +62,14 @@ class TranslationConfig(BaseModel):
             return values
         beam, n_best = values.get("beam_size"), cls.model_fields["n_best"].default
         return {**values, "n_best": beam} if isinstance(beam, int) and 0 < beam < n_best else values
+
+    def keyed_settings(self, exclude: set[str]) -> dict[str, Any]:
+        """The settings that decide outputs, as a stage's key has them, without those in ``exclude``.
+
+        Settings that came later are left out at their defaults, so that stages from before are still reused.
+        """
+        later = {name for name in _LATER_SETTINGS if getattr(self, name) == _LATER_SETTINGS[name]}
+        return self.model_dump(mode="json", exclude=exclude | later)
 
     @model_validator(mode="after")
     def _n_best_is_in_the_beam(self) -> Self:

@@ -12,8 +12,9 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.networks.writer_trace import Tokens
+from components.translation.prepared_text import Sentence
 from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translation
-from components.translation.translator import Sentence, SentenceTranslation, TranslationBackend
+from components.translation.translator import SentenceTranslation, TranslationBackend
 
 _ROOM = 32
 """Tokens by which a canvas may exceed twice the source."""

@@ -20,7 +20,9 @@ from components.models.loading import load_transformers
 from components.models.refiner_checkpoints import load_network
 from components.records import Checkpoint
 from components.translation.causal import CausalBackend
+from components.translation.checks import refuse_context
 from components.translation.config import TranslationConfig
+from components.translation.context import ContextTranslator
 from components.translation.domain import read_domain
 from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.search_settings import search_config_of
@@ -38,14 +40,19 @@ def build(config: TranslationConfig, store: str | None = None) -> Translator:
     search = search_config_of(config)
     checkpoint, model, tokenizer = load_resident(config.model, config, store)
     backend: TranslationBackend
+    lists = {"n_best": config.n_best, "batch_size": config.batch_size}
     if isinstance(model, CausalModel):
-        backend = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
+        causal = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
+        if config.context_sentences:
+            return ContextTranslator(causal, checkpoint, **lists, context_sentences=config.context_sentences)
+        backend = causal
+    elif config.context_sentences:
+        raise ConfigError(refuse_context(config.model, checkpoint))
     elif checkpoint.architecture == EDIT_DIFFUSION:
         backend = EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
     else:
         backend = Seq2SeqBackend(model, tokenizer, search)
-    domain = read_domain(Path(checkpoint.path))
-    return Translator(backend, checkpoint, n_best=config.n_best, batch_size=config.batch_size, domain=domain)
+    return Translator(backend, checkpoint, **lists, domain=read_domain(Path(checkpoint.path)))
 
 
 def load_resident(

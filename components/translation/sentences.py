@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from components.languages import base_of
 
@@ -31,18 +32,37 @@ ABBREVIATIONS = {language: frozenset(words.split()) for language, words in _ABBR
 """Lower-case words, without their last full stop, that do not end a sentence."""
 
 
+class Span(NamedTuple):
+    """The characters of a text from ``start`` to before ``end``."""
+
+    start: int
+    end: int
+
+
 def split_sentences(text: str, language: str) -> list[str]:
     """The sentences of ``text``, stripped, none empty, in order; all its words are in one of them."""
-    return [sentence for line in text.splitlines() for sentence in _split_line(line, language)]
+    return [text[span.start : span.end] for span in find_sentences(text, language)]
 
 
-def _split_line(line: str, language: str) -> list[str]:
-    sentences, start = [], 0
+def find_sentences(text: str, language: str) -> list[Span]:
+    """Where the sentences of ``text`` stand in it, as :func:`split_sentences` gives them."""
+    spans, offset = [], 0
+    for line in text.splitlines(keepends=True):
+        for start, end in _split_line(line, language):
+            head = line[start:end].lstrip()
+            if head:
+                spans.append(Span(offset + end - len(head), offset + end - len(head) + len(head.rstrip())))
+        offset += len(line)
+    return spans
+
+
+def _split_line(line: str, language: str) -> Iterator[tuple[int, int]]:
+    start = 0
     for match in _END.finditer(line):
         if not _is_abbreviated(line[start : match.end()], line[match.end() :], language):
-            sentences.append(line[start : match.end()].strip())
+            yield start, match.end()
             start = match.end()
-    return [sentence for sentence in (*sentences, line[start:].strip()) if sentence]
+    yield start, len(line)
 
 
 def _is_abbreviated(before: str, after: str, language: str) -> bool:

@@ -25,8 +25,9 @@ from components.translation.language_tokens import (
     find_language_token,
     refuse_other_direction,
 )
+from components.translation.prepared_text import Sentence
 from components.translation.sanitization import find_control_tokens, sanitize
-from components.translation.translator import Sentence, SentenceTranslation
+from components.translation.translator import SentenceTranslation
 
 
 class Seq2SeqBackend:

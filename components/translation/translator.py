@@ -2,8 +2,9 @@
 
 Sentences of all utterances are sorted by length and decoded in batches by a :class:`TranslationBackend`. The
 hypotheses of a text are the best combinations of its sentences' n-bests, by the sum of their
-length-normalized scores; their scores and tokens add up. A text without words has the empty translation (one
-hypothesis, score 0): silence translates to silence.
+length-normalized scores; their scores and tokens add up. Where the times of a text are known, every
+hypothesis has a segment per sentence: its translation, from the sentence's beginning to its end. A text
+without words has the empty translation (one hypothesis, score 0): silence translates to silence.
 """
 
 from __future__ import annotations
@@ -13,26 +14,28 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from components.decoding.isolation import isolate
-from components.errors import DataError, ModelError
-from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Token, Utterance
+from components.errors import ModelError
+from components.progress import track
+from components.records import (
+    Checkpoint,
+    Hypothesis,
+    NBest,
+    Outcome,
+    Quarantined,
+    Segment,
+    Token,
+    Utterance,
+)
 from components.translation.config import VERSION
 from components.translation.domain import UNFAMILIAR_FEATURE, Domain, ScoredSentence
-from components.translation.sentences import find_best_combinations, split_sentences
-
-STAGE = "translation"
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A sentence ready to decode.
-
-    Attributes:
-        tokens: Token ids that the model reads.
-        target: Language to translate into.
-    """
-
-    tokens: tuple[int, ...]
-    target: str | None
+from components.translation.prepared_text import (
+    PreparedText,
+    Sentence,
+    TimedSentence,
+    prepare_text,
+    quarantine,
+)
+from components.translation.sentences import find_best_combinations
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class SentenceTranslation:
     tokens: tuple[Token, ...]
     finished: bool
     features: Mapping[str, float] = field(default_factory=dict)
+
+
+Candidates = list[SentenceTranslation] | ModelError
+"""N-best translations of a sentence, or why the model has none."""
 
 
 class TranslationBackend(Protocol):
@@ -102,23 +109,27 @@ class Translator:
         self.checkpoint = checkpoint
         self._backend, self._n_best, self._batch_size, self._domain = backend, n_best, batch_size, domain
 
-    def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+    def translate(
+        self, utterances: Sequence[Utterance], segments: Sequence[Sequence[Segment]] = ()
+    ) -> list[Outcome]:
         """One outcome per utterance, in order: its translations, or the fault that quarantines it.
 
-        ``text``, ``source_language`` and ``target_language`` are read.
+        Args:
+            utterances: ``text``, ``source_language`` and ``target_language`` are read.
+            segments: Of each utterance, the stretches of its text with their times; empty where none has any.
         """
-        prepared = [self._prepare_utterance(utterance) for utterance in utterances]
-        items = [s for sentences in prepared if isinstance(sentences, list) for s in sentences]
-        decoded = self._decode(items)
+        timed = segments or [()] * len(utterances)
+        prepared = [self._prepare(*each) for each in zip(utterances, timed, strict=True)]
+        candidates = iter(self._translate_texts([p for p in prepared if isinstance(p, PreparedText)]))
         return [
-            result if isinstance(result, Quarantined) else self._join_sentences(utterance, result, decoded)
-            for utterance, result in zip(utterances, prepared, strict=True)
+            result if isinstance(result, Quarantined) else self._join_sentences(result, next(candidates))
+            for result in prepared
         ]
 
     def sentences_of(self, utterances: Sequence[Utterance]) -> list[Sentence]:
         """The sentences of the texts that can be translated, in order."""
-        prepared = map(self._prepare_utterance, utterances)
-        return [sentence for sentences in prepared if isinstance(sentences, list) for sentence in sentences]
+        prepared = [self._prepare(utterance) for utterance in utterances]
+        return [each.sentence for p in prepared if isinstance(p, PreparedText) for each in p.sentences]
 
     def score_sentences(self, utterances: Sequence[Utterance]) -> list[ScoredSentence]:
         """The sentences of the texts with the score of their best translations, where there is one."""
@@ -131,29 +142,15 @@ class Translator:
             if isinstance(candidates, list)
         ]
 
-    def _prepare_utterance(self, utterance: Utterance) -> list[Sentence] | Quarantined:
-        if utterance.text is None:
-            return _quarantine(
-                utterance, "no text", "expected text to translate, found audio only: recognise it first"
-            )
-        sentences = []
-        texts = split_sentences(utterance.text, utterance.source_language)
-        for number, text in enumerate(texts, 1):
-            try:
-                sentence = self._backend.prepare(text, utterance.source_language, utterance.target_language)
-            except DataError as error:
-                return _quarantine(utterance, "unsupported input", str(error))
-            limit, length = self._backend.max_source, len(sentence.tokens)
-            if length > limit:
-                where = f"in sentence {number} of {len(texts)}"
-                detail = f"expected at most {limit} tokens per sentence, found {length} {where}: split it"
-                return _quarantine(utterance, "input too long", detail)
-            sentences.append(sentence)
-        return sentences
+    def _prepare(self, utterance: Utterance, segments: Sequence[Segment] = ()) -> PreparedText | Quarantined:
+        return prepare_text(utterance, segments, self._backend.prepare, self._backend.max_source)
 
-    def _decode(
-        self, sentences: Sequence[Sentence]
-    ) -> dict[Sentence, list[SentenceTranslation] | ModelError]:
+    def _translate_texts(self, texts: Sequence[PreparedText]) -> list[list[Candidates]]:
+        """The translations of every sentence of every text."""
+        decoded = self._decode([each.sentence for text in texts for each in text.sentences])
+        return [[decoded[each.sentence] for each in text.sentences] for text in texts]
+
+    def _decode(self, sentences: Sequence[Sentence]) -> dict[Sentence, Candidates]:
         """Translate every different sentence once, longest first, in batches of one target language.
 
         A sentence for which the model gives NaN has its error instead.
@@ -163,7 +160,7 @@ class Translator:
         """
         decoded = {
             sentence: candidates
-            for batch in self._make_batches(sentences)
+            for batch in track(list(self._make_batches(sentences)))
             for sentence, candidates in zip(batch, isolate(self._backend.decode, batch), strict=True)
         }
         failed = [result for result in decoded.values() if isinstance(result, ModelError)]
@@ -180,26 +177,22 @@ class Translator:
             for start in range(0, len(group), self._batch_size):
                 yield group[start : start + self._batch_size]
 
-    def _join_sentences(
-        self,
-        utterance: Utterance,
-        sentences: Sequence[Sentence],
-        decoded: dict[Sentence, list[SentenceTranslation] | ModelError],
-    ) -> Outcome:
+    def _join_sentences(self, prepared: PreparedText, results: Sequence[Candidates]) -> Outcome:
+        utterance, sentences = prepared.utterance, prepared.sentences
         nbests: list[list[SentenceTranslation]] = []
-        for number, sentence in enumerate(sentences, 1):
-            result = decoded[sentence]
+        for number, result in enumerate(results, 1):
             if isinstance(result, ModelError):
                 detail = f"sentence {number} of {len(sentences)}: {result}; others give finite ones"
-                return _quarantine(utterance, "no finite scores", detail)
+                return quarantine(utterance, "no finite scores", detail)
             nbests.append(result)
         ranks = [[candidate.rank for candidate in candidates] for candidates in nbests]
         choices = find_best_combinations(ranks, self._n_best)
         parts = [[nbests[s][index] for s, index in enumerate(choice)] for choice in choices]
-        marks = self._domain_features(list(map(_score_sentence, sentences, nbests)))
+        scored = [_score_sentence(s.sentence, nbest) for s, nbest in zip(sentences, nbests, strict=True)]
+        marks = self._domain_features(scored)
         return NBest(
             utterance_id=utterance.id,
-            hypotheses=tuple(self._build_hypothesis(part, marks) for part in parts),
+            hypotheses=tuple(self._build_hypothesis(part, sentences, marks) for part in parts),
             language=utterance.source_language,
         )
 
@@ -209,7 +202,10 @@ class Translator:
         return {UNFAMILIAR_FEATURE: sum(map(self._domain.is_unfamiliar, sentences)) / len(sentences)}
 
     def _build_hypothesis(
-        self, parts: Sequence[SentenceTranslation], marks: Mapping[str, float]
+        self,
+        parts: Sequence[SentenceTranslation],
+        sentences: Sequence[TimedSentence],
+        marks: Mapping[str, float],
     ) -> Hypothesis:
         tokens = tuple(token for part in parts for token in part.tokens)
         feature_names = parts[0].features if parts else {}
@@ -226,6 +222,11 @@ class Translator:
                 **marks,
             },
             tokens=tokens,
+            segments=tuple(
+                _build_segment(part, *sentence.times)
+                for part, sentence in zip(parts, sentences, strict=True)
+                if sentence.times is not None and part.text
+            ),
         )
 
 
@@ -234,5 +235,6 @@ def _score_sentence(sentence: Sentence, candidates: Sequence[SentenceTranslation
     return sentence.tokens, best.score, len(best.tokens)
 
 
-def _quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:
-    return Quarantined(utterance_id=utterance.id, stage=STAGE, reason=reason, detail=detail)
+def _build_segment(translation: SentenceTranslation, start: float, end: float) -> Segment:
+    confidence = translation.score / max(len(translation.tokens), 1)
+    return Segment(start=start, end=end, text=translation.text, mean_log_prob=confidence)

@@ -6,12 +6,20 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import AsJson, Assignments, Replace, RunName, StoreUrl
+from flows.cli.completion import complete_runs
+from flows.cli.options import AsJson, Assignments, FinishedRun, Replace, RunName, StoreUrl
 from flows.cli.run import compare_runs, run_flow
 
 
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="names of two or more finished runs")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="names of finished runs; one = with the accepted run",
+            autocompletion=complete_runs,
+        ),
+    ],
     baseline: Annotated[
         str | None,
         typer.Option("--baseline", metavar="RUN", help="the run to test against; the first if omitted"),
@@ -28,18 +36,27 @@ def compare(
 
     - `antiphon compare small large`
 
+    - `antiphon compare large` compares with the accepted run of the same data (`antiphon runs accept`)
+
     - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
     """
+    if len(runs) == 1:
+        from components.storage.acceptance import find_baseline
+        from components.storage.store import Store
+
+        opened = Store(store)
+        runs = [find_baseline(opened, opened.load_run(runs[0])).name, *runs]
     shortcuts: dict[str, object] = {"runs": runs, "baseline": baseline, "store": store, "name": name}
     shortcuts["replace"] = replace or None
     raise typer.Exit(compare_runs(assignments or [], shortcuts, as_json=as_json))
 
 
 def blame(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a finished run")],
+    run: FinishedRun,
     segments: Annotated[
         str | None, typer.Option("--segments", metavar="MANIFEST", help="the recordings cut by hand")
     ] = None,
+    assignments: Assignments = None,
     store: StoreUrl = None,
     name: RunName = None,
     replace: Replace = False,
@@ -52,12 +69,17 @@ def blame(
     """
     shortcuts: dict[str, object] = {"run": run, "segments": segments, "store": store, "name": name}
     shortcuts["replace"] = replace or None
-    raise typer.Exit(run_flow("blame", None, [], shortcuts, as_json=as_json))
+    raise typer.Exit(run_flow("blame", None, assignments or [], shortcuts, as_json=as_json))
 
 
 def contribution(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="a finished run of several members, inputs, rounds...")
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="a finished run of several members, inputs, rounds...",
+            autocompletion=complete_runs,
+        ),
     ],
     assignments: Assignments = None,
     store: StoreUrl = None,

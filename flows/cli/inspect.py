@@ -8,14 +8,22 @@ from typing import Annotated
 import typer
 
 from components.errors import ConfigError
-from flows.cli.options import StoreUrl
+from components.suggestions import did_you_mean
+from flows.cli.completion import complete_nodes
+from flows.cli.options import FinishedRun, StoreUrl
 
 
 def inspect(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
+    run: FinishedRun,
     node: Annotated[
         str | None,
-        typer.Option("--node", "--stage", metavar="NAME", help="only this node, such as mt or data"),
+        typer.Option(
+            "--node",
+            "--stage",
+            metavar="NAME",
+            help="only this node, such as mt or data",
+            autocompletion=complete_nodes,
+        ),
     ] = None,
     utterance: Annotated[str | None, typer.Option("--utterance", metavar="ID", help="one utterance")] = None,
     store: StoreUrl = None,
@@ -47,7 +55,8 @@ def _print_inspection(name: str, node: str | None, utterance: str | None, store_
     data = next((ref for ref in run.stages if ref.stage == "data"), None)
     if node is not None and node not in view.outcomes and (data is None or node != "data"):
         names = ", ".join([*(["data"] if data else []), *view.outcomes]) or "none"
-        raise ConfigError(f"--node: expected a node with records, one of {names}; found {node!r}")
+        hint = did_you_mean(node, ["data", *view.outcomes])
+        raise ConfigError(f"--node: expected a node with records, one of {names}; found {node!r}{hint}")
     if utterance is not None:
         outcomes = {name: records for name, records in view.outcomes.items() if node in (None, name)}
         utterance_printing.print_utterance(replace(view, outcomes=outcomes), utterance, console())

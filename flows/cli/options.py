@@ -7,21 +7,34 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.completion import complete_assignments, complete_flows, complete_runs
 from flows.registry import FLOWS
 
 FlowOrFile = Annotated[
-    str, typer.Argument(metavar="FLOW|FILE.yaml", help=f"{', '.join(FLOWS)}, or a file with a pipeline")
+    str,
+    typer.Argument(
+        metavar="FLOW|FILE.yaml",
+        help=f"{', '.join(FLOWS)}, or a file with a pipeline",
+        autocompletion=complete_flows,
+    ),
 ]
 Until = Annotated[
     str | None, typer.Option("--until", metavar="NODE", help="of a pipeline only this node and what it needs")
 ]
-FlowName = Annotated[str, typer.Argument(metavar="FLOW", help=", ".join(FLOWS))]
+FinishedRun = Annotated[
+    str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)
+]
 Config = Annotated[
     Path | None, typer.Option("-c", "--config", metavar="FILE", help="YAML file of parameters")
 ]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="A.B=VALUE", help="one parameter, such as mt.beam_size=5; may be repeated"),
+    typer.Option(
+        "--set",
+        metavar="A.B=VALUE",
+        help="one parameter, such as mt.beam_size=5; may be repeated",
+        autocompletion=complete_assignments,
+    ),
 ]
 StoreUrl = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="store: a folder, or s3://bucket/folder")
@@ -33,7 +46,11 @@ Replace = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="the last line of standard output is one JSON object")]
 AudioFile = Annotated[
     str | None,
-    typer.Option("--audio", metavar="FILE", help="a recording (or 'talks/*.wav') instead of a data set"),
+    typer.Option(
+        "--audio",
+        metavar="FILE",
+        help="a recording or video, a folder of them, or 'talks/*.m4a', instead of a data set",
+    ),
 ]
 DataSet = Annotated[
     str | None,
@@ -42,6 +59,9 @@ DataSet = Annotated[
 Language = Annotated[str | None, typer.Option("--target-language", metavar="CODE", help="such as de")]
 ListParameters = Annotated[
     bool, typer.Option("--parameters", help="list what can be set on the flow, with defaults, and stop")
+]
+Template = Annotated[
+    bool, typer.Option("--template", help="print a YAML file with all that can be set on the flow, and stop")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="start a long training although nothing was set on it")]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="only the first N utterances")]

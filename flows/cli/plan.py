@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from flows.cli.options import (
@@ -122,10 +121,10 @@ def _print_plan(
         typer.echo(drawn(graph, remarks), nl=False)
         return
     from flows.cli.console import console
+    from reports.terminal.tables import new_table
 
-    table = Table(box=None, title=name or None, title_justify="left")
-    for column in ("node", "kind", "reads", "models", "becomes"):
-        table.add_column(column)
+    table = new_table("node", "kind", "reads", "models", "becomes")
+    table.title, table.title_justify = name or None, "left"
     for node in graph:
         models = ", ".join(dict.fromkeys(node.models.values()))
         inputs = [*node.of, f"when {'.'.join(node.when)}"] if node.when else node.of

@@ -39,7 +39,7 @@ def print_run(run: RunRecord, store: Store) -> None:
         if ref.kind == "contribution":
             contribution_report.print_contributions(read_contributions(ref), out)
     folder = store.run_folder(run.name)
-    places = {"run": folder, "report": folder / "report.html"}
+    places = {"run": folder, "report": folder / "report.html", "texts": folder / "texts"}
     for name, path in places.items():
         if path.exists():
             out.print(Text(f"{name:7} {path}"), soft_wrap=True)

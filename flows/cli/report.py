@@ -6,11 +6,14 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.completion import complete_runs
 from flows.cli.options import StoreUrl
 
 
 def report(
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="name of a run")] = None,
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)
+    ] = None,
     index: Annotated[
         bool, typer.Option("--index", help="the index of the store's runs instead, STORE/index.html")
     ] = False,

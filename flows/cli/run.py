@@ -24,11 +24,13 @@ from flows.cli.options import (
     Replace,
     RunName,
     StoreUrl,
+    Template,
     Until,
     Yes,
 )
+from flows.cli.run_display import RunDisplay, display_run
 from flows.registry import FlowEntry, flow_named
-from flows.server.server_process import start_importing
+from flows.server.server_process import ServerProcess, start_importing
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -52,14 +54,15 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     limit: Limit = None,
     until: Until = None,
     parameters: ListParameters = False,
+    template: Template = False,
     yes: Yes = False,
 ) -> None:
     """Run a flow or a pipeline of your own; a finished stage is reused, an interrupted one goes on.
 
     FILE.yaml holds a graph of models and what it is run on (docs/pipelines.md); a `matrix` of settings in it
     is compared, and `--until NODE` runs a part. Every flow has parameters of its own: `antiphon run FLOW
-    --parameters` lists them with their defaults, and `--set` or a FILE sets them. A flag below that stands
-    for a parameter which FLOW has not is refused.
+    --help` explains them, and `--set` or a FILE sets them. A flag below that stands for a parameter which
+    FLOW has not is refused.
 
     For example:
 
@@ -75,10 +78,11 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
 
     A later value wins: the defaults, then FILE, then the flags, then --set.
     """
-    if parameters:
-        from flows.cli.parameters import print_parameters
+    if parameters or template:
+        from flows.cli.parameter_printing import print_parameters, print_template
 
-        print_parameters("pipeline" if is_pipeline_file(flow) else flow)
+        shown = "pipeline" if is_pipeline_file(flow) else flow
+        print_template(shown) if template else print_parameters(shown, as_json=as_json)
         return
     shortcuts: dict[str, object] = {
         "store": store,
@@ -109,12 +113,54 @@ def run_flow(
     Raises:
         AntiphonError: what the flow raised.
     """
+    ended, store = compute_flow(name, config, assignments, shortcuts, yes=yes)
+    return ended if isinstance(ended, int) else print_result(ended, store, as_json=as_json)
+
+
+def compute_flow(
+    name: str,
+    config: Path | None,
+    assignments: Sequence[str],
+    shortcuts: Mapping[str, object],
+    *,
+    yes: bool = True,
+) -> tuple[RunRecord | int, str | None]:
+    """Run a flow to its end without printing; returns its record, or an exit code, and the URL of its store.
+
+    Raises:
+        AntiphonError: what the flow raised.
+    """
     server = start_importing()
     entry, parameters = resolve_parameters(name, config, assignments, shortcuts)
     if not yes:
         from flows.cli.long_training import require_intent
 
         require_intent(name, parameters)
+    with display_run() as display:
+        return _call_flow(entry, parameters, server, display), parameters.store
+
+
+def run_checked(entry: FlowEntry, parameters: Any, server: ServerProcess | None, *, as_json: bool) -> int:
+    """Run a flow with checked parameters to its end and print its result; returns the exit code.
+
+    Args:
+        entry: the flow.
+        parameters: of its model.
+        server: the process of Prefect's server that imports already, if one was started.
+        as_json: whether the last line of standard output is one JSON object.
+
+    Raises:
+        AntiphonError: what the flow raised.
+    """
+    with display_run() as display:
+        ended = _call_flow(entry, parameters, server, display)
+    return ended if isinstance(ended, int) else print_result(ended, parameters.store, as_json=as_json)
+
+
+def _call_flow(
+    entry: FlowEntry, parameters: Any, server: ServerProcess | None, display: RunDisplay
+) -> RunRecord | int:
+    """The record of a flow that ran to its end; an exit code if SIGTERM ended it."""
     from flows.server.ephemeral_server import check_server, describe_lost_server, start_server
 
     _check_size(parameters)
@@ -125,18 +171,21 @@ def run_flow(
 
     check_needs(entry.needs(parameters))
     call = entry.call
+    display.attach()
     check_server()
     try:
-        with signals.handle_signals():
+        with signals.handle_signals(display.close):
             returned = call(**{field: getattr(parameters, field) for field in type(parameters).model_fields})
     except signals.SigtermReceived:
         return signals.exit_after_sigterm()
     except Exception as error:
         if message := describe_lost_server(error):
+            display.close()
             sys.stderr.write(f"antiphon: {message}\n")
             signals.exit_now(1)  # Prefect would try for minutes to send its last events
         raise
-    return print_result(unwrap(returned), parameters.store, as_json=as_json)
+    record: RunRecord = unwrap(returned)
+    return record
 
 
 def is_pipeline_file(flow: str) -> bool:

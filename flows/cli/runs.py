@@ -1,4 +1,4 @@
-"""`antiphon runs`: what has been run, the newest first."""
+"""`antiphon runs`: what has been run, the newest first, and what can be done with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from components.errors import ConfigError
+from flows.cli import run_archives, run_changes
 from flows.cli.options import AsJson, StoreUrl
+from flows.cli.run_details import show
 
 if TYPE_CHECKING:
     from components.storage.run_listing import RunEntry
@@ -17,28 +20,97 @@ if TYPE_CHECKING:
 MAIN_METRICS, MAX_METRICS = ("wer", "bleu", "chrf"), 3
 """Scores of a run that the table shows, else the first so many; --json gives all."""
 
+FlowFilter = Annotated[str | None, typer.Option("--flow", metavar="FLOW", help="only runs of this flow")]
+StatusFilter = Annotated[
+    str | None,
+    typer.Option(
+        "--status", metavar="STATUS", help="completed, failed, cancelled, running, unfinished, accepted ..."
+    ),
+]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="DATE", help="only those begun since 2026-11-01")
+]
+MaxRuns = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="only the newest N")]
 
+runs_app = typer.Typer(invoke_without_command=True)
+
+
+@runs_app.callback()
 def runs(
+    context: typer.Context,
     store: StoreUrl = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="only the newest N")] = 20,
+    flow: FlowFilter = None,
+    status: StatusFilter = None,
+    since: Since = None,
+    limit: MaxRuns = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of the store, and show, rename, delete, accept, export and import them.
+
+    Without a command it lists them. Examples:
+
+    - `antiphon runs list --flow cascade --since 2026-11-01`
+
+    - `antiphon runs show RUN`, with its parameters, stages, scores and the command that repeats it
+
+    - `antiphon runs accept RUN --note 'shipped'`, and `antiphon compare OTHER` compares with it
+
+    - `antiphon runs export RUN talk.tar.gz --with-audio`, and `antiphon runs import talk.tar.gz` elsewhere
+
+    `antiphon store` has what concerns all runs: usage, verify, prune.
+    """
+    if context.invoked_subcommand is None:
+        list_runs(store, flow, status, since, limit, as_json=as_json)
+    elif store or flow or status or since or as_json:
+        raise ConfigError(f"expected options behind {context.invoked_subcommand}, found some before it")
+
+
+@runs_app.command("list")
+def list_runs(
+    store: StoreUrl = None,
+    flow: FlowFilter = None,
+    status: StatusFilter = None,
+    since: Since = None,
+    limit: MaxRuns = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the runs of the store, the newest first: flow, status, when, scores.
 
     Only records are read: `antiphon inspect RUN` also verifies the run's stages.
     """
-    from components.storage.run_listing import list_runs
+    from components.storage import run_listing
     from components.storage.store import Store
 
     opened_store = Store(store)
-    listed = list_runs(opened_store)
+    listed = _select(run_listing.list_runs(opened_store), flow, status, since)
     if as_json:
         line = {"store": opened_store.backend.url, "runs": [_as_dict(run) for run in listed[:limit]]}
         sys.stdout.write(json.dumps(line) + "\n")
     elif listed:
         _print_table(listed[:limit], len(listed))
     else:
-        sys.stdout.write(f"no runs in {opened_store.backend.url} yet\n")
+        such = "such " if flow or status or since else ""
+        sys.stdout.write(f"no {such}runs in {opened_store.backend.url} yet\n")
+
+
+def _select(
+    runs: Sequence[RunEntry], flow: str | None, status: str | None, since: str | None
+) -> list[RunEntry]:
+    """Return the runs of a flow and status (or its beginning) that began at or after a date."""
+    from flows.cli.amounts import parse_date
+
+    first = parse_date(since, "--since") if since else ""
+    return [
+        run
+        for run in runs
+        if (flow is None or (run.record is not None and run.record.flow == flow))
+        and (status is None or _has_status(run, status))
+        and run.started >= first
+    ]
+
+
+def _has_status(run: RunEntry, status: str) -> bool:
+    return run.acceptance is not None if status == "accepted" else run.status.startswith(status)
 
 
 def _as_dict(run: RunEntry) -> dict[str, object]:
@@ -49,6 +121,7 @@ def _as_dict(run: RunEntry) -> dict[str, object]:
         "status": run.status,
         "started": run.started,
         "finished": record and record.finished,
+        "accepted": run.acceptance and run.acceptance.model_dump(mode="json"),
         "metrics": {name: score.value for name, score in record.metrics.items()} if record else {},
     }
 
@@ -58,12 +131,13 @@ def _print_table(runs: Sequence[RunEntry], total: int) -> None:
 
     from flows.cli.console import console
     from reports.escaping import to_printable
-    from reports.terminal.run_printing import new_table
+    from reports.terminal.tables import new_table
 
     rows = new_table("run", "flow", "status", "started (UTC)", "scores")
     for run in runs:
         flow = run.record.flow if run.record else ""
-        cells = (run.name, flow, run.status, run.started[:16].replace("T", " "), _scores(run))
+        status = f"{run.status}, accepted" if run.acceptance else run.status
+        cells = (run.name, flow, status, run.started[:16].replace("T", " "), _scores(run))
         rows.add_row(*(Text(to_printable(cell)) for cell in cells))
     console().print(rows)
     if len(runs) < total:
@@ -76,3 +150,10 @@ def _scores(run: RunEntry) -> str:
     metrics = run.record.metrics if run.record else {}
     names = [name for name in MAIN_METRICS if name in metrics] or list(metrics)[:MAX_METRICS]
     return ", ".join(f"{label_of(name)} {metrics[name].value:.1f}" for name in names)
+
+
+runs_app.command("show")(show)
+for command in (run_changes.rename, run_changes.delete, run_changes.accept):
+    runs_app.command()(command)
+runs_app.command("export")(run_archives.export_run)
+runs_app.command("import")(run_archives.import_run)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable
-from functools import wraps
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    JsonValue,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -23,10 +18,6 @@ from components.errors import ConfigError
 from components.languages import check_code
 from components.storage.location import local_root
 from components.storage.store import check_run_name
-from flows.parameters.faults import describe_fault
-
-P = TypeVar("P", bound=BaseModel)
-R = TypeVar("R")
 
 _SECRET = re.compile(  # 'tokens' counts something, a 'token' opens something
     r"(^|_)(token|(secret|password|passwd|credential|api_?key|access_?key|private_?key)s?)($|_)"
@@ -42,16 +33,17 @@ class FlowParameters(BaseModel):
 
     store: str | None = Field(
         None,
-        title="Store",
         description="folder or fsspec URL (s3://bucket/folder); ANTIPHON_STORE or ./antiphon-store if empty",
     )
     name: str | None = Field(
-        None, title="Run name", description="name of the run's folder; the time and the flow if empty"
+        None,
+        title="Name in the store",
+        description="name of the run's folder; the time and the flow if empty",
     )
     replace: bool = Field(
-        False, title="Replace", description="replace the finished run of that name, once this one is finished"
+        False, description="replace the finished run of that name, once this one is finished"
     )
-    seed: int = Field(0, ge=0, lt=2**31, title="Seed", description="of everything that draws random numbers")
+    seed: int = Field(0, ge=0, lt=2**31, description="of everything that draws random numbers")
 
     @property
     def data_set(self) -> DataSet | None:
@@ -90,22 +82,17 @@ class DataParameters(FlowParameters):
 
     runner: Literal["threads", "dask", "ray"] | None = Field(
         None,
-        title="Runner",
         description="who computes shards: this process or a cluster; ANTIPHON_RUNNER or threads if empty",
     )
-    data: str | None = Field("sample", title="Data", description=DATA_DESCRIPTION)
+    data: str | None = Field("sample", description=DATA_DESCRIPTION)
     audio: str | None = Field(
         None,
-        title="Audio",
-        description="a recording, or a pattern such as 'talks/*.wav', instead of a data set",
+        description="a recording or video, a folder of them, or a pattern such as 'talks/*.m4a', instead of "
+        "a data set; several, a line each",
     )
-    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
-    source_language: str | None = Field(
-        None, title="Source language", description="ISO code such as en; the data's own if empty"
-    )
-    target_language: str | None = Field(
-        None, title="Target language", description="ISO code such as de; the data's own if empty"
-    )
+    limit: int | None = Field(None, ge=1, description="only the first so many utterances")
+    source_language: str | None = Field(None, description="ISO code such as en; the data's own if empty")
+    target_language: str | None = Field(None, description="ISO code such as de; the data's own if empty")
 
     _language = field_validator("source_language", "target_language")(check_language)
 
@@ -145,39 +132,3 @@ def check_no_secret(names: list[str]) -> None:
                 f"{name}: flow parameters are stored and shown, so secrets are refused; "
                 "set it in the environment (HF_TOKEN and the like) or in a Prefect Secret block"
             )
-
-
-def expand_parameters(model: type[P]) -> Callable[[Callable[[P], R]], Callable[..., R]]:
-    """Give a function of one parameter model the model's fields as its keyword parameters.
-
-    Prefect makes its form and checks its calls by the signature, so a flow shows and takes the fields
-    themselves, with their titles, descriptions, bounds and defaults.
-    """
-    check_no_secret(list(model.model_fields))
-    parameters = []
-    for name, field in model.model_fields.items():
-        # What pydantic would show is overridden by the parameter's own name, unless it is said as 'extra'.
-        schema: dict[str, JsonValue] = {"title": field.title, "description": field.description}
-        kind: Any = field.annotation
-        for mark in (*field.metadata, Field(json_schema_extra=schema)):
-            kind = Annotated[kind, mark]
-        default = inspect.Parameter.empty if field.is_required() else field.default
-        parameters.append(
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        )
-
-    def decorate(function: Callable[[P], R]) -> Callable[..., R]:
-        @wraps(function)
-        def wrapper(**values: Any) -> R:
-            try:
-                parameters_model = model.model_validate(values)
-            except ValidationError as error:  # what the form cannot check
-                raise ConfigError("\n".join(map(describe_fault, map(dict, error.errors())))) from None
-            return function(parameters_model)
-
-        del wrapper.__wrapped__  # its signature is not this one's
-        wrapper.__annotations__ = {}
-        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        return wrapper
-
-    return decorate

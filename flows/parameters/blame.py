@@ -12,9 +12,7 @@ class BlameParameters(FlowParameters):
 
     model_config = ConfigDict(title="Blame")
 
-    run: str = Field(
-        title="Run", description="a finished run of any pipeline that translates speech or revises a draft"
-    )
+    run: str = Field(description="a finished run of any pipeline that translates speech or revises a draft")
     segments: str | None = Field(
         None,
         title="Gold segments",

@@ -22,7 +22,6 @@ class CascadeParameters(DataParameters):
     )
     blame: bool = Field(
         False,
-        title="Blame",
         description="also translate gold and partly repaired transcripts, to say which stage loses what",
     )
 

@@ -18,12 +18,10 @@ class SystemConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="System")
 
-    name: str = Field(
-        title="Name", description="its name in the tables", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"
-    )
-    flow: FlowName = Field("cascade", title="Flow", description="the flow that it is a configuration of")
+    name: str = Field(description="its name in the tables", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")
+    flow: FlowName = Field("cascade", description="the flow that it is a configuration of")
     parameters: dict[str, JsonValue] = Field(
-        {}, title="Parameters", description="what differs from the flow's defaults, as in its own YAML file"
+        {}, description="what differs from the flow's defaults, as in its own YAML file"
     )
 
 
@@ -33,16 +31,14 @@ class CompareParameters(ComparisonSettings, DataParameters):
     model_config = ConfigDict(title="Comparison")
 
     systems: tuple[SystemConfig, ...] = Field(
-        (), max_length=20, title="Systems", description="systems to run, each a flow with its parameters"
+        (), max_length=20, description="systems to run, each a flow with its parameters"
     )
     runs: tuple[str, ...] = Field(
         (), max_length=20, title="Finished runs", description="names of runs in the store to take as they are"
     )
-    data: str | None = Field(
-        None, title="Data", description="data set of all systems; the flow's own default if empty"
-    )
+    data: str | None = Field(None, description="data set of all systems; the flow's own default if empty")
 
-    blame: bool = Field(False, title="Blame", description="of each cascade also say which stage loses what")
+    blame: bool = Field(False, description="of each cascade also say which stage loses what")
 
     def settings(self) -> ComparisonSettings:
         """How the systems are compared."""

@@ -13,12 +13,8 @@ class ContributionParameters(FlowParameters):
 
     model_config = ConfigDict(title="Contribution")
 
-    run: str = Field(
-        title="Run", description="a finished run with members, inputs, sources, rounds or experts"
-    )
+    run: str = Field(description="a finished run with members, inputs, sources, rounds or experts")
     metric: TranslationMetricName = Field(
-        "bleu", title="Metric", description="of translations; transcripts count by WER, experts by likelihood"
+        "bleu", description="of translations; transcripts count by WER, experts by likelihood"
     )
-    limit: int | None = Field(
-        None, ge=1, title="Limit", description="experts: only the first so many development sentences"
-    )
+    limit: int | None = Field(None, ge=1, description="experts: only the first so many development sentences")

@@ -44,22 +44,17 @@ class DistillTeacher(TranslationConfig):
 
     model_config = ConfigDict(title="Teacher (teacher)")
 
-    beam_size: int = Field(4, ge=1, le=64, title="Beam size", description="hypotheses kept per sentence")
-    n_best: int = Field(
-        4, ge=1, le=64, title="N-best", description="hypotheses that 'interpolated' chooses from"
-    )
+    beam_size: int = Field(4, ge=1, le=64, description="hypotheses kept per sentence")
+    n_best: int = Field(4, ge=1, le=64, description="hypotheses that 'interpolated' chooses from")
     members: tuple[str, ...] = Field(
         (), title="Further members", description="models beside the first: the teacher is their ensemble"
     )
     method: Literal["linear", "log_linear"] = Field(
         "linear", title="Combination", description="of the members; the word level is always linear"
     )
-    coefficients: tuple[float, ...] = Field(
-        (), title="Coefficients", description="one per model, in their order; empty = equal"
-    )
+    coefficients: tuple[float, ...] = Field((), description="one per model, in their order; empty = equal")
     run: str | None = Field(
         None,
-        title="Run",
         description="instead of models: a finished run (cascade, stack, ...) on training data, by its name",
     )
 
@@ -70,9 +65,7 @@ class DistillStudent(TrainingConfig):
     model_config = ConfigDict(title="Student (student)")
 
     num_layers: int = Field(2, ge=1, le=24, title="Layers", description="encoder layers")
-    decoder_layers: int | None = Field(
-        1, ge=1, le=24, title="Decoder layers", description="as many as encoder layers if empty"
-    )
+    decoder_layers: int | None = Field(1, ge=1, le=24, description="as many as encoder layers if empty")
 
 
 class DistillParameters(FlowParameters, DeprecatedNames):
@@ -83,13 +76,10 @@ class DistillParameters(FlowParameters, DeprecatedNames):
 
     level: Literal["none", "word", "sequence", "interpolated", "sequence_and_word"] = Field(
         "sequence",
-        title="Level",
         description="word = the teacher's distribution at each word; sequence = what it says; interpolated = "
         "what it says that is nearest to the reference; none = the same student without a teacher",
     )
-    temperature: float = Field(
-        1.0, gt=0.0, le=100.0, title="Temperature", description="word level: flattens the distributions"
-    )
+    temperature: float = Field(1.0, gt=0.0, le=100.0, description="word level: flattens the distributions")
     kd_ratio: float = Field(
         0.5, ge=0.0, le=1.0, title="Word-level share", description="of the loss; the rest is cross-entropy"
     )
@@ -101,10 +91,10 @@ class DistillParameters(FlowParameters, DeprecatedNames):
     test: str | None = Field(
         None, title="Test data", description="parallel text to score the finished student on; never selects"
     )
-    beam_size: int = Field(5, ge=1, le=64, title="Beam size", description="of the search when scoring")
-    teacher: DistillTeacher = Field(default=DistillTeacher(), title="Teacher", description="who is imitated")
+    beam_size: int = Field(5, ge=1, le=64, description="of the search when scoring")
+    teacher: DistillTeacher = Field(default=DistillTeacher(), description="who is imitated")
     student: DistillStudent = Field(
-        default=DistillStudent(), title="Student", description="its shape, its data and its training"
+        default=DistillStudent(), description="its shape, its data and its training"
     )
 
     @property

@@ -28,12 +28,11 @@ class EnsembleRecognition(RecognitionConfig):
     )
     combination: Literal["output_level", "linear", "log_linear"] = Field(
         "output_level",
-        title="Combination",
         description="output_level = each decodes alone, then their transcripts are combined; linear and "
         "log_linear = token by token, for Whisper models of one vocabulary",
     )
     coefficients: tuple[float, ...] = Field(
-        (), title="Coefficients", description="linear and log_linear: one per member; empty = equal"
+        (), description="linear and log_linear: one per member; empty = equal"
     )
 
     @field_validator("combination", mode="before")
@@ -49,13 +48,10 @@ class EnsembleSystemCombination(SystemCombinationConfig):
 
     dev: str | None = Field(
         None,
-        title="Development data",
         description="reranking without coefficients: what they are learned on, with references; never a test "
         "set",
     )
-    dev_limit: int = Field(
-        100, title="Development utterances", ge=10, le=10_000, description="the first so many of them"
-    )
+    dev_limit: int = Field(100, ge=10, le=10_000, description="the first so many of them")
 
 
 class EnsembleParameters(DataParameters, DeprecatedNames):
@@ -74,7 +70,6 @@ class EnsembleParameters(DataParameters, DeprecatedNames):
     )
     system_combination: EnsembleSystemCombination = Field(
         default=EnsembleSystemCombination(),
-        title="System combination",
         description="of finished transcripts or translations",
     )
 

@@ -21,9 +21,9 @@ class ExpertsParameters(ExpertsConfig, FlowParameters):
         description="parallel text to score on; never selects; the development data if empty",
     )
     test_limit: int | None = Field(
-        None, ge=1, title="Test limit", description="only the first so many sentences of the test data"
+        None, ge=1, description="only the first so many sentences of the test data"
     )
-    beam_size: int = Field(5, ge=1, le=64, title="Beam size", description="of the search when scoring")
+    beam_size: int = Field(5, ge=1, le=64, description="of the search when scoring")
 
     def training(self) -> ExpertsConfig:
         """The settings that decide the model."""

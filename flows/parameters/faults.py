@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,23 +9,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from components.redaction import redact
+from components.suggestions import suggest
+from components.validation_faults import describe_value_fault
 from components.yaml_text import Lines
-
-MAX_SHOWN_CHARACTERS = 200
-"""Characters of a wrong value that an error shows."""
 
 
 def describe_fault(fault: Mapping[str, Any]) -> str:
     """One pydantic error in one line, without secrets: where, what was expected, what was found."""
-    name = ".".join(map(str, fault["loc"]))
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if "found" not in message:
-        value = redact(repr(fault["input"]))  # before it is cut, which may hide what follows a secret
-        message += (
-            f", found {value if len(value) <= MAX_SHOWN_CHARACTERS else value[:MAX_SHOWN_CHARACTERS] + '...'}"
-        )
-    return redact(message if not name or message.startswith(f"{name}: ") else f"{name}: {message}")
+    name, message = ".".join(map(str, fault["loc"])), describe_value_fault(fault)
+    return message if not name or message.startswith(f"{name}: ") else f"{name}: {message}"
 
 
 def describe_faults(
@@ -55,9 +46,8 @@ def _describe_with_place(
     if fault["type"] != "extra_forbidden":
         return f"{where}{describe_fault(fault)}"
     field_names = _field_names(model, path[:-1])
-    near = difflib.get_close_matches(path[-1], field_names, n=1)
-    hint = f"did you mean {'.'.join((*path[:-1], near[0]))}?" if near else f"known: {', '.join(field_names)}"
-    return f"{where}{name}: no such parameter; {hint}"
+    names = [".".join((*path[:-1], field)) for field in field_names]
+    return f"{where}{name}: no such parameter{suggest(name, names)}"
 
 
 def _explain_setting(name: str, field: FieldInfo) -> str:

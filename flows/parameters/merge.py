@@ -23,31 +23,25 @@ class MergeParameters(FlowParameters):
     model_config = ConfigDict(title="Merge")
 
     recipe: str = Field(
-        title="Recipe",
         min_length=1,
         description="mergekit's YAML: a file, or its text (with line breaks)",
         examples=["recipe.yml"],
     )
-    dev: str | None = Field(
-        None, title="Development data", description="data set that the gate decides by; empty = no gate"
-    )
+    dev: str | None = Field(None, description="data set that the gate decides by; empty = no gate")
     test: str | None = Field(
         None, title="Test data", description="data set to score an accepted model on; never decides"
     )
-    limit: int | None = Field(None, ge=1, title="Limit", description="only the first so many utterances")
-    source_language: str | None = Field(None, title="Source language", description="the data's own if empty")
-    target_language: str | None = Field(None, title="Target language", description="the data's own if empty")
+    limit: int | None = Field(None, ge=1, description="only the first so many utterances")
+    source_language: str | None = Field(None, description="the data's own if empty")
+    target_language: str | None = Field(None, description="the data's own if empty")
     baseline: str | None = Field(
         None,
-        title="Baseline",
         description="model that the gate compares with; the recipe's base (else first) model if empty",
     )
     metric: Annotated[str, MetricChoice(further=("auto",))] = Field(
-        "auto", title="Metric", description="what the gate compares; auto: wer for speech, bleu for text"
+        "auto", description="what the gate compares; auto: wer for speech, bleu for text"
     )
-    margin: float = Field(
-        0.0, ge=0, le=100, title="Margin", description="points that the merged model may be worse"
-    )
+    margin: float = Field(0.0, ge=0, le=100, description="points that the merged model may be worse")
     asr: RecognitionConfig = Field(
         default=RecognitionConfig(), title="Recognition", description="how speech models are scored"
     )

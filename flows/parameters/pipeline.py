@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from components.errors import ConfigError
-from components.pipeline.faults import suggest
 from components.pipeline.matrix import expand_matrix
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
+from components.suggestions import suggest
 from components.yaml_text import parse_yaml
 from flows.parameters.base import DataParameters
 
@@ -25,14 +25,13 @@ class PipelineParameters(DataParameters):
     model_config = ConfigDict(title="Pipeline")
 
     graph: str | dict[str, JsonValue] = Field(
-        title="Graph",
         description="nodes, outputs, defaults, matrix: as YAML or JSON text, or as a JSON object "
         "(docs/pipelines.md)",
         examples=["{nodes: {asr: {kind: recognize}, mt: {kind: translate, of: asr}}}"],
     )
-    until: str | None = Field(None, title="Until", description="only this node and what it needs")
+    until: str | None = Field(None, description="only this node and what it needs")
     folder: str | None = Field(
-        None, title="Folder", description="files that nodes name lie here; the working directory if empty"
+        None, description="files that nodes name lie here; the working directory if empty"
     )
 
     @model_validator(mode="before")

@@ -24,10 +24,9 @@ class RefineParameters(DataParameters):
 
     draft: str | None = Field(
         None,
-        title="Draft",
         description="a finished run whose mt stage is refined, with its data",
     )
-    rounds: int = Field(2, ge=1, le=20, title="Rounds", description="budget: rounds of refinement at most")
+    rounds: int = Field(2, ge=1, le=20, description="budget: rounds of refinement at most")
     asr: RecognitionConfig = Field(
         default=RecognitionConfig(), title="Recognition", description="speech to text, where data are spoken"
     )

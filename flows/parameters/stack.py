@@ -39,7 +39,7 @@ class StackParameters(DataParameters):
         default=StackLearningConfig(), title="Training", description="used where stack names no model"
     )
     synthesis: SynthesisConfig = Field(
-        default=SynthesisConfig(), title="Synthesis", description="speech for data that are text only"
+        default=SynthesisConfig(), description="speech for data that are text only"
     )
 
 

@@ -18,7 +18,7 @@ class TrainParameters(TrainingConfig, FlowParameters):
     test: str | None = Field(
         None, title="Test data", description="parallel text to score the finished model on; never selects"
     )
-    beam_size: int = Field(5, ge=1, le=64, title="Beam size", description="of the search when scoring")
+    beam_size: int = Field(5, ge=1, le=64, description="of the search when scoring")
 
     def training(self) -> TrainingConfig:
         """The settings that decide the model."""

@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 
 from components.errors import TransientError
@@ -36,12 +37,14 @@ class ServerProcess:
     """A server that ends with this process, even after ``kill -9``; connections wait until it is up."""
 
     def __init__(self) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the server lives
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
             self._process = subprocess.Popen(  # noqa: S603 - nothing of it is a user's
                 [*_COMMAND, str(listener.fileno())],
                 env=os.environ | _EPHEMERAL_ENVIRONMENT,
                 stdin=subprocess.PIPE,
+                stderr=self._log,  # shown where it does not start; at its end it may complain of being ended
                 pass_fds=[listener.fileno()],
                 start_new_session=True,  # Ctrl-C is not for the server: it is told of it
             )
@@ -65,6 +68,8 @@ class ServerProcess:
         try:
             httpx.get(f"{self.url}/health", timeout=seconds, trust_env=False).raise_for_status()
         except httpx.HTTPError as error:
+            self._log.seek(0)
+            sys.stderr.write(self._log.read().decode(errors="replace"))
             raise TransientError(
                 f"expected Prefect's temporary server to start, found {reason_of(error)}; its output is "
                 "above: run the same again, or start one (prefect server start) and set PREFECT_API_URL"

@@ -55,17 +55,23 @@ def server_is_gone(error: BaseException | None) -> bool:
 
 
 class OneLineErrors(logging.Filter):
-    """Logging filter: expected errors are logged once, in one line, without a traceback."""
+    """Logging filter: an expected error is logged once, as the line that a user reads, without a traceback.
+
+    A failed run's last line only names its state, since the error stands above it.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether it is to be logged."""
+        if record.levelno >= logging.INFO and record.getMessage().startswith("Finished in state Failed("):
+            record.msg, record.args = "Finished in state Failed", None
+            record.levelno, record.levelname = logging.INFO, "INFO"
         error = record.exc_info[1] if record.exc_info else None
         if server_is_gone(error):
             record.exc_info = None
         if not isinstance(error, AntiphonError):
             return True
         already_logged, error.logged = error.logged, True
-        record.exc_info = None
+        record.msg, record.args, record.exc_info = str(error), None, None
         return not already_logged
 
 

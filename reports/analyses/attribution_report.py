@@ -12,7 +12,8 @@ from components.analysis.cascade_attribution import AttributionReport
 from components.metrics.bootstrap import MIN_UTTERANCES, Estimate
 from components.metrics.table import label_of
 from reports.escaping import to_printable
-from reports.terminal.run_printing import describe_too_few, new_table
+from reports.terminal.run_printing import describe_too_few
+from reports.terminal.tables import new_table
 from reports.views.sections import Section
 
 

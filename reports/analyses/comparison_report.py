@@ -15,7 +15,8 @@ from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
 from reports.formatting import format_bytes, format_seconds
-from reports.terminal.run_printing import describe_too_few, format_interval, new_table
+from reports.terminal.run_printing import describe_too_few, format_interval
+from reports.terminal.tables import new_table
 from reports.views.sections import Section, link_to_utterance
 
 

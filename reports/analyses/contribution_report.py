@@ -12,7 +12,7 @@ from components.analysis.contribution import Contribution
 from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
-from reports.terminal.run_printing import new_table
+from reports.terminal.tables import new_table
 
 _KEY = re.compile(r"(store:[0-9a-f]{12})[0-9a-f]{52}")
 

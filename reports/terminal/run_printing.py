@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,7 @@ from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.run_record import Score
 from reports.escaping import to_printable
 from reports.formatting import format_bytes, format_seconds
+from reports.terminal.tables import new_table
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
 from reports.views.utterance_alignment import ReferenceAlignment
@@ -34,7 +34,7 @@ def print_run(view: RunView, console: Console) -> None:
     for utterance_row in view.rows(0, _FIRST):
         _print_texts(utterance_row, console)
     if run.metrics:
-        console.print(_scores(list(run.scores)))
+        print_scores(run.scores, console)
     for note in run.notes:
         console.print(Text(to_printable(note), "dim"))
 
@@ -42,7 +42,7 @@ def print_run(view: RunView, console: Console) -> None:
 def _stages(view: RunView) -> Table:
     """A table of the data set, the pipeline's nodes in order, and further stages."""
     table = new_table(
-        "node", "kind", "models and ways", ">items", ">aside", ">time", ">x real time", ">memory", ""
+        "node", "kind", "models and ways", ">items", ">quarantined", ">time", ">x real time", ">memory", ""
     )
     for row in view.stages():
         ways = [f"{way}: {count:,}" for way, count in view.ways.get(row.stage, {}).items()]
@@ -150,17 +150,29 @@ def _cells(row: UtteranceRow, stage: str, outcome: NodeOutcome) -> tuple[str | T
     )
 
 
-def _scores(scores: list[Score]) -> Table:
-    table = new_table("metric", ">value", ">95% interval", ">scored", "protocol")
+def order_scores(scores: Iterable[Score]) -> list[Score]:
+    """Scores in the order of the table of metrics: of transcripts first, then of translations."""
+    from components.metrics.table import METRICS  # noqa: PLC0415 - numpy and jiwer, 0.3 s
+
+    ranks = {name: number for number, name in enumerate(METRICS)}
+    return sorted(scores, key=lambda score: ranks.get(score.name, len(ranks)))
+
+
+def print_scores(scores: Iterable[Score], console: Console) -> None:
+    """Print scores in the order of the table of metrics, and below them how each was counted."""
+    scores = order_scores(scores)
+    table = new_table("metric", ">value", ">95% interval", ">scored")
     for score in scores:
         table.add_row(
             Text(to_printable(score.name), "bold"),
             f"{score.value:.2f}",
             format_interval(score),
             f"{score.n:,} of {score.n_total:,}",
-            Text(to_printable(score.signature), "dim"),
         )
-    return table
+    console.print(table)
+    for score in scores:
+        console.print(Text(to_printable(f"{score.name}: {score.signature}"), "dim"), soft_wrap=True)
+    console.print()
 
 
 def format_interval(score: Score) -> str:
@@ -173,16 +185,6 @@ def format_interval(score: Score) -> str:
 def describe_too_few(n: int) -> str:
     """The text in place of a verdict where there are too few utterances for one."""
     return f"{n} utterance{'s' * (n != 1)}: too few to tell"
-
-
-def new_table(*columns: str) -> Table:
-    """An empty table; a column whose name begins with ``>`` is right-aligned."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(
-            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
-        )
-    return table
 
 
 def print_line(console: Console, label: str, text: str) -> None:

@@ -9,8 +9,10 @@ from components.alignment import Edit
 from components.errors import DataError
 from components.metrics.table import label_of
 from components.records import NBest, Outcome, Quarantined
+from components.suggestions import did_you_mean
 from reports.escaping import to_printable
-from reports.terminal.run_printing import format_quarantined, new_table, plain_text, print_line
+from reports.terminal.run_printing import format_quarantined, plain_text, print_line
+from reports.terminal.tables import new_table
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
 from reports.views.steps import Step, steps_of
@@ -27,7 +29,10 @@ def print_utterance(view: RunView, utterance_id: str, console: Console) -> None:
     """
     row = view.row(utterance_id)
     if row is None:
-        raise DataError(f"expected the id of an utterance of run {view.run.name}, found {utterance_id!r}")
+        hint = did_you_mean(utterance_id, (each.id for each in view.utterances))
+        raise DataError(
+            f"expected the id of an utterance of run {view.run.name}, found {utterance_id!r}{hint}"
+        )
     utterance = row.utterance
     console.print(Text(to_printable(utterance.id), "bold"))
     if utterance.audio is not None:

@@ -12,7 +12,7 @@ import contextvars
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -89,8 +89,8 @@ def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None,
     }
     coordinator = RunCoordinator(duplicates)
     with _hide_suspension() as suspension:
-        threads = _start_nodes(pipeline, plans, duplicates, data, coordinator)
-        _wait_for_nodes(threads, coordinator, suspension)
+        ended = _start_nodes(pipeline, plans, duplicates, data, coordinator)
+        _wait_for_nodes(ended, coordinator, suspension)
         suspension.raise_if_requested()
     statuses = {name: coordinator.status[duplicates.get(name, name)] for name in plans}
     stages = {}
@@ -125,11 +125,16 @@ def _start_nodes(
     duplicates: Mapping[str, str],
     data: Mapping[str, StageRef],
     coordinator: RunCoordinator,
-) -> list[Thread]:
-    """Start a thread for each node, in which it runs as a task with edges to those that it reads."""
+) -> list[Event]:
+    """Start a thread for each node, in which it runs as a task with edges to those that it reads.
+
+    Returns:
+        An event for each thread, set at its end. (In Python 3.11 ``Thread.join`` takes the thread for ended
+        when the exception of a signal's handler interrupts it.)
+    """
     keys = {name: planned.stage.key for name, planned in plans.items()}
     ids: dict[str, UUID] = {name: uuid4() for name in plans}
-    threads = []
+    threads, ended = [], []
     for name, planned in plans.items():
         if name in duplicates:
             continue
@@ -146,16 +151,15 @@ def _start_nodes(
             "dependencies": {"name": read},
         }
         context = contextvars.copy_context()
-        thread = Thread(
-            target=context.run, args=(_run_node, run, arguments), name=f"node {name}", daemon=True
-        )
-        threads.append(thread)
+        ended.append(Event())
+        work = (_run_node, run, arguments, ended[-1])
+        threads.append(Thread(target=context.run, args=work, name=f"node {name}", daemon=True))
     for thread in threads:
         thread.start()
-    return threads
+    return ended
 
 
-def _run_node(run: NodeRun, arguments: Mapping[str, Any]) -> None:
+def _run_node(run: NodeRun, arguments: Mapping[str, Any], ended: Event) -> None:
     """Run the node's task; what it raises is noted for the run, also where the task never began."""
     name, coordinator = run.node.name, run.coordinator
     CURRENT_NODE.set(run)
@@ -166,21 +170,23 @@ def _run_node(run: NodeRun, arguments: Mapping[str, Any]) -> None:
     except BaseException as error:
         if not coordinator.has_ended(name):
             coordinator.fail(name, error)
+    finally:
+        ended.set()
 
 
 def _wait_for_nodes(
-    threads: list[Thread], coordinator: RunCoordinator, suspension: FlowRunSuspensionRequest
+    ended: list[Event], coordinator: RunCoordinator, suspension: FlowRunSuspensionRequest
 ) -> None:
     """Wait until all nodes have ended; a signal or a suspension ends them earlier."""
     try:
-        while any(thread.is_alive() for thread in threads):
-            next(thread for thread in threads if thread.is_alive()).join(_POLL_SECONDS)
+        while at_work := [event for event in ended if not event.is_set()]:
+            at_work[0].wait(_POLL_SECONDS)
             if suspension.is_requested():
                 coordinator.halt()
     except TerminationSignal:
         coordinator.halt(GRACE_SECONDS)
-        for thread in threads:
-            thread.join(max(0.0, coordinator.seconds_left))
+        for event in ended:
+            event.wait(max(0.0, coordinator.seconds_left))
         raise
     except BaseException:
         coordinator.halt(0.0)

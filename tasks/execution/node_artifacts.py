@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TypeVar
 
+from components.languages import UNDETERMINED
+from components.metrics.pairing import nfc
 from components.pipeline.item_gatherer import id_of
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_nbests, read_utterances
 from tasks.artifacts import (
-    LookUp,
-    SourceAndReference,
+    MAX_EXAMPLES,
+    Example,
     publish_examples,
     publish_extras,
     publish_stage,
@@ -35,7 +38,7 @@ def publish_node(
         read: the first of the texts that it reads, if it reads any.
     """
     if node.gives == "text":
-        publish_examples(ref, _make_look_up(pipeline, node, data[pipeline.data_of(node.name)], read))
+        publish_examples(ref, _make_examples(pipeline, node, ref, data[pipeline.data_of(node.name)], read))
     elif node.gives == "table" and not node.kind.whole:
         publish_ways(ref)
     else:
@@ -43,21 +46,62 @@ def publish_node(
         publish_extras(ref)
 
 
-def _make_look_up(pipeline: Pipeline, node: Node, data: StageRef, read: StageRef | None) -> LookUp:
-    def look_up(ids: Sequence[str]) -> dict[str, SourceAndReference]:
-        texts = (
-            {}
-            if read is None
-            else {record.utterance_id: record.best.text for record in _select(read_nbests(read), ids)}
+def _make_examples(
+    pipeline: Pipeline, node: Node, ref: StageRef, data: StageRef, read: StageRef | None
+) -> list[Example]:
+    """Return a stage's first outputs beside what they were made of and the references."""
+    outputs = {nbest.utterance_id: nbest for nbest in islice(read_nbests(ref), MAX_EXAMPLES)}
+    utterances = {record.id: record for record in _select(read_utterances(data), list(outputs))}
+    texts = (
+        {nbest.utterance_id: nbest.best.text for nbest in _select(read_nbests(read), list(outputs))}
+        if read
+        else {}
+    )
+    references = {key: _reference_of(pipeline, node, record) for key, record in utterances.items()}
+    languages = {key: _language_of(pipeline, node, record) for key, record in utterances.items()}
+    hypotheses = {key: outputs[key].best.text for key, reference in references.items() if reference}
+    scores = _score(
+        {key: references[key] for key in hypotheses},
+        hypotheses,
+        languages,
+        spoken=pipeline.is_spoken(node.name),
+    )
+    return [
+        Example(
+            key,
+            texts.get(key) or _source_of(utterances[key]),
+            nbest.best.text,
+            references[key],
+            _describe_scores(nbest, scores.get(nfc(key), "")),
         )
-        return {
-            record.id: SourceAndReference(
-                texts.get(record.id) or _source_of(record), _reference_of(pipeline, node, record)
-            )
-            for record in _select(read_utterances(data), ids)
-        }
+        for key, nbest in outputs.items()
+        if key in utterances
+    ]
 
-    return look_up
+
+def _score(
+    references: Mapping[str, str],
+    hypotheses: Mapping[str, str],
+    languages: Mapping[str, str],
+    *,
+    spoken: bool,
+) -> dict[str, str]:
+    """Return the word error rate of each transcript, or chrF and BLEU of each translation."""
+    if not references:
+        return {}
+    from components.metrics import recognition, translation  # noqa: PLC0415 - sacrebleu and jiwer
+
+    if spoken:
+        errors = recognition.utterance_errors(references, hypotheses, language=languages)
+        return {key: f"WER {counts.rate:.1f}" for key, counts in errors.items() if counts.rate is not None}
+    listed = {key: (text,) for key, text in references.items()}
+    values = translation.sentence_scores(listed, hypotheses, language=languages)
+    return {key: f"chrF {row['chrf']:.1f}, BLEU {row['bleu']:.1f}" for key, row in values.items()}
+
+
+def _describe_scores(nbest: NBest, scores: str) -> str:
+    count = f"{len(nbest.hypotheses)} hypothes{'es' if len(nbest.hypotheses) > 1 else 'is'}"
+    return "; ".join(filter(None, (scores, f"log-probability {nbest.best.score:.3f}", count)))
 
 
 def _select(records: Iterable[R], ids: Sequence[str]) -> Iterator[R]:
@@ -84,3 +128,10 @@ def _reference_of(pipeline: Pipeline, node: Node, utterance: Utterance) -> str:
         return utterance.transcript or ""
     target = utterance.target_language or pipeline.languages[1]
     return utterance.references[0] if utterance.references and language in (TARGET, target) else ""
+
+
+def _language_of(pipeline: Pipeline, node: Node, utterance: Utterance) -> str:
+    """Return the language that a node's text is in, by which it is split into words."""
+    if pipeline.language_of(node.name) == SOURCE:
+        return utterance.source_language
+    return utterance.target_language or pipeline.languages[1] or UNDETERMINED

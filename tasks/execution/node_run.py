@@ -23,12 +23,13 @@ from components.storage.reader import read_utterances
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once, discard_work
+from reports.terminal.node_progress import NodeEnd, NodeProgress
 from tasks import task_runners
 from tasks.execution.node_artifacts import publish_node
-from tasks.execution.run_coordinator import BlockedError, HaltedError, RunCoordinator
+from tasks.execution.run_coordinator import BlockedError, HaltedError, RunCoordinator, Status
 from tasks.execution.shard_job import ShardJob
 from tasks.execution.sharded_stage import ShardedStage, ShardWork, rank
-from tasks.progress import ProgressBar
+from tasks.progress import WholeProgress, show_end
 from tasks.task_options import as_prefect_state
 
 
@@ -61,6 +62,8 @@ class NodeRun:
         self.store = Store(planned.site.store)
         self.all_idle = False
         """Whether nothing is to be done for any of its items, though there are some."""
+        self.progress: NodeProgress | None = None
+        """What it has computed, from when it begins to."""
         self._depth = pipeline.depth_of(self.node.name)
 
     @property
@@ -153,8 +156,8 @@ class NodeRun:
         with open_stage(self.store, self.planned.stage, read_digests=read) as writer:
             if writer.ref is not None:  # another run has finished it meanwhile
                 return writer.ref
-            total = self.data.items - self.data.quarantined
-            ShardedStage(writer, self._make_shard_work(), self.coordinator, total).run(everything())
+            self.progress = NodeProgress(self.node.name, self.data.items - self.data.quarantined)
+            ShardedStage(writer, self._make_shard_work(), self.coordinator, self.progress).run(everything())
             writer.read_digests = self._wait_for_all()
             ids = None if self.node.kind.filters else self._read_ids()
             return writer.finish(ids)
@@ -163,7 +166,8 @@ class NodeRun:
         return (item.utterance.id for _, items in self._read_slices() for item in items)
 
     def _make_shard_work(self) -> ShardWork:
-        return ShardWork(self.node.name, self.lane_name(), self._depth, self.make_job)
+        reads_speech = "speech" in self.node.kind.reads
+        return ShardWork(self.node.name, self.lane_name(), self._depth, self.make_job, reads_speech)
 
     def make_job(self) -> ShardJob:
         """Return what a process needs to know to compute shards."""
@@ -228,7 +232,8 @@ class NodeRun:
 
     def _with_progress(self, site: Site) -> Site:
         """Return the site of a node that is made in one piece, with progress shown and stopping checked."""
-        bar = ProgressBar(self.node.name, self.node.kind.summary)
+        self.progress = NodeProgress(self.node.name, 100, is_percentage=True)
+        bar = WholeProgress(self.progress, self.node.kind.summary)
 
         def progress(percent: float) -> None:
             self.coordinator.check_halted()
@@ -267,16 +272,21 @@ def compute_current_node() -> StageRef | State[StageRef | None]:
         return Cancelled(message="the run was stopped; finished shards are kept")
     except BlockedError as error:
         coordinator.fail(name, error)
+        show_end(NodeEnd(name, "blocked", error=str(error)))
         return Failed(name="Blocked", message=str(error))
     except BaseException as error:
         coordinator.fail(name, error)
+        show_end(NodeEnd(name, "failed", error=" ".join(str(error).split()) or type(error).__name__))
         raise
     if ref is None:
         stands_for = run.node.of[-1] if run.all_idle else ""
         coordinator.finish(
             name, coordinator.ref(stands_for) if coordinator.is_finished(stands_for) else None, "skipped"
         )
+        show_end(NodeEnd(name, "skipped"))
         return as_prefect_state(None)
-    coordinator.finish(name, ref, "reused" if ref.reused else "computed")
+    status: Status = "reused" if ref.reused else "computed"
+    coordinator.finish(name, ref, status)
+    show_end(NodeEnd(name, status, run.progress, ref.items, ref.quarantined))
     publish_node(run.pipeline, run.node, ref, run.data_sets, run.find_first_text())
     return as_prefect_state(ref)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from threading import Event
 from typing import NamedTuple
 
 from prefect.futures import PrefectFuture
 
+from components import progress
 from components.nodes.kind import Item
 from components.storage.stage_writer import StageWriter
+from reports.terminal.node_progress import NodeProgress
 from tasks import task_runners
 from tasks.execution.run_coordinator import HaltedError, RunCoordinator
 from tasks.execution.shard_job import ShardJob, ShardResult, pack_items
 from tasks.execution.shard_task import compute_shard
-from tasks.progress import Progress
+from tasks.progress import Progress, ShardSize
 
 _SUSPENSION_SECONDS = 24 * 3600.0
 """Seconds that a suspension waits for shards in flight."""
@@ -26,17 +29,32 @@ class InFlight(NamedTuple):
 
     number: int
     inputs: str
+    size: ShardSize
     future: PrefectFuture[ShardResult] | None
     finished: Event
 
 
 class ShardWork(NamedTuple):
-    """The shards of a node: its name, their lane, how far downstream it is, and what makes their job."""
+    """The shards of a node.
+
+    Attributes:
+        node: its name.
+        lane: that they compute in.
+        depth: how far downstream it is.
+        make_job: makes their job.
+        reads_speech: whether seconds of speech measure its speed.
+    """
 
     node: str
     lane: str
     depth: int
     make_job: Callable[[], ShardJob]
+    reads_speech: bool = False
+
+    def size_of(self, items: Sequence[Item]) -> ShardSize:
+        """Return the size of a shard."""
+        recordings = [item.utterance.audio for item in items] if self.reads_speech else []
+        return ShardSize(len(items), sum(audio.seconds for audio in recordings if audio is not None))
 
 
 def rank(depth: int, number: int) -> tuple[int, int]:
@@ -51,11 +69,12 @@ class ShardedStage:
         writer: of the stage.
         work: its shards.
         coordinator: of the nodes of the run.
-        total: items at most, for the progress.
+        counts: of its items, for the progress.
     """
 
-    def __init__(self, writer: StageWriter, work: ShardWork, coordinator: RunCoordinator, total: int) -> None:
-        """``total``: items at most, for the progress."""
+    def __init__(
+        self, writer: StageWriter, work: ShardWork, coordinator: RunCoordinator, counts: NodeProgress
+    ) -> None:
         self._writer = writer
         self._work = work
         self._coordinator = coordinator
@@ -63,7 +82,7 @@ class ShardedStage:
         self._job: ShardJob | None = None
         self._width = task_runners.max_in_flight()
         self._coordinator.open_lane(work.lane, self._width)
-        self._progress = Progress(work.node, total)
+        self._progress = Progress(counts)
 
     def run(self, slices: Iterator[tuple[int, list[Item]]]) -> None:
         """Append every shard that is missing.
@@ -98,15 +117,16 @@ class ShardedStage:
         return True
 
     def _submit(self, number: int, payload: str, inputs: str, items: list[Item]) -> InFlight:
-        finished = Event()
+        finished, size = Event(), self._work.size_of(items)
         if not items:
-            return InFlight(number, inputs, None, finished)
+            return InFlight(number, inputs, size, None, finished)
         if self._job is None:
             self._job = self._work.make_job()
         job, lane = self._job, self._work.lane
         self._coordinator.enter_lane(lane, rank(self._work.depth, number))
         try:
-            with task_runners.request_gpu(job.device):
+            within = partial(self._progress.show_share, number, size)
+            with task_runners.request_gpu(job.device), progress.listen(within):
                 future = compute_shard.submit(self._work.node, number, job, payload)
         except BaseException:
             self._coordinator.leave_lane(lane)
@@ -117,7 +137,7 @@ class ShardedStage:
             self._coordinator.leave_lane(lane)
 
         future.add_done_callback(leave)
-        return InFlight(number, inputs, future, finished)
+        return InFlight(number, inputs, size, future, finished)
 
     def _collect_next(self, seconds: float | None = None) -> None:
         """Append the oldest shard in flight.
@@ -141,7 +161,7 @@ class ShardedStage:
         in_flight.popleft()
         self._in_flight = in_flight
         self._coordinator.advance(self._work.node, first.number + 1)
-        self._progress.advance(len(shard.outputs) + len(shard.errors))
+        self._progress.advance(first.number, first.size)
         # Prefect's future stands in a reference cycle, which is collected late: keep it light.
         shard.outputs.clear()
         shard.errors.clear()

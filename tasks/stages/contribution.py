@@ -18,6 +18,7 @@ from components.experts.config import ExpertsConfig
 from components.experts.routing_stats import Sample
 from components.files import write_json
 from components.languages import UNDETERMINED
+from components.metrics.scoring_units import ScoringUnits
 from components.metrics.shapley import Coalition
 from components.models import resolve
 from components.models.loading import load_transformers
@@ -139,26 +140,18 @@ def score_parts(
 
 def _score_system(parts: AblatedOutputs, data: StageRef, metric: str, target: str | None) -> Contribution:
     system = parts.system
-    references: dict[str, Sequence[str]] = {}
-    languages: dict[str, str] = {}
-    for utterance in read_utterances(data):
-        truth = (
-            ([utterance.transcript] if utterance.transcript else [])
-            if system.transcripts
-            else utterance.references
-        )
-        if truth:
-            references[utterance.id] = truth
-            language = (
-                utterance.source_language if system.transcripts else target or utterance.target_language
-            )
-            languages[utterance.id] = language or UNDETERMINED
+    utterances = list(read_utterances(data))
+    languages = {
+        u.id: u.source_language if system.transcripts else target or u.target_language or UNDETERMINED
+        for u in utterances
+    }
+    units = ScoringUnits(utterances, "transcript" if system.transcripts else "translation", languages)
     values = statistics_of_outputs(
-        {subset: read_best_texts(ref) for subset, ref in parts.outputs.items()},
-        references,
+        {subset: units.split(read_best_texts(ref)) for subset, ref in parts.outputs.items()},
+        {key: texts for key, texts in units.references.items() if any(texts)},
         "wer" if system.transcripts else metric,
-        language=languages,
-        n_total=data.items,
+        language=units.languages,
+        n_total=units.count(data.items),
     )
     return measure_contribution(system.title, system.parts, values, empty=system.empty)
 

@@ -12,7 +12,10 @@ from prefect.client.schemas.objects import State
 from components import metrics
 from components.files import read_json, write_json
 from components.languages import UNDETERMINED
-from components.metrics import recognition, translation
+from components.metrics.corpus_statistics import score_segments
+from components.metrics.metric import Output
+from components.metrics.scoring_units import ScoringUnits
+from components.metrics.table import metrics_of
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Utterance
 from components.run_record import Score, StageRef
@@ -20,7 +23,6 @@ from components.storage.reader import read_best_texts, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
-from tasks.artifacts import publish_summary
 from tasks.task_options import NOT_STORED, as_prefect_state
 
 LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
@@ -58,40 +60,24 @@ def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> l
     return sorted(selected, key=lambda entry: entry.prefix != "")
 
 
-def _score_transcripts(entry: TextsToScore) -> dict[str, Score]:
-    referenced = [u for u in read_utterances(entry.data) if u.audio is not None and u.transcript is not None]
-    if not referenced:
+def _score(entry: TextsToScore, target_language: str | None) -> dict[str, Score]:
+    """Return the scores of a stage's texts by metric; long recordings count by their reference segments."""
+    output: Output = "transcript" if entry.language is None else "translation"
+    utterances = list(read_utterances(entry.data))
+    if output == "transcript":
+        units = ScoringUnits(utterances, output, {u.id: u.source_language for u in utterances})
+    else:
+        languages = {u.id: _target_language_of(u, target_language) for u in utterances}
+        scored = [u for u in utterances if entry.language in (TARGET, languages[u.id])]
+        units = ScoringUnits(scored, output, languages)
+    segments = units.align(read_best_texts(entry.texts), entry.data.items)
+    if segments is None:
         return {}
-    language = {utterance.id: utterance.source_language for utterance in referenced}
-    references = {utterance.id: str(utterance.transcript) for utterance in referenced}
-    texts = {key: text for key, text in read_best_texts(entry.texts).items() if key in references}
-    audio = {utterance.id: utterance.audio for utterance in referenced if utterance.audio is not None}
-    return recognition.recognition_scores(
-        references, texts, language=language, n_total=entry.data.items, audio=audio
-    )
-
-
-def _score_translations(entry: TextsToScore, target_language: str | None) -> dict[str, Score]:
-    referenced = [
-        utterance
-        for utterance in read_utterances(entry.data)
-        if utterance.references
-        and entry.language in (TARGET, _target_language_of(utterance, target_language))
-    ]
-    if not referenced:
-        return {}
-    language = {utterance.id: _target_language_of(utterance, target_language) for utterance in referenced}
-    references = {utterance.id: utterance.references for utterance in referenced}
-    texts = {key: text for key, text in read_best_texts(entry.texts).items() if key in references}
-    sources = {utterance.id: utterance.text or utterance.transcript or "" for utterance in referenced}
-    return translation.translation_scores(
-        references,
-        texts,
-        language=language,
-        n_total=entry.data.items,
-        sources=sources,
-        audio={utterance.id: utterance.audio for utterance in referenced if utterance.audio is not None},
-    )
+    scores = score_segments(metrics_of(output).values(), segments, units.count(entry.data.items))
+    return {
+        name: score.model_copy(update={"signature": units.sign(score.signature)})
+        for name, score in scores.items()
+    }
 
 
 def _target_language_of(utterance: Utterance, target_language: str | None) -> str:
@@ -106,7 +92,7 @@ def read_scores(ref: StageRef) -> dict[str, Score]:
 
 @task(name="metrics", task_run_name="metrics", **NOT_STORED)
 def score_texts(
-    texts: Sequence[TextsToScore], target_language: str | None, store_url: str | None, run: str
+    texts: Sequence[TextsToScore], target_language: str | None, store_url: str | None
 ) -> StageRef | State[StageRef]:
     """Score stages of texts against the references of their utterances, where these have any."""
     plan = StagePlan(
@@ -128,18 +114,11 @@ def score_texts(
     def work(folder: Path) -> Product:
         scores: list[Score] = []
         for entry in texts:
-            values = (
-                _score_transcripts(entry)
-                if entry.language is None
-                else _score_translations(entry, target_language)
-            )
             scores += [
-                score.model_copy(update={"name": f"{entry.prefix}{name}"}) for name, score in values.items()
+                score.model_copy(update={"name": f"{entry.prefix}{name}"})
+                for name, score in _score(entry, target_language).items()
             ]
         write_json(folder / SCORES, {"scores": [score.model_dump(mode="json") for score in scores]})
         return Product([SCORES], items=texts[0].data.items)
 
-    ref = compute_once(Store(store_url), plan, work)
-    read = {ref.key: ref for entry in texts for ref in (entry.data, entry.texts)}
-    publish_summary(run, [*read.values(), ref], read_scores(ref))
-    return as_prefect_state(ref)
+    return as_prefect_state(compute_once(Store(store_url), plan, work))

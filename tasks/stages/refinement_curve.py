@@ -19,6 +19,7 @@ from components.files import read_json, write_json
 from components.languages import UNDETERMINED
 from components.metrics import translation
 from components.metrics.metric import align_segments
+from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import METRICS
 from components.pipeline.pipeline import Pipeline
 from components.records import NBest
@@ -150,27 +151,26 @@ def _compare_rounds(
 ) -> tuple[list[Score], list[Table]]:
     referenced = [u for u in read_utterances(data) if u.references]
     language = {u.id: target or u.target_language or UNDETERMINED for u in referenced}
-    references = {u.id: u.references for u in referenced}
-    texts = [{k: v for k, v in read_best_texts(ref).items() if k in references} for ref in rounds]
+    units = ScoringUnits(referenced, "translation", language)
+    texts = [units.split(read_best_texts(ref)) for ref in rounds]
     scores: list[Score] = []
     moved = RoundChanges(0, 0, {})
     if referenced:
         for number, round_texts in enumerate(texts):
-            round_scores = translation.translation_scores(
-                references, round_texts, language=language, n_total=data.items
-            )
-            scores.append(round_scores[reported].model_copy(update={"name": f"{reported}_round_{number}"}))
-        values = [_sentence_scores(reported, references, round_texts, language) for round_texts in texts]
+            score = translation.translation_scores(
+                units.references, round_texts, language=units.languages, n_total=units.count(data.items)
+            )[reported]
+            named = {"name": f"{reported}_round_{number}", "signature": units.sign(score.signature)}
+            scores.append(score.model_copy(update=named))
+        values = [_sentence_scores(reported, units, round_texts) for round_texts in texts]
         moved = count_changes(values, reported)
         scores.append(_harm_rate(moved, len(values[0]) * (len(rounds) - 1), reported))
     return scores, [_curve_table(rounds, scores), _changes_table(texts, moved, reported)]
 
 
-def _sentence_scores(
-    metric: str, references: Mapping[str, Sequence[str]], texts: Texts, language: Mapping[str, str]
-) -> Values:
-    """Utterance id -> ``metric`` -> score of the utterance alone."""
-    segments = align_segments(references, texts, language, len(references))
+def _sentence_scores(metric: str, units: ScoringUnits, texts: Texts) -> Values:
+    """Unit id -> ``metric`` -> score of the unit alone."""
+    segments = align_segments(units.references, texts, units.languages, len(units.references))
     return {key: {metric: score} for key, score in METRICS[metric].sentence_scores(segments).items()}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prefect import task
 
+from components.export.beside_report import write_texts_beside_report
 from components.files import disk_full_as_store_error, write_bytes
 from components.run_record import RunRecord
 from components.storage.run_listing import list_runs
@@ -15,8 +16,9 @@ from reports.analyses.stage_results import read_comparison
 from reports.page import html_page, index_page
 from reports.page.report_view import view_of
 from reports.plots import comparison_plots, graph, run_plots
-from tasks.artifacts import publish_plots, publish_report
-from tasks.task_options import NOT_STORED
+from tasks.artifacts import publish_plots
+from tasks.run_artifacts import publish_report, publish_run
+from tasks.task_options import NOT_STORED, label_task, unwrap
 
 GRAPH_FILE = "pipeline.svg"
 
@@ -28,6 +30,7 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
         StoreError: they cannot be written.
     """
     folder = store.run_folder(run.name)
+    write_texts_beside_report(run, folder)  # first: the page links them
     view = view_of(run, store)
     drawn = cache(lambda: run_plots.draw_figures(view))
     with disk_full_as_store_error(f"the report of run {run.name}", folder):
@@ -56,6 +59,19 @@ def render_again(name: str, store: Store) -> Path:
     return page
 
 
+def publish_run_report(run: RunRecord, store_url: str | None, label: str = "") -> None:
+    """Write the report of a run; publish its plots, what was done, and how the report is opened.
+
+    Args:
+        run: its record.
+        store_url: URL of the store.
+        label: the name of the system in a comparison.
+    """
+    page: Path = unwrap(label_task(write_report, label)(run, store_url))
+    publish_run(run)
+    publish_report(page, Store(store_url).backend.url)
+
+
 def write_store_index(store: Store) -> Path:
     """Write the index of a store's runs and return its path.
 
@@ -67,10 +83,8 @@ def write_store_index(store: Store) -> Path:
 
 
 @task(name="report", task_run_name="report", **NOT_STORED)
-def publish_run_report(run: RunRecord, store_url: str | None) -> Path:
-    """Write the report of a run and publish its plots and where it is."""
-    store = Store(store_url)
-    page, images = render(run, store)
+def write_report(run: RunRecord, store_url: str | None) -> Path:
+    """Write the report of a run and publish its plots."""
+    page, images = render(run, Store(store_url))
     publish_plots(image for image in images if image.suffix == ".png" or image.name == GRAPH_FILE)
-    publish_report(page, store.backend.url)
     return page

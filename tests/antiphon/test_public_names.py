@@ -29,6 +29,7 @@ NAMES = {
     "Site",
     "Utterance",
     "compare_runs",
+    "list_runs",
     "load_audio",
     "load_data",
     "load_run",

@@ -166,9 +166,3 @@ def test_what_cannot_be_combined_is_refused(world: dict[str, Any]) -> None:
     started = {**settings["student"], "init_from": f"store:{world['models'][0]}"}
     with pytest.raises(ConfigError, match=r"expected teacher_layers or student\.init_from, found both"):
         distill(**{**settings, "student": started}, level="none", teacher_layers=True)
-
-
-def test_every_field_has_a_title_and_a_description() -> None:
-    for name, field in DistillParameters.model_fields.items():
-        assert field.title, name
-        assert field.description, name

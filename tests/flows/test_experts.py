@@ -13,7 +13,6 @@ from components.errors import ConfigError
 from flows.cascade import cascade
 from flows.contribution import contribution
 from flows.experts import experts
-from flows.parameters.experts import ExpertsParameters
 from reports.analyses.stage_results import read_contributions
 from tasks.stages.expert_routing import read_layers
 
@@ -97,9 +96,3 @@ def test_trained_watched_scored_reused_and_served(settings: dict[str, object], t
 def test_bad_settings_before_any_work(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="top_k: expected 1 to 4"):
         experts(**{**settings, "top_k": 9})
-
-
-def test_every_field_has_a_title_and_a_description() -> None:
-    for name, field in ExpertsParameters.model_fields.items():
-        assert field.title, name
-        assert field.description, name

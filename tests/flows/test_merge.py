@@ -21,7 +21,6 @@ from components.training.config import TrainingConfig
 from components.training.marian_model import build_marian
 from flows.cli import main as cli
 from flows.merge import merge
-from flows.parameters.merge import MergeParameters
 from flows.pipeline import pipeline
 from reports.page.report_view import view_of
 from tests.limits import files_of_at_most
@@ -185,8 +184,3 @@ def test_recipes_are_files_or_text(tmp_path: Path) -> None:
     text = "merge_method: linear\nmodels: [{model: a}]\n"
     (tmp_path / "r.yml").write_text(text)
     assert recipe_of(text).models == recipe_of(str(tmp_path / "r.yml")).models == ("a",)
-
-
-def test_every_field_has_a_title_and_a_description() -> None:
-    for name, field in MergeParameters.model_fields.items():
-        assert field.title and field.description, name

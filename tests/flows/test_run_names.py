@@ -15,6 +15,9 @@ from flows.run_names import describe_run
         ({"audio": "https://u:p@host/x y.wav?key=1", "data": "sample"}, "f x y"),
         ({"runs": ["a", "b"], "data": "sample"}, "f a b"),
         ({"data": "sample", "graph": {"nodes": {"x": {"model": "whisper:tiny"}}}}, "f sample tiny"),
+        ({"data": "s", "asr": {"model": "whisper:tiny", "members": ["whisper:base"]}}, "f s tiny base"),
+        ({"data": "s", "systems": [{"name": "old"}, {"name": "new", "parameters": {}}]}, "f s old new"),
+        ({"recipe": "slerp.yml"}, "f slerp"),
         ({"data": "s3://user:secret@host"}, "f ***"),
         ({}, "f"),
     ],
@@ -25,4 +28,4 @@ def test_a_run_is_called_by_what_it_does(parameters: dict[str, object], name: st
 
 def test_the_parameters_of_a_flow_name_it_as_they_are() -> None:
     result = describe_run("cascade", dict(CascadeParameters()))
-    assert result == "cascade sample whisper-base"
+    assert result == "cascade sample whisper-base multi30k-en-de"

@@ -25,7 +25,6 @@ from components.storage.reader import read_nbests
 from components.synthesis import engines
 from flows.blame import blame
 from flows.contribution import contribution
-from flows.parameters.stack import StackParameters
 from flows.stack import stack
 from reports.analyses.stage_results import read_blame, read_contributions
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
@@ -210,12 +209,6 @@ def test_lists_of_two_vocabularies_are_pooled(settings: dict[str, Any], folder: 
         assert {"first", "second", "fused"} & outcome.best.features.keys()
         assert outcome.best.system == "mt" or outcome.best.text not in cascade[outcome.utterance_id]
     assert all(stage.reused for stage in stack(**values, stack=stacked("pooled")).stages)
-
-
-def test_every_field_has_a_description() -> None:
-    for name, field in StackParameters.model_fields.items():
-        assert field.title or name in {"store", "name", "seed"}, name
-        assert field.description, name
 
 
 @pytest.mark.usefixtures("server")

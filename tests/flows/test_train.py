@@ -131,9 +131,3 @@ def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> 
 
     assert key() == key(beam_size=3, test=None, name="other")
     assert len({key(), key(seed=7), key(num_layers=2), key(max_steps=5), key(limit=30)}) == 5
-
-
-def test_every_field_has_a_title_and_a_description() -> None:
-    for name, field in TrainParameters.model_fields.items():
-        assert field.title, name
-        assert field.description, name

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import base64
-import io
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sacrebleu
 
 from components.pipeline.reader import read_pipeline
 from components.records import NBest, Route, Utterance
@@ -40,11 +38,12 @@ DATA = Utterance(
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for kind, value in (("table", "table"), ("markdown", "markdown")):
+    for kind in ("table", "markdown"):
 
-        def create(*, key: str, description: str, _value: str = value, **values: Any) -> None:
+        def create(*, key: str, description: str, _kind: str = kind, **values: Any) -> None:
             assert re.fullmatch(r"[a-z0-9-]+", key)  # as Prefect takes it
-            result[key] = values[_value]
+            assert len(description) < 45  # more is cut on the card
+            result[key] = values[_kind]
 
         monkeypatch.setattr(artifacts, f"create_{kind}_artifact", create)
     return result
@@ -68,14 +67,23 @@ def test_examples_show_source_output_and_reference_in_their_language(
         GRAPH, GRAPH.nodes["fr"], of(tmp_path, "fr", nbest("u", ["chien"], "s")), {"data": data}, asr
     )
     shown = {
-        key: tuple(row[name] for name in ("source", "output", "reference"))
-        for key, (row,) in published.items()
+        key: re.findall(r"^- (?:source|output|reference): (.*)$|^\*\*u\*\* (.*);", text, flags=re.MULTILINE)
+        for key, text in published.items()
         if key.endswith("examples")
     }
-    assert shown == {
-        "asr-1-examples": ("a dog", "a \\[dog\\]", "A dog."),
-        "mt-examples": ("a \\[dog\\]", "Hund", "Ein Hund."),
-        "fr-examples": ("a \\[dog\\]", "chien", ""),
+    chrf, bleu = (
+        score("Hund", ["Ein Hund."]).score for score in (sacrebleu.sentence_chrf, sacrebleu.sentence_bleu)
+    )
+    mt_scores = f"chrF {chrf:.1f}, BLEU {bleu:.1f}; log-probability -0.081"
+    assert {key: [text or scores for text, scores in found] for key, found in shown.items()} == {
+        "asr-1-examples": ["WER 50.0; log-probability -2.663", "a dog", "a \\[dog\\]", "A dog."],
+        "mt-examples": [
+            mt_scores,
+            "a \\[dog\\]",
+            "Hund",
+            "Ein Hund.",
+        ],
+        "fr-examples": ["log-probability -0.081", "a \\[dog\\]", "chien"],
     }
 
 
@@ -88,21 +96,3 @@ def test_a_route_shows_how_many_went_each_way(tmp_path: Path, published: dict[st
         {"way": "escalate", "utterances": 1},
         {"way": "keep", "utterances": 2},
     ]
-
-
-def test_a_report_is_a_file_that_a_browser_saves_while_it_is_small(
-    tmp_path: Path, published: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = tmp_path / "mine" / "report.html"
-    (tmp_path / "mine" / "report-data").mkdir(parents=True)
-    page.write_text("<html>")
-    (tmp_path / "mine" / "report-data" / "index.js").write_text("[]")
-    artifacts.publish_report(page, "store")
-    result = re.search(r"\(data:application/zip;base64,([A-Za-z0-9+/=]+)\)", published["report"])
-    assert result is not None
-    with zipfile.ZipFile(io.BytesIO(base64.b64decode(result[1]))) as archive:
-        assert archive.namelist() == ["report.html", "report-data/index.js"]
-    monkeypatch.setattr(artifacts, "_MAX_REPORT_BYTES", 100)
-    artifacts.publish_report(page, "store")
-    assert "data:" not in published["report"]
-    assert "antiphon report mine --store store" in published["report"]

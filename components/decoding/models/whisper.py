@@ -74,6 +74,7 @@ class WhisperDecoder:
         self.tokens = decoder.token_embedding
         self.positions = decoder.positional_embedding
         self.layers = [_layer(block, arithmetic) for block in decoder.blocks]
+        self.alignment_heads = _group_heads(model)
         self.norm = decoder.ln
         self.head = build_linear(self.tokens.weight, None, "float32" if arithmetic == "int8" else arithmetic)
 
@@ -99,6 +100,14 @@ class WhisperDecoder:
         step = 1 if features.device.type == "cpu" else n
         map_in_threads(fill_windows, [slice(i, i + step) for i in range(0, n, step)])
         return pairs
+
+
+def _group_heads(model: Whisper) -> dict[int, list[int]]:
+    """Layer -> those of its heads whose cross-attention follows the audio."""
+    heads: dict[int, list[int]] = {}
+    for layer, head in model.alignment_heads.indices().T.tolist():
+        heads.setdefault(layer, []).append(head)
+    return heads
 
 
 def _layer(block: ResidualAttentionBlock, arithmetic: Arithmetic) -> _Layer:
@@ -131,6 +140,7 @@ class WhisperTokenScorer:
         cross: list[Tensor],
         prompts: Tensor,
         counts: Tensor | None = None,
+        keeps_windows: bool = False,
     ) -> None:
         """Prepare a search.
 
@@ -138,17 +148,18 @@ class WhisperTokenScorer:
             decoder: The weights.
             tokenizer: Names the special tokens.
             cross: Of the N windows, from :meth:`WhisperDecoder.cross_attention_states`; the search overwrites
-                it.
+                those of finished windows, or moves them.
             prompts: Prompt tokens (N, P), with start-of-transcript at the same position in all.
             counts: Logarithm of the number of positions that each encoded one stands for (N, T); None: each
                 for itself.
+            keeps_windows: Whether :meth:`windows` is read after the search.
         """
         self.name = "whisper"
         self.vocabulary = vocabulary_of(tokenizer, decoder.size)
         self.limit = decoder.context - prompts.shape[1]
         self.no_speech = torch.zeros(len(prompts))
         self._decoder, self._tokenizer, self._cross, self._prompts = decoder, tokenizer, cross, prompts
-        self._log_counts = counts
+        self._log_counts, self._keeps_windows = counts, keeps_windows
         self._length = 0
         self._cache: list[Tensor] = []
         self._owners = torch.arange(len(prompts))
@@ -178,6 +189,10 @@ class WhisperTokenScorer:
         self._reorder(beam_indices)
         return self._logits(self._forward(tokens))
 
+    def windows(self) -> tuple[list[Tensor], Tensor | None, Tensor]:
+        """Cross-attention states and log counts of the windows, and in which slot (N,) each of them is."""
+        return self._cross, self._log_counts, self._slots
+
     def _reorder(self, beam_indices: Tensor) -> None:
         if not torch.equal(beam_indices, torch.arange(self._cache[0].shape[1], device=beam_indices.device)):
             used = self._length
@@ -198,10 +213,20 @@ class WhisperTokenScorer:
             if slot >= len(alive):
                 target = free.pop()
                 for pair in self._cross:
-                    pair[:, target] = pair[:, slot]
+                    self._move(pair, slot, target, dim=1)
                 if self._log_counts is not None:
-                    self._log_counts[target] = self._log_counts[slot]
+                    self._move(self._log_counts, slot, target, dim=0)
+                if self._keeps_windows:
+                    self._slots[self._slots == target] = slot
                 self._slots[window] = target
+
+    def _move(self, states: Tensor, slot: int, target: int, dim: int) -> None:
+        """Overwrite a window's states by another's, or exchange them, in place."""
+        source, goal = states.select(dim, slot), states.select(dim, target)
+        overwritten = goal.clone() if self._keeps_windows else None
+        goal.copy_(source)
+        if overwritten is not None:
+            source.copy_(overwritten)
 
     def _logits(self, hidden: Tensor) -> Tensor:
         logits: Tensor = self._decoder.head(self._decoder.norm(hidden)).float()

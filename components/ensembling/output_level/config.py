@@ -14,7 +14,7 @@ from components.metrics.choices import MetricName
 
 COEFFICIENTS_FILE = "coefficients.json"
 """File, in the folder of a ``tune`` node, that holds the coefficients of reranking."""
-SYSTEM_COMBINATION_VERSION = 3
+SYSTEM_COMBINATION_VERSION = 4
 """Part of a ``combine`` node's key: changes when the same hypotheses and settings give another output."""
 
 

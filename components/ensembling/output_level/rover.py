@@ -24,7 +24,8 @@ from components.ensembling.output_level.weighted_hypotheses import (
 )
 from components.ensembling.output_level.words import MIN_CONFIDENCE, split_words
 from components.languages import UNDETERMINED, without_spaces
-from components.records import Hypothesis, Token
+from components.records import Hypothesis, Segment, Token
+from components.resegmentation import retime
 from components.text_normalization import get_normalizer
 
 
@@ -75,9 +76,10 @@ def combine_by_rover(
         )
         for winner in winners
     )
+    text = space.join(winner.word for winner in winners if winner.word)
     shares = [winner.share for winner in winners]
     return Hypothesis(
-        text=space.join(winner.word for winner in winners if winner.word),
+        text=text,
         score=math.fsum(token.log_prob for token in tokens),
         n_tokens=len(tokens),
         system="rover",
@@ -89,7 +91,14 @@ def combine_by_rover(
             else 1.0,
         },
         tokens=tokens,
+        segments=_find_times(text, nbests, language),
     )
+
+
+def _find_times(text: str, nbests: Sequence[SystemNBest], language: str) -> tuple[Segment, ...]:
+    """The times of the first system's best hypothesis that has any, put on the words that were elected."""
+    timed = (nbest.hypotheses[0].segments for nbest in nbests if nbest.hypotheses[0].segments)
+    return retime(text, language, next(timed, ()))
 
 
 def elect_word(

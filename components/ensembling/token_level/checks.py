@@ -28,6 +28,10 @@ def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
         ModelError: a member is no translator.
         StoreError: a member names a checkpoint that the store lacks.
     """
+    if ensemble.context_sentences:
+        raise ConfigError(
+            "context_sentences: expected a single causal model, found several models mixed: set it to 0"
+        )
     names = list_members(ensemble.members, ensemble.mixing)
     build_combiner(ensemble.mixing, len(names))
     for name in dict.fromkeys(names):

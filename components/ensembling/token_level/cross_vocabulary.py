@@ -30,8 +30,9 @@ from components.ensembling.token_level.vocabulary_mapping import (
 from components.errors import ConfigError, DataError
 from components.models.architectures import MULTILINGUAL
 from components.records import Token
+from components.translation.prepared_text import Sentence
 from components.translation.seq2seq import Seq2SeqBackend
-from components.translation.translator import Sentence, SentenceTranslation
+from components.translation.translator import SentenceTranslation
 
 VOCABULARY_SHARING: dict[str, Callable[[Sequence[Lexicon]], SharedVocabulary]] = {
     "intersection": intersect_vocabularies,

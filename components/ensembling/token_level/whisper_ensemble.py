@@ -21,7 +21,7 @@ from components.errors import ConfigError
 from components.models import resolve
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.factory import load_resident
-from components.recognition.whisper.backend import DecodingResult
+from components.recognition.whisper.backend import DecodingResult, TokenAlignment
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from components.recognition.whisper.recognizer import WhisperRecognizer
 
@@ -92,20 +92,22 @@ class WhisperEnsemble:
         config: SearchConfig,
         timestamps: bool,
         keys: Sequence[int],
+        frames: Sequence[int] | None = None,
     ) -> list[DecodingResult]:
-        """Decode the windows with all members in one search."""
+        """Decode the windows with all members in one search; the first one that is run aligns the texts."""
         scorers = [
-            backend.build_scorer(part, prompts) for backend, part in self._backends_with_features(features)
+            backend.build_scorer(part, prompts, keeps_windows=frames is not None)
+            for backend, part in self._backends_with_features(features)
         ]
         processors = whisper_logits_processors(
             self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, timestamps
         )
         nbests = search(scorers, config, logits_processors=processors, combiner=self._combiner, keys=keys)
         no_speech_probs = self._share @ torch.stack([scorer.no_speech for scorer in scorers])
-        return [
-            DecodingResult(nbest, no_speech)
-            for nbest, no_speech in zip(nbests, no_speech_probs.tolist(), strict=True)
-        ]
+        alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
+        if frames is not None:
+            alignments = self._backends[0].align(scorers[0], nbests, prompts, frames)
+        return list(map(DecodingResult, nbests, no_speech_probs.tolist(), alignments))
 
 
 def _require_one_vocabulary(backends: Mapping[str, OpenAIWhisperBackend]) -> None:

@@ -1,18 +1,20 @@
-"""``store:KEY``: checkpoints that a run made; a model folder inside a finished stage of the store."""
+"""``store:KEY`` or ``store:RUN``: checkpoints that a run made; a model folder inside a finished stage."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from components.digests import sha256_of
-from components.errors import ModelError, StoreError
+from components.errors import ConfigError, ModelError, StoreError
 from components.models.checkpoints import checkpoint_of
-from components.models.references import display_reference
+from components.models.references import display_reference, split_reference
 from components.records import Checkpoint
-from components.storage.location import local_root, resolve_store_url
-from components.storage.mirror import Mirror
+from components.storage.object_store_backend import ObjectStoreBackend
+from components.storage.run_records import read_record
 from components.storage.seal import SEAL, read_seal
+from components.storage.store import Store, check_run_name
 
 KEY = re.compile(r"[0-9a-f]{8,64}")
 STEP = re.compile(r"[0-9]{1,9}")
@@ -24,20 +26,20 @@ def stage_model(key: str, store: str | None) -> Checkpoint:
     The model is the stage's folder itself or the only folder in it with a ``config.json``.
 
     Args:
-        key: A stage's key or its first 8 or more characters; ``KEY@STEP`` for the checkpoint of that step,
-            where the training kept it.
+        key: A stage's key or its first 8 or more characters, or a run's name (:func:`find_model_key`);
+            ``KEY@STEP`` for the checkpoint of that step, where the training kept it.
         store: Folder or URL of the store; None for the default.
 
     Raises:
-        StoreError: There is no such stage, it is not finished, or a file is damaged.
+        StoreError: There is no such stage or run, it is not finished, or a file is damaged.
         ModelError: The key is malformed, or the stage holds no model.
     """
     reference = f"store:{key}"
     key, separator, step = key.partition("@")
-    if not KEY.fullmatch(key) or (separator and not STEP.fullmatch(step)):
-        raise ModelError(
-            f"{display_reference(reference)}: expected 8 to 64 hexadecimal digits after store:, or KEY@STEP"
-        )
+    if separator and not STEP.fullmatch(step):
+        raise ModelError(f"{display_reference(reference)}: expected the number of a step after @")
+    if _names_run(key, store):
+        key = find_model_key(key, store)
     stage = _find_stage(key, store, reference)
     if not (stage / SEAL).is_file():
         raise StoreError(f"{reference}: the stage at {stage} is not finished; run its flow again")
@@ -52,24 +54,78 @@ def stage_model(key: str, store: str | None) -> Checkpoint:
     return checkpoint_of(folders[0], reference, (f"stage:{stage.name}",))
 
 
+def find_model_key(name: str, store: str | None) -> str:
+    """Return the key of the model that a run made.
+
+    Args:
+        name: The run's, or ``RUN/NODE`` where several of its nodes made models.
+        store: Folder or URL of the store; None for the default.
+
+    Raises:
+        StoreError: There is no such run, or it is damaged.
+        ModelError: The run made no model, or several; or the name can be none.
+    """
+    reference, (run_name, _, node) = display_reference(f"store:{name}"), name.partition("/")
+    opened = Store(store)
+    try:
+        recorded = opened.backend.download_run(check_run_name(run_name))
+    except ConfigError:
+        raise ModelError(
+            f"{reference}: expected 8 to 64 hexadecimal digits after store:, KEY@STEP, or the name of a run"
+        ) from None
+    if not recorded:
+        raise StoreError(f"{reference}: {opened.explain_missing_run(run_name)}")
+    run = read_record(opened.run_folder(run_name), opened.stages)
+    makers = {maker.name for maker in run.pipeline.nodes if maker.gives == "model"}
+    keys = {ref.stage: ref.key for ref in run.stages if ref.stage in makers and node in {"", ref.stage}}
+    if len(set(keys.values())) != 1:
+        models = ", ".join(f"store:{run_name}/{maker}" for maker in sorted(makers)) or "none"
+        raise ModelError(f"{reference}: expected one model that run {run_name} made, found {models}")
+    return next(iter(keys.values()))
+
+
+def pin_run_models(references: Mapping[str, str], store: str | None) -> dict[str, str]:
+    """Return ``store:RUN`` -> ``store:KEY`` for those of a node's models that are named by a run.
+
+    Args:
+        references: The models by role.
+        store: Folder or URL of the store; None for the default.
+
+    Raises:
+        StoreError: There is no such run.
+        ModelError: The run made no model, or several.
+    """
+    pinned = {}
+    for reference in references.values():
+        scheme, name = split_reference(reference)
+        key, at, step = name.partition("@")
+        if scheme == "store" and _names_run(key, store):
+            pinned[reference] = f"store:{find_model_key(key, store)}{at}{step}"
+    return pinned
+
+
+def _names_run(name: str, store: str | None) -> bool:
+    """Return whether a reference names a run; a run may have a name of hexadecimal digits, such as a date."""
+    return not KEY.fullmatch(name) or (len(name) < 64 and Store(store).backend.has_run(name))
+
+
 def _find_stage(key: str, store: str | None, reference: str) -> Path:
     """The folder of the only stage whose key begins so; downloaded first from a store that is elsewhere."""
-    root = local_root(store)
-    mirror = Mirror(resolve_store_url(store)) if root is None else None
-    if mirror is None:
-        assert root is not None
-        where, names = f"{root}/stages", [path.name for path in root.glob(f"stages/{key}*")]
-    else:
-        root, where, names = mirror.root, f"{mirror.objects.url}/stages", mirror.match(key)
-    matches = [name for name in names if KEY.fullmatch(name)]
+    backend = Store(store).backend
+    where = f"{backend.url}/stages"
+    matches = [
+        name for name in backend.files.list_folders("stages") if name.startswith(key) and KEY.fullmatch(name)
+    ]
     if len(matches) != 1:
         count = f"{len(matches)} such stages" if matches else "none"
         raise StoreError(
             f"{reference}: expected one stage in {where}, found {count}; check the key and the store"
         )
-    if mirror is not None:
-        mirror.download(matches[0])
-    return root / "stages" / matches[0]
+    if isinstance(backend, ObjectStoreBackend):
+        backend.download(matches[0])
+    else:
+        backend.uses.note(matches[0])  # its model alone is verified, below
+    return backend.root / "stages" / matches[0]
 
 
 def _checkpoint_folder(folder: Path, step: int, reference: str) -> Path:

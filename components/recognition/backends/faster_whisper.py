@@ -14,14 +14,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from whisper.audio import TOKENS_PER_SECOND
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.errors import ConfigError, ModelError
-from components.recognition.whisper.backend import DecodingResult, ModelDimensions
+from components.recognition.whisper.alignment import start_sequence
+from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
 from components.recognition.whisper.logits_processors import MAX_INITIAL_TIMESTAMP, list_suppressed_tokens
+from components.recognition.whisper.segments import text_positions
+from components.recognition.whisper.time_warping import MEDIAN_WIDTH
 from components.records import Checkpoint
 
+MIN_PROBABILITY = 1e-10
+"""Probabilities of tokens are at least this, so that their logarithms are finite."""
 COMPUTE_TYPES = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat16", "int8": "int8_float32"}
 
 
@@ -88,7 +94,13 @@ class FasterWhisperBackend:
         ]
 
     def decode(
-        self, features: Tensor, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
+        self,
+        features: Tensor,
+        prompts: Tensor,
+        config: SearchConfig,
+        timestamps: bool,
+        keys: Sequence[int],
+        frames: Sequence[int] | None = None,
     ) -> list[DecodingResult]:
         """See :class:`WhisperBackend`. ``timestamps`` follows from the prompts."""
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
@@ -108,10 +120,29 @@ class FasterWhisperBackend:
             sampling_topk=0 if hot else 1,
             sampling_temperature=config.temperature if hot else 1.0,
         )
-        return [
-            DecodingResult(_to_candidates(r, config.length_penalty, tokenizer.eot), r.no_speech_prob)
-            for r in results
-        ]
+        nbests = [_to_candidates(r, config.length_penalty, tokenizer.eot) for r in results]
+        alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
+        if frames is not None:
+            alignments = [
+                self._align(features[i : i + 1], start_sequence(prompt, tokenizer), nbest[0], n)
+                for i, (prompt, nbest, n) in enumerate(zip(prompts.tolist(), nbests, frames, strict=True))
+            ]
+        return list(map(DecodingResult, nbests, [r.no_speech_prob for r in results], alignments))
+
+    def _align(self, features: Tensor, start: list[int], candidate: Candidate, frames: int) -> TokenAlignment:
+        """Align the text of one window by CTranslate2's attention and time warping."""
+        tokenizer = self.dims.get_tokenizer(None, "transcribe")
+        text = [candidate.tokens[i] for i in text_positions(candidate.tokens, tokenizer, frames)]
+        if not text:
+            return TokenAlignment((0.0,), ())
+        storage = self._to_storage(features)
+        (result,) = self._model.align(storage, start, [text], frames, median_filter_width=MEDIAN_WIDTH)
+        begins: dict[int, int] = {}
+        for token, position in result.alignments:
+            begins.setdefault(token, position)
+        times = tuple(begins[token] / TOKENS_PER_SECOND for token in range(len(text) + 1))
+        log_probs = (math.log(max(p, MIN_PROBABILITY)) for p in result.text_token_probs)
+        return TokenAlignment(times, tuple(log_probs))
 
 
 def _to_candidates(result: Any, penalty: float, eot: int) -> list[Candidate]:

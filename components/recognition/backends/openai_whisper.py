@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from whisper.model import Whisper
 
+from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
+from components.decoding.models.alignment_heads import alignment_scores
 from components.decoding.models.whisper import WhisperDecoder, WhisperTokenScorer, vocabulary_of
 from components.decoding.scorers import Vocabulary
 from components.decoding.search import search
@@ -17,7 +19,8 @@ from components.kernels import Arithmetic
 from components.models.loading import load_whisper
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
-from components.recognition.whisper.backend import DecodingResult, ModelDimensions
+from components.recognition.whisper.alignment import align
+from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.features import FRAMES_PER_SECOND, WINDOW_FRAMES
 from components.recognition.whisper.logits_processors import whisper_logits_processors
@@ -95,12 +98,42 @@ class OpenAIWhisperBackend:
         return self.build_scorer(features, prompts).prefill()[:, list(tokenizer.all_language_tokens)]
 
     @torch.inference_mode()
-    def build_scorer(self, features: EncoderOutput, prompts: Tensor) -> WhisperTokenScorer:
-        """The decoder over N windows with their ``prompts`` (N, P), ready to be searched."""
+    def build_scorer(
+        self, features: EncoderOutput, prompts: Tensor, keeps_windows: bool = False
+    ) -> WhisperTokenScorer:
+        """The decoder over N windows with their ``prompts`` (N, P), ready to be searched.
+
+        With ``keeps_windows`` their texts can be aligned afterwards.
+        """
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
         cross = self._decoder.cross_attention_states(features.states)
         counts = None if features.counts is None else features.counts.clone()  # the search moves its rows
-        return WhisperTokenScorer(self._decoder, tokenizer, cross, prompts.to(features.states.device), counts)
+        prompts = prompts.to(features.states.device)
+        return WhisperTokenScorer(self._decoder, tokenizer, cross, prompts, counts, keeps_windows)
+
+    @torch.inference_mode()
+    def align(
+        self,
+        scorer: WhisperTokenScorer,
+        nbests: Sequence[Sequence[Candidate]],
+        prompts: Tensor,
+        frames: Sequence[int],
+    ) -> list[TokenAlignment]:
+        """Align the best text of each window that ``scorer`` has searched and kept.
+
+        Args:
+            scorer: From :meth:`build_scorer`.
+            nbests: What the search returned.
+            prompts: What it began with, (N, P).
+            frames: Frames (10 ms) of audio in each window.
+        """
+        tokenizer = self.dims.get_tokenizer(None, "transcribe")
+
+        def read(texts: Tensor) -> Iterator[Tensor]:
+            return alignment_scores(self._decoder, texts, *scorer.windows())
+
+        best = [candidates[0] for candidates in nbests]
+        return align(read, best, prompts, frames, tokenizer, self.dims.n_text_ctx)
 
     @torch.inference_mode()
     def decode(
@@ -110,14 +143,18 @@ class OpenAIWhisperBackend:
         config: SearchConfig,
         timestamps: bool,
         keys: Sequence[int],
+        frames: Sequence[int] | None = None,
     ) -> list[DecodingResult]:
         """See :class:`WhisperBackend`."""
-        scorer = self.build_scorer(features, prompts)
+        scorer = self.build_scorer(features, prompts, keeps_windows=frames is not None)
         processors = whisper_logits_processors(
             self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, timestamps
         )
-        candidates = search([scorer], config, logits_processors=processors, keys=keys)
-        return [DecodingResult(c, p) for c, p in zip(candidates, scorer.no_speech.tolist(), strict=True)]
+        nbests = search([scorer], config, logits_processors=processors, keys=keys)
+        alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
+        if frames is not None:
+            alignments = self.align(scorer, nbests, prompts, frames)
+        return list(map(DecodingResult, nbests, scorer.no_speech.tolist(), alignments))
 
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> OpenAIWhisperBackend:

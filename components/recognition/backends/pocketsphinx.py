@@ -23,15 +23,28 @@ from components import audio
 from components.errors import ConfigError, DataError, ModelError
 from components.languages import base_of, is_undetermined, two_letters_of
 from components.models.sources.sphinx import find_parts
+from components.progress import track
 from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import STAGE
 from components.recognition.vad.windows import Span, is_silent, windows_of
-from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Segment, Token, Utterance
+from components.records import (
+    Checkpoint,
+    Hypothesis,
+    NBest,
+    Outcome,
+    Quarantined,
+    Segment,
+    Token,
+    Utterance,
+    Word,
+)
 
 _PATHS_PER_TEXT = 20
 """Lattice paths looked at per hypothesis asked for: many differ in pauses and pronunciations only."""
 MIN_POSTERIOR = 1e-10
 """Posteriors are at least this, so that their logarithms are finite."""
+FRAMES_PER_SECOND = 100
+"""Of the decoder, whatever the model."""
 _SHIFT = 1024.0
 """Path scores are kept divided by 2 ** 10."""
 
@@ -42,11 +55,13 @@ class SpanResult:
 
     Attributes:
         words: Words of the best text with their log-posteriors (nats).
+        frames: First and last frame (10 ms) of each of the words.
         alternatives: Other texts, likeliest first, and by how much less likely each is (nats, at most 0).
     """
 
     words: tuple[tuple[str, float], ...]
     alternatives: tuple[tuple[str, float], ...]
+    frames: tuple[tuple[int, int], ...] = ()
 
     @property
     def text(self) -> str:
@@ -88,13 +103,14 @@ class PocketsphinxDecoder:
         decoder.end_utt()
         if decoder.hyp() is None:
             return SpanResult((), ())
-        words = tuple(
-            (word, min(0.0, math.log(max(segment.prob, MIN_POSTERIOR))))
-            for segment in decoder.seg()
-            if (word := _strip_pronunciation(segment.word))
-        )
+        words, frames = [], []
+        for segment in decoder.seg():
+            if word := _strip_pronunciation(segment.word):
+                words.append((word, min(0.0, math.log(max(segment.prob, MIN_POSTERIOR)))))
+                frames.append((segment.start_frame, segment.end_frame))
         text = " ".join(word for word, _ in words)
-        return SpanResult(words, tuple(self._decode_alternatives(text, n_best - 1)))
+        alternatives = tuple(self._decode_alternatives(text, n_best - 1))
+        return SpanResult(tuple(words), alternatives, tuple(frames))
 
     def _decode_alternatives(self, text: str, most: int) -> Iterator[tuple[str, float]]:
         """Other texts of the lattice's best paths, likeliest first, each with its log-odds against ``text``.
@@ -150,7 +166,7 @@ class PocketsphinxRecognizer:
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         """One outcome per utterance, in order; quarantined without readable audio in the model's language."""
-        return [self._recognize_one(utterance) for utterance in utterances]
+        return [self._recognize_one(utterance) for utterance in track(utterances)]
 
     def _recognize_one(self, utterance: Utterance) -> Outcome:
         language = utterance.source_language
@@ -179,6 +195,15 @@ class PocketsphinxRecognizer:
             return [Span(0.0, len(samples) / audio.SAMPLE_RATE)]
         return [span for span in windows_of(samples) if span.voiced]  # it finds words in any noise
 
+    def _build_segment(self, span: Span, result: SpanResult) -> Segment:
+        if not self.config.word_times:
+            return Segment(start=span.start, end=span.end, text=result.text)
+        words = _time_words(span, result)
+        mean = math.fsum(log_prob for _, log_prob in result.words) / len(words)
+        return Segment(
+            start=words[0].start, end=words[-1].end, text=result.text, words=words, mean_log_prob=mean
+        )
+
     def _build_hypotheses(
         self, spans: Sequence[Span], results: Sequence[SpanResult]
     ) -> tuple[Hypothesis, ...]:
@@ -193,7 +218,7 @@ class PocketsphinxRecognizer:
             features={"windows": float(len(spans)), "silence": float(not words)},
             tokens=tuple(Token(piece=f" {word}", log_prob=log_prob) for word, log_prob in words),
             segments=tuple(
-                Segment(start=span.start, end=span.end, text=reading.text)
+                self._build_segment(span, reading)
                 for span, reading in zip(spans, results, strict=True)
                 if reading.words
             ),
@@ -214,6 +239,19 @@ class PocketsphinxRecognizer:
                 for text, below in alternatives
             ),
         )
+
+
+def _time_words(span: Span, result: SpanResult) -> tuple[Word, ...]:
+    """The words of a span; the last frame of a word belongs to it."""
+    return tuple(
+        Word(
+            start=min(span.start + first / FRAMES_PER_SECOND, span.end),
+            end=min(span.start + (last + 1) / FRAMES_PER_SECOND, span.end),
+            text=f" {word}",
+            probability=math.exp(log_prob),
+        )
+        for (word, log_prob), (first, last) in zip(result.words, result.frames, strict=True)
+    )
 
 
 def _quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:

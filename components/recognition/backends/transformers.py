@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -20,7 +21,8 @@ from components.kernels import Arithmetic
 from components.models.loading import load_transformers
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
-from components.recognition.whisper.backend import DecodingResult, ModelDimensions
+from components.recognition.whisper.alignment import align
+from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from components.records import Checkpoint
 
@@ -45,6 +47,7 @@ class TransformersWhisperBackend:
             )
         self.dims = ModelDimensions(config.num_mel_bins, config.max_target_positions, config.vocab_size)
         digest = vocabulary_of(self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab).digest
+        self._alignment_heads = _group_heads(model, name)
         self._seq2seq = Seq2SeqModel(model, digest, name, arithmetic)
 
     @torch.inference_mode()
@@ -68,15 +71,72 @@ class TransformersWhisperBackend:
 
     @torch.inference_mode()
     def decode(
-        self, features: Tensor, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
+        self,
+        features: Tensor,
+        prompts: Tensor,
+        config: SearchConfig,
+        timestamps: bool,
+        keys: Sequence[int],
+        frames: Sequence[int] | None = None,
     ) -> list[DecodingResult]:
         """See :class:`WhisperBackend`."""
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
         prompts = prompts.to(features.device)
         scorer = _TransformersWhisperScorer(self._seq2seq, tokenizer, features, prompts, self.dims.n_text_ctx)
         processors = whisper_logits_processors(tokenizer, self.dims.n_vocab, timestamps)
-        candidates = search([scorer], config, logits_processors=processors, keys=keys)
-        return [DecodingResult(c, p) for c, p in zip(candidates, scorer.no_speech.tolist(), strict=True)]
+        nbests = search([scorer], config, logits_processors=processors, keys=keys)
+        alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
+        if frames is not None:
+
+            def read(texts: Tensor) -> Iterator[Tensor]:
+                return _score_attention(self._seq2seq.model, features, texts, self._alignment_heads)
+
+            best = [candidates[0] for candidates in nbests]
+            alignments = align(read, best, prompts, frames, tokenizer, self.dims.n_text_ctx)
+        return list(map(DecodingResult, nbests, scorer.no_speech.tolist(), alignments))
+
+
+def _group_heads(model: Any, name: str) -> dict[int, list[int]]:
+    """Decoder layer -> its heads whose attention follows the audio; by default all of the upper half.
+
+    Raises:
+        ModelError: The generation settings name a head that the model does not have.
+    """
+    n_layers, n_heads = model.config.decoder_layers, model.config.decoder_attention_heads
+    pairs = getattr(model.generation_config, "alignment_heads", None)
+    heads: dict[int, list[int]] = {}
+    for layer, head in pairs or [(i, j) for i in range(n_layers // 2, n_layers) for j in range(n_heads)]:
+        if not (0 <= layer < n_layers and 0 <= head < n_heads):
+            raise ModelError(
+                f"{name}: expected alignment_heads of {n_layers} layers with {n_heads} heads, found "
+                f"[{layer}, {head}]: correct generation_config.json"
+            )
+        heads.setdefault(layer, []).append(head)
+    return heads
+
+
+def _score_attention(
+    model: Any, features: Tensor, texts: Tensor, heads: dict[int, list[int]]
+) -> Iterator[Tensor]:
+    """Read ``texts`` (N, t); by layer the attention scores (N, h, t, T) of ``heads`` before the softmax."""
+    projected: dict[tuple[int, str], Tensor] = {}
+
+    def keep(key: tuple[int, str]) -> Any:
+        def hook(module: Any, inputs: Any, output: Tensor) -> None:
+            projected[key] = output.unflatten(-1, (model.config.decoder_attention_heads, -1)).transpose(1, 2)
+
+        return hook
+
+    decoder = model.get_decoder()
+    with ExitStack() as hooks:
+        for layer in heads:
+            for name in ("q_proj", "k_proj"):
+                projection = getattr(decoder.layers[layer].encoder_attn, name)
+                hooks.enter_context(projection.register_forward_hook(keep((layer, name))))
+        decoder(input_ids=texts.to(features.device), encoder_hidden_states=features, use_cache=False)
+    for layer, chosen in heads.items():
+        queries, keys = (projected[layer, name][:, chosen] for name in ("q_proj", "k_proj"))
+        yield queries * queries.shape[-1] ** -0.5 @ keys.mT
 
 
 class _TransformersWhisperScorer(Seq2SeqScorer):

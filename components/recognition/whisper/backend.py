@@ -45,16 +45,32 @@ class ModelDimensions:
 
 
 @dataclass(frozen=True)
+class TokenAlignment:
+    """When the n text tokens of a window are said: those of its segments, without timestamps.
+
+    Attributes:
+        times: Seconds from the start of the window at which each token begins, and at which the last one
+            ends: n + 1 numbers that do not fall.
+        log_probs: Log-probability of each token in nats, n numbers.
+    """
+
+    times: tuple[float, ...]
+    log_probs: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class DecodingResult:
     """What the search of one window returns.
 
     Attributes:
         candidates: Its texts as tokens, best first.
         no_speech: Probability that nothing is said in it, 0 to 1.
+        alignment: Of the best candidate, where it was asked for.
     """
 
     candidates: list[Candidate]
     no_speech: float
+    alignment: TokenAlignment | None = None
 
 
 class EncodedWindows(Protocol):
@@ -79,7 +95,13 @@ class WhisperBackend(Protocol):
         ...
 
     def decode(
-        self, features: Any, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
+        self,
+        features: Any,
+        prompts: Tensor,
+        config: SearchConfig,
+        timestamps: bool,
+        keys: Sequence[int],
+        frames: Sequence[int] | None = None,
     ) -> list[DecodingResult]:
         """Search the text of N windows.
 
@@ -89,5 +111,6 @@ class WhisperBackend(Protocol):
             config: The search.
             timestamps: Whether timestamps are decoded with the text.
             keys: One number per window that tells its random samples from those of the others.
+            frames: Frames (10 ms) of audio in each window, where the best texts are to be aligned to it.
         """
         ...

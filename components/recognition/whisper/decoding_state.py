@@ -12,6 +12,7 @@ from components.audio import SAMPLE_RATE
 from components.decoding.candidates import Candidate
 from components.recognition.vad.windows import Span
 from components.recognition.whisper import features
+from components.recognition.whisper.backend import TokenAlignment
 from components.records import Utterance
 
 
@@ -28,6 +29,7 @@ class DecodedWindow:
         is_silence: Whether it is taken for silence.
         is_repetitive: Whether its best text repeats itself.
         accepted: Whether its best text passes every check; otherwise it is decoded again, hotter.
+        alignment: Of its best text, where words are timed.
     """
 
     start: float
@@ -38,6 +40,7 @@ class DecodedWindow:
     is_silence: bool
     is_repetitive: bool = False
     accepted: bool = True
+    alignment: TokenAlignment | None = None
 
 
 @dataclass
@@ -59,6 +62,12 @@ class UtteranceState:
     language: str | None
     open_streams: int = 0
     windows: list[DecodedWindow] = field(default_factory=list)
+
+    @property
+    def decoded_seconds(self) -> float:
+        """Seconds of its audio in the windows that are decoded; those that overlap count twice."""
+        seconds = sum(window.frames for window in self.windows) / features.FRAMES_PER_SECOND
+        return min(seconds, len(self.samples) / SAMPLE_RATE)
 
 
 @dataclass

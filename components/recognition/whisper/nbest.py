@@ -17,7 +17,8 @@ from components.decoding.candidates import Candidate, member_scores_at
 from components.recognition.whisper.decoding_state import DecodedWindow
 from components.recognition.whisper.fallback import compression_ratio
 from components.recognition.whisper.features import FRAMES_PER_SECOND
-from components.recognition.whisper.segments import split_into_segments
+from components.recognition.whisper.segments import build_segments, split_into_segments
+from components.recognition.whisper.word_times import build_segments_with_words
 from components.records import Hypothesis, Segment, Token
 
 
@@ -56,7 +57,8 @@ def build_nbest(
         paths = sorted(joined, key=lambda p: -p.rank)[: 2 * n]
     hypotheses: dict[str, Hypothesis] = {}
     for path in paths:
-        hypothesis = _build_hypothesis(spoken, path, tokenizer, system, features)
+        # The best candidates were aligned, if any: those of the best path.
+        hypothesis = _build_hypothesis(spoken, path, tokenizer, system, features, path is paths[0])
         tokens = tuple(t for c in path.choice for t in _build_tokens(c, tokenizer, members))
         hypothesis = hypothesis.model_copy(update={"tokens": tokens})
         hypotheses.setdefault(hypothesis.text, hypothesis)
@@ -72,19 +74,20 @@ def _build_hypothesis(
     tokenizer: Tokenizer,
     system: str,
     features: dict[str, float],
+    is_aligned: bool,
 ) -> Hypothesis:
     segments: list[Segment] = []
     texts: list[str] = []
-    previous_end = 0.0
     for window, candidate in zip(windows, path.choice, strict=True):
-        last = window.start + window.frames / FRAMES_PER_SECOND
-        for piece in split_into_segments(candidate.tokens, tokenizer, window.frames)[0]:
-            text = tokenizer.decode(list(piece.tokens))
-            texts.append(text)
-            # Whisper's times may pass the end of the audio and what the next window says of the same second.
-            start = max(previous_end, min(window.start + piece.start, last))
-            previous_end = max(start, min(window.start + piece.end, last))
-            segments.append(Segment(start=start, end=previous_end, text=text.strip()))
+        pieces, _ = split_into_segments(candidate.tokens, tokenizer, window.frames)
+        texts += [tokenizer.decode(list(piece.tokens)) for piece in pieces]
+        alignment = window.alignment if is_aligned else None
+        previous_end = segments[-1].end if segments else 0.0
+        times = (window.start, window.start + window.frames / FRAMES_PER_SECOND)
+        if alignment is None:
+            segments += build_segments(pieces, tokenizer, times, previous_end)
+        else:
+            segments += build_segments_with_words(pieces, alignment, tokenizer, times, previous_end)
     text = "".join(texts).strip()
     score = sum(c.score for c in path.choice)
     count = sum(len(c.tokens) + c.finished for c in path.choice)

@@ -19,6 +19,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.isolation import isolate
 from components.errors import DataError, ModelError
 from components.languages import base_of, is_undetermined, two_letters_of
+from components.progress import report_share
 from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import STAGE
 from components.recognition.vad.windows import Span, is_silent, windows_of
@@ -88,6 +89,9 @@ class WhisperRecognizer:
             if not open_streams:
                 break
             open_streams = self._decode_windows(open_streams, outcomes)
+            finished = sum(_duration_of(utterances[index]) for index in outcomes)
+            begun = {id(stream.state): stream.state.decoded_seconds for stream in open_streams}
+            report_share(finished + sum(begun.values()), sum(map(_duration_of, utterances)))
         return [outcomes[i] for i in range(len(utterances))]
 
     def _open_streams(
@@ -230,6 +234,7 @@ class WhisperRecognizer:
             is_silence=silence,
             is_repetitive=is_repetitive(self.config, text, best.tokens),
             accepted=silence or not needs_fallback(self.config, text, best.tokens, mean),
+            alignment=result.alignment,
         )
 
     def _search_windows(
@@ -253,6 +258,7 @@ class WhisperRecognizer:
                 config,
                 self.config.timestamps,
                 [streams[i].key for i in rows],
+                [streams[i].frames for i in rows] if self.config.word_times else None,
             )
 
         by_length = sorted(range(len(streams)), key=lambda i: len(prompts[i]))

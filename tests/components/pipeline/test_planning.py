@@ -11,6 +11,8 @@ from components.pipeline.pipeline import DATA
 from components.pipeline.planning import plan_nodes, shard_size
 from components.pipeline.reader import read_pipeline
 from components.run_record import StageRef
+from components.storage.store import Store
+from tests.components.storage.upkeep.stores import save_run, write_stage
 
 REF = StageRef(
     stage="data",
@@ -55,6 +57,19 @@ def test_names_of_nodes_and_models_and_where_data_lie_change_nothing() -> None:
     moved = REF.model_copy(update={"key": "a" * 64, "sha256": "b" * 64, "path": "/elsewhere"})
     assert keys(cascade(), moved) == before
     assert keys(cascade(), REF.model_copy(update={"content": "f" * 64}))["asr"] != before["asr"]
+
+
+def test_a_model_that_a_run_names_is_planned_by_its_key(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    model = write_stage(store, "train", kind="train")
+    save_run(store, "tiny1", [model])
+    graph = {"mt": {"kind": "translate", "of": "data", "model": "store:tiny1", "members": ["store:tiny1@7"]}}
+    pipeline = read_pipeline({"nodes": graph, "target_language": "de"})
+    plans = plan_nodes(pipeline, {DATA: REF}, str(tmp_path), 0, lambda named, _: dict.fromkeys(named, "w"))
+    planned = plans["mt"]
+    assert set(planned.stage.models.values()) == {f"store:{model.key}", f"store:{model.key}@7"}
+    assert planned.node.settings.model == f"store:{model.key}"  # type: ignore[attr-defined]
+    assert pipeline.to_record().nodes[0].models["member1"] == "store:tiny1"  # as it was written
 
 
 def test_the_language_that_is_written_is_part_of_the_key() -> None:

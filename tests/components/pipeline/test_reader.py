@@ -53,7 +53,7 @@ FAULTS = {
     ),
     "out of bounds": (
         "nodes:\n  a: {kind: recognize, beam_size: 0}",
-        "f.yaml:2: a.beam_size: Input should be greater",
+        "f.yaml:2: a.beam_size: expected at least 1, found",
     ),
     "unknown node": (
         "nodes:\n  heard: {kind: recognize}\n  b: {kind: translate, of: herd}",

@@ -66,7 +66,7 @@ def test_numbers_are_numbers() -> None:
         ),
         ("dta: a\n", r"flow.yaml:1: dta: no such parameter; did you mean data\?"),
         ("zzz: a\n", r"known: data, limit, asr, mt"),
-        ("limit: 0\n", r"flow.yaml:1: limit: .*greater than or equal to 1, found 0"),
+        ("limit: 0\n", r"flow.yaml:1: limit: expected at least 1, found 0"),
         ("limit: many\n", r"flow.yaml:1: limit: .*found 'many'"),
         ("data: a\ndata: b\n", r"flow.yaml:2: .*duplicate key"),
         ("data: [a\n", r"flow.yaml:\d: expected YAML"),

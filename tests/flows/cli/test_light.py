@@ -20,8 +20,13 @@ def test_commands_that_show_import_nothing_that_computes(tmp_path: Path) -> None
     graph.write_text("data: sample\nlimit: 1\nnodes: {en: {kind: gold, of: data}}\n", encoding="utf-8")
     commands = [
         ["--help"],
-        *(["run", flow, "--parameters"] for flow in FLOWS),
+        ["--version"],
+        *(["run", flow, option] for flow in FLOWS for option in ("--parameters", "--template", "--help")),
+        ["models", "list"],
+        ["init", str(tmp_path / "new.yaml"), "--data", "sample"],
         ["runs", "--store", str(tmp_path)],
+        ["runs", "show", "mine", "--store", str(tmp_path)],
+        ["store", "usage", "--store", str(tmp_path)],
         ["inspect", "mine", "--store", str(tmp_path)],
         ["plan", str(graph), "--store", str(tmp_path)],
     ]

@@ -1,26 +1,82 @@
-"""The table of parameters says what `--set` takes."""
+"""The table, the help and the template of parameters say what `--set` and a file take."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import pytest
 
 from components.errors import ConfigError
 from flows.cli.config_file import gather
 from flows.cli.main import main
-from flows.cli.parameters import REQUIRED, parameter_rows, print_parameters
+from flows.cli.parameter_printing import print_parameters
+from flows.cli.parameters import GROUPS, ParameterRow, parameter_rows
 from flows.registry import FLOWS, flow_named
+
+
+def call(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as ending:
+        main(list(arguments))
+    assert not ending.value.code
+
+
+def rows_of(flow: str) -> dict[str, ParameterRow]:
+    return {row.name: row for row in parameter_rows(flow_named(flow).parameters)}
 
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_every_parameter_is_described_and_can_be_set(flow: str) -> None:
     model = flow_named(flow).parameters
-    rows = list(parameter_rows(model))
-    assert all(description for _, _, description in rows)
-    needed = {name: "x" for name, value, _ in rows if value == REQUIRED}
+    rows = rows_of(flow).values()
+    assert all(row.description and row.type and row.group in GROUPS for row in rows)
+    needed = {row.name: "x" for row in rows if row.is_required}
     # Setting a default that is a plain number or word again changes nothing.
-    plain = [f"{name}={value}" for name, value, _ in rows if value and value[0] not in "([{"]
+    plain = [
+        f"{row.name}={row.default_text}" for row in rows if row.default_text[:1] not in {"", "(", "[", "{"}
+    ]
     plain += [f"{name}={value}" for name, value in needed.items()]
     assert gather(model, None, plain, {}) == model.model_validate(needed)
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_a_template_with_every_mark_removed_changes_nothing(
+    flow: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    call("run", flow, "--template")
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("##")]
+    file = tmp_path / "all.yaml"
+    file.write_text("\n".join(line.removeprefix("# ") for line in lines), encoding="utf-8")
+    needed = {row.name: "VALUE" for row in rows_of(flow).values() if row.is_required}
+    model = flow_named(flow).parameters
+    if "systems" not in model.model_fields and "graph" not in needed:
+        assert gather(model, file, [], {}) == model.model_validate(needed)
+    assert len([line for line in lines if line]) >= len(rows_of(flow))
+
+
+def test_types_choices_and_bounds_are_those_of_the_form(capsys: pytest.CaptureFixture[str]) -> None:
+    call("run", "cascade", "--parameters", "--json")
+    listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)["parameters"]}
+    schema = flow_named("cascade").parameters.model_json_schema()
+    for name, field in schema["$defs"]["RecognitionConfig"]["properties"].items():
+        row = listed[f"asr.{name}"]
+        assert row["choices"] == field.get("enum", [])
+        bounds = [field[key] for key in ("minimum", "maximum", "exclusiveMinimum") if key in field]
+        assert all(f"{bound:g}" in row["type"].replace(".0", "") for bound in bounds), row
+        assert row["default"] == field["default"]
+    assert listed["asr.beam_size"]["type"] == "whole number 1 to 64"
+
+
+def test_help_of_a_flow_is_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    call("run", "merge", "--help")
+    out = capsys.readouterr().out
+    assert "merged by mergekit's recipe" in out
+    assert "--audio" not in out  # merge takes no recording
+    assert out.index("recipe  ") < out.index("\nmodels\n") < out.index("\nrunning\n")
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_stages_are_named_with_dots(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,14 +87,14 @@ def test_stages_are_named_with_dots(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_unknown_flow_is_one_clear_line() -> None:
-    with pytest.raises(ConfigError, match=r"expected a flow, one of .*cascade, .*found 'cascode'"):
+    with pytest.raises(
+        ConfigError, match=r"expected a flow, one of .*cascade, .*found 'cascode'; did you mean"
+    ):
         print_parameters("cascode")
 
 
 def test_a_file_with_a_pipeline_lists_what_can_be_set_beside_its_graph(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit) as ending:
-        main(["run", "graph.yaml", "--parameters"])
-    assert not ending.value.code
+    call("run", "graph.yaml", "--parameters")
     assert "until" in capsys.readouterr().out

@@ -39,6 +39,7 @@ def test_runs_are_listed_newest_first(store: Store, capsys: pytest.CaptureFixtur
         "status": "completed",
         "started": "2026-01-03T00:00:00+00:00",
         "finished": "2026-01-01T00:01:00+00:00",
+        "accepted": None,
         "metrics": {"wer": 5.5},
     }
 
@@ -56,3 +57,77 @@ def test_a_table_says_what_it_leaves_out(store: Store, capsys: pytest.CaptureFix
 def test_a_store_without_runs_is_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert listed(Store(str(tmp_path / "none")), capsys) == f"no runs in {tmp_path}/none yet\n"
     assert not any(tmp_path.iterdir())
+
+
+def called(store: Store, capsys: pytest.CaptureFixture[str], *command: str, code: int = 0) -> str:
+    """What `antiphon COMMAND --store ...` prints; of a failure what it says on standard error."""
+    with pytest.raises(SystemExit) as ending:
+        main([*command, "--store", str(store.root)])
+    output = capsys.readouterr()
+    assert ending.value.code == code, output.err
+    return output.out if not code else output.err
+
+
+def test_runs_are_selected(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    def names(*options: str) -> list[str]:
+        return [
+            run["name"]
+            for run in json.loads(called(store, capsys, "runs", "list", "--json", *options))["runs"]
+        ]
+
+    store.save_run(record("lost", flow="stack", status="failed"))
+    assert names("--flow", "stack") == ["lost"]
+    assert names("--status", "completed", "--since", "2026-01-02") == ["new", "middle"]
+    assert names("--status", "unfinished") == ["begun"]
+    assert names("--status", "accepted") == []
+    assert "expected a date such as 2026-11-01" in called(
+        store, capsys, "runs", "list", "--since", "May", code=2
+    )
+    assert called(store, capsys, "runs", "list", "--flow", "none").startswith("no such runs in")
+
+
+def test_options_before_the_command_are_refused(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        main(["runs", "--store", str(store.root), "delete", "old", "--yes"])
+    assert ending.value.code == 2
+    assert "expected options behind delete" in capsys.readouterr().err
+    assert store.load_run("old").completed
+
+
+def test_a_run_is_shown_with_the_command_that_repeats_it(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = called(store, capsys, "runs", "show", "old")
+    assert "limit: 3" in text
+    assert f"repeat it: antiphon run cascade --limit 3 --store {store.root}" in text
+    values = json.loads(called(store, capsys, "runs", "show", "old", "--json"))
+    assert (values["parameters"], values["metrics"]["wer"]["value"]) == ({"limit": 3}, 5.5)
+    assert called(store, capsys, "runs", "show", "old", "--config") == "limit: 3\n"
+    assert "no run 'none'" in called(store, capsys, "runs", "show", "none", code=1)
+    assert "it does not match the digest" in called(store, capsys, "runs", "show", "altered", code=1)
+
+
+def test_a_run_is_accepted_protected_and_deleted(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert called(store, capsys, "runs", "accept", "old", "--note", "x") == "old is accepted\n"
+    assert called(store, capsys, "runs", "accept", "new") == "new is accepted in the place of old\n"
+    assert "completed, accepted" in called(store, capsys, "runs")
+    assert "run new is accepted" in called(store, capsys, "runs", "delete", "old", "new", "--yes", code=2)
+    assert store.load_run("old").completed
+    assert called(store, capsys, "runs", "accept", "new", "--undo") == "new is no longer accepted\n"
+    assert "expected --yes where nobody can answer" in called(store, capsys, "runs", "delete", "old", code=2)
+    text = called(store, capsys, "runs", "delete", "old", "altered", "begun", "--yes")
+    assert text == "deleted old\ndeleted altered\ndeleted begun\nantiphon store prune would free 0 B\n"
+    assert "no run 'old'" in called(store, capsys, "runs", "delete", "old", "--yes", code=1)
+
+
+def test_a_run_gets_another_name_and_goes_elsewhere(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert called(store, capsys, "runs", "rename", "old", "fine") == "old is now fine\n"
+    assert "fine: 0 stages" in called(store, capsys, "runs", "export", "fine", str(tmp_path / "x.tar.gz"))
+    other = Store(str(tmp_path / "other"))
+    text = called(other, capsys, "runs", "import", str(tmp_path / "x.tar.gz"), "--name", "theirs")
+    assert text.startswith("theirs: 0 new stages, 0 there already")
+    again = called(other, capsys, "runs", "import", str(tmp_path / "x.tar.gz"), "--name", "theirs")
+    assert "already: nothing to do" in again
+    assert "theirs" in called(other, capsys, "runs", "list")

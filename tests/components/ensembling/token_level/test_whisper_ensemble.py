@@ -71,6 +71,20 @@ def test_laws(engines: list[OpenAIWhisperBackend], beam: int) -> None:
     ]
 
 
+def test_the_first_member_aligns_what_the_ensemble_says(engines: list[OpenAIWhisperBackend]) -> None:
+    def decode(backend: OpenAIWhisperBackend | WhisperEnsemble) -> list[DecodingResult]:
+        config = SearchConfig(beam_size=2, n_best=1, max_new_tokens=12)
+        return backend.decode(backend.encode(mels(2)), PROMPTS, config, True, [0, 1], [3000, 3000])  # type: ignore[arg-type]
+
+    alone = decode(engines[0])
+    copies = decode(WhisperEnsemble({"a": engines[0], "b": engines[0]}, "linear"))
+    for one, two in zip(alone, copies, strict=True):
+        assert one.alignment is not None
+        assert two.alignment is not None
+        assert two.alignment.times == pytest.approx(one.alignment.times, abs=0.021)
+        assert two.alignment.log_probs == pytest.approx(one.alignment.log_probs, abs=1e-3)
+
+
 def test_every_token_says_who_chose_it(engines: list[OpenAIWhisperBackend]) -> None:
     ensemble = WhisperEnsemble(dict(zip("ab", engines, strict=True)), "linear", (0.3, 0.7))
     decoded = decode_windows(ensemble, 2)[1][0]

@@ -116,3 +116,21 @@ def test_its_checkpoint_is_the_digest_of_its_files(tmp_path: Path) -> None:
     (own / "more.dict").unlink()
     with pytest.raises(ModelError, match="pocketsphinx cannot load these files"):
         build(RecognitionConfig(model=f"sphinx:{own}", backend="pocketsphinx"))
+
+
+def test_words_have_the_times_of_the_decoder(utterances: list[Utterance], outcomes: list[Outcome]) -> None:
+    pytest.importorskip("pocketsphinx")
+    timed = build(RecognitionConfig.model_validate({**SETTINGS, "word_times": True})).recognize(utterances)
+    for utterance, outcome, without in zip(utterances, timed, outcomes, strict=True):
+        assert isinstance(outcome, NBest)
+        assert isinstance(without, NBest)
+        assert outcome.best.model_copy(update={"segments": ()}) == without.best.model_copy(
+            update={"segments": ()}
+        )
+        assert utterance.audio is not None
+        (segment,) = outcome.best.segments
+        assert "".join(word.text for word in segment.words).strip() == segment.text
+        times = [time for word in segment.words for time in (word.start, word.end)]
+        assert times == sorted(times)
+        assert (segment.start, segment.end) == (times[0], times[-1])
+        assert utterance.audio.seconds / 2 < times[-1] - times[0] <= utterance.audio.seconds

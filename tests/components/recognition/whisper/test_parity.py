@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,15 +31,22 @@ def best_of(config: RecognitionConfig, utterances: list[Utterance]) -> list[NBes
     return [o for o in outcomes if isinstance(o, NBest)]
 
 
-def theirs(utterance: Utterance) -> str:
+def transcribe(utterance: Utterance, **options: bool) -> dict[str, Any]:
     model = load_whisper(resolve("packaged:whisper-base"))
     assert utterance.audio is not None
     samples = audio.decode(utterance.audio)
-    language = utterance.source_language
-    result = whisper.transcribe(
-        model, samples, language=language, condition_on_previous_text=False, fp16=False
+    return whisper.transcribe(
+        model,
+        samples,
+        language=utterance.source_language,
+        condition_on_previous_text=False,
+        fp16=False,
+        **options,
     )
-    return str(result["text"]).strip()
+
+
+def theirs(utterance: Utterance) -> str:
+    return str(transcribe(utterance)["text"]).strip()
 
 
 def test_samples_have_the_text_that_openai_whisper_gives_them() -> None:
@@ -55,6 +63,23 @@ def test_backends_agree(backend: str) -> None:
     for mine, its in zip(best_of(config, spoken), best_of(other, spoken), strict=True):
         assert mine.best.text == its.best.text
         assert mine.best.score == pytest.approx(its.best.score, rel=5e-3)
+
+
+@pytest.mark.parametrize("backend", ["whisper", "faster-whisper"])
+def test_words_are_said_when_openai_whisper_says(backend: str) -> None:
+    spoken = [u for u in load("sample").utterances if u.audio][:1]
+    config = RecognitionConfig(beam_size=1, n_best=1, word_times=True)
+    for outcome, utterance in zip(
+        best_of(config.model_copy(update={"backend": backend}), spoken), spoken, strict=True
+    ):
+        segments = transcribe(utterance, word_timestamps=True)["segments"]
+        expected = [word for segment in segments for word in segment["words"]]
+        words = [word for segment in outcome.best.segments for word in segment.words]
+        assert [word.text for word in words] == [word["word"] for word in expected]
+        for name in ("start", "end"):
+            assert [getattr(word, name) for word in words] == pytest.approx(
+                [word[name] for word in expected], abs=0.06
+            )
 
 
 def test_long_audio_is_put_together_and_silence_adds_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ from components import audio
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.errors import ModelError
+from components.progress import listen
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.vad.windows import Span
 from components.recognition.whisper import recognizer
-from components.recognition.whisper.backend import DecodingResult, ModelDimensions
+from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
 from components.recognition.whisper.recognizer import WhisperRecognizer
 from components.records import Checkpoint, NBest, Quarantined, Utterance
 from tests.components.recognition.tiny import tiny
@@ -46,6 +48,7 @@ class Scripted:
         self.script = script
         self.calls: list[tuple[float, list[list[int]], list[int]]] = []
         self.batches: list[int] = []
+        self.frames: list[Sequence[int] | None] = []
 
     def encode(self, mels: Tensor) -> Tensor:
         self.batches.append(len(mels))
@@ -55,9 +58,16 @@ class Scripted:
         return ["de"] * len(features)
 
     def decode(
-        self, features: Tensor, prompts: Tensor, config: SearchConfig, timestamps: bool, keys: Sequence[int]
+        self,
+        features: Tensor,
+        prompts: Tensor,
+        config: SearchConfig,
+        timestamps: bool,
+        keys: Sequence[int],
+        frames: Sequence[int] | None = None,
     ) -> list[DecodingResult]:
         assert len(features) == len(prompts) == len(keys)
+        self.frames.append(frames)
         self.calls.append((config.temperature, prompts.tolist(), list(keys)))
         return [self.script.get(config.temperature, scripted_result(" Hello."))] * len(prompts)
 
@@ -85,6 +95,16 @@ def test_outcomes_come_in_order_and_batches_are_bounded(tmp_path: Path) -> None:
     assert all(isinstance(o, NBest) and o.best.text == "Hello." for o in outcomes)
     assert max(backend.batches) == 3
     assert machine.recognize([]) == []
+
+
+def test_progress_rises_with_every_batch_of_windows_and_ends_at_one(tmp_path: Path) -> None:
+    machine, backend = scripted_recognizer(batch_size=2)
+    shares: list[float] = []
+    with listen(shares.append):
+        machine.recognize([utterance(tmp_path, f"p{i}", 1 + i) for i in range(6)])
+    assert len(shares) == len(backend.batches)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
 
 
 def test_bad_records_are_quarantined_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -293,3 +313,23 @@ def test_a_window_of_which_nothing_is_heard_is_not_tried_again(
     monkeypatch.setattr(recognizer, "windows_of", lambda samples: [Span(0.0, 30.0, speech_end=30.0)])
     machine.recognize([utterance(tmp_path, "long", 40)])
     assert backend.batches == [1]
+
+
+def test_words_of_every_window_are_timed_where_they_are_asked_for(tmp_path: Path) -> None:
+    aligned = replace(scripted_result(" Hello."), alignment=TokenAlignment((0.5, 0.9, 1.0), (-0.1, -0.3)))
+    talk = utterance(tmp_path, "talk", 62.5)
+    machine, backend = scripted_recognizer({0.0: aligned}, word_times=True, vad=False)
+    (outcome,) = machine.recognize([talk])
+    assert isinstance(outcome, NBest)
+    assert backend.frames == [[3000], [3000], [250]]
+    words = [word for segment in outcome.best.segments for word in segment.words]
+    assert [(word.start, word.end, word.text) for word in words] == [
+        (pytest.approx(30 * i + 0.5), pytest.approx(30 * i + 0.9), " Hello.") for i in range(3)
+    ]
+    assert [s.mean_log_prob for s in outcome.best.segments] == [pytest.approx(-0.2)] * 3
+    machine, backend = scripted_recognizer({0.0: scripted_result(" Hello.")}, vad=False)
+    (without,) = machine.recognize([talk])
+    assert isinstance(without, NBest)
+    assert backend.frames == [None] * 3
+    assert without.best.text == outcome.best.text
+    assert all(s.words == () and s.mean_log_prob is None for s in without.best.segments)

@@ -1,0 +1,123 @@
+"""Rows of a run as plain dictionaries: of utterances, of what a node gave, of segments and of words."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Route, Utterance
+from components.run_record import RunRecord
+
+Row = dict[str, object]
+Per = Literal["utterance", "segment", "word"]
+"""What a row stands for: segments and words have times."""
+
+
+def whole_row(utterance: Utterance, outcomes: Mapping[str, NodeOutcome | None]) -> Row:
+    """An utterance with its references and the best text of every node."""
+    row: Row = {"id": utterance.id, **_source(utterance)}
+    row |= {"text": utterance.text, "transcript": utterance.transcript}
+    row["references"] = list(utterance.references)
+    return row | {node: _short(outcome) for node, outcome in outcomes.items()}
+
+
+def node_rows(
+    outcome: NodeOutcome, utterance: Utterance | None, utterance_id: str, per: Per
+) -> Iterator[Row]:
+    """The rows of what a node gave for an utterance: one, or one for each segment or word with times."""
+    source = {} if utterance is None else _source(utterance)
+    if per == "utterance":
+        fields = dict(_fields(outcome))
+        yield {"id": utterance_id, **fields, **{name: v for name, v in source.items() if name not in fields}}
+    elif isinstance(outcome, NBest):
+        for stretch in _stretches(outcome.best, per):
+            yield {"id": utterance_id, **stretch, **source}
+
+
+def run_html(run: RunRecord) -> str:
+    """A small table of a run for a notebook; every text in it is escaped."""
+    head = f"<b>{_escape(run.name)}</b> {_escape(run.flow)}, {_escape(run.status)}, {_escape(run.started)}"
+    scores = "".join(
+        f"<tr><th>{_escape(score.name)}</th><td>{score.value:.2f}</td><td>{_interval(score.interval)}</td>"
+        f"<td>{score.n} of {score.n_total}</td></tr>"
+        for score in run.scores
+    )
+    refs = {ref.stage: ref for ref in run.stages}
+    nodes = "".join(
+        f"<tr><th>{_escape(node.name)}</th><td>{_escape(node.kind)}</td>"
+        f"<td>{_escape(', '.join(dict.fromkeys(node.models.values())))}</td>"
+        f"<td>{refs[node.name].items - refs[node.name].quarantined if node.name in refs else ''}</td></tr>"
+        for node in run.pipeline.nodes
+    )
+    tables = [
+        f"<table><thead>{_header(columns)}</thead><tbody>{rows}</tbody></table>"
+        for columns, rows in (
+            (("node", "kind", "models", "items"), nodes),
+            (("metric", "value", "95% interval", "scored"), scores),
+        )
+        if rows
+    ]
+    return f"<div>{head}{''.join(tables)}</div>"
+
+
+def _source(utterance: Utterance) -> Row:
+    """Where an utterance comes from: its recording, stretch and labels."""
+    audio = utterance.audio
+    return {
+        "audio": audio and audio.path,
+        "offset": audio and audio.offset,
+        "seconds": audio and audio.seconds,
+        "speaker": utterance.speaker,
+        "domain": utterance.domain,
+    }
+
+
+def _stretches(best: Hypothesis, per: Per) -> Iterator[Row]:
+    """Segments, or their words, with times in seconds from the start of the utterance."""
+    for number, segment in enumerate(best.segments):
+        if per == "segment":
+            row: Row = {"segment": number, "start": segment.start, "end": segment.end, "text": segment.text}
+            yield row | {"mean_log_prob": segment.mean_log_prob}
+        else:
+            for word in segment.words:
+                row = {"segment": number, "start": word.start, "end": word.end, "text": word.text.strip()}
+                yield row | {"probability": word.probability}
+
+
+def _fields(outcome: NodeOutcome) -> Iterator[tuple[str, object]]:
+    """The columns of what a node gave for an utterance."""
+    if isinstance(outcome, NBest):
+        best = outcome.best
+        yield from (("text", best.text), ("score", best.score), ("n_tokens", best.n_tokens))
+        yield from (("system", best.system), ("n_best", len(outcome.hypotheses)))
+        if best.segments:
+            yield from (("start", best.segments[0].start), ("end", best.segments[-1].end))
+        yield from best.features.items()
+    elif isinstance(outcome, Route):
+        yield from (("way", outcome.way), ("value", outcome.value))
+    elif isinstance(outcome, Quarantined):
+        yield from (("reason", outcome.reason), ("detail", outcome.detail))
+    elif outcome.audio is not None:
+        yield from (("audio", outcome.audio.path), ("seconds", outcome.audio.seconds))
+
+
+def _short(outcome: NodeOutcome | None) -> str | None:
+    """What stands for an outcome in a table of the whole run; None where there is none."""
+    if isinstance(outcome, NBest):
+        return outcome.best.text
+    if isinstance(outcome, Route):
+        return outcome.way
+    return outcome.audio.path if isinstance(outcome, Utterance) and outcome.audio else None
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
+
+
+def _header(columns: tuple[str, ...]) -> str:
+    return f"<tr>{''.join(f'<th>{column}</th>' for column in columns)}</tr>"
+
+
+def _escape(text: str) -> str:
+    return html.escape(text)

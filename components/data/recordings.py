@@ -1,0 +1,64 @@
+"""Which files a user means by recordings: a file, a folder of them, a pattern, or several of these."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.errors import DataError
+
+AUDIO_EXTENSIONS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".m4a", ".aac", ".aif", ".aiff", ".wma")
+VIDEO_EXTENSIONS = (".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".ts", ".3gp")
+"""Their sound is read; a folder is searched for files with these endings."""
+RECORDING_EXTENSIONS = (*AUDIO_EXTENSIONS, *VIDEO_EXTENSIONS)
+
+
+def find_recordings(paths: str | Sequence[str]) -> list[str]:
+    """The files that paths stand for, in order, each once.
+
+    Args:
+        paths: files, folders (searched to the bottom, hidden files left out) and patterns such as
+            ``talks/*.wav``; in one text, a line each.
+
+    Raises:
+        DataError: one of them stands for no file.
+    """
+    if isinstance(paths, str):
+        paths = [paths] if path_exists(Path(paths)) else paths.splitlines()
+    files = [file for path in paths if path.strip() for file in _expand(path)]
+    if not files:
+        raise DataError("expected at least one audio file, found none")
+    return list(dict.fromkeys(files))
+
+
+def path_exists(path: Path) -> bool:
+    """Whether there is something; False of what cannot be a path at all."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _expand(path: str) -> list[str]:
+    if path_exists(Path(path)):
+        return _search_folder(Path(path)) if Path(path).is_dir() else [path]
+    files = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns too
+    files = [file for file in files if not Path(file).is_dir()]
+    if not files:
+        raise DataError(f"{path}: expected an audio file or a pattern of files, found none; check the path")
+    return files
+
+
+def _search_folder(folder: Path) -> list[str]:
+    files = sorted(
+        str(path)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in RECORDING_EXTENSIONS
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+    if not files:
+        endings = ", ".join(RECORDING_EXTENSIONS)
+        raise DataError(f"{folder}: expected a folder with recordings ({endings}), found none in it")
+    return files

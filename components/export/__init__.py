@@ -1,0 +1,1 @@
+"""What a pipeline made, as files that people work with."""

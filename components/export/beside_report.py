@@ -1,0 +1,66 @@
+"""The texts of a run beside its report: ``texts/`` in the run's folder, made again with every report."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from components.errors import AntiphonError
+from components.export.cues import Cue
+from components.export.export import encode_run
+from components.export.format_names import TextFormat
+from components.export.formats import ExportSettings
+from components.export.rule_check import check_rules
+from components.export.run_texts import RunTexts
+from components.files import encode_json, rename_durably, staging_folder
+from components.run_record import RunRecord
+
+FOLDER = "texts"
+RULES = "subtitle-rules.json"
+"""How many subtitles of the folder break which rule."""
+MAX_RECORDINGS = 20
+"""Recordings with files of their own; of more there is a table alone (`antiphon export` makes the rest)."""
+_PER_RECORDING: tuple[TextFormat, ...] = ("txt", "srt", "vtt")
+log = logging.getLogger("antiphon.export")
+
+
+def write_texts_beside_report(run: RunRecord, folder: Path) -> list[str]:
+    """Write transcript and translation of a run's recordings; what fails is a warning, never the run.
+
+    Args:
+        run: finished; a comparison and a training have no texts.
+        folder: of the run.
+
+    Returns:
+        names of the files in ``texts/``.
+    """
+    try:
+        texts = RunTexts(run)
+        if not texts.outputs or not texts.recordings:
+            return []
+        return _write(texts, folder / FOLDER)
+    except (AntiphonError, OSError) as error:
+        log.warning("the texts beside the report of run %s were not written: %s", run.name, error)
+        return []
+
+
+def _write(texts: RunTexts, folder: Path) -> list[str]:
+    few = len(texts.recordings) <= MAX_RECORDINGS
+    formats: tuple[TextFormat, ...] = (*_PER_RECORDING, "tsv") if few else ("tsv",)
+    settings, subtitles = ExportSettings(), list[list[Cue]]()
+    with staging_folder(folder) as staging:
+        fresh = staging / FOLDER  # made by the user's umask, as the staging folder is not
+        fresh.mkdir()
+        for name, file in encode_run(texts, texts.outputs, formats, settings):
+            (fresh / name).write_bytes(file.content)  # not synced: they can be made again
+            if file.cues:
+                subtitles.append(list(file.cues))
+        if subtitles:
+            check = check_rules(subtitles, settings.rules).model_dump(mode="json")
+            (fresh / RULES).write_bytes(encode_json(check))
+        names = sorted(path.name for path in fresh.iterdir())
+        if folder.exists():
+            shutil.rmtree(folder)
+        rename_durably(fresh, folder)
+    return names

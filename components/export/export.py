@@ -1,0 +1,130 @@
+"""Writing the texts of a run as files in a folder, or as one file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from components.errors import ConfigError
+from components.export.cues import Cue
+from components.export.format_names import TextFormat
+from components.export.formats import FORMATS, ExportSettings, TextFile, encode_files
+from components.export.rule_check import RuleCheck, check_rules
+from components.export.run_texts import RunTexts
+from components.files import write_bytes
+from components.records import Quarantined
+
+
+@dataclass
+class Export:
+    """What was written: the files, what of the rules their subtitles do not keep, and what is missing."""
+
+    files: list[Path] = field(default_factory=list)
+    check: RuleCheck | None = None
+    quarantined: list[Quarantined] = field(default_factory=list)
+
+
+def encode_run(
+    texts: RunTexts, nodes: Sequence[str], formats: Sequence[TextFormat], settings: ExportSettings
+) -> Iterator[tuple[str, TextFile]]:
+    """The files of several nodes, each with a name that no other has.
+
+    Raises:
+        ConfigError: only subtitles are asked for, and nothing in the data is spoken.
+    """
+    subtitles = [form for form in formats if FORMATS[form].is_subtitle]
+    if len(subtitles) == len(formats) and not texts.is_spoken:
+        raise ConfigError(
+            f"format {subtitles[0]}: expected speech, found texts without times; choose txt, tsv, "
+            "jsonl or json"
+        )
+    used: set[str] = set()
+    for node in nodes:
+        for file in encode_files(texts.texts_of(node), formats, settings, texts.set_name):
+            stem, label, form = file.parts
+            options = [f"{stem}.{label}.{form}", f"{stem}.{node}.{label}.{form}"]
+            options += [f"{stem}.{node}.{label}-{n}.{form}" for n in range(2, len(used) + 3)]
+            name = next(option for option in options if option.casefold() not in used)
+            used.add(name.casefold())
+            yield name, file
+
+
+def write_run(
+    texts: RunTexts,
+    nodes: Sequence[str],
+    formats: Sequence[TextFormat],
+    settings: ExportSettings,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+) -> Export:
+    """Write the texts of nodes into a folder, a file per recording and format, one for all of a table.
+
+    Raises:
+        ConfigError: nothing of them can be written in the formats, or a file holds something else.
+        StoreError: the disk is full, or nothing may be written there.
+    """
+    export, subtitles = Export(quarantined=list(texts.quarantined.values())), list[Sequence[Cue]]()
+    for name, file in encode_run(texts, nodes, formats, settings):
+        _write(folder / name, file.content, overwrite=overwrite)
+        export.files.append(folder / name)
+        if file.cues:
+            subtitles.append(file.cues)
+    if any(FORMATS[form].is_subtitle for form in formats):
+        export.check = check_rules(subtitles, settings.rules)
+    return export
+
+
+def write_single(
+    texts: RunTexts,
+    nodes: Sequence[str],
+    form: TextFormat,
+    settings: ExportSettings,
+    path: Path,
+    *,
+    overwrite: bool = False,
+) -> Export:
+    """Write the texts as one file.
+
+    Raises:
+        ConfigError: they are several files or none, or the file holds something else.
+        StoreError: the file cannot be written.
+    """
+    file = encode_single(texts, nodes, form, settings)
+    _write(path, file.content, overwrite=overwrite)
+    check = check_rules([file.cues], settings.rules) if FORMATS[form].is_subtitle else None
+    return Export([path], check, list(texts.quarantined.values()))
+
+
+def encode_single(
+    texts: RunTexts, nodes: Sequence[str], form: TextFormat, settings: ExportSettings
+) -> TextFile:
+    """The texts as the one file that they are.
+
+    Raises:
+        ConfigError: they are several, or none.
+    """
+    files = list(islice(encode_run(texts, nodes, [form], settings), 2))
+    if not files:
+        raise ConfigError(f"format {form}: expected texts, found none in run {texts.run.name}")
+    if len(files) > 1:
+        names = ", ".join(name for name, _ in files)
+        raise ConfigError(
+            f"--out: expected one text for one file, found several ({names} ...); name a folder, or one node "
+            "(--node)"
+        )
+    return files[0][1]
+
+
+def _write(path: Path, content: bytes, *, overwrite: bool) -> None:
+    """Write a file, unless it is there; what a person may have corrected is not lost."""
+    if path.is_file() and not overwrite:
+        if path.read_bytes() == content:
+            return
+        raise ConfigError(
+            f"{path}: expected no such file, found one that holds something else; choose another --out, or "
+            "--overwrite it"
+        )
+    write_bytes(path, content)

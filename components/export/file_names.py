@@ -1,0 +1,34 @@
+"""Names of files that come from users' data: safe on every system, and no two alike."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+MAX_BYTES = 120
+"""Of a name in UTF-8, so that language, node and format fit behind it (255 on most systems)."""
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\ud800-\udfff\u202a-\u202e\u2066-\u2069]')
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?$")
+
+
+def safe_name(name: str) -> str:
+    """A name that names a file in its folder and nothing else: no separators, no leading or trailing dots."""
+    text = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip(" .")
+    text = text.encode()[:MAX_BYTES].decode("utf-8", "ignore").strip(" .")
+    return f"_{text}" if _RESERVED.match(text) else text or "text"
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Safe names in the same order; a later one that equals an earlier, but for case, gets a number."""
+    used: set[str] = set()
+    unique = []
+    for name in names:
+        safe = candidate = safe_name(name)
+        number = 2
+        while candidate.casefold() in used:
+            candidate = f"{safe}-{number}"
+            number += 1
+        used.add(candidate.casefold())
+        unique.append(candidate)
+    return unique

@@ -1,0 +1,76 @@
+"""JSON of texts: a line per utterance, or a document per recording in the form of openai-whisper's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from components.export.recording_text import RecordingText, TextPart, TimedSegment
+
+Fields = dict[str, Any]
+
+
+def encode_jsonl(texts: Sequence[RecordingText]) -> bytes:
+    """A line per utterance of several recordings: its text with its stretches and their words."""
+    return b"".join(
+        _encode({"recording": text.name, **_part_fields(part)}) + b"\n"
+        for text in texts
+        for part in text.parts
+    )
+
+
+def encode_json(text: RecordingText) -> bytes:
+    """One recording: ``text``, ``language`` and ``segments`` as openai-whisper writes them, and more."""
+    parts = [part for part in text.parts if part.quarantined is None]
+    segments: list[Fields] = []
+    for part in parts:
+        for number, segment in enumerate(part.segments):
+            fields = {"id": len(segments), **_segment_fields(segment), "utterance": part.utterance.id}
+            source = {} if part.source is None else {"source": part.source_of(part.segments[number])}
+            segments.append(fields | source)
+    document = {
+        "text": " ".join(part.text for part in parts),
+        "language": text.language,
+        "recording": text.name,
+        "node": text.node,
+        "segments": segments,
+        "utterances": [_part_fields(part, nested=False) for part in text.parts],
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _part_fields(part: TextPart, *, nested: bool = True) -> Fields:
+    fields: Fields = {
+        "id": part.utterance.id,
+        "language": part.language,
+        "speaker": part.utterance.speaker,
+        "text": part.text,
+        "source": part.source,
+        "source_language": part.source_language if part.source is not None else None,
+        "confidence": part.confidence,
+        "quarantined": part.quarantined and part.quarantined.model_dump(exclude={"utterance_id"}),
+        "segments": [_segment_fields(segment) for segment in part.segments] if nested else None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _segment_fields(segment: TimedSegment) -> Fields:
+    fields: Fields = {"start": round(segment.start, 3), "end": round(segment.end, 3), "text": segment.text}
+    if segment.confidence is not None:
+        fields["confidence"] = segment.confidence
+    if segment.has_word_times:
+        fields["words"] = [
+            {
+                "word": (" " if word.spaced else "") + word.text,
+                "start": round(word.start, 3),
+                "end": round(word.end, 3),
+                "probability": word.confidence,
+            }
+            for word in segment.words
+        ]
+    return fields
+
+
+def _encode(fields: Fields) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()

@@ -1,0 +1,183 @@
+"""What one node made of one recording: texts of its utterances, with times of the recording."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from components.export.confidence import confidence_of, segment_confidence
+from components.export.timed_words import (
+    Span,
+    TimedWord,
+    clean_text,
+    join_words,
+    spread_text,
+    words_of_segment,
+)
+from components.languages import UNDETERMINED
+from components.records import Hypothesis, NBest, Quarantined, Utterance
+
+
+@dataclass(frozen=True)
+class TimedSegment:
+    """A stretch of a text, with its times in seconds of the recording."""
+
+    start: float
+    end: float
+    text: str
+    confidence: float | None
+    words: tuple[TimedWord, ...]
+    has_word_times: bool
+
+
+@dataclass(frozen=True)
+class TextPart:
+    """The text of one utterance.
+
+    Attributes:
+        utterance: as it is in the data.
+        text: on one line; empty where it was quarantined.
+        language: of the text.
+        confidence: of the whole text, 0 to 1, where it is known.
+        segments: its stretches; none where there is no audio.
+        source: what it was translated from, one line; None for a transcript.
+        source_segments: the same with times.
+        source_language: of the source.
+        quarantined: why there is no text.
+    """
+
+    utterance: Utterance
+    text: str
+    language: str
+    confidence: float | None = None
+    segments: tuple[TimedSegment, ...] = ()
+    source: str | None = None
+    source_segments: tuple[TimedSegment, ...] = ()
+    source_language: str = UNDETERMINED
+    quarantined: Quarantined | None = None
+
+    def source_of(self, segment: TimedSegment) -> str:
+        """The words of the source that are said from this segment's start until the next one's."""
+        borders = [other.start for other in self.segments[1:]]
+        number = self.segments.index(segment)
+        words = [
+            word
+            for source in self.source_segments
+            for word in source.words
+            if sum((word.start + word.end) / 2 >= border for border in borders) == number
+        ]
+        return join_words(words)
+
+
+@dataclass(frozen=True)
+class RecordingText:
+    """The texts of a recording (or of a text's lines) from one node, in order.
+
+    Attributes:
+        name: of the files that hold it, without language and format.
+        node: that made it.
+        timed: whether it has times; texts that were never spoken have none.
+        parts: its utterances.
+    """
+
+    name: str
+    node: str
+    timed: bool
+    parts: Sequence[TextPart]
+
+    @property
+    def language(self) -> str:
+        """The language of most of its texts."""
+        return _most_common(part.language for part in self.parts)
+
+    @property
+    def source_language(self) -> str:
+        """The language of most of its sources."""
+        return _most_common(part.source_language for part in self.parts)
+
+    @property
+    def is_translation(self) -> bool:
+        """Whether it has a source text."""
+        return any(part.source is not None for part in self.parts)
+
+    @property
+    def words(self) -> list[TimedWord]:
+        """Its words."""
+        return [word for part in self.parts for segment in part.segments for word in segment.words]
+
+    @property
+    def source_words(self) -> list[TimedWord]:
+        """The words of its source."""
+        return [word for part in self.parts for segment in part.source_segments for word in segment.words]
+
+
+def make_part(
+    utterance: Utterance,
+    outcome: NBest | Quarantined,
+    language: str,
+    source: NBest | None = None,
+    *,
+    translated: bool = False,
+) -> TextPart:
+    """What a node made of an utterance.
+
+    Args:
+        utterance: as it is in the data.
+        outcome: of the node.
+        language: of the node's text.
+        source: the transcript that belongs to a translation, where there is one.
+        translated: whether it is a translation, of the source or of the utterance's own text.
+    """
+    original = _source_text(utterance, source) if translated else None
+    spoken = () if source is None else _segments_of(utterance, source.best)
+    source_language = _language(source) or utterance.source_language
+    if isinstance(outcome, Quarantined):
+        text, confidence, segments, reason = "", None, (), outcome
+    else:
+        best, reason = outcome.best, None
+        text, confidence = clean_text(best.text), confidence_of(best)
+        segments = _segments_of(utterance, best, [(item.start, item.end) for item in spoken])
+    values = (text, language, confidence, segments, original, spoken if translated else (), source_language)
+    return TextPart(utterance, *values, reason)
+
+
+def _source_text(utterance: Utterance, source: NBest | None) -> str | None:
+    text = utterance.text if source is None else source.best.text
+    return None if text is None else clean_text(text)
+
+
+def _language(source: NBest | None) -> str | None:
+    return source.language if source is not None else None
+
+
+def _segments_of(
+    utterance: Utterance, best: Hypothesis, spans: Sequence[Span] = ()
+) -> tuple[TimedSegment, ...]:
+    """The segments of a text in the recording's time; one over ``spans`` where it has none of its own."""
+    if utterance.audio is None:
+        return ()
+    offset, seconds = utterance.audio.offset, utterance.audio.seconds
+    if not best.segments:
+        return _spread_segment(best, spans or [(offset, offset + seconds)])
+    segments = []
+    for segment in best.segments:
+        confidence = segment_confidence(segment, best)
+        words = tuple(words_of_segment(segment, offset, confidence))
+        if words:
+            start, end = segment.start + offset, max(segment.start, segment.end) + offset
+            text = clean_text(segment.text)
+            segments.append(TimedSegment(start, end, text, confidence, words, bool(segment.words)))
+    return tuple(segments)
+
+
+def _spread_segment(best: Hypothesis, spans: Sequence[Span]) -> tuple[TimedSegment, ...]:
+    confidence = confidence_of(best)
+    words = tuple(spread_text(best.text, spans, confidence))
+    text = clean_text(best.text)
+    return (TimedSegment(spans[0][0], spans[-1][1], text, confidence, words, False),) if words else ()
+
+
+def _most_common(languages: Iterator[str]) -> str:
+    counts = Counter(languages).most_common(1)
+    return counts[0][0] if counts else UNDETERMINED

@@ -1,0 +1,34 @@
+"""The rules that subtitles keep: settings, with the usual defaults of the field (docs/export.md)."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class SubtitleRules(BaseModel):
+    """How much text a subtitle holds, and how long it is on the screen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_line_width: int = Field(
+        42, ge=10, le=200, description="columns of a line; a full-width letter (Chinese, Japanese) takes two"
+    )
+    max_lines: int = Field(2, ge=1, le=4, description="lines of a subtitle; of bilingual ones, per language")
+    min_seconds: float = Field(1.0, ge=0.1, le=10, description="a subtitle is shown at least so long")
+    max_seconds: float = Field(7.0, ge=1, le=60, description="and at most so long")
+    max_reading_speed: float = Field(
+        17.0, ge=5, le=100, description="columns a second; a faster one stays longer where there is time"
+    )
+    min_gap: float = Field(
+        0.083, ge=0, le=2, description="seconds between two subtitles (0.083: two frames of film)"
+    )
+
+    @model_validator(mode="after")
+    def _min_is_below_max(self) -> Self:
+        if self.min_seconds > self.max_seconds:
+            raise ValueError(
+                f"min_seconds: expected at most max_seconds {self.max_seconds:g}, found {self.min_seconds:g}"
+            )
+        return self

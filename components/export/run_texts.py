@@ -1,0 +1,145 @@
+"""The texts of a finished run: which nodes give some, and what each made of which recording."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from components.data.named_sets import PARAGRAPHS
+from components.errors import ConfigError
+from components.export.file_names import unique_names
+from components.export.recording_text import RecordingText, TextPart, make_part
+from components.languages import UNDETERMINED
+from components.records import NBest, Quarantined, Utterance
+from components.run_record import NodeRecord, RunRecord, StageRef
+from components.storage.reader import StoredOutcomes, read_quarantined, read_utterances
+
+DATA, SOURCE, TARGET = "data", "source", "target"
+
+
+class RunTexts:
+    """The texts of a run. Records are read from the store when they are asked for.
+
+    Attributes:
+        run: the finished run.
+        set_name: of the data set.
+        recordings: the utterances of every recording, in order, by the name of its files.
+        quarantined: every record that some stage of the run put aside, by utterance id.
+    """
+
+    def __init__(self, run: RunRecord) -> None:
+        self.run = run
+        self._stages = {ref.stage: ref for ref in run.stages}
+        self.set_name = _name_of_data(run)
+        self.recordings = _group_by_recording(self._read_data(), self.set_name)
+        names = [DATA, *(node.name for node in run.pipeline.of_data())]
+        self.quarantined = {
+            bad.utterance_id: bad for ref in self._refs(reversed(names)) for bad in read_quarantined(ref)
+        }
+
+    @property
+    def outputs(self) -> list[str]:
+        """The nodes that are the run's transcript and translation."""
+        texts = {node.name for node in self._text_nodes()}
+        named = [self.run.pipeline.outputs.get("transcript"), self.run.pipeline.outputs.get("translation")]
+        return list(dict.fromkeys(name for name in named if name in texts and name is not None))
+
+    @property
+    def is_spoken(self) -> bool:
+        """Whether anything of the data has audio."""
+        return any(utterance.audio for utterances in self.recordings.values() for utterance in utterances)
+
+    def check_node(self, name: str) -> str:
+        """``name``, if it is a node that gave texts for the run's data.
+
+        Raises:
+            ConfigError: it is none; which there are.
+        """
+        names = [node.name for node in self._text_nodes()]
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            known = ", ".join(names) or "none"
+            raise ConfigError(f"expected a node that gives text, one of {known}, found {name!r}{hint}")
+        return name
+
+    def texts_of(self, name: str) -> Iterator[RecordingText]:
+        """What a node made of every recording, one at a time; utterances that it never had are left out."""
+        node = next(node for node in self._text_nodes() if node.name == name)
+        outcomes = StoredOutcomes(self._stages[name])
+        source = None if node.transcribes else self._transcript_of(node)
+        sources = StoredOutcomes(self._stages[source]) if source else {}
+        for recording, utterances in self.recordings.items():
+            parts = [
+                part
+                for utterance in utterances
+                if (part := self._part(node, utterance, outcomes, sources)) is not None
+            ]
+            if parts:
+                timed = any(utterance.audio is not None for utterance in utterances)
+                yield RecordingText(recording, name, timed, parts)
+
+    def _part(
+        self,
+        node: NodeRecord,
+        utterance: Utterance,
+        outcomes: Mapping[str, NBest | Quarantined],
+        sources: Mapping[str, NBest | Quarantined],
+    ) -> TextPart | None:
+        outcome = outcomes.get(utterance.id) or self.quarantined.get(utterance.id)
+        if outcome is None:  # it was sent another way
+            return None
+        source = sources.get(utterance.id)
+        transcript = source if isinstance(source, NBest) else None
+        language = _language_of(node, utterance, outcome)
+        return make_part(utterance, outcome, language, transcript, translated=not node.transcribes)
+
+    def _text_nodes(self) -> list[NodeRecord]:
+        nodes = self.run.pipeline.of_data()
+        return [node for node in nodes if node.gives == "text" and node.name in self._stages]
+
+    def _transcript_of(self, node: NodeRecord) -> str | None:
+        """The transcript that a translation was made from, else the run's; None where nothing was said."""
+        nodes = {text.name: text for text in self._text_nodes()}
+        above = [name for name in node.inputs if name in nodes]
+        while above:
+            if nodes[above[0]].transcribes:
+                return above[0]
+            above = [name for name in nodes[above[0]].inputs if name in nodes]
+        transcript = self.run.pipeline.outputs.get("transcript")
+        return transcript if transcript in nodes else None
+
+    def _read_data(self) -> Iterator[Utterance]:
+        data = self._stages.get(DATA)
+        return read_utterances(data) if data is not None else iter(())
+
+    def _refs(self, names: Iterator[str]) -> Iterator[StageRef]:
+        return (self._stages[name] for name in names if name in self._stages)
+
+
+def _language_of(node: NodeRecord, utterance: Utterance, outcome: NBest | Quarantined) -> str:
+    if node.language == SOURCE:
+        stated = outcome.language if isinstance(outcome, NBest) else None
+        return stated or utterance.source_language
+    return (utterance.target_language if node.language == TARGET else node.language) or UNDETERMINED
+
+
+def _name_of_data(run: RunRecord) -> str:
+    """The name of what was never recorded: that of the data set's file, else the run's."""
+    source = run.parameters.get("data")
+    if not isinstance(source, str):
+        return run.name
+    return Path(source.removeprefix(PARAGRAPHS).partition(",")[0]).stem
+
+
+def _group_by_recording(utterances: Iterator[Utterance], text_name: str) -> dict[str, Sequence[Utterance]]:
+    """The utterances of each audio file by their offsets, and those without audio, by the files' names."""
+    groups: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        groups.setdefault(utterance.audio.path if utterance.audio else "", []).append(utterance)
+    stems = [Path(path).stem if path else text_name for path in groups]
+    return {
+        name: sorted(group, key=lambda utterance: utterance.audio.offset if utterance.audio else 0.0)
+        for name, group in zip(unique_names(stems), groups.values(), strict=True)
+    }

@@ -1,0 +1,96 @@
+"""Tables of texts: a row per stretch with times, or per utterance where there are none. TSV and Parquet."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+
+from components.errors import ConfigError
+from components.export.recording_text import RecordingText, TextPart
+
+COLUMNS = {
+    "recording": "name of the recording, or of the text",
+    "id": "of the utterance",
+    "segment": "number of the stretch in its utterance, from 1; empty without times",
+    "start": "seconds into the recording",
+    "end": "seconds into the recording",
+    "language": "of the text",
+    "speaker": "as the data say",
+    "text": "what the node gave",
+    "source": "what it was translated from",
+    "confidence": "geometric mean of the tokens' probabilities, 0 to 1",
+    "quarantined": "why there is no text",
+}
+"""Columns and what stands in them."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+Row = dict[str, str | int | float | None]
+
+
+def rows_of(texts: Sequence[RecordingText]) -> Iterator[Row]:
+    """The rows of several recordings, with every column of :data:`COLUMNS`."""
+    for text in texts:
+        for part in text.parts:
+            yield from _rows_of_part(text.name, part)
+
+
+def _rows_of_part(recording: str, part: TextPart) -> Iterator[Row]:
+    common: Row = {
+        **dict.fromkeys(COLUMNS),
+        "recording": recording,
+        "id": part.utterance.id,
+        "language": part.language,
+        "speaker": part.utterance.speaker,
+    }
+    if part.quarantined is not None:
+        reason = f"{part.quarantined.stage}: {part.quarantined.reason}: {part.quarantined.detail}"
+        yield {**common, "text": "", "source": part.source, "quarantined": reason}
+    elif not part.segments:
+        yield {**common, "text": part.text, "source": part.source, "confidence": part.confidence}
+    else:
+        for number, segment in enumerate(part.segments, 1):
+            yield {
+                **common,
+                "segment": number,
+                "start": round(segment.start, 3),
+                "end": round(segment.end, 3),
+                "text": segment.text,
+                "source": part.source and part.source_of(segment),
+                "confidence": segment.confidence,
+            }
+
+
+def encode_tsv(texts: Sequence[RecordingText]) -> bytes:
+    """A table for spreadsheets: UTF-8, a header, tabs; what they would compute gets a quote before it."""
+    lines = ["\t".join(COLUMNS)]
+    lines += ["\t".join(_cell(value) for value in row.values()) for row in rows_of(texts)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _cell(value: str | float | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = " ".join(str(value).split())
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def encode_parquet(texts: Sequence[RecordingText]) -> bytes:
+    """The same table with types.
+
+    Raises:
+        ConfigError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError:
+        raise ConfigError(
+            "format parquet: expected pyarrow, found none; pip install 'antiphon[parquet]', or use jsonl"
+        ) from None
+    numbers = {"segment": pa.int32(), "start": pa.float64(), "end": pa.float64(), "confidence": pa.float64()}
+    schema = pa.schema([(name, numbers.get(name, pa.string())) for name in COLUMNS])
+    content = io.BytesIO()
+    parquet.write_table(pa.Table.from_pylist(list(rows_of(texts)), schema=schema), content)
+    return content.getvalue()

@@ -1,0 +1,135 @@
+"""What outputs are scored as: utterances, and of long recordings the segments of their references.
+
+A recording of an hour is one output, but no unit to score: BLEU matches n-grams within a unit, and intervals
+and tests resample units. So where a recording has reference segments, each is a unit of its own, ``talk#3``
+the third of ``talk``, and the output is cut to them by word edits (:mod:`components.resegmentation`),
+whatever sentences the system made of it. A recording with several references per segment is cut to the one
+that is nearest as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from components.metrics.languages import Language, assign_languages
+from components.metrics.metric import Output, Segments, align_segments
+from components.records import Audio, Utterance
+from components.resegmentation import PROTOCOL, count_edits, resegment
+
+
+class ScoringUnits:
+    """The units of one kind of output of a data set.
+
+    Args:
+        utterances: Of the data set; those without a reference of this kind are not scored.
+        output: Which text is scored.
+        language: Of the outputs, of all or of each utterance.
+
+    Attributes:
+        utterances: The units, as utterances with their own references.
+        languages: Unit id -> language of the output.
+        references: Unit id -> reference texts.
+    """
+
+    def __init__(self, utterances: Sequence[Utterance], output: Output, language: Language) -> None:
+        self._segments = {u.id: units for u in utterances if (units := _split(u, output))}
+        self._n_added = sum(len(units) - 1 for units in self._segments.values())
+        self.utterances = [unit for u in utterances for unit in self._segments.get(u.id, [u])]
+        written = assign_languages([utterance.id for utterance in utterances], language)
+        self.languages = {
+            unit.id: code
+            for utterance, code in zip(utterances, written, strict=True)
+            for unit in self._segments.get(utterance.id, [utterance])
+        }
+        texts = {unit.id: _references(unit, output) for unit in self.utterances}
+        self.references = {key: stated for key, stated in texts.items() if stated is not None}
+
+    def split(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """Outputs by utterance id -> outputs by unit id, of the units that have a reference."""
+        outputs: dict[str, str] = {}
+        for key, text in texts.items():
+            units = self._segments.get(key)
+            if units is None:
+                outputs[key] = text
+                continue
+            streams = _streams([self.references[unit.id] for unit in units])
+            language = self.languages[units[0].id]
+            nearest = min(streams, key=lambda stream: count_edits(text, stream, language))
+            pieces = resegment(text, nearest, language)
+            outputs |= {unit.id: piece for unit, piece in zip(units, pieces, strict=True)}
+        return {key: text for key, text in outputs.items() if key in self.references}
+
+    def align(self, texts: Mapping[str, str], n_total: int) -> Segments | None:
+        """Outputs by utterance id beside their references; None where no output has one.
+
+        Args:
+            texts: Utterance id -> output.
+            n_total: Utterances of the data set.
+        """
+        outputs = self.split(texts)
+        if not outputs:
+            return None
+        return align_segments(
+            self.references,
+            outputs,
+            self.languages,
+            self.count(n_total),
+            sources={unit.id: unit.text or unit.transcript or "" for unit in self.utterances},
+            audio={unit.id: unit.audio for unit in self.utterances if unit.audio is not None},
+        )
+
+    def ids_of(self, utterance_ids: Iterable[str]) -> list[str]:
+        """The ids of the units of utterances, in order."""
+        ids: list[str] = []
+        for key in utterance_ids:
+            units = self._segments.get(key)
+            ids += [key] if units is None else [unit.id for unit in units]
+        return ids
+
+    def count(self, n_utterances: int) -> int:
+        """The number of units of a data set of so many utterances."""
+        return n_utterances + self._n_added
+
+    def sign(self, signature: str) -> str:
+        """The protocol of a score over these units."""
+        return f"{signature}|{PROTOCOL}" if self._segments else signature
+
+
+def _split(utterance: Utterance, output: Output) -> list[Utterance]:
+    """The units of a recording whose reference segments all have a reference of this kind; else none."""
+    segments, audio = utterance.reference_segments, utterance.audio
+    stated = [
+        segment.transcript is not None if output == "transcript" else bool(segment.references)
+        for segment in segments
+    ]
+    if audio is None or not segments or not all(stated):
+        return []
+    return [
+        utterance.model_copy(
+            update={
+                "id": f"{utterance.id}#{number}",
+                "audio": _stretch(audio, segment.start, segment.end),
+                "transcript": segment.transcript,
+                "references": segment.references,
+                "reference_segments": (),
+            }
+        )
+        for number, segment in enumerate(segments, 1)
+    ]
+
+
+def _stretch(audio: Audio, start: float, end: float) -> Audio:
+    return audio.model_copy(update={"offset": audio.offset + start, "seconds": end - start})
+
+
+def _references(unit: Utterance, output: Output) -> tuple[str, ...] | None:
+    """The references of a unit; None where it has none."""
+    if output == "translation":
+        return unit.references or None
+    return None if unit.audio is None or unit.transcript is None else (unit.transcript,)
+
+
+def _streams(references: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    """The first references of all segments, then the second ones ..., the last again where one has fewer."""
+    for number in range(max(map(len, references))):
+        yield [texts[min(number, len(texts) - 1)] for texts in references]

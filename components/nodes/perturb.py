@@ -1,0 +1,116 @@
+"""``perturb``: speech or text made worse by a stated amount, to see what systems lose of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.errors import ConfigError, DataError
+from components.files import rename_durably, sync_file, write_bytes
+from components.nodes.kind import Item, Kind, Site, Sort
+from components.perturbation.config import VERSION, PerturbationConfig
+from components.records import Hypothesis, NBest, Quarantined, Utterance
+from components.storage.record_files import ERRORS, OUTPUTS
+from components.storage.whole_stage import Product
+
+AUDIO = "audio"
+
+
+class Perturb(Kind[PerturbationConfig]):
+    """Perturbs speech into speech, or a text into a text; what has neither stays as it is."""
+
+    name = "perturb"
+    summary = "speech or text made worse by a stated amount: noise, speed, echo, typos, disfluencies ..."
+    settings = PerturbationConfig
+    reads = ("text", "speech")
+    whole = True
+    gathers = True
+
+    def output_sort(self, settings: PerturbationConfig) -> Sort:
+        """Return speech, unless the settings are of text."""
+        return "text" if settings.changes_text else "speech"
+
+    def version(self, settings: PerturbationConfig) -> str:
+        """Return the version of the perturbations."""
+        return str(VERSION)
+
+    def libraries(self, settings: PerturbationConfig) -> tuple[str, ...]:
+        """Return the libraries of sound."""
+        return () if settings.changes_text else ("av", "numpy", "soundfile")
+
+    def files(self, settings: PerturbationConfig) -> dict[str, str]:
+        """Return the recording of noise."""
+        return {"noise_file": settings.noise_file} if settings.noise_file else {}
+
+    def check(self, settings: PerturbationConfig, site: Site) -> None:
+        """Check that speech is not made of text, and that the recording of noise is one."""
+        if settings.changes_speech and site.sorts[:1] == ("text",):
+            raise ConfigError("expected speech for these settings, found a text; name data or synthesize")
+        if settings.noise_file is not None:
+            from components import audio  # noqa: PLC0415 - decodes audio
+
+            try:
+                audio.describe(Path(settings.noise_file))
+            except DataError as error:
+                raise ConfigError(f"noise_file: {error}") from error
+
+    def collect(
+        self, settings: PerturbationConfig, site: Site, items: Iterator[Item], folder: Path
+    ) -> Product:
+        """Write the perturbed utterances, with audio in the stage's own folder, or the perturbed texts."""
+        perturb = _perturb_texts if settings.changes_text else _perturb_sounds
+        outcomes = list(perturb(settings, site, items, folder))
+        bad = [outcome for outcome in outcomes if isinstance(outcome, Quarantined)]
+        good = [outcome for outcome in outcomes if not isinstance(outcome, Quarantined)]
+        for name, records in ((OUTPUTS, good), (ERRORS, bad)):
+            lines = (record.model_dump_json(exclude_defaults=True) + "\n" for record in records)
+            write_bytes(folder / name, "".join(lines).encode())
+        paths = {item.audio.path for item in good if isinstance(item, Utterance) and item.audio}
+        files = sorted(path for path in paths if path.startswith(f"{AUDIO}/"))
+        return Product([OUTPUTS, ERRORS, *files], len(outcomes), len(bad))
+
+
+def _perturb_texts(
+    settings: PerturbationConfig, site: Site, items: Iterator[Item], folder: Path
+) -> Iterator[NBest]:
+    del folder
+    from components.perturbation.text import perturb_text  # noqa: PLC0415 - only where texts are perturbed
+
+    for item in items:
+        utterance = item.utterance
+        language = utterance.source_language
+        text = perturb_text(utterance.text or "", settings, language, utterance.id, site.seed)
+        hypothesis = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system=site.name)
+        yield NBest(utterance_id=utterance.id, hypotheses=(hypothesis,), language=language)
+
+
+def _perturb_sounds(
+    settings: PerturbationConfig, site: Site, items: Iterator[Item], folder: Path
+) -> Iterator[Utterance | Quarantined]:
+    import soundfile  # noqa: PLC0415 - only where speech is perturbed
+
+    from components import audio  # noqa: PLC0415 - decodes audio
+    from components.perturbation.speech import perturb_speech  # noqa: PLC0415 - decodes audio
+
+    noise = audio.decode(audio.describe(Path(settings.noise_file))) if settings.noise_file else None
+    (folder / AUDIO).mkdir(exist_ok=True)
+    for number, item in enumerate(items):
+        utterance = item.utterance
+        if utterance.audio is None:
+            yield utterance
+            continue
+        try:
+            samples = audio.decode(utterance.audio)
+        except DataError as error:
+            fault = {"stage": site.name, "reason": "unreadable audio", "detail": str(error)}
+            yield Quarantined(utterance_id=utterance.id, **fault)
+            continue
+        changed = perturb_speech(samples, settings, utterance.id, site.seed, noise)
+        peak = max(1.0, float(abs(changed).max(initial=0.0)))  # louder than full scale: all of it softer
+        target = folder / AUDIO / f"{number:06d}.flac"
+        partial = target.with_suffix(".partial")
+        soundfile.write(partial, changed / peak, audio.SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        sync_file(partial)
+        rename_durably(partial, target)
+        sound = audio.describe(target).model_copy(update={"path": f"{AUDIO}/{target.name}"})
+        yield utterance.model_copy(update={"audio": sound})

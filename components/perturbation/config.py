@@ -1,0 +1,86 @@
+"""Settings of perturbations; each at its default changes nothing.
+
+Flat, described and bounded, so that a ``matrix`` of strengths is a list of values.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+VERSION = 1
+"""Part of the keys of perturbed data: changes when the same settings give another sound or text."""
+
+
+class PerturbationConfig(BaseModel):
+    """How much worse speech or a text becomes; of one of the two, not of both."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    snr_db: float | None = Field(
+        None,
+        ge=-20,
+        le=60,
+        description="speech: noise is added at this ratio of speech to noise in decibels, exactly",
+    )
+    noise: Literal["white", "pink"] = Field(
+        "pink",
+        description="the noise: white has equal power at all frequencies, pink falls by 3 dB an octave",
+    )
+    noise_file: str | None = Field(
+        None, description="a recording of noise instead; each utterance takes another stretch of it"
+    )
+    speed: float = Field(
+        1.0, ge=0.5, le=2.0, description="speech: as a faster or slower tape, pitch included (Ko et al. 2015)"
+    )
+    reverb_seconds: float = Field(
+        0.0, ge=0, le=3, description="speech: seconds until the echo has fallen by 60 dB (a hall: 1 to 2)"
+    )
+    min_hz: float = Field(
+        0.0, ge=0, le=4000, description="speech: lower frequencies are removed (telephone: 300)"
+    )
+    max_hz: float = Field(
+        8000.0, ge=500, le=8000, description="speech: higher frequencies are removed (telephone: 3400)"
+    )
+    clipping: float = Field(
+        0.0, ge=0, le=0.9, description="speech: share of samples that are cut off, as by an overdriven input"
+    )
+    typos: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="text: share of words with a letter left out, doubled, swapped or mistyped",
+    )
+    disfluencies: float = Field(
+        0.0, ge=0, le=1, description="text: share of words with a filler before them, or said twice"
+    )
+    lowercase: bool = Field(False, description="text: without capital letters")
+    strip_punctuation: bool = Field(False, description="text: without punctuation")
+
+    @property
+    def changes_speech(self) -> bool:
+        """Whether it perturbs speech."""
+        bands = self.min_hz > 0 or self.max_hz < 8000
+        return (
+            self.snr_db is not None
+            or self.speed != 1
+            or self.reverb_seconds > 0
+            or bands
+            or self.clipping > 0
+        )
+
+    @property
+    def changes_text(self) -> bool:
+        """Whether it perturbs text."""
+        return self.typos > 0 or self.disfluencies > 0 or self.lowercase or self.strip_punctuation
+
+    @model_validator(mode="after")
+    def _check_sorts(self) -> Self:
+        if self.changes_speech and self.changes_text:
+            raise ValueError("expected perturbations of speech or of text, found both; write two nodes")
+        if self.noise_file is not None and self.snr_db is None:
+            raise ValueError("noise_file: expected snr_db with it, found none; set both")
+        if self.min_hz >= self.max_hz:
+            raise ValueError(f"min_hz: expected less than max_hz {self.max_hz:g}, found {self.min_hz:g}")
+        return self

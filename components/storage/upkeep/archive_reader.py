@@ -1,0 +1,145 @@
+"""Reading an archive of a run that somebody else may have made: nothing of it is believed unchecked."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from pydantic import ValidationError
+
+from components.canonical_json import verify_digest
+from components.errors import StoreError
+from components.files import disk_full_as_store_error, sync_file
+from components.storage.upkeep.archive import MANIFEST, ArchivedFile, Manifest
+
+MAX_MANIFEST = 256 << 20
+"""Bytes of ``archive.json``."""
+MAX_FILES = 1_000_000
+MAX_RATIO, FREE_BYTES = 200, 1 << 30
+"""A compressed archive may become so many times larger, or this many bytes in any case."""
+_NAME = re.compile(
+    r"layout\.json|audio/[0-9a-f]{64}(\.[A-Za-z0-9]{1,8})?"
+    r"|(stages/[0-9a-f]{64}|runs/[A-Za-z0-9][A-Za-z0-9._-]{0,99})(/[^/\\\x00-\x1f]{1,200}){1,8}"
+)
+_CHUNK = 1 << 20
+
+Entry = tuple[str, int, IO[bytes]]
+"""Name, stated size and content of a file."""
+
+
+def unpack(source: Path, target: Path) -> Manifest:
+    """Unpack an archive into an empty folder; every file is what ``archive.json`` says.
+
+    Args:
+        source: a folder or tar that :func:`~components.storage.upkeep.archive.export_run` wrote.
+        target: the folder.
+
+    Raises:
+        StoreError: it is no archive, holds other files than it says, links, devices, paths that lead out of
+            it, or is larger than the disk or than its compressed size can mean.
+    """
+    try:
+        entries = _folder_entries(source) if source.is_dir() else _tar_entries(source, target)
+        first = next(entries, None)
+        if first is None or first[0] != MANIFEST:
+            raise StoreError(
+                f"{source}: expected an archive of a run that begins with {MANIFEST}, found none"
+            )
+        manifest = _read_manifest(first, source)
+        _check_size(manifest, source, target)
+        missing = dict(manifest.files)
+        for name, size, content in entries:
+            expected = missing.pop(name, None)
+            if expected is None or size != expected.bytes:
+                raise StoreError(f"{source}: expected the files that {MANIFEST} names, found {name[:200]!r}")
+            _copy(content, target / name, expected, f"{source}: {name}")
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        fault = " ".join(str(error).split())
+        raise StoreError(f"{source}: expected a whole archive of a run, found: {fault}") from error
+    if missing:
+        raise StoreError(
+            f"{source}: expected {next(iter(missing))} and {len(missing)} files in all, found none"
+        )
+    return manifest
+
+
+def _folder_entries(source: Path) -> Iterator[Entry]:
+    """Yield the manifest, then the files that it names; links are refused, others ignored."""
+    manifest = source / MANIFEST
+    if not manifest.is_file():
+        return
+    with manifest.open("rb") as file:
+        yield MANIFEST, manifest.stat().st_size, file
+    for name in _parse_manifest(manifest.read_bytes()).files:
+        path = source / name
+        if path.resolve() != source.resolve() / name or not path.is_file():
+            raise StoreError(f"{source}: expected a file {name}, found a link or none")
+        with path.open("rb") as file:
+            yield name, path.stat().st_size, file
+
+
+def _tar_entries(source: Path, target: Path) -> Iterator[Entry]:
+    with tarfile.open(source, "r|*") as tar:
+        for member in tar:
+            safe = tarfile.data_filter(member, str(target))
+            if safe.isdir():
+                continue
+            content = tar.extractfile(member) if member.isreg() else None
+            if content is None or safe.name != member.name:
+                raise StoreError(
+                    f"{source}: expected plain files, found {member.name[:200]!r}, a link or device"
+                )
+            yield member.name, member.size, content
+
+
+def _read_manifest(first: Entry, source: Path) -> Manifest:
+    _, size, content = first
+    if size > MAX_MANIFEST:
+        raise StoreError(f"{source}: expected {MANIFEST} of at most {MAX_MANIFEST} bytes, found {size}")
+    return _parse_manifest(content.read(size))
+
+
+def _parse_manifest(content: bytes) -> Manifest:
+    try:
+        manifest = Manifest.model_validate(verify_digest(content))
+    except ValidationError as error:
+        raise ValueError(f"{MANIFEST}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from error
+    except ValueError as error:
+        raise ValueError(f"{MANIFEST}: {error}") from error
+    for name in manifest.files:
+        if not _NAME.fullmatch(name) or ".." in name.split("/") or "." in name.split("/"):
+            raise ValueError(f"{MANIFEST}: {name[:200]!r} is no name of a file of a run")
+    if len(manifest.files) > MAX_FILES or manifest.run not in manifest.runs:
+        raise ValueError(f"{MANIFEST}: expected at most {MAX_FILES} files, and its run among its runs")
+    return manifest
+
+
+def _check_size(manifest: Manifest, source: Path, target: Path) -> None:
+    """Refuse what would fill the disk before anything is written."""
+    if source.is_file() and manifest.bytes > max(FREE_BYTES, MAX_RATIO * source.stat().st_size):
+        raise StoreError(
+            f"{source}: expected it to unpack to at most {MAX_RATIO} times its size, found {manifest.bytes} "
+            "bytes; unpack it yourself if you trust it, and import the folder"
+        )
+    free = shutil.disk_usage(target).free
+    if manifest.bytes > free:
+        raise StoreError(f"{source}: expected {manifest.bytes} bytes of free space at {target}, found {free}")
+
+
+def _copy(content: IO[bytes], path: Path, expected: ArchivedFile, what: str) -> None:
+    digest = hashlib.sha256()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = expected.bytes
+    with disk_full_as_store_error(what, path), path.open("xb") as file:
+        while chunk := content.read(min(_CHUNK, left)):
+            digest.update(chunk)
+            file.write(chunk)
+            left -= len(chunk)
+    if left or digest.hexdigest() != expected.sha256:
+        raise StoreError(f"{what}: expected sha256 {expected.sha256[:12]}…, found another; it was damaged")
+    sync_file(path)

@@ -1,0 +1,145 @@
+"""Deleting runs, and giving them other names."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from typing import Any
+
+from components.canonical_json import add_digest
+from components.errors import ConfigError, StoreError
+from components.files import encode_json
+from components.storage.acceptance import read_acceptance
+from components.storage.run_records import FAILED, RECORD, check_record
+from components.storage.store import Store, check_run_name
+from components.storage.upkeep.references import RUNS, read_systems
+
+RUN_PARAMETERS = frozenset({"runs", "run", "draft", "baseline"})
+"""Parameters of flows that name runs."""
+
+
+def runs_that_compare(store: Store, name: str) -> list[str]:
+    """Return the comparisons that refer to a run."""
+    files, others = store.backend.files, store.backend.list_run_names()
+    records = {other: files.read(f"{RUNS}/{other}/{RECORD}") or b"" for other in others if other != name}
+    return [other for other, content in records.items() if name in read_systems(content).values()]
+
+
+def check_deletable(store: Store, name: str) -> None:
+    """Refuse to delete a run that is accepted, or that a comparison refers to.
+
+    Raises:
+        ConfigError: it is; the message says how to delete it nevertheless.
+        StoreError: there is no such run.
+    """
+    if not store.backend.has_run(check_run_name(name)):
+        raise StoreError(store.explain_missing_run(name))
+    if read_acceptance(store, name) is not None:
+        raise ConfigError(
+            f"run {name} is accepted, the baseline of its data; antiphon runs accept {name} --undo first, "
+            "or --force"
+        )
+    if comparisons := runs_that_compare(store, name):
+        raise ConfigError(
+            f"run {name}: {', '.join(comparisons)} compares it and could not be shown without it; delete "
+            "that first, or --force"
+        )
+
+
+def delete_run(store: Store, name: str) -> None:
+    """Delete the record and the report of a run; its stages stay until the store is pruned.
+
+    Raises:
+        StoreError: there is no such run, or it is at work.
+    """
+    with store.lock_run(name, "stop it first"):
+        if not store.backend.has_run(name):
+            raise StoreError(store.explain_missing_run(name))
+        store.backend.files.discard(f"{RUNS}/{name}")
+        store.backend.forget_run(name)
+    store.backend.files.empty_trash()
+
+
+def rename_run(store: Store, old: str, new: str) -> list[str]:
+    """Give a run another name, also inside its record and in the records of runs that refer to it.
+
+    A kill on the way leaves both names known where they are needed: the same call again ends it.
+
+    Returns:
+        The other runs whose records were changed.
+
+    Raises:
+        StoreError: there is no such run, or it or one that refers to it is at work.
+        ConfigError: the new name is taken, or can be none.
+    """
+    files, backend = store.backend.files, store.backend
+    check_run_name(new)
+    with ExitStack() as stack:
+        for name in sorted({old, new}):
+            stack.enter_context(store.lock_run(name, "rename it later"))
+        if not backend.has_run(old):
+            raise StoreError(store.explain_missing_run(old))
+        if backend.has_run(new):
+            raise ConfigError(
+                f"expected a name that no run has, found {new!r}; antiphon runs delete {new} first"
+            )
+        changed = _find_readers(store, old, new)
+        for name, _ in sorted(changed):
+            if name != old:
+                stack.enter_context(store.lock_run(name, "rename it later"))
+        for (name, file), values in changed.items():
+            if name != old:
+                files.write(f"{RUNS}/{name}/{file}", values)
+        files.rename(f"{RUNS}/{old}", f"{RUNS}/{new}")
+        backend.forget_run(old)
+        for (name, file), values in changed.items():
+            if name == old:
+                files.write(f"{RUNS}/{new}/{file}", values)
+    return sorted({name for name, _ in changed} - {old})
+
+
+def _find_readers(store: Store, old: str, new: str) -> dict[tuple[str, str], bytes]:
+    """Return the records that name a run, as they are to be: (run, file) -> bytes."""
+    changed = {}
+    for name in store.backend.list_run_names():
+        for file in (RECORD, FAILED):
+            content = store.backend.files.read(f"{RUNS}/{name}/{file}")
+            if content is None or old.encode() not in content:
+                continue
+            try:
+                values = check_record(content, file)
+            except StoreError:
+                continue  # a damaged record is not made to look whole
+            renamed = _rename(values, old, new)
+            if name == old:
+                renamed["name"] = new
+            if renamed != values:
+                has_digest = "digest" not in renamed
+                changed[name, file] = encode_json(add_digest(renamed) if has_digest else renamed)
+    return changed
+
+
+def _rename(values: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    """Return the fields of a record with another name for a run where they name it."""
+    systems = {system: new if run == old else run for system, run in (values.get("systems") or {}).items()}
+    reference = re.compile(rf"store:{re.escape(old)}(?=$|[@/])")
+    named = {**values, "systems": systems} if systems else dict(values)
+    for field in ("parameters", "pipeline"):
+        if field in named:
+            named[field] = _rename_inside(named[field], old, new, reference)
+    return named
+
+
+def _rename_inside(
+    value: Any, old: str, new: str, reference: re.Pattern[str], *, is_run: bool = False
+) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: _rename_inside(item, old, new, reference, is_run=name in RUN_PARAMETERS)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_rename_inside(item, old, new, reference, is_run=is_run) for item in value]
+    if isinstance(value, str):
+        return new if is_run and value == old else reference.sub(f"store:{new}", value)
+    return value

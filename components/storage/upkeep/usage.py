@@ -1,0 +1,110 @@
+"""How many bytes of a store belong to what: to runs, to kinds of stages, to nobody."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import NamedTuple
+
+from components.errors import StoreError
+from components.storage.seal import PLAN
+from components.storage.store import Store
+from components.storage.store_files import StoreFiles
+from components.storage.upkeep.inventory import AUDIO, Inventory
+from components.storage.upkeep.references import STAGES, References
+
+
+class RunUsage(NamedTuple):
+    """Bytes of a run: its own files, stages that no other run refers to, and stages that it shares."""
+
+    name: str
+    files: int
+    own: int
+    shared: int
+
+
+class KindUsage(NamedTuple):
+    """How many stages of a kind there are, and their bytes."""
+
+    kind: str
+    stages: int
+    bytes: int
+
+
+class Usage(NamedTuple):
+    """What the bytes of a store belong to.
+
+    Attributes:
+        bytes: of all files.
+        stages: of all stages.
+        runs: of each run, the largest first.
+        kinds: of each kind of stage, the largest first.
+        unreferenced: of stages that no run refers to, and their number.
+        leftovers: of what killed processes and repairs left.
+        locks: of locks, leases and notes.
+        audio: of recordings that came with an imported run.
+        unknown: runs whose record is damaged, so that what they refer to is not known.
+    """
+
+    bytes: int
+    stages: int
+    runs: tuple[RunUsage, ...]
+    kinds: tuple[KindUsage, ...]
+    unreferenced: tuple[int, int]
+    leftovers: int
+    locks: int
+    audio: int
+    unknown: tuple[str, ...]
+
+
+def measure_usage(store: Store) -> Usage:
+    """Measure a store. Nothing is verified, and nothing is locked."""
+    files = store.backend.files
+    inventory = Inventory(files)
+    references = References(files, inventory.keys)
+    of_runs, unknown = {}, []
+    for name in inventory.runs:
+        try:
+            of_runs[name] = references.close(references.of_run(name))
+        except StoreError:
+            unknown.append(name)
+    owners = Counter(key for keys in of_runs.values() for key in keys)
+    runs = [_measure_run(inventory, name, keys, owners) for name, keys in of_runs.items()]
+    free = {key for key in inventory.keys if key not in owners}
+    return Usage(
+        bytes=inventory.bytes,
+        stages=inventory.bytes_of(set(inventory.keys)),
+        runs=tuple(sorted(runs, key=lambda run: (-run.own - run.files, run.name))),
+        kinds=_measure_kinds(files, inventory),
+        unreferenced=(inventory.bytes_of(free), len(free)),
+        leftovers=sum(facts.bytes for facts in inventory.leftovers().values()),
+        locks=sum(facts.bytes for facts in inventory.locks().values()),
+        audio=sum(facts.bytes for name, facts in inventory.facts.items() if name.startswith(f"{AUDIO}/")),
+        unknown=tuple(unknown),
+    )
+
+
+def _measure_run(inventory: Inventory, name: str, keys: set[str], owners: Counter[str]) -> RunUsage:
+    own = {key for key in keys if owners[key] == 1}
+    return RunUsage(
+        name, inventory.of_run(name).bytes, inventory.bytes_of(own), inventory.bytes_of(keys - own)
+    )
+
+
+def _measure_kinds(files: StoreFiles, inventory: Inventory) -> tuple[KindUsage, ...]:
+    counts: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for key in inventory.keys:
+        kind = _kind_of(files.read(f"{STAGES}/{key}/{PLAN}"))
+        counts[kind] += 1
+        sizes[kind] += inventory.of_stage(key).bytes
+    return tuple(KindUsage(kind, counts[kind], size) for kind, size in sizes.most_common())
+
+
+def _kind_of(plan: bytes | None) -> str:
+    """Return the kind of a stage, else its name, from its plan."""
+    try:
+        values = json.loads(plan or b"{}")
+        return str(values.get("kind") or values.get("stage") or "unknown")
+    except (ValueError, AttributeError):
+        return "unknown"

@@ -1,0 +1,174 @@
+"""Whether what a store holds is what was sealed: every file of every stage is read and digested again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from components.canonical_json import digest_of, encode_canonical
+from components.errors import StoreError
+from components.storage.locks import LockWait
+from components.storage.run_records import METRICS, RECORD, check_record
+from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal
+from components.storage.store import Store
+from components.storage.store_files import StoreFiles
+from components.storage.upkeep.inventory import AUDIO
+from components.storage.upkeep.references import RUNS, STAGES, References, list_keys
+
+
+class Fault(NamedTuple):
+    """Something that is not as it was stored.
+
+    Attributes:
+        what: the stage or run.
+        detail: what was expected, and what is there.
+        key: of the stage that is damaged; None for a run.
+        runs: the runs that refer to it.
+    """
+
+    what: str
+    detail: str
+    key: str | None = None
+    runs: tuple[str, ...] = ()
+
+
+class Verification(NamedTuple):
+    """How many stages and runs were verified, how many stages are unfinished, and the faults."""
+
+    stages: int
+    runs: int
+    unfinished: int
+    faults: tuple[Fault, ...]
+
+
+def verify_store(
+    store: Store, run: str | None = None, on_stage: Callable[[int, int], object] = lambda done, total: None
+) -> Verification:
+    """Verify all runs and stages of a store, or a run with all that it refers to.
+
+    Args:
+        store: the store.
+        run: the only run to verify.
+        on_stage: called after each stage with the number done and that of all.
+
+    Raises:
+        StoreError: there is no such run.
+    """
+    files, names = store.backend.files, store.backend.list_run_names()
+    if run is not None and run not in names:
+        raise StoreError(f"no run {run!r} in {store.backend.url}/runs; antiphon runs lists them")
+    names = names if run is None else [run]
+    keys = list_keys(files)
+    references = References(files, keys)
+    faults, readers = [], dict[str, list[str]]()
+    for name in names:
+        faults += _verify_run(files, name)
+        for key in _closure_of(references, name):
+            readers.setdefault(key, []).append(name)
+    faults += [] if run is not None else list(_verify_audio(files))
+    checked, unfinished = keys if run is None else sorted(readers), 0
+    for number, key in enumerate(checked, 1):
+        unfinished += files.read(f"{STAGES}/{key}/{SEAL}") is None
+        faults += [fault._replace(runs=tuple(readers.get(key, ()))) for fault in _verify_stage(files, key)]
+        on_stage(number, len(checked))
+    return Verification(len(checked) - unfinished, len(names), unfinished, tuple(faults))
+
+
+def set_stage_aside(store: Store, key: str) -> None:
+    """Move a damaged stage out of the way, so that the next run that needs it computes it again.
+
+    Raises:
+        StoreError: a process is at work on it.
+    """
+    what = f"stage {key[:12]}…"
+    with store.backend.lock(key, what, LockWait(what, 0.3, "repair it later")):
+        store.backend.set_aside(key)
+
+
+def verify_stage_files(files: StoreFiles, key: str, folder: str | None = None) -> Seal | None:
+    """Read every file of a stage again and compare it with the seal, and the key with the plan.
+
+    Args:
+        files: where.
+        key: of the stage.
+        folder: the folder with it; ``stages/KEY`` if None.
+
+    Returns:
+        The seal; None of a stage that is not finished.
+
+    Raises:
+        DamagedError: something differs.
+    """
+    folder = folder or f"{STAGES}/{key}"
+    content = files.read(f"{folder}/{SEAL}")
+    if content is None:
+        return None
+    seal = read_seal(content, f"{folder}/{SEAL}", key)
+    for name, expected in {**seal.files, PLAN: seal.plan}.items():
+        actual = files.digest(f"{folder}/{name}")
+        if actual is None:
+            raise DamagedError(f"{folder}/{name}: expected a file, found none")
+        if actual != expected:
+            raise DamagedError(f"{folder}/{name}: expected sha256 {expected[:12]}…, found {actual[:12]}…")
+    if (planned := key_of_plan(files.read(f"{folder}/{PLAN}") or b"")) != key:
+        raise DamagedError(
+            f"{folder}/{PLAN}: expected the plan of {key[:12]}…, found that of {planned[:12]}…"
+        )
+    return seal
+
+
+def key_of_plan(plan: bytes) -> str:
+    """Return the key of the stage whose ``plan.json`` this is, whichever version wrote it."""
+    values = json.loads(plan)
+    unkeyed = {"models", "stage"} if values.get("kind") else {"models"}
+    return digest_of({name: value for name, value in values.items() if name not in unkeyed})
+
+
+def _closure_of(references: References, name: str) -> Iterable[str]:
+    try:
+        return references.close(references.of_run(name))
+    except StoreError:
+        return ()
+
+
+def _verify_stage(files: StoreFiles, key: str) -> Iterator[Fault]:
+    try:
+        verify_stage_files(files, key)
+    except (DamagedError, ValueError, OSError) as error:
+        yield Fault(f"stage {key[:12]}…", str(error), key)
+
+
+def _verify_run(files: StoreFiles, name: str) -> Iterator[Fault]:
+    what, content = f"run {name}", files.read(f"{RUNS}/{name}/{RECORD}")
+    if content is None:
+        return  # it has not finished
+    try:
+        values = check_record(content, f"{RUNS}/{name}/{RECORD}")
+    except StoreError as error:
+        yield Fault(what, str(error))
+        return
+    metrics = files.read(f"{RUNS}/{name}/{METRICS}")
+    if metrics is not None and _is_other(metrics, values.get("metrics")):
+        yield Fault(what, f"{METRICS}: expected the metrics of {RECORD}, found others")
+    for ref in values.get("stages", []):
+        seal = files.read(f"{STAGES}/{ref['key']}/{SEAL}")
+        if seal is None:
+            yield Fault(what, f"stage {ref['stage']} ({ref['key'][:12]}…): expected it, found none")
+        elif ref["sha256"] not in seal.decode(errors="replace"):
+            yield Fault(
+                what, f"stage {ref['stage']} ({ref['key'][:12]}…) was computed anew since, with other outputs"
+            )
+
+
+def _is_other(metrics: bytes, expected: object) -> bool:
+    try:
+        return encode_canonical(json.loads(metrics)) != encode_canonical(expected)
+    except ValueError:
+        return True
+
+
+def _verify_audio(files: StoreFiles) -> Iterator[Fault]:
+    for name in files.list_facts(AUDIO):
+        if files.digest(name) != name.rpartition("/")[2].partition(".")[0]:
+            yield Fault(name, "expected the recording that its name is the sha256 of, found another")

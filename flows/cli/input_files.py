@@ -1,0 +1,67 @@
+"""The files that `antiphon transcribe` and `antiphon translate` are given: recordings, or texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from components.errors import ConfigError, DataError
+
+TEXT_ENDINGS = (".txt", ".text")
+SUBTITLE_ENDINGS = (".srt", ".vtt", ".ass", ".ttml")
+
+
+class InputFiles(NamedTuple):
+    """Files of one sort: recordings go through one run together, each text through one of its own."""
+
+    recordings: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return len(self.recordings) + len(self.texts)
+
+
+def find_inputs(paths: Sequence[str], *, texts: bool) -> InputFiles:
+    """The files that arguments stand for: files, folders of recordings, patterns.
+
+    Args:
+        paths: as they were given.
+        texts: whether texts can be taken; else every file is a recording.
+
+    Raises:
+        ConfigError: there is no such file, or recordings and texts were given together.
+    """
+    from components.data.recordings import find_recordings
+
+    try:
+        files = find_recordings(paths)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
+    written = [file for file in files if is_text(file)]
+    refused = next((file for file in files if Path(file).suffix.lower() in SUBTITLE_ENDINGS), None)
+    if refused is not None or (written and not texts):
+        expected = "recordings or texts (.txt)" if texts else "recordings"
+        raise ConfigError(f"expected {expected}, found {refused or written[0]}")
+    if written and len(written) < len(files):
+        recording = next(file for file in files if file not in written)
+        raise ConfigError(
+            f"expected recordings or texts, found both ({recording} and {written[0]}); run twice"
+        )
+    return InputFiles((), tuple(files)) if written else InputFiles(tuple(files))
+
+
+def is_text(file: str) -> bool:
+    """Whether a file is plain text: by its ending, which may be its language as in ``talk.it``."""
+    ending = Path(file).suffix.lower()
+    return ending in TEXT_ENDINGS or language_of_name(file) is not None
+
+
+def language_of_name(file: str) -> str | None:
+    """The language that a text has as its ending, if it is one of the known languages' codes."""
+    from components.languages import NAMES
+
+    ending = Path(file).suffix.removeprefix(".")
+    return ending if ending in NAMES else None

@@ -1,0 +1,124 @@
+"""What `antiphon transcribe` and `antiphon translate` share: run a graph over files, write its texts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from components.errors import ConfigError
+from flows.cli.export import EXIT_QUARANTINED, load_texts, print_files, report, write_texts
+from flows.cli.export_options import STANDARD_OUTPUT, single_file
+from flows.cli.input_files import InputFiles
+from flows.cli.run import compute_flow
+
+if TYPE_CHECKING:
+    from components.export.format_names import TextFormat
+    from components.export.formats import ExportSettings
+    from components.export.run_texts import RunTexts
+
+
+class Output(NamedTuple):
+    """Where texts go, and how.
+
+    Attributes:
+        formats: of the files.
+        settings: of their content.
+        out: a folder, a file, ``-``; None: plain text, or the one file, on standard output.
+        overwrite: files that hold something else.
+    """
+
+    formats: Sequence[TextFormat]
+    settings: ExportSettings
+    out: str | None
+    overwrite: bool
+
+
+def run_files(
+    graph: Mapping[str, Any],
+    inputs: InputFiles,
+    output: Output,
+    shortcuts: Mapping[str, object],
+) -> int:
+    """Run a graph over recordings, or over one text after the other, and write what its last node gave.
+
+    Args:
+        graph: a pipeline as plain values.
+        inputs: the files.
+        output: where the texts go.
+        shortcuts: parameters of the run; the runs of further texts get numbers behind its name.
+
+    Returns:
+        the exit code: 3 if a record was quarantined.
+    """
+    check_output(inputs.count, output)
+    if inputs.recordings:
+        sources: list[dict[str, object]] = [{"audio": "\n".join(inputs.recordings)}]
+    else:
+        sources = [{"data": text} for text in inputs.texts]
+    codes = []
+    for number, source in enumerate(sources):
+        name = shortcuts.get("name")
+        values = {**shortcuts, **source, "name": f"{name}-{number + 1}" if name and number else name}
+        ended, store = compute_flow("pipeline", None, [], {"graph": graph, **values})
+        if isinstance(ended, int):
+            return ended
+        headed = inputs.count > 1
+        codes.append(_write(ended.name, store, output, headed=headed, first=number == 0))
+    return max(codes)
+
+
+def check_output(count: int, output: Output) -> None:
+    """Refuse, before anything runs, to write many files into one.
+
+    Raises:
+        ConfigError: what is asked for is several files, and no folder is named.
+    """
+    file = single_file(output.out, output.formats)
+    prints = output.out in (None, STANDARD_OUTPUT)
+    plain = list(output.formats) == ["txt"]
+    if (prints or file) and len(output.formats) > 1:
+        raise ConfigError(
+            f"--out: expected a folder for {' and '.join(output.formats)}, found {output.out or 'none'}"
+        )
+    if count > 1 and ((prints and not plain) or file):
+        raise ConfigError(
+            f"--out: expected a folder for the texts of {count} files, found {output.out or 'none'}"
+        )
+    if file is not None and not file.parent.is_dir():
+        raise ConfigError(
+            f"--out: expected a file in a folder that is there, found {file}; create its folder"
+        )
+
+
+def _write(name: str, store: str | None, output: Output, *, headed: bool, first: bool) -> int:
+    texts, nodes = load_texts(name, None, store)
+    node = nodes[-1:]  # the translation, else the transcript
+    if output.out not in (None, STANDARD_OUTPUT):
+        written = write_texts(
+            texts, node, output.formats, output.settings, str(output.out), overwrite=output.overwrite
+        )
+        print_files(written.files)
+        report(written)
+        return EXIT_QUARANTINED if written.quarantined else 0
+    _print_texts(texts, node, output, headed=headed, first=first)
+    return EXIT_QUARANTINED if texts.quarantined else 0
+
+
+def _print_texts(texts: RunTexts, nodes: Sequence[str], output: Output, *, headed: bool, first: bool) -> None:
+    """Print every text; several have a line with their name above, as ``head`` prints several files."""
+    from components.export.export import Export, encode_run
+    from components.export.rule_check import check_rules
+    from reports.escaping import to_printable
+
+    export = Export(quarantined=list(texts.quarantined.values()))
+    for name, file in encode_run(texts, nodes, output.formats, output.settings):
+        if headed:
+            sys.stdout.write(f"{'' if first else chr(10)}==> {to_printable(name)} <==\n")
+        first = False
+        content = file.content.decode()
+        sys.stdout.write(to_printable(content) if sys.stdout.isatty() else content)
+        if file.cues:
+            export.check = check_rules([file.cues], output.settings.rules)
+    sys.stdout.flush()
+    report(export)

@@ -1,0 +1,99 @@
+"""`antiphon transcribe`: recordings -> text, in one command."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli.export_options import (
+    Formats,
+    Gap,
+    Lines,
+    LineWidth,
+    MarkBelow,
+    MaxSeconds,
+    MinSeconds,
+    OutPath,
+    Overwrite,
+    ReadingSpeed,
+    formats_of,
+    settings_of,
+)
+from flows.cli.options import Replace, RunName, StoreUrl
+
+RecordingFiles = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE...", help="recordings, videos, folders of them, patterns ('talks/*.m4a')"),
+]
+Recognizer = Annotated[
+    str,
+    typer.Option("--model", metavar="REF", help="recognizer, such as whisper:small (docs/models.md)"),
+]
+BeamSize = Annotated[
+    int | None,
+    typer.Option("--beam-size", metavar="N", min=1, max=64, help="hypotheses kept; 1 is fastest"),
+]
+SpokenLanguage = Annotated[
+    str | None, typer.Option("--language", metavar="CODE", help="that is spoken; detected if omitted")
+]
+
+
+def transcribe(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+    files: RecordingFiles,
+    model: Recognizer = "packaged:whisper-base",
+    beam_size: BeamSize = None,
+    language: SpokenLanguage = None,
+    formats: Formats = None,
+    out: OutPath = None,
+    confidence: MarkBelow = None,
+    overwrite: Overwrite = False,
+    max_line_width: LineWidth = None,
+    max_lines: Lines = None,
+    min_seconds: MinSeconds = None,
+    max_seconds: MaxSeconds = None,
+    max_reading_speed: ReadingSpeed = None,
+    min_gap: Gap = None,
+    name: RunName = None,
+    replace: Replace = False,
+    store: StoreUrl = None,
+) -> None:
+    """Transcribe recordings: the text is printed, or written where --out says.
+
+    It is a run as any other: kept in the store, resumed after an interruption, reused when it is asked for
+    again. `antiphon inspect RUN` and its report show more.
+
+    For example:
+
+    - `antiphon transcribe talk.mp4` prints the text.
+
+    - `antiphon transcribe talk.mp4 --out talk.en.srt` writes subtitles.
+
+    - `antiphon transcribe talks/ --out texts/ --format txt,srt,vtt` writes three files per recording.
+
+    - `antiphon transcribe 'talks/*.m4a' --language de --beam-size 1`
+
+    Exit codes: 0 done; 3 done, some recordings could not be read; 2 wrong usage; 1 failed.
+    """
+    from flows.cli.input_files import find_inputs
+    from flows.cli.text_commands import Output, run_files
+
+    rules = {
+        "max_line_width": max_line_width,
+        "max_lines": max_lines,
+        "min_seconds": min_seconds,
+        "max_seconds": max_seconds,
+        "max_reading_speed": max_reading_speed,
+        "min_gap": min_gap,
+    }
+    settings = settings_of(bilingual=False, low=confidence, rules=rules)
+    output = Output(formats_of(formats, out), settings, out, overwrite)
+    shortcuts = {"source_language": language, "name": name, "replace": replace or None, "store": store}
+    graph = {"nodes": {"asr": recognizer_node(model, beam_size)}}
+    raise typer.Exit(run_files(graph, find_inputs(files, texts=False), output, shortcuts))
+
+
+def recognizer_node(model: str, beam_size: int | None) -> dict[str, Any]:
+    """The node that recognizes speech, with the settings that the cascade has."""
+    beam = {} if beam_size is None else {"beam_size": beam_size, "n_best": min(beam_size, 5)}
+    return {"kind": "recognize", "model": model, **beam}

@@ -1,0 +1,186 @@
+"""`antiphon translate`: recordings or texts -> another language, in one command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from components.errors import ConfigError
+from flows.cli.export_options import (
+    Bilingual,
+    Formats,
+    Gap,
+    Lines,
+    LineWidth,
+    MarkBelow,
+    MaxSeconds,
+    MinSeconds,
+    OutPath,
+    Overwrite,
+    ReadingSpeed,
+    formats_of,
+    settings_of,
+)
+from flows.cli.options import Replace, RunName, StoreUrl
+from flows.cli.transcribe import BeamSize, recognizer_node
+
+if TYPE_CHECKING:
+    from flows.cli.input_files import InputFiles
+
+SourceFiles = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE...",
+        help="recordings, videos, folders of them, patterns; or texts (talk.txt, talk.it), a line each",
+    ),
+]
+Into = Annotated[str, typer.Option("--to", metavar="CODE", help="language to translate into, such as de")]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="CODE", help="language of the source; of speech it is detected if omitted"
+    ),
+]
+TranslationModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="REF",
+        help="translator: hub:ORG/NAME, packaged:NAME, store:KEY or a path; chosen by direction if omitted "
+        "(antiphon models translators)",
+    ),
+]
+RecognitionModel = Annotated[str, typer.Option("--asr-model", metavar="REF", help="recognizer of recordings")]
+Paragraphs = Annotated[
+    bool, typer.Option("--paragraphs", help="texts: blank lines divide what is translated, not every line")
+]
+
+
+def translate(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+    files: SourceFiles,
+    to: Into,
+    source: From = None,
+    model: TranslationModel = None,
+    asr_model: RecognitionModel = "packaged:whisper-base",
+    beam_size: BeamSize = None,
+    paragraphs: Paragraphs = False,
+    formats: Formats = None,
+    out: OutPath = None,
+    bilingual: Bilingual = False,
+    confidence: MarkBelow = None,
+    overwrite: Overwrite = False,
+    max_line_width: LineWidth = None,
+    max_lines: Lines = None,
+    min_seconds: MinSeconds = None,
+    max_seconds: MaxSeconds = None,
+    max_reading_speed: ReadingSpeed = None,
+    min_gap: Gap = None,
+    name: RunName = None,
+    replace: Replace = False,
+    store: StoreUrl = None,
+) -> None:
+    """Translate recordings or texts: the translation is printed, or written where --out says.
+
+    Which model translates is said on standard error. Without --model it is the packaged one for general texts
+    of the direction; a model of the hub that is made for it (--model hub:Helsinki-NLP/opus-mt-de-en) is
+    usually better and faster.
+
+    For example:
+
+    - `antiphon translate talk.mp4 --to en` prints what is said in it, in English.
+
+    - `antiphon translate talk.mp4 --to de --out talk.de.srt --bilingual` writes subtitles in two languages.
+
+    - `antiphon translate letter.txt --from fr --to en` translates line by line.
+
+    - `antiphon translate talks/ --to fr --out texts/ --format txt,vtt`
+
+    Exit codes: 0 done; 3 done, some records could not be translated; 2 wrong usage; 1 failed.
+    """
+    from components.languages import check_code
+    from flows.cli.input_files import find_inputs
+    from flows.cli.text_commands import Output, check_output, run_files
+
+    rules = {
+        "max_line_width": max_line_width,
+        "max_lines": max_lines,
+        "min_seconds": min_seconds,
+        "max_seconds": max_seconds,
+        "max_reading_speed": max_reading_speed,
+        "min_gap": min_gap,
+    }
+    settings = settings_of(bilingual=bilingual, low=confidence, rules=rules)
+    output = Output(formats_of(formats, out), settings, out, overwrite)
+    for code in (to, source):
+        check_code(code or "en")
+    inputs = find_inputs(files, texts=True)
+    check_output(inputs.count, output)
+    language = _source_language(inputs, source, to)
+    nodes = _nodes(inputs, language, to, model, recognizer_node(asr_model, beam_size), bilingual=bilingual)
+    if beam_size is not None and "mt" in nodes:
+        nodes["mt"] |= {"beam_size": beam_size, "n_best": min(beam_size, 5)}
+    if paragraphs:
+        inputs = inputs._replace(texts=tuple(f"paragraphs:{text}" for text in inputs.texts))
+    languages = {"source_language": source, "target_language": to}
+    shortcuts = {**languages, "name": name, "replace": replace or None, "store": store}
+    raise typer.Exit(run_files({"nodes": nodes}, inputs, output, shortcuts))
+
+
+def _source_language(inputs: InputFiles, stated: str | None, target: str) -> str:
+    """The language of the source, ``und`` where speech will tell or texts differ.
+
+    Raises:
+        ConfigError: a text has none, or it is the target.
+    """
+    from components.languages import UNDETERMINED, is_same_language
+    from flows.cli.input_files import language_of_name
+
+    codes = [stated] if stated else [language_of_name(text) for text in inputs.texts]
+    if None in codes:
+        text = inputs.texts[codes.index(None)]
+        raise ConfigError(f"{text}: expected the language of the text, found none; say it: --from CODE")
+    for code in codes:
+        if code is not None and is_same_language(code, target):
+            raise ConfigError(f"expected to translate into another language, found {code} to {target}")
+    known = {code for code in codes if code is not None}
+    return known.pop() if len(known) == 1 else UNDETERMINED
+
+
+def _nodes(
+    inputs: InputFiles,
+    source: str,
+    target: str,
+    model: str | None,
+    recognizer: Mapping[str, Any],
+    *,
+    bilingual: bool,
+) -> dict[str, dict[str, Any]]:
+    """The graph: recognition where there is speech, and translation by the model for the direction.
+
+    Raises:
+        ConfigError: no packaged model translates so, and none is named.
+    """
+    from components.translation.recommended_models import explain_missing, recommend
+
+    is_speech = bool(inputs.recordings)
+    asr = {"asr": dict(recognizer)} if is_speech else {}
+    of = "asr" if is_speech else "data"
+    if model is not None:
+        return {**asr, "mt": {"kind": "translate", "of": of, "model": model}}
+    direct = recommend("speech", source, target) if is_speech else None
+    if direct is not None:
+        _say_model(str(recognizer["model"]), direct.good_for)
+        speech = {**recognizer, "kind": "translate_speech", "of": "data", "to": target}
+        return {**(asr if bilingual else {}), "st": speech}
+    chosen = recommend("text", source, target)
+    if chosen is None:
+        raise ConfigError(explain_missing(source, target))
+    _say_model(chosen.model, chosen.good_for)
+    return {**asr, "mt": {"kind": "translate", "of": of, "model": chosen.model, **chosen.settings}}
+
+
+def _say_model(model: str, good_for: str) -> None:
+    sys.stderr.write(f"antiphon: translated by {model}: {good_for}; others: antiphon models translators\n")

@@ -1,0 +1,132 @@
+"""The form that Prefect's UI makes of a flow's parameters.
+
+pydantic's schema is written anew where both UIs would show noise: an optional field is a plain field that may
+stay empty (not a choice between a type and "None"), titles are words, data come first and the store last, and
+a long group has two tabs, of which the first shows the settings that are changed most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+Schema = dict[str, Any]
+
+FIRST_FIELDS = (
+    "run",
+    "recipe",
+    "data",
+    "audio",
+    "dev",
+    "source_language",
+    "target_language",
+    "limit",
+    "systems",
+)
+LAST_FIELDS = ("blame", "device", "dtype", "threads", "runner", "seed", "name", "replace", "store")
+MAIN_FIELDS = frozenset(
+    {
+        *("model", "method", "members", "combination", "beam_size", "run", "data", "dev", "source_language"),
+        *("target_language", "gate", "gate_model", "num_layers", "max_steps", "steps"),
+    }
+)
+"""Settings in the first tab of a long group."""
+MAX_GROUP_FIELDS = 6
+"""Fields of a group that has no tabs."""
+_WORDS = {
+    "vad": "Voice activity detection",
+    "n_best": "N-best",
+    "dtype": "Arithmetic",
+    "dev": "Development data",
+    "dev_limit": "Development utterances",
+    "max_tokens": "Longest output (tokens)",
+    "log_prob_threshold": "Log-probability threshold",
+}
+"""Titles that are not the field's name with spaces."""
+
+
+def build_form(model: type[BaseModel]) -> dict[str, Schema]:
+    """The JSON schema of every parameter in the order of the form; definitions stand where they are used."""
+    schema = model.model_json_schema()
+    definitions = schema.get("$defs", {})
+    return {name: _tidy(name, schema["properties"][name], definitions) for name in order_fields(model)}
+
+
+def order_fields(model: type[BaseModel]) -> list[str]:
+    """The fields of a flow in the order in which one thinks: data, what is done with them, how it runs."""
+    names = list(model.model_fields)
+    first = [name for name in FIRST_FIELDS if name in names]
+    last = [name for name in LAST_FIELDS if name in names]
+    return [*first, *(name for name in names if name not in {*first, *last}), *last]
+
+
+def title_of(name: str) -> str:
+    """A field's name in words."""
+    return _WORDS.get(name) or name.replace("_", " ").capitalize()
+
+
+def drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters without those that a form left empty, also within groups: they keep their defaults."""
+    return {
+        name: drop_empty(value) if isinstance(value, dict) else value
+        for name, value in values.items()
+        if value != ""
+    }
+
+
+def _tidy(name: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    """One field's schema, as a form shows it best."""
+    schema = _inline(schema, definitions)
+    if schema.get("title", name) in {name, name.replace("_", " ").title()}:  # made of the name by pydantic
+        schema["title"] = title_of(name)
+    if schema.get("default", "") is None:
+        del schema["default"]
+    if examples := schema.pop("examples", None):
+        schema["description"] = f"{schema.get('description', '')}; for example {', '.join(examples)}"
+    if "items" in schema:
+        items = _inline(schema["items"], definitions)
+        schema["items"] = _tidy_group(items, definitions) if "properties" in items else items
+    if "properties" in schema:
+        return _tidy_group(schema, definitions)
+    return schema
+
+
+def _inline(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    """The schema with its definitions in it, and without the choice of null."""
+    schema = dict(schema)
+    if "$ref" in schema:
+        schema = {**definitions[schema.pop("$ref").rpartition("/")[2]], **schema}
+    if isinstance(values := schema.get("additionalProperties"), dict):
+        schema["additionalProperties"] = _inline(values, definitions)
+    branches = [branch for branch in schema.pop("anyOf", ()) if branch.get("type") != "null"]
+    if len(branches) == 1:
+        return _inline({**branches[0], **schema}, definitions)
+    return {**schema, "anyOf": [_inline(branch, definitions) for branch in branches]} if branches else schema
+
+
+def _tidy_group(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    """A group of settings, whose defaults stand at the settings; in two tabs if it is long."""
+    defaults = schema.pop("default", {})
+    fields = {}
+    for name, field in schema["properties"].items():
+        fields[name] = _tidy(
+            name, {**field, **({"default": defaults[name]} if name in defaults else {})}, definitions
+        )
+    if {"beam_size", "n_best"} <= fields.keys():
+        fields["n_best"].pop("default", None)  # it follows the beam
+    group = {**schema, "properties": fields}
+    main = {name: field for name, field in fields.items() if name in MAIN_FIELDS}
+    if len(fields) <= MAX_GROUP_FIELDS or not main:
+        return group
+    shape = {"type": "object", "additionalProperties": False}
+    heading = {key: schema[key] for key in ("title", "description") if key in schema}
+    return {
+        **heading,
+        "default": {name: field["default"] for name, field in main.items() if "default" in field},
+        "anyOf": [
+            {**shape, "title": "Main settings", "properties": main},
+            {**shape, "title": "All settings, from their defaults", "properties": fields},
+        ],
+    }

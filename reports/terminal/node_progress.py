@@ -1,0 +1,139 @@
+"""How far a node is, in numbers and as text: what the live lines and the log lines of a run are made from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from reports.formatting import format_duration
+
+
+@dataclass
+class NodeProgress:
+    """What a node has done of its work, since when.
+
+    Attributes:
+        node: its name.
+        total: utterances at most; 100 where ``is_percentage``.
+        is_percentage: whether the node is made in one piece, which says percent only.
+        done: finished ones, those of an earlier attempt included.
+        resumed: those of an earlier attempt, which say nothing about the speed.
+        in_flight: of what is being computed, what its component says is done.
+        audio_seconds: seconds of speech in what this attempt has done.
+        clock: seconds that only rise.
+    """
+
+    node: str
+    total: float
+    is_percentage: bool = False
+    done: float = 0.0
+    resumed: float = 0.0
+    in_flight: float = 0.0
+    audio_seconds: float = 0.0
+    audio_in_flight: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+    started_at: float = field(init=False)
+    counted_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start the clock."""
+        self.started_at = self.counted_at = self.clock()
+
+    def count(self) -> None:
+        """Note that what is done has changed just now: speeds are told from here."""
+        self.counted_at = self.clock()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since it began."""
+        return max(self.clock() - self.started_at, 1e-9)
+
+    @property
+    def _counted_seconds(self) -> float:
+        return max(self.counted_at - self.started_at, 1e-9)
+
+    @property
+    def share(self) -> float:
+        """The share of the work that is done, from 0 to 1."""
+        return min((self.done + self.in_flight) / self.total, 1.0) if self.total else 1.0
+
+    @property
+    def rate(self) -> float:
+        """Utterances (or percent) in a second of this attempt."""
+        return (self.done + self.in_flight - self.resumed) / self._counted_seconds
+
+    @property
+    def audio_rate(self) -> float:
+        """Seconds of speech in a second of this attempt."""
+        return (self.audio_seconds + self.audio_in_flight) / self._counted_seconds
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that the rest takes at this rate; None where there is nothing to tell it from."""
+        rest = self.total - self.done - self.in_flight
+        if self.rate <= 0 or rest <= 0:
+            return None
+        return max(rest / self.rate - (self.clock() - self.counted_at), 1.0)
+
+    def describe_count(self) -> str:
+        """How much is done, of how much."""
+        if self.is_percentage:
+            return f"{self.done:.0f}%"
+        return f"{int(self.done + self.in_flight):,} of {int(self.total):,}"
+
+    def describe_rates(self) -> str:
+        """Records and seconds of speech in a second; empty while there is nothing to tell them from."""
+        if self.is_percentage or self.rate <= 0:
+            return ""
+        speech = f", {self.audio_rate:.1f} s of speech/s" if self.audio_rate > 0 else ""
+        return f"{self.rate:.1f} records/s{speech}"
+
+    def describe_speed(self) -> tuple[str, str]:
+        """How long it took, and its rates."""
+        return format_duration(self.seconds), self.describe_rates()
+
+    def describe_rest(self) -> str:
+        """How long it will take; empty where that is not known."""
+        left = self.seconds_left
+        return "" if left is None else f"{format_duration(left)} left"
+
+    def describe(self) -> str:
+        """All of it in a line, as for a log."""
+        share = "" if self.is_percentage else f" ({100 * self.share:.0f}%)"
+        parts = (self.describe_count() + share, self.describe_rates(), self.describe_rest())
+        return f"{self.node}: " + ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class NodeEnd:
+    """What became of a node.
+
+    Attributes:
+        node: its name.
+        status: computed, reused, skipped, failed or blocked.
+        progress: what it has done, if it began to compute.
+        items: records that it read.
+        quarantined: those that it quarantined.
+        error: why it failed.
+    """
+
+    node: str
+    status: str
+    progress: NodeProgress | None = None
+    items: int = 0
+    quarantined: int = 0
+    error: str = ""
+
+    def describe_work(self) -> str:
+        """What was done, how fast."""
+        if self.status in {"failed", "blocked"}:
+            return ": ".join(part for part in (self.status, self.error) if part)
+        count = f"{self.items:,} record{'s' * (self.items != 1)}" if self.items else ""
+        speed = () if self.progress is None or self.status != "computed" else self.progress.describe_speed()
+        return ", ".join(part for part in (self.status, count, *speed) if part)
+
+    def describe(self) -> str:
+        """All of it in a line, as for a log."""
+        quarantined = f", {self.quarantined:,} quarantined" if self.quarantined else ""
+        return f"{self.node}: {self.describe_work()}{quarantined}"

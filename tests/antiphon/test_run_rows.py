@@ -1,0 +1,110 @@
+"""Runs in Python: rows with recordings, speakers and times, and what a notebook shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import antiphon
+from components.records import Audio, Segment, Word
+from components.run_record import NodeRecord, PipelineRecord
+from components.storage.acceptance import accept_run
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import open_stage
+from components.storage.store import Store
+from tests.components.storage.test_store import record
+from tests.components.storage.upkeep.stores import save_run
+
+WORDS = (Word(start=0.5, end=0.7, text=" a"), Word(start=0.8, end=1.5, text=" dog", probability=0.5))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> antiphon.Run:
+    """Two utterances, of which the second was quarantined; the name of a node is markup."""
+    store, sound = Store(str(tmp_path)), tmp_path / "a.wav"
+    sound.write_bytes(b"x")
+    audio = Audio(path=str(sound), sha256="0" * 64, seconds=2.0, sample_rate=16_000, offset=1.0)
+    common = {"source_language": "en", "speaker": "Ada", "domain": "talks"}
+    utterances = [
+        antiphon.Utterance(id="a", audio=audio, transcript="A dog.", **common),
+        antiphon.Utterance(id="b", text="text", **common),
+    ]
+    segments = (Segment(start=0.5, end=1.5, text="a dog", words=WORDS, mean_log_prob=-0.1),
+                Segment(start=1.6, end=1.9, text="runs"))  # fmt: skip
+    best = antiphon.Hypothesis(text="a dog runs", score=-1.0, n_tokens=3, system="x", segments=segments)
+    nbest = antiphon.NBest(utterance_id="a", hypotheses=(best,))
+    bad = antiphon.Quarantined(utterance_id="b", stage="asr", reason="too long", detail="a detail")
+    refs = []
+    for name, outputs, errors in (("data", utterances, []), ("asr", [nbest], [bad])):
+        with open_stage(store, StagePlan(stage=name, version="test/1")) as writer:
+            texts = [
+                [item.model_dump_json(exclude_defaults=True) for item in items] for items in (outputs, errors)
+            ]
+            writer.append(*texts, seconds=1.0, peak=1)
+            refs.append(writer.finish(["a", "b"]))
+    node = NodeRecord(name="asr", kind="recognize", gives="text", reads={"of0": "data"}, models={"m": "<b>&"})
+    store.save_run(record("mine", stages=tuple(refs), pipeline=PipelineRecord(nodes=(node,))))
+    return antiphon.load_run("mine", store=str(tmp_path))
+
+
+def test_every_row_has_its_recording_speaker_and_domain(run: antiphon.Run) -> None:
+    source = {"offset": 1.0, "seconds": 2.0, "speaker": "Ada", "domain": "talks"}
+    for rows in (run.records(), run.records("asr"), run.records("asr", per="segment")):
+        assert {name: rows[0][name] for name in source} == source
+        assert str(rows[0]["audio"]).endswith("a.wav")
+    assert run.records()[0]["asr"] == "a dog runs"
+    first, second = run.records("asr")
+    assert (first["start"], first["end"], first["text"]) == (0.5, 1.9, "a dog runs")
+    assert (second["reason"], second["audio"], second["speaker"]) == ("too long", None, "Ada")
+
+
+def test_segments_and_words_have_times(run: antiphon.Run) -> None:
+    columns = ("id", "segment", "start", "end", "text")
+    segments = [tuple(row[name] for name in columns) for row in run.records("asr", per="segment")]
+    assert segments == [("a", 0, 0.5, 1.5, "a dog"), ("a", 1, 1.6, 1.9, "runs")]
+    words = [tuple(row[name] for name in columns) for row in run.records("asr", per="word")]
+    assert words == [("a", 0, 0.5, 0.7, "a"), ("a", 0, 0.8, 1.5, "dog")]
+    with pytest.raises(antiphon.AntiphonError, match="per: expected utterance, or segment or word of a node"):
+        run.records(per="word")
+
+
+def test_frames_have_the_same_columns(run: antiphon.Run) -> None:
+    pytest.importorskip("pandas")
+    frame = run.frame("asr", per="word")
+    assert list(frame["text"]) == ["a", "dog"]
+    assert list(frame.index) == ["a", "a"]
+    assert list(run.frame().columns)[:5] == ["audio", "offset", "seconds", "speaker", "domain"]
+
+
+def test_the_path_of_a_recording(run: antiphon.Run) -> None:
+    path = run.audio_path("a")
+    assert path is not None
+    assert path.read_bytes() == b"x"
+    assert run.audio_path("b") is None
+    with pytest.raises(
+        antiphon.AntiphonError, match="id: expected one of 2 utterances, found 'aa'; did you mean 'a'"
+    ):
+        run.audio_path("aa")
+    path.unlink()
+    with pytest.raises(antiphon.AntiphonError, match=r"a: expected its recording at .*a.wav, found none"):
+        run.audio_path("a")
+
+
+def test_a_notebook_shows_a_table_without_markup_of_others(run: antiphon.Run) -> None:
+    shown = run._repr_html_()
+    assert "&lt;b&gt;&amp;" in shown
+    assert "<b>&" not in shown
+    assert "<th>wer</th><td>5.50</td>" in shown
+
+
+def test_runs_are_listed(run: antiphon.Run) -> None:
+    store = run.store
+    save_run(store, "newer", [], started="2026-05-01T00:00:00+00:00", flow="stack")
+    accept_run(store, "mine")
+    entries = antiphon.list_runs(store=store.backend.url)
+    assert [(entry.name, entry.status, entry.acceptance is not None) for entry in entries] == [
+        ("newer", "completed", False),
+        ("mine", "completed", True),
+    ]
+    assert [entry.name for entry in antiphon.list_runs(store=store.backend.url, flow="stack")] == ["newer"]

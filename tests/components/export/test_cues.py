@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.export.break_costs import break_costs
+from components.export.cue_breaks import Text, _CueCosts, _fits, divide
+from components.export.cues import Cue, build_cues
+from components.export.lines import break_lines
+from components.export.rule_check import check_rules
+from components.export.rules import SubtitleRules
+from components.export.timed_words import TimedWord, join_words, spread_text, width_of
+
+RULES = SubtitleRules()
+WORDS = st.text("aeiounst,.", min_size=1, max_size=14)
+
+
+@st.composite
+def timed_words(draw: st.DrawFn) -> list[TimedWord]:
+    """Words with pauses of any length, as a recognizer gives them; some last no time at all."""
+    clock, words = 0.0, []
+    for text in draw(st.lists(WORDS, max_size=40)):
+        clock += draw(st.sampled_from([0.0, 0.0, 0.05, 0.6, 3.0]))
+        length = draw(st.sampled_from([0.0, 0.1, 0.3, 0.8]))
+        words.append(TimedWord(clock, clock + length, text))
+        clock += length
+    return words
+
+
+RULE_SETS = st.builds(
+    SubtitleRules,
+    max_line_width=st.integers(10, 50),
+    max_lines=st.integers(1, 3),
+    max_seconds=st.floats(2, 9),
+    min_gap=st.sampled_from([0.0, 0.083]),
+)
+
+
+def written(cues: list[Cue]) -> list[str]:
+    return [word.text for cue in cues for line in cue.lines for word in line]
+
+
+@given(timed_words(), RULE_SETS)
+def test_rules_are_kept_and_no_word_is_lost(words: list[TimedWord], rules: SubtitleRules) -> None:
+    cues = build_cues(words, "en", rules)
+    assert written(cues) == [word.text for word in words]
+    for cue in cues:
+        assert cue.end > cue.start
+        assert len(cue.lines) <= rules.max_lines
+        assert all(width_of(line) <= rules.max_line_width or len(line) == 1 for line in cue.lines)
+        assert cue.end - cue.start <= rules.max_seconds + 0.002
+    for cue, after in pairwise(cues):
+        assert after.start - cue.end >= rules.min_gap - 0.002
+    check = check_rules([cues], rules)
+    assert check.too_long == check.too_many_lines == check.too_close == 0
+
+
+@given(timed_words(), timed_words(), RULE_SETS)
+def test_both_languages_are_whole(
+    words: list[TimedWord], second: list[TimedWord], rules: SubtitleRules
+) -> None:
+    cues = build_cues(words, "en", rules, second, "de")
+    both = [[word.text for word in text] for text in (words, second)]
+    if words:
+        assert written(cues) == both[0]
+        assert [word.text for cue in cues for line in cue.second for word in line] == both[1]
+    else:
+        assert written(cues) == both[1]
+    assert all(after.start >= cue.end for cue, after in pairwise(cues))
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_no_other_division_is_cheaper(data: st.DataObject) -> None:
+    words = data.draw(timed_words())[:9]
+    rules = SubtitleRules(max_line_width=14, max_seconds=4)
+    text, none = Text(words, break_costs(words, "en")), Text((), ())
+    cost_of = _CueCosts(text, none, [0] * (len(words) + 1), rules)
+
+    def cost(ends: list[int]) -> float:
+        parts = list(pairwise([0, *ends]))
+        fits = all(end - start == 1 or _fits(words[start:end], (), rules) for start, end in parts)
+        return sum(cost_of(start, end) for start, end in parts) if fits else float("inf")
+
+    found = [end for end, _ in divide(text, none, rules)]
+    inner = len(words) - 1
+    others = [
+        [*(n + 1 for n in range(inner) if mask >> n & 1), len(words)] for mask in range(2 ** max(0, inner))
+    ]
+    if words:
+        assert cost(found) == pytest.approx(min(map(cost, others)))
+
+
+TALK = (
+    "Good morning, and welcome to the harbor. Two fishermen are loading wooden boxes onto a blue boat, and a "
+    "gray cat sits on the dock. Dr. Smith waves. Yes. No."
+)
+
+
+def shown(cues: list[Cue]) -> list[tuple[float, float, str]]:
+    return [(cue.start, cue.end, cue.text) for cue in cues]
+
+
+def test_sentences_and_clauses_stay_together() -> None:
+    cues = build_cues(spread_text(TALK, [(0.0, 4.0), (6.0, 14.0)]), "en", RULES)
+    assert shown(cues) == [
+        (0.0, 2.994, "Good morning, and welcome to the harbor."),
+        (3.077, 9.379, "Two fishermen are loading\nwooden boxes onto a blue boat,"),
+        (9.462, 11.917, "and a gray cat sits on the dock."),
+        (12.0, 13.225, "Dr. Smith waves."),
+        (13.308, 14.308, "Yes. No."),
+    ]
+
+
+def test_a_subtitle_stays_while_it_is_read_but_not_into_the_next() -> None:
+    hurried = [TimedWord(1.0, 1.2, "Extraordinarily"), TimedWord(1.2, 1.4, "quick.")]
+    (alone,) = build_cues(hurried, "en", RULES)
+    assert (alone.start, alone.end) == (1.0, round(1.0 + 22 / 17, 3))
+    following = TimedWord(5.0, 5.5, "Then")
+    assert build_cues([*hurried, following], "en", RULES)[0].end == alone.end
+    near = TimedWord(1.9, 2.5, "Then")
+    rules = SubtitleRules(max_line_width=22, max_lines=1)
+    assert build_cues([*hurried, near], "en", rules)[0].end == round(1.9 - 0.083, 3)
+
+
+def test_full_width_letters_take_two_columns() -> None:
+    cues = build_cues(
+        spread_text("他不是一个脾气不好的年轻人，除非冷酷无情就是脾气不好。", [(0, 6)]), "zh", RULES
+    )
+    assert [cue.text for cue in cues] == ["他不是一个脾气不好的年轻人，\n除非冷酷无情就是脾气不好。"]
+
+
+def test_two_languages_break_together() -> None:
+    german = "Guten Morgen und willkommen am Hafen. Zwei Fischer laden Holzkisten auf ein blaues Boot."
+    english = "Good morning and welcome to the harbor. Two fishermen load wooden boxes onto a blue boat."
+    cues = build_cues(spread_text(english, [(0, 7)]), "en", RULES, spread_text(german, [(0, 7)]), "de")
+    assert [cue.text.split("\n") for cue in cues] == [
+        ["Good morning and welcome to the harbor.", "Guten Morgen und willkommen am Hafen."],
+        [
+            "Two fishermen load wooden boxes",
+            "onto a blue boat.",
+            "Zwei Fischer laden Holzkisten",
+            "auf ein blaues Boot.",
+        ],
+    ]
+
+
+@given(timed_words(), st.integers(10, 60))
+def test_lines_are_as_few_as_can_be(words: list[TimedWord], width: int) -> None:
+    lines = break_lines(words, break_costs(words, "en"), width)
+    assert " ".join(map(join_words, lines)) == join_words(words)
+    greedy = 0
+    line: list[TimedWord] = []
+    for word in words:
+        if not line or width_of([*line, word]) > width:
+            greedy, line = greedy + 1, []
+        line.append(word)
+    assert len(lines) == greedy
+
+
+def test_what_cannot_be_kept_is_counted() -> None:
+    rules = SubtitleRules(max_line_width=10, max_lines=1)
+    words = [TimedWord(0.0, 0.2, "Donaudampfschiff"), TimedWord(0.2, 0.4, "fährt.")]
+    check = check_rules([build_cues(words, "de", rules)], rules)
+    assert (check.cues, check.too_wide, check.too_fast, check.too_short) == (2, 1, 1, 1)
+    assert "1 of 2 with a line that is too wide" in check.describe()
+
+
+def test_times_that_run_back_are_pushed_on() -> None:
+    words = [TimedWord(5.0, 6.0, "One."), TimedWord(2.0, 1.0, "Two."), TimedWord(7.0, 8.0, "Three.")]
+    cues = build_cues(words, "en", RULES)
+    assert written(cues) == ["One.", "Two.", "Three."]
+    assert all(after.start > cue.start for cue, after in pairwise(cues))

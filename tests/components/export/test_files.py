@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import re
+
+import pysubs2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.export.cues import build_cues
+from components.export.file_names import MAX_BYTES, safe_name, unique_names
+from components.export.rules import SubtitleRules
+from components.export.subtitle_files import encode_subtitles
+from components.export.timed_words import TimedWord, clean_text, spread_text
+
+HOSTILE = r'<script>x</script> {\an8} C:\new & "a" --> b 00:00:01,000 --> 00:00:02,000 12'
+
+
+def test_srt_and_vtt_as_they_are_written() -> None:
+    words = [
+        *(TimedWord(0.0, 0.4, "Two", confidence=0.9), TimedWord(0.4, 0.9, "boys", confidence=0.4)),
+        *(TimedWord(0.9, 1.5, "run", confidence=0.3), TimedWord(1.5, 2.0, "<home>.", confidence=0.8)),
+    ]
+    cues = build_cues(words, "en", SubtitleRules())
+    assert encode_subtitles(cues, "srt") == (
+        "1\n00:00:00,000 --> 00:00:02,000\nTwo boys run <\u2060home>.\n\n"
+    )
+    assert encode_subtitles(cues, "vtt", low=0.5) == (
+        "WEBVTT\n\n"
+        "STYLE\n::cue(.low) { color: #ffb000; text-decoration: underline; }\n\n"
+        "1\n00:00:00.000 --> 00:00:02.000\nTwo <c.low>boys run</c> &lt;home&gt;.\n\n"
+    )
+    assert '<font color="#ffb000">boys run</font>' in encode_subtitles(cues, "srt", low=0.5)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), max_size=8))
+def test_subtitles_are_read_back_by_others(texts: list[str]) -> None:
+    srt, webvtt = pytest.importorskip("srt"), pytest.importorskip("webvtt")
+    words = [
+        word
+        for number, text in enumerate([*texts, HOSTILE])
+        for word in spread_text(text, [(number * 9.0, number * 9.0 + 8)])
+    ]
+    cues = build_cues(words, "en", SubtitleRules())
+    content = encode_subtitles(cues, "srt")
+    read = list(srt.parse(content))
+    expected = [_visible(cue.text) for cue in cues]
+    assert [_visible(item.content) for item in read] == expected
+    assert [(item.start.total_seconds(), item.end.total_seconds()) for item in read] == [
+        (cue.start, cue.end) for cue in cues
+    ]
+    again = pysubs2.SSAFile.from_string(content, format_="srt", keep_html_tags=True)
+    assert [(event.start, event.end) for event in again] == [
+        (round(cue.start * 1000), round(cue.end * 1000)) for cue in cues
+    ]
+    captions = webvtt.from_string(encode_subtitles(cues, "vtt")).captions
+    assert len(captions) == len(cues)
+
+
+def _visible(text: str) -> str:
+    """What a viewer sees: the joiner has no width."""
+    return re.sub("\\s+", " ", text.replace("\u2060", ""))
+
+
+def test_nothing_that_was_said_becomes_markup() -> None:
+    cues = build_cues(spread_text(HOSTILE, [(0, 9)]), "en", SubtitleRules())
+    vtt = encode_subtitles(cues, "vtt")
+    body = "".join(line for line in vtt.splitlines() if not re.match(r"[\d:.]+ --> [\d:.]+$", line))
+    assert "<" not in body
+    assert ">" not in body
+    assert "C:\\\u2060new" in encode_subtitles(cues, "srt")
+    assert encode_subtitles(cues, "srt").count(" --> ") == len(cues)
+
+
+@given(st.lists(st.text(max_size=200), max_size=6))
+def test_names_name_files_in_their_folder_and_differ(names: list[str]) -> None:
+    unique = unique_names(names)
+    assert len({name.casefold() for name in unique}) == len(names)
+    for name in unique:
+        assert not re.search(r'[/\\:*?"<>|\x00-\x1f]', name)
+        assert name not in ("", ".", "..")
+        assert not name.startswith(".")
+        assert len(name.encode()) <= MAX_BYTES + 8
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("../../etc/passwd", "_.._etc_passwd"),
+        ("con", "_con"),
+        ("", "text"),
+        ("a:b", "a_b"),
+        ("Ärger.", "Ärger"),
+    ],
+)
+def test_safe_names(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+def test_clean_text_is_one_line_that_reorders_nothing() -> None:
+    assert clean_text("a\u2028b\u202ec\x00d\n e") == "a b c d e"

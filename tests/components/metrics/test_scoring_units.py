@@ -1,0 +1,114 @@
+"""Long recordings are scored by their reference segments, as if these had been utterances all along."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.analysis.comparison import System, compare
+from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.leaderboard import Cost
+from components.metrics.scoring_units import ScoringUnits
+from components.metrics.translation import translation_scores
+from components.records import Audio, ReferenceSegment, Utterance
+from components.resegmentation import PROTOCOL
+
+SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=100, sample_rate=16000, offset=5)
+SENTENCES = [f"Satz Nummer {n} ist nicht lang." for n in range(12)]
+
+
+def talk(*segments: ReferenceSegment, **fields: object) -> Utterance:
+    return Utterance.model_validate(
+        {
+            "id": "talk",
+            "audio": SOUND,
+            "source_language": "en",
+            "target_language": "de",
+            "transcript": "whole",
+            "references": ("whole",),
+            "reference_segments": segments,
+            **fields,
+        }
+    )
+
+
+def segment(number: int, *references: str, transcript: str | None = "said") -> ReferenceSegment:
+    return ReferenceSegment(
+        start=2.0 * number, end=2.0 * number + 1.5, transcript=transcript, references=references
+    )
+
+
+LONG = talk(*(segment(n, text) for n, text in enumerate(SENTENCES)))
+SHORT = Utterance(id="short", audio=SOUND, source_language="en", transcript="b", references=("Kurz.",))
+
+
+def test_units_are_segments_with_their_own_stretch_of_sound() -> None:
+    units = ScoringUnits([LONG, SHORT], "translation", "de")
+    assert [u.id for u in units.utterances] == [*(f"talk#{n}" for n in range(1, 13)), "short"]
+    third = units.utterances[2]
+    assert (third.audio.offset, third.audio.seconds) == (9.0, 1.5)  # type: ignore[union-attr]
+    assert units.references["talk#3"] == (SENTENCES[2],)
+    assert units.count(2) == 13
+    assert units.sign("x") == f"x|{PROTOCOL}"
+    assert ScoringUnits([SHORT], "translation", "de").sign("x") == "x"
+
+
+def test_a_recording_scores_as_its_sentences_would_have() -> None:
+    words = [text.replace("nicht", "gar nicht").replace("Nummer", "Zahl") for text in SENTENCES]
+    units = ScoringUnits([LONG], "translation", "de")
+    aligned = units.align({"talk": " ".join(words)}, 1)
+    assert aligned is not None
+    assert list(aligned.hypotheses) == words
+    assert aligned.sources[0] == "said"
+    expected = translation_scores(
+        dict(enumerate_ids(SENTENCES, listed=True)), dict(enumerate_ids(words)), language="de", n_total=12
+    )
+    cut = units.split({"talk": " ".join(words)})
+    scores = translation_scores(units.references, cut, language="de", n_total=12)
+    assert scores["bleu"].value == expected["bleu"].value
+    assert (scores["bleu"].n, scores["bleu"].n_total) == (12, 12)
+
+
+def enumerate_ids(texts: list[str], *, listed: bool = False) -> list[tuple[str, object]]:
+    return [(str(n), (text,) if listed else text) for n, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize(
+    ("utterance", "split"),
+    [
+        (talk(segment(0, "a"), segment(1)), False),  # a segment without a reference: the whole is scored
+        (talk(), False),
+        (talk(segment(0, "a")), True),
+    ],
+)
+def test_only_complete_references_are_units(utterance: Utterance, split: bool) -> None:
+    units = ScoringUnits([utterance], "translation", "de")
+    assert (list(units.references) == ["talk#1"]) == split
+    assert units.split({"talk": "x", "unknown": "y"}) == {"talk#1" if split else "talk": "x"}
+
+
+def test_the_nearest_of_several_references_says_where_to_cut() -> None:
+    long = talk(segment(0, "eins zwei", "a b c"), segment(1, "drei vier", "d e"), segment(2, "x"))
+    units = ScoringUnits([long], "translation", "de")
+    assert list(units.split({"talk": "a b c d e x"}).values()) == ["a b c", "d e", "x"]
+    assert list(units.split({"talk": "eins zwei drei vier x"}).values()) == ["eins zwei", "drei vier", "x"]
+
+
+def test_outputs_that_are_missing_or_empty_are_counted() -> None:
+    units = ScoringUnits([LONG, SHORT], "transcript", "en")
+    assert units.align({}, 2) is None
+    assert set(units.split({"talk": ""}).values()) == {""}
+    assert len(units.align({"short": "b"}, 2) or ()) == 1
+
+
+def test_systems_are_compared_segment_by_segment() -> None:
+    good = " ".join(SENTENCES)
+    bad = " ".join([*SENTENCES[:4], *("Das ist ganz falsch hier." for _ in SENTENCES[4:])])
+    cost = Cost(seconds=1, real_time_factor=None, peak_memory_bytes=1, parameters=None, calls=1)
+    systems = [System("bad", {"talk": bad}, {}, cost), System("good", {"talk": good}, {}, cost)]
+    comparison, values = compare([LONG], systems, ComparisonSettings(), language="de", source_language="en")
+    assert (comparison.n, comparison.n_total) == (12, 12)
+    (bleu,) = [d for d in comparison.differences if d.metric == "bleu"]
+    assert bleu.verdict == "better"
+    assert f"|{PROTOCOL}|" in bleu.signature
+    assert set(values) == {f"talk#{n}" for n in range(1, 13)}
+    assert {contrast.utterance_id for contrast in comparison.contrasts} <= set(values)

@@ -1,0 +1,60 @@
+"""The version of a store's layout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from components.errors import StoreError
+from components.storage import layout
+from components.storage.layout import VERSION
+from components.storage.store import Store
+from tests.components.storage.upkeep.stores import save_run, write_stage
+
+
+def test_a_new_store_says_its_version_once_it_is_written_to(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(str(tmp_path / "store"))
+    assert not store.root.exists()
+    write_stage(store, "mt")
+    assert json.loads((store.root / "layout.json").read_bytes()) == {"version": VERSION}
+    assert caplog.text == ""
+
+
+def test_a_store_of_version_1_is_read_as_it_is_and_updated_by_a_writer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(str(tmp_path / "store"))
+    ref = write_stage(store, "mt")
+    save_run(store, "mine", [ref])
+    (store.root / "layout.json").unlink()
+    shutil.rmtree(store.root / "uses")
+    layout._current.clear()
+    assert Store(str(store.root)).load_run("mine").stages == (ref,)
+    assert not (store.root / "layout.json").exists()
+    save_run(Store(str(store.root)), "next", [ref])
+    assert json.loads((store.root / "layout.json").read_bytes()) == {"version": VERSION}
+    assert (
+        f"{store.root}: layout 1 is now {VERSION}: runs note which stages they use; no stored file"
+        in caplog.text
+    )
+
+
+def test_a_newer_store_is_refused_in_one_line_and_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "layout.json").write_text('{"version": 99}')
+    with pytest.raises(
+        StoreError, match=f"expected a store of layout {VERSION} or older, found layout 99.*upgrade"
+    ):
+        Store(str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["layout.json"]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"version": "x"}'])
+def test_a_damaged_version_is_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "layout.json").write_text(content)
+    with pytest.raises(StoreError, match=r"layout.json: expected"):
+        Store(str(tmp_path))

@@ -1,0 +1,112 @@
+"""Stores for tests: runs with stages that read one another, without models; and processes that use them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.records import Audio, Hypothesis, NBest, Utterance
+from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
+from components.storage import uses
+from components.storage.stage_plan import StagePlan, content_of
+from components.storage.stage_writer import open_stage
+from components.storage.store import Store
+from tests.components.storage.test_store import record
+
+ROOT = Path(__file__).parents[4]
+LONG_AGO = 1_000_000_000.0
+
+
+def write_stage(
+    store: Store, name: str, *reads: StageRef, kind: str = "translate", **changes: object
+) -> StageRef:
+    """A finished stage of one text, which reads others."""
+    plan = StagePlan(
+        stage=name,
+        kind=kind,
+        version="test/1",
+        upstream={f"of{n}": content_of(ref) for n, ref in enumerate(reads)},
+    ).model_copy(update=changes)
+    text = NBest(utterance_id="a", hypotheses=(Hypothesis(text=name, score=0.0, n_tokens=1, system="x"),))
+    with open_stage(store, plan) as writer:
+        if writer.ref is not None:
+            return writer.ref
+        writer.append([text.model_dump_json()], [], seconds=1.0, peak=1)
+        return writer.finish(["a"])
+
+
+def write_data(store: Store, audio: Audio | None = None, text: str | None = "a dog") -> StageRef:
+    """A finished ``data`` stage of one utterance."""
+    plan = StagePlan(stage="data", version="data/2", inputs={"text": "0" * 63 + ("1" if audio else "2")})
+    utterance = Utterance(id="a", audio=audio, text=text, source_language="en", target_language="de")
+    with open_stage(store, plan) as writer:
+        if writer.ref is not None:
+            return writer.ref
+        writer.append([utterance.model_dump_json(exclude_defaults=True)], [], seconds=1.0, peak=1)
+        return writer.finish(["a"], content="c" * 64)
+
+
+def save_run(store: Store, name: str, stages: Sequence[StageRef], **changes: object) -> RunRecord:
+    """A recorded run of these stages; the graph is a chain."""
+    nodes = [ref for ref in stages if ref.stage != "data"]
+    graph = PipelineRecord(
+        nodes=tuple(
+            NodeRecord(
+                name=ref.stage,
+                kind=ref.kind,
+                gives="model" if ref.kind == "train" else "text",
+                reads={"of0": "data"},
+                language="target",
+                status="computed",
+            )
+            for ref in nodes
+        )
+    )
+    run = record(name, stages=tuple(stages), pipeline=graph, **changes)
+    with store.claim_run(run.flow, name):
+        store.save_run(run)
+    return run
+
+
+def age(store: Store) -> None:
+    """Set all files of a local store to long ago."""
+    for path in store.root.rglob("*"):
+        if path.is_file():
+            os.utime(path, (LONG_AGO, LONG_AGO))
+
+
+def forget_own_uses() -> None:
+    """Take back what this process has noted as in use, as if it had ended."""
+    for notes in uses._processes.values():
+        notes.close()
+    uses._processes.clear()
+
+
+def keys_of(store: Store) -> set[str]:
+    """The keys of all stages of a store."""
+    return set(store.backend.files.list_folders("stages"))
+
+
+def start(code: str, *arguments: str) -> subprocess.Popen[str]:
+    """Run Python code in a process of its own, with ``sys.argv[1:]`` as given."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until a process has made a file."""
+    until = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < until
+        time.sleep(0.01)

@@ -1,0 +1,340 @@
+"""Runs as archives: there and back with every byte, and archives that somebody made to do harm."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.canonical_json import add_digest, verify_digest
+from components.digests import sha256_of
+from components.errors import AntiphonError, ConfigError, DataError, StoreError
+from components.records import Audio
+from components.storage import lease
+from components.storage.reader import read_utterances
+from components.storage.stage_writer import open_stage
+from components.storage.store import Store
+from components.storage.upkeep import archive_reader
+from components.storage.upkeep.archive import MANIFEST, export_run
+from components.storage.upkeep.archive_import import import_run
+from components.storage.upkeep.verification import verify_store
+from tests.components.storage.upkeep.stores import (
+    forget_own_uses,
+    keys_of,
+    save_run,
+    write_data,
+    write_stage,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A run with a stage that reads the model of a deleted run, and a stage that belongs to nobody."""
+    store = Store(str(tmp_path / "store"))
+    data, model = write_data(store), write_stage(store, "train", kind="train")
+    save_run(store, "mine", [data, write_stage(store, "mt", data, models={"model": f"store:{model.key}"})])
+    (store.run_folder("mine") / "report.html").write_text("<p>")
+    write_stage(store, "mt", seed=9)
+    return store
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("out", ["folder", "mine.tar", "mine.tar.gz"])
+def test_there_and_back(store: Store, other: Store, tmp_path: Path, out: str) -> None:
+    manifest = export_run(store, "mine", tmp_path / out)
+    imported = import_run(other, tmp_path / out)
+    assert (imported.run, imported.new, imported.present, imported.bytes) == ("mine", 3, 0, manifest.bytes)
+    run = store.load_run("mine")
+    assert [ref.key for ref in other.load_run("mine").stages] == [ref.key for ref in run.stages]
+    assert other.load_run("mine").metrics == run.metrics
+    for ref in run.stages:
+        for path in Path(ref.path).iterdir():
+            if path.name != "journal.jsonl":
+                assert (other.stage_folder(ref.key) / path.name).read_bytes() == path.read_bytes()
+    assert (other.run_folder("mine") / "report.html").read_text() == "<p>"
+    assert not (other.run_folder("mine") / "working").exists()
+    assert verify_store(other).faults == ()
+    assert write_stage(other, "mt", run.stages[0], models={"model": f"store:{'0' * 64}"}).reused
+    assert list((other.root / "imports").iterdir()) == []
+    assert import_run(other, tmp_path / out).was_here
+
+
+def test_an_archive_is_the_same_bytes_each_time(store: Store, tmp_path: Path) -> None:
+    for name in ("a.tar", "b.tar"):
+        export_run(store, "mine", tmp_path / name)
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
+
+
+def test_a_folder_is_a_store(store: Store, tmp_path: Path) -> None:
+    export_run(store, "mine", tmp_path / "folder")
+    assert len(Store(str(tmp_path / "folder")).load_run("mine").stages) == 2
+
+
+def test_to_and_from_an_object_store(
+    store: Store, other: Store, tmp_path: Path, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(lease.VARIABLE, "30")
+    for machine in ("one", "two"):
+        monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / machine))
+        remote = Store(s3_url)
+        if machine == "one":
+            export_run(store, "mine", tmp_path / "mine.tar")
+            assert import_run(remote, tmp_path / "mine.tar").new == 3
+            assert verify_store(remote).faults == ()
+    export_run(remote, "mine", tmp_path / "back.tar")
+    import_run(other, tmp_path / "back.tar")
+    assert other.load_run("mine").metrics == store.load_run("mine").metrics
+
+
+def test_recordings_go_along_if_asked_for(tmp_path: Path, other: Store) -> None:
+    store, sound = Store(str(tmp_path / "store")), tmp_path / "sound.wav"
+    sound.write_bytes(b"sound")
+    audio = Audio(path=str(sound), sha256=sha256_of(sound), seconds=1.0, sample_rate=16_000)
+    save_run(store, "mine", [write_data(store, audio, None)])
+    export_run(store, "mine", tmp_path / "small.tar")
+    export_run(store, "mine", tmp_path / "large.tar", with_audio=True)
+    sound.write_bytes(b"other")
+    with pytest.raises(DataError, match=r"sound.wav: expected sha256 .* of a, found"):
+        export_run(store, "mine", tmp_path / "late.tar", with_audio=True)
+    sound.unlink()
+    with pytest.raises(DataError, match=r"sound.wav: expected the recording of a, found: No such file"):
+        export_run(store, "mine", tmp_path / "late.tar", with_audio=True)
+    import_run(other, tmp_path / "small.tar")
+    (data,) = other.load_run("mine").stages
+    assert [utterance.audio and utterance.audio.path for utterance in read_utterances(data)] == [str(sound)]
+    third = Store(str(tmp_path / "third"))
+    import_run(third, tmp_path / "large.tar")
+    (data,) = third.load_run("mine").stages
+    (utterance,) = read_utterances(data)
+    assert utterance.audio is not None
+    assert Path(utterance.audio.path).read_bytes() == b"sound"
+    assert Path(utterance.audio.path).is_relative_to(third.root)
+
+
+def test_the_systems_of_a_comparison_go_along(store: Store, other: Store, tmp_path: Path) -> None:
+    save_run(store, "versus", [], systems={"x": "mine"})
+    assert export_run(store, "versus", tmp_path / "v.tar").runs == ("mine", "versus")
+    assert import_run(other, tmp_path / "v.tar").run == "versus"
+    assert other.backend.list_run_names() == ["mine", "versus"]
+
+
+def test_a_run_that_has_not_finished_is_not_exported(store: Store, tmp_path: Path) -> None:
+    with (
+        store.claim_run("cascade", "begun"),
+        pytest.raises(StoreError, match="begun has not finished: process"),
+    ):
+        export_run(store, "begun", tmp_path / "x.tar")
+    assert not (tmp_path / "x.tar").exists()
+    with pytest.raises(ConfigError, match="store: expected a new file or folder, found one"):
+        export_run(store, "mine", store.root)
+    with pytest.raises(ConfigError, match="expected a folder to write into"):
+        export_run(store, "mine", tmp_path / "none" / "x.tar")
+
+
+def test_a_name_that_is_taken_wants_another(store: Store, other: Store, tmp_path: Path) -> None:
+    export_run(store, "mine", tmp_path / "a.tar")
+    save_run(other, "mine", [])
+    with pytest.raises(ConfigError, match=r"run mine: expected a name that no run has here, .* --name"):
+        import_run(other, tmp_path / "a.tar")
+    assert keys_of(other) == set()
+    assert import_run(other, tmp_path / "a.tar", "theirs").run == "theirs"
+    assert other.load_run("theirs").name == "theirs"
+    assert other.load_run("mine").stages == ()
+
+
+def test_stages_that_are_here_are_kept_or_repaired(store: Store, other: Store, tmp_path: Path) -> None:
+    """A finished one stays, a damaged or unfinished one is replaced, one of other outputs refuses."""
+    data, mt = store.load_run("mine").stages
+    export_run(store, "mine", tmp_path / "a.tar")
+    shutil.copytree(store.stage_folder(mt.key), other.stage_folder(mt.key))
+    (other.stage_folder(mt.key) / "outputs.jsonl").write_text("x")
+    shutil.copytree(store.stage_folder(data.key), other.stage_folder(data.key))
+    (other.stage_folder(data.key) / "DONE.json").unlink()
+    assert import_run(other, tmp_path / "a.tar").new == 3
+    assert len(other.load_run("mine").stages) == 2
+
+    third = Store(str(tmp_path / "third"))
+    plan = store.load_plan(data.key)
+    with open_stage(third, plan) as writer:
+        writer.append(
+            [], ['{"utterance_id":"a","stage":"data","reason":"x","detail":"y"}'], seconds=1.0, peak=1
+        )
+        writer.finish(["a"])
+    with pytest.raises(
+        StoreError, match=r"stage data .*: expected the outputs of the archive, found others in"
+    ):
+        import_run(third, tmp_path / "a.tar")
+    assert third.backend.list_run_names() in ([], ["mine"])
+    with pytest.raises(StoreError, match="mine has not finished"):
+        third.load_run("mine")
+
+
+def test_a_stage_that_another_process_writes_is_waited_for(
+    store: Store, other: Store, tmp_path: Path
+) -> None:
+    export_run(store, "mine", tmp_path / "a.tar")
+    data = store.load_run("mine").stages[0]
+    results: list[object] = []
+    with other.backend.hold_local_lock(data.key, "x"):
+        thread = threading.Thread(target=lambda: results.append(import_run(other, tmp_path / "a.tar")))
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+    thread.join(30)
+    assert len(results) == 1
+
+
+# Archives that somebody made to do harm
+
+
+def entries_of(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+
+
+def write_tar(path: Path, entries: dict[str, bytes], *more: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, content in entries.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+        for entry in more:
+            tar.addfile(entry)
+    return path
+
+
+def with_manifest(
+    entries: dict[str, bytes], change: Callable[[dict[str, object]], object]
+) -> dict[str, bytes]:
+    """The entries with another, correctly signed manifest."""
+    manifest = verify_digest(entries[MANIFEST])
+    change(manifest)
+    return {**entries, MANIFEST: json.dumps(add_digest(manifest)).encode()}
+
+
+def describe(content: bytes) -> dict[str, object]:
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+@pytest.fixture
+def entries(store: Store, tmp_path: Path) -> dict[str, bytes]:
+    export_run(store, "mine", tmp_path / "good.tar")
+    return entries_of(tmp_path / "good.tar")
+
+
+def refused(other: Store, path: Path, match: str) -> None:
+    """The archive is refused in one line; nothing of it is in the store or anywhere else."""
+    before = sorted(path.parent.iterdir())
+    with pytest.raises(AntiphonError, match=match) as caught:
+        import_run(other, path)
+    assert "\n" not in str(caught.value)
+    assert keys_of(other) == set()
+    assert other.backend.list_run_names() == []
+    assert sorted(path.parent.iterdir()) in (before, sorted({*before, other.root}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../out", "/tmp/out", "stages/../../out", "runs/mine/../../../out", "evil", "runs/a b/x", "audio/x.wav",
+     "stages/abc/outputs.jsonl", "runs/mine/a\\b", "runs/mine/\n", "runs/mine//x"],
+)  # fmt: skip
+def test_paths_that_lead_elsewhere(
+    other: Store, entries: dict[str, bytes], tmp_path: Path, name: str
+) -> None:
+    changed = with_manifest(entries, lambda m: m["files"].update({name: describe(b"x")}))  # type: ignore[attr-defined]
+    refused(other, write_tar(tmp_path / "x.tar", {**changed, name: b"x"}), "is no name of a file of a run")
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices(other: Store, entries: dict[str, bytes], tmp_path: Path, kind: bytes) -> None:
+    entry = tarfile.TarInfo("runs/mine/link")
+    entry.type, entry.linkname = kind, "/etc/passwd"
+    changed = with_manifest(entries, lambda m: m["files"].update({entry.name: describe(b"")}))  # type: ignore[attr-defined]
+    refused(other, write_tar(tmp_path / "x.tar", changed, entry), "link|device|special|outside")
+
+
+def test_a_folder_with_a_link(store: Store, other: Store, tmp_path: Path) -> None:
+    export_run(store, "mine", tmp_path / "f")
+    (tmp_path / "secret").write_bytes((tmp_path / "f" / "layout.json").read_bytes())
+    (tmp_path / "f" / "layout.json").unlink()
+    (tmp_path / "f" / "layout.json").symlink_to(tmp_path / "secret")
+    refused(other, tmp_path / "f", "expected a file layout.json, found a link")
+
+
+def test_what_is_not_in_the_manifest_or_missing_or_changed(
+    other: Store, entries: dict[str, bytes], tmp_path: Path
+) -> None:
+    record = "runs/mine/run.json"
+    same_length = entries[record].replace(b'"completed"', b'"suspended"')
+    cases = {
+        "found 'runs/mine/x'": {**entries, "runs/mine/x": b""},
+        f"expected {record}": {name: content for name, content in entries.items() if name != record},
+        "expected the files that archive.json names": {**entries, record: entries[record] + b" "},
+        "run.json: expected sha256 .* damaged": {**entries, record: same_length},
+        "begins with archive.json": {record: entries[record], **entries},
+        "archive.json: it does not match": {**entries, MANIFEST: entries[MANIFEST].replace(b"mine", b"fine")},
+    }
+    for number, (match, changed) in enumerate(cases.items()):
+        refused(other, write_tar(tmp_path / f"{number}.tar", changed), match)
+
+
+def test_a_stage_that_is_not_what_its_key_says(
+    other: Store, entries: dict[str, bytes], tmp_path: Path
+) -> None:
+    """A manifest that fits does not make up for a seal, a plan or a record that does not."""
+    seals = [name for name in entries if name.endswith("outputs.jsonl")]
+    for number, (name, match) in enumerate(
+        ((seals[0], "expected sha256"), (seals[0].replace("outputs.jsonl", "plan.json"), "expected sha256"),
+         ("runs/mine/run.json", "digest"))
+    ):  # fmt: skip
+        content = entries[name].replace(b"a", b"b", 1)
+        changed = with_manifest(entries, lambda m: m["files"].update({name: describe(content)}))  # type: ignore[attr-defined]  # noqa: B023
+        refused(other, write_tar(tmp_path / f"{number}.tar", {**changed, name: content}), match)
+
+
+def test_a_bomb(
+    other: Store, entries: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it would unpack to is known, and refused, before anything is written; a lie is found in time."""
+    zeros = b"\0" * 5_000_000
+    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as tar:
+        changed = with_manifest(entries, lambda m: m["files"].update({"runs/mine/x": describe(zeros)}))  # type: ignore[attr-defined]
+        for name, content in {**changed, "runs/mine/x": zeros}.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    monkeypatch.setattr(archive_reader, "FREE_BYTES", 1000)
+    refused(other, tmp_path / "bomb.tar.gz", "at most 200 times its size, found 5")
+    huge = with_manifest(
+        entries, lambda m: m["files"].update({"runs/mine/x": {"bytes": 10**18, "sha256": "0" * 64}})
+    )  # type: ignore[attr-defined]
+    monkeypatch.setattr(archive_reader, "FREE_BYTES", 10**20)
+    refused(other, write_tar(tmp_path / "huge.tar", huge), "of free space")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x1f\x8b\x08\x00broken", os.urandom(2000)])
+def test_what_is_no_archive(other: Store, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.tar").write_bytes(content)
+    refused(other, tmp_path / "x.tar", "expected a")
+    with pytest.raises(ConfigError, match="expected an archive of a run, found no such"):
+        import_run(other, tmp_path / "none.tar")
+
+
+def test_an_archive_that_is_cut_off(other: Store, store: Store, tmp_path: Path) -> None:
+    export_run(store, "mine", tmp_path / "a.tar.gz")
+    whole = (tmp_path / "a.tar.gz").read_bytes()
+    (tmp_path / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])
+    refused(other, tmp_path / "cut.tar.gz", "expected")
+    forget_own_uses()

@@ -1,0 +1,225 @@
+"""What prune leaves and what it removes; processes that run beside it are in test_prune_processes.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.errors import StoreError
+from components.storage import lease, locks
+from components.storage.acceptance import accept_run
+from components.storage.stage_writer import open_stage
+from components.storage.store import Store
+from components.storage.upkeep.prune import Pruned, PruneOptions, plan_prune, prune
+from tests.components.storage.upkeep.stores import (
+    age,
+    forget_own_uses,
+    keys_of,
+    save_run,
+    write_data,
+    write_stage,
+)
+
+NOW = PruneOptions(grace=0.0)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An empty store, in a folder and as objects."""
+    monkeypatch.setenv(lease.VARIABLE, "30")
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    if request.param == "folder":
+        return Store(str(tmp_path / "store"))
+    return Store(str(request.getfixturevalue("s3_url")))
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "store"))
+
+
+def pruned(store: Store, options: PruneOptions = NOW) -> Pruned:
+    forget_own_uses()
+    return prune(store, options)
+
+
+def test_what_no_run_refers_to_goes(store: Store) -> None:
+    data = write_data(store)
+    kept, gone = write_stage(store, "mt", data), write_stage(store, "mt", data, seed=1)
+    save_run(store, "mine", [data, kept])
+    forget_own_uses()
+    assert plan_prune(store, NOW).stages == (gone.key,)
+    result = pruned(store)
+    assert (result.stages, result.in_use) == ((gone.key,), ())
+    assert result.bytes > 0
+    assert keys_of(store) == {data.key, kept.key}
+    assert store.load_run("mine").completed
+    assert pruned(store) == Pruned()
+
+
+def test_what_a_stage_of_a_run_reads_stays_and_so_does_what_that_reads(store: Store) -> None:
+    """By a full key, by the first digits of a model's key, and through a deleted run's model."""
+    corpus = write_stage(store, "corpus")
+    model = write_stage(store, "train", corpus, kind="train")
+    gate = write_stage(store, "gate", kind="train")
+    mt = write_stage(
+        store, "mt", models={"model": f"store:{model.key}"}, parameters={"gate": f"store:{gate.key[:8]}@7"}
+    )
+    save_run(store, "mine", [mt])
+    assert pruned(store).stages == ()
+    assert keys_of(store) == {corpus.key, model.key, gate.key, mt.key}
+
+
+def test_recent_stages_stay_for_the_grace_time(local: Store) -> None:
+    gone = write_stage(local, "mt")
+    assert pruned(local, PruneOptions()).recent == (gone.key,)
+    assert keys_of(local) == {gone.key}
+    age(local)
+    assert pruned(local, PruneOptions()).stages == (gone.key,)
+
+
+def test_an_interrupted_run_keeps_what_it_worked_on_until_it_is_deleted_or_completes(store: Store) -> None:
+    with store.claim_run("cascade", "begun"):
+        finished = write_stage(store, "asr")
+        with pytest.raises(KeyboardInterrupt), open_stage(store, plan_of(store, "mt")) as writer:
+            writer.append([], [], seconds=1.0, peak=1)
+            raise KeyboardInterrupt
+    assert pruned(store).stages == ()
+    with store.claim_run("cascade", "begun"):
+        assert write_stage(store, "asr").reused
+        store.save_run(
+            save_run(store, "other", []).model_copy(update={"name": "begun", "stages": (finished,)})
+        )
+    pruned(store)
+    assert keys_of(store) == {finished.key}
+
+
+def plan_of(store: Store, name: str) -> object:
+    from components.storage.stage_plan import StagePlan
+
+    return StagePlan(stage=name, kind="translate", version="unfinished/1")
+
+
+def test_a_failed_attempt_under_the_name_of_a_finished_run_keeps_its_stages(local: Store) -> None:
+    first = save_run(local, "mine", [write_stage(local, "mt")])
+    second = write_stage(local, "mt", seed=1)
+    local.save_run(first.model_copy(update={"status": "failed", "stages": (second,)}))
+    assert pruned(local).stages == ()
+
+
+def test_what_this_process_has_read_stays_until_it_ends(local: Store) -> None:
+    ref = write_stage(local, "mt")
+    result = prune(local, NOW)
+    assert (result.stages, keys_of(local)) == ((), {ref.key})
+    assert pruned(local).stages == (ref.key,)
+
+
+def test_a_stage_that_is_being_written_stays(local: Store) -> None:
+    """Also where its writer left no note, as one of an older version would."""
+    with local.backend.lock("a" * 64, "x", locks.LockWait("x", 0.0)):
+        (local.stages / ("a" * 64)).mkdir(parents=True)
+        forget_own_uses()
+        assert prune(local, NOW).stages == ()
+    assert pruned(local).stages == ("a" * 64,)
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b'{"format": 2, "stages": []}'])
+def test_a_damaged_record_stops_it(local: Store, content: bytes) -> None:
+    ref = write_stage(local, "mt")
+    save_run(local, "mine", [ref])
+    (local.run_folder("mine") / "run.json").write_bytes(content)
+    with pytest.raises(StoreError, match=r"mine/run.json: .*nothing was pruned: delete that run first"):
+        pruned(local)
+    assert keys_of(local) == {ref.key}
+
+
+def test_a_record_of_another_version_counts(local: Store) -> None:
+    ref = write_stage(local, "mt")
+    folder = local.run_folder("old")
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(f'{{"stages": [{{"key": "{ref.key}"}}]}}')
+    assert pruned(local).stages == ()
+
+
+def test_old_runs_go_only_if_asked_for_and_never_accepted_ones(store: Store) -> None:
+    for day, name in enumerate(("old", "good", "new"), 1):
+        ref = write_stage(store, "mt", seed=day)
+        save_run(store, name, [ref], started=f"2026-01-0{day}T00:00:00+00:00")
+    accept_run(store, "good")
+    assert pruned(store).runs == ()
+    assert pruned(store, PruneOptions(keep_runs=3, grace=0.0)).runs == ()
+    assert pruned(store, PruneOptions(older_than=1e10, grace=0.0)).runs == ()
+    result = pruned(store, PruneOptions(keep_runs=1, older_than=60.0, grace=0.0))
+    assert result.runs == ("old",)
+    assert len(result.stages) == 1
+    assert pruned(store, PruneOptions(keep_runs=0, grace=0.0)).runs == ("new",)
+    assert store.backend.list_run_names() == ["good"]
+    assert store.load_run("good").completed
+
+
+def test_the_systems_of_a_comparison_stay_with_it(local: Store) -> None:
+    for number, name in enumerate(("a", "b", "c")):
+        save_run(local, name, [write_stage(local, "mt", seed=number)], started="2026-01-01T00:00:00+00:00")
+    save_run(local, "versus", [], systems={"x": "a", "y": "b"}, started="2026-01-02T00:00:00+00:00")
+    assert pruned(local, PruneOptions(keep_runs=1, grace=0.0)).runs == ("c",)
+    assert set(pruned(local, PruneOptions(keep_runs=0, grace=0.0)).runs) == {"a", "b", "versus"}
+    assert keys_of(local) == set()
+
+
+def test_leftovers_of_dead_processes_go(local: Store) -> None:
+    ref = write_stage(local, "mt")
+    save_run(local, "mine", [ref])
+    left = [
+        local.stages / f"{'a' * 64}.damaged-20260101T000000" / "outputs.jsonl",
+        local.stages / ref.key / ".DONE.json.7-ab.tmp",
+        local.root / "imports" / "import-0" / "x",
+        local.root / "trash" / "x" / "y",
+        local.root / "locks" / "run-r.lock",
+        local.root / "uses" / "1-ab.keys",
+        local.root / "uses" / "2-ab.lock",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    result = pruned(local)
+    assert len(result.files) == 4
+    assert [path for path in left if path.exists()] == []
+    assert not (local.stages / left[0].parent.name).exists()
+    assert local.load_run("mine").completed
+
+
+def test_one_prune_at_a_time(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_stage(local, "mt")
+    forget_own_uses()
+    with (
+        local.backend.lock_prune(),
+        pytest.raises(StoreError, match=r"^the store is being pruned by process \d+"),
+    ):
+        prune(local, NOW)
+
+
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_what_runs_reach_stays_and_nothing_else(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Any graph of stages and any runs: what is left is what a walk over the graph reaches."""
+    store = Store(str(tmp_path_factory.mktemp("store")))
+    refs, reads = [], {}
+    for number in range(data.draw(st.integers(1, 6))):
+        above = data.draw(st.lists(st.integers(0, number - 1), unique=True, max_size=2)) if number else []
+        refs.append(write_stage(store, "mt", *(refs[n] for n in above), seed=number))
+        reads[number] = above
+    roots = data.draw(st.lists(st.integers(0, len(refs) - 1), unique=True, max_size=2))
+    for number in roots:
+        save_run(store, f"run{number}", [refs[number]])
+    reached, pending = set(), list(roots)
+    while pending:
+        number = pending.pop()
+        reached.add(number)
+        pending += reads[number]
+    pruned(store)
+    assert keys_of(store) == {refs[number].key for number in reached}

@@ -1,0 +1,141 @@
+"""Verification of a store, its repair, and what its bytes belong to."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from components.errors import StoreError
+from components.storage import lease
+from components.storage.seal import read_seal
+from components.storage.stage_writer import open_stage
+from components.storage.store import Store
+from components.storage.upkeep.usage import measure_usage
+from components.storage.upkeep.verification import key_of_plan, set_stage_aside, verify_store
+from tests.components.storage.upkeep.stores import save_run, write_data, write_stage
+
+
+@pytest.fixture(params=["folder", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv(lease.VARIABLE, "30")
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    is_local = request.param == "folder"
+    return Store(str(tmp_path / "store") if is_local else f"memory://{uuid.uuid4().hex}/store")
+
+
+def test_an_intact_store_has_no_faults(store: Store) -> None:
+    data = write_data(store)
+    save_run(store, "mine", [data, write_stage(store, "mt", data)])
+    write_stage(store, "other")
+    seen: list[tuple[int, int]] = []
+    verification = verify_store(store, on_stage=lambda done, total: seen.append((done, total)))
+    assert verification == (3, 1, 0, ())
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert verify_store(store, "mine").stages == 2
+    with pytest.raises(StoreError, match="no run 'none'"):
+        verify_store(store, "none")
+
+
+@pytest.mark.parametrize("file", ["outputs.jsonl", "errors.jsonl", "plan.json", "DONE.json"])
+def test_every_changed_file_is_found_and_repaired(store: Store, file: str) -> None:
+    """Also on an object store whose copy here is intact."""
+    ref = write_stage(store, "mt")
+    save_run(store, "mine", [ref])
+    name = f"stages/{ref.key}/{file}"
+    content = store.backend.files.read(name) or b""
+    store.backend.files.write(name, content[:-3] + b"x" + content[-2:] if content else b"x")
+    (fault,) = verify_store(store).faults
+    assert (fault.key, fault.runs) == (ref.key, ("mine",))
+    assert file in fault.detail
+    set_stage_aside(store, ref.key)
+    assert not write_stage(store, "mt").reused
+    assert verify_store(store, "mine").faults == ()
+
+
+def test_a_lost_file_and_a_lost_stage(store: Store) -> None:
+    ref, gone = write_stage(store, "mt"), write_stage(store, "asr", seed=1)
+    save_run(store, "mine", [ref, gone])
+    store.backend.files.remove(f"stages/{ref.key}/outputs.jsonl")
+    store.backend.files.discard(f"stages/{gone.key}")
+    faults = {fault.what: fault.detail for fault in verify_store(store).faults}
+    assert "outputs.jsonl: expected a file, found none" in faults[f"stage {ref.key[:12]}…"]
+    assert f"stage asr ({gone.key[:12]}…): expected it, found none" in faults["run mine"]
+
+
+@pytest.mark.parametrize("file", ["run.json", "metrics.json"])
+def test_a_changed_record_is_found(store: Store, file: str) -> None:
+    save_run(store, "mine", [write_stage(store, "mt")])
+    store.backend.files.write(f"runs/mine/{file}", b"{}\n")
+    (fault,) = verify_store(store).faults
+    assert (fault.what, fault.key) == ("run mine", None)
+    assert file in fault.detail
+
+
+def test_outputs_that_are_others_than_the_record_says(store: Store) -> None:
+    ref = write_stage(store, "mt")
+    save_run(store, "mine", [ref.model_copy(update={"sha256": "0" * 64})])
+    (fault,) = verify_store(store).faults
+    assert "was computed anew since" in fault.detail
+
+
+def test_a_stage_in_the_folder_of_another_is_found(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    ref = write_stage(store, "mt")
+    store.stage_folder(ref.key).rename(store.stage_folder("a" * 64))
+    (fault,) = verify_store(store).faults
+    assert "expected the seal of aaaaaaaaaaaa…, found another's" in fault.detail
+
+
+def test_the_key_is_that_of_the_plan(store: Store) -> None:
+    for ref in (write_data(store), write_stage(store, "mt", models={"model": "x"})):
+        plan = store.backend.files.read(f"stages/{ref.key}/plan.json") or b""
+        assert key_of_plan(plan) == ref.key
+        assert (
+            read_seal(store.backend.files.read(f"stages/{ref.key}/DONE.json") or b"", "", ref.key).key
+            == ref.key
+        )
+
+
+def test_an_unfinished_stage_is_no_fault(store: Store) -> None:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        open_stage(
+            store, store.load_plan(write_stage(store, "a").key).model_copy(update={"seed": 5})
+        ) as writer,
+    ):
+        writer.append([], [], seconds=1.0, peak=1)
+        raise KeyboardInterrupt
+    assert verify_store(store).faults == ()
+
+
+def test_every_byte_belongs_to_something(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    data = write_data(store)
+    one, two = write_stage(store, "mt", data), write_stage(store, "mt", data, seed=1)
+    free = write_stage(store, "asr", kind="recognize")
+    save_run(store, "one", [data, one])
+    save_run(store, "two", [data, two])
+    (store.stages / f"{'a' * 64}.damaged-x").write_bytes(b"12345")
+    (store.root / "audio").mkdir()
+    (store.root / "audio" / "x").write_bytes(b"123")
+
+    def size(key: str) -> int:
+        return sum(path.stat().st_size for path in store.stage_folder(key).iterdir())
+
+    usage = measure_usage(store)
+    assert {run.name: (run.own, run.shared) for run in usage.runs} == {
+        "one": (size(one.key), size(data.key)),
+        "two": (size(two.key), size(data.key)),
+    }
+    kinds = {kind.kind: (kind.stages, kind.bytes) for kind in usage.kinds}
+    assert kinds["translate"] == (2, size(one.key) + size(two.key))
+    assert kinds["data"] == (1, size(data.key))
+    assert usage.unreferenced == (size(free.key), 1)
+    assert (usage.leftovers, usage.audio) == (5, 3)
+    layout = (store.root / "layout.json").stat().st_size
+    files = sum(run.files for run in usage.runs)
+    assert usage.bytes == usage.stages + files + usage.leftovers + usage.audio + usage.locks + layout
+    (store.run_folder("two") / "run.json").write_text("{")
+    assert measure_usage(store).unknown == ("two",)

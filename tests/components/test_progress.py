@@ -1,0 +1,21 @@
+"""Progress inside a batch reaches whoever listens, also from other threads, and nobody else."""
+
+from __future__ import annotations
+
+import contextvars
+from threading import Thread
+
+from components.progress import listen, report_share, track
+
+
+def test_a_listener_hears_shares_of_its_block_also_from_threads_with_its_context() -> None:
+    shares: list[float] = []
+    report_share(1, 2)  # nobody listens
+    with listen(shares.append):
+        assert list(track("abcd")) == list("abcd")
+        thread = Thread(target=contextvars.copy_context().run, args=(report_share, 9, 8))
+        thread.start()
+        thread.join()
+        report_share(1, 0)  # of nothing there is no share
+    report_share(1, 2)
+    assert shares == [0.25, 0.5, 0.75, 1.0, 1.0]

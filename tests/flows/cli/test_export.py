@@ -1,0 +1,96 @@
+"""`antiphon export`: what it prints, where it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.storage.store import Store
+from flows.cli.main import main
+from tests.components.export.example_run import TRANSCRIPTS, UTTERANCES, new_store, write_run
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = new_store(tmp_path)
+    write_run(store)
+    return store
+
+
+@pytest.fixture
+def export(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """Run the command in an empty folder; gives exit code, standard output and standard error."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ending:
+            main(["export", *arguments, "--store", str(store.root)])
+        captured = capsys.readouterr()
+        return int(ending.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+def test_the_outputs_into_a_folder_of_the_runs_name(export: Command) -> None:
+    code, out, err = export("run", "--format", "vtt,txt")
+    assert code == 3
+    assert "run/talk.en.txt\n" in out
+    assert Path("run/talk.de.vtt").read_text().startswith("WEBVTT\n")
+    assert "subtitles, read at" in err
+    assert "antiphon: bad: no text: asr: no sound: expected speech, found none" in err
+
+
+def test_one_node_as_json(export: Command) -> None:
+    code, out, _ = export("run", "--node", "mt", "--format", "tsv", "--out", "tables", "--json")
+    line = json.loads(out.splitlines()[-1])
+    assert (code, line["run"], line["files"]) == (3, "run", ["tables/talks.de.tsv"])
+    assert line["quarantined"][0]["utterance_id"] == "bad"
+
+
+def test_one_recording_on_standard_output(export: Command, store: Store) -> None:
+    write_run(store, UTTERANCES[:2], TRANSCRIPTS[:2], (), name="talk")
+    code, out, _ = export("talk", "--format", "srt", "--out", "-")
+    assert code == 0
+    assert out.startswith("1\n00:00:00,100 --> 00:00:01,100\nGood morning.\n")
+
+
+def test_one_recording_into_a_file_by_its_ending(export: Command, store: Store) -> None:
+    write_run(store, UTTERANCES[:2], TRANSCRIPTS[:2], (), name="talk")
+    code, out, _ = export("talk", "--out", "talk.vtt", "--max-line-width", "12", "--max-lines", "1")
+    assert (code, out) == (0, "talk.vtt\n")
+    lines = Path("talk.vtt").read_text().splitlines()
+    assert "It is =1+1" in lines
+    assert all(len(line) <= 12 for line in lines if "-->" not in line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "--node", "mtt"], "found 'mtt'; did you mean mt?"),
+        (["run", "--format", "doc"], "--format: expected some of txt, srt, vtt"),
+        (["run", "--out", "all.srt"], "expected one text for one file, found several"),
+        (["run", "--format", "srt,vtt", "--out", "-"], "--format: expected one for -, found srt, vtt"),
+        (["run", "--format", "vtt", "--out", "talk.srt"], "--out: expected a file .vtt or a folder"),
+        (["run", "--min-seconds", "9"], "min_seconds: expected at most max_seconds 7, found 9"),
+        (["run", "--max-lines", "9"], "max_lines: "),
+    ],
+)
+def test_wrong_usage_is_one_line(export: Command, arguments: list[str], expected: str) -> None:
+    code, out, err = export(*arguments)
+    assert (code, out) == (2, "")
+    assert expected in err
+    assert len(err.splitlines()) == 1
+
+
+def test_no_such_run(export: Command) -> None:
+    code, _, err = export("rum")
+    assert code == 1
+    assert "rum" in err

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components.errors import ConfigError
+from components.storage.store import Store
+from flows.cli.amounts import format_size, parse_age, parse_date
+from tests.components.storage.upkeep.stores import (
+    age,
+    forget_own_uses,
+    keys_of,
+    save_run,
+    write_data,
+    write_stage,
+)
+from tests.flows.cli.test_runs import called
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A run with two stages, and a stage that belongs to nobody, of long ago."""
+    store = Store(str(tmp_path / "store"))
+    data = write_data(store)
+    save_run(store, "mine", [data, write_stage(store, "mt", data)])
+    write_stage(store, "mt", seed=9)
+    age(store)
+    return store
+
+
+def test_usage(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    text = called(store, capsys, "store", "usage")
+    assert "1 stage that no run refers to" in text
+    assert [
+        cells[:2] for cells in map(str.split, text.splitlines()) if cells[:1] in (["translate"], ["data"])
+    ] == [
+        ["translate", "2"],
+        ["data", "1"],
+    ]
+    values = json.loads(called(store, capsys, "store", "usage", "--json"))
+    assert values["unreferenced"]["stages"] == 1
+    assert values["runs"][0]["name"] == "mine"
+
+
+def test_verify_and_repair(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    text = called(store, capsys, "store", "verify")
+    assert text == "1 run and 3 stages verified, 0 stages unfinished, 0 damaged\n"
+    data, mt = store.load_run("mine").stages
+    key = mt.key
+    (store.stage_folder(key) / "outputs.jsonl").write_text("x")
+    faults = json.loads(told(store, capsys, "store", "verify", "--json"))["faults"]
+    assert [(fault["key"], fault["runs"]) for fault in faults] == [(key, ["mine"])]
+    assert "set aside, to be computed again" in told(store, capsys, "store", "verify", "mine", "--repair")
+    assert "run mine: stage mt" in told(store, capsys, "store", "verify", "mine")
+    assert not write_stage(store, "mt", data).reused
+    assert "0 damaged" in called(store, capsys, "store", "verify")
+
+
+def told(store: Store, capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    """What a command prints that ends with 1."""
+    from flows.cli.main import main
+
+    with pytest.raises(SystemExit) as ending:
+        main([*command, "--store", str(store.root)])
+    assert ending.value.code == 1
+    return capsys.readouterr().out
+
+
+def test_prune(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    forget_own_uses()
+    dry = called(store, capsys, "store", "prune", "--dry-run")
+    assert dry.startswith("would remove 1 stage, 0 runs and 0 leftover files")
+    assert len(keys_of(store)) == 3
+    assert "expected --yes where nobody can answer" in called(store, capsys, "store", "prune", code=2)
+    assert called(store, capsys, "store", "prune", "--yes") == dry.replace("would remove", "removed")
+    assert len(keys_of(store)) == 2
+    text = called(store, capsys, "store", "prune", "--older-than", "1d", "--yes", "--grace", "0")
+    assert text.startswith("removed run mine\nremoved 2 stages, 1 run ")
+    assert "expected an age such as 30d" in called(
+        store, capsys, "store", "prune", "--older-than", "old", code=2
+    )
+    assert json.loads(called(store, capsys, "store", "prune", "--json"))["stages"] == []
+
+
+def test_recent_stages_are_named(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    write_stage(store, "mt", seed=10)
+    forget_own_uses()
+    text = called(store, capsys, "store", "prune", "--dry-run")
+    assert "left 1 stage that no run refers to, changed within 1h (--grace 0)" in text
+
+
+def test_ages_dates_and_sizes() -> None:
+    assert [parse_age(text, "x") for text in ("30d", "1.5h", "90m", "2w", "5s", "0")] == [
+        2_592_000.0, 5400.0, 5400.0, 1_209_600.0, 5.0, 0.0
+    ]  # fmt: skip
+    for text in ("30", "d", "-1d", "1y", ""):
+        with pytest.raises(ConfigError, match="expected an age"):
+            parse_age(text, "x")
+    assert parse_date("2026-11-01", "x") == "2026-11-01T00:00:00+00:00"
+    assert parse_date("2026-11-01T02:00+02:00", "x") == "2026-11-01T00:00:00+00:00"
+    assert [format_size(size) for size in (0, 999, 1234, 5e6, 7.25e12)] == [
+        "0 B",
+        "999 B",
+        "1.23 kB",
+        "5 MB",
+        "7.25e+03 GB",
+    ]

@@ -1,0 +1,163 @@
+"""`antiphon transcribe` and `antiphon translate`, with components that need no model; and their input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from components import models
+from components.errors import ConfigError
+from components.recognition import factory as recognition
+from components.translation import factory as translation
+from components.translation.recommended_models import recommend
+from flows.cli import translate as translate_command
+from flows.cli.input_files import InputFiles, find_inputs
+from flows.cli.main import main
+from tests.flows import fakes
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def antiphon(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    for module, names in {models: ["resolve", "check"], recognition: ["build"]}.items():
+        for name in names:
+            monkeypatch.setattr(module, name, getattr(module, name))
+    for name in ("Translator", "build"):
+        monkeypatch.setattr(translation, name, getattr(translation, name))
+    fakes.install()
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ending:
+            main([*arguments, "--store", str(tmp_path / "store")])
+        captured = capfd.readouterr()
+        return int(ending.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+def film(path: Path, seconds: float = 1.0) -> None:
+    """A film with a tone, as a camera writes it."""
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("mpeg4", rate=5)
+        picture.width, picture.height, picture.pix_fmt = 32, 32, "yuv420p"
+        sound = container.add_stream("aac", rate=16000)
+        samples = np.sin(np.arange(int(16000 * seconds)) / 9).astype(np.float32)[None]
+        for start in range(0, samples.shape[1], 1024):
+            block = np.ascontiguousarray(samples[:, start : start + 1024])
+            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 16000, start
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+        for _ in range(int(5 * seconds)):
+            image = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+            container.mux(picture.encode(image))
+        container.mux(picture.encode(None))
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("server")
+def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_path: Path) -> None:
+    (tmp_path / "talks" / "day").mkdir(parents=True)
+    film(tmp_path / "talks" / "one.mp4")
+    film(tmp_path / "talks" / "day" / "two.mkv")
+    code, out, _ = antiphon("transcribe", "talks", "--name", "heard")
+    assert (code, out) == (
+        0,
+        "==> two.und.txt <==\nheard two\n\n==> one.und.txt <==\nheard one\n".replace(".und.", ".asr."),
+    )
+    (tmp_path / "talks" / "bad.mp4").write_bytes(b"no film")
+    out_folder = ("--out", "texts", "--format", "srt,txt", "--bilingual", "--model", "fake")
+    code, out, err = antiphon("translate", "talks", "--to", "de", "--from", "en", *out_folder)
+    assert code == 3
+    assert out.splitlines() == [
+        f"texts/{name}.en-de.{form}" for name in ("two", "one") for form in ("txt", "srt")
+    ]
+    assert Path("texts/one.en-de.txt").read_text() == "heard one\nübersetzt: heard one\n"
+    assert "antiphon: bad: no text: data: unreadable audio" in err
+    assert (tmp_path / "store" / "runs" / "heard" / "texts").is_dir()
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("server")
+def test_texts_are_translated_one_after_the_other(antiphon: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("One\nline.\n\nTwo.\n")
+    (tmp_path / "b.en").write_text("Three.\n")
+    more = ("--from", "en", "--to", "de", "--model", "fake", "--name", "n", "--paragraphs")
+    code, out, _ = antiphon("translate", "b.en", "a.txt", *more)
+    first, second = "übersetzt: Three.\n", "übersetzt: One line.\nübersetzt: Two.\n"
+    assert (code, out) == (0, f"==> b.de.txt <==\n{first}\n==> a.de.txt <==\n{second}")
+    assert (tmp_path / "store" / "runs" / "n-2" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["transcribe", "none.wav"], "none.wav: expected an audio file"),
+        (["transcribe", "a.txt"], "expected recordings, found a.txt"),
+        (["translate", "a.srt", "--to", "de"], "expected recordings or texts (.txt), found a.srt"),
+        (["translate", "a.txt", "a.wav", "--to", "de"], "expected recordings or texts, found both"),
+        (["translate", "a.txt", "--to", "de"], "a.txt: expected the language of the text, found none"),
+        (["translate", "a.txt", "--to", "german"], "did you mean de?"),
+        (["translate", "a.txt", "--from", "de", "--to", "de"], "into another language, found de to de"),
+        (["translate", "a.txt", "--from", "sw", "--to", "is"], "--model hub:Helsinki-NLP/opus-mt-sw-is"),
+        (["transcribe", "a.wav", "b.wav", "--format", "srt"], "expected a folder for the texts of 2 files"),
+        (["transcribe", "a.wav", "b.wav", "--out", "x.srt"], "expected a folder for the texts of 2 files"),
+        (["transcribe", "a.wav", "--format", "srt,txt"], "expected a folder for txt and srt, found none"),
+        (["transcribe", "a.wav", "--out", "nowhere/x.srt"], "expected a file in a folder that is there"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    antiphon: Command, tmp_path: Path, arguments: list[str], expected: str
+) -> None:
+    for name in ("a.txt", "a.srt", "a.wav", "b.wav"):
+        (tmp_path / name).touch()
+    code, out, err = antiphon(*arguments)
+    assert (code, out) == (2, "")
+    assert expected in err
+    assert len(err.splitlines()) == 1
+
+
+def test_the_model_follows_from_the_direction(capsys: pytest.CaptureFixture[str]) -> None:
+    speech, text = InputFiles(("a.wav",)), InputFiles((), ("a.txt",))
+    asr = {"kind": "recognize", "model": "w"}
+    nodes = translate_command._nodes(speech, "und", "en", None, asr, bilingual=True)
+    assert {name: node["kind"] for name, node in nodes.items()} == {
+        "asr": "recognize",
+        "st": "translate_speech",
+    }
+    nodes = translate_command._nodes(speech, "und", "de", None, asr, bilingual=False)
+    assert nodes["mt"]["model"] == "packaged:qwen2.5-coder-1.5b"
+    assert "translated by packaged:qwen2.5-coder-1.5b: general text" in capsys.readouterr().err
+    named = translate_command._nodes(text, "en", "de", "hub:x/y", asr, bilingual=False)
+    assert named == {"mt": {"kind": "translate", "of": "data", "model": "hub:x/y"}}
+
+
+def test_no_captions_model_for_general_text() -> None:
+    models_of = {
+        (source, target): row and row.model
+        for source, target in [("en", "de"), ("es", "en"), ("cs", "en"), ("sw", "is"), ("und", "ja")]
+        if (row := recommend("text", source, target)) is not None or True
+    }
+    assert models_of == {
+        ("en", "de"): "packaged:qwen2.5-coder-1.5b",
+        ("es", "en"): "packaged:qwen2.5-coder-1.5b",
+        ("cs", "en"): "packaged:gemma-3-270m",
+        ("sw", "is"): None,
+        ("und", "ja"): "packaged:gemma-3-270m",
+    }
+
+
+def test_a_folder_gives_its_recordings_alone(tmp_path: Path) -> None:
+    for name in ("b.wav", "a.MP4", "notes.md", ".hidden.wav"):
+        (tmp_path / name).touch()
+    found = find_inputs([str(tmp_path), str(tmp_path / "*.wav")], texts=True)
+    assert [Path(file).name for file in found.recordings] == ["a.MP4", "b.wav"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="expected a folder with recordings"):
+        find_inputs([str(tmp_path / "empty")], texts=False)

@@ -1,0 +1,78 @@
+"""`-q` and `-v` at every command, and which log lines they let through."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import prefect
+import pytest
+
+from flows.cli.main import app, main
+from flows.cli.run_display import OwnLines, ShortLines, display_run
+from flows.cli.verbosity import Verbosity, set_verbosity, verbosity
+
+PREFECT = str(Path(prefect.__file__).parent / "flow_engine.py")
+
+
+@pytest.fixture(autouse=True)
+def usual() -> Iterator[None]:
+    yield
+    set_verbosity(quiet=False, verbose=0)
+
+
+def line(level: int, path: str = "/ours/tasks/progress.py", *, progress: bool = False) -> logging.LogRecord:
+    record = logging.LogRecord("prefect.task_runs", level, path, 1, "asr: %d of 2", (1,), None)
+    if progress:
+        record.antiphon_progress = True
+    return record
+
+
+@pytest.mark.parametrize(
+    ("quiet", "verbose", "ours", "prefects", "error", "prefects_error"),
+    [
+        (True, 0, False, False, True, False),
+        (False, 0, True, False, True, False),
+        (False, 1, True, True, True, True),
+    ],
+)
+def test_what_is_printed_of_a_log(
+    quiet: bool, verbose: int, ours: bool, prefects: bool, error: bool, prefects_error: bool
+) -> None:
+    set_verbosity(quiet=quiet, verbose=verbose)
+    lines = OwnLines(is_live=False)
+    assert lines.filter(line(logging.INFO)) == ours
+    assert lines.filter(line(logging.INFO, PREFECT)) == prefects
+    assert lines.filter(line(logging.ERROR)) == error
+    assert lines.filter(line(logging.ERROR, PREFECT)) == prefects_error
+
+
+def test_progress_that_a_terminal_shows_as_it_moves_is_not_printed_as_well() -> None:
+    assert OwnLines(is_live=False).filter(line(logging.INFO, progress=True))
+    assert not OwnLines(is_live=True).filter(line(logging.INFO, progress=True))
+
+
+def test_a_line_is_the_time_and_what_is_said() -> None:
+    formatted = ShortLines().format(line(logging.INFO))
+    assert formatted[8:] == " asr: 1 of 2"
+    assert ShortLines().format(line(logging.WARNING))[8:] == " warning: asr: 1 of 2"
+
+
+def test_every_command_takes_both(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    groups = [group.typer_instance for group in app.registered_groups]
+    for commands in (app, *groups):
+        assert commands is not None
+        for info in commands.registered_commands:
+            assert info.callback is not None
+            assert {"quiet", "verbose"} <= info.callback.__annotations__.keys()
+    with pytest.raises(SystemExit):
+        main(["runs", "-vv", "--store", str(tmp_path)])
+    assert verbosity() == Verbosity.DEBUG
+    assert "no runs" in capsys.readouterr().out
+
+
+def test_without_a_terminal_nothing_moves() -> None:
+    with display_run() as display:
+        display.show_phase("starting")
+        assert display.live is None

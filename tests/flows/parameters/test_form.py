@@ -1,0 +1,105 @@
+"""The form of every flow, as a schema; tests/flows/test_deployments.py fills it in in both UIs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+from pydantic import BaseModel
+
+from components.recognition.config import RecognitionConfig
+from flows.parameters.form import build_form, drop_empty, order_fields
+from flows.registry import FLOWS, flow_named
+
+
+@pytest.fixture(params=FLOWS)
+def model(request: pytest.FixtureRequest) -> Any:
+    return flow_named(request.param).parameters
+
+
+@pytest.fixture
+def fields(model: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Every field of the form by its path, those of groups too."""
+    return [pair for name, schema in build_form(model).items() for pair in fields_of(schema, name)]
+
+
+def fields_of(schema: dict[str, Any], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The field itself and every field within it, by path."""
+    yield name, schema
+    for branch in (schema, *schema.get("anyOf", ()), schema.get("items", {})):
+        for inner, field in branch.get("properties", {}).items():
+            yield from fields_of(field, f"{name}.{inner}")
+
+
+def test_a_form_is_read_by_somebody_who_has_not_read_the_code(fields: Any) -> None:
+    for path, field in fields:
+        assert field.get("description"), f"{path} is not described"
+        title = field["title"]
+        assert title != path.rpartition(".")[2], path
+        assert title[0].isupper() and "_" not in title, path
+        assert title == title.capitalize() or not title.istitle() or " " not in title, path  # no "Beam Size"
+
+
+def test_no_field_is_a_choice_of_none(fields: Any) -> None:
+    """V1 and V2 show that as a toggle with "Property is type None", which a person has to click away."""
+    for path, field in fields:
+        assert field.get("type") != "null", path
+        assert all(branch.get("type") != "null" for branch in field.get("anyOf", ())), path
+        assert field.get("default", "") is not None, path
+        assert "$ref" not in field, path
+
+
+def test_what_a_form_sends_untouched_is_what_a_flow_does_without_it(model: Any) -> None:
+    form = build_form(model)
+    infos = model.model_fields.items()
+    required = {name: (info.examples or ["accepted"])[0] for name, info in infos if info.is_required()}
+    sent = {name: schema["default"] for name, schema in form.items() if "default" in schema}
+    jsonschema.validate({**sent, **required}, {"properties": form})
+    assert model.model_validate({**sent, **required}) == model.model_validate(required)
+
+
+def test_data_come_first_and_the_store_last() -> None:
+    first = ["data", "audio", "source_language", "target_language", "limit", "asr", "mt"]
+    last = ["blame", "runner", "seed", "name", "replace", "store"]
+    assert order_fields(flow_named("cascade").parameters) == [*first, *last]
+    for name in FLOWS:
+        fields = order_fields(flow_named(name).parameters)
+        assert fields[-1] == "store"
+        assert sorted(fields) == sorted(flow_named(name).parameters.model_fields)
+
+
+def test_a_long_group_has_a_tab_of_main_settings_and_one_of_all() -> None:
+    asr = build_form(flow_named("cascade").parameters)["asr"]
+    main, everything = asr["anyOf"]
+    assert (asr["title"], list(main["properties"])) == ("Recognition", ["model", "beam_size"])
+    assert list(everything["properties"]) == list(RecognitionConfig.model_fields)
+    assert asr["default"] == {"model": "packaged:whisper-base", "beam_size": 5}
+    assert everything["properties"]["vad"]["title"] == "Voice activity detection"
+    assert everything["properties"]["dtype"]["enum"] == ["float32", "bfloat16", "float16", "int8"]
+    jsonschema.validate({"vad": False}, asr)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"beam": 1}, asr)
+
+
+def test_n_best_is_left_to_follow_the_beam() -> None:
+    """A form that sent the default of n_best would refuse who only makes the beam smaller."""
+    _, everything = build_form(flow_named("cascade").parameters)["mt"]["anyOf"]
+    assert "default" not in everything["properties"]["n_best"]
+
+
+def test_what_is_left_empty_keeps_its_default() -> None:
+    values = {"name": "", "limit": 0, "blame": False, "mt": {"model": "", "beam_size": 2}, "runs": [""]}
+    assert drop_empty(values) == {"limit": 0, "blame": False, "mt": {"beam_size": 2}, "runs": [""]}
+
+
+def test_a_field_of_a_model_within_a_list_is_shown_too() -> None:
+    class System(BaseModel):
+        flow_name: str | None = None
+
+    class Flow(BaseModel):
+        systems: tuple[System, ...] = ()
+
+    field = build_form(Flow)["systems"]["items"]["properties"]["flow_name"]
+    assert field == {"title": "Flow name", "type": "string"}

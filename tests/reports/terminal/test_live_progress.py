@@ -1,0 +1,102 @@
+"""How far nodes are: numbers that can be checked by hand, and what a terminal is left with."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from reports.terminal.live_progress import LiveProgress
+from reports.terminal.node_progress import NodeEnd, NodeProgress
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def progress_at(seconds: float, done: float, **fields: float) -> NodeProgress:
+    clock = Clock()
+    progress = NodeProgress("asr", 40, clock=clock)
+    clock.now += seconds
+    progress.done = done
+    for name, value in fields.items():
+        setattr(progress, name, value)
+    progress.count()
+    return progress
+
+
+def test_rates_and_the_time_that_is_left() -> None:
+    progress = progress_at(10.0, 20, resumed=10, audio_seconds=35.0)
+    assert (progress.rate, progress.audio_rate, progress.share) == (1.0, 3.5, 0.5)
+    assert progress.seconds_left == 20.0
+    assert progress.describe() == "asr: 20 of 40 (50%), 1.0 records/s, 3.5 s of speech/s, 20 s left"
+
+
+def test_the_time_that_is_left_runs_down_between_two_counts_and_the_rate_stays() -> None:
+    progress = progress_at(10.0, 20)
+    assert isinstance(progress.clock, Clock)
+    progress.clock.now += 4.0
+    assert (progress.rate, progress.seconds_left) == (2.0, 6.0)
+
+
+def test_before_anything_is_done_nothing_is_told() -> None:
+    assert progress_at(3.0, 0).describe() == "asr: 0 of 40 (0%)"
+
+
+@given(done=st.floats(0, 40), within=st.floats(0, 40), seconds=st.floats(0, 1e6))
+def test_whatever_is_counted_the_share_is_one_and_the_rest_is_positive(
+    done: float, within: float, seconds: float
+) -> None:
+    progress = progress_at(seconds, done, in_flight=within)
+    assert 0 <= progress.share <= 1
+    left = progress.seconds_left
+    assert left is None or left >= 1
+    assert "nan" not in progress.describe()
+
+
+def terminal(width: int) -> Console:
+    return Console(
+        file=io.StringIO(),
+        force_terminal=True,
+        width=width,
+        height=30,
+        color_system=None,
+        legacy_windows=False,
+    )
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_line_for_each_node_at_work_fits_the_terminal(width: int) -> None:
+    console = terminal(width)
+    live = LiveProgress(console)
+    live.update(progress_at(10.0, 20, audio_seconds=35.0))
+    live.update(NodeProgress("[red]mt", 100, is_percentage=True))
+    console.print(live._render())
+    assert isinstance(console.file, io.StringIO)
+    first, second = console.file.getvalue().splitlines()
+    assert "asr" in first
+    assert "20 of 40" in first
+    assert "[red]mt" in second  # names are no markup
+    assert max(map(len, (first, second))) <= width
+
+
+def test_finished_nodes_stay_as_one_line_and_the_moving_lines_are_gone() -> None:
+    console = terminal(80)
+    live = LiveProgress(console)
+    live.start()
+    live.update(progress_at(10.0, 40))
+    live.end(NodeEnd("asr", "computed", progress_at(10.0, 40), items=40, quarantined=2))
+    live.end(NodeEnd("mt", "failed", error="no such model"))
+    live.stop()
+    live.stop()
+    assert isinstance(console.file, io.StringIO)
+    out = console.file.getvalue()
+    assert "asr          computed, 40 records, 10 s, 4.0 records/s, 2 quarantined" in out
+    assert "failed: no such model" in out
+    assert "\x1b[?25h" in out  # the cursor is back
