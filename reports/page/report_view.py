@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from components.export.beside_report import FOLDER, RULES
 from components.files import read_json, read_lines
 from components.metrics.metric import Output
 from components.pipeline.item_gatherer import RECORDS
@@ -25,8 +26,6 @@ from reports.views.run_outputs import read_plan
 from reports.views.run_view import RunView
 from reports.views.sections import Cell, Column, Section, link_to_utterance, load_pictures
 
-TEXTS = "texts"
-"""Folder beside a report with the texts of its run as files."""
 MAX_QUARANTINED_PER_STAGE = 20
 """Records of a stage whose reasons a report shows."""
 
@@ -109,9 +108,8 @@ _PLACES = ("name", "store", "replace", "runner")
 
 def list_texts(folder: Path) -> list[str]:
     """Text files beside a report, such as subtitles, relative to it."""
-    return sorted(
-        path.relative_to(folder).as_posix() for path in (folder / TEXTS).glob("*") if path.is_file()
-    )
+    paths = (path for path in (folder / FOLDER).glob("*") if path.is_file() and path.name != RULES)
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 class United(NamedTuple):
