@@ -109,7 +109,7 @@ def _print_stages(run: RunRecord, store: Store, out: Console) -> None:
     from flows.cli.amounts import format_size
     from reports.escaping import to_printable
     from reports.formatting import format_seconds
-    from reports.terminal.run_printing import new_table
+    from reports.terminal.tables import new_table
 
     table = new_table("node", "kind", "reads", "models", ">items", ">size", ">time", "stage")
     sizes, refs = _sizes_of(run, store), {ref.stage: ref for ref in run.stages}

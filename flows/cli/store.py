@@ -161,7 +161,7 @@ def _print_usage(url: str, usage: Usage) -> None:
     from flows.cli.amounts import format_count, format_size
     from flows.cli.console import console
     from reports.escaping import to_printable
-    from reports.terminal.run_printing import new_table
+    from reports.terminal.tables import new_table
 
     out, runs, kinds = (
         console(),

@@ -22,7 +22,8 @@ def test_a_comparison_says_how_far_how_sure_how_fast() -> None:
     assert len(texts) == 2
     low, high = alike.interval or (0.0, 0.0)
     assert texts[0].startswith(
-        f"alike is {abs(alike.difference):.1f} BLEU worse than base (95% {low:+.1f} to {high:+.1f}), not told apart"
+        f"alike is {abs(alike.difference):.1f} BLEU worse than base "
+        f"(95% {low:+.1f} to {high:+.1f}), not told apart"
     )
     assert texts[1].startswith(f"good is {good.difference:.1f} BLEU better than base (95% ")
     assert ", p 0.002" in texts[1]
