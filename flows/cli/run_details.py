@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli.completion import complete_runs
 from flows.cli.options import AsJson, StoreUrl
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)],
     config: Annotated[
         bool, typer.Option("--config", help="print what was set as YAML, for `antiphon run FLOW -c FILE`")
     ] = False,
