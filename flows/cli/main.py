@@ -19,9 +19,11 @@ from components.errors import AntiphonError, ConfigError
 from flows.cli import analyses
 from flows.cli.commands import Command, Group, RunCommand
 from flows.cli.data import data_app
+from flows.cli.edit import edit
 from flows.cli.export import export
 from flows.cli.init import init
 from flows.cli.inspect import inspect
+from flows.cli.learn_from_edits import learn_from_edits
 from flows.cli.merge import merge
 from flows.cli.models import models_app
 from flows.cli.plan import plan
@@ -49,7 +51,7 @@ Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configura
 )
 
 FIRST: tuple[Callable[..., None], ...] = (transcribe, translate, init)
-FURTHER: tuple[Callable[..., None], ...] = (plan, inspect, export, report, merge)
+FURTHER: tuple[Callable[..., None], ...] = (plan, inspect, export, report, edit, learn_from_edits, merge)
 for command in FIRST:
     app.command()(command)
 app.command(cls=RunCommand)(run)
