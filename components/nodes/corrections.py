@@ -39,7 +39,7 @@ class Corrections(Kind[CorrectionsSettings]):
         """Return a constant: the version stands in the stage's own plan."""
         return KIND
 
-    def stored_plan(self, settings: CorrectionsSettings, site: Site) -> StagePlan:
+    def find_stored_plan(self, settings: CorrectionsSettings, site: Site) -> StagePlan:
         """Return the plan of the stage."""
         return Store(site.store).load_plan(settings.key)
 
