@@ -85,7 +85,8 @@ def add_noise(samples: Samples, noise: Noise, snr_db: float) -> Samples:
     if speech_power == 0 or noise_power == 0:
         return samples
     gain = np.sqrt(speech_power / noise_power / 10.0 ** (snr_db / 10.0))
-    return (samples + gain * noise).astype(np.float32)
+    noisy: Samples = (samples + gain * noise).astype(np.float32)
+    return noisy
 
 
 def limit_band(samples: Samples, min_hz: float, max_hz: float) -> Samples:

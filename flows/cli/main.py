@@ -50,10 +50,12 @@ Start with `antiphon run cascade` (the sample set), then with your own:
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
 
-for command in (transcribe, translate, init):
+FIRST: tuple[Callable[..., None], ...] = (transcribe, translate, init)
+FURTHER: tuple[Callable[..., None], ...] = (plan, inspect, export, report, edit, learn_from_edits, merge)
+for command in FIRST:
     app.command()(command)
 app.command(cls=RunCommand)(run)
-for command in (plan, inspect, export, report, edit, learn_from_edits, merge):
+for command in FURTHER:
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli.completion import complete_runs
 from flows.cli.options import AsJson, StoreUrl
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)],
     config: Annotated[
         bool, typer.Option("--config", help="print what was set as YAML, for `antiphon run FLOW -c FILE`")
     ] = False,
@@ -109,7 +110,7 @@ def _print_stages(run: RunRecord, store: Store, out: Console) -> None:
     from flows.cli.amounts import format_size
     from reports.escaping import to_printable
     from reports.formatting import format_seconds
-    from reports.terminal.run_printing import new_table
+    from reports.terminal.tables import new_table
 
     table = new_table("node", "kind", "reads", "models", ">items", ">size", ">time", "stage")
     sizes, refs = _sizes_of(run, store), {ref.stage: ref for ref in run.stages}

@@ -121,7 +121,7 @@ def _tidy_group(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     if len(fields) <= MAX_GROUP_FIELDS or not main:
         return group
     shape = {"type": "object", "additionalProperties": False}
-    heading = {key: schema[key] for key in ("title", "description") if key in schema}
+    heading: Schema = {key: schema[key] for key in ("title", "description") if key in schema}
     return {
         **heading,
         "default": {name: field["default"] for name, field in main.items() if "default" in field},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 from rich.text import Text
@@ -17,7 +17,7 @@ from reports.escaping import to_printable
 from reports.formatting import format_bytes, format_seconds
 from reports.terminal.run_printing import describe_too_few, format_interval
 from reports.terminal.tables import new_table
-from reports.views.sections import Section, link_to_utterance
+from reports.views.sections import Cell, Section, link_to_utterance
 
 
 def format_p_value(p: float | None) -> str:
@@ -119,7 +119,7 @@ def build_sections(comparison: Comparison) -> list[Section]:
     groups = tuple(build_bucket_rows(comparison))
     note = "Difference to the baseline with its 95% interval, not corrected for the number of groups."
     sections += [Section("Groups", note, groups)] if groups else []
-    contrasts = tuple(
+    contrasts: tuple[Mapping[str, Cell], ...] = tuple(
         {
             "system": to_printable(contrast.system),
             "utterance": link_to_utterance(contrast.utterance_id),

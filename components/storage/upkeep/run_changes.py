@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from contextlib import ExitStack
 from typing import Any
 
@@ -25,8 +26,13 @@ def runs_that_compare(store: Store, name: str) -> list[str]:
     return [other for other, content in records.items() if name in read_systems(content).values()]
 
 
-def check_deletable(store: Store, name: str) -> None:
+def check_deletable(store: Store, name: str, beside: Collection[str] = ()) -> None:
     """Refuse to delete a run that is accepted, or that a comparison refers to.
+
+    Args:
+        store: where.
+        name: of the run.
+        beside: further runs that are deleted with it.
 
     Raises:
         ConfigError: it is; the message says how to delete it nevertheless.
@@ -39,7 +45,7 @@ def check_deletable(store: Store, name: str) -> None:
             f"run {name} is accepted, the baseline of its data; antiphon runs accept {name} --undo first, "
             "or --force"
         )
-    if comparisons := runs_that_compare(store, name):
+    if comparisons := [other for other in runs_that_compare(store, name) if other not in beside]:
         raise ConfigError(
             f"run {name}: {', '.join(comparisons)} compares it and could not be shown without it; delete "
             "that first, or --force"
