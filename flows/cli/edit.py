@@ -92,6 +92,8 @@ def make_parameters(
     run: RunRecord, node_name: str, source: Path, by: str | None, store: Store
 ) -> dict[str, object]:
     """Store the corrections in a file and return the parameters of a run that has them."""
+    from pydantic import TypeAdapter
+
     from components.editing.corrections_stage import store_corrections
     from components.editing.run_texts import SUFFIX, node_to_edit
     from components.pipeline.editing import NodeEdit, check_editable
@@ -101,7 +103,8 @@ def make_parameters(
     base = node.name.removesuffix(SUFFIX)
     check_editable(pipeline_of(run), base)
     edits = read_edits_of(run, node, source, by or getpass.getuser())
-    earlier = {each.node: each for each in map(NodeEdit.model_validate, run.parameters.get("edits") or ())}
+    recorded = TypeAdapter(tuple[NodeEdit, ...]).validate_python(run.parameters.get("edits", ()))
+    earlier = {each.node: each for each in recorded}
     before = earlier[base].corrections if base in earlier else None
     stage = store_corrections(store, base, edits.corrections, before)
     earlier[base] = NodeEdit(node=base, corrections=stage.key)

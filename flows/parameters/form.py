@@ -78,8 +78,9 @@ def drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tidy(name: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     """One field's schema, as a form shows it best."""
+    title = schema.get("title", name)
     schema = _inline(schema, definitions)
-    if schema.get("title", name) in {name, name.replace("_", " ").title()}:  # made of the name by pydantic
+    if title in {name, name.replace("_", " ").title()}:  # none of its own: pydantic makes one of the name
         schema["title"] = title_of(name)
     if schema.get("default", "") is None:
         del schema["default"]

@@ -10,6 +10,8 @@ from components.editing.correction import Correction, correct
 from components.editing.corrections_stage import read_corrections_of, store_corrections
 from components.errors import ConfigError
 from components.nodes.edit import Edit, EditSettings
+from components.nodes.kind import Site
+from components.nodes.table import KINDS
 from components.records import Segment
 from components.storage.store import Store
 from tests.components.nodes.items import compute, item, items, nbest, texts_of
@@ -81,3 +83,11 @@ def test_an_emptied_text_has_no_times() -> None:
 def test_a_file_or_a_node_gives_the_corrections_not_both() -> None:
     with pytest.raises(ValueError, match="expected file or corrections, one of the two"):
         EditSettings(file="a.tsv", corrections="c")
+
+
+def test_a_node_of_corrections_is_the_stage_that_holds_them(tmp_path: Path) -> None:
+    ref = store_corrections(Store(str(tmp_path)), "asr", [Correction(id="u0", text="a", **LINEAGE)], None)
+    node = KINDS["corrections"]
+    plan = node.find_stored_plan(node.settings(key=ref.key), Site(name="other", store=str(tmp_path)))
+    assert plan is not None
+    assert plan.key == ref.key
