@@ -30,7 +30,7 @@ class Mishearing(fakes.Recognizer):
 class Echo(fakes.Translator):
     """Gives the reference if the transcript is right, else what it read."""
 
-    def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+    def translate(self, utterances: Sequence[Utterance], segments: object = ()) -> list[Outcome]:
         fakes._called("mt", utterances)
         return [
             fakes._nbest(u, [u.references[0] if u.text == u.transcript else str(u.text)], "mt")
