@@ -25,7 +25,7 @@ FIRST_FIELDS = (
     "limit",
     "systems",
 )
-LAST_FIELDS = ("blame", "device", "dtype", "threads", "runner", "seed", "name", "replace", "store")
+LAST_FIELDS = ("edits", "blame", "device", "dtype", "threads", "runner", "seed", "name", "replace", "store")
 MAIN_FIELDS = frozenset(
     {
         *("model", "method", "members", "combination", "beam_size", "run", "data", "dev", "source_language"),
