@@ -47,7 +47,7 @@ def needs_of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[
 
 
 def _require_reviewer(pipeline: Pipeline, node: Node) -> None:
-    from tasks.execution.reviewing import require_reviewer  # noqa: PLC0415 - Prefect, which `plan` need not
+    from tasks.execution.reviewing import require_reviewer  # Prefect, which `plan` need not
 
     require_reviewer(pipeline, node)
 
