@@ -20,6 +20,7 @@ from components.run_record import StageRef
 from components.storage.reader import read_utterances
 from components.translation.checks import LanguagePair
 from flows.parameters.base import DataParameters
+from tasks.execution.reviewing import require_reviewer
 
 Pairs = frozenset[LanguagePair]
 
@@ -44,6 +45,15 @@ def needs_of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[
     """The checks of a pipeline's nodes; a model that another node makes is not checked."""
     nodes = [_need_of_node(pipeline, node, pipeline.site_of(node, store, seed)) for node in pipeline]
     return [*nodes, Need("target_language", lambda: None, partial(_refuse_other_target, pipeline))]
+
+
+def needs_of_reviews(pipeline: Pipeline) -> list[Need]:
+    """The checks that somebody can answer where a node asks a person."""
+    return [
+        Need(pipeline.user_name_of(node.name), partial(require_reviewer, pipeline, node))
+        for node in pipeline
+        if node.kind.asks
+    ]
 
 
 def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:

@@ -52,6 +52,8 @@ class System:
     def needs(self) -> list[Need]:
         """The checks that come before anything is read."""
         nodes = preflight.needs_of_pipeline(self.pipeline, self.parameters.store, self.parameters.seed)
+        if not self.parameters.edits:  # what is edited was reviewed before
+            nodes += preflight.needs_of_reviews(self.pipeline)
         return nodes if self._data is not None else [preflight.need_of_data(self.parameters), *nodes]
 
     def load(self, run: Run) -> dict[str, StageRef]:

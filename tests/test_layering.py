@@ -20,6 +20,7 @@ ROOMS = (
     "components.storage",
     "components.audio",
     "components.data",
+    "components.editing",
     "components.decoding",
     "components.models",
     "components.recognition",

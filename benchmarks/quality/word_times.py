@@ -20,7 +20,7 @@ import whisper
 from benchmarks.common.cached_recognition import CACHE, recognize_cached
 from benchmarks.common.cpu_timer import Spent, measure, ratio_to_best
 from benchmarks.common.paths import RESULTS
-from benchmarks.common.recordings import decode_audio, load_recordings, seconds_of
+from benchmarks.common.recordings import decode_audio, load_recordings
 from benchmarks.common.tables import markdown_table
 from components.models import resolve
 from components.models.loading import load_whisper
@@ -32,9 +32,10 @@ OUT = RESULTS / "word-times.md"
 MODELS = {"packaged:whisper-tiny.en": "en", "packaged:whisper-base": None}
 WAYS: dict[str, dict[str, object]] = {"as it is": {}, "all of the padding": {"padding_stride": 1}}
 LIMITS = (0.0, 0.02, 0.06, 0.1)
-SUBSET = 10
-"""Every so-manieth recording is timed."""
-ROUNDS = 3
+TIMED = 4
+"""So many recordings, evenly spaced, are timed."""
+ROUNDS = 6
+"""Of Antiphon; openai-whisper, which takes ten times as long, is timed once."""
 ANTIPHON, ANTIPHON_WORDS = "Antiphon", "Antiphon, word times"
 OPENAI, OPENAI_WORDS = "openai-whisper", "openai-whisper, word timestamps"
 Words = list[tuple[str, float, float]]
@@ -58,14 +59,14 @@ def transcribe(model: whisper.Whisper, utterance: Utterance, word_timestamps: bo
 def transcribe_all(name: str, utterances: Sequence[Utterance], cache: Path = CACHE) -> dict[str, Words]:
     """Utterance id -> openai-whisper's words, from the cache as far as it goes."""
     path = cache / f"openai-word-times-{name.partition(':')[2]}.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    transcripts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     model = load_whisper(resolve(name))
     for utterance in utterances:
-        if utterance.id not in known:
-            known[utterance.id] = transcribe(model, utterance, word_timestamps=True)
+        if utterance.id not in transcripts:
+            transcripts[utterance.id] = transcribe(model, utterance, word_timestamps=True)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(known), encoding="utf-8")
-    return {u.id: [(text, start, end) for text, start, end in known[u.id]] for u in utterances}
+            path.write_text(json.dumps(transcripts), encoding="utf-8")
+    return {u.id: [(text, start, end) for text, start, end in transcripts[u.id]] for u in utterances}
 
 
 def words_of(hypothesis: Hypothesis) -> Words:
@@ -92,15 +93,15 @@ def measure_costs(name: str, utterances: Sequence[Utterance], cache: Path = CACH
     if not path.is_file():
         model = load_whisper(resolve(name))
         calls: dict[str, Callable[[], object]] = {}
-        for label, wanted in ((ANTIPHON, False), (ANTIPHON_WORDS, True)):
-            settings = {"model": name, "beam_size": 1, "n_best": 1, "device": "cpu", "word_times": wanted}
+        for label, with_words in ((ANTIPHON, False), (ANTIPHON_WORDS, True)):
+            settings = {"model": name, "beam_size": 1, "n_best": 1, "device": "cpu", "word_times": with_words}
             recognizer = build(RecognitionConfig.model_validate(settings))
             calls[label] = partial(recognizer.recognize, list(utterances))
-        for label, wanted in ((OPENAI, False), (OPENAI_WORDS, True)):
-            calls[label] = partial(lambda w: [transcribe(model, u, w) for u in utterances], wanted)
+        for label, with_words in ((OPENAI, False), (OPENAI_WORDS, True)):
+            calls[label] = partial(lambda w: [transcribe(model, u, w) for u in utterances], with_words)
         quick = {label: calls[label] for label in (ANTIPHON, ANTIPHON_WORDS)}
         slow = {label: calls[label] for label in (OPENAI, OPENAI_WORDS)}
-        spent = measure(quick, 2 * ROUNDS, seconds=1) | measure(slow, ROUNDS, seconds=1)
+        spent = measure(quick, ROUNDS, seconds=1) | measure(slow, 1, seconds=0)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(spent), encoding="utf-8")
     return dict(json.loads(path.read_text(encoding="utf-8")))
@@ -117,15 +118,17 @@ def cost_cells(spent: Spent) -> list[str]:
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.quality word-times", description=__doc__)
-    parser.add_argument("--limit", type=int, help="the first so many recordings")
+    parser.add_argument(
+        "--every", type=int, nargs=len(MODELS), default=[1] * len(MODELS), metavar="N",
+        help="every n-th recording, for each of the models",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    rows, costs, seconds = [], [], 0.0
-    for name, language in MODELS.items():
-        utterances = load_recordings(language)[: options.limit]
-        seconds = max(seconds, seconds_of(utterances))
+    rows, costs = [], []
+    for (name, language), every in zip(MODELS.items(), options.every, strict=True):
+        utterances = load_recordings(language)[::every]
         theirs = transcribe_all(name, utterances)
         for way, more in WAYS.items():
             settings = {"model": name, "beam_size": 1, "n_best": 1, "word_times": True, **more}
@@ -133,28 +136,29 @@ def main(arguments: Sequence[str]) -> None:
             ours = {u.id: words_of(lists[u.id].best) for u in utterances}
             rows.append([name, way, *compare(ours, theirs)])
             print(" | ".join(rows[-1]), flush=True)
-        subset = utterances[::SUBSET]
+        subset = utterances[:: len(utterances) // TIMED][:TIMED]
         costs.append([name, str(len(subset)), *cost_cells(measure_costs(name, subset))])
-    options.out.write_text("\n".join(page(rows, costs, seconds)) + "\n", encoding="utf-8")
-    print("\n".join(page(rows, costs, seconds)))
+    lines = page(rows, costs, "".join(f" {argument}" for argument in arguments))
+    options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
 
 
-def page(rows: list[list[str]], costs: list[list[str]], seconds: float) -> list[str]:
+def page(rows: list[list[str]], costs: list[list[str]], options: str) -> list[str]:
     limits = ["equal", *(f"within {round(1000 * limit)} ms" for limit in LIMITS[1:])]
     return [
         "# Word times beside openai-whisper's",
         "",
-        f"`python -m benchmarks.quality word-times`: the human recordings ({seconds:.0f} s), language given, "
-        "greedy, float32, one thread. openai-whisper: `transcribe(word_timestamps=True, "
+        f"`python -m benchmarks.quality word-times{options}`: human recordings (tiny.en: the English ones), "
+        "language given, greedy, float32, one thread. openai-whisper: `transcribe(word_timestamps=True, "
         "condition_on_previous_text=False)`. Compared are recordings in which both write the same words; a "
         "word counts with the larger of the differences of its start and its end. *All of the padding*: "
         "`padding_stride=1`.",
         "",
         markdown_table(["model", "padding", "same words", "words", *limits, "largest, s"], rows),
         "",
-        "What it costs: CPU seconds for every "
-        f"{SUBSET}th recording, median of rounds, with word times; *ratio*: to the same without them, median "
-        "over rounds in which both ran one after the other.",
+        f"What it costs: CPU seconds for {TIMED} of the recordings with word times; *ratio*: to the same "
+        f"without them. Antiphon: median of {ROUNDS} rounds in which both ran one after the other; "
+        "openai-whisper: one round.",
         "",
         markdown_table(["model", "recordings", "Antiphon, s", "ratio", "openai-whisper, s", "ratio"], costs),
     ]

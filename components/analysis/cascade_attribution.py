@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.analysis.attribution import Attribution, GoldParts, attribute, list_gold_parts, list_parts
 from components.analysis.error_costs import Correlation, KindCost, measure_correlation, measure_kind_costs
@@ -15,6 +15,7 @@ from components.metrics.corpus_statistics import CorpusStatistics, translation_s
 from components.metrics.languages import Language
 from components.metrics.metric import align_segments
 from components.metrics.recognition import utterance_errors
+from components.metrics.scoring_units import ScoringUnits
 from components.metrics.shapley import shapley_values
 from components.metrics.table import METRICS
 from components.records import Record, Utterance
@@ -77,14 +78,18 @@ def attribute_cascade(
     ]
     if not cases:
         raise DataError(NOTHING_TO_ATTRIBUTE)
+    cases, repaired, units = _split_recordings(cases, repaired)
     languages = _languages(cases)
 
     def measure(texts: Mapping[str, str]) -> dict[str, CorpusStatistics]:
         references = {case.utterance.id: case.utterance.references for case in cases}
         outputs = _outputs(cases, texts)
-        return translation_statistics(
-            references, outputs, language=languages[1], n_total=n_total, names=metrics
+        statistics = translation_statistics(
+            references, outputs, language=languages[1], n_total=units.count(n_total), names=metrics
         )
+        return {
+            name: replace(table, signature=units.sign(table.signature)) for name, table in statistics.items()
+        }
 
     tables = {name: measure(texts) for name, texts in repaired.items()}
     base = measure({})
@@ -107,6 +112,29 @@ def attribute_cascade(
         ),
     )
     return report, numbers
+
+
+def _split_recordings(
+    cases: Sequence[AttributionCase], repaired: Mapping[str, Mapping[str, str]]
+) -> tuple[list[AttributionCase], dict[str, dict[str, str]], ScoringUnits]:
+    """Cut the texts of long recordings to their reference segments, where these have both references."""
+    utterances = [
+        case.utterance
+        if all(segment.transcript and segment.references for segment in case.utterance.reference_segments)
+        else case.utterance.model_copy(update={"reference_segments": ()})
+        for case in cases
+    ]
+    source, target = _languages(cases)
+    transcripts = {case.utterance.id: case.transcript for case in cases}
+    outputs = {case.utterance.id: case.output for case in cases}
+    units = ScoringUnits(utterances, "translation", target)
+    spoken = transcripts | ScoringUnits(utterances, "transcript", source).split(transcripts)
+    written = units.split(outputs)
+    return (
+        [AttributionCase(unit, spoken[unit.id], written[unit.id]) for unit in units.utterances],
+        {name: units.split(texts) for name, texts in repaired.items()},
+        units,
+    )
 
 
 def gold_parts_name(parts: GoldParts, stages: Mapping[str, Sequence[str]]) -> str:

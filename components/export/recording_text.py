@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.export.confidence import confidence_of, segment_confidence
 from components.export.timed_words import (
@@ -129,26 +129,25 @@ def make_part(
         source: the transcript that belongs to a translation, where there is one.
         translated: whether it is a translation, of the source or of the utterance's own text.
     """
-    original = _source_text(utterance, source) if translated else None
     spoken = () if source is None else _segments_of(utterance, source.best)
-    source_language = _language(source) or utterance.source_language
+    part = TextPart(
+        utterance,
+        "",
+        language,
+        source=_source_text(utterance, source) if translated else None,
+        source_segments=spoken if translated else (),
+        source_language=(source and source.language) or utterance.source_language,
+    )
     if isinstance(outcome, Quarantined):
-        text, confidence, segments, reason = "", None, (), outcome
-    else:
-        best, reason = outcome.best, None
-        text, confidence = clean_text(best.text), confidence_of(best)
-        segments = _segments_of(utterance, best, [(item.start, item.end) for item in spoken])
-    values = (text, language, confidence, segments, original, spoken if translated else (), source_language)
-    return TextPart(utterance, *values, reason)
+        return replace(part, quarantined=outcome)
+    best = outcome.best
+    segments = _segments_of(utterance, best, [(item.start, item.end) for item in spoken])
+    return replace(part, text=clean_text(best.text), confidence=confidence_of(best), segments=segments)
 
 
 def _source_text(utterance: Utterance, source: NBest | None) -> str | None:
     text = utterance.text if source is None else source.best.text
     return None if text is None else clean_text(text)
-
-
-def _language(source: NBest | None) -> str | None:
-    return source.language if source is not None else None
 
 
 def _segments_of(

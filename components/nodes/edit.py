@@ -1,34 +1,49 @@
-"""``edit``: manual corrections from a file; every other text passes as it is."""
+"""``edit``: manual corrections, from a file or from the store; every other text passes as it is."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.digests import file_digest
+from components.editing.correction import (
+    Correction,
+    correct,
+    latest_by_id,
+    read_stored_corrections,
+)
 from components.errors import ConfigError, DataError
 from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
 from components.records import Hypothesis, NBest, Outcome
 
-VERSION = 1
+VERSION = 2
 """Version of how corrections are read and applied."""
 COLUMNS = {"id", "text"}
+ROLE = "corrections"
 
 
 class EditSettings(NodeSettings):
-    """The file of corrections."""
+    """Where the corrections are."""
 
-    file: str = Field(description="corrections: .tsv with a header line, or .jsonl; id and text")
+    file: str | None = Field(None, description="corrections: .tsv with a header line, or .jsonl; id and text")
+    corrections: str | None = Field(None, description="instead of a file: a node that gives corrections")
+
+    @model_validator(mode="after")
+    def _check_single_source(self) -> EditSettings:
+        if (self.file is None) == (self.corrections is None):
+            raise ValueError("expected file or corrections, one of the two")
+        return self
 
 
 class Edit(Kind[EditSettings]):
     """Replaces the texts of some utterances."""
 
     name = "edit"
-    summary = "corrections by hand, from a file"
+    summary = "corrections by hand, from a file or from antiphon edit"
     settings = EditSettings
     needs_inputs = True
 
@@ -37,36 +52,60 @@ class Edit(Kind[EditSettings]):
         return str(VERSION)
 
     def files(self, settings: EditSettings) -> dict[str, str]:
-        """Return the corrections: their digest is in the stage's key."""
-        return {"file": settings.file}
+        """Return the file of corrections, if there is one: its digest is in the stage's key."""
+        return {} if settings.file is None else {"file": settings.file}
+
+    def tables(self, settings: EditSettings) -> dict[str, str]:
+        """Return the node whose corrections it reads, if there is one."""
+        return {} if settings.corrections is None else {ROLE: settings.corrections}
+
+    def parameters(self, settings: EditSettings, site: Site) -> dict[str, Any]:
+        """Return nothing: the corrections decide."""
+        return {}
 
     def check(self, settings: EditSettings, site: Site) -> None:
         """Check that every line of the file is a correction."""
-        read_corrections(settings.file)
+        self.ids_in_settings(settings)
 
     def ids_in_settings(self, settings: EditSettings) -> Collection[str]:
-        """Return the ids of the utterances that are corrected."""
-        return read_corrections(settings.file).keys()
+        """Return the ids of the utterances that a file corrects."""
+        return () if settings.file is None else read_corrections(settings.file).keys()
 
     def build(self, settings: EditSettings, site: Site) -> Component:
-        """Return the component, with the file read."""
-        texts = read_corrections(settings.file)
+        """Return the component, with the corrections read."""
+        corrections = _read_corrections_of(settings, site)
 
         def edit(items: Sequence[Item]) -> list[Outcome]:
-            return [_edit(item, texts.get(item.utterance.id), site.name) for item in items]
+            return [_edit(item, corrections.get(item.utterance.id), site.name) for item in items]
 
         return edit
 
 
-def _edit(item: Item, text: str | None, node: str) -> NBest:
+def _read_corrections_of(settings: EditSettings, site: Site) -> Mapping[str, Correction]:
+    if settings.file is None:
+        return latest_by_id(read_stored_corrections(site.table_folder(ROLE)))
+    made = {"node": site.of[0], "by": "the pipeline", "at": "", "file": Path(settings.file).name}
+    return {
+        key: Correction(id=key, text=text, **made) for key, text in read_corrections(settings.file).items()
+    }
+
+
+def _edit(item: Item, correction: Correction | None, node: str) -> NBest:
     nbest = next((outcome for outcome in item.inputs.values() if isinstance(outcome, NBest)), None)
-    if nbest is not None and text in (None, nbest.best.text):
+    if nbest is not None and _changes_nothing(nbest.best, correction):
         return nbest
-    text = text if text is not None else item.utterance.text or ""
-    words = len(text.split())
-    hypothesis = Hypothesis(text=text, score=0.0, n_tokens=words, system=node)
+    text = correction.text if correction is not None else item.utterance.text or ""
+    segments = None if correction is None else correction.segments
+    present = nbest.best if nbest is not None else Hypothesis(text="", score=0.0, n_tokens=0, system=node)
     language = item.utterance.source_language if nbest is None else nbest.language
+    hypothesis = correct(present, text, segments, node)
     return NBest(utterance_id=item.utterance.id, hypotheses=(hypothesis,), language=language)
+
+
+def _changes_nothing(present: Hypothesis, correction: Correction | None) -> bool:
+    if correction is None:
+        return True
+    return correction.text == present.text and correction.segments in (None, present.segments)
 
 
 def read_corrections(file: str) -> dict[str, str]:

@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.editing.questions import Answers, Ask, Question
+from components.errors import ConfigError
 from components.records import NBest, NodeOutcome, Quarantined, Record, Route, Segment, Utterance
 from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan
@@ -61,6 +63,11 @@ def _skip_verification() -> None:
     """Skip the verification of a node that has no plan."""
 
 
+def _refuse_to_ask(node: str, questions: Sequence[Question], hours: float) -> Answers:
+    """Refuse to ask where there is nobody."""
+    raise ConfigError(f"{node}: expected somebody to ask, found none")
+
+
 @dataclass(frozen=True)
 class Site:
     """Where a node computes: everything besides its settings that it learns from the process.
@@ -79,6 +86,7 @@ class Site:
         transcripts: whether it reads texts in the language of the data.
         progress: shows how far a ``whole`` node is, in percent; raises where the run is to stop.
         verify: raises StoreError where what a ``whole`` node reads is no longer what its plan was made from.
+        ask: asks a person for a node that ``asks``.
     """
 
     name: str
@@ -94,6 +102,7 @@ class Site:
     transcripts: bool = False
     progress: Callable[[float], None] = _ignore_progress
     verify: Callable[[], None] = _skip_verification
+    ask: Ask = _refuse_to_ask
 
     def table_folder(self, role: str) -> Path:
         """Return the folder of a finished table that it reads, verified."""
@@ -139,6 +148,8 @@ class Kind(ABC, Generic[S]):
     """Its texts must be in one language."""
     passes: ClassVar[bool] = False
     """An utterance that all its inputs pass on unchanged, such as text past a recognizer, passes it, too."""
+    asks: ClassVar[bool] = False
+    """It asks a person, which needs somebody who watches the run."""
     filters: ClassVar[bool] = False
     """It may return None for an item, which drops the utterance."""
 

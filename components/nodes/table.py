@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from components.nodes.combine import Combine
 from components.nodes.command import Command
+from components.nodes.corrections import Corrections
 from components.nodes.data import Data
 from components.nodes.distill import Distill
 from components.nodes.edit import Edit
@@ -18,6 +19,7 @@ from components.nodes.perturb import Perturb
 from components.nodes.python import Python
 from components.nodes.recognize import Recognize
 from components.nodes.refine import Refine, RefineRound
+from components.nodes.review import Review, ReviewAnswers
 from components.nodes.route import RouteKind
 from components.nodes.select import Select
 from components.nodes.stack import Stack
@@ -38,6 +40,7 @@ KINDS = KindRegistry(
     (
         Combine(),
         Command(),
+        Corrections(),
         Data(),
         Distill(),
         Edit(),
@@ -53,6 +56,8 @@ KINDS = KindRegistry(
         Recognize(),
         Refine(),
         RefineRound(),
+        Review(),
+        ReviewAnswers(),
         RouteKind(),
         Select(),
         Stack(),

@@ -13,6 +13,7 @@ from components.errors import ConfigError
 from flows.cli.export_options import (
     STANDARD_OUTPUT,
     Bilingual,
+    ForEdit,
     Formats,
     Gap,
     Lines,
@@ -27,6 +28,7 @@ from flows.cli.export_options import (
     settings_of,
     single_file,
 )
+from flows.cli.for_edit import export_for_edit
 from flows.cli.options import AsJson, StoreUrl
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     bilingual: Bilingual = False,
     confidence: MarkBelow = None,
     overwrite: Overwrite = False,
+    for_edit: ForEdit = False,
     max_line_width: LineWidth = None,
     max_lines: Lines = None,
     min_seconds: MinSeconds = None,
@@ -79,10 +82,16 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
 
     - `antiphon export RUN --format vtt --bilingual --confidence 0.5`: both languages, doubtful words marked.
 
+    - `antiphon export RUN --node asr --for-edit`: a table to correct, which `antiphon edit` reads back (or
+      `--format srt`: subtitles).
+
     - `antiphon export RUN --node asr --format tsv --out - | column -t -s $'\t'`
 
     Exit codes: 0 done; 3 done, some records of the run are quarantined and have no text.
     """
+    if for_edit:
+        export_for_edit(run, node or [], formats, out, store, overwrite=overwrite)
+        return
     rules = {
         "max_line_width": max_line_width,
         "max_lines": max_lines,

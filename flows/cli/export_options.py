@@ -41,6 +41,9 @@ MarkBelow = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="overwrite files that hold something else")]
+ForEdit = Annotated[
+    bool, typer.Option("--for-edit", help="one node's texts, to be corrected by hand: tsv, or srt")
+]
 LineWidth = Annotated[
     int | None, typer.Option("--max-line-width", metavar="N", help="subtitles: columns of a line (42)")
 ]

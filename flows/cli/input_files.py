@@ -19,7 +19,7 @@ class InputFiles(NamedTuple):
     texts: tuple[str, ...] = ()
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """How many they are."""
         return len(self.recordings) + len(self.texts)
 

@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.completion import complete_runs
 from flows.cli.options import StoreUrl
 
 
 def export_run(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a finished run")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="name of a finished run", autocompletion=complete_runs)
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="a new folder, or a file .tar, .tar.gz or .tgz")],
     with_audio: Annotated[
         bool, typer.Option("--with-audio", help="also the recordings of its data set")
@@ -30,7 +33,9 @@ def export_run(
     manifest = write_archive(Store(store), run, out, with_audio=with_audio)
     stages = len({name.split("/")[1] for name in manifest.files if name.startswith("stages/")})
     others = f" and {', '.join(sorted(set(manifest.runs) - {run}))}" if len(manifest.runs) > 1 else ""
-    typer.echo(f"{run}{others}: {format_count(stages, 'stage')}, {format_size(manifest.bytes)} in {out}")
+    typer.echo(
+        f"{run}{others}: {format_count(stages, 'stage')}, {format_size(manifest.total_bytes)} in {out}"
+    )
 
 
 def import_run(

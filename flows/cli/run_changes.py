@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from components.errors import AntiphonError, ConfigError, StoreError
+from components.errors import AntiphonError, ConfigError
+from flows.cli.completion import complete_runs
 from flows.cli.options import StoreUrl
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="name of a run")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)]
 
 
 def rename(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="name of a run")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="name of a run", autocompletion=complete_runs)],
     new: Annotated[str, typer.Argument(metavar="NEW", help="its new name")],
     store: StoreUrl = None,
 ) -> None:
@@ -44,7 +45,9 @@ def _write_report(store: object, name: str) -> None:
 
 
 def delete(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="names of runs")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="names of runs", autocompletion=complete_runs)
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
     force: Annotated[
         bool, typer.Option("--force", help="also an accepted run, or one that a comparison refers to")
@@ -63,9 +66,9 @@ def delete(
     opened = Store(store)
     for name in runs:
         if not opened.backend.has_run(name):
-            raise StoreError(opened.explain_missing_run(name))
+            raise opened.missing_run_error(name)
         if not force:
-            check_deletable(opened, name)
+            check_deletable(opened, name, runs)
     confirm(f"delete {', '.join(runs)}?", yes=yes)
     for name in runs:
         delete_run(opened, name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli.completion import complete_runs
 from flows.cli.options import AsJson, StoreUrl
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)],
     config: Annotated[
         bool, typer.Option("--config", help="print what was set as YAML, for `antiphon run FLOW -c FILE`")
     ] = False,
@@ -31,7 +32,6 @@ def show(
     `antiphon runs show RUN --config > again.yaml`, then `antiphon run again.yaml` (a pipeline) or
     `antiphon run FLOW -c again.yaml`.
     """
-    from components.errors import StoreError
     from components.storage.run_records import read_record
     from components.storage.store import Store
     from flows.cli.console import console
@@ -39,7 +39,7 @@ def show(
 
     opened = Store(store)
     if not opened.backend.download_run(run):
-        raise StoreError(opened.explain_missing_run(run))
+        raise opened.missing_run_error(run)
     record = read_record(opened.run_folder(run), opened.stages)
     if config:
         import yaml

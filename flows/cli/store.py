@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.cli.completion import complete_runs
 from flows.cli.options import AsJson, StoreUrl
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ def usage(store: StoreUrl = None, as_json: AsJson = False) -> None:
 
 @store_app.command()
 def verify(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="only this run and its stages")] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="only this run and its stages", autocompletion=complete_runs),
+    ] = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="set damaged stages aside, so that they are computed again")
     ] = False,

@@ -51,7 +51,7 @@ def run_files(
     Returns:
         the exit code: 3 if a record was quarantined.
     """
-    check_output(inputs.count, output)
+    check_output(inputs.total, output)
     if inputs.recordings:
         sources: list[dict[str, object]] = [{"audio": "\n".join(inputs.recordings)}]
     else:
@@ -63,7 +63,7 @@ def run_files(
         ended, store = compute_flow("pipeline", None, [], {"graph": graph, **values})
         if isinstance(ended, int):
             return ended
-        headed = inputs.count > 1
+        headed = inputs.total > 1
         codes.append(_write(ended.name, store, output, headed=headed, first=number == 0))
     return max(codes)
 

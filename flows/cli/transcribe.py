@@ -94,6 +94,6 @@ def transcribe(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads t
 
 
 def recognizer_node(model: str, beam_size: int | None) -> dict[str, Any]:
-    """The node that recognizes speech, with the settings that the cascade has."""
+    """The node that recognizes speech, with the settings that the cascade has and times of words."""
     beam = {} if beam_size is None else {"beam_size": beam_size, "n_best": min(beam_size, 5)}
-    return {"kind": "recognize", "model": model, **beam}
+    return {"kind": "recognize", "model": model, "word_times": True, **beam}

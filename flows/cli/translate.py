@@ -117,7 +117,7 @@ def translate(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads th
     for code in (to, source):
         check_code(code or "en")
     inputs = find_inputs(files, texts=True)
-    check_output(inputs.count, output)
+    check_output(inputs.total, output)
     language = _source_language(inputs, source, to)
     nodes = _nodes(inputs, language, to, model, recognizer_node(asr_model, beam_size), bilingual=bilingual)
     if beam_size is not None and "mt" in nodes:
@@ -174,6 +174,7 @@ def _nodes(
     if direct is not None:
         _say_model(str(recognizer["model"]), direct.good_for)
         speech = {**recognizer, "kind": "translate_speech", "of": "data", "to": target}
+        speech.pop("word_times", None)  # words of a translation are not said at any time
         return {**(asr if bilingual else {}), "st": speech}
     chosen = recommend("text", source, target)
     if chosen is None:

@@ -16,6 +16,8 @@ from pydantic import (
 
 from components.errors import ConfigError
 from components.languages import check_code
+from components.pipeline.editing import NodeEdit, apply_edits
+from components.pipeline.pipeline import Pipeline
 from components.storage.location import local_root
 from components.storage.store import check_run_name
 
@@ -94,6 +96,12 @@ class DataParameters(FlowParameters):
     source_language: str | None = Field(None, description="ISO code such as en; the data's own if empty")
     target_language: str | None = Field(None, description="ISO code such as de; the data's own if empty")
 
+    edits: tuple[NodeEdit, ...] = Field(
+        (),
+        title="Edits",
+        description="corrections by hand that are in the store, by node; `antiphon edit` sets them",
+    )
+
     _language = field_validator("source_language", "target_language")(check_language)
 
     @property
@@ -105,6 +113,14 @@ class DataParameters(FlowParameters):
     def languages(self) -> dict[str, str | None]:
         """Source and target language, where they are set, as `read_pipeline` takes them."""
         return {"source_language": self.source_language, "target_language": self.target_language}
+
+    def with_edits(self, pipeline: Pipeline) -> Pipeline:
+        """The pipeline with the corrections by hand.
+
+        Raises:
+            ConfigError: they are of a node that it does not have.
+        """
+        return apply_edits(pipeline, self.edits)
 
     @model_validator(mode="before")
     @classmethod

@@ -32,4 +32,4 @@ def pipeline(parameters: CascadeParameters) -> Pipeline:
         "asr": {"kind": "recognize", **parameters.asr.model_dump()},
         "mt": {"kind": "translate", "of": "asr", **parameters.mt.model_dump()},
     }
-    return read_pipeline({"nodes": nodes, **parameters.languages})
+    return parameters.with_edits(read_pipeline({"nodes": nodes, **parameters.languages}))

@@ -88,7 +88,7 @@ def pipeline(parameters: EnsembleParameters) -> Pipeline:
         combination = parameters.system_combination
         dev = {"kind": "data", "source": combination.dev, "limit": combination.dev_limit}
         nodes = {DEV: dev, **nodes}
-    return read_pipeline({"nodes": nodes, **parameters.languages})
+    return parameters.with_edits(read_pipeline({"nodes": nodes, **parameters.languages}))
 
 
 def _check_ensemble(parameters: EnsembleParameters) -> None:

@@ -78,8 +78,9 @@ def drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tidy(name: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     """One field's schema, as a form shows it best."""
+    title = schema.get("title", name)
     schema = _inline(schema, definitions)
-    if schema.get("title", name) in {name, name.replace("_", " ").title()}:  # made of the name by pydantic
+    if title in {name, name.replace("_", " ").title()}:  # none of its own: pydantic makes one of the name
         schema["title"] = title_of(name)
     if schema.get("default", "") is None:
         del schema["default"]
@@ -121,7 +122,7 @@ def _tidy_group(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     if len(fields) <= MAX_GROUP_FIELDS or not main:
         return group
     shape = {"type": "object", "additionalProperties": False}
-    heading = {key: schema[key] for key in ("title", "description") if key in schema}
+    heading: Schema = {key: schema[key] for key in ("title", "description") if key in schema}
     return {
         **heading,
         "default": {name: field["default"] for name, field in main.items() if "default" in field},

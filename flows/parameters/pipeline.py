@@ -70,7 +70,8 @@ def pipeline(parameters: PipelineParameters) -> Pipeline:
     Raises:
         ConfigError: a line per fault.
     """
-    graph = read_pipeline(parameters.graph_values, folder=Path(parameters.folder or "."))
+    folder = Path(parameters.folder or ".")
+    graph = parameters.with_edits(read_pipeline(parameters.graph_values, folder=folder))
     if parameters.until is None:
         return graph
     if parameters.until not in {*graph.nodes, *graph.aliases}:

@@ -49,7 +49,7 @@ def pipeline(parameters: RefineParameters) -> Pipeline:
         nodes = _nodes_of_draft(draft_of(parameters))
     settings = {**parameters.refine.model_dump(), "rounds": parameters.rounds}
     nodes["refine"] = {"kind": "refine", "of": "mt", **settings}
-    return read_pipeline({"nodes": nodes, **parameters.languages})
+    return parameters.with_edits(read_pipeline({"nodes": nodes, **parameters.languages}))
 
 
 def draft_of(parameters: RefineParameters) -> dict[str, StageRef]:

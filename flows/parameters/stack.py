@@ -70,7 +70,7 @@ def pipeline(parameters: StackParameters) -> Pipeline:
         "mt": {"kind": "translate", "of": "asr", **parameters.mt.model_dump()},
         "stack": {"kind": "stack", "of": ["speech", "asr", "mt"], **stack_settings},
     }
-    return read_pipeline({"nodes": nodes, **parameters.languages})
+    return parameters.with_edits(read_pipeline({"nodes": nodes, **parameters.languages}))
 
 
 def _speech_node(parameters: StackParameters, of: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from components.pipeline.planning import NodePlan, plan_nodes
 from components.run_record import StageRef
 from tasks.execution.node_run import CURRENT_NODE, NodeRun
 from tasks.execution.node_task import compute_node
+from tasks.execution.reviewing import pass_unattended_reviews
 from tasks.execution.run_coordinator import BlockedError, RunCoordinator, Status
 
 _POLL_SECONDS = 0.2
@@ -75,10 +76,14 @@ def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None,
         seed: of the run.
 
     Raises:
+        ConfigError: a person would have to be asked, and there is nobody.
         TerminationSignal, KeyboardInterrupt, Pause: the run is stopped; what was computed in time is kept.
     """
     pipeline = remove_idle_nodes(pipeline, data)
     plans = plan_nodes(pipeline, data, store, seed, resolve_weight_digests)
+    passing = pass_unattended_reviews(pipeline, plans)
+    if passing is not pipeline:
+        pipeline, plans = passing, plan_nodes(passing, data, store, seed, resolve_weight_digests)
     firsts: dict[str, str] = {}
     for name, planned in plans.items():
         firsts.setdefault(planned.stage.key, name)

@@ -26,6 +26,7 @@ from components.storage.whole_stage import Product, compute_once, discard_work
 from reports.terminal.node_progress import NodeEnd, NodeProgress
 from tasks import task_runners
 from tasks.execution.node_artifacts import publish_node
+from tasks.execution.reviewing import ask_in_prefect
 from tasks.execution.run_coordinator import BlockedError, HaltedError, RunCoordinator, Status
 from tasks.execution.shard_job import ShardJob
 from tasks.execution.sharded_stage import ShardedStage, ShardWork, rank
@@ -239,7 +240,7 @@ class NodeRun:
             self.coordinator.check_halted()
             bar.show(percent)
 
-        return replace(site, progress=progress, verify=self._verify_plan)
+        return replace(site, progress=progress, verify=self._verify_plan, ask=ask_in_prefect)
 
     def _verify_plan(self) -> None:
         """Raise StoreError where what the node reads has changed since it was planned."""

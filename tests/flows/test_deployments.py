@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ import pytest
 import yaml
 from prefect.client.base import PrefectHttpxSyncClient
 
+from antiphon import load_run, run_pipeline
+from components.editing.correction import read_stored_corrections
 from flows.server import settings
 from tests.serving import ROOT
 
@@ -74,12 +76,15 @@ def worker(url: str, home: Path) -> Iterator[None]:
         log.close()
 
 
-def ended(url: str, run: str) -> dict[str, Any]:
-    """The flow run once it has ended."""
+ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+
+
+def ended(url: str, run: str, others: Set[str] = frozenset()) -> dict[str, Any]:
+    """The flow run once it has ended, or is in one of the other states."""
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         result: dict[str, Any] = call(url, f"/flow_runs/{run}")
-        if result["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
+        if result["state_type"] in ENDED | others:
             return result
         time.sleep(0.5)
     raise AssertionError("the flow run does not end")
@@ -299,3 +304,48 @@ def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+@needs_chromium
+@pytest.mark.usefixtures("server")
+def test_a_review_through_the_form(
+    prefect_url: str, deployments: dict[str, Any], tmp_path: Path, browser: Browser
+) -> None:
+    """A run waits until a person has corrected a transcript in its page; the correction is translated."""
+    nodes: dict[str, dict[str, Any]] = {
+        "asr": {"kind": "recognize", "model": "packaged:whisper-tiny.en", "beam_size": 1, "n_best": 1},
+        "checked": {"kind": "review", "of": "asr", "worst": 2},
+        "mt": {"kind": "translate", "of": "checked", "model": "packaged:multi30k-en-de"},
+    }
+    store = str(tmp_path / "store")
+    values = {"data": "sample", "limit": 3, "graph": {"nodes": nodes}, "store": store, "name": "reviewed"}
+    values |= {"source_language": "en", "target_language": "de"}
+    path = f"/deployments/{deployments['pipeline']['id']}/create_flow_run"
+    run = call(prefect_url, path, {"parameters": values})["id"]
+    assert ended(prefect_url, run, {"PAUSED"})["state_name"] == "Paused"
+    asked = answer_form(browser(f"/runs/flow-run/{run}"), "A dog runs on the beach.", "Ann")
+    assert ended(prefect_url, run)["state_name"] == "Completed"
+    reviewed = load_run("reviewed", store=store)
+    (folder,) = [Path(ref.path) for ref in reviewed.record.stages if ref.stage == "checked-answers"]
+    corrected, approved = sorted(read_stored_corrections(folder), key=lambda each: each.id != asked)
+    assert (corrected.id, corrected.text, corrected.by) == (asked, "A dog runs on the beach.", "Ann")
+    assert approved.text == approved.before != ""
+    translations = {row["id"]: row["text"] for row in reviewed.records("mt")}
+    assert translations[asked] == "Ein Hund rennt am Strand."
+    nodes["checked"]["unattended"] = "pass"
+    again = run_pipeline({"nodes": nodes}, data="sample", limit=3, store=store)
+    assert all(ref.reused for ref in again.record.stages if ref.stage in nodes)  # nobody is asked again
+
+
+def answer_form(page: Page, text: str, name: str) -> str:
+    """Correct the first text of a paused run's form; gives the utterance's id."""
+    page.get_by_role("button", name="Resume").click(timeout=60_000)
+    fields = page.locator("textarea")
+    fields.nth(2).wait_for()
+    asked = page.get_by_text("caption-").first.inner_text().split()[0]
+    fields.first.fill(text)
+    fields.last.fill(name)
+    with page.expect_response(lambda answer: answer.url.endswith("/resume")) as answered:
+        page.get_by_role("button", name="Submit").click()
+    assert answered.value.ok, answered.value.text()
+    return asked

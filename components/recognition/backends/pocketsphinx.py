@@ -55,8 +55,8 @@ class SpanResult:
 
     Attributes:
         words: Words of the best text with their log-posteriors (nats).
-        frames: First and last frame (10 ms) of each of the words.
         alternatives: Other texts, likeliest first, and by how much less likely each is (nats, at most 0).
+        frames: First and last frame (10 ms) of each of the words.
     """
 
     words: tuple[tuple[str, float], ...]

@@ -121,7 +121,7 @@ def _score_attention(
     """Read ``texts`` (N, t); by layer the attention scores (N, h, t, T) of ``heads`` before the softmax."""
     projected: dict[tuple[int, str], Tensor] = {}
 
-    def keep(key: tuple[int, str]) -> Any:
+    def record(key: tuple[int, str]) -> Any:
         def hook(module: Any, inputs: Any, output: Tensor) -> None:
             projected[key] = output.unflatten(-1, (model.config.decoder_attention_heads, -1)).transpose(1, 2)
 
@@ -132,10 +132,10 @@ def _score_attention(
         for layer in heads:
             for name in ("q_proj", "k_proj"):
                 projection = getattr(decoder.layers[layer].encoder_attn, name)
-                hooks.enter_context(projection.register_forward_hook(keep((layer, name))))
+                hooks.enter_context(projection.register_forward_hook(record((layer, name))))
         decoder(input_ids=texts.to(features.device), encoder_hidden_states=features, use_cache=False)
-    for layer, chosen in heads.items():
-        queries, keys = (projected[layer, name][:, chosen] for name in ("q_proj", "k_proj"))
+    for layer, numbers in heads.items():
+        queries, keys = (projected[layer, name][:, numbers] for name in ("q_proj", "k_proj"))
         yield queries * queries.shape[-1] ** -0.5 @ keys.mT
 
 

@@ -50,8 +50,8 @@ class Manifest(Record):
     files: dict[str, ArchivedFile]
 
     @property
-    def bytes(self) -> int:
-        """Bytes of all files."""
+    def total_bytes(self) -> int:
+        """Bytes of all files together."""
         return sum(file.bytes for file in self.files.values())
 
     def encode(self) -> bytes:

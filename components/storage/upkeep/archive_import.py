@@ -68,7 +68,7 @@ def import_run(store: Store, source: Path, name: str | None = None) -> Imported:
                     _place_run(store, archive, run, run)
             _place_run(store, archive, manifest.run, names[manifest.run])
             store.backend.uses.clear_run(names[manifest.run])
-    return Imported(names[manifest.run], new, len(seals) - new, manifest.bytes)
+    return Imported(names[manifest.run], new, len(seals) - new, manifest.total_bytes)
 
 
 @contextmanager

@@ -121,14 +121,16 @@ def _parse_manifest(content: bytes) -> Manifest:
 
 def _check_size(manifest: Manifest, source: Path, target: Path) -> None:
     """Refuse what would fill the disk before anything is written."""
-    if source.is_file() and manifest.bytes > max(FREE_BYTES, MAX_RATIO * source.stat().st_size):
+    if source.is_file() and manifest.total_bytes > max(FREE_BYTES, MAX_RATIO * source.stat().st_size):
         raise StoreError(
-            f"{source}: expected it to unpack to at most {MAX_RATIO} times its size, found {manifest.bytes} "
-            "bytes; unpack it yourself if you trust it, and import the folder"
+            f"{source}: expected it to unpack to at most {MAX_RATIO} times its size, found "
+            f"{manifest.total_bytes} bytes; unpack it yourself if you trust it, and import the folder"
         )
     free = shutil.disk_usage(target).free
-    if manifest.bytes > free:
-        raise StoreError(f"{source}: expected {manifest.bytes} bytes of free space at {target}, found {free}")
+    if manifest.total_bytes > free:
+        raise StoreError(
+            f"{source}: expected {manifest.total_bytes} bytes of free space at {target}, found {free}"
+        )
 
 
 def _copy(content: IO[bytes], path: Path, expected: ArchivedFile, what: str) -> None:

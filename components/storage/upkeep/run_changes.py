@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from contextlib import ExitStack
 from typing import Any
 
@@ -25,21 +26,26 @@ def runs_that_compare(store: Store, name: str) -> list[str]:
     return [other for other, content in records.items() if name in read_systems(content).values()]
 
 
-def check_deletable(store: Store, name: str) -> None:
+def check_deletable(store: Store, name: str, beside: Collection[str] = ()) -> None:
     """Refuse to delete a run that is accepted, or that a comparison refers to.
+
+    Args:
+        store: where.
+        name: of the run.
+        beside: further runs that are deleted with it.
 
     Raises:
         ConfigError: it is; the message says how to delete it nevertheless.
         StoreError: there is no such run.
     """
     if not store.backend.has_run(check_run_name(name)):
-        raise StoreError(store.explain_missing_run(name))
+        raise store.missing_run_error(name)
     if read_acceptance(store, name) is not None:
         raise ConfigError(
             f"run {name} is accepted, the baseline of its data; antiphon runs accept {name} --undo first, "
             "or --force"
         )
-    if comparisons := runs_that_compare(store, name):
+    if comparisons := [other for other in runs_that_compare(store, name) if other not in beside]:
         raise ConfigError(
             f"run {name}: {', '.join(comparisons)} compares it and could not be shown without it; delete "
             "that first, or --force"
@@ -54,7 +60,7 @@ def delete_run(store: Store, name: str) -> None:
     """
     with store.lock_run(name, "stop it first"):
         if not store.backend.has_run(name):
-            raise StoreError(store.explain_missing_run(name))
+            raise store.missing_run_error(name)
         store.backend.files.discard(f"{RUNS}/{name}")
         store.backend.forget_run(name)
     store.backend.files.empty_trash()
@@ -78,7 +84,7 @@ def rename_run(store: Store, old: str, new: str) -> list[str]:
         for name in sorted({old, new}):
             stack.enter_context(store.lock_run(name, "rename it later"))
         if not backend.has_run(old):
-            raise StoreError(store.explain_missing_run(old))
+            raise store.missing_run_error(old)
         if backend.has_run(new):
             raise ConfigError(
                 f"expected a name that no run has, found {new!r}; antiphon runs delete {new} first"

@@ -61,7 +61,7 @@ def verify_store(
     names = names if run is None else [run]
     keys = list_keys(files)
     references = References(files, keys)
-    faults, readers = [], dict[str, list[str]]()
+    faults, readers = list[Fault](), dict[str, list[str]]()
     for name in names:
         faults += _verify_run(files, name)
         for key in _closure_of(references, name):

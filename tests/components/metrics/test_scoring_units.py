@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from components.analysis.cascade_attribution import AttributionCase, attribute_cascade
 from components.analysis.comparison import System, compare
 from components.analysis.comparison_settings import ComparisonSettings
 from components.analysis.leaderboard import Cost
@@ -112,3 +113,12 @@ def test_systems_are_compared_segment_by_segment() -> None:
     assert f"|{PROTOCOL}|" in bleu.signature
     assert set(values) == {f"talk#{n}" for n in range(1, 13)}
     assert {contrast.utterance_id for contrast in comparison.contrasts} <= set(values)
+
+
+def test_losses_of_a_cascade_are_attributed_by_segment() -> None:
+    gold, output = " ".join(SENTENCES), " ".join(["Das ist falsch.", *SENTENCES[1:]])
+    case = AttributionCase(LONG, " ".join(["said"] * 11 + ["sad"]), output)
+    report, numbers = attribute_cascade([case], {"asr": {"talk": gold}}, {"asr": ()}, "mt", 1)
+    assert report.blames[0].n == 12
+    assert set(numbers) == {f"talk#{n}" for n in range(1, 13)}
+    assert [key for key, row in numbers.items() if row["chrf"] < 100] == ["talk#1"]

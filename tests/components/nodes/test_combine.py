@@ -16,7 +16,7 @@ from components.nodes.tune import Tune
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
-from components.records import Hypothesis, NBest, NodeOutcome, Outcome, Quarantined, Utterance
+from components.records import Hypothesis, NBest, NodeOutcome, Outcome, Quarantined, Segment, Utterance
 from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan
 from components.storage.store import Store
@@ -129,3 +129,22 @@ def test_nothing_to_tune_on_is_one_line(tmp_path: Path) -> None:
         site = Site("weights", str(tmp_path), of=("x", "y"), transcripts=transcripts)
         with pytest.raises(DataError, match="weights: expected development utterances with outputs and ref"):
             Tune().collect(RERANK, site, given, tmp_path)  # there are no references in the texts' language
+
+
+def test_the_words_that_were_elected_have_the_times_of_the_first_system_that_knows_any() -> None:
+    timed = (Segment(start=0, end=1, text="the bat"), Segment(start=2, end=3, text="sat"))
+    best = nbest("u", "the bat sat").best.model_copy(update={"segments": timed})
+    inputs = {
+        "x": nbest("u", "the cat sat"),
+        "y": NBest(utterance_id="u", hypotheses=(best,)),
+        "z": nbest("u", "the cat sat"),
+    }
+    site = Site("asr", of=("x", "y", "z"))
+    voted = combined(VOTES, site, inputs)
+    assert isinstance(voted, NBest)
+    assert voted.best.segments == (Segment(start=0, end=1, text="the cat"), timed[1])
+    chosen = combined(
+        CombineSettings(method="minimum_bayes_risk", utility="wer", weights=(1, 9, 1)), site, inputs
+    )
+    assert isinstance(chosen, NBest)
+    assert chosen.best.segments == timed

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from components.editing.correction import Correction, correct
+from components.editing.corrections_stage import read_corrections_of, store_corrections
 from components.errors import ConfigError
 from components.nodes.edit import Edit, EditSettings
-from tests.components.nodes.items import compute, items, texts_of
+from components.nodes.kind import Site
+from components.nodes.table import KINDS
+from components.records import Segment
+from components.storage.store import Store
+from tests.components.nodes.items import compute, item, items, nbest, texts_of
 
 
 @pytest.mark.parametrize(
@@ -46,3 +52,42 @@ def test_a_faulty_file_is_refused_with_its_line(tmp_path: Path, content: str | N
         compute(Edit(), {"file": str(path)}, items("a"))
     assert message in str(fault.value)
     assert "\n" not in str(fault.value)
+
+
+LINEAGE = {"node": "asr", "by": "ann", "at": "2026-01-02T03:04:05Z", "file": "asr.srt"}
+
+
+def test_corrections_of_the_store_are_applied_with_their_times(tmp_path: Path) -> None:
+    store, times = (
+        Store(str(tmp_path)),
+        (Segment(start=0.5, end=1.5, text="two"), Segment(start=2, end=3, text="dogs")),
+    )
+    first = store_corrections(store, "asr", [Correction(id="u0", text="a bat", **LINEAGE)], None)
+    more = [Correction(id="u1", text="two dogs", segments=times, **LINEAGE)]
+    more += [Correction(id="u0", text="a cat", **LINEAGE)]
+    second = store_corrections(store, "asr", more, first.key)
+    assert [each.text for each in read_corrections_of(store, second.key)] == ["a bat", "two dogs", "a cat"]
+    spoken = item("u0", asr=nbest("u0", "a rat", segments=(Segment(start=1, end=2, text="a rat"),)))
+    site = {"store": str(tmp_path), "tables": {"corrections": second}}
+    outcomes = compute(Edit(), {"corrections": "c"}, [spoken, *items("x", "too dogs", "cows")[1:]], **site)
+    assert texts_of(outcomes) == ["a cat", "two dogs", "cows"]  # of two corrections the later counts
+    assert outcomes[0].best.segments == (Segment(start=1, end=2, text="a cat"),)
+    assert outcomes[1].best.segments == times
+
+
+def test_an_emptied_text_has_no_times() -> None:
+    best = nbest("u0", "um", segments=(Segment(start=1, end=2, text="um"),)).best
+    assert correct(best, "", None, "edit").segments == ()
+
+
+def test_a_file_or_a_node_gives_the_corrections_not_both() -> None:
+    with pytest.raises(ValueError, match="expected file or corrections, one of the two"):
+        EditSettings(file="a.tsv", corrections="c")
+
+
+def test_a_node_of_corrections_is_the_stage_that_holds_them(tmp_path: Path) -> None:
+    ref = store_corrections(Store(str(tmp_path)), "asr", [Correction(id="u0", text="a", **LINEAGE)], None)
+    node = KINDS["corrections"]
+    plan = node.find_stored_plan(node.settings(key=ref.key), Site(name="other", store=str(tmp_path)))
+    assert plan is not None
+    assert plan.key == ref.key

@@ -10,7 +10,7 @@ from components.errors import ConfigError
 from components.nodes.gold import Gold
 from components.nodes.kind import Item
 from components.pipeline.reader import read_pipeline
-from components.records import NBest
+from components.records import NBest, ReferenceSegment
 from tests.components.nodes.items import compute, items
 
 
@@ -55,3 +55,21 @@ def test_an_unknown_error_is_refused() -> None:
     nodes = {"asr": {"kind": "recognize"}, "gold": {"kind": "gold", "of": "asr", "errors": ["spelling"]}}
     with pytest.raises(ConfigError, match="errors: expected some of words, substituted content words"):
         read_pipeline({"nodes": nodes})
+
+
+def test_gold_texts_have_the_times_of_the_reference_segments() -> None:
+    segments = (
+        ReferenceSegment(start=0, end=1, transcript="The cat", references=("Die Katze",)),
+        ReferenceSegment(start=2, end=3, transcript="sat.", references=("saß.",)),
+    )
+    read = known(("the cat sad", "The cat sat."))
+    utterance = read[0].utterance.model_copy(
+        update={"reference_segments": segments, "references": ("Die Katze saß.",)}
+    )
+    read = [read[0].model_copy(update={"utterance": utterance})]
+    for transcripts, words in ((True, ["The cat", "sat."]), (False, ["Die Katze", "saß."])):
+        (outcome,) = compute(Gold(), {}, read, transcripts=transcripts)
+        assert [s.text for s in outcome.best.segments] == words
+        assert [s.start for s in outcome.best.segments] == [0, 2]
+    (outcome,) = compute(Gold(), {"errors": ["form"]}, read)
+    assert [s.text for s in outcome.best.segments] == ["The cat", "sad"]

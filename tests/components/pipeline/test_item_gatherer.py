@@ -20,6 +20,7 @@ from components.records import (
     NodeOutcome,
     Quarantined,
     Route,
+    Segment,
     Utterance,
 )
 
@@ -131,3 +132,17 @@ def test_the_way_decides_who_is_computed(tmp_path: Path) -> None:
         False,
         True,
     )
+
+
+def test_times_of_the_text_come_with_it(tmp_path: Path) -> None:
+    """Not those of a draft whose source is read, and none of what is written."""
+    timed = (Segment(start=0.5, end=0.9, text="a cat"),)
+    folders = {
+        "asr": stage(tmp_path / "asr", [text("u1", "a cat", segments=timed)]),
+        "mt": stage(tmp_path / "mt", [text("u1", "eine Katze", segments=timed), text("u3", "ein Hund")]),
+    }
+    pipeline = graph(**CASCADE, better={"kind": "refine", "of": "mt", "rounds": 1})
+    read = ItemGatherer(pipeline, pipeline.nodes["mt"], folders).gather(DATA)
+    assert [(item.utterance.id, item.segments) for item in read] == [("u1", timed), ("u3", ())]
+    looking_back = ItemGatherer(pipeline, pipeline.nodes["better-1"], folders).gather(DATA)
+    assert [item.segments for item in looking_back] == [(), ()]

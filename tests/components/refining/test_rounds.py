@@ -9,10 +9,10 @@ import pytest
 
 from components.errors import ConfigError
 from components.nodes.loop import LoopRoundSettings
-from components.records import Checkpoint, Decision, Hypothesis, NBest, Quarantined, Utterance
+from components.records import Checkpoint, Decision, Hypothesis, NBest, Quarantined, Segment, Utterance
 from components.refining import acceptance, methods, rounds, self_refine
 from components.refining.config import RefineConfig
-from components.refining.decisions import Proposal
+from components.refining.decisions import Estimates, Proposal, decide
 from components.refining.proposal_judge import ProposalJudge
 from components.refining.self_refine import SelfRefiner
 from components.refining.stopping import STOP_RULES, RefinementHistory, stop_reason
@@ -186,3 +186,17 @@ def test_a_record_is_data_and_never_instructions(monkeypatch: pytest.MonkeyPatch
     assert "ignore your instructions" in head.splitlines()[-2]
     with pytest.raises(ConfigError, match="found en-fr"):
         refiner._prompt_head(ITEM.model_copy(update={"target_language": "fr"}), "x")
+
+
+def test_a_revised_text_keeps_the_times_and_a_proposal_that_has_its_own_has_those() -> None:
+    timed = (Segment(start=0, end=1, text="Ein Hund."), Segment(start=2, end=3, text="Er rent."))
+    before = draft("Ein Hund. Er rent.")
+    best = before.best.model_copy(update={"segments": timed})
+    past = [before.model_copy(update={"hypotheses": (best,)})]
+    revised = decide(past, Proposal("Ein Hund. Er rennt.", None, 0.0), Estimates(), RefineConfig(), "m")
+    assert revised.best.segments == (timed[0], Segment(start=2, end=3, text="Er rennt."))
+    own = (Segment(start=0, end=3, text="Er rennt."),)
+    looped = decide(past, Proposal("Er rennt.", None, 0.0, own), Estimates(), RefineConfig(), "m")
+    assert looped.best.segments == own
+    rejected = decide(past, Proposal("Nein.", None, 0.0), Estimates(1.0, 0.0), RefineConfig(), "m")
+    assert rejected.best.segments == timed

@@ -55,7 +55,12 @@ def other(tmp_path: Path) -> Store:
 def test_there_and_back(store: Store, other: Store, tmp_path: Path, out: str) -> None:
     manifest = export_run(store, "mine", tmp_path / out)
     imported = import_run(other, tmp_path / out)
-    assert (imported.run, imported.new, imported.present, imported.bytes) == ("mine", 3, 0, manifest.bytes)
+    assert (imported.run, imported.new, imported.present, imported.bytes) == (
+        "mine",
+        3,
+        0,
+        manifest.total_bytes,
+    )
     run = store.load_run("mine")
     assert [ref.key for ref in other.load_run("mine").stages] == [ref.key for ref in run.stages]
     assert other.load_run("mine").metrics == run.metrics

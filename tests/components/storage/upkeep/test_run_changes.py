@@ -111,6 +111,7 @@ def test_what_is_not_deleted(local: Store) -> None:
     save_run(local, "versus", [], systems={"x": "a"})
     with pytest.raises(ConfigError, match=r"run a: versus compares it .*, or --force"):
         check_deletable(local, "a")
+    check_deletable(local, "a", ["a", "versus"])
     accept_run(local, "versus")
     with pytest.raises(ConfigError, match=r"versus is accepted.* --undo first, or --force"):
         check_deletable(local, "versus")

@@ -1,0 +1,1 @@
+"""Corrections by hand: read from files that people have edited, kept with who, when and what, and applied."""

@@ -1,0 +1,128 @@
+"""The texts of a node as a person edits them: beside their utterances and what they were made from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.records import Audio, Hypothesis, Segment, Utterance
+from components.run_record import StageRef
+from components.storage.reader import read_best_texts, read_nbests_by_id, read_utterances
+
+
+@dataclass(frozen=True)
+class EditableText:
+    """The best text of a node for one utterance.
+
+    Attributes:
+        utterance: of the data set.
+        hypothesis: the text as it is now.
+        source: the text that it was translated from; None for a transcript.
+    """
+
+    utterance: Utterance
+    hypothesis: Hypothesis
+    source: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The utterance's id."""
+        return self.utterance.id
+
+    @property
+    def text(self) -> str:
+        """The text as it is now."""
+        return self.hypothesis.text
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Its segments; where there are none, all of it over the whole of the utterance's speech."""
+        audio = self.utterance.audio
+        if self.hypothesis.segments or audio is None or not self.text.strip():
+            return self.hypothesis.segments
+        return (Segment(start=0.0, end=audio.seconds, text=self.text.strip()),)
+
+
+def read_editable_texts(
+    data: StageRef, texts: StageRef, sources: StageRef | None, *, translated: bool
+) -> dict[str, EditableText]:
+    """Return what a stage gave for each utterance of its data set, in the order of the data.
+
+    Args:
+        data: the data set.
+        texts: the stage.
+        sources: the stage whose texts it translated; None for the data set's own.
+        translated: whether it translated.
+    """
+    outcomes = read_nbests_by_id(texts)
+    source_texts = {} if sources is None else read_best_texts(sources)
+    return {
+        utterance.id: EditableText(
+            utterance,
+            outcomes[utterance.id].best,
+            source_texts.get(utterance.id, utterance.text) if translated else None,
+        )
+        for utterance in read_utterances(data)
+        if utterance.id in outcomes
+    }
+
+
+def confidence_of(hypothesis: Hypothesis) -> float:
+    """Return the geometric mean of the probabilities of a text's tokens, from 0 to 1; 1 of an edited text."""
+    return math.exp(min(0.0, hypothesis.score / max(hypothesis.n_tokens, 1)))
+
+
+def normalize_spaces(text: str) -> str:
+    """Return a text on one line: what counts when an edited text is compared with the one before."""
+    return " ".join(text.split())
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An audio file and the texts of the utterances that are stretches of it, in order.
+
+    Attributes:
+        name: of its file of subtitles, without suffix: unique among the recordings of a data set.
+        texts: the utterances' texts.
+    """
+
+    name: str
+    texts: tuple[EditableText, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Where the last utterance ends, in seconds from the file's start."""
+        return max(stretch[1] for stretch in map(stretch_of, self.texts))
+
+
+def stretch_of(text: EditableText) -> tuple[float, float]:
+    """Return where an utterance of speech begins and ends in its file, in seconds."""
+    audio = text.utterance.audio
+    assert audio is not None  # a recording's
+    return audio.offset, audio.offset + audio.seconds
+
+
+def group_by_recording(texts: Mapping[str, EditableText]) -> dict[str, Recording]:
+    """Return the recordings of spoken utterances by name; text without speech is left out."""
+    by_audio: dict[tuple[str, str], list[EditableText]] = {}
+    for text in texts.values():
+        audio = text.utterance.audio
+        if audio is not None:
+            by_audio.setdefault((audio.path, audio.sha256), []).append(text)
+    names = _name_recordings([group[0].utterance.audio for group in by_audio.values()])
+    return {
+        name: Recording(name, tuple(sorted(group, key=stretch_of)))
+        for name, group in zip(names, by_audio.values(), strict=True)
+    }
+
+
+def _name_recordings(recordings: Iterable[Audio | None]) -> list[str]:
+    """Return the stem of each file, numbered where several files have it."""
+    names: dict[str, None] = {}
+    for audio in recordings:
+        stem = Path(audio.path).stem if audio is not None else ""
+        numbered = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(names) + 2))
+        names[next(name for name in numbered if name not in names)] = None
+    return list(names)

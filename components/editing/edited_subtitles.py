@@ -1,0 +1,169 @@
+"""Edited subtitles: the cues of an SRT file, given back to the utterances in whose time they are.
+
+Numbers of cues do not count, nor does their order: cues may be merged, split, moved and removed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from components.editing.editable_text import EditableText, Recording, normalize_spaces, stretch_of
+from components.editing.proposal import Proposal
+from components.editing.text_encoding import DecodedText
+from components.errors import ConfigError
+from components.records import Segment
+
+TOLERANCE = 0.002
+"""Seconds by which times may differ that were written in milliseconds."""
+_FAULTY_TIMES = re.compile(r"\s*\d.*-->")
+BACKSLASH = "\ue000"
+"""Stands for a backslash while pysubs2 reads or writes: it takes some of them for line ends."""
+
+
+class Cue(NamedTuple):
+    """One cue: where it begins and ends in its recording in seconds, its text, and the line of its times."""
+
+    start: float
+    end: float
+    text: str
+    line: int
+
+
+class EditedSubtitles(NamedTuple):
+    """What an edited file proposes, and what was done to cues so that they fit, a line each."""
+
+    proposals: list[Proposal]
+    notes: list[str]
+
+
+def read_edited_subtitles(path: Path, decoded: DecodedText, recording: Recording) -> EditedSubtitles:
+    """Return the texts of an edited SRT file that differ from those of a recording.
+
+    An utterance whose cues are all removed has the empty text.
+
+    Args:
+        path: of the file, for messages.
+        decoded: its content.
+        recording: what the file was written from.
+
+    Raises:
+        ConfigError: a cue has no times, is outside of the recording's utterances, or begins when another
+            does; the message names its line.
+    """
+    cues, notes = _trim_overlaps(path, sorted(parse_cues(path, decoded.text)))
+    by_id: dict[str, list[Cue]] = {text.id: [] for text in recording.texts}
+    for cue in cues:
+        by_id[_find_utterance(path, cue, recording).id].append(cue)
+    proposals = [_propose(text, by_id[text.id]) for text in recording.texts]
+    return EditedSubtitles([each for each in proposals if each is not None], notes)
+
+
+def parse_cues(path: Path, text: str) -> list[Cue]:
+    """Return the cues of an SRT text in the order of the file.
+
+    Raises:
+        ConfigError: there are none, or the times of one are no times or in the wrong order.
+    """
+    import pysubs2  # noqa: PLC0415 - only where there are subtitles
+    from pysubs2.time import TIMESTAMP  # noqa: PLC0415
+
+    lines = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(TIMESTAMP.findall(line)) == 2:  # as pysubs2 does
+            lines.append(number)
+        elif _FAULTY_TIMES.match(line):
+            raise ConfigError(
+                f"{path.name}:{number}: expected times such as 00:00:01,000 --> 00:00:02,500, found "
+                f"{line.strip()!r:.60}"
+            )
+    # The number of the next cue is taken off the end of each; the last one gets such a number, too.
+    marked = f"{text}\n\n0\n".replace("\\", BACKSLASH)
+    subtitles = pysubs2.SSAFile.from_string(marked, format_="srt", keep_html_tags=True)
+    if not lines:
+        raise ConfigError(f"{path.name}: expected cues such as 00:00:01,000 --> 00:00:02,500, found none")
+    cues = []
+    for at, event in zip(lines, subtitles.events, strict=True):
+        if event.end <= event.start:
+            raise ConfigError(f"{path.name}:{at}: expected an end after the start, found {event.duration} ms")
+        cue_text = normalize_spaces(event.text.replace("\\N", " ").replace(BACKSLASH, "\\"))
+        cues.append(Cue(event.start / 1000, event.end / 1000, cue_text, at))
+    return cues
+
+
+def _trim_overlaps(path: Path, cues: Sequence[Cue]) -> tuple[list[Cue], list[str]]:
+    """Return sorted cues that each end before the next begins, and what was cut."""
+    trimmed, notes = [], []
+    for cue, following in zip(cues, [*cues[1:], None], strict=True):
+        end = cue.end
+        if following is not None and following.start < cue.end:
+            if following.start - cue.start < TOLERANCE:
+                raise ConfigError(
+                    f"{path.name}:{max(cue.line, following.line)}: expected cues that follow each other, "
+                    f"found one that begins with that of line {min(cue.line, following.line)}; merge them"
+                )
+            end = following.start
+            notes.append(
+                f"{path.name}:{cue.line}: overlaps the cue of line {following.line}; it ends now where that "
+                "begins"
+            )
+        trimmed.append(cue._replace(end=end))
+    return trimmed, notes
+
+
+def _find_utterance(path: Path, cue: Cue, recording: Recording) -> EditableText:
+    """Return the utterance with which a cue shares the most time."""
+
+    def shared(text: EditableText) -> float:
+        start, end = stretch_of(text)
+        return min(end, cue.end) - max(start, cue.start)
+
+    nearest = max(recording.texts, key=shared)
+    if shared(nearest) <= 0:
+        raise ConfigError(
+            f"{path.name}:{cue.line}: expected a cue within the utterances of {recording.name} (until "
+            f"{recording.seconds:.1f} s), found {cue.start:.1f} to {cue.end:.1f} s, where there is none"
+        )
+    return nearest
+
+
+def _propose(text: EditableText, cues: Sequence[Cue]) -> Proposal | None:
+    """Return what cues say of an utterance; None where nothing changed."""
+    offset, until = stretch_of(text)
+    before = text.segments
+    segments = tuple(_make_segment(cue, offset, until, before) for cue in cues)
+    if segments == before:
+        return None
+    joined = join_segments(segments, text)
+    if (
+        not text.hypothesis.segments
+        and len(segments) == 1
+        and _same_times(segments[0], before[0] if before else None)
+    ):
+        return Proposal(text.id, joined, None)
+    return Proposal(text.id, joined, segments)
+
+
+def _make_segment(cue: Cue, offset: float, until: float, before: Iterable[Segment]) -> Segment:
+    """Return a cue as a segment of its utterance: the one before itself, where nothing changed."""
+    start, end = max(cue.start - offset, 0.0), min(cue.end, until) - offset
+    for segment in before:
+        if abs(segment.start - start) < TOLERANCE and abs(segment.end - end) < TOLERANCE:
+            if normalize_spaces(segment.text) == cue.text:
+                return segment
+            return Segment(start=segment.start, end=segment.end, text=cue.text)
+    return Segment(start=round(start, 3), end=round(end, 3), text=cue.text)
+
+
+def _same_times(segment: Segment, other: Segment | None) -> bool:
+    return other is not None and (segment.start, segment.end) == (other.start, other.end)
+
+
+def join_segments(segments: Iterable[Segment], text: EditableText) -> str:
+    """Return the text of segments, joined as those of the text before were."""
+    pieces = [segment.text for segment in segments if segment.text]
+    old = [segment.text for segment in text.hypothesis.segments]
+    spaceless = len(old) > 1 and "".join(old) == text.text.strip()
+    return ("" if spaceless else " ").join(pieces)

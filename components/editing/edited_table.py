@@ -1,0 +1,109 @@
+"""Edited tables: a TSV (or JSONL) file of ids and texts, as a person or a spreadsheet saved it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from components.editing.editable_text import EditableText, normalize_spaces
+from components.editing.proposal import Proposal, refuse_unknown_id
+from components.editing.text_encoding import DecodedText
+from components.errors import ConfigError
+
+ID, TEXT = "id", "text"
+COLUMNS = (ID, TEXT, "source", "confidence")
+"""Columns of the file for editing; only the first two are read back."""
+_FORMULA = re.compile(r"[=+\-@]")
+
+
+class Row(NamedTuple):
+    """One row of an edited file: its line, counted from 1, and its cells by column."""
+
+    line: int
+    cells: Mapping[str, Any]
+
+
+def guard_cell(text: str) -> str:
+    """Return a text as a cell of one line that no spreadsheet takes for a formula."""
+    cell = normalize_spaces(text)
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def read_edited_table(
+    path: Path, decoded: DecodedText, texts: Mapping[str, EditableText], node: str
+) -> list[Proposal]:
+    """Return the texts of an edited table that differ from those of the node.
+
+    Args:
+        path: of the file, for messages; ``.jsonl`` is read as JSON lines.
+        decoded: its content.
+        texts: what the node gave, by utterance id.
+        node: its name, for messages.
+
+    Raises:
+        ConfigError: a row is no correction; the message names its line.
+    """
+    read = _read_json if path.suffix.lower() == ".jsonl" else _read_tsv
+    proposals: list[Proposal] = []
+    lines: dict[str, int] = {}
+    for row in read(path, decoded.text):
+        where = f"{path.name}:{row.line}"
+        utterance_id, cell = (row.cells.get(name) for name in (ID, TEXT))
+        if not isinstance(utterance_id, str) or not isinstance(cell, str):
+            found = ", ".join(map(str, row.cells)) or "nothing"
+            raise ConfigError(f"{where}: expected id and text, found {found}")
+        refuse_unknown_id(utterance_id, texts, node, where)
+        if utterance_id in lines:
+            raise ConfigError(
+                f"{where}: expected one row for each id, found a second of {utterance_id!r} "
+                f"(line {lines[utterance_id]}); remove one"
+            )
+        lines[utterance_id] = row.line
+        present = texts[utterance_id].text
+        if cell not in (present, guard_cell(present)):
+            text = normalize_spaces(_unguard(cell))
+            if text != normalize_spaces(present):
+                proposals.append(Proposal(utterance_id, text, None))
+    return proposals
+
+
+def _unguard(cell: str) -> str:
+    """Return a cell's text without a spreadsheet's quotes or the mark before what looks like a formula."""
+    if len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('""', ""):
+        cell = cell[1:-1].replace('""', '"')
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
+
+
+def _read_tsv(path: Path, text: str) -> Iterator[Row]:
+    lines = text.split("\n")
+    names = [name.strip().strip('"').lower() for name in lines[0].split("\t")]
+    if not {ID, TEXT} <= set(names) or len(set(names)) < len(names):
+        found = ", ".join(names)[:100] or "nothing"
+        raise ConfigError(
+            f"{path.name}:1: expected a header line with the columns id and text, separated by tabs, "
+            f"found {found}"
+        )
+    for number, line in enumerate(lines[1:], 2):
+        if not line.strip():
+            continue
+        cells = line.split("\t")
+        cells += [""] * (len(names) - len(cells))  # editors strip empty cells from the end
+        if len(cells) > len(names):
+            raise ConfigError(
+                f"{path.name}:{number}: expected {len(names)} cells as in the header, found {len(cells)}; "
+                "look for a stray tab"
+            )
+        yield Row(number, dict(zip(names, cells, strict=True)))
+
+
+def _read_json(path: Path, text: str) -> Iterator[Row]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                fields = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise ConfigError(f"{path.name}:{number}: expected one JSON object, found {error}") from error
+            yield Row(number, fields if isinstance(fields, dict) else {})

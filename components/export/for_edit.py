@@ -1,0 +1,99 @@
+"""Files for editing: a node's texts as a table or as subtitles, which ``antiphon edit`` reads back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from components.editing.editable_text import (
+    EditableText,
+    Recording,
+    confidence_of,
+    group_by_recording,
+    normalize_spaces,
+    stretch_of,
+)
+from components.editing.edited_subtitles import BACKSLASH
+from components.editing.edited_table import COLUMNS, guard_cell
+from components.errors import ConfigError
+from components.files import write_atomically
+
+EditFormat = Literal["tsv", "srt"]
+"""What the texts of a node can be edited as."""
+
+
+def write_for_edit(
+    texts: Mapping[str, EditableText], form: EditFormat, path: Path, node: str, *, overwrite: bool = False
+) -> list[Path]:
+    """Write a node's texts into files that a person can edit and return the files.
+
+    Args:
+        texts: the node's, by utterance id.
+        form: of the files.
+        path: a file; or of subtitles a folder, which gets one for each recording.
+        node: its name, for messages.
+        overwrite: whether files may be replaced that hold something else, such as somebody's work.
+
+    Raises:
+        ConfigError: subtitles of what is not one recording's speech, or a file that holds something else.
+    """
+    files = {path: render_table(texts.values())} if form == "tsv" else _name_subtitles(texts, path, node)
+    for file, text in files.items():
+        if file.is_dir() or (file.exists() and not overwrite and file.read_bytes() != text.encode()):
+            raise ConfigError(
+                f"{file}: expected no such file, or one with these texts, found another; it may hold edits: "
+                "say another --out, or --overwrite it"
+            )
+    for file, text in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, text.encode())
+    return list(files)
+
+
+def _name_subtitles(texts: Mapping[str, EditableText], path: Path, node: str) -> dict[Path, str]:
+    """Return the subtitles of each recording by their files."""
+    recordings = group_by_recording(texts)
+    if not recordings:
+        raise ConfigError(f"--format: expected tsv, since the texts of {node} are not of speech, found srt")
+    if not path.suffix:
+        return {path / f"{name}.srt": render_subtitles(each) for name, each in recordings.items()}
+    if len(recordings) > 1:
+        raise ConfigError(
+            f"--out: expected a folder for subtitles of {len(recordings)} recordings, found the file {path}"
+        )
+    (only,) = recordings.values()
+    return {path: render_subtitles(only)}
+
+
+def render_table(texts: Iterable[EditableText]) -> str:
+    """Return the table: id and text, which are read back, and what helps to judge the text."""
+    rows = ["\t".join(COLUMNS)]
+    for text in texts:
+        source = text.source or _name_speech(text)
+        cells = (guard_cell(text.text), guard_cell(source), f"{confidence_of(text.hypothesis):.3f}")
+        rows.append("\t".join((text.id, *cells)))
+    return "".join(row + "\n" for row in rows)
+
+
+def _name_speech(text: EditableText) -> str:
+    """Return the name of an utterance's recording, with the seconds where it is a stretch of it."""
+    audio = text.utterance.audio
+    if audio is None:
+        return ""
+    stretch = f" {audio.offset:.1f}-{audio.offset + audio.seconds:.1f} s" if audio.offset else ""
+    return f"{Path(audio.path).name}{stretch}"
+
+
+def render_subtitles(recording: Recording) -> str:
+    """Return the subtitles of a recording in SRT: a cue for each segment, its times those of the file."""
+    import pysubs2  # noqa: PLC0415 - only where subtitles are written
+
+    subtitles = pysubs2.SSAFile()
+    for text in recording.texts:
+        offset, _ = stretch_of(text)
+        for segment in text.segments:
+            start, end = (round(1000 * (offset + seconds)) for seconds in (segment.start, segment.end))
+            line = normalize_spaces(segment.text).replace("\\", BACKSLASH)
+            subtitles.events.append(pysubs2.SSAEvent(start=start, end=max(end, start + 1), text=line))
+    return subtitles.to_string("srt", keep_ssa_tags=True).replace(BACKSLASH, "\\")

@@ -1,0 +1,60 @@
+"""`antiphon export --for-edit`: the texts of one node in files that a person corrects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from components.errors import ConfigError
+
+if TYPE_CHECKING:
+    from components.export.for_edit import EditFormat
+
+
+def export_for_edit(
+    run_name: str,
+    nodes: Sequence[str],
+    form: str | None,
+    out: str | None,
+    store_url: str | None,
+    *,
+    overwrite: bool,
+) -> None:
+    """Write the texts of a node into files to edit and print them, and what to do with them.
+
+    Raises:
+        AntiphonError: no such run or node, another format, or a file that holds something else.
+    """
+    from components.editing.run_texts import node_to_edit, texts_of_node
+    from components.export.for_edit import write_for_edit
+    from components.storage.store import Store
+
+    if len(nodes) != 1:
+        raise ConfigError(
+            f"--for-edit: expected one --node, such as --node asr, found {len(nodes) or 'none'}"
+        )
+    run = Store(store_url).load_run(run_name)
+    node = node_to_edit(run, nodes[0])
+    format_name = edit_format_of(form, out)
+    path = Path(out or f"{run_name}-{nodes[0]}" + (".tsv" if format_name == "tsv" else ""))
+    files = write_for_edit(texts_of_node(run, node), format_name, path, node.name, overwrite=overwrite)
+    for file in files:
+        typer.echo(str(file))
+    typer.echo(f"correct the texts, then: antiphon edit {run_name} {nodes[0]} --from {path}", err=True)
+
+
+def edit_format_of(form: str | None, out: str | None) -> EditFormat:
+    """Return the format that is named, else that of the file, else tsv.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    name = form or Path(out or "").suffix.removeprefix(".").lower() or "tsv"
+    if name == "tsv":
+        return "tsv"
+    if name == "srt":
+        return "srt"
+    raise ConfigError(f"--for-edit: expected --format tsv or srt, found {name!r}")

@@ -1,0 +1,143 @@
+"""Reviews in Prefect: a deployed run pauses, its page shows a form of doubtful texts, the answers go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+
+from prefect import get_run_logger
+from prefect.context import FlowRunContext
+from prefect.exceptions import FlowPauseTimeout
+from prefect.flow_runs import pause_flow_run
+from prefect.input import RunInput
+from pydantic import Field, create_model
+
+from components.editing.questions import Answers, Question
+from components.errors import ConfigError, StoreError
+from components.files import utc_now
+from components.pipeline.pipeline import Node, Pipeline
+from components.pipeline.planning import NodePlan
+from components.storage.store import Store
+
+UI = "Prefect UI"
+"""Who answered, where the form does not say: Prefect's own server knows no users."""
+EMPTY = "-"
+"""What stands for the empty text: the form does not send a field that was cleared."""
+_REVIEWER = "reviewer"
+_POLL_SECONDS = 2
+"""Seconds between two looks at whether the form was sent."""
+_pausing = Lock()
+"""A run can be paused for one form at a time."""
+
+
+def is_attended() -> bool:
+    """Return whether the flow run was started from a deployment, so that its page has a form to resume it."""
+    context = FlowRunContext.get()
+    return context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
+
+
+def pass_unattended_reviews(pipeline: Pipeline, plans: Mapping[str, NodePlan]) -> Pipeline:
+    """Return the pipeline in which reviews pass that nobody can answer and that may pass; else itself.
+
+    A review that was answered before is in the store and needs nobody.
+
+    Args:
+        pipeline: the graph.
+        plans: of its nodes.
+
+    Raises:
+        ConfigError: a review may not pass.
+    """
+    if is_attended():
+        return pipeline
+    passing = {}
+    for name, planned in plans.items():
+        node = planned.node
+        if node.kind.asks and Store(planned.site.store).find_stage(planned.stage) is None:
+            passing[name] = _pass(pipeline, node)
+    return replace(pipeline, nodes={**pipeline.nodes, **passing}) if passing else pipeline
+
+
+def _pass(pipeline: Pipeline, node: Node) -> Node:
+    require_reviewer(pipeline, node)
+    settings: Any = node.settings
+    return replace(node, settings=settings.model_copy(update={"passed": True}))
+
+
+def require_reviewer(pipeline: Pipeline, node: Node) -> None:
+    """Refuse a node that asks a person where there is none, unless its texts may pass.
+
+    Raises:
+        ConfigError: in one line, what can be done.
+    """
+    settings: Any = node.settings
+    if settings.unattended != "pass" and not is_attended():
+        name = pipeline.user_name_of(node.name)
+        raise ConfigError(
+            f"{name}: expected a run of a Prefect deployment, in whose page somebody can answer, found a "
+            f"local run; deploy it (docs/editing.md), say unattended: pass, or leave {name} out and correct "
+            "the texts afterwards with antiphon edit"
+        )
+
+
+def ask_in_prefect(node: str, questions: Sequence[Question], hours: float) -> Answers:
+    """Pause the flow run until its form of questions was sent, and return the answers.
+
+    Raises:
+        StoreError: nobody sent it in time.
+    """
+    with _pausing:
+        get_run_logger().info(
+            "%s: %s texts to review; open this run's page and press Resume", node, len(questions)
+        )
+        try:
+            form: Any = pause_flow_run(
+                wait_for_input=make_form(node, questions),
+                timeout=max(1, round(3600 * hours)),
+                poll_interval=_POLL_SECONDS,
+            )
+        except FlowPauseTimeout as error:
+            raise StoreError(
+                f"{node}: expected answers within {hours:g} hours, found none; everything above is kept: "
+                "start the run again, it asks again"
+            ) from error
+    texts = {}
+    for number, question in enumerate(questions, 1):
+        text = getattr(form, _field_name(number)).strip()
+        texts[question.utterance_id] = "" if text == EMPTY else text or question.text
+    return Answers(
+        texts, by=getattr(form, _REVIEWER).strip() or UI, at=utc_now(), through="the form in Prefect"
+    )
+
+
+def make_form(node: str, questions: Sequence[Question]) -> type[RunInput]:
+    """Return the form: a text per question, and who answers."""
+    fields: dict[str, Any] = {
+        _field_name(number): (
+            str,
+            Field(question.text, title=question.utterance_id, description=_describe(question)),
+        )
+        for number, question in enumerate(questions, 1)
+    }
+    fields[_REVIEWER] = (
+        str,
+        Field("", title="Your name", description="kept with the corrections; may be empty"),
+    )
+    form: type[RunInput] = create_model("Review", __base__=RunInput, **fields)
+    form._description = (
+        f"**{node}**: {len(questions)} doubtful texts, the least sure first. Correct them, or leave "
+        f"them as they are to approve them; write {EMPTY} for a text that should be empty."
+    )
+    return form
+
+
+def _field_name(number: int) -> str:
+    return f"text_{number:03d}"
+
+
+def _describe(question: Question) -> str:
+    """Return what helps to judge a text, on one line."""
+    source = f"{question.source} | " if question.source else ""
+    return f"{source}confidence {question.confidence:.2f}"

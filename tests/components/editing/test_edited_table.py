@@ -1,0 +1,87 @@
+"""Tables for editing: written, saved by people and spreadsheets, and read back."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.editing.edited_table import read_edited_table
+from components.editing.text_encoding import DecodedText, decode_text
+from components.errors import ConfigError
+from components.export.for_edit import render_table
+from tests.components.editing.texts import by_id, spoken, written
+
+TEXTS = by_id(written("u1", "Two dogs run.", "Zwei Hunde laufen."), written("u2", "=SUM(A1) is a formula"))
+
+
+def changes(content: str, name: str = "e.tsv") -> dict[str, str]:
+    proposals = read_edited_table(Path(name), DecodedText(content, None), TEXTS, "mt")
+    return {each.utterance_id: each.text for each in proposals}
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=20), min_size=1, max_size=5))
+def test_what_nobody_edited_is_no_edit(texts: list[str]) -> None:
+    """Whatever the texts hold: quotes, tabs, line ends of all scripts, formulas."""
+    node = by_id(*(written(f"u{n}", text) for n, text in enumerate(texts)))
+    rendered = decode_text(render_table(node.values()).encode(), "e.tsv")
+    assert read_edited_table(Path("e.tsv"), rendered, node, "mt") == []
+
+
+def test_context_is_written_and_not_read() -> None:
+    header, first, second = render_table(TEXTS.values()).splitlines()
+    assert header.split("\t") == ["id", "text", "source", "confidence"]
+    assert first == "u1\tTwo dogs run.\tZwei Hunde laufen.\t0.779"  # exp(-1/4)
+    assert second.startswith("u2\t'=SUM(A1) is a formula\t")
+    assert changes("text\tid\tconfidence\nThree dogs run.\tu1\t99\n") == {"u1": "Three dogs run."}
+
+
+def test_a_spreadsheet_quotes_what_it_saves() -> None:
+    buffer = io.StringIO()
+    csv.writer(buffer, "excel-tab", quoting=csv.QUOTE_ALL).writerows(
+        [["id", "text"], ["u1", 'Two "big" dogs, run.'], ["u2", "'=SUM(A2) is a formula"]]
+    )
+    content = buffer.getvalue().replace('"u1"', "u1").replace('"u2"', "u2")
+    decoded = decode_text(content.encode("utf-16"), "e.txt")  # what Excel calls Unicode text
+    proposals = read_edited_table(Path("e.txt"), decoded, TEXTS, "mt")
+    assert [each.text for each in proposals] == ['Two "big" dogs, run.', "=SUM(A2) is a formula"]
+
+
+def test_json_lines_are_read_as_well() -> None:
+    assert changes('{"id": "u1", "text": "Dogs", "by": 3}\n', "e.jsonl") == {"u1": "Dogs"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "id\ttext\nu11\tx\n",
+            "e.tsv:2: expected an id for which mt gave a text, found 'u11'; did you mean u1?",
+        ),
+        (
+            "id\ttext\nu1\tx\nu1\ty\n",
+            "e.tsv:3: expected one row for each id, found a second of 'u1' (line 2)",
+        ),
+        (
+            "id,text\nu1,x\n",
+            "e.tsv:1: expected a header line with the columns id and text, separated by tabs",
+        ),
+        ("", "e.tsv:1: expected a header line"),
+        ("id\ttext\nu1\tx\ty\n", "e.tsv:2: expected 2 cells as in the header, found 3"),
+    ],
+)
+def test_a_faulty_row_is_refused_with_its_line(content: str, message: str) -> None:
+    with pytest.raises(ConfigError) as fault:
+        changes(content)
+    assert message in str(fault.value)
+    assert "\n" not in str(fault.value)
+
+
+def test_speech_is_named_by_its_recording() -> None:
+    table = render_table([spoken("u1", text="hello", path="/data/talk.wav", offset=20.0)])
+    assert table.splitlines()[1] == "u1\thello\ttalk.wav 20.0-30.0 s\t0.779"

@@ -1,0 +1,52 @@
+"""The form of a review and what it sends; tests/flows/test_deployments.py drives the real one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from prefect.exceptions import FlowPauseTimeout
+
+from components.editing.questions import Answers, Question
+from components.errors import StoreError
+from tasks.execution import reviewing
+
+QUESTIONS = [Question(f"u{n}", f"text {n}", 0.5, "a.wav") for n in range(4)]
+
+
+def answers_to(monkeypatch: pytest.MonkeyPatch, sent: Mapping[str, str] | None) -> Answers:
+    """The answers to a form that is sent so; None: it is not sent in time."""
+
+    def pause(wait_for_input: Any, timeout: int, poll_interval: int) -> Any:
+        assert timeout == 5400
+        if sent is None:
+            raise FlowPauseTimeout
+        return wait_for_input(**sent)
+
+    monkeypatch.setattr(reviewing, "pause_flow_run", pause)
+    monkeypatch.setattr(reviewing, "get_run_logger", logging.getLogger)
+    return reviewing.ask_in_prefect("checked", QUESTIONS, 1.5)
+
+
+def test_the_form_shows_each_text_with_what_helps_to_judge_it() -> None:
+    form = reviewing.make_form("checked", QUESTIONS).model_json_schema()["properties"]
+    assert list(form) == ["text_001", "text_002", "text_003", "text_004", "reviewer"]
+    shown = {"title": "u0", "default": "text 0", "description": "a.wav | confidence 0.50", "type": "string"}
+    assert form["text_001"] == shown
+
+
+def test_a_text_is_corrected_emptied_or_approved(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = {"text_001": " by hand\n", "text_002": "-", "text_003": "", "reviewer": "Ann"}
+    answers = answers_to(monkeypatch, sent)
+    assert answers.texts == {"u0": "by hand", "u1": "", "u2": "text 2", "u3": "text 3"}
+    assert (answers.by, answers.through) == ("Ann", "the form in Prefect")
+    assert answers_to(monkeypatch, {}).by == "Prefect UI"
+
+
+def test_no_answer_in_time_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        StoreError, match=r"^checked: expected answers within 1.5 hours, found none; .* asks again$"
+    ):
+        answers_to(monkeypatch, None)
