@@ -12,11 +12,11 @@ text the times of the text before it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rapidfuzz.distance import Levenshtein
+from rapidfuzz.distance import Levenshtein, Opcode
 
 from components.languages import without_spaces
 from components.records import Segment
@@ -106,7 +106,7 @@ def _find_cuts(text: str, units: Sequence[_Unit], references: Sequence[Sequence[
     numbers: dict[str, int] = {}
     hypothesis = [numbers.setdefault(unit.key, len(numbers)) for unit in units]
     reference = [numbers.setdefault(word, len(numbers)) for words in references for word in words]
-    first, last = _project(Levenshtein.opcodes(reference, hypothesis).as_list(), len(reference))
+    first, last = _project(Levenshtein.opcodes(reference, hypothesis), len(reference))
     cuts, position = [], 0
     for words in references[:-1]:
         position += len(words)
@@ -114,7 +114,7 @@ def _find_cuts(text: str, units: Sequence[_Unit], references: Sequence[Sequence[
     return cuts
 
 
-def _project(opcodes: Sequence[tuple[str, int, int, int, int]], length: int) -> tuple[list[int], list[int]]:
+def _project(opcodes: Iterable[Opcode], length: int) -> tuple[list[int], list[int]]:
     """For each position between reference words, the first and the last hypothesis position beside it."""
     first, last = [0] * (length + 1), [0] * (length + 1)
     for tag, ref_start, ref_end, hyp_start, hyp_end in opcodes:

@@ -139,9 +139,9 @@ def _source_language(inputs: InputFiles, stated: str | None, target: str) -> str
     from flows.cli.input_files import language_of_name
 
     codes = [stated] if stated else [language_of_name(text) for text in inputs.texts]
-    if None in codes:
-        text = inputs.texts[codes.index(None)]
-        raise ConfigError(f"{text}: expected the language of the text, found none; say it: --from CODE")
+    for code, text in zip(codes, inputs.texts, strict=False):
+        if code is None:
+            raise ConfigError(f"{text}: expected the language of the text, found none; say it: --from CODE")
     for code in codes:
         if code is not None and is_same_language(code, target):
             raise ConfigError(f"expected to translate into another language, found {code} to {target}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from components.analysis.group_scores import GroupScores, score_groups
 from components.languages import UNDETERMINED
 from components.metrics.bootstrap import Estimate
@@ -17,7 +19,7 @@ from reports.views.sections import Cell, Section, filter_by, link_to_filter
 
 def build_group_section(view: RunView) -> Section | None:
     """A row per group; None where nothing divides the data set, or nothing was scored."""
-    outputs = {
+    outputs: dict[Output, Mapping[str, str]] = {
         scored.role: {
             key: outcome.best.text
             for key, outcome in view.outcomes[scored.node].items()

@@ -123,7 +123,8 @@ def _score_attention(
 
     def record(key: tuple[int, str]) -> Any:
         def hook(module: Any, inputs: Any, output: Tensor) -> None:
-            projected[key] = output.unflatten(-1, (model.config.decoder_attention_heads, -1)).transpose(1, 2)
+            heads = model.config.decoder_attention_heads
+            projected[key] = output.reshape(*output.shape[:-1], heads, -1).transpose(1, 2)
 
         return hook
 

@@ -32,7 +32,7 @@ def filter_median(values: Tensor) -> Tensor:
         return values
     padded = torch.nn.functional.pad(values, (half, half, 0, 0), mode="reflect").flatten(0, -2)
     rows = max(1, _BLOCK // length) if values.device.type == "cpu" else len(padded)
-    return torch.cat([_median_of_seven(part) for part in padded.split(rows)]).view_as(values)
+    return torch.cat([_median_of_seven(part) for part in torch.split(padded, rows)]).view_as(values)
 
 
 def _median_of_seven(padded: Tensor) -> Tensor:
