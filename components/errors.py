@@ -38,6 +38,18 @@ class StoreError(AntiphonError):
     """A stage or run directory is wrong, busy or damaged."""
 
 
+class UnknownRunError(StoreError, ConfigError):
+    """A run was named that the store does not have."""
+
+
+class UnknownModelError(ModelError, ConfigError):
+    """A model was named that there is not."""
+
+
+class UnknownUtteranceError(DataError, ConfigError):
+    """An utterance was named that the data do not have."""
+
+
 class TransientError(AntiphonError):
     """May succeed when tried again."""
 

@@ -20,7 +20,6 @@ from components.run_record import StageRef
 from components.storage.reader import read_utterances
 from components.translation.checks import LanguagePair
 from flows.parameters.base import DataParameters
-from tasks.execution.reviewing import require_reviewer
 
 Pairs = frozenset[LanguagePair]
 
@@ -47,10 +46,16 @@ def needs_of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[
     return [*nodes, Need("target_language", lambda: None, partial(_refuse_other_target, pipeline))]
 
 
+def _require_reviewer(pipeline: Pipeline, node: Node) -> None:
+    from tasks.execution.reviewing import require_reviewer  # Prefect, which `plan` need not
+
+    require_reviewer(pipeline, node)
+
+
 def needs_of_reviews(pipeline: Pipeline) -> list[Need]:
     """The checks that somebody can answer where a node asks a person."""
     return [
-        Need(pipeline.user_name_of(node.name), partial(require_reviewer, pipeline, node))
+        Need(pipeline.user_name_of(node.name), partial(_require_reviewer, pipeline, node))
         for node in pipeline
         if node.kind.asks
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from components.errors import ConfigError, ModelError
+from components.errors import ConfigError, ModelError, UnknownModelError
 from components.redaction import MASK, redact
 from components.suggestions import did_you_mean
 
@@ -48,4 +48,4 @@ def unknown_reference_error(reference: str, kind: str, choices: tuple[str, ...])
         choices: Every reference of that kind.
     """
     hint = did_you_mean(reference, choices, cutoff=0.5) or f"; there are: {', '.join(choices)}"
-    return ModelError(f"{display_reference(reference)}: no such {kind}{hint}")
+    return UnknownModelError(f"{display_reference(reference)}: no such {kind}{hint}")

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.digests import file_digest
-from components.errors import ConfigError, StoreError
+from components.errors import ConfigError, StoreError, UnknownRunError
 from components.files import disk_full_as_store_error, encode_json, write_bytes
 from components.run_record import RunRecord, StageRef
 from components.storage import locks
@@ -228,9 +228,14 @@ class Store:
         """
         folder = self.run_folder(name)
         if not self.backend.download_run(name):
-            raise StoreError(self.explain_missing_run(name))
+            raise self.missing_run_error(name)
         run = read_record(folder, self.stages)
         return run.model_copy(update={"stages": tuple(map(self.localize, run.stages))})
+
+    def missing_run_error(self, name: str) -> StoreError:
+        """Return the error of a run that cannot be loaded: none has that name, or it has not finished."""
+        kind = StoreError if self.backend.has_run(name) else UnknownRunError
+        return kind(self.explain_missing_run(name))
 
     def explain_missing_run(self, name: str) -> str:
         """Return why a run cannot be loaded, and what to do."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from components.errors import AntiphonError, ConfigError
 from flows.cli import analyses
@@ -63,10 +64,12 @@ app.add_typer(runs_app, name="runs")
 app.add_typer(store_app, name="store")
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
+for group in app.registered_groups:
+    group.cls = Group
 for commands in (app, *(group.typer_instance for group in app.registered_groups)):
     for info in commands.registered_commands if commands is not None else ():
         info.callback = info.callback and with_verbosity(info.callback)
-        info.cls = info.cls or Command
+        info.cls = Command if info.cls in {None, TyperCommand} else info.cls
 
 
 def _print_version(requested: bool) -> None:
@@ -81,7 +84,7 @@ def _commit() -> str:
     git = shutil.which("git")
     if git is None or not (root / ".git").exists():
         return ""
-    command = [git, "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+    command = [git, "-C", str(root), "rev-parse", "--short=10", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
     return f" ({done.stdout.strip()})" if done.returncode == 0 else ""
 

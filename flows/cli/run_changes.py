@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from components.errors import AntiphonError, ConfigError, StoreError
+from components.errors import AntiphonError, ConfigError
 from flows.cli.completion import complete_runs
 from flows.cli.options import StoreUrl
 
@@ -66,7 +66,7 @@ def delete(
     opened = Store(store)
     for name in runs:
         if not opened.backend.has_run(name):
-            raise StoreError(opened.explain_missing_run(name))
+            raise opened.missing_run_error(name)
         if not force:
             check_deletable(opened, name, runs)
     confirm(f"delete {', '.join(runs)}?", yes=yes)

@@ -32,7 +32,6 @@ def show(
     `antiphon runs show RUN --config > again.yaml`, then `antiphon run again.yaml` (a pipeline) or
     `antiphon run FLOW -c again.yaml`.
     """
-    from components.errors import StoreError
     from components.storage.run_records import read_record
     from components.storage.store import Store
     from flows.cli.console import console
@@ -40,7 +39,7 @@ def show(
 
     opened = Store(store)
     if not opened.backend.download_run(run):
-        raise StoreError(opened.explain_missing_run(run))
+        raise opened.missing_run_error(run)
     record = read_record(opened.run_folder(run), opened.stages)
     if config:
         import yaml

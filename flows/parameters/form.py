@@ -25,7 +25,7 @@ FIRST_FIELDS = (
     "limit",
     "systems",
 )
-LAST_FIELDS = ("blame", "device", "dtype", "threads", "runner", "seed", "name", "replace", "store")
+LAST_FIELDS = ("edits", "blame", "device", "dtype", "threads", "runner", "seed", "name", "replace", "store")
 MAIN_FIELDS = frozenset(
     {
         *("model", "method", "members", "combination", "beam_size", "run", "data", "dev", "source_language"),
@@ -78,8 +78,9 @@ def drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tidy(name: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     """One field's schema, as a form shows it best."""
+    title = schema.get("title", name)
     schema = _inline(schema, definitions)
-    if schema.get("title", name) in {name, name.replace("_", " ").title()}:  # made of the name by pydantic
+    if title in {name, name.replace("_", " ").title()}:  # none of its own: pydantic makes one of the name
         schema["title"] = title_of(name)
     if schema.get("default", "") is None:
         del schema["default"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from components.analysis.group_scores import GroupScores, score_groups
 from components.languages import UNDETERMINED
 from components.metrics.bootstrap import Estimate
+from components.metrics.languages import Language
+from components.metrics.metric import Output
 from components.metrics.table import label_of
 from components.records import NBest, Utterance
 from reports.analyses.attribution_report import format_estimate
@@ -24,7 +26,7 @@ def build_group_section(view: RunView) -> Section | None:
         for scored in view.scored_nodes()
     }
     utterances = list(view.utterances)
-    languages = {
+    languages: dict[Output, Language] = {
         "transcript": {utterance.id: utterance.source_language for utterance in utterances},
         "translation": {
             utterance.id: view.target_language_of(utterance) or UNDETERMINED for utterance in utterances

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -11,16 +12,23 @@ from components.analysis.comparison import Comparison
 from components.analysis.contribution import Contribution
 from components.errors import StoreError
 from components.files import read_json
+from components.records import Record
 from components.run_record import StageRef
 
 BLAME, COMPARISON, CONTRIBUTIONS = "blame.json", "comparison.json", "contributions.json"
+_Result = TypeVar("_Result", bound=Record)
 VALUES = "utterances.jsonl"
 """Numbers of each utterance, in the stage of an error attribution or a comparison."""
 
 
 def read_blame(ref: StageRef) -> AttributionReport:
-    """Read the error attribution of a ``blame`` stage."""
-    return AttributionReport.model_validate(read_json(Path(ref.path) / BLAME))
+    """Read the error attribution of a ``blame`` stage.
+
+    Raises:
+        StoreError: another version of Antiphon wrote it.
+    """
+    path = Path(ref.path) / BLAME
+    return _validate(AttributionReport, read_json(path), path, "an error attribution", "blame the run again")
 
 
 def read_comparison(ref: StageRef) -> Comparison:
@@ -30,17 +38,27 @@ def read_comparison(ref: StageRef) -> Comparison:
         StoreError: another version of Antiphon wrote it.
     """
     path = Path(ref.path) / COMPARISON
-    try:
-        return Comparison.model_validate(read_json(path))
-    except ValidationError as error:
-        raise StoreError(
-            f"{path}: expected a comparison of this version of Antiphon, found one of another "
-            f"({error.error_count()} fields differ); compare the runs again"
-        ) from error
+    return _validate(Comparison, read_json(path), path, "a comparison", "compare the runs again")
 
 
 def read_contributions(ref: StageRef) -> list[Contribution]:
-    """Read the contributions of a ``contribution`` stage."""
+    """Read the contributions of a ``contribution`` stage.
+
+    Raises:
+        StoreError: another version of Antiphon wrote them.
+    """
+    path = Path(ref.path) / CONTRIBUTIONS
     return [
-        Contribution.model_validate(system) for system in read_json(Path(ref.path) / CONTRIBUTIONS)["systems"]
+        _validate(Contribution, system, path, "a contribution", "measure the contributions again")
+        for system in read_json(path)["systems"]
     ]
+
+
+def _validate(model: type[_Result], content: object, path: Path, what: str, remedy: str) -> _Result:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise StoreError(
+            f"{path}: expected {what} of this version of Antiphon, found one of another "
+            f"({error.error_count()} fields differ); {remedy}"
+        ) from error

@@ -112,10 +112,14 @@ class WordErrors:
                 for thing in more.elements():
                     occurrences.add(thing, row.utterance.id)
 
+    def count_by_utterance(self) -> Counter[str]:
+        """Word errors of the first transcript by utterance id."""
+        nodes = self._nodes["transcript"]
+        return self._systems[nodes[0]].errors if nodes else Counter()
+
     def concentration(self) -> tuple[int, list[str]] | None:
         """Word errors of the first transcript, and the fewest utterances that hold half of them."""
-        nodes = self._nodes["transcript"]
-        errors = self._systems[nodes[0]].errors if nodes else Counter[str]()
+        errors = self.count_by_utterance()
         total, ids, sum_of_errors = errors.total(), list[str](), 0
         for utterance_id, count in errors.most_common():
             if 2 * sum_of_errors >= total:

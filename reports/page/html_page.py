@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from components.files import rename_durably, sync_file
 from components.metrics.table import METRICS
 from reports.analyses.group_table import build_group_section
+from reports.analyses.node_scores import build_node_scores
 from reports.analyses.verdict import suggest_first_look
 from reports.analyses.word_errors import WordErrors
 from reports.escaping import to_script_json
@@ -115,7 +116,7 @@ def _context(
     return {
         "run": view.run,
         "stages": view.stages(),
-        "metrics": sorted(view.run.scores, key=lambda score: [*METRICS, score.name].index(score.name)),
+        "metrics": [view.run.metrics[name] for name in METRICS if name in view.run.metrics],
         "parameters": list(flatten_parameters(view.run.parameters)),
         "n_utterances": len(view.utterances),
         "audio_seconds": view.audio_seconds,
@@ -124,7 +125,12 @@ def _context(
         "plots": list(_pictures(figures)),
         "verdict": [*view.verdict, *(() if view.systems else suggest_first_look(errors))],
         "texts": view.texts,
-        "sections": [*view.sections, *([groups] if groups else []), *errors.sections()],
+        "sections": [
+            *build_node_scores(view.run),
+            *view.sections,
+            *([groups] if groups else []),
+            *errors.sections(),
+        ],
         "data": data,
         "style": Markup(style),  # noqa: S704 (our own file)
         "style_hash": content_hash(style),

@@ -36,6 +36,7 @@ class RunLine(NamedTuple):
     utterances: int | None = None
     quarantined: int | None = None
     seconds: float | None = None
+    accepted: bool = False
     report: str = ""
     """Address of its report, relative to the page."""
 
@@ -84,6 +85,7 @@ def _line(run: RunEntry, names: Sequence[str], folder: Path) -> RunLine:
         utterances=next((ref.items for ref in record.stages if ref.stage == "data"), None),
         quarantined=sum(ref.quarantined for ref in {ref.key: ref for ref in record.stages}.values()),
         seconds=_seconds_between(record.started, record.finished),
+        accepted=run.acceptance is not None,
         report=address,
     )
 

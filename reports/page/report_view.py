@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from components.export.beside_report import FOLDER, RULES
 from components.files import read_json, read_lines
 from components.metrics.metric import Output
 from components.pipeline.item_gatherer import RECORDS
@@ -23,10 +24,8 @@ from reports.formatting import flatten_parameters
 from reports.views.rows import Models
 from reports.views.run_outputs import read_plan
 from reports.views.run_view import RunView
-from reports.views.sections import Column, Section, load_pictures
+from reports.views.sections import Cell, Column, Section, link_to_utterance, load_pictures
 
-TEXTS = "texts"
-"""Folder beside a report with the texts of its run as files."""
 MAX_QUARANTINED_PER_STAGE = 20
 """Records of a stage whose reasons a report shows."""
 
@@ -109,9 +108,8 @@ _PLACES = ("name", "store", "replace", "runner")
 
 def list_texts(folder: Path) -> list[str]:
     """Text files beside a report, such as subtitles, relative to it."""
-    return sorted(
-        path.relative_to(folder).as_posix() for path in (folder / TEXTS).glob("*") if path.is_file()
-    )
+    paths = (path for path in (folder / FOLDER).glob("*") if path.is_file() and path.name != RULES)
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
 class United(NamedTuple):
@@ -219,10 +217,22 @@ def sections_of_stage(ref: StageRef) -> list[Section]:
     sections = []
     if TABLES in files:
         for table in read_json(folder / TABLES).get("tables", []):
-            rows = tuple({str(k): str(v) for k, v in row.items()} for row in table["rows"])
+            rows = tuple(map(_row, table["rows"]))
             sections.append(Section(str(table["title"]), str(table.get("note", "")), rows))
     plots = load_pictures(folder / name for name in files if "/" not in name)
-    return [*sections, Section(f"{ref.stage}: plots", pictures=plots)] if plots else sections
+    return [*sections, Section(f"Plots of {ref.stage}", pictures=plots)] if plots else sections
+
+
+_FIRST = ("utterance", "part", "stage", "round", "score")
+"""Columns that stand first, since JSON in the store has its keys in alphabetical order."""
+
+
+def _row(row: Mapping[str, object]) -> dict[str, Cell]:
+    names = [*(name for name in _FIRST if name in row), *(name for name in row if name not in _FIRST)]
+    cells: dict[str, Cell] = {name: str(row[name]) for name in names}
+    if "utterance" in row:
+        cells["utterance"] = link_to_utterance(str(row["utterance"]))
+    return cells
 
 
 def models_of(refs: Mapping[str, StageRef]) -> dict[str, Models]:

@@ -18,6 +18,14 @@ from reports.formatting import format_bytes, format_seconds
 TEMPLATES = Path(str(files("reports.page").joinpath("templates")))
 """The folder of the templates."""
 
+LONG_WORD = 24
+"""Letters above which a word is broken."""
+
+
+def has_long_word(text: str) -> bool:
+    """Whether a text has a word that a cell of a table must break."""
+    return any(len(word) > LONG_WORD for word in text.split())
+
 
 def template_environment() -> Environment:
     """Jinja with escaping of everything that is printed into a page."""
@@ -33,6 +41,7 @@ def template_environment() -> Environment:
     environment.filters["seconds"] = format_seconds
     environment.filters["bytes"] = format_bytes
     environment.filters["label"] = label_of
+    environment.filters["has_long_word"] = has_long_word
     return environment
 
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from components.alignment import Edit
-from components.errors import DataError
+from components.errors import UnknownUtteranceError
 from components.metrics.table import label_of
 from components.records import NBest, Outcome, Quarantined
 from components.suggestions import did_you_mean
@@ -25,12 +25,12 @@ def print_utterance(view: RunView, utterance_id: str, console: Console) -> None:
     """Print one utterance: source, references, its way through the pipeline, the n-best of every node.
 
     Raises:
-        DataError: the run has no such utterance.
+        UnknownUtteranceError: the run has no such utterance.
     """
     row = view.row(utterance_id)
     if row is None:
         hint = did_you_mean(utterance_id, (each.id for each in view.utterances))
-        raise DataError(
+        raise UnknownUtteranceError(
             f"expected the id of an utterance of run {view.run.name}, found {utterance_id!r}{hint}"
         )
     utterance = row.utterance

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import quote
 
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
-_NUMBER = re.compile(r"[<+-]?\d[\d.,]*(\s|$|%)(?!\w+ words)")
+_NUMBER = re.compile(r"[<+-]?\d[\d.,]*( ?[A-Za-z%]{1,3})?( \([^)]*\))?")  # 3.9 (2.5 to 5.5), 1.2 GiB, <0.001
 _LARGEST = 4 * 2**20  # bytes of a picture that a page carries
 
 
@@ -46,10 +46,10 @@ class Section:
     protocol: str = ""
 
     def is_numeric(self, column: str) -> bool:
-        """Whether all cells of a column that are not empty begin with a number."""
+        """Whether all cells of a column that are not empty are numbers, maybe with a unit or an interval."""
         cells = (row.get(column, "") for row in self.rows)
         texts = [cell if isinstance(cell, str) else cell.text for cell in cells]
-        return any(texts) and all(_NUMBER.match(text) for text in texts if text)
+        return any(texts) and all(_NUMBER.fullmatch(text) for text in texts if text)
 
     @property
     def columns(self) -> list[str]:

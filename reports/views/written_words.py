@@ -33,7 +33,7 @@ def restore_written_words(
     """
     references = _group_words(reference, [e.reference for e in edits if e.reference is not None], language)
     hypotheses = _group_words(hypothesis, [e.hypothesis for e in edits if e.hypothesis is not None], language)
-    if references is None or hypotheses is None:
+    if references is None or hypotheses is None or not all(g.tokens for g in (*references, *hypotheses)):
         return tuple(edits)
     of_references = _assign([e.reference is not None for e in edits], references)
     of_hypotheses = _assign([e.hypothesis is not None for e in edits], hypotheses)

@@ -60,7 +60,7 @@ class Translator:
     version = 1
     calls = 0
 
-    def translate(self, utterances: Sequence[Utterance], segments: object = ()) -> list[Outcome]:
+    def translate(self, utterances: Sequence[Utterance], segments: Sequence[object] = ()) -> list[Outcome]:
         _called("mt", utterances)
         Translator.calls += 1
         while Translator.calls == HOLD and not Path(f"{CALLS}.go").exists():

@@ -39,7 +39,7 @@ def check_deletable(store: Store, name: str, beside: Collection[str] = ()) -> No
         StoreError: there is no such run.
     """
     if not store.backend.has_run(check_run_name(name)):
-        raise StoreError(store.explain_missing_run(name))
+        raise store.missing_run_error(name)
     if read_acceptance(store, name) is not None:
         raise ConfigError(
             f"run {name} is accepted, the baseline of its data; antiphon runs accept {name} --undo first, "
@@ -60,7 +60,7 @@ def delete_run(store: Store, name: str) -> None:
     """
     with store.lock_run(name, "stop it first"):
         if not store.backend.has_run(name):
-            raise StoreError(store.explain_missing_run(name))
+            raise store.missing_run_error(name)
         store.backend.files.discard(f"{RUNS}/{name}")
         store.backend.forget_run(name)
     store.backend.files.empty_trash()
@@ -84,7 +84,7 @@ def rename_run(store: Store, old: str, new: str) -> list[str]:
         for name in sorted({old, new}):
             stack.enter_context(store.lock_run(name, "rename it later"))
         if not backend.has_run(old):
-            raise StoreError(store.explain_missing_run(old))
+            raise store.missing_run_error(old)
         if backend.has_run(new):
             raise ConfigError(
                 f"expected a name that no run has, found {new!r}; antiphon runs delete {new} first"

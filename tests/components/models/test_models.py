@@ -303,7 +303,7 @@ def test_a_model_by_the_name_of_the_run_that_made_it(tmp_path: Path) -> None:
     for name, fault in {
         "two": f"expected one model that run two made, found store:two/other, store:two/{model.stage}",
         "none": "expected one model that run none made, found none",
-        "tiny": "no run 'tiny' in .*; the latest are: 20261126, none, tiny1, two",
+        "tiny": "no run 'tiny' in .*; did you mean tiny1",
         "a b": "expected 8 to 64 hexadecimal digits after store:, KEY@STEP, or the name of a run",
     }.items():
         with pytest.raises(AntiphonError, match=fault):

@@ -103,7 +103,7 @@ def test_a_run_is_shown_with_the_command_that_repeats_it(
     values = json.loads(called(store, capsys, "runs", "show", "old", "--json"))
     assert (values["parameters"], values["metrics"]["wer"]["value"]) == ({"limit": 3}, 5.5)
     assert called(store, capsys, "runs", "show", "old", "--config") == "limit: 3\n"
-    assert "no run 'none'" in called(store, capsys, "runs", "show", "none", code=1)
+    assert "no run 'none'" in called(store, capsys, "runs", "show", "none", code=2)
     assert "it does not match the digest" in called(store, capsys, "runs", "show", "altered", code=1)
 
 
@@ -117,7 +117,7 @@ def test_a_run_is_accepted_protected_and_deleted(store: Store, capsys: pytest.Ca
     assert "expected --yes where nobody can answer" in called(store, capsys, "runs", "delete", "old", code=2)
     text = called(store, capsys, "runs", "delete", "old", "altered", "begun", "--yes")
     assert text == "deleted old\ndeleted altered\ndeleted begun\nantiphon store prune would free 0 B\n"
-    assert "no run 'old'" in called(store, capsys, "runs", "delete", "old", "--yes", code=1)
+    assert "no run 'old'" in called(store, capsys, "runs", "delete", "old", "--yes", code=2)
 
 
 def test_a_run_gets_another_name_and_goes_elsewhere(

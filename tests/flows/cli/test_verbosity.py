@@ -67,7 +67,7 @@ def test_every_command_takes_both(capsys: pytest.CaptureFixture[str], tmp_path: 
             assert info.callback is not None
             assert {"quiet", "verbose"} <= info.callback.__annotations__.keys()
     with pytest.raises(SystemExit):
-        main(["runs", "-vv", "--store", str(tmp_path)])
+        main(["runs", "list", "-vv", "--store", str(tmp_path)])
     assert verbosity() == Verbosity.DEBUG
     assert "no runs" in capsys.readouterr().out
 

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.analysis.comparison import compare
+from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.leaderboard import Cost
+from reports.analyses import verdict
+from reports.analyses.node_scores import build_node_scores
+from tests.components.analysis.test_comparison import UTTERANCES, system
+from tests.reports.example_runs import cascade, score, stage
+
+
+def test_a_comparison_says_how_far_how_sure_how_fast() -> None:
+    systems = [system("base", 1), system("alike", 2), system("good", 3)]
+    result = compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
+    texts = [sentence.text for sentence in verdict.describe_comparison(result)]
+    tests = {(test.system, test.metric): test for test in result.differences}
+    alike, good = tests["alike", "bleu"], tests["good", "bleu"]
+    assert len(texts) == 2
+    low, high = alike.interval or (0.0, 0.0)
+    assert texts[0].startswith(
+        f"alike is {abs(alike.difference):.1f} BLEU worse than base "
+        f"(95% {low:+.1f} to {high:+.1f}), not told apart"
+    )
+    assert texts[1].startswith(f"good is {good.difference:.1f} BLEU better than base (95% ")
+    assert ", p 0.002" in texts[1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(10.0, "3.1 times faster"), (62.0, "2.0 times slower"), (30.0, "about as fast"), (0.0, "")],
+)
+def test_speed(seconds: float, text: str) -> None:
+    def cost(value: float) -> Cost:
+        return Cost(seconds=value, peak_memory_bytes=1, calls=1)
+
+    assert verdict.describe_speed(cost(seconds), cost(31.0)) == text
+
+
+def test_a_run_says_its_main_scores_and_what_was_quarantined(tmp_path: Path) -> None:
+    run = cascade(tmp_path, 12).run
+    assert verdict.describe_scores(run)[0].text == (
+        "WER 6.4 (95% 4.1 to 8.8), BLEU 34.8 (95% 32.5 to 37.2) on 11 of 12 utterances."
+    )
+    (quarantined,) = verdict.describe_quarantined(run)
+    assert quarantined.text == "1 record was quarantined (1 in asr)."
+    assert quarantined.link is not None
+    assert quarantined.link.target == "#filter=quarantined"
+    failed = run.model_copy(update={"status": "cancelled"})
+    assert verdict.describe_scores(failed)[0].text.startswith("The run was cancelled")
+    silent = run.model_copy(update={"metrics": {}, "stages": (stage("data", 3, 0, 0.1),)})
+    assert verdict.describe_scores(silent)[0].text == "Nothing was scored: no references."
+    assert verdict.describe_quarantined(silent) == []
+
+
+def test_scores_of_nodes_are_a_table_and_others_are_kept(tmp_path: Path) -> None:
+    run = cascade(tmp_path, 12).run
+    more = {name: score(name, 5.0, False, 12, 12) for name in ("asr_wer", "asr_cer", "harm_rate")}
+    nodes, further = build_node_scores(run.model_copy(update={"metrics": run.metrics | more}))
+    assert nodes.rows == ({"node": "asr", "WER": "5.0 (2.7 to 7.4)", "CER": "5.0 (2.7 to 7.4)"},)
+    assert [row["score"] for row in further.rows] == ["harm_rate"]
+    assert build_node_scores(run) == []
