@@ -34,9 +34,9 @@ def test_a_deployment_gets_the_form_and_a_call_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"mt": {"beam_size": 0}}, "mt.beam_size: Input should be greater than or equal to 1, found 0"),
+        ({"mt": {"beam_size": 0}}, "mt.beam_size: expected at least 1, found 0"),
         ({"mt": {"beam": 1}}, "mt.beam: no such parameter; did you mean mt.beam_size?"),
-        ({"limit": "few"}, "limit: Input should be a valid integer"),
+        ({"limit": "few"}, "limit: expected a whole number, found 'few'"),
     ],
 )
 def test_wrong_values_are_described_as_on_the_command_line(wrong: dict[str, object], said: str) -> None:
