@@ -117,13 +117,13 @@ def _find_cuts(text: str, units: Sequence[_Unit], references: Sequence[Sequence[
 def _project(opcodes: Iterable[Opcode], length: int) -> tuple[list[int], list[int]]:
     """For each position between reference words, the first and the last hypothesis position beside it."""
     first, last = [0] * (length + 1), [0] * (length + 1)
-    for tag, ref_start, ref_end, hyp_start, hyp_end in opcodes:
-        if tag == "insert":
-            last[ref_start] = hyp_end
+    for code in opcodes:
+        if code.tag == "insert":
+            last[code.src_start] = code.dest_end
             continue
-        for step in range(1, ref_end - ref_start + 1):
-            first[ref_start + step] = last[ref_start + step] = (
-                hyp_start if tag == "delete" else hyp_start + step
+        for step in range(1, code.src_end - code.src_start + 1):
+            first[code.src_start + step] = last[code.src_start + step] = (
+                code.dest_start if code.tag == "delete" else code.dest_start + step
             )
     return first, last
 
