@@ -18,7 +18,7 @@ MAX_COMMAND = 2000
 """Characters of a command that can still be pasted; a longer one names a file."""
 
 
-def changed_parameters(run: RunRecord) -> dict[str, Any]:
+def list_changed_settings(run: RunRecord) -> dict[str, Any]:
     """Return the parameters of a run that differ from the defaults of its flow, nested as recorded."""
     recorded = {name: value for name, value in run.parameters.items() if name not in NOT_SETTINGS}
     return _differences(recorded, _defaults_of(run.flow))
@@ -31,7 +31,7 @@ def repeat_command(run: RunRecord, store: str | None = None) -> str:
         run: the run.
         store: the store to name, if it is not the default one.
     """
-    values = changed_parameters(run)
+    values = list_changed_settings(run)
     place = f" --store {shlex.quote(store)}" if store else ""
     words = ["antiphon", "run", run.flow]
     for name in [name for name in FLAGS if isinstance(values.get(name), str | int)]:

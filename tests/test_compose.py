@@ -108,7 +108,7 @@ def test_every_prefect_command_is_documented() -> None:
 
 def test_the_worker_polls_the_pool_of_the_deployments() -> None:
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))
-    pool = deployments["definitions"]["pool"]["name"]
+    pool = deployments["definitions"]["common"]["work_pool"]["name"]
     for service in SERVICES.values():
         command = service.get("command", [])
         assert "--pool" not in command or command[command.index("--pool") + 1] == pool

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.confidence import confidence_of
 from components.records import Audio, Hypothesis, Segment, Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_best_texts, read_nbests_by_id, read_utterances
@@ -69,9 +69,10 @@ def read_editable_texts(
     }
 
 
-def confidence_of(hypothesis: Hypothesis) -> float:
-    """Return the geometric mean of the probabilities of a text's tokens, from 0 to 1; 1 of an edited text."""
-    return math.exp(min(0.0, hypothesis.score / max(hypothesis.n_tokens, 1)))
+def certainty_of(hypothesis: Hypothesis) -> float:
+    """Return the confidence of a text, 0 to 1; 1 where there is none, as of an edited text."""
+    confidence = confidence_of(hypothesis)
+    return 1.0 if confidence is None else confidence
 
 
 def normalize_spaces(text: str) -> str:

@@ -116,12 +116,12 @@ def _trim_overlaps(path: Path, cues: Sequence[Cue]) -> tuple[list[Cue], list[str
 def _find_utterance(path: Path, cue: Cue, recording: Recording) -> EditableText:
     """Return the utterance with which a cue shares the most time."""
 
-    def shared(text: EditableText) -> float:
+    def overlap(text: EditableText) -> float:
         start, end = stretch_of(text)
         return min(end, cue.end) - max(start, cue.start)
 
-    nearest = max(recording.texts, key=shared)
-    if shared(nearest) <= 0:
+    nearest = max(recording.texts, key=overlap)
+    if overlap(nearest) <= 0:
         raise ConfigError(
             f"{path.name}:{cue.line}: expected a cue within the utterances of {recording.name} (until "
             f"{recording.seconds:.1f} s), found {cue.start:.1f} to {cue.end:.1f} s, where there is none"

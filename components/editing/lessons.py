@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.alignment import Edit, align
-from components.editing.editable_text import confidence_of
+from components.editing.editable_text import certainty_of
 from components.records import Hypothesis, Utterance
 
 Row = dict[str, Any]
@@ -113,7 +113,7 @@ def find_terms(lessons: Iterable[Lesson], least: int) -> list[Row]:
     """
     ids: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
     for lesson in lessons:
-        for before, after in replaced_phrases(lesson.hypothesis.text, lesson.text):
+        for before, after in find_replacements(lesson.hypothesis.text, lesson.text):
             ids[lesson.node, before, after].append(lesson.utterance.id)
     rows = [
         {
@@ -129,7 +129,7 @@ def find_terms(lessons: Iterable[Lesson], least: int) -> list[Row]:
     return sorted(rows, key=lambda row: -row["count"])
 
 
-def replaced_phrases(before: str, after: str) -> Iterator[tuple[str, str]]:
+def find_replacements(before: str, after: str) -> Iterator[tuple[str, str]]:
     """Yield the stretches of words that were replaced, without the punctuation around them."""
     columns = align(*([_strip(word) for word in text.split()] for text in (before, after)))
     for changed, group in groupby(columns, key=lambda column: column.operation != "equal"):
@@ -158,7 +158,7 @@ def make_calibration(lessons: Iterable[Lesson]) -> list[Row]:
         {
             "id": each.utterance.id,
             "node": each.node,
-            "confidence": round(confidence_of(each.hypothesis), 6),
+            "confidence": round(certainty_of(each.hypothesis), 6),
             "features": dict(each.hypothesis.features),
             "kept": round(share_kept(each.hypothesis.text, each.text), 6),
             "right": int(each.is_right),

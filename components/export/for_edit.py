@@ -9,7 +9,7 @@ from typing import Literal
 from components.editing.editable_text import (
     EditableText,
     Recording,
-    confidence_of,
+    certainty_of,
     group_by_recording,
     normalize_spaces,
     stretch_of,
@@ -71,7 +71,7 @@ def render_table(texts: Iterable[EditableText]) -> str:
     rows = ["\t".join(COLUMNS)]
     for text in texts:
         source = text.source or _name_speech(text)
-        cells = (guard_cell(text.text), guard_cell(source), f"{confidence_of(text.hypothesis):.3f}")
+        cells = (guard_cell(text.text), guard_cell(source), f"{certainty_of(text.hypothesis):.3f}")
         rows.append("\t".join((text.id, *cells)))
     return "".join(row + "\n" for row in rows)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from components.export.confidence import confidence_of, segment_confidence
+from components.confidence import confidence_of, segment_confidence
 from components.export.timed_words import (
     Span,
     TimedWord,

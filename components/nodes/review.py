@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from components.editing.correction import CORRECTIONS, read_stored_corrections, write_corrections
-from components.editing.editable_text import confidence_of
+from components.editing.editable_text import certainty_of
 from components.editing.questions import Question, answers_as_corrections, choose_doubtful
 from components.nodes.corrections import list_ids
 from components.nodes.edit import ROLE
@@ -136,4 +136,4 @@ def _make_questions(items: Iterator[Item]) -> Iterator[Question]:
         utterance, best = item.utterance, nbest.best
         heard = "" if utterance.audio is None else Path(utterance.audio.path).name
         read = utterance.text if utterance.text != best.text else None
-        yield Question(utterance.id, best.text, confidence_of(best), read or heard)
+        yield Question(utterance.id, best.text, certainty_of(best), read or heard)

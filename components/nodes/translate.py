@@ -99,7 +99,7 @@ class Translate(Kind[TranslateSettings]):
 
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models, the file of examples and the device."""
-        parameters = settings.keyed_settings(
+        parameters = settings.settings_for_key(
             {*WHOSE, "examples", "device", "dropout_seed", "combine", "learned"}
         )
         if settings.ensemble is None:

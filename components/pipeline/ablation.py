@@ -128,8 +128,10 @@ def _ablate_sources(pipeline: Pipeline, name: str, stages: Collection[str]) -> I
         return
 
     def build(subset: Coalition) -> Pipeline:
-        blank = [part for part in parts if part not in subset]
-        changed = {"coefficient": float("sound" in subset)} if method == "late_fusion" else {"blank": blank}
+        ablated = [part for part in parts if part not in subset]
+        changed = (
+            {"coefficient": float("sound" in subset)} if method == "late_fusion" else {"ablate": ablated}
+        )
         return _with_output(update_node(pipeline, name, **changed), name)
 
     yield _ablate_every_set(pipeline, f"sources of {method}", name, parts, build)

@@ -114,7 +114,7 @@ class ObjectStore:
                     raise
                 return {}
             return {
-                path[len(self._base) + 1 :]: (int(facts["size"]), _modified(facts))
+                path[len(self._base) + 1 :]: (int(facts["size"]), _modification_time(facts))
                 for path, facts in sorted(listing.items())
             }
 
@@ -210,7 +210,7 @@ def _is_missing_bucket(error: BaseException) -> bool:
     return type(error.__cause__).__name__ == "NoSuchBucket"
 
 
-def _modified(facts: Mapping[str, Any]) -> float:
+def _modification_time(facts: Mapping[str, Any]) -> float:
     """Return when an object was last written, from what a client says of it; 0 where it does not."""
     stated = facts.get("LastModified", facts.get("created", 0.0))
     return float(stated.timestamp()) if isinstance(stated, datetime) else float(stated)

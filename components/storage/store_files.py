@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -59,7 +60,7 @@ class StoreFiles(Protocol):
         """Return the SHA-256 of a file, which is read again in any case; None where there is none."""
 
     def discard(self, folder: str) -> None:
-        """Remove a folder so that a kill on the way leaves no finished stage or run that lacks files."""
+        """Remove a folder, if it is there, so that a kill on the way leaves nothing finished that lacks files."""
 
     def rename(self, old: str, new: str) -> None:
         """Give a folder another name that nothing has."""
@@ -141,11 +142,13 @@ class LocalFiles:
             return None
 
     def discard(self, folder: str) -> None:
-        """Move a folder to the trash, in one step."""
+        """Move a folder to the trash, in one step; another process may have done so already."""
         source = self._root / folder
-        trash = self._root / TRASH
-        trash.mkdir(exist_ok=True)
-        source.rename(trash / f"{source.name}-{secrets.token_hex(4)}")
+        target = self._root / TRASH / f"{source.name}-{secrets.token_hex(4)}"
+        while source.exists():  # another process may empty the trash between the two steps
+            target.parent.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):
+                source.rename(target)
 
     def rename(self, old: str, new: str) -> None:
         """Rename a folder, in one step."""

@@ -118,7 +118,7 @@ class Uses:
                 self._files.mark(f"runs/{name}/{WORKING}/{key}")
                 keys.add(key)
             is_new = _note_for_process(self._root, key) or bool(news)
-        if is_new and key in self.condemned():
+        if is_new and key in self.read_condemned():
             with self._hold_prune():  # waits for prune, or finds it dead
                 self.pardon()
 
@@ -138,7 +138,7 @@ class Uses:
         """Say that no stage is to be removed any more; the lock of prune is held."""
         self._files.remove(CONDEMNED)
 
-    def condemned(self) -> set[str]:
+    def read_condemned(self) -> set[str]:
         """Return the keys of the stages that a prune means to remove."""
         return set(json.loads(self._files.read(CONDEMNED) or b"[]"))
 

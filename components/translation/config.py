@@ -63,7 +63,7 @@ class TranslationConfig(BaseModel):
         beam, n_best = values.get("beam_size"), cls.model_fields["n_best"].default
         return {**values, "n_best": beam} if isinstance(beam, int) and 0 < beam < n_best else values
 
-    def keyed_settings(self, exclude: set[str]) -> dict[str, Any]:
+    def settings_for_key(self, exclude: set[str]) -> dict[str, Any]:
         """The settings that decide outputs, as a stage's key has them, without those in ``exclude``.
 
         Settings that came later are left out at their defaults, so that stages from before are still reused.

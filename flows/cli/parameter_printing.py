@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.console import console
-from flows.cli.parameters import FIRST, ParameterRow, grouped, parameter_rows, to_plain, to_yaml
+from flows.cli.parameters import FIRST, ParameterRow, parameter_rows, to_plain, to_yaml
 from flows.registry import FLOWS, flow_named
 
 _WIDE = 100
@@ -60,7 +60,7 @@ def print_rows(rows: Sequence[ParameterRow], out: Console) -> None:
     """Print parameters by groups; on a narrow terminal the description stands below."""
     is_wide = out.width >= _WIDE
     width = max(len(row.name) for row in rows)
-    for group, members in grouped(rows).items():
+    for group, members in group_rows(rows).items():
         out.print(Text(group, "bold underline"))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0), expand=True)
         table.add_column(width=width)

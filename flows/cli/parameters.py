@@ -98,7 +98,7 @@ def parameter_rows(model: type[BaseModel], prefix: str = "") -> Iterator[Paramet
         )
 
 
-def grouped(rows: Sequence[ParameterRow]) -> Mapping[str, list[ParameterRow]]:
+def group_rows(rows: Sequence[ParameterRow]) -> Mapping[str, list[ParameterRow]]:
     """Rows by group, groups in their order; none is empty."""
     order = {name: number for number, name in enumerate(_GROUP_OF)}
     ordered = sorted(rows, key=lambda row: order.get(row.name, len(order) if row.group != FIRST else -1))

@@ -35,7 +35,7 @@ def show(
     from components.storage.run_records import read_record
     from components.storage.store import Store
     from flows.cli.console import console
-    from flows.repetition import changed_parameters
+    from flows.repetition import list_changed_settings
 
     opened = Store(store)
     if not opened.backend.download_run(run):
@@ -44,7 +44,7 @@ def show(
     if config:
         import yaml
 
-        values = changed_parameters(record)
+        values = list_changed_settings(record)
         sys.stdout.write(yaml.safe_dump(values, allow_unicode=True, sort_keys=False) if values else "")
     elif as_json:
         sys.stdout.write(json.dumps(_as_dict(record, opened, store)) + "\n")
@@ -54,14 +54,14 @@ def show(
 
 def _as_dict(run: RunRecord, store: Store, url: str | None) -> dict[str, Any]:
     from components.storage.acceptance import read_acceptance
-    from flows.repetition import changed_parameters, repeat_command
+    from flows.repetition import list_changed_settings, repeat_command
 
     acceptance = read_acceptance(store, run.name)
     sizes = _sizes_of(run, store)
     return {
         **run.model_dump(mode="json", exclude={"parameters", "stages"}),
         "accepted": acceptance and acceptance.model_dump(mode="json"),
-        "parameters": changed_parameters(run),
+        "parameters": list_changed_settings(run),
         "stages": [ref.model_dump(mode="json") | {"bytes": sizes[ref.key]} for ref in run.stages],
         "command": repeat_command(run, url),
     }
@@ -80,7 +80,7 @@ def _print(run: RunRecord, store: Store, url: str | None, out: Console) -> None:
     from rich.text import Text
 
     from components.storage.acceptance import read_acceptance
-    from flows.repetition import changed_parameters, repeat_command
+    from flows.repetition import list_changed_settings, repeat_command
     from reports.escaping import to_printable
     from reports.terminal.run_printing import print_scores
 
@@ -90,7 +90,7 @@ def _print(run: RunRecord, store: Store, url: str | None, out: Console) -> None:
     out.print(Text.assemble((to_printable(run.name), "bold"), head))
     if acceptance and acceptance.note:
         out.print(Text(to_printable(f"accepted: {acceptance.note}"), "dim"))
-    for name, value in changed_parameters(run).items():
+    for name, value in list_changed_settings(run).items():
         out.print(Text.assemble((f"{name}: ", "dim"), to_printable(json.dumps(value, ensure_ascii=False))))
     _print_stages(run, store, out)
     if run.metrics:

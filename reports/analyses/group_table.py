@@ -25,7 +25,7 @@ def build_group_section(view: RunView) -> Section | None:
             for key, outcome in view.outcomes[scored.node].items()
             if isinstance(outcome, NBest)
         }
-        for scored in view.scored_nodes()
+        for scored in view.list_scored_nodes()
     }
     utterances = list(view.utterances)
     languages: dict[Output, Language] = {

@@ -124,7 +124,7 @@ def describe_contributions(contributions: Sequence[Contribution]) -> Iterator[Se
     for contribution in contributions:
         lost = sorted(
             (share for share in contribution.shares if share.lost is not None),
-            key=lambda share: -_lost(share),
+            key=lambda share: -_loss_of(share),
         )
         if len(lost) > 1:
             first, last = (
@@ -136,7 +136,7 @@ def describe_contributions(contributions: Sequence[Contribution]) -> Iterator[Se
             yield Sentence(f"{contribution.title}: most {name} is lost ({first}), least ({last}).")
 
 
-def _lost(share: Share) -> float:
+def _loss_of(share: Share) -> float:
     return 0.0 if share.lost is None else share.lost.value
 
 

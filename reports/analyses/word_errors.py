@@ -64,7 +64,7 @@ class WordErrors:
     def __init__(self, view: RunView) -> None:
         self._view = view
         self._nodes: dict[str, list[ScoredNode]] = {"transcript": [], "translation": []}
-        for scored in view.scored_nodes():
+        for scored in view.list_scored_nodes():
             self._nodes[scored.role].append(scored)
         self._systems = {
             scored: _System(Occurrences(), Counter(), Occurrences(), Occurrences())

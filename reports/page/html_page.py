@@ -28,7 +28,6 @@ from reports.page.utterance_json import (
     build_index_line,
     columns_of,
     drop_empty_columns,
-    edited_nodes,
 )
 from reports.plots import graph, run_plots
 from reports.views.run_view import RunView
@@ -97,7 +96,9 @@ def _write_blocks(
             errors.add(row)
             steps = steps_of(view, row)
             index.append(
-                build_index_line(row, columns, view.target_language_of(row.utterance), edited_nodes(steps))
+                build_index_line(
+                    row, columns, view.target_language_of(row.utterance), list_edited_nodes(steps)
+                )
             )
             details.append(build_details(view, row, steps, folder, frozenset(audio)))
         blocks.add(f"page-{start // PAGE}", details)

@@ -95,7 +95,7 @@ def drop_empty_columns(index: Sequence[list[object]], columns: Sequence[Column])
     return [column for column in columns if column.name in {names[n] for n in used}]
 
 
-def edited_nodes(steps: Sequence[Step]) -> list[str]:
+def list_edited_nodes(steps: Sequence[Step]) -> list[str]:
     """Nodes in which a person changed the text."""
     return [step.node.name for step in steps if step.node.kind in EDITING and step.edits]
 
@@ -127,7 +127,7 @@ def build_details(
             if isinstance(outcome, NBest | Quarantined)
         ],
         "steps": [_step(step) for step in steps],
-        "edited": [to_printable(name) for name in edited_nodes(steps)],
+        "edited": [to_printable(name) for name in list_edited_nodes(steps)],
         "values": {to_printable(name): _round(value) for name, value in row.values.items()},
     }
     if utterance.audio is not None:

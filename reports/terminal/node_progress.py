@@ -74,7 +74,8 @@ class NodeProgress:
         rest = self.total - self.done - self.in_flight
         if self.rate <= 0 or rest <= 0:
             return None
-        return max(rest / self.rate - (self.clock() - self.counted_at), 1.0)
+        left = max(rest / self.rate - (self.clock() - self.counted_at), 1.0)
+        return left if left < float("inf") else None
 
     def describe_count(self) -> str:
         """How much is done, of how much."""

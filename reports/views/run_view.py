@@ -69,7 +69,7 @@ class RunView:
                 pass
         return [self._numbers[utterance.id] for utterance in self.utterances]
 
-    def scored_nodes(self) -> list[ScoredNode]:
+    def list_scored_nodes(self) -> list[ScoredNode]:
         """The outputs of the run, or of every system of a comparison."""
         systems = self.systems or {"": self.run.pipeline.outputs}
         return [

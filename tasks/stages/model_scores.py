@@ -88,7 +88,7 @@ def score_languages(
     plan = StagePlan(
         stage="scores",
         version=f"experts-scores/{Translator.version} metrics/{metrics.version}",
-        parameters=mt.keyed_settings({"device", "model"}) | {"device": pick_device(mt.device).type},
+        parameters=mt.settings_for_key({"device", "model"}) | {"device": pick_device(mt.device).type},
         upstream=upstream_of(trained),
         inputs={target: dataset.digest for target, dataset in sets.items()},
         libraries=library_versions(LIBRARIES),

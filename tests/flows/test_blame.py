@@ -135,7 +135,7 @@ def test_gold_segments_put_the_blame_on_the_cutting(
         cut, asr, _ = one["stages"]
         gap = one["all_gold"]["value"] - one["score"]["value"]
         assert cut["gap"]["value"] == pytest.approx(gap)  # well cut is well heard
-        assert asr["kept"]["value"] == pytest.approx(100)
+        assert asr["retention"]["value"] == pytest.approx(100)
         assert sum(part["shapley"]["value"] for part in one["parts"]) == pytest.approx(gap)
     assert "2 utterances: too few to tell" in " ".join(printed.split())
 

@@ -112,7 +112,7 @@ def test_a_finished_run_keeps_its_name(
     assert (code, record.read_bytes()) == (2, before)
     assert "found 'mine'" in output.splitlines()[-1]
 
-    def fail(self: object, asked: object) -> None:
+    def fail(self: object, asked: object, segments: object) -> None:
         raise ModelError("expected finite weights, found NaN")
 
     with monkeypatch.context() as broken:

@@ -41,7 +41,7 @@ class ByModel(fakes.Translator):
     def __init__(self, config: TranslationConfig) -> None:
         self.config = config
 
-    def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+    def translate(self, utterances: Sequence[Utterance], segments: object = ()) -> list[Outcome]:
         fakes._called("mt", utterances)
         if self.config.model == "broken":
             raise ModelError("broken: expected weights, found none; choose another model")

@@ -133,7 +133,7 @@ def test_a_worse_model_is_rejected_before_the_test_data(
         def __init__(self, model: str) -> None:
             self.model = model
 
-        def translate(self, utterances: list[Utterance]) -> list[Outcome]:
+        def translate(self, utterances: list[Utterance], segments: object = ()) -> list[Outcome]:
             texts = [(u.id, u.references[0] if "store:" not in self.model else "falsch") for u in utterances]
             return [
                 NBest(

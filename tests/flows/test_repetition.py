@@ -10,7 +10,7 @@ import yaml
 
 from flows.cli.config_file import gather
 from flows.registry import flow_named
-from flows.repetition import FLAGS, changed_parameters, repeat_command
+from flows.repetition import FLAGS, list_changed_settings, repeat_command
 from tests.components.storage.test_store import record
 
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -42,10 +42,10 @@ def test_what_is_too_long_for_a_command_is_a_file() -> None:
     graph = {"nodes": {"asr": {"kind": "recognize"}}, "data": "x"}
     run = record("mine", flow="pipeline", parameters=graph)
     assert repeat_command(run) == "antiphon runs show mine --config > mine.yaml && antiphon run mine.yaml"
-    assert yaml.safe_load(yaml.safe_dump(changed_parameters(run))) == graph
+    assert yaml.safe_load(yaml.safe_dump(list_changed_settings(run))) == graph
     long = record("mine", parameters={"mt": {"members": ["store:" + "a" * 64] * 40}})
     assert repeat_command(long).endswith("> mine.yaml && antiphon run cascade -c mine.yaml")
 
 
 def test_a_run_of_an_unknown_flow_is_shown_with_all_its_parameters() -> None:
-    assert changed_parameters(record("mine", flow="gone", parameters={"a": 1, "name": "mine"})) == {"a": 1}
+    assert list_changed_settings(record("mine", flow="gone", parameters={"a": 1, "name": "mine"})) == {"a": 1}

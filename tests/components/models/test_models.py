@@ -107,9 +107,9 @@ def test_a_pickle_is_refused_and_never_run(tmp_path: Path) -> None:
     ("reference", "message"),
     [
         ("packaged:whisper-bsae", "did you mean packaged:whisper-base"),
-        ("packaged:", "packaged:whisper-base, "),
+        ("packaged:", "did you mean packaged:whisper-base"),
         ("whisper:bases", "did you mean whisper:base"),
-        ("wisper-base", "there are: packaged:whisper-base"),
+        ("wisper-base", "did you mean whisper:base"),
         ("no/such/folder", "no such model file, folder or reference"),
         ("store:../../etc", "hexadecimal"),
         ("store:" + "0" * 64, "expected one stage"),

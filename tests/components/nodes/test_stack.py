@@ -79,7 +79,7 @@ LINES = {
 @pytest.mark.parametrize("method", LINES)
 def test_each_method_gets_what_it_reads(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Echo:
-        def translate(self, utterances: list[Utterance]) -> list[NBest]:
+        def translate(self, utterances: list[Utterance], segments: object = ()) -> list[NBest]:
             return [nbest(utterance.text or "") for utterance in utterances]
 
     for part in (nbest_fusion, translator):

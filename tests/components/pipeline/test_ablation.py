@@ -77,7 +77,7 @@ def test_a_stacked_system_is_told_less() -> None:
     pipeline = graph(asr=ASR, stack=stack)
     (result,) = ablations_of(pipeline, pipeline.nodes)
     deaf = result.pipelines[frozenset(("transcript",))].nodes["stack"]
-    assert deaf.settings.model_dump()["blank"] == ("sound",)
+    assert deaf.settings.model_dump()["ablate"] == ("sound",)
 
 
 def test_parts_that_cannot_be_taken_away_and_texts_without_references() -> None:

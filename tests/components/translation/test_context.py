@@ -117,5 +117,5 @@ def test_a_model_of_single_sentences_is_refused(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_context_is_in_the_key_where_it_is_set() -> None:
-    assert "context_sentences" not in TranslationConfig().keyed_settings(set())
-    assert TranslationConfig(context_sentences=1).keyed_settings({"model"})["context_sentences"] == 1
+    assert "context_sentences" not in TranslationConfig().settings_for_key(set())
+    assert TranslationConfig(context_sentences=1).settings_for_key({"model"})["context_sentences"] == 1

@@ -92,5 +92,5 @@ def test_wrong_usage_is_one_line(export: Command, arguments: list[str], expected
 
 def test_no_such_run(export: Command) -> None:
     code, _, err = export("rum")
-    assert code == 1
+    assert code == 2
     assert "rum" in err

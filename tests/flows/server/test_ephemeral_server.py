@@ -90,4 +90,4 @@ def test_an_error_for_the_user_is_logged_once_without_its_traceback() -> None:
                 logger.exception("failed: %s", error)
             finally:
                 logger.removeHandler(handler)
-    assert logged == [("failed: expected this", False), *[("failed: a fault of ours", True)] * 3]
+    assert logged == [("expected this", False), *[("failed: a fault of ours", True)] * 3]
