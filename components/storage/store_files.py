@@ -60,7 +60,7 @@ class StoreFiles(Protocol):
         """Return the SHA-256 of a file, which is read again in any case; None where there is none."""
 
     def discard(self, folder: str) -> None:
-        """Remove a folder, if it is there, so that a kill on the way leaves nothing finished that lacks files."""
+        """Remove a folder, if it is there; a kill on the way leaves nothing finished that lacks files."""
 
     def rename(self, old: str, new: str) -> None:
         """Give a folder another name that nothing has."""

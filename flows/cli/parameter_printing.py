@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.console import console
-from flows.cli.parameters import FIRST, ParameterRow, parameter_rows, to_plain, to_yaml
+from flows.cli.parameters import FIRST, ParameterRow, group_rows, parameter_rows, to_plain, to_yaml
 from flows.registry import FLOWS, flow_named
 
 _WIDE = 100

@@ -28,6 +28,7 @@ from reports.page.utterance_json import (
     build_index_line,
     columns_of,
     drop_empty_columns,
+    list_edited_nodes,
 )
 from reports.plots import graph, run_plots
 from reports.views.run_view import RunView

@@ -199,7 +199,7 @@ def test_text_alone_skips_recognition_and_scores_without_references_are_left_out
     assert [json.loads(line)["utterance_id"] for line in written] == [row["id"] for row in rows]
 
 
-def test_what_cannot_be_processed_is_put_aside_and_the_rest_goes_on(
+def test_what_cannot_be_processed_is_quarantined_and_the_rest_goes_on(
     antiphon: Command, tmp_path: Path
 ) -> None:
     rows: list[dict[str, object]] = [
@@ -216,7 +216,7 @@ def test_what_cannot_be_processed_is_put_aside_and_the_rest_goes_on(
     assert notes == ["1 of 3 records quarantined in stage data", "1 of 2 records quarantined in stage mt"]
 
 
-def test_why_records_were_put_aside_is_said_in_the_terminal(
+def test_why_records_were_quarantined_is_said_in_the_terminal(
     antiphon: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows: list[dict[str, object]] = [{"id": f"poison {n}", "text": "a cat"} for n in range(7)]

@@ -19,7 +19,7 @@ def manifest(folder, *records, name="set.jsonl"):
     return str(path)
 
 
-def test_bad_records_are_put_aside_and_the_rest_goes_on(tmp_path):
+def test_bad_records_are_quarantined_and_the_rest_goes_on(tmp_path):
     path, good, bad = write_bad_manifest(tmp_path)
     dataset = load(str(path))
     assert (len(dataset.utterances), len(dataset.quarantined)) == (good, bad)
@@ -195,7 +195,7 @@ def test_limit_takes_the_first_recordings(tmp_path):
         from_audio(str(tmp_path / "b.wav"), limit=0)
 
 
-def test_a_recording_whose_name_is_no_utf8_is_put_aside(tmp_path):
+def test_a_recording_whose_name_is_no_utf8_is_quarantined(tmp_path):
     write_tone(tmp_path / "good.wav", 0.1)
     try:
         write_tone(tmp_path / "good.wav", 0.1).rename(tmp_path / "caf\udce9.wav")

@@ -80,7 +80,7 @@ def test_poison_costs_its_own_record(code: str, fault: str) -> None:
     assert "\n" not in outcomes[1].detail
 
 
-def test_a_record_that_hangs_is_put_aside_and_one_that_always_does_fails_the_node() -> None:
+def test_a_record_that_hangs_is_quarantined_and_one_that_always_does_fails_the_node() -> None:
     hang = (
         "import time\n"
         "for r in records:\n  if r['text'] == 'poison': time.sleep(60)\n  say(id=r['id'], text='ok')"

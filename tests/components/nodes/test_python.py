@@ -119,7 +119,7 @@ def PythonRecord(answer: NBest) -> Any:  # noqa: N802 - reads as a type
     return json.loads(answer.best.text)
 
 
-def test_what_fails_is_put_aside_with_its_line_and_the_others_go_on(steps: Path) -> None:
+def test_what_fails_is_quarantined_with_its_line_and_the_others_go_on(steps: Path) -> None:
     line = 1 + STEPS.split("\n").index('        raise ValueError("no such\\nword")')
     assert texts_of(call(steps, "poisoned", items("a", "poison", "b"))) == [
         "a",

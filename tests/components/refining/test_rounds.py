@@ -65,7 +65,7 @@ def test_two_cycles_and_fixed_points_stop(monkeypatch: pytest.MonkeyPatch) -> No
     assert stopped(refined(monkeypatch, "a", 1, gate="off")[-1]) == "no_change"
 
 
-def test_an_utterance_in_a_language_without_examples_is_put_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_utterance_in_a_language_without_examples_is_quarantined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(methods.METHODS, "self_refine", Script)
     monkeypatch.setattr(Script, "texts", ("b",))
     welsh = ITEM.model_copy(update={"id": "w", "source_language": "cy"})

@@ -47,7 +47,7 @@ def scored(**values: float) -> Any:
     return lambda utterance, texts: [values[text] + (utterance.text != "said") for text in texts]
 
 
-def test_both_lists_are_one_and_bad_ones_are_put_aside() -> None:
+def test_both_lists_are_one_and_bad_ones_are_quarantined() -> None:
     scorers = (scored(a=-1.0, b=-2.0, c=-9.0), scored(a=-8.0, b=-2.0, c=-1.0))
     system = NBestFusionTranslator(StackConfig(method="pooled", n_best=2), Direct(), scorers, 0.5)  # type: ignore[arg-type]
     asked = [Utterance(id=key, text="said\na\nb", source_language="de") for key in ("u", "deaf")]
@@ -61,7 +61,7 @@ def test_both_lists_are_one_and_bad_ones_are_put_aside() -> None:
     assert [h.text for h in system.translate(asked)[0].hypotheses] == ["b", "a", "c"]  # type: ignore[union-attr]
 
 
-def test_what_cannot_be_scored_is_put_aside() -> None:
+def test_what_cannot_be_scored_is_quarantined() -> None:
     def refuses(utterance: Utterance, texts: Sequence[str]) -> list[float]:
         raise ConfigError("more than a window")
 

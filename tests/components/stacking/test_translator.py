@@ -24,7 +24,7 @@ def dual(text_folder: Path, whisper_folder: Path, tmp_path_factory: pytest.TempP
     return folder
 
 
-def test_bad_utterances_are_put_aside_and_the_rest_goes_on(
+def test_bad_utterances_are_quarantined_and_the_rest_goes_on(
     dual: Path, text_folder: Path, tmp_path: Path
 ) -> None:
     good = tiny.tone(tmp_path / "good.wav", 300).model_copy(update={"text": "ein hund"})

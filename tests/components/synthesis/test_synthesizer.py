@@ -84,7 +84,7 @@ def test_voices_and_speed_follow_the_id(tmp_path: Path) -> None:
     assert seconds[0] < 0.7 * seconds[1]
 
 
-def test_bad_texts_are_put_aside(tmp_path: Path) -> None:
+def test_bad_texts_are_quarantined(tmp_path: Path) -> None:
     needs("flite")
     speaker = build(SynthesisConfig(engine="flite", max_characters=40))
     texts = {"no words": "...", "long": "a dog " * 20, "marked": "I {read|r'Ed} it.", "good": "-v `ls` $(ls)"}

@@ -35,7 +35,7 @@ def test_show_describes_a_model_without_loading_it() -> None:
 
 @pytest.mark.parametrize(
     ("command", "code"),
-    [(["show", "packaged:nothing"], 2), (["fetch", "nothing"], 2), (["show", " "], 2)],
+    [(["show", "packaged:nothing"], 2), (["fetch", "nothing"], 1), (["show", " "], 2)],
 )
 def test_unknown_names_are_one_line(
     command: list[str], code: int, capsys: pytest.CaptureFixture[str]

@@ -78,7 +78,7 @@ def test_sealed_tables_and_pictures_of_a_stage_become_sections(tmp_path: Path) -
     assert [name for name, _ in second.pictures] == ["load"]
 
 
-def test_why_records_were_put_aside_is_told_of_every_stage_data_included(tmp_path: Path) -> None:
+def test_why_records_were_quarantined_is_told_of_every_stage_data_included(tmp_path: Path) -> None:
     assert sections_of_quarantined([stage(tmp_path, "mt")]) == []
     refs = []
     for name, count in (("data", 2), ("asr", MAX_QUARANTINED_PER_STAGE + 5)):

@@ -61,7 +61,7 @@ def test_markup_and_control_characters_are_text(view: RunView, console: Console)
     assert "[red]x[/red] ⟨U+001B⟩[2J ⟨U+202E⟩" in text(console)
 
 
-def test_why_records_were_put_aside(view: RunView, console: Console) -> None:
+def test_why_records_were_quarantined(view: RunView, console: Console) -> None:
     bad = Quarantined(utterance_id="u1", stage="data", reason="missing audio", detail="m:3: \x1b[2J none")
     print_quarantined("data", [bad], 3, "mine", console)
     printed = text(console)
