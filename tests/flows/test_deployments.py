@@ -214,7 +214,7 @@ def test_a_cascade_through_the_form_of_v2(
 ) -> None:
     """The form is filled in, the run ends, and its page shows its name, its tasks and its artifacts."""
     store = tmp_path / "store"
-    fields = {"manifest (JSONL": data, "folder or fsspec URL": str(store), "of the run; the time": "by-hand"}
+    fields = {"manifest (JSONL": data, "folder or fsspec URL": str(store), "name of the run": "by-hand"}
     run = fill_in(browser("/v2" + form_of(deployments["cascade"])), fields)
     assert ended(prefect_url, run)["state_name"] == "Completed"
     record = json.loads((store / "runs" / "by-hand" / "run.json").read_text())
@@ -232,7 +232,8 @@ def test_a_cascade_through_the_form_of_v2(
     page.get_by_text("lineage", exact=True).first.wait_for()
     page = browser(f"/v2/artifacts/artifact/{result['lineage']['id']}")
     page.get_by_text(f"data {record['stages'][0]['key'][:8]}").first.wait_for()
-    assert page.locator("table").first.bounding_box()["width"] < 1000  # nothing is cut
+    width = page.wait_for_function("document.querySelector('table')?.getBoundingClientRect().width")
+    assert width.json_value() < 1000  # nothing is cut
 
 
 @needs_chromium
