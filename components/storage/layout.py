@@ -1,6 +1,6 @@
 """The version of a store's layout, ``layout.json``: an older one is brought up to date, a newer one refused.
 
-1  before 27 November 2026, without ``layout.json``
+1  without ``layout.json``
 2  runs note the stages that they use (``runs/NAME/working/``), and so do processes (``uses/``), so that
    ``antiphon store prune`` leaves them. No file of version 1 changes.
 """

@@ -154,9 +154,11 @@ class Store:
             ConfigError: there is a finished run of that name, and it is not to be replaced.
             StoreError: a run of that name is at work, or nothing can be written here.
         """
+        if name is not None:
+            check_run_name(name)
+        self.update_layout()  # before the run's own folder is there, by which an old store would be known
         folder = self.run_folder(self._claim_new_name(flow) if name is None else name)
         with self.lock_run(folder.name), self.backend.uses.by_run(folder.name):
-            self.update_layout()
             if name is not None:
                 if not self.backend.download_run(name):  # the mirror may have that of a deleted run
                     (folder / RECORD).unlink(missing_ok=True)

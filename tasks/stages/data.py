@@ -26,7 +26,7 @@ def load_data(
     """Read and check a data set (or recordings) and keep its utterances; see :func:`store_data`."""
     ref = store_data(source, audio, (source_language, target_language), limit, Store(store_url))
     records = f"{ref.items:,} record{'s' * (ref.items != 1)}"
-    name = source or Path(str(audio)).name
+    name = source or ", ".join(Path(line).name for line in str(audio).splitlines()[:3])
     get_run_logger().info("data: %s from %s, %d quarantined", records, name, ref.quarantined)
     publish_quarantine(ref)
     return as_prefect_state(ref)

@@ -18,10 +18,15 @@ from tests.components.storage.upkeep.stores import save_run, write_stage
 def test_a_new_store_says_its_version_once_it_is_written_to(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = Store(str(tmp_path / "store"))
-    assert not store.root.exists()
-    write_stage(store, "mt")
-    assert json.loads((store.root / "layout.json").read_bytes()) == {"version": VERSION}
+    for name in ("stage", "run"):
+        store = Store(str(tmp_path / name))
+        assert not store.root.exists()
+        if name == "stage":
+            write_stage(store, "mt")
+        else:
+            with store.claim_run("cascade"):
+                pass
+        assert json.loads((store.root / "layout.json").read_bytes()) == {"version": VERSION}
     assert caplog.text == ""
 
 
