@@ -226,9 +226,10 @@ def test_a_store_that_cannot_be_written_is_one_line(
         raise OSError(code, os.strerror(code), str(path))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(StoreError, match=f"(cannot|no space left to) write (run|layout.json) .*{os.strerror(code)}"):
+    expected = f"(cannot|no space left to) write (run|layout.json) .*{os.strerror(code)}"
+    with pytest.raises(StoreError, match=expected):
         claim(Store(str(tmp_path)), "mine")
-    with pytest.raises(StoreError, match=f"(cannot|no space left to) write (run|layout.json) .*{os.strerror(code)}"):
+    with pytest.raises(StoreError, match=expected):
         claim(Store(str(tmp_path)))
     with pytest.raises(StoreError, match=f"(cannot|no space left to) write stage mt .*{os.strerror(code)}"):
         written(Store(str(tmp_path)), "mt", [], [], [])
