@@ -31,14 +31,18 @@ def write_for_edit(
     Args:
         texts: the node's, by utterance id.
         form: of the files.
-        path: a file; or of subtitles a folder, which gets one for each recording.
+        path: a file; or a folder, without a dot in its name, which gets NODE.tsv or subtitles by recording.
         node: its name, for messages.
         overwrite: whether files may be replaced that hold something else, such as somebody's work.
 
     Raises:
         ConfigError: subtitles of what is not one recording's speech, or a file that holds something else.
     """
-    files = {path: render_table(texts.values())} if form == "tsv" else _name_subtitles(texts, path, node)
+    if form == "tsv":
+        table = path if path.suffix else path / f"{node}.tsv"
+        files = {table: render_table(texts.values())}
+    else:
+        files = _name_subtitles(texts, path, node)
     for file, text in files.items():
         if file.is_dir() or (file.exists() and not overwrite and file.read_bytes() != text.encode()):
             raise ConfigError(

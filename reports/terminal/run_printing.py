@@ -170,8 +170,11 @@ def print_scores(scores: Iterable[Score], console: Console) -> None:
             f"{score.n:,} of {score.n_total:,}",
         )
     console.print(table)
+    names: dict[str, list[str]] = {}
     for score in scores:
-        console.print(Text(to_printable(f"{score.name}: {score.signature}"), "dim"), soft_wrap=True)
+        names.setdefault(score.signature, []).append(score.name)
+    for signature, alike in names.items():
+        console.print(Text(to_printable(f"{', '.join(alike)}: {signature}"), "dim"), soft_wrap=True)
     console.print()
 
 
