@@ -43,7 +43,8 @@ def export_for_edit(
     files = write_for_edit(texts_of_node(run, node), format_name, path, node.name, overwrite=overwrite)
     for file in files:
         typer.echo(str(file))
-    typer.echo(f"correct the texts, then: antiphon edit {run_name} {nodes[0]} --from {path}", err=True)
+    source = files[0] if len(files) == 1 else path
+    typer.echo(f"correct the texts, then: antiphon edit {run_name} {nodes[0]} --from {source}", err=True)
 
 
 def edit_format_of(form: str | None, out: str | None) -> EditFormat:
