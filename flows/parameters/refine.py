@@ -53,11 +53,15 @@ def pipeline(parameters: RefineParameters) -> Pipeline:
 
 
 def draft_of(parameters: RefineParameters) -> dict[str, StageRef]:
-    """The stages of the finished run whose draft is refined.
+    """The stages of the finished run whose draft is refined, of all its data.
 
     Raises:
-        ConfigError: no such run, or one without data or translations.
+        ConfigError: no such run, one without data or translations, or a limit beside it.
     """
+    if parameters.limit is not None:
+        raise ConfigError(
+            f"limit: expected none with a draft, whose data are refined, found {parameters.limit}"
+        )
     try:
         run = Store(parameters.store).load_run(str(parameters.draft))
     except AntiphonError as error:

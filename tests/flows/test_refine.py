@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from components.errors import ConfigError
 from components.recognition import factory as recognition
 from components.records import Decision, NBest
 from components.refining import acceptance, methods
@@ -133,11 +134,11 @@ def test_a_finished_run_is_the_draft(settings: dict[str, object]) -> None:
     assert [s.stage for s in second.stages] == [s.stage for s in first.stages]
     assert {s.stage: s.key for s in second.stages[:2]} == {s.stage: s.key for s in first.stages[:2]}
     assert story(second) == story(first)
+    with pytest.raises(ConfigError, match="limit: expected none with a draft"):
+        run({"store": settings["store"], "rounds": 1, "draft": "first", "limit": 2}, gate="off")
 
 
 @pytest.mark.usefixtures("server")
 def test_a_gate_is_not_judged_by_itself(settings: dict[str, object]) -> None:
-    from components.errors import ConfigError
-
     with pytest.raises(ConfigError, match="never fails"):
         run(settings, gate="reference_chrf", reported="chrf")
