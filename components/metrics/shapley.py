@@ -54,13 +54,6 @@ def shapley_values(members: Sequence[str], value: CoalitionValue) -> dict[str, f
     return dict(zip(members, (shapley_matrix(members) @ values).tolist(), strict=True))
 
 
-def leave_one_out_values(members: Sequence[str], value: CoalitionValue) -> dict[str, float]:
-    """What is lost without each member: v(everyone) - v(everyone else)."""
-    everyone = frozenset(members)
-    full_value = value(everyone)
-    return {member: full_value - value(everyone - {member}) for member in members}
-
-
 def all_coalitions(members: Sequence[str]) -> list[Coalition]:
     """All sets of members, the empty one first and everyone last."""
     if not 1 <= len(members) <= MAX_MEMBERS or len(set(members)) != len(members):

@@ -50,9 +50,6 @@ class StoreFiles(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file, if there is one."""
 
-    def copy_out(self, name: str, path: Path) -> bool:
-        """Copy a file to a new local one; return False where there is none."""
-
     def copy_in(self, path: Path, name: str) -> None:
         """Copy a local file into the store."""
 
@@ -117,14 +114,6 @@ class LocalFiles:
         """Remove a file, if there is one."""
         (self._root / name).unlink(missing_ok=True)
 
-    def copy_out(self, name: str, path: Path) -> bool:
-        """Copy a file to a new local one; return False where there is none."""
-        try:
-            shutil.copyfile(self._root / name, path)
-        except FileNotFoundError:
-            return False
-        return True
-
     def copy_in(self, path: Path, name: str) -> None:
         """Copy a local file into the store, which sees it whole or not at all."""
         target = self._root / name
@@ -188,10 +177,6 @@ class ObjectFiles:
     def remove(self, name: str) -> None:
         """Remove an object, if there is one."""
         self._objects.remove(name)
-
-    def copy_out(self, name: str, path: Path) -> bool:
-        """Download an object; return False where there is none."""
-        return self._objects.download(name, path)
 
     def copy_in(self, path: Path, name: str) -> None:
         """Upload a local file."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import permutations
 
 import numpy as np
@@ -16,7 +17,6 @@ from components.metrics.shapley import (
     CoalitionGame,
     all_coalitions,
     estimate_contributions,
-    leave_one_out_values,
     mixture_likelihood_game,
     shapley_values,
 )
@@ -27,6 +27,13 @@ LENGTHS = (3, 1, 5, 4, 2, 2, 1, 6, 3, 3)
 games = st.integers(1, 4).flatmap(
     lambda n: st.tuples(st.just(NAMES[:n]), st.lists(st.floats(-9, 9), min_size=2**n, max_size=2**n))
 )
+
+
+def leave_one_out_values(members: str, value: Callable[[Coalition], float]) -> dict[str, float]:
+    """The definition: v(everyone) - v(everyone else)."""
+    everyone = frozenset(members)
+    full_value = value(everyone)
+    return {member: full_value - value(everyone - {member}) for member in members}
 
 
 def table(names: str, values: list[float]) -> dict[Coalition, float]:
