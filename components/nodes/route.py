@@ -53,8 +53,6 @@ FEATURES: dict[str, Callable[[NBest], float]] = {
     "margin": _margin,
 }
 """Numbers of every n-best list; the features of its best hypothesis count as well."""
-VALUE = "value"
-"""The number of a table that is read, such as one that an own function gives."""
 
 
 class RouteSettings(NodeSettings):
