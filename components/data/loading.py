@@ -140,8 +140,10 @@ def _require_parallel_files(source: str) -> list[Path]:
 
 def _near_source(source: str) -> str:
     """A file beside what was named, or a named set, that was probably meant."""
-    path = Path(source)
-    beside = [str(file) for file in path.parent.iterdir()] if path_exists(path.parent) else []
+    try:
+        beside = [str(file) for file in Path(source).parent.iterdir()]
+    except (OSError, ValueError):
+        beside = []
     return did_you_mean(source, ["sample", *beside], cutoff=0.75)
 
 

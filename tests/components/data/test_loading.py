@@ -63,6 +63,7 @@ def test_what_cannot_be_read_at_all_is_one_error(tmp_path):
         "absent.jsonl",
         "a.en,a.de",
         "a\0b",
+        "notes.txt/set.jsonl",
         "",
     ):
         with pytest.raises(DataError) as caught:
