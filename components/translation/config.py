@@ -10,7 +10,7 @@ VERSION = 4
 """Of the translator: changes when its outputs do."""
 SPEECH_VERSION = 1
 """Of direct speech translation, beside the recognizer's."""
-_LATER_SETTINGS = {"context_sentences": 0}
+_LATER_SETTINGS = ("context_sentences",)
 
 
 class TranslationConfig(BaseModel):
@@ -68,7 +68,7 @@ class TranslationConfig(BaseModel):
 
         Settings that came later are left out at their defaults, so that stages from before are still reused.
         """
-        later = {name for name in _LATER_SETTINGS if getattr(self, name) == _LATER_SETTINGS[name]}
+        later = {n for n in _LATER_SETTINGS if getattr(self, n) == type(self).model_fields[n].default}
         return self.model_dump(mode="json", exclude=exclude | later)
 
     @model_validator(mode="after")

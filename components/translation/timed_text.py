@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from components.languages import without_spaces
 from components.records import Segment
@@ -125,7 +126,7 @@ class TimedText:
 
     def _pauses(self, span: Span) -> Iterator[tuple[int, float]]:
         """Where a word within a stretch follows a silence, and the seconds of that."""
-        for before, after in zip(self._anchors, self._anchors[1:], strict=False):
+        for before, after in pairwise(self._anchors):
             if span.start < after.begin < span.end:
                 yield after.begin, after.start - before.stop
 
