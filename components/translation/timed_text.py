@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from components.languages import without_spaces
+from components.languages import ENDS_SENTENCE, without_spaces
 from components.records import Segment
 from components.translation.sentences import Span, find_sentences
 
@@ -29,7 +29,6 @@ MAX_CHARACTERS = 80
 _MIN_PAUSE_SECONDS = 0.2
 """Shorter silences are within words and between the words of a phrase."""
 _SENTENCE_MARK = re.compile(r"[.!?…。！？]")
-_ENDS_WITH_MARK = re.compile(r"""[.!?…。！？]["'”“’»」』)\]]*\s*$""")
 _CLAUSE_END = re.compile(r"[,;:–—،؛]+(?=\s)|[，；：、]+")
 _SPACE = re.compile(r"\s+")
 
@@ -105,7 +104,7 @@ class TimedText:
     def _cut_at_pauses(self, span: Span) -> Iterator[Span]:
         anywhere = not _SENTENCE_MARK.search(self.text)
         for at, seconds in self._pauses(span):
-            if seconds >= PAUSE_SECONDS and (anywhere or _ENDS_WITH_MARK.search(self.text, span.start, at)):
+            if seconds >= PAUSE_SECONDS and (anywhere or ENDS_SENTENCE.search(self.text, span.start, at)):
                 head, span = self._cut(span, at)
                 yield head
         yield span
