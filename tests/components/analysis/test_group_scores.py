@@ -33,10 +33,10 @@ def test_a_group_scores_as_its_utterances_alone_do() -> None:
     ]
     for group in groups:
         members = [u for u in UTTERANCES if u.id in group.ids]
-        heard = {u.id: str(u.transcript) for u in members}
+        spoken = {u.id: str(u.transcript) for u in members}
         stated = {u.id: u.references for u in members}
         alone = recognition_scores(
-            heard, {k: transcripts[k] for k in heard}, language="en", n_total=len(members)
+            spoken, {k: transcripts[k] for k in spoken}, language="en", n_total=len(members)
         ) | translation_scores(
             stated,
             {k: translations[k] for k in stated if k in translations},
