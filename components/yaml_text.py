@@ -62,7 +62,7 @@ def format_yaml(value: Any, *, flow_style: bool = False) -> str:
         value: plain values; mappings keep their order.
         flow_style: on one line, with brackets and braces.
     """
-    yaml = YAML(typ="safe", pure=True)
+    yaml: Any = YAML(typ="safe", pure=True)  # its attributes have no useful types
     yaml.default_flow_style = flow_style
     yaml.width = 10**6
     yaml.sort_base_mapping_type_on_output = False
