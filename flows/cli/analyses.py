@@ -65,7 +65,7 @@ def blame(
     """Attribute errors to stages: transcripts and drafts are corrected, and the stages below run again.
 
     Of a run of any pipeline; what was computed is reused. The copy of the run with its blame is named
-    RUN-blame.
+    RUN-blame. Examples: `antiphon blame RUN`, with `--segments pieces.jsonl`.
     """
     shortcuts: dict[str, object] = {"run": run, "segments": segments, "store": store, "name": name}
     shortcuts["replace"] = replace or None

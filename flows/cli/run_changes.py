@@ -19,7 +19,10 @@ def rename(
     new: Annotated[str, typer.Argument(metavar="NEW", help="its new name")],
     store: StoreUrl = None,
 ) -> None:
-    """Give a run another name, in its record, its report and the runs that refer to it."""
+    """Give a run another name, in its record, its report and the runs that refer to it.
+
+    Example: `antiphon runs rename OLD talks-beam-5`.
+    """
     from components.storage.store import Store
     from components.storage.upkeep.run_changes import rename_run
 

@@ -42,10 +42,10 @@ def show(
         raise opened.missing_run_error(run)
     record = read_record(opened.run_folder(run), opened.stages)
     if config:
-        import yaml
+        from components.yaml_text import format_yaml
 
         values = list_changed_settings(record)
-        sys.stdout.write(yaml.safe_dump(values, allow_unicode=True, sort_keys=False) if values else "")
+        sys.stdout.write(format_yaml(values) if values else "")
     elif as_json:
         sys.stdout.write(json.dumps(_as_dict(record, opened, store)) + "\n")
     else:

@@ -23,7 +23,10 @@ store_app = typer.Typer(
 
 @store_app.command()
 def usage(store: StoreUrl = None, as_json: AsJson = False) -> None:
-    """Show how many bytes belong to which run and kind of stage, and to nobody."""
+    """Show how many bytes belong to which run and kind of stage, and to nobody.
+
+    `antiphon store prune` frees the latter. Examples: `antiphon store usage`, with `--json`.
+    """
     from components.storage.store import Store
     from components.storage.upkeep.usage import measure_usage
 
@@ -50,7 +53,7 @@ def verify(
     """Read every file of every stage again and compare it with its seal; exit code 1 if something differs.
 
     `--repair` moves damaged stages aside (prune removes them later): the next run that needs one computes it
-    again.
+    again. Examples: `antiphon store verify`, `antiphon store verify RUN --repair`.
     """
     from components.storage.store import Store
     from components.storage.upkeep.verification import set_stage_aside, verify_store
