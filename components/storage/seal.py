@@ -15,7 +15,7 @@ from components.records import Record, Sha256
 
 SEAL, PLAN = "DONE.json", "plan.json"
 FORMAT: Final = 2
-"""Version of the format: Version of the format: 1 had no digest over the seal and did not seal the plan."""
+"""Version of the format: 1 had no digest over the seal and did not seal the plan."""
 
 
 class DamagedError(StoreError):

@@ -90,8 +90,13 @@ class StagePlan(Record):
     @property
     def key(self) -> Sha256:
         """The address of the stage in the store."""
-        unkeyed = {"models", "stage"} if self.kind else {"models"}
-        return digest_of(self.model_dump(mode="json", exclude=unkeyed))
+        return digest_plan(self.model_dump(mode="json"))
+
+
+def digest_plan(values: Mapping[str, Any]) -> Sha256:
+    """Return the key of a plan from its fields, whichever version of Antiphon wrote them."""
+    unkeyed = {"models", "stage"} if values.get("kind") else {"models"}
+    return digest_of({name: value for name, value in values.items() if name not in unkeyed})
 
 
 def content_of(ref: StageRef) -> str:

@@ -23,6 +23,7 @@ from components.errors import ConfigError, DataError
 from components.files import encode_json, open_atomically, staging_folder, sync_file
 from components.records import Record, Sha256, Utterance
 from components.run_record import StageRef
+from components.storage.acceptance import ACCEPTED
 from components.storage.layout import LAYOUT, VERSION
 from components.storage.reader import find_audio, read_utterances
 from components.storage.seal import PLAN, SEAL
@@ -106,7 +107,9 @@ def _gather_contents(store: Store, name: str, *, with_audio: bool) -> dict[str, 
         done.add(run_name := pending.pop())
         run = store.load_run(run_name)  # verifies its stages, and notes that they are in use
         for file in store.backend.files.list_facts(f"{RUNS}/{run_name}"):
-            if file.split("/")[2] != WORKING and (content := store.backend.files.read(file)) is not None:
+            if file.split("/")[2] in {WORKING, ACCEPTED}:
+                continue
+            if (content := store.backend.files.read(file)) is not None:
                 contents[file] = content
         for key in references.close(references.of_run(run_name)):
             contents |= _gather_stage(store, key)
