@@ -13,6 +13,7 @@ from components.storage import lease, locks
 from components.storage.acceptance import accept_run
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
+from components.storage.upkeep import prune as pruning
 from components.storage.upkeep.prune import Pruned, PruneOptions, plan_prune, prune
 from tests.components.storage.upkeep.stores import (
     age,
@@ -115,6 +116,20 @@ def test_what_this_process_has_read_stays_until_it_ends(local: Store) -> None:
     result = prune(local, NOW)
     assert (result.stages, keys_of(local)) == ((), {ref.key})
     assert pruned(local).stages == (ref.key,)
+
+
+def test_what_comes_into_use_meanwhile_stays_and_does_not_count(
+    local: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refs = [write_stage(local, "mt", seed=seed) for seed in range(2)]
+    forget_own_uses()
+    read = pruning._keys_in_use
+    answers = iter([set[str](), {refs[0].key}])  # the first is planned with, the second decides
+    monkeypatch.setattr(pruning, "_keys_in_use", lambda *arguments: read(*arguments) | next(answers))
+    size = sum(facts.bytes for facts in local.backend.files.list_facts(f"stages/{refs[1].key}").values())
+    result = prune(local, NOW)
+    assert (result.stages, result.in_use, result.bytes) == ((refs[1].key,), (refs[0].key,), size)
+    assert keys_of(local) == {refs[0].key}
 
 
 def test_a_stage_that_is_being_written_stays(local: Store) -> None:
