@@ -228,11 +228,20 @@ class Store:
         Raises:
             StoreError: no such run here, one that has not finished, or its record or a stage is damaged.
         """
+        run = self.read_run(name)
+        return run.model_copy(update={"stages": tuple(map(self.localize, run.stages))})
+
+    def read_run(self, name: str) -> RunRecord:
+        """Return the record of the run ``name``; its stages are not looked at.
+
+        Raises:
+            StoreError: no such run here, one that has not finished, or its record is damaged.
+            ConfigError: the name cannot be a run's.
+        """
         folder = self.run_folder(name)
         if not self.backend.download_run(name):
             raise self.missing_run_error(name)
-        run = read_record(folder, self.stages)
-        return run.model_copy(update={"stages": tuple(map(self.localize, run.stages))})
+        return read_record(folder, self.stages)
 
     def missing_run_error(self, name: str) -> StoreError:
         """Return the error of a run that cannot be loaded: none has that name, or it has not finished."""

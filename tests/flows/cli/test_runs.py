@@ -86,9 +86,13 @@ def test_runs_are_selected(store: Store, capsys: pytest.CaptureFixture[str]) -> 
     assert called(store, capsys, "runs", "list", "--flow", "none").startswith("no such runs in")
 
 
-def test_options_before_the_command_are_refused(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("option", ["--store", "--limit"])
+def test_options_before_the_command_are_refused(
+    store: Store, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    value = str(store.root) if option == "--store" else "5"
     with pytest.raises(SystemExit) as ending:
-        main(["runs", "--store", str(store.root), "delete", "old", "--yes"])
+        main(["runs", option, value, "delete", "old", "--yes"])
     assert ending.value.code == 2
     assert "expected options behind delete" in capsys.readouterr().err
     assert store.load_run("old").completed

@@ -6,12 +6,15 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from components.records import Audio, Hypothesis, NBest, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
-from components.storage import uses
+from components.storage import lease, uses
 from components.storage.stage_plan import StagePlan, content_of
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
@@ -70,6 +73,24 @@ def save_run(store: Store, name: str, stages: Sequence[StageRef], **changes: obj
     with store.claim_run(run.flow, name):
         store.save_run(run)
     return run
+
+
+def open_empty_store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Store:
+    """An empty store for a fixture with the parameters ``folder``, ``s3`` or ``memory``."""
+    monkeypatch.setenv(lease.VARIABLE, "30")
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    if request.param == "s3":
+        return Store(str(request.getfixturevalue("s3_url")))
+    is_local = request.param == "folder"
+    return Store(str(tmp_path / "store") if is_local else f"memory://{uuid.uuid4().hex}/store")
+
+
+def save_small_run(store: Store, **changes: object) -> RunRecord:
+    """The run ``mine`` of two stages; ``changes`` are those of the second one's plan."""
+    data = write_data(store)
+    return save_run(store, "mine", [data, write_stage(store, "mt", data, **changes)])
 
 
 def age(store: Store) -> None:

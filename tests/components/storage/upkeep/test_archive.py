@@ -31,6 +31,7 @@ from tests.components.storage.upkeep.stores import (
     forget_own_uses,
     keys_of,
     save_run,
+    save_small_run,
     write_data,
     write_stage,
 )
@@ -40,8 +41,8 @@ from tests.components.storage.upkeep.stores import (
 def store(tmp_path: Path) -> Store:
     """A run with a stage that reads the model of a deleted run, and a stage that belongs to nobody."""
     store = Store(str(tmp_path / "store"))
-    data, model = write_data(store), write_stage(store, "train", kind="train")
-    save_run(store, "mine", [data, write_stage(store, "mt", data, models={"model": f"store:{model.key}"})])
+    model = write_stage(store, "train", kind="train")
+    save_small_run(store, models={"model": f"store:{model.key}"})
     (store.run_folder("mine") / "report.html").write_text("<p>")
     write_stage(store, "mt", seed=9)
     return store

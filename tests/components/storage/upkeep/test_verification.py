@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 import pytest
 
 from components.errors import StoreError
-from components.storage import lease
 from components.storage.seal import read_seal
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
 from components.storage.upkeep.usage import measure_usage
 from components.storage.upkeep.verification import key_of_plan, set_stage_aside, verify_store
-from tests.components.storage.upkeep.stores import save_run, write_data, write_stage
+from tests.components.storage.upkeep.stores import open_empty_store, save_run, write_data, write_stage
 
 
 @pytest.fixture(params=["folder", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv(lease.VARIABLE, "30")
-    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
-    is_local = request.param == "folder"
-    return Store(str(tmp_path / "store") if is_local else f"memory://{uuid.uuid4().hex}/store")
+    return open_empty_store(request, tmp_path, monkeypatch)
 
 
 def test_an_intact_store_has_no_faults(store: Store) -> None:
