@@ -1,11 +1,8 @@
-"""Stores for tests: runs with stages that read one another, without models; and processes that use them."""
+"""Stores for tests: runs with stages that read one another, without models."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +17,6 @@ from components.storage.stage_writer import open_stage
 from components.storage.store import Store
 from tests.components.storage.test_store import record
 
-ROOT = Path(__file__).parents[4]
 LONG_AGO = 1_000_000_000.0
 
 
@@ -110,24 +106,3 @@ def forget_own_uses() -> None:
 def keys_of(store: Store) -> set[str]:
     """The keys of all stages of a store."""
     return set(store.backend.files.list_folders("stages"))
-
-
-def start(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """Run Python code in a process of its own, with ``sys.argv[1:]`` as given."""
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    """Wait until a process has made a file."""
-    until = time.monotonic() + 60
-    while not path.exists():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < until
-        time.sleep(0.01)
