@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from components.errors import StoreError
 from flows.cli.completion import complete_runs
 from flows.cli.options import AsJson, StoreUrl
 
@@ -52,7 +53,6 @@ def verify(
     `--repair` moves damaged stages aside (prune removes them later): the next run that needs one computes it
     again.
     """
-    from components.errors import StoreError
     from components.storage.store import Store
     from components.storage.upkeep.verification import set_stage_aside, verify_store
     from flows.cli.amounts import format_count

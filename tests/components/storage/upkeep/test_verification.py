@@ -108,10 +108,10 @@ def test_an_unfinished_stage_is_no_fault(store: Store) -> None:
 def test_every_byte_belongs_to_something(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     data = write_data(store)
-    one, two = write_stage(store, "mt", data), write_stage(store, "mt", data, seed=1)
+    first, second = write_stage(store, "mt", data), write_stage(store, "mt", data, seed=1)
     free = write_stage(store, "asr", kind="recognize")
-    save_run(store, "one", [data, one])
-    save_run(store, "two", [data, two])
+    save_run(store, "one", [data, first])
+    save_run(store, "two", [data, second])
     (store.stages / f"{'a' * 64}.damaged-x").write_bytes(b"12345")
     (store.root / "audio").mkdir()
     (store.root / "audio" / "x").write_bytes(b"123")
@@ -121,11 +121,11 @@ def test_every_byte_belongs_to_something(tmp_path: Path) -> None:
 
     usage = measure_usage(store)
     assert {run.name: (run.own, run.shared) for run in usage.runs} == {
-        "one": (size(one.key), size(data.key)),
-        "two": (size(two.key), size(data.key)),
+        "one": (size(first.key), size(data.key)),
+        "two": (size(second.key), size(data.key)),
     }
     kinds = {kind.kind: (kind.stages, kind.bytes) for kind in usage.kinds}
-    assert kinds["translate"] == (2, size(one.key) + size(two.key))
+    assert kinds["translate"] == (2, size(first.key) + size(second.key))
     assert kinds["data"] == (1, size(data.key))
     assert usage.unreferenced == (size(free.key), 1)
     assert (usage.leftovers, usage.audio) == (5, 3)
