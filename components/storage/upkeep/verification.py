@@ -12,7 +12,7 @@ from components.storage.locks import LockWait
 from components.storage.run_records import METRICS, RECORD, check_record
 from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal
 from components.storage.stage_plan import digest_plan
-from components.storage.store import Store
+from components.storage.store import Store, check_run_name
 from components.storage.store_files import StoreFiles
 from components.storage.upkeep.inventory import AUDIO
 from components.storage.upkeep.references import RUNS, STAGES, References, list_keys
@@ -55,10 +55,11 @@ def verify_store(
 
     Raises:
         StoreError: there is no such run.
+        ConfigError: the name cannot be a run's.
     """
     files, names = store.backend.files, store.backend.list_run_names()
-    if run is not None and run not in names:
-        raise StoreError(f"no run {run!r} in {store.backend.url}/runs; antiphon runs lists them")
+    if run is not None and check_run_name(run) not in names:
+        raise store.missing_run_error(run)
     names = names if run is None else [run]
     keys = list_keys(files)
     references = References(files, keys)

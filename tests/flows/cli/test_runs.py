@@ -122,6 +122,10 @@ def test_a_run_is_accepted_protected_and_deleted(store: Store, capsys: pytest.Ca
     text = called(store, capsys, "runs", "delete", "old", "altered", "begun", "--yes")
     assert text == "deleted old\ndeleted altered\ndeleted begun\nantiphon store prune would free 0 B\n"
     assert "no run 'old'" in called(store, capsys, "runs", "delete", "old", "--yes", code=2)
+    twice = called(store, capsys, "runs", "delete", "middle", "middle", "--yes")
+    assert twice.count("deleted middle") == 1
+    for command in (("show",), ("delete", "--force")):
+        assert "expected a run name of letters" in called(store, capsys, "runs", *command, "../runs", code=2)
 
 
 def test_a_run_gets_another_name_and_goes_elsewhere(

@@ -57,6 +57,7 @@ def test_verify_and_repair(store: Store, capsys: pytest.CaptureFixture[str]) -> 
     assert "run mine: stage mt" in report_faults(store, capsys, "mine")
     assert not write_stage(store, "mt", data).reused
     assert "0 damaged" in called(store, capsys, "store", "verify")
+    assert "did you mean mine?" in called(store, capsys, "store", "verify", "mime", code=2)
 
 
 def report_faults(store: Store, capsys: pytest.CaptureFixture[str], *options: str) -> str:
