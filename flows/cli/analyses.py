@@ -16,7 +16,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="RUN...",
-            help="names of finished runs; one = with the accepted run",
+            help="names of finished runs; a single one is compared with the accepted run of its data",
             autocompletion=complete_runs,
         ),
     ],

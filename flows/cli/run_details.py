@@ -32,15 +32,12 @@ def show(
     `antiphon runs show RUN --config > again.yaml`, then `antiphon run again.yaml` (a pipeline) or
     `antiphon run FLOW -c again.yaml`.
     """
-    from components.storage.run_records import read_record
     from components.storage.store import Store
     from flows.cli.console import console
     from flows.repetition import list_changed_settings
 
     opened = Store(store)
-    if not opened.backend.download_run(run):
-        raise opened.missing_run_error(run)
-    record = read_record(opened.run_folder(run), opened.stages)
+    record = opened.read_run(run)
     if config:
         from components.yaml_text import format_yaml
 
