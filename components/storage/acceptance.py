@@ -41,6 +41,25 @@ def read_acceptance(store: Store, name: str) -> Acceptance | None:
         ) from error
 
 
+def refuse_accepted(store: Store, name: str, otherwise: str) -> None:
+    """Refuse to lose a run that is accepted.
+
+    Args:
+        store: where.
+        name: of the run, whether or not there is one.
+        otherwise: what can be done instead of taking the acceptance back.
+
+    Raises:
+        ConfigError: it is accepted.
+        StoreError: the file of its acceptance is damaged.
+    """
+    if read_acceptance(store, name) is not None:
+        raise ConfigError(
+            f"run {name} is accepted, the baseline of its data; antiphon runs accept {name} --undo first, "
+            f"or {otherwise}"
+        )
+
+
 def list_accepted(store: Store) -> list[RunRecord]:
     """Return the records of all accepted runs; their stages are not verified."""
     names = [name for name in store.backend.list_run_names() if store.backend.files.read(_file_of(name))]

@@ -46,8 +46,8 @@ class ProcessNotes:
         self._pid = os.getpid()
         self._path = folder / f"{self._pid}-{secrets.token_hex(4)}.keys"
         self._keys: set[str] = set()
-        self._lock = FileLock(self._path.with_suffix(".lock"), timeout=0, thread_local=False)
-        self._lock.acquire()
+        self._lock = FileLock(self._path.with_suffix(".lock"), timeout=1, thread_local=False)
+        self._lock.acquire()  # a prune that looks whether a dead process left it holds it for a moment
         self._path.touch()
         atexit.register(self.close)
 
