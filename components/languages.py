@@ -63,6 +63,10 @@ WITHOUT_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 _TWO_LETTERS = {three: two for two, (three, _) in NAMES.items()}
 
 
+ENDS_SENTENCE = re.compile(r"""[.!?…。！？]["'”“’»」』)\]]*\s*$""")
+"""The end of a text that ends a sentence, with the quotes and brackets that close there."""
+
+
 def is_code(code: str) -> bool:
     """Whether ``code`` has the form of a language's: two or three letters, perhaps script and region."""
     return _CODE.fullmatch(code) is not None

@@ -18,7 +18,7 @@ from itertools import pairwise
 
 from rapidfuzz.distance import Levenshtein, Opcode
 
-from components.languages import without_spaces
+from components.languages import ENDS_SENTENCE, without_spaces
 from components.records import Segment
 
 PROTOCOL = "reseg:min-word-edits"
@@ -27,7 +27,6 @@ PROTOCOL = "reseg:min-word-edits"
 _OPENING = r"""["'“”„‘«»¿¡(\[「『（《]"""
 _WORD = re.compile(rf"(?:{_OPENING}\s*)*\S*\w\S*")
 _CHARACTER = re.compile(rf"(?:{_OPENING}\s*)*(?:[A-Za-z0-9]+|\w)")
-_ENDS_SENTENCE = re.compile(r"""[.!?…。！？]["'”“’»」』)\]]*\s*$""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +129,6 @@ def _project(opcodes: Iterable[Opcode], length: int) -> tuple[list[int], list[in
 
 def _choose_cut(text: str, units: Sequence[_Unit], first: int, last: int) -> int:
     for cut in range(first, last):
-        if cut > 0 and _ENDS_SENTENCE.search(text[units[cut - 1].start : units[cut].start]):
+        if cut > 0 and ENDS_SENTENCE.search(text[units[cut - 1].start : units[cut].start]):
             return cut
     return last

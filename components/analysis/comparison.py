@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import get_args
 
 from components.analysis.buckets import group_utterances
@@ -23,10 +23,7 @@ from components.analysis.leaderboard import (
     score_buckets,
 )
 from components.errors import DataError
-from components.metrics.corpus_statistics import (
-    CorpusStatistics,
-    measure,
-)
+from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.languages import Language
 from components.metrics.metric import Metric, Output, Segments
 from components.metrics.scoring_units import ScoringUnits
@@ -185,9 +182,9 @@ def _statistics(
     for name in names:
         output = METRICS[name].output
         segments, of = outputs[output], units[output]
-        table = None if segments is None else measure(METRICS[name], segments, of.count(n_total))
+        table = None if segments is None else of.measure(METRICS[name], segments, n_total)
         if table is not None:
-            tables[name] = replace(table, signature=of.sign(table.signature))
+            tables[name] = table
     return tables
 
 

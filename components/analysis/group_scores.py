@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from components.analysis.buckets import group_utterances
-from components.metrics.corpus_statistics import CorpusStatistics, measure
+from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.languages import Language
 from components.metrics.metric import Output
 from components.metrics.scoring_units import ScoringUnits
@@ -66,6 +66,6 @@ def _measure(
         segments = units.align(texts, len(utterances))
         for name in metrics:
             if segments is not None and METRICS[name].output == output:
-                table = measure(METRICS[name], segments, units.count(len(utterances)))
+                table = units.measure(METRICS[name], segments, len(utterances))
                 if table is not None:
                     yield name, (units, table)

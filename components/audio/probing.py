@@ -129,11 +129,11 @@ def _read_declared_length(path: FilePath, container: InputContainer, stream: Aud
 
 def _count_packets(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
     """The length in seconds of the packets that are there; decodes nothing."""
+    if container.format.name == MATROSKA:
+        return _count_matroska_packets(path, container, stream)
     declared = None
     if stream.duration is not None and stream.time_base is not None and _has_frame_count(path):
         declared = float(stream.duration * stream.time_base)
-    if container.format.name == MATROSKA:
-        return _count_matroska_packets(path, container, stream)
     ticks = sum(packet.duration or 0 for packet in container.demux(stream))
     seconds = float(ticks * (stream.time_base or 0))
     if declared is not None and seconds < declared - SLACK_SECONDS:

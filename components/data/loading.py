@@ -111,14 +111,14 @@ def check(source: str, source_language: str | None = None, target_language: str 
     if source.startswith("multi30k:"):
         find_multi30k_files(source, source_language, target_language)
         return
-    path = Path(source.removeprefix(PARAGRAPHS))
-    if path.is_dir():
-        raise DataError(f"{source}: expected a file, found a folder; recordings in it are --audio {source}")
-    if source != "sample" and not path_exists(path):
+    path = SAMPLES if source == "sample" else Path(source.removeprefix(PARAGRAPHS))
+    if not path_exists(path):
         for file in _require_parallel_files(source):
             if not path_exists(file):
                 raise DataError(f"{source}: expected the file {file}, found none; check the path")
         return
+    if path.is_dir():
+        raise DataError(f"{source}: expected a file, found a folder; recordings in it are --audio {path}")
     load(source, source_language=source_language, target_language=target_language, limit=1)
 
 
@@ -140,8 +140,10 @@ def _require_parallel_files(source: str) -> list[Path]:
 
 def _near_source(source: str) -> str:
     """A file beside what was named, or a named set, that was probably meant."""
-    path = Path(source)
-    beside = [str(file) for file in path.parent.iterdir()] if path_exists(path.parent) else []
+    try:
+        beside = [str(file) for file in Path(source).parent.iterdir()]
+    except (OSError, ValueError):
+        beside = []
     return did_you_mean(source, ["sample", *beside], cutoff=0.75)
 
 

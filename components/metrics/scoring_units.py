@@ -10,9 +10,11 @@ that is nearest as a whole.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from components.metrics.corpus_statistics import CorpusStatistics, measure
 from components.metrics.languages import Language, assign_languages
-from components.metrics.metric import Output, Segments, align_segments
+from components.metrics.metric import Metric, Output, Segments, align_segments
 from components.records import Audio, Utterance
 from components.resegmentation import PROTOCOL, count_edits, resegment
 
@@ -77,6 +79,17 @@ class ScoringUnits:
             sources={unit.id: unit.text or unit.transcript or "" for unit in self.utterances},
             audio={unit.id: unit.audio for unit in self.utterances if unit.audio is not None},
         )
+
+    def measure(self, metric: Metric, segments: Segments, n_total: int) -> CorpusStatistics | None:
+        """The signed statistics of ``segments``, from :meth:`align`; None where nothing can be scored.
+
+        Args:
+            metric: Of this kind of output.
+            segments: Outputs beside their references.
+            n_total: Utterances of the data set.
+        """
+        table = measure(metric, segments, self.count(n_total))
+        return None if table is None else replace(table, signature=self.sign(table.signature))
 
     def ids_of(self, utterance_ids: Iterable[str]) -> list[str]:
         """The ids of the units of utterances, in order."""

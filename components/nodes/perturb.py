@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.errors import ConfigError, DataError
-from components.files import rename_durably, sync_file, write_bytes
+from components.files import open_atomically, write_bytes
 from components.nodes.kind import Item, Kind, Site, Sort
 from components.perturbation.config import VERSION, PerturbationConfig
-from components.records import Hypothesis, NBest, Quarantined, Utterance
+from components.records import Hypothesis, NBest, Quarantined, ReferenceSegment, Utterance
 from components.storage.record_files import ERRORS, OUTPUTS
 from components.storage.whole_stage import Product
 
@@ -65,8 +65,7 @@ class Perturb(Kind[PerturbationConfig]):
         for name, records in ((OUTPUTS, good), (ERRORS, bad)):
             lines = (record.model_dump_json(exclude_defaults=True) + "\n" for record in records)
             write_bytes(folder / name, "".join(lines).encode())
-        paths = {item.audio.path for item in good if isinstance(item, Utterance) and item.audio}
-        files = sorted(path for path in paths if path.startswith(f"{AUDIO}/"))
+        files = sorted(item.audio.path for item in good if isinstance(item, Utterance) and item.audio)
         return Product([OUTPUTS, ERRORS, *files], len(outcomes), len(bad))
 
 
@@ -108,9 +107,13 @@ def _perturb_sounds(
         changed = perturb_speech(samples, settings, utterance.id, site.seed, noise)
         peak = max(1.0, float(abs(changed).max(initial=0.0)))  # louder than full scale: all of it softer
         target = folder / AUDIO / f"{number:06d}.flac"
-        partial = target.with_suffix(".partial")
-        soundfile.write(partial, changed / peak, audio.SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-        sync_file(partial)
-        rename_durably(partial, target)
+        with open_atomically(target) as file:
+            soundfile.write(file, changed / peak, audio.SAMPLE_RATE, format="FLAC", subtype="PCM_16")
         sound = audio.describe(target).model_copy(update={"path": f"{AUDIO}/{target.name}"})
-        yield utterance.model_copy(update={"audio": sound})
+        segments = tuple(_play(segment, settings.speed) for segment in utterance.reference_segments)
+        yield utterance.model_copy(update={"audio": sound, "reference_segments": segments})
+
+
+def _play(segment: ReferenceSegment, speed: float) -> ReferenceSegment:
+    """The segment where it is said in audio that is played ``speed`` times as fast."""
+    return segment.model_copy(update={"start": segment.start / speed, "end": segment.end / speed})

@@ -86,9 +86,7 @@ class Recognize(Kind[RecognizeSettings]):
     def parameters(self, settings: RecognizeSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models and the device."""
         unset = set() if settings.members else {"combination", "coefficients"}
-        if not settings.word_times:  # the setting is younger than many stages
-            unset.add("word_times")
-        return settings.model_dump(mode="json", exclude={"model", "members", "device", *unset})
+        return settings.settings_for_key({"model", "members", "device", *unset})
 
     def build(self, settings: RecognizeSettings, site: Site) -> Component:
         """Return the recognizer."""

@@ -40,8 +40,7 @@ class TranslateSpeech(Kind[RecognitionConfig]):
 
     def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
         """Return everything but the model and the device."""
-        unset = set() if settings.word_times else {"word_times"}  # which is younger than many stages
-        return settings.model_dump(mode="json", exclude={"model", "device", *unset})
+        return settings.settings_for_key({"model", "device"})
 
     def applies(self, utterance: Utterance) -> bool:
         """Return whether the utterance has audio."""

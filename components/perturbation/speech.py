@@ -52,7 +52,7 @@ def perturb_speech(
 
 
 def change_speed(samples: Samples, speed: float) -> Samples:
-    """The samples played ``speed`` times as fast, pitch included."""
+    """The samples played ``speed`` times as fast, pitch included; a click too short to resample stays."""
     if speed == 1 or not len(samples):
         return samples
     rate = round(SAMPLE_RATE * speed)
@@ -60,16 +60,19 @@ def change_speed(samples: Samples, speed: float) -> Samples:
     frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples[None, :]), format="flt", layout="mono")
     frame.sample_rate = rate
     blocks = [out.to_ndarray()[0] for part in (frame, None) for out in resampler.resample(part)]
-    played: Samples = np.concatenate(blocks)
+    played: Samples = np.concatenate(blocks) if blocks else samples
     return played
 
 
 def add_reverberation(samples: Samples, seconds: float, rng: np.random.Generator) -> Samples:
     """The samples in a room whose echo falls by 60 dB in ``seconds``; as loud as before.
 
-    The impulse response is the direct sound and exponentially decaying white noise (Polack 1988).
+    The impulse response is the direct sound and exponentially decaying white noise (Polack 1988); one of less
+    than two samples is none.
     """
     n = round(seconds * SAMPLE_RATE)
+    if n < 2:
+        return samples
     decay = 10.0 ** (-_REVERB_DB / 20.0 * np.arange(n) / n)
     response = rng.standard_normal(n) * decay
     response *= 1.0 / np.sqrt((response**2).sum())  # echo and direct sound are equally loud

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.errors import ConfigError
-from components.languages import base_of, is_undetermined
+from components.languages import UNDETERMINED, base_of, is_undetermined
 from components.models.packaged_models import PACKAGED_MODELS
 from components.records import Utterance
 from components.translation.recommended_models import (
@@ -83,14 +83,15 @@ def choose_translator(name: str, facts: DataFacts, target: str) -> Recommendatio
     """
     is_captions = name.startswith(CAPTIONS)
     readable = ("text", "speech") if facts.has_speech else ("text",)
-    sources = [code for code in facts.sources if base_of(code) != base_of(target)] or ["und"]
-    rows = ROWS[::-1] if is_captions else [row for row in ROWS if row.is_general]
+    sources = [code for code in facts.sources if base_of(code) != base_of(target)] or [UNDETERMINED]
+    offered = ROWS[::-1] if is_captions else [row for row in ROWS if row.is_general]
+    rows = [row for row in offered if row.reads in readable]
     for reads in readable:
         for row in rows:
             if row.reads == reads and all(row.translates(source, target) for source in sources):
                 return row
-    missing = next(code for code in sources if not any(row.translates(code, target) for row in rows))
-    raise ConfigError(explain_missing(missing, target))
+    missing = (code for code in sources if not any(row.translates(code, target) for row in rows))
+    raise ConfigError(explain_missing(next(missing, UNDETERMINED), target))
 
 
 def build_nodes(
@@ -141,7 +142,7 @@ def write_pipeline(
         nodes: by name.
     """
     lines = [*(f"# {line}".rstrip() for line in head), format_yaml(run).rstrip("\n")]
-    if not any(not is_undetermined(code) for code in facts.sources):
+    if all(is_undetermined(code) for code in facts.sources):
         lines.append("# source_language: en  # detected in each recording if it is not set")
     lines += ["", "nodes:"]
     for name, node in nodes.items():

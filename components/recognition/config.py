@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from components.stage_settings import StageSettings
 
 
-class RecognitionConfig(BaseModel):
+class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
+
+    later_settings: ClassVar = ("word_times",)
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

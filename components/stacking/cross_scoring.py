@@ -16,7 +16,8 @@ from components import audio
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.models.causal import CausalModel
-from components.decoding.models.whisper import WhisperDecoder, WhisperTokenScorer
+from components.decoding.models.whisper import WhisperTokenScorer
+from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import force_decode
 from components.errors import ConfigError

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from components.stage_settings import StageSettings
 
 VERSION = 4
 """Of the translator: changes when its outputs do."""
 SPEECH_VERSION = 1
 """Of direct speech translation, beside the recognizer's."""
-_LATER_SETTINGS = {"context_sentences": 0}
 
 
-class TranslationConfig(BaseModel):
+class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
+
+    later_settings: ClassVar = ("context_sentences",)
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,14 +65,6 @@ class TranslationConfig(BaseModel):
             return values
         beam, n_best = values.get("beam_size"), cls.model_fields["n_best"].default
         return {**values, "n_best": beam} if isinstance(beam, int) and 0 < beam < n_best else values
-
-    def settings_for_key(self, exclude: set[str]) -> dict[str, Any]:
-        """The settings that decide outputs, as a stage's key has them, without those in ``exclude``.
-
-        Settings that came later are left out at their defaults, so that stages from before are still reused.
-        """
-        later = {name for name in _LATER_SETTINGS if getattr(self, name) == _LATER_SETTINGS[name]}
-        return self.model_dump(mode="json", exclude=exclude | later)
 
     @model_validator(mode="after")
     def _n_best_is_in_the_beam(self) -> Self:

@@ -17,8 +17,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from components.languages import without_spaces
+from components.languages import ENDS_SENTENCE, without_spaces
 from components.records import Segment
 from components.translation.sentences import Span, find_sentences
 
@@ -28,7 +29,6 @@ MAX_CHARACTERS = 80
 _MIN_PAUSE_SECONDS = 0.2
 """Shorter silences are within words and between the words of a phrase."""
 _SENTENCE_MARK = re.compile(r"[.!?…。！？]")
-_ENDS_WITH_MARK = re.compile(r"""[.!?…。！？]["'”“’»」』)\]]*\s*$""")
 _CLAUSE_END = re.compile(r"[,;:–—،؛]+(?=\s)|[，；：、]+")
 _SPACE = re.compile(r"\s+")
 
@@ -104,7 +104,7 @@ class TimedText:
     def _cut_at_pauses(self, span: Span) -> Iterator[Span]:
         anywhere = not _SENTENCE_MARK.search(self.text)
         for at, seconds in self._pauses(span):
-            if seconds >= PAUSE_SECONDS and (anywhere or _ENDS_WITH_MARK.search(self.text, span.start, at)):
+            if seconds >= PAUSE_SECONDS and (anywhere or ENDS_SENTENCE.search(self.text, span.start, at)):
                 head, span = self._cut(span, at)
                 yield head
         yield span
@@ -125,7 +125,7 @@ class TimedText:
 
     def _pauses(self, span: Span) -> Iterator[tuple[int, float]]:
         """Where a word within a stretch follows a silence, and the seconds of that."""
-        for before, after in zip(self._anchors, self._anchors[1:], strict=False):
+        for before, after in pairwise(self._anchors):
             if span.start < after.begin < span.end:
                 yield after.begin, after.start - before.stop
 

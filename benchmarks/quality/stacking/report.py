@@ -28,7 +28,6 @@ from components.metrics.translation import translation_scores
 from components.run_record import RunRecord
 from components.storage.reader import read_best_texts, read_utterances
 
-RESULTS = RESULTS
 SETS = {
     "test": "captions of test_2016_flickr spoken by flite (a voice of the training)",
     "piper": "the shared folder's 50 captions of test_2016_flickr spoken by piper (a voice not trained on)",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from torch import Tensor
 from torch.nn import functional
 
-from components.decoding.models.whisper import WhisperDecoder
+from components.decoding.models.whisper_decoder import WhisperDecoder
 
 
 def alignment_scores(

@@ -22,7 +22,7 @@ from components.errors import ConfigError, ModelError
 from components.recognition.whisper.alignment import start_sequence
 from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
 from components.recognition.whisper.logits_processors import MAX_INITIAL_TIMESTAMP, list_suppressed_tokens
-from components.recognition.whisper.segments import text_positions
+from components.recognition.whisper.segments import FRAMES_PER_STAMP, text_positions
 from components.recognition.whisper.time_warping import MEDIAN_WIDTH
 from components.records import Checkpoint
 
@@ -136,10 +136,11 @@ class FasterWhisperBackend:
         if not text:
             return TokenAlignment((0.0,), ())
         storage = self._to_storage(features)
-        (result,) = self._model.align(storage, start, [text], frames, median_filter_width=MEDIAN_WIDTH)
+        n_frames = max(frames, FRAMES_PER_STAMP)  # one of the encoder's positions
+        (result,) = self._model.align(storage, start, [text], n_frames, median_filter_width=MEDIAN_WIDTH)
         begins: dict[int, int] = {}
         for token, position in result.alignments:
-            begins.setdefault(token, position)
+            begins.setdefault(token, max(position, 0))  # -1 where there is only one position
         times = tuple(begins[token] / TOKENS_PER_SECOND for token in range(len(text) + 1))
         log_probs = (math.log(max(p, MIN_PROBABILITY)) for p in result.text_token_probs)
         return TokenAlignment(times, tuple(log_probs))

@@ -12,7 +12,8 @@ from whisper.model import Whisper
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.alignment_heads import alignment_scores
-from components.decoding.models.whisper import WhisperDecoder, WhisperTokenScorer, vocabulary_of
+from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
+from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import Vocabulary
 from components.decoding.search import search
 from components.kernels import Arithmetic

@@ -8,27 +8,24 @@ utterances gives the same batches and thus the same bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 import torch
 from whisper.audio import HOP_LENGTH
-from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE, Tokenizer
+from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 
 from components import audio
-from components.decoding.config import SearchConfig
-from components.decoding.isolation import isolate
 from components.errors import DataError, ModelError
 from components.languages import base_of, is_undetermined, two_letters_of
 from components.progress import report_share
 from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import STAGE
 from components.recognition.vad.windows import Span, is_silent, windows_of
-from components.recognition.whisper.backend import DecodingResult, EncodedWindows, WhisperBackend
+from components.recognition.whisper.backend import WhisperBackend
 from components.recognition.whisper.decoding_state import DecodedWindow, UtteranceState, WindowStream
-from components.recognition.whisper.fallback import is_repetitive, is_silence, needs_fallback
-from components.recognition.whisper.features import FRAMES_PER_SECOND, WINDOW_FRAMES
+from components.recognition.whisper.features import FRAMES_PER_SECOND
 from components.recognition.whisper.nbest import build_nbest
 from components.recognition.whisper.segments import split_into_segments
+from components.recognition.whisper.window_decoder import WindowDecoder
 from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
 
 MAX_SKIPPED_SPEECH_SECONDS = 2.0
@@ -69,8 +66,9 @@ class WhisperRecognizer:
         seed: int = 0,
         members: Sequence[str] = (),
     ) -> None:
-        self.config, self.checkpoint, self.task, self.seed = config, checkpoint, task, seed
+        self.config, self.checkpoint = config, checkpoint
         self._backend, self._members = backend, members
+        self._decoder = WindowDecoder(config, backend, task, seed)
         self.system = f"{checkpoint.reference}/{config.backend}"
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
@@ -164,7 +162,7 @@ class WhisperRecognizer:
             for i, code in zip(unknown, self._backend.detect_languages(features[unknown]), strict=True):
                 decodable[i].state.language = code
         finished: set[int] = set()
-        for stream, window in zip(decodable, self._decode_with_fallback(decodable, features), strict=True):
+        for stream, window in zip(decodable, self._decoder.decode(decodable, features), strict=True):
             if isinstance(window, ModelError):
                 outcomes[stream.state.index] = _quarantine_non_finite(stream.state.utterance, window)
                 continue
@@ -177,116 +175,11 @@ class WhisperRecognizer:
                 outcomes[stream.state.index] = self._build_outcome(stream.state)
         return [t for t in streams if id(t) not in finished and t.state.index not in outcomes]
 
-    def _decode_with_fallback(
-        self, streams: list[WindowStream], features: EncodedWindows
-    ) -> list[DecodedWindow | ModelError]:
-        """The present window of each of ``streams``, decoded at rising temperatures until it is accepted.
-
-        A window for which the model gives NaN has its error instead.
-
-        Raises:
-            ModelError: The model gives NaN for all of them, and for silence, too.
-        """
-        attempts: list[list[DecodedWindow]] = [[] for _ in streams]
-        failed: dict[int, ModelError] = {}
-        pending = list(range(len(streams)))
-        for temperature in self.config.temperature_fallback:
-            results = self._search_windows([streams[i] for i in pending], features[pending], temperature)
-            for i, result in zip(pending, results, strict=True):
-                if isinstance(result, ModelError):
-                    failed[i] = result
-                else:
-                    attempts[i].append(self._check_window(streams[i], result, temperature))
-            pending = [i for i in pending if i not in failed and not attempts[i][-1].accepted]
-            if not pending:
-                break
-        if len(failed) == len(streams):
-            self._decode_silence()
-        return [
-            failed[i]
-            if i in failed
-            else windows[-1]
-            if windows[-1].accepted
-            else max(windows, key=_plausibility_of)
-            for i, windows in enumerate(attempts)
-        ]
-
-    def _decode_silence(self) -> None:
-        """Raise the ModelError of a model that gives NaN for any audio."""
-        dims = self._backend.dims
-        features = self._backend.encode(torch.zeros(1, dims.n_mels, WINDOW_FRAMES))
-        prompts = torch.tensor([dims.get_tokenizer("en", "transcribe").sot_sequence])
-        self._backend.decode(features, prompts, SearchConfig(max_new_tokens=1), self.config.timestamps, [0])
-
-    def _check_window(
-        self, stream: WindowStream, result: DecodingResult, temperature: float
-    ) -> DecodedWindow:
-        best = result.candidates[0]
-        mean = best.score / (len(best.tokens) + 1)
-        text = self._tokenizer_of(stream.state).decode(list(best.tokens)).strip()
-        silence = is_silence(self.config, result.no_speech, mean, stream.spans[0].voiced)
-        return DecodedWindow(
-            start=stream.start,
-            frames=stream.frames,
-            candidates=result.candidates,
-            no_speech=result.no_speech,
-            temperature=temperature,
-            is_silence=silence,
-            is_repetitive=is_repetitive(self.config, text, best.tokens),
-            accepted=silence or not needs_fallback(self.config, text, best.tokens, mean),
-            alignment=result.alignment,
-        )
-
-    def _search_windows(
-        self, streams: list[WindowStream], features: EncodedWindows, temperature: float
-    ) -> list[DecodingResult | ModelError]:
-        config = SearchConfig(
-            beam_size=self.config.beam_size,
-            n_best=min(self.config.n_best, self.config.beam_size),
-            max_new_tokens=self.config.max_tokens,
-            length_penalty=self.config.length_penalty,
-            temperature=temperature,
-            seed=self.seed,
-        )
-        prompts = [self._build_prompt(stream) for stream in streams]
-        results: dict[int, DecodingResult | ModelError] = {}
-
-        def decode(rows: list[int]) -> list[DecodingResult]:
-            return self._backend.decode(
-                features[rows],
-                torch.tensor([prompts[i] for i in rows]),
-                config,
-                self.config.timestamps,
-                [streams[i].key for i in rows],
-                [streams[i].frames for i in rows] if self.config.word_times else None,
-            )
-
-        by_length = sorted(range(len(streams)), key=lambda i: len(prompts[i]))
-        for _, group in groupby(by_length, key=lambda i: len(prompts[i])):
-            rows = list(group)
-            results.update(zip(rows, isolate(decode, rows), strict=True))
-        return [results[i] for i in range(len(streams))]
-
-    def _tokenizer_of(self, state: UtteranceState) -> Tokenizer:
-        return self._backend.dims.get_tokenizer(state.language, self.task)
-
-    def _build_prompt(self, stream: WindowStream) -> list[int]:
-        tokenizer = self._tokenizer_of(stream.state)
-        sequence = (
-            tokenizer.sot_sequence
-            if self.config.timestamps
-            else tokenizer.sot_sequence_including_notimestamps
-        )
-        if not stream.previous:
-            return list(sequence)
-        room = self._backend.dims.n_text_ctx // 2 - 1
-        return [tokenizer.sot_prev, *stream.previous[-room:], *sequence]
-
     def _next_seek(self, stream: WindowStream, window: DecodedWindow) -> int:
         """Frames (10 ms) from this window to the next; keeps its text where that is the next one's prompt."""
         if window.is_silence:
             return window.frames
-        tokenizer = self._tokenizer_of(stream.state)
+        tokenizer = self._decoder.tokenizer_of(stream.state)
         pieces, frames = split_into_segments(window.candidates[0].tokens, tokenizer, window.frames)
         end = pieces[-1].end if pieces else 0.0
         if end >= MIN_WINDOW_ADVANCE_SECONDS and stream.speech_after(end) > MAX_SKIPPED_SPEECH_SECONDS:
@@ -297,7 +190,7 @@ class WhisperRecognizer:
         return frames
 
     def _build_outcome(self, state: UtteranceState) -> NBest:
-        tokenizer, n = self._tokenizer_of(state), self.config.n_best
+        tokenizer, n = self._decoder.tokenizer_of(state), self.config.n_best
         hypotheses = build_nbest(state.windows, tokenizer, self.system, n, self._members)
         return NBest(utterance_id=state.utterance.id, hypotheses=hypotheses, language=state.language)
 
@@ -309,9 +202,3 @@ def _duration_of(utterance: Utterance) -> float:
 def _quarantine_non_finite(utterance: Utterance, error: ModelError) -> Quarantined:
     detail = f"{utterance.id}: {error}; other audio gives finite ones: listen to this recording"
     return Quarantined(utterance_id=utterance.id, stage=STAGE, reason="no finite scores", detail=detail)
-
-
-def _plausibility_of(window: DecodedWindow) -> tuple[bool, float]:
-    """Sort key among attempts none of which was accepted: no repetition first, then the likeliest."""
-    best = window.candidates[0]
-    return not window.is_repetitive, best.score / (len(best.tokens) + 1)

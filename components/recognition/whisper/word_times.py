@@ -9,7 +9,7 @@ earlier one ends.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
 from statistics import fmean, median
 
@@ -81,7 +81,7 @@ def _split_into_words(
     words_by_piece, position = [], 0
     for piece in pieces:
         timings = []
-        for word, tokens in zip(*tokenizer.split_to_word_tokens(list(piece.tokens)), strict=True):
+        for word, tokens in _split_tokens(piece.tokens, tokenizer):
             end = position + len(tokens)
             probability = fmean(map(math.exp, alignment.log_probs[position:end]))
             times = alignment.times
@@ -89,6 +89,21 @@ def _split_into_words(
             position = end
         words_by_piece.append(timings)
     return words_by_piece
+
+
+def _split_tokens(tokens: Sequence[int], tokenizer: Tokenizer) -> Iterator[tuple[str, list[int]]]:
+    """Words with their tokens, all of them.
+
+    openai-whisper's split fails at the end of a text, or leaves out what follows, where bytes of a character
+    are missing: behind an end-of-text it does not fail, and what it left out is one word.
+    """
+    length = n_tokens = 0
+    for word, part in zip(*tokenizer.split_to_word_tokens([*tokens, tokenizer.eot]), strict=True):
+        if part != [tokenizer.eot]:
+            yield word, part
+            length, n_tokens = length + len(word), n_tokens + len(part)
+    if n_tokens < len(tokens):
+        yield tokenizer.decode(list(tokens))[length:], list(tokens[n_tokens:])
 
 
 def _move(timing: WordTiming, seconds: float) -> WordTiming:

@@ -3,7 +3,8 @@ from __future__ import annotations
 from components.analysis.group_scores import score_groups
 from components.metrics.recognition import recognition_scores
 from components.metrics.translation import translation_scores
-from components.records import Audio, Utterance
+from components.records import Audio, ReferenceSegment, Utterance
+from components.resegmentation import PROTOCOL
 
 AUDIO = Audio(path="a.wav", sha256="a" * 64, seconds=1, sample_rate=8000)
 UTTERANCES = [
@@ -46,6 +47,16 @@ def test_a_group_scores_as_its_utterances_alone_do() -> None:
             assert group.scores[name].value == alone[name].value
             assert group.scores[name].n == alone[name].n
     assert groups[1].scores["bleu"].n == 11  # one has no translation
+
+
+def test_scores_over_the_segments_of_a_long_recording_say_so() -> None:
+    segments = tuple(ReferenceSegment(start=n, end=n + 1, transcript=f"dog {n}") for n in range(3))
+    talk = UTTERANCES[0].model_copy(update={"id": "talk", "reference_segments": segments, "speaker": "Eve"})
+    texts = {u.id: str(u.transcript) for u in UTTERANCES} | {"talk": "dog 0 dog 1 dog 2"}
+    groups = score_groups([*UTTERANCES, talk], {"transcript": texts}, {"transcript": "en"}, ("wer",))
+    (own,) = (group.scores["wer"] for group in groups if group.label == "Eve")
+    assert (own.value, own.n) == (0.0, 3)
+    assert PROTOCOL in own.signature
 
 
 def test_what_divides_nothing_is_no_group() -> None:

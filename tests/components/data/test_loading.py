@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.data import from_audio, load
+from components.data import check, from_audio, load
 from components.errors import AntiphonError, ConfigError, DataError
 from tests.malformed import BAD_LINES, GOOD_LINE, write_bad_manifest, write_tone
 
@@ -63,6 +63,7 @@ def test_what_cannot_be_read_at_all_is_one_error(tmp_path):
         "absent.jsonl",
         "a.en,a.de",
         "a\0b",
+        "notes.txt/set.jsonl",
         "",
     ):
         with pytest.raises(DataError) as caught:
@@ -70,6 +71,16 @@ def test_what_cannot_be_read_at_all_is_one_error(tmp_path):
         assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="give it as audio"):
         load(str(write_tone(tmp_path / "a.wav")))
+
+
+def test_a_check_sees_a_folder_and_not_one_that_has_the_name_of_a_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sample").mkdir()
+    check("sample")
+    with pytest.raises(DataError, match=r"found a folder; recordings in it are --audio sample$"):
+        check("paragraphs:sample")
+    with pytest.raises(DataError, match="found no such file"):
+        check("x" * 5000)
 
 
 @pytest.mark.parametrize("options", [{"format": "xml"}, {"limit": 0}])

@@ -13,7 +13,7 @@ from components.nodes.kind import Item, Site
 from components.nodes.perturb import Perturb
 from components.perturbation.config import PerturbationConfig
 from components.pipeline.reader import parse_pipeline
-from components.records import NBest, Utterance
+from components.records import NBest, ReferenceSegment, Utterance
 from components.storage.reader import resolve_audio_path
 from components.storage.record_files import ERRORS, OUTPUTS
 
@@ -44,6 +44,17 @@ def test_speech_is_written_at_the_stated_ratio(tmp_path: Path) -> None:
     gain = (after @ before) / (before @ before)  # what would be louder than full scale is made softer
     noise = after / gain - before
     assert 10 * np.log10(np.mean(before**2) / np.mean(noise**2)) == pytest.approx(10, abs=0.2)
+
+
+def test_reference_segments_follow_the_speed(tmp_path: Path) -> None:
+    segments = (ReferenceSegment(start=0.5, end=1.0, transcript="x"),)
+    clean = spoken("caption-01").model_copy(update={"reference_segments": segments})
+    assert clean.audio is not None
+    (line,) = collect(tmp_path / "s", PerturbationConfig(speed=2.0), clean)
+    worse = Utterance.model_validate_json(line)
+    assert worse.audio is not None
+    assert worse.audio.seconds == pytest.approx(clean.audio.seconds / 2, abs=0.01)
+    assert [(s.start, s.end, s.transcript) for s in worse.reference_segments] == [(0.25, 0.5, "x")]
 
 
 def test_what_cannot_be_read_is_quarantined_and_what_is_written_passes(tmp_path: Path) -> None:

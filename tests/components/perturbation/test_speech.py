@@ -99,6 +99,17 @@ def test_silence_and_nothing_stay_what_they_are(n: int) -> None:
     assert np.array_equal(speech.perturb_speech(silence, config, "a", 1), silence)
 
 
+@pytest.mark.parametrize("n", [1, 2, 40])
+@pytest.mark.parametrize(
+    "amount", [{"speed": 2.0}, {"speed": 0.5}, {"reverb_seconds": 1e-5}, {"min_hz": 300}]
+)
+def test_a_click_is_perturbed_without_an_error(n: int, amount: dict[str, float]) -> None:
+    config = PerturbationConfig.model_validate(amount)
+    clicked = speech.perturb_speech(np.full(n, 0.1, np.float32), config, "a", 1)
+    assert len(clicked) > 0
+    assert np.isfinite(clicked).all()
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -8,7 +8,8 @@ from whisper.decoding import BeamSearchDecoder, DecodingOptions, DecodingTask
 from whisper.model import Whisper
 
 from components.decoding.config import SearchConfig
-from components.decoding.models.whisper import WhisperDecoder, WhisperTokenScorer
+from components.decoding.models.whisper import WhisperTokenScorer
+from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
 from components.recognition.whisper.backend import ModelDimensions

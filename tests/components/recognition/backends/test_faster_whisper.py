@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from components.decoding.candidates import Candidate
 from components.errors import ConfigError, ModelError
+from components.models import resolve
 from components.recognition.backends.faster_whisper import (
     FasterWhisperBackend,
     _to_candidates,
@@ -62,3 +64,16 @@ def test_scores_that_are_no_numbers_are_a_model_error() -> None:
     result = SimpleNamespace(sequences_ids=[[1]], scores=[float("nan")])
     with pytest.raises(ModelError, match="NaN"):
         _to_candidates(result, 1.0, eot=9)
+
+
+@pytest.mark.models
+def test_words_of_a_window_shorter_than_a_position_are_timed() -> None:
+    pytest.importorskip("ctranslate2")
+    backend = FasterWhisperBackend(resolve("packaged:whisper-base"), "float32", torch.device("cpu"))
+    tokenizer = backend.dims.get_tokenizer("en", "transcribe")
+    tokens = tuple(tokenizer.encode(" Hello you."))
+    candidate = Candidate(tokens, -1.0, (), (), tokenizer.eot, -1.0)
+    features = backend.encode(torch.zeros(1, 80, 3000))
+    for frames in (1, 3):
+        alignment = backend._align(features, list(tokenizer.sot_sequence), candidate, frames)
+        assert alignment.times == (0.0,) * (len(tokens) + 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +11,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from components import audio
 from components.decoding.candidates import Candidate
-from components.decoding.config import SearchConfig
 from components.errors import ModelError
 from components.progress import listen
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
@@ -23,68 +20,16 @@ from components.recognition.vad.windows import Span
 from components.recognition.whisper import recognizer
 from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
 from components.recognition.whisper.recognizer import WhisperRecognizer
-from components.records import Checkpoint, NBest, Quarantined, Utterance
+from components.records import NBest, Quarantined, Utterance
 from tests.components.recognition.tiny import tiny
-
-CHECKPOINT = Checkpoint(reference="test", path="/nowhere", sha256="0" * 64, architecture="whisper")
-DIMS = ModelDimensions(80, 448, 51865)
-TOKENIZER = DIMS.get_tokenizer("en", "transcribe")
-STAMP = TOKENIZER.timestamp_begin
-
-
-def scripted_result(text: str, log_prob: float = -0.2, no_speech: float = 0.0) -> DecodingResult:
-    tokens = (STAMP, *TOKENIZER.encode(text), STAMP + 50)
-    log_probs = (log_prob,) * (len(tokens) + 1)
-    return DecodingResult(
-        [Candidate(tokens, sum(log_probs), log_probs, (), TOKENIZER.eot, log_prob)], no_speech
-    )
-
-
-class Scripted:
-    """Answers by temperature; remembers the calls. The features are the mean of each window's mel."""
-
-    def __init__(self, script: dict[float, DecodingResult]) -> None:
-        self.dims = DIMS
-        self.script = script
-        self.calls: list[tuple[float, list[list[int]], list[int]]] = []
-        self.batches: list[int] = []
-        self.frames: list[Sequence[int] | None] = []
-
-    def encode(self, mels: Tensor) -> Tensor:
-        self.batches.append(len(mels))
-        return mels.mean((1, 2), keepdim=True)
-
-    def detect_languages(self, features: Tensor) -> list[str]:
-        return ["de"] * len(features)
-
-    def decode(
-        self,
-        features: Tensor,
-        prompts: Tensor,
-        config: SearchConfig,
-        timestamps: bool,
-        keys: Sequence[int],
-        frames: Sequence[int] | None = None,
-    ) -> list[DecodingResult]:
-        assert len(features) == len(prompts) == len(keys)
-        self.frames.append(frames)
-        self.calls.append((config.temperature, prompts.tolist(), list(keys)))
-        return [self.script.get(config.temperature, scripted_result(" Hello."))] * len(prompts)
-
-
-def utterance(folder: Path, name: str, seconds: float, language: str = "en", level: float = 0.1) -> Utterance:
-    path = folder / f"{name}.flac"
-    if not path.exists():
-        rng = np.random.default_rng(len(name))
-        soundfile.write(path, rng.normal(0, level, int(seconds * 16000)).clip(-1, 1), 16000)
-    return Utterance(id=name, audio=audio.describe(path), source_language=language)
-
-
-def scripted_recognizer(
-    script: dict[float, DecodingResult] | None = None, **settings: object
-) -> tuple[WhisperRecognizer, Scripted]:
-    backend = Scripted(script or {})
-    return WhisperRecognizer(RecognitionConfig.model_validate(settings), backend, CHECKPOINT), backend
+from tests.components.recognition.whisper.scripted import (
+    CHECKPOINT,
+    STAMP,
+    TOKENIZER,
+    scripted_recognizer,
+    scripted_result,
+    utterance,
+)
 
 
 def test_outcomes_come_in_order_and_batches_are_bounded(tmp_path: Path) -> None:
@@ -189,46 +134,6 @@ def test_one_window_that_gives_nan_quarantines_a_long_recording(tmp_path: Path) 
     machine = WhisperRecognizer(RecognitionConfig.model_validate(settings), Deaf(tiny()), CHECKPOINT)
     outcomes = machine.recognize([utterance(tmp_path, "long", 90), utterance(tmp_path, "a", 1, level=0.05)])
     assert [type(outcome) for outcome in outcomes] == [Quarantined, NBest]
-
-
-@pytest.mark.parametrize("bad", [scripted_result(" no " * 60), scripted_result(" Unlikely.", -1.5)])
-def test_failed_windows_are_decoded_hotter_until_one_passes(tmp_path: Path, bad: DecodingResult) -> None:
-    machine, backend = scripted_recognizer({0.0: bad, 0.2: bad, 0.4: scripted_result(" Good.")})
-    (outcome,) = machine.recognize([utterance(tmp_path, "hard", 3)])
-    assert isinstance(outcome, NBest)
-    assert outcome.best.text == "Good."
-    assert outcome.best.features["temperature"] == pytest.approx(0.4)
-    assert [t for t, *_ in backend.calls] == pytest.approx([0.0, 0.2, 0.4])
-
-
-def test_the_seed_reaches_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine, backend = scripted_recognizer(
-        {0.0: scripted_result(" no " * 60), 0.2: scripted_result(" Good.")}
-    )
-    seeds, decode = [], backend.decode
-
-    def watched(features: Tensor, prompts: Tensor, config: SearchConfig, *rest: object) -> object:
-        seeds.append(config.seed)
-        return decode(features, prompts, config, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(backend, "decode", watched)
-    machine.seed = 7
-    machine.recognize([utterance(tmp_path, "hard", 3)])
-    assert seeds == [7, 7]
-
-
-def test_when_every_temperature_fails_the_likeliest_attempt_that_does_not_loop_is_kept(
-    tmp_path: Path,
-) -> None:
-    script = {
-        0.0: scripted_result(" no " * 60, -0.1),
-        0.2: scripted_result(" Perhaps.", -1.2),
-        0.4: scripted_result(" Xyzzy.", -3.0),
-    }
-    machine, _ = scripted_recognizer(script, temperature_fallback=(0.0, 0.2, 0.4))
-    (outcome,) = machine.recognize([utterance(tmp_path, "hopeless", 3)])
-    assert isinstance(outcome, NBest)
-    assert outcome.best.text == "Perhaps."
 
 
 def test_language_is_declared_or_detected(tmp_path: Path) -> None:

@@ -134,3 +134,23 @@ def test_languages_without_spaces_are_split_by_characters() -> None:
     assert "".join(word.text for word in segment.words) == "我去学校。"
     assert len(segment.words) > 1
     assert segment.words[-1].text.endswith("。")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("after", ["", " again"])
+def test_a_character_that_is_cut_off_loses_no_token_and_no_word(language: str, after: str) -> None:
+    """Two of the three bytes of a letter: openai-whisper's split fails, or leaves out what follows."""
+    tokenizer = DIMS.get_tokenizer(language, "transcribe")
+    tokens = (*tokenizer.encode(" hello 鿿")[:-1], *tokenizer.encode(after))
+    more = tuple(tokenizer.encode(" end"))
+    total = len(tokens) + len(more)
+    alignment = TokenAlignment(tuple(i / 10 for i in range(total + 1)), (-0.1,) * total)
+    pieces = [
+        TimedTokens(0.0, 1.0, tokens, tuple(range(len(tokens)))),
+        TimedTokens(1.0, 2.0, more, tuple(range(len(tokens), total))),
+    ]
+    first, second = build_segments_with_words(pieces, alignment, tokenizer, (0.0, 30.0), 0.0)
+    assert first.text == f"hello \ufffd{after}"
+    for segment in (first, second):
+        assert "".join(word.text for word in segment.words).strip() == segment.text
+    assert second.start == pytest.approx(len(tokens) / 10)

@@ -1,0 +1,78 @@
+"""A recognizer over a backend that returns what the test wrote, and recordings of noise on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from torch import Tensor
+
+from components import audio
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+from components.recognition.config import RecognitionConfig
+from components.recognition.whisper.backend import DecodingResult, ModelDimensions
+from components.recognition.whisper.recognizer import WhisperRecognizer
+from components.records import Checkpoint, Utterance
+
+CHECKPOINT = Checkpoint(reference="test", path="/nowhere", sha256="0" * 64, architecture="whisper")
+DIMS = ModelDimensions(80, 448, 51865)
+TOKENIZER = DIMS.get_tokenizer("en", "transcribe")
+STAMP = TOKENIZER.timestamp_begin
+
+
+def scripted_result(text: str, log_prob: float = -0.2, no_speech: float = 0.0) -> DecodingResult:
+    tokens = (STAMP, *TOKENIZER.encode(text), STAMP + 50)
+    log_probs = (log_prob,) * (len(tokens) + 1)
+    return DecodingResult(
+        [Candidate(tokens, sum(log_probs), log_probs, (), TOKENIZER.eot, log_prob)], no_speech
+    )
+
+
+class Scripted:
+    """Answers by temperature; remembers the calls. The features are the mean of each window's mel."""
+
+    def __init__(self, script: dict[float, DecodingResult]) -> None:
+        self.dims = DIMS
+        self.script = script
+        self.calls: list[tuple[float, list[list[int]], list[int]]] = []
+        self.batches: list[int] = []
+        self.frames: list[Sequence[int] | None] = []
+
+    def encode(self, mels: Tensor) -> Tensor:
+        self.batches.append(len(mels))
+        return mels.mean((1, 2), keepdim=True)
+
+    def detect_languages(self, features: Tensor) -> list[str]:
+        return ["de"] * len(features)
+
+    def decode(
+        self,
+        features: Tensor,
+        prompts: Tensor,
+        config: SearchConfig,
+        timestamps: bool,
+        keys: Sequence[int],
+        frames: Sequence[int] | None = None,
+    ) -> list[DecodingResult]:
+        assert len(features) == len(prompts) == len(keys)
+        self.frames.append(frames)
+        self.calls.append((config.temperature, prompts.tolist(), list(keys)))
+        return [self.script.get(config.temperature, scripted_result(" Hello."))] * len(prompts)
+
+
+def utterance(folder: Path, name: str, seconds: float, language: str = "en", level: float = 0.1) -> Utterance:
+    path = folder / f"{name}.flac"
+    if not path.exists():
+        rng = np.random.default_rng(len(name))
+        soundfile.write(path, rng.normal(0, level, int(seconds * 16000)).clip(-1, 1), 16000)
+    return Utterance(id=name, audio=audio.describe(path), source_language=language)
+
+
+def scripted_recognizer(
+    script: dict[float, DecodingResult] | None = None, **settings: object
+) -> tuple[WhisperRecognizer, Scripted]:
+    backend = Scripted(script or {})
+    return WhisperRecognizer(RecognitionConfig.model_validate(settings), backend, CHECKPOINT), backend
