@@ -39,10 +39,11 @@ def _first_argument(ctx: Any, name: str) -> str:
 @_quiet
 def complete_flows(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
     """Flows, and files with pipelines."""
-    folder = Path(incomplete).parent
-    files = (path for path in folder.iterdir() if path.is_dir() or path.suffix in {".yaml", ".yml"})
     yield from ((name, entry.summary) for name, entry in FLOWS.items())
-    yield from ((f"{path}/" if path.is_dir() else str(path), "") for path in sorted(files))
+    folder = "".join(incomplete.rpartition("/")[:2])  # as it is typed, with its slash
+    for path in sorted(Path(folder).iterdir()):
+        if path.is_dir() or path.suffix in {".yaml", ".yml"}:
+            yield f"{folder}{path.name}{'/' * path.is_dir()}", ""
 
 
 @_quiet
