@@ -78,7 +78,8 @@ def group_filter(by: str, utterance: Utterance, target: str | None) -> str:
         target: its target language.
     """
     if by == "language":
-        return f"{filter_by('lang', utterance.source_language)} {filter_by('to', target or '')}"
+        languages = {"lang": utterance.source_language, "to": target or ""}
+        return " ".join(filter_by(key, code, operator="=") for key, code in languages.items())
     if by in ("domain", "speaker"):
         return filter_by(by, getattr(utterance, by) or "")
     return ""

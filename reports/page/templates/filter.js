@@ -40,7 +40,7 @@
       exact: (text, part) => text === part,
       language: (text, part) => text === part || text.startsWith(part + "-"),
       part: (text, part) => text.includes(part),
-    }[kind];
+    }[kind === "language" && operator === "=" ? "exact" : kind];
     return (line) => {
       const text = plain(get(line));
       return values.some((part) => holds(text, part));
