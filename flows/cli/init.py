@@ -85,7 +85,11 @@ def init(
     run: dict[str, Any] = {"data": data} if data is not None else {"audio": audio}
     run |= {"source_language": source} if source is not None else {}
     run |= {"target_language": into} if into is not None and "mt" in nodes else {}
-    head = [f"Run it: antiphon run {file}", f"The data: {_describe(facts)}", _describe_machine()]
+    head = [
+        f"Run it: antiphon run {shlex.quote(str(file))}",
+        f"The data: {_describe(facts)}",
+        _describe_machine(),
+    ]
     write_bytes(file, starter.write_pipeline(head, run, facts, nodes).encode())
     typer.echo(f"{file}: {_describe(facts)}")
     for line in dataset.quarantined[:3]:
