@@ -84,14 +84,13 @@ def choose_translator(name: str, facts: DataFacts, target: str) -> Recommendatio
     is_captions = name.startswith(CAPTIONS)
     readable = ("text", "speech") if facts.has_speech else ("text",)
     sources = [code for code in facts.sources if base_of(code) != base_of(target)] or [UNDETERMINED]
-    offered = ROWS[::-1] if is_captions else [row for row in ROWS if row.is_general]
-    rows = [row for row in offered if row.reads in readable]
-    for reads in readable:
-        for row in rows:
-            if row.reads == reads and all(row.translates(source, target) for source in sources):
-                return row
-    missing = (code for code in sources if not any(row.translates(code, target) for row in rows))
-    raise ConfigError(explain_missing(next(missing, UNDETERMINED), target))
+    rows = ROWS[::-1] if is_captions else [row for row in ROWS if row.is_general]
+    rows = [row for reads in readable for row in rows if row.reads == reads]
+    for row in rows:
+        if all(row.translates(source, target) for source in sources):
+            return row
+    missing = [code for code in sources if not any(row.translates(code, target) for row in rows)]
+    raise ConfigError(explain_missing((missing or sources)[0], target))
 
 
 def build_nodes(
@@ -142,8 +141,9 @@ def write_pipeline(
         nodes: by name.
     """
     lines = [*(f"# {line}".rstrip() for line in head), format_yaml(run).rstrip("\n")]
-    if all(is_undetermined(code) for code in facts.sources):
-        lines.append("# source_language: en  # detected in each recording if it is not set")
+    if all(map(is_undetermined, facts.sources)):
+        unset = "detected in each recording if it is not set" if facts.has_speech else "what the texts are in"
+        lines.append(f"# source_language: en  # {unset}")
     lines += ["", "nodes:"]
     for name, node in nodes.items():
         lines += [f"  # {line}" for line in _explain(node)]

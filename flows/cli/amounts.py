@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from components.errors import ConfigError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_SIZES = ("B", "kB", "MB", "GB")
+_SIZES = ("B", "kB", "MB", "GB", "TB")
 
 
 def parse_age(text: str, option: str) -> float:

@@ -100,12 +100,7 @@ def test_ages_dates_and_sizes() -> None:
             parse_age(text, "x")
     assert parse_date("2026-11-01", "x") == "2026-11-01T00:00:00+00:00"
     assert parse_date("2026-11-01T02:00+02:00", "x") == "2026-11-01T00:00:00+00:00"
-    assert [format_size(size) for size in (0, 999, 1234, 999_499, 999_500, 5e6, 7.25e12)] == [
-        "0 B",
-        "999 B",
-        "1.23 kB",
-        "999 kB",
-        "1 MB",
-        "5 MB",
-        "7.25e+03 GB",
+    sizes = (0, 999, 1234, 999_499, 999_500, 5e6, 290_403_936, 3.1e9, 7.25e12)
+    assert [format_size(size) for size in sizes] == [
+        *("0 B", "999 B", "1.23 kB", "999 kB", "1 MB", "5 MB", "290 MB", "3.1 GB", "7.25 TB")
     ]
