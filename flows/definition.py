@@ -40,7 +40,7 @@ def define_flow(model: type[P]) -> Callable[[Callable[[P], R]], Flow[..., R]]:
         @wraps(function)
         def wrapper(**values: Any) -> R:
             try:
-                parameters = model.model_validate(drop_empty(values))
+                parameters = model.model_validate(drop_empty(values, model))
             except ValidationError as error:
                 raise ConfigError("\n".join(describe_faults(model, error))) from None
             return function(parameters)
@@ -61,7 +61,7 @@ def _name_flow_run(model: type[FlowParameters]) -> str:
     """What Prefect calls a run: the name that it was given, else what it does to which data with what."""
     values: Mapping[str, Any] = flow_run.parameters
     with suppress(ValidationError):  # which the flow itself reports
-        values = dict(model.model_validate(drop_empty(values)))
+        values = dict(model.model_validate(drop_empty(values, model)))
     return describe_run(str(flow_run.flow_name), values)
 
 

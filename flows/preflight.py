@@ -29,7 +29,7 @@ class Need:
     """The checks of one stage; each call raises AntiphonError in one line.
 
     ``data`` is the data set that it reads; where ``concerns`` none of its utterances, nothing is asked for.
-    ``named`` gives ids of utterances that the data must have.
+    ``utterance_ids`` gives the ids of utterances that the data must have.
     """
 
     stage: str

@@ -19,6 +19,7 @@ from components.records import Route
 from components.run_record import StageRef
 from components.storage.reader import read_quarantined
 from components.storage.record_files import OUTPUTS
+from components.storage.seal import PLAN
 from components.storage.whole_stage import TABLES
 
 MAX_EXAMPLES = 20
@@ -35,7 +36,7 @@ def escape_markdown(text: str) -> str:
 
 def models_of(ref: StageRef) -> list[str]:
     """References of the models that a stage was computed with."""
-    return list(dict.fromkeys(read_json(Path(ref.path) / "plan.json").get("models", {}).values()))
+    return list(dict.fromkeys(read_json(Path(ref.path) / PLAN).get("models", {}).values()))
 
 
 def _artifact_key(stage: str, what: str) -> str:
@@ -45,7 +46,7 @@ def _artifact_key(stage: str, what: str) -> str:
 
 def _describe_stage(ref: StageRef) -> str:
     """Describe how a stage came about: computed or reused, how fast, by which models."""
-    weights = read_json(Path(ref.path) / "plan.json")["weights"]
+    weights = read_json(Path(ref.path) / PLAN)["weights"]
     rate = f"{ref.items / ref.seconds:.2f} a second, " if ref.seconds else ""
     lines = [
         f"**{'reused' if ref.reused else 'computed'}**: {ref.items} records, {ref.quarantined} quarantined",

@@ -43,13 +43,9 @@ def publish_summary(run: RunRecord) -> None:
         f"{ref.peak_memory_bytes / 2**20:.0f} MiB | {'reused' if ref.reused else ''} |"
         for ref in run.stages
     ]
-    parts += [
-        "",
-        *(f"- {escape_markdown(note)}" for note in run.notes),
-        "",
-        "How each metric was computed:",
-        "",
-    ]
+    parts += ["", *(f"- {escape_markdown(note)}" for note in run.notes)]
+    if run.metrics:
+        parts += ["", "How each metric was computed:", ""]
     for name, score in run.metrics.items():  # with spaces, at which a line can be broken
         parts.append(f"- {escape_markdown(name)}: {escape_markdown(score.signature.replace('|', ', '))}")
     create_markdown_artifact(markdown="\n".join(parts), key="summary", description=f"run {run.name}")

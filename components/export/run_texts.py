@@ -25,7 +25,7 @@ class RunTexts:
         run: the finished run.
         set_name: of the data set.
         recordings: the utterances of every recording, in order, by the name of its files.
-        quarantined: every record that some stage of the run put aside, by utterance id.
+        quarantined: every record that some stage of the run quarantined, by utterance id.
     """
 
     def __init__(self, run: RunRecord) -> None:

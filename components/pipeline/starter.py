@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from components.errors import ConfigError
 from components.languages import UNDETERMINED, base_of, is_undetermined
 from components.models.packaged_models import PACKAGED_MODELS
@@ -23,6 +21,7 @@ from components.translation.recommended_models import (
     Recommendation,
     explain_missing,
 )
+from components.yaml_text import format_yaml
 
 CAPTIONS = ("sample", "multi30k:")
 """Beginnings of the names of data sets whose texts are image captions, which the model of captions knows."""
@@ -85,14 +84,13 @@ def choose_translator(name: str, facts: DataFacts, target: str) -> Recommendatio
     is_captions = name.startswith(CAPTIONS)
     readable = ("text", "speech") if facts.has_speech else ("text",)
     sources = [code for code in facts.sources if base_of(code) != base_of(target)] or [UNDETERMINED]
-    offered = ROWS[::-1] if is_captions else [row for row in ROWS if row.is_general]
-    rows = [row for row in offered if row.reads in readable]
-    for reads in readable:
-        for row in rows:
-            if row.reads == reads and all(row.translates(source, target) for source in sources):
-                return row
-    missing = (code for code in sources if not any(row.translates(code, target) for row in rows))
-    raise ConfigError(explain_missing(next(missing, UNDETERMINED), target))
+    rows = ROWS[::-1] if is_captions else [row for row in ROWS if row.is_general]
+    rows = [row for reads in readable for row in rows if row.reads == reads]
+    for row in rows:
+        if all(row.translates(source, target) for source in sources):
+            return row
+    missing = [code for code in sources if not any(row.translates(code, target) for row in rows)]
+    raise ConfigError(explain_missing((missing or sources)[0], target))
 
 
 def build_nodes(
@@ -142,13 +140,14 @@ def write_pipeline(
         facts: of the data.
         nodes: by name.
     """
-    lines = [*(f"# {line}".rstrip() for line in head), _to_yaml(run)]
-    if all(is_undetermined(code) for code in facts.sources):
-        lines.append("# source_language: en  # detected in each recording if it is not set")
+    lines = [*(f"# {line}".rstrip() for line in head), format_yaml(run).rstrip("\n")]
+    if all(map(is_undetermined, facts.sources)):
+        unset = "detected in each recording if it is not set" if facts.has_speech else "what the texts are in"
+        lines.append(f"# source_language: en  # {unset}")
     lines += ["", "nodes:"]
     for name, node in nodes.items():
         lines += [f"  # {line}" for line in _explain(node)]
-        lines += [f"  {name}:", *(f"    {line}" for line in _to_yaml(node).splitlines())]
+        lines += [f"  {name}:", *(f"    {line}" for line in format_yaml(node).splitlines())]
         lines += [f"    # {line}" for line in _HINTS[node["kind"]]]
     return "\n".join(lines) + "\n"
 
@@ -172,8 +171,3 @@ def _explain(node: dict[str, Any]) -> list[str]:
     rows = [row for row in ROWS if (row.model, row.reads) == (model, reads)]
     measured = [line for row in rows for line in (row.good_for, f"BLEU by our measure: {row.measured}")]
     return [f"{reads} -> translation", *measured]
-
-
-def _to_yaml(values: dict[str, Any]) -> str:
-    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=10**6)
-    return text.rstrip("\n")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
 from flows.cli.completion import complete_runs
 from flows.cli.options import AsJson, Assignments, FinishedRun, Replace, RunName, StoreUrl
-from flows.cli.run import compare_runs, run_flow
+from flows.cli.run import print_result, run_flow
 
 
 def compare(
@@ -16,7 +17,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="RUN...",
-            help="names of finished runs; one = with the accepted run",
+            help="names of finished runs; a single one is compared with the accepted run of its data",
             autocompletion=complete_runs,
         ),
     ],
@@ -48,7 +49,17 @@ def compare(
         runs = [find_baseline(opened, opened.load_run(runs[0])).name, *runs]
     shortcuts: dict[str, object] = {"runs": runs, "baseline": baseline, "store": store, "name": name}
     shortcuts["replace"] = replace or None
-    raise typer.Exit(compare_runs(assignments or [], shortcuts, as_json=as_json))
+    raise typer.Exit(_compare_finished(assignments or [], shortcuts, as_json=as_json))
+
+
+def _compare_finished(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:
+    """Compare finished runs and print the tables; returns the exit code."""
+    from flows.cli.config_file import gather
+    from flows.compare import compare_finished
+    from flows.parameters.compare import CompareParameters
+
+    parameters = gather(CompareParameters, None, assignments, shortcuts)
+    return print_result(compare_finished(parameters), parameters.store, as_json=as_json)
 
 
 def blame(
@@ -65,7 +76,7 @@ def blame(
     """Attribute errors to stages: transcripts and drafts are corrected, and the stages below run again.
 
     Of a run of any pipeline; what was computed is reused. The copy of the run with its blame is named
-    RUN-blame.
+    RUN-blame. Examples: `antiphon blame RUN`, with `--segments pieces.jsonl`.
     """
     shortcuts: dict[str, object] = {"run": run, "segments": segments, "store": store, "name": name}
     shortcuts["replace"] = replace or None

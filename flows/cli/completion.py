@@ -39,10 +39,11 @@ def _first_argument(ctx: Any, name: str) -> str:
 @_quiet
 def complete_flows(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
     """Flows, and files with pipelines."""
-    folder = Path(incomplete).parent
-    files = (path for path in folder.iterdir() if path.is_dir() or path.suffix in {".yaml", ".yml"})
     yield from ((name, entry.summary) for name, entry in FLOWS.items())
-    yield from ((f"{path}/" if path.is_dir() else str(path), "") for path in sorted(files))
+    folder = "".join(incomplete.rpartition("/")[:2])  # as it is typed, with its slash
+    for path in sorted(Path(folder).iterdir()):
+        if path.is_dir() or path.suffix in {".yaml", ".yml"}:
+            yield f"{folder}{path.name}{'/' * path.is_dir()}", ""
 
 
 @_quiet
@@ -56,13 +57,12 @@ def complete_runs(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
 @_quiet
 def complete_nodes(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
     """Nodes of the run that stands before."""
-    from components.storage.run_listing import list_runs
+    from components.storage.run_records import read_record
     from components.storage.store import Store
 
-    name = _first_argument(ctx, "run")
-    runs = (run for run in list_runs(Store(ctx.params.get("store"))) if run.name == name)
-    record = next(runs).record
-    return [(ref.stage, ref.kind) for ref in record.stages] if record is not None else ()
+    store, name = Store(ctx.params.get("store")), _first_argument(ctx, "run")
+    store.backend.download_run(name)
+    return [(ref.stage, ref.kind) for ref in read_record(store.run_folder(name), store.stages).stages]
 
 
 @_quiet

@@ -25,6 +25,7 @@ EXTRAS = {
     "ray": "prefect_ray",
     "s3": "s3fs",
     "pandas": "pandas",
+    "parquet": "pyarrow",
 }
 """Extra of `pip install antiphon[...]` -> the module that shows whether it is installed."""
 _MANIFESTS = (".jsonl", ".tsv", ".csv")
@@ -67,6 +68,7 @@ def init(
 
     - `antiphon init` in a folder of recordings writes a pipeline that transcribes them
     """
+    from components.files import write_bytes
     from components.languages import check_code
     from components.pipeline import starter
 
@@ -84,8 +86,12 @@ def init(
     run: dict[str, Any] = {"data": data} if data is not None else {"audio": audio}
     run |= {"source_language": source} if source is not None else {}
     run |= {"target_language": into} if into is not None and "mt" in nodes else {}
-    head = [f"Run it: antiphon run {file}", f"The data: {_describe(facts)}", _describe_machine()]
-    file.write_text(starter.write_pipeline(head, run, facts, nodes), encoding="utf-8")
+    head = [
+        f"Run it: antiphon run {shlex.quote(str(file))}",
+        f"The data: {_describe(facts)}",
+        _describe_machine(),
+    ]
+    write_bytes(file, starter.write_pipeline(head, run, facts, nodes).encode())
     typer.echo(f"{file}: {_describe(facts)}")
     for line in dataset.quarantined[:3]:
         typer.echo(f"quarantined: {line.detail}", err=True)

@@ -12,11 +12,11 @@ import typer
 
 from components.errors import AntiphonError, ModelError
 from components.suggestions import did_you_mean
+from flows.cli.amounts import format_size
 from flows.cli.completion import complete_models
 from flows.cli.verbosity import Verbosity, verbosity
 
 models_app = typer.Typer(no_args_is_help=True, help="List, fetch and look at models.")
-UNITS = ("B", "kB", "MB", "GB")
 
 
 @models_app.command("list")
@@ -162,12 +162,3 @@ def translators(
         if target is None or row.translates(source or UNDETERMINED, target):
             table.add_row(row.model, row.direction, row.good_for, row.measured)
     console().print(table)
-
-
-def format_size(count: float) -> str:
-    """Bytes as a short text with three digits."""
-    for unit in UNITS[:-1]:
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} {UNITS[-1]}"

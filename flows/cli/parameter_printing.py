@@ -29,12 +29,11 @@ def print_help(flow: str) -> None:
     out, entry = console(), flow_named(flow)
     out.print(Text.assemble(("\nUsage: ", "bold"), f"antiphon run {flow} [OPTIONS]\n"))
     out.print(Text(f"{entry.summary[0].upper()}{entry.summary[1:]}.\n"))
-    flags = [
-        f"--{row.name}".replace("_", "-") for row in parameter_rows(entry.parameters) if row.name in FLAGS
-    ]
+    rows = list(parameter_rows(entry.parameters))
+    flags = [f"--{row.name}".replace("_", "-") for row in rows if row.name in FLAGS]
     out.print(Text(f"Flags: {', '.join(flags)}; more: antiphon run --help."))
     out.print(Text("Anything else is set by --set NAME=VALUE or in a file, -c FILE.yaml.\n"))
-    print_rows(list(parameter_rows(entry.parameters)), out)
+    print_rows(rows, out)
     out.print(Text(f"A file with all of it: antiphon run {flow} --template > {flow}.yaml", "dim"))
 
 

@@ -71,7 +71,7 @@ def plan_systems(
     flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
 ) -> list[tuple[str, Pipeline, list[Forecast]]]:
     """Every system that a run would compute: its name ("" for the only one), graph and forecast."""
-    from flows.cli.run import resolve_parameters
+    from flows.cli.run_parameters import resolve_parameters
     from flows.parameters.pipeline import PipelineParameters, systems_of
 
     entry, parameters = resolve_parameters(flow, config, assignments, shortcuts)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from components.errors import ConfigError
-from components.nodes import code_permission
 from flows.cli.options import (
     AsJson,
     Assignments,
@@ -29,12 +27,11 @@ from flows.cli.options import (
     Yes,
 )
 from flows.cli.run_display import RunDisplay, display_run
-from flows.registry import FlowEntry, flow_named
+from flows.cli.run_parameters import check_size, is_pipeline_file, resolve_parameters
+from flows.registry import FlowEntry
 from flows.server.server_process import ServerProcess, start_importing
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from components.run_record import RunRecord
 
 EXIT_QUARANTINED = 3
@@ -163,7 +160,7 @@ def _call_flow(
     """The record of a flow that ran to its end; an exit code if SIGTERM ended it."""
     from flows.server.ephemeral_server import check_server, describe_lost_server, start_server
 
-    _check_size(parameters)
+    check_size(parameters)
     start_server(server)  # meanwhile what follows is imported and checked
     from flows import signals
     from flows.preflight import check_needs
@@ -186,85 +183,6 @@ def _call_flow(
         raise
     record: RunRecord = unwrap(returned)
     return record
-
-
-def is_pipeline_file(flow: str) -> bool:
-    """Whether it names a file with a pipeline, not a flow."""
-    return Path(flow).suffix in {".yaml", ".yml", ".json"}
-
-
-def resolve_parameters(
-    flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
-) -> tuple[FlowEntry, Any]:
-    """The flow (``pipeline`` for a file with a graph) and its checked parameters from file and flags.
-
-    Raises:
-        ConfigError: no such flow or file, or parameters that it does not take, each with its place.
-    """
-    if is_pipeline_file(flow):
-        if config is not None:
-            raise ConfigError(f"--config: expected one file, found {flow} and {config}; leave one out")
-        flow, config = "pipeline", Path(flow)
-    entry = flow_named(flow)  # before anything heavy is imported
-    from flows.cli.config_file import gather
-
-    _check_flags(flow, entry.parameters, shortcuts)
-    parameters: Any = gather(entry.parameters, config, assignments, shortcuts)
-    if flow == "pipeline" and config is not None:
-        parameters = parameters.model_copy(
-            update={"folder": parameters.folder or str(config.parent.resolve())}
-        )
-        check_graph(config, parameters)
-        code_permission.allow_own_code()  # whoever runs the command has named the file
-    return entry, parameters
-
-
-def check_graph(config: Path, parameters: Any) -> None:
-    """Refuse the graph of a file, each fault with its line."""
-    from components.pipeline.matrix import expand_matrix
-    from components.pipeline.reader import read_pipeline
-    from flows.cli.config_file import read_file
-
-    _, lines = read_file(config)
-    for graph in expand_matrix(parameters.graph_values, str(config)).values():
-        read_pipeline(graph, str(config), lines, Path(parameters.folder))
-
-
-def _check_flags(name: str, model: type[BaseModel], shortcuts: Mapping[str, object]) -> None:
-    """Refuse a flag that the flow has no parameter for, and both flags of what is one or the other."""
-    flags = {flag: value for flag, value in shortcuts.items() if value is not None}
-    for flag in flags.keys() - model.model_fields.keys():
-        option = "--" + flag.replace("_", "-")
-        raise ConfigError(
-            f"{option}: {name} takes none; antiphon run {name} --parameters lists what it takes"
-        )
-    if {"data", "audio"} <= flags.keys():
-        raise ConfigError(
-            f"expected --data or --audio, found both ({flags['data']} and {flags['audio']}); leave one out"
-        )
-
-
-def _check_size(parameters: BaseModel) -> None:
-    """Prefect keeps the parameters with the run, and refuses large ones after it has started."""
-    from prefect.settings import get_current_settings
-
-    most = get_current_settings().server.api.max_parameter_size
-    size = len(parameters.model_dump_json().encode())
-    if 0 < most < size:
-        raise ConfigError(
-            f"parameters: expected at most {most >> 10} KiB of them as JSON, found {size >> 10}; put what is "
-            "long into a file, and name the file"
-        )
-
-
-def compare_runs(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:
-    """Compare finished runs and print the tables; returns the exit code."""
-    from flows.cli.config_file import gather
-    from flows.compare import compare_finished
-    from flows.parameters.compare import CompareParameters
-
-    parameters = gather(CompareParameters, None, assignments, shortcuts)
-    return print_result(compare_finished(parameters), parameters.store, as_json=as_json)
 
 
 def print_result(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:

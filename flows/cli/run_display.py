@@ -118,12 +118,10 @@ class OwnLines(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether it is to be printed."""
-        if verbosity() >= Verbosity.VERBOSE:
-            return not (self._is_live and getattr(record, "antiphon_progress", False))
         is_prefects = record.pathname.startswith(self._prefect)
         if verbosity() == Verbosity.QUIET:
             return record.levelno >= logging.ERROR and not is_prefects
-        if is_prefects:
+        if is_prefects and verbosity() == Verbosity.NORMAL:
             return record.levelno == logging.WARNING
         return not (self._is_live and getattr(record, "antiphon_progress", False))
 

@@ -67,13 +67,24 @@ def title_of(name: str) -> str:
     return _WORDS.get(name) or name.replace("_", " ").capitalize()
 
 
-def drop_empty(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters without those that a form left empty, also within groups: they keep their defaults."""
-    return {
-        name: drop_empty(value) if isinstance(value, dict) else value
-        for name, value in values.items()
-        if value != ""
-    }
+def drop_empty(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Parameters without those that a form left empty, also within groups: they keep their defaults.
+
+    What is no group of the form, such as a pipeline's graph, stays as it is: an empty text is one there.
+
+    Args:
+        values: parameters by name.
+        model: of the flow, whose fields that are models themselves are the groups.
+    """
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        field = model.model_fields.get(name)
+        group = None if field is None or field.is_required() else field.default
+        if isinstance(group, BaseModel) and isinstance(value, dict):
+            result[name] = drop_empty(value, type(group))
+        elif value != "":
+            result[name] = value
+    return result
 
 
 def _tidy(name: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schema:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.analysis.group_scores import GroupScores, score_groups
+from components.analysis.group_scores import GROUP_METRICS, GroupScores, score_groups
 from components.languages import UNDETERMINED
-from components.metrics.bootstrap import Estimate
+from components.metrics.bootstrap import MIN_UTTERANCES, Estimate
 from components.metrics.languages import Language
 from components.metrics.metric import Output
 from components.metrics.table import label_of
@@ -38,8 +38,10 @@ def build_group_section(view: RunView) -> Section | None:
     if not groups:
         return None
     by_id = {utterance.id: utterance for utterance in utterances}
-    names = [name for name in groups[0].scores if name != "cer" or _has_no_wer(groups)]
-    note = "Corpus scores with their 95% intervals; groups of fewer than 10 utterances have none."
+    names = [name for name in GROUP_METRICS if any(_is_shown(name, group) for group in groups)]
+    note = (
+        f"Corpus scores with their 95% intervals; groups of fewer than {MIN_UTTERANCES} utterances have none."
+    )
     firsts = (by_id[group.ids[0]] for group in groups)
     rows = tuple(
         _row(group, names, group_filter(group.by, first, view.target_language_of(first)))
@@ -48,8 +50,9 @@ def build_group_section(view: RunView) -> Section | None:
     return Section("Scores by group", note, rows)
 
 
-def _has_no_wer(groups: list[GroupScores]) -> bool:
-    return any("wer" not in group.scores for group in groups)
+def _is_shown(name: str, group: GroupScores) -> bool:
+    """Whether a group has a score that needs a column: CER only where no words are counted."""
+    return name in group.scores and (name != "cer" or "wer" not in group.scores)
 
 
 def _row(group: GroupScores, names: list[str], expression: str) -> dict[str, Cell]:
@@ -75,7 +78,8 @@ def group_filter(by: str, utterance: Utterance, target: str | None) -> str:
         target: its target language.
     """
     if by == "language":
-        return f"{filter_by('lang', utterance.source_language)} {filter_by('to', target or '')}"
+        languages = {"lang": utterance.source_language, "to": target or ""}
+        return " ".join(filter_by(key, code, operator="=") for key, code in languages.items())
     if by in ("domain", "speaker"):
         return filter_by(by, getattr(utterance, by) or "")
     return ""

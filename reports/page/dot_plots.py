@@ -42,8 +42,8 @@ def list_dot_plots(view: RunView, columns: Sequence[Column]) -> Iterator[DotPlot
     """The plots for which the utterances have numbers."""
     names = {column.name for column in columns}
     for x, y, title, description in _OF_RUN:
-        translates = "chrf" in names
-        if {x, y} <= names and (y != "wer" or not translates):  # confidence is that of the last node
+        # Confidence is that of the last node, which in a run with translations is no recognizer.
+        if {x, y} <= names and (y != "wer" or "chrf" not in names):
             yield DotPlot(title, description, x, y, _LABELS[x], _LABELS[y])
     base, *others = view.systems or ("",)
     for name in others:

@@ -20,6 +20,8 @@ NAME = "index.html"
 """Of the page, in the store's folder."""
 COLUMNS = ("wer", "cer", "bleu", "chrf")
 """Scores that have a column, where any run has them."""
+MAX_FILES = 3
+"""Files of a run that are named."""
 _SCRIPTS = ("elements.js", "theme.js", "tables.js", "filter.js", "runs.js")
 
 
@@ -91,12 +93,16 @@ def _line(run: RunEntry, names: Sequence[str], folder: Path) -> RunLine:
 
 
 def _data_of(record: RunRecord) -> Iterator[str]:
-    """The data set or the recordings by their names, or the runs that were compared."""
-    yield from record.systems.values()
-    for name in ("data", "audio"):
-        value = record.parameters.get(name)
-        if value and not record.systems:
-            yield Path(str(value)).name
+    """The files of the data set or the recordings by their names, or the runs that were compared."""
+    if record.systems:
+        yield from record.systems.values()
+        return
+    for parameter, separator in (("data", ","), ("audio", "\n")):
+        value = str(record.parameters.get(parameter) or "")
+        names = [Path(part).name for part in value.split(separator) if part]
+        yield from names[:MAX_FILES]
+        if len(names) > MAX_FILES:
+            yield f"{len(names) - MAX_FILES:,} more"
 
 
 def _models_of(record: RunRecord) -> Iterator[str]:

@@ -212,16 +212,17 @@ class RunView:
         if ref is None:
             return StageRow(node.name, node.kind, node.status, models)
         kind = KINDS.get(node.kind)
-        hears = (
-            node.gives == "text" and kind is not None and "speech" in kind.reads and self.audio_seconds > 0
-        )
+        reads_speech = node.gives == "text" and kind is not None and "speech" in kind.reads
         status = "failed" if node.status == "failed" else _status(ref)
-        return self._row(ref, node.kind, status, models, hears=hears)
+        return self._row(ref, node.kind, status, models, reads_speech=reads_speech)
 
     def _of_stage(self, ref: StageRef) -> StageRow:
         return self._row(ref, ref.kind or ref.stage, _status(ref), self.models.get(ref.stage, {}))
 
-    def _row(self, ref: StageRef, kind: str, status: str, models: Models, *, hears: bool = False) -> StageRow:
+    def _row(
+        self, ref: StageRef, kind: str, status: str, models: Models, *, reads_speech: bool = False
+    ) -> StageRow:
+        is_timed = reads_speech and self.audio_seconds > 0
         return StageRow(
             stage=ref.stage,
             kind=kind,
@@ -230,7 +231,7 @@ class RunView:
             items=ref.items,
             quarantined=ref.quarantined,
             seconds=ref.seconds,
-            real_time_factor=ref.seconds / self.audio_seconds if hears else None,
+            real_time_factor=ref.seconds / self.audio_seconds if is_timed else None,
             peak_memory_bytes=ref.peak_memory_bytes,
             key=ref.key,
         )

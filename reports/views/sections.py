@@ -81,10 +81,13 @@ def link_to_filter(text: str, expression: str) -> Link:
     return Link(text, f"#filter={quote(expression, safe='')}")
 
 
-def filter_by(key: str, *values: str) -> str:
-    """The filter expression of utterances whose ``key`` is one of ``values``."""
+def filter_by(key: str, *values: str, operator: Literal[":", "="] = ":") -> str:
+    """The filter expression of utterances whose ``key`` is one of ``values``.
+
+    ``operator``: ``:`` selects the regions of a language as well (``en-US`` of ``en``), ``=`` does not.
+    """
     quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return f"{key}:" + ",".join(f'"{value}"' for value in quoted)
+    return f"{key}{operator}" + ",".join(f'"{value}"' for value in quoted)
 
 
 def load_pictures(files: Iterable[Path]) -> tuple[tuple[str, str], ...]:

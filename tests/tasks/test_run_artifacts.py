@@ -83,6 +83,8 @@ def test_a_summary_has_every_score_its_protocol_and_what_each_stage_took(
     assert ["data", "12", "0", "0.0", "858 MiB", "reused"] in rows
     assert "- wer: wer, nrefs:1, bs:1000, seed:12345, case:mixed, tok:13a" in published["summary"]
     assert "- a \\<note\\>" in published["summary"]
+    run_artifacts.publish_summary(run.model_copy(update={"metrics": {}}))
+    assert "metric" not in published["summary"].replace("| metrics |", "")
 
 
 @pytest.fixture

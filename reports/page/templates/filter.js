@@ -30,33 +30,39 @@
     if (Number.isNaN(number)) throw new Error("expected a number after " + key + operator + (value ? ", found " + value : ""));
     return (line) => get(line) !== null && COMPARE[operator](get(line), number);
   }
+  // Letters are the same whether their accents are composed or not, whatever their case.
+  const plain = (text) => text.normalize("NFC").toLowerCase();
   function textTest(kind, get, key, operator, value) {
     if (operator !== ":" && operator !== "=") throw new Error(key + " is a text: write " + key + ":" + (value || "…"));
-    const values = (value.match(/"(?:[^"\\]|\\.)*"|[^,"]+/gsu) || []).map((part) => unquote(part).normalize("NFC").toLowerCase());
+    const values = (value.match(/"(?:[^"\\]|\\.)*"|[^,"]+/gsu) || []).map((part) => plain(unquote(part)));
     if (!values.length) throw new Error("expected a text after " + key + operator + ' ("" stands for none)');
     const holds = {
       exact: (text, part) => text === part,
       language: (text, part) => text === part || text.startsWith(part + "-"),
       part: (text, part) => text.includes(part),
-    }[kind];
-    return (line) => values.some((part) => holds(get(line).toLowerCase(), part));
+    }[kind === "language" && operator === "=" ? "exact" : kind];
+    return (line) => {
+      const text = plain(get(line));
+      return values.some((part) => holds(text, part));
+    };
   }
   // keys: name -> {kind: number | exact | language | part | flag, get}. Gives the terms with a test each.
   function parseFilter(text, keys) {
-    return splitTerms(text.normalize("NFC")).map((raw) => {
+    return splitTerms(text).map((raw) => {
       const negated = raw.length > 1 && raw.startsWith("-"), body = negated ? raw.slice(1) : raw;
       const test = termTest(body, keys);
       return { raw, test: negated ? (line) => !test(line) : test };
     });
   }
   function termTest(body, keys) {
+    const keyOf = (word) => Object.hasOwn(keys, plain(word)) ? keys[plain(word)] : undefined;
     const parts = body.startsWith('"') ? null : TERM.exec(body);
     if (!parts) {
-      const flag = keys[body.toLowerCase()];
+      const flag = keyOf(body);
       if (flag && flag.kind === "flag") return flag.get;
       return textTest("part", keys.text.get, "text", ":", body.startsWith('"') ? body : '"' + body.replace(/\\/g, "\\\\") + '"');
     }
-    const [, name, operator, value] = parts, key = keys[name.toLowerCase()];
+    const [, name, operator, value] = parts, key = keyOf(name);
     if (!key || key.kind === "flag") throw new Error("no column " + name + (key ? ": it stands alone" : nearest(name.toLowerCase(), Object.keys(keys)) || "; ? lists them"));
     if (key.kind === "number") return numberTest(key.get, name, operator, unquote(value));
     return textTest(key.kind, key.get, name, operator, value);

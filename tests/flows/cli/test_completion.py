@@ -16,6 +16,9 @@ from tests.components.storage.test_store import record
     ("words", "expected"),
     [
         ("antiphon run cas", {"cascade"}),
+        ("antiphon run gra", {"graphs/"}),
+        ("antiphon run graphs/", {"graphs/one.yaml", "graphs/two.yml"}),
+        ("antiphon run ./graphs/o", {"./graphs/one.yaml"}),
         ("antiphon run cascade --set mt.beam", {"mt.beam_size="}),
         ("antiphon run cascade --set asr.dtype=f", {"asr.dtype=float32", "asr.dtype=float16"}),
         ("antiphon run nosuch --set a", set()),
@@ -45,6 +48,10 @@ def test_completion(
     )
     Store(str(tmp_path)).save_run(record("mine", stages=(stage,)))
     monkeypatch.setenv("ANTIPHON_STORE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "graphs").mkdir()
+    for file in ("one.yaml", "two.yml", "notes.txt"):
+        (tmp_path / "graphs" / file).touch()
     monkeypatch.setenv("_ANTIPHON_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", words)
     monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))

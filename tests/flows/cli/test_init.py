@@ -61,8 +61,9 @@ def test_texts_are_translated_by_a_model_of_their_languages(folder: Path) -> Non
     (folder / "letters.it").write_text("Buongiorno.\nA domani.\n", encoding="utf-8")
     assert call("init", "--data", "letters.it", "--to", "en") == 0
     assert nodes_of(folder / "antiphon.yaml") == {"mt": "packaged:qwen2.5-coder-1.5b"}
-    assert call("init", "other.yaml", "--data", "letters.it", "--to", "sw", "--model", "hub:some/model") == 0
-    assert nodes_of(folder / "other.yaml") == {"mt": "hub:some/model"}
+    arguments = ("--data", "letters.it", "--to", "sw", "--model", "hub:some/model")
+    assert call("init", "new/other.yaml", *arguments) == 0
+    assert nodes_of(folder / "new" / "other.yaml") == {"mt": "hub:some/model"}
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,10 @@ def test_texts_are_translated_by_a_model_of_their_languages(folder: Path) -> Non
             ["--data", "letters.it", "--to", "sw"],
             "that translates from Italian into Swahili",
         ),
+        (
+            ["--data", "letters.txt", "--from", "sw", "--to", "en"],
+            "that translates from Swahili into English",
+        ),
         (["--data", "sample", "--audio", "a.wav"], "expected --data or --audio, found both"),
         ([], "expected --data or --audio: found neither manifest nor recordings here"),
         (["--audio", "fake.wav"], "fake.wav: expected records that can be used, found none"),
@@ -89,6 +94,7 @@ def test_what_it_cannot_do_is_one_line_and_leaves_nothing(
 ) -> None:
     (folder / "old.yaml").write_text("data: mine\n", encoding="utf-8")
     (folder / "letters.it").write_text("Buongiorno.\n", encoding="utf-8")
+    (folder / "letters.txt").write_text("Habari.\n", encoding="utf-8")
     (folder / "fake.wav").write_text("no sound", encoding="utf-8") if "fake.wav" in arguments else None
     before = sorted(folder.iterdir())
     assert call("init", *arguments) in {1, 2}

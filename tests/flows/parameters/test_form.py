@@ -91,7 +91,14 @@ def test_n_best_is_left_to_follow_the_beam() -> None:
 
 def test_what_is_left_empty_keeps_its_default() -> None:
     values = {"name": "", "limit": 0, "blame": False, "mt": {"model": "", "beam_size": 2}, "runs": [""]}
-    assert drop_empty(values) == {"limit": 0, "blame": False, "mt": {"beam_size": 2}, "runs": [""]}
+    model = flow_named("cascade").parameters
+    assert drop_empty(values, model) == {"limit": 0, "blame": False, "mt": {"beam_size": 2}, "runs": [""]}
+
+
+def test_an_empty_text_in_a_graph_is_a_value_of_its_node() -> None:
+    graph = {"nodes": {"mine": {"kind": "python", "of": "data", "arguments": {"joint": ""}}}}
+    values = {"graph": graph, "until": ""}
+    assert drop_empty(values, flow_named("pipeline").parameters) == {"graph": graph}
 
 
 def test_a_field_of_a_model_within_a_list_is_shown_too() -> None:
