@@ -15,18 +15,14 @@ from flows.cli.export_options import (
     Bilingual,
     ForEdit,
     Formats,
-    Gap,
-    Lines,
-    LineWidth,
     MarkBelow,
-    MaxSeconds,
-    MinSeconds,
     OutPath,
     Overwrite,
-    ReadingSpeed,
+    Rules,
     formats_of,
     settings_of,
     single_file,
+    with_rules,
 )
 from flows.cli.for_edit import export_for_edit
 from flows.cli.options import AsJson, StoreUrl
@@ -51,6 +47,7 @@ Nodes = Annotated[
 ]
 
 
+@with_rules
 def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
     run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
     node: Nodes = None,
@@ -60,12 +57,8 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     confidence: MarkBelow = None,
     overwrite: Overwrite = False,
     for_edit: ForEdit = False,
-    max_line_width: LineWidth = None,
-    max_lines: Lines = None,
-    min_seconds: MinSeconds = None,
-    max_seconds: MaxSeconds = None,
-    max_reading_speed: ReadingSpeed = None,
-    min_gap: Gap = None,
+    *,
+    rules: Rules,
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -92,15 +85,7 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     if for_edit:
         export_for_edit(run, node or [], formats, out, store, overwrite=overwrite)
         return
-    rules = {
-        "max_line_width": max_line_width,
-        "max_lines": max_lines,
-        "min_seconds": min_seconds,
-        "max_seconds": max_seconds,
-        "max_reading_speed": max_reading_speed,
-        "min_gap": min_gap,
-    }
-    settings = settings_of(bilingual=bilingual, low=confidence, rules=rules)
+    settings = settings_of(rules, bilingual=bilingual, low=confidence)
     texts, nodes = load_texts(run, node, store)
     chosen = formats_of(formats, out)
     written = write_texts(texts, nodes, chosen, settings, out or run, overwrite=overwrite)
