@@ -48,14 +48,14 @@ def _rows_of_part(recording: str, part: TextPart) -> Iterator[Row]:
     elif not part.segments:
         yield {**common, "text": part.text, "source": part.source, "confidence": part.confidence}
     else:
-        for number, segment in enumerate(part.segments, 1):
+        for number, (segment, source) in enumerate(zip(part.segments, part.segment_sources, strict=True), 1):
             yield {
                 **common,
                 "segment": number,
                 "start": round(segment.start, 3),
                 "end": round(segment.end, 3),
                 "text": segment.text,
-                "source": part.source and part.source_of(segment),
+                "source": part.source and source,
                 "confidence": segment.confidence,
             }
 
