@@ -26,6 +26,7 @@ from flows.cli.export_options import (
 )
 from flows.cli.for_edit import export_for_edit
 from flows.cli.options import AsJson, StoreUrl
+from flows.cli.run import EXIT_QUARANTINED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from components.export.formats import ExportSettings
     from components.export.run_texts import RunTexts
 
-EXIT_QUARANTINED = 3
 MAX_LISTED = 20
 """Files or quarantined records that are named."""
 
@@ -87,8 +87,7 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
         return
     settings = settings_of(rules, bilingual=bilingual, low=confidence)
     texts, nodes = load_texts(run, node, store)
-    chosen = formats_of(formats, out)
-    written = write_texts(texts, nodes, chosen, settings, out or run, overwrite=overwrite)
+    written = write_texts(texts, nodes, formats_of(formats, out), settings, out or run, overwrite=overwrite)
     if out != STANDARD_OUTPUT:
         print_files(written.files)
     report(written)
@@ -109,13 +108,13 @@ def load_texts(name: str, nodes: Sequence[str] | None, store_url: str | None) ->
 
     run = Store(store_url).load_run(name)
     if run.systems:
-        names = ", ".join(run.systems.values())
-        raise ConfigError(f"run {name} compares others: export one of them: {names}")
+        compared = ", ".join(run.systems.values())
+        raise ConfigError(f"run {name} compares others: export one of them: {compared}")
     texts = RunTexts(run)
-    chosen = [texts.check_node(node) for node in nodes] if nodes else texts.outputs
-    if not chosen:
+    names = [texts.check_node(node) for node in nodes] if nodes else texts.outputs
+    if not names:
         raise ConfigError(f"run {name}: expected a run that made texts, found one of {run.flow} without any")
-    return texts, chosen
+    return texts, names
 
 
 def write_texts(
@@ -141,10 +140,18 @@ def write_texts(
         raise ConfigError(f"--format: expected one for {out}, found {', '.join(formats)}; name a folder")
     if path is not None:
         return write_single(texts, nodes, formats[0], settings, path, overwrite=overwrite)
-    file = encode_single(texts, nodes, formats[0], settings)
-    sys.stdout.buffer.write(file.content)
-    sys.stdout.flush()
+    print_content(encode_single(texts, nodes, formats[0], settings).content)
     return Export(quarantined=list(texts.quarantined.values()))
+
+
+def print_content(content: bytes) -> None:
+    """Print what would stand in a file: the same bytes, but for what a terminal would take for commands."""
+    from reports.escaping import to_printable
+
+    sys.stdout.flush()
+    shown = to_printable(content.decode(errors="replace")).encode() if sys.stdout.isatty() else content
+    sys.stdout.buffer.write(shown)
+    sys.stdout.flush()
 
 
 def print_files(files: Sequence[Path]) -> None:

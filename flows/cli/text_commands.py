@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.errors import ConfigError
-from flows.cli.export import EXIT_QUARANTINED, load_texts, print_files, report, write_texts
+from flows.cli.export import load_texts, print_content, print_files, report, write_texts
 from flows.cli.export_options import STANDARD_OUTPUT, single_file
 from flows.cli.input_files import InputFiles
-from flows.cli.run import compute_flow
+from flows.cli.run import EXIT_QUARANTINED, compute_flow
 
 if TYPE_CHECKING:
     from components.export.format_names import TextFormat
@@ -116,9 +116,7 @@ def _print_texts(texts: RunTexts, nodes: Sequence[str], output: Output, *, heade
         if headed:
             sys.stdout.write(f"{'' if first else chr(10)}==> {to_printable(name)} <==\n")
         first = False
-        content = file.content.decode()
-        sys.stdout.write(to_printable(content) if sys.stdout.isatty() else content)
+        print_content(file.content)
         if file.cues:
             export.check = check_rules([file.cues], output.settings.rules)
-    sys.stdout.flush()
     report(export)

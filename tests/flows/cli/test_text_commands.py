@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from components.recognition import factory as recognition
 from components.translation import factory as translation
 from components.translation.recommended_models import recommend
 from flows.cli import translate as translate_command
+from flows.cli.export import print_content
 from flows.cli.input_files import InputFiles, find_inputs
 from flows.cli.main import main
 from tests.flows import fakes
@@ -121,6 +123,17 @@ def test_wrong_usage_is_one_line(
     assert (code, out) == (2, "")
     assert expected in err
     assert len(err.splitlines()) == 1
+
+
+def test_any_bytes_are_printed_and_a_terminal_gets_no_commands(
+    capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = "ä\x1b[2J\n".encode() + b"PAR1\xff"
+    print_content(content)
+    assert capfdbinary.readouterr().out == content
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_content(content)
+    assert capfdbinary.readouterr().out.decode() == "ä⟨U+001B⟩[2J\nPAR1\ufffd"
 
 
 def test_the_model_follows_from_the_direction(capsys: pytest.CaptureFixture[str]) -> None:
