@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from components.data.named_sets import PARAGRAPHS
 from components.errors import ConfigError
-from components.export.file_names import unique_names
 from components.export.recording_text import RecordingText, TextPart, make_part
+from components.file_names import unique_names
 from components.languages import UNDETERMINED
 from components.records import NBest, Quarantined, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
 from components.storage.reader import StoredOutcomes, read_quarantined, read_utterances
+from components.suggestions import did_you_mean
 
 DATA, SOURCE, TARGET = "data", "source", "target"
 
@@ -25,7 +25,7 @@ class RunTexts:
         run: the finished run.
         set_name: of the data set.
         recordings: the utterances of every recording, in order, by the name of its files.
-        quarantined: every record that some stage of the run put aside, by utterance id.
+        quarantined: every record that some stage of the run quarantined, by utterance id.
     """
 
     def __init__(self, run: RunRecord) -> None:
@@ -58,10 +58,10 @@ class RunTexts:
         """
         names = [node.name for node in self._text_nodes()]
         if name not in names:
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
             known = ", ".join(names) or "none"
-            raise ConfigError(f"expected a node that gives text, one of {known}, found {name!r}{hint}")
+            raise ConfigError(
+                f"expected a node that gives text, one of {known}, found {name!r}{did_you_mean(name, names)}"
+            )
         return name
 
     def texts_of(self, name: str) -> Iterator[RecordingText]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 
+from components.editing.edited_table import guard_cell
 from components.errors import ConfigError
 from components.export.recording_text import RecordingText, TextPart
 
@@ -22,7 +23,6 @@ COLUMNS = {
     "quarantined": "why there is no text",
 }
 """Columns and what stands in them."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Row = dict[str, str | int | float | None]
 
@@ -72,8 +72,7 @@ def _cell(value: str | float | None) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.3f}"
-    text = " ".join(str(value).split())
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return guard_cell(str(value))
 
 
 def encode_parquet(texts: Sequence[RecordingText]) -> bytes:
