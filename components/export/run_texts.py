@@ -50,6 +50,15 @@ class RunTexts:
         """Whether anything of the data has audio."""
         return any(utterance.audio for utterances in self.recordings.values() for utterance in utterances)
 
+    def missing_from(self, names: Sequence[str]) -> list[Quarantined]:
+        """The quarantined records of which one of these nodes has no text; another branch may have some."""
+        outcomes = [StoredOutcomes(self._stages[name]) for name in names] if self.quarantined else []
+        return [
+            bad
+            for key, bad in self.quarantined.items()
+            if not all(isinstance(stored.get(key), NBest) for stored in outcomes)
+        ]
+
     def check_node(self, name: str) -> str:
         """``name``, if it is a node that gave texts for the run's data.
 

@@ -141,7 +141,7 @@ def write_texts(
     if path is not None:
         return write_single(texts, nodes, formats[0], settings, path, overwrite=overwrite)
     print_content(encode_single(texts, nodes, formats[0], settings).content)
-    return Export(quarantined=list(texts.quarantined.values()))
+    return Export(quarantined=texts.missing_from(nodes))
 
 
 def print_content(content: bytes) -> None:
