@@ -16,7 +16,7 @@ from components.editing.editable_text import (
 )
 from components.editing.edited_files import SUBTITLES, TABLES
 from components.editing.edited_subtitles import BACKSLASH
-from components.editing.edited_table import COLUMNS, guard_cell
+from components.editing.edited_table import COLUMNS, guard_cell, guard_id
 from components.errors import ConfigError
 from components.files import write_atomically
 
@@ -81,7 +81,7 @@ def render_table(texts: Iterable[EditableText]) -> str:
     for text in texts:
         source = text.source or _name_speech(text)
         cells = (guard_cell(text.text), guard_cell(source), f"{certainty_of(text.hypothesis):.3f}")
-        rows.append("\t".join((text.id, *cells)))
+        rows.append("\t".join((guard_id(text.id), *cells)))
     return "".join(row + "\n" for row in rows)
 
 
