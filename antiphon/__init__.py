@@ -11,7 +11,8 @@ The page docs/python.md goes through all of it. These names stay; what lies in `
 
 from antiphon._kinds import node_kind
 from antiphon._merging import merge_models
-from antiphon._runs import Run, compare_runs, list_runs, load_run, run_flow, run_pipeline
+from antiphon._run import Run
+from antiphon._runs import compare_runs, list_runs, load_run, run_flow, run_pipeline
 from antiphon._scoring import score_transcripts, score_translations
 from components.data import Dataset
 from components.data import from_audio as load_audio

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping
+from html import escape
 from typing import Literal
 
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Route, Utterance
@@ -14,44 +14,44 @@ Per = Literal["utterance", "segment", "word"]
 """What a row stands for: segments and words have times."""
 
 
-def whole_row(utterance: Utterance, outcomes: Mapping[str, NodeOutcome | None]) -> Row:
+def describe_utterance(utterance: Utterance, outcomes: Mapping[str, NodeOutcome | None]) -> Row:
     """An utterance with its references and the best text of every node."""
-    row: Row = {"id": utterance.id, **_source(utterance)}
+    row: Row = {"id": utterance.id, **_describe_source(utterance)}
     row |= {"text": utterance.text, "transcript": utterance.transcript}
     row["references"] = list(utterance.references)
-    return row | {node: _short(outcome) for node, outcome in outcomes.items()}
+    return row | {node: _summarize(outcome) for node, outcome in outcomes.items()}
 
 
-def node_rows(
+def list_rows_of_node(
     outcome: NodeOutcome, utterance: Utterance | None, utterance_id: str, per: Per
 ) -> Iterator[Row]:
     """The rows of what a node gave for an utterance: one, or one for each segment or word with times."""
-    source = {} if utterance is None else _source(utterance)
+    source = {} if utterance is None else _describe_source(utterance)
     if per == "utterance":
-        fields = dict(_fields(outcome))
+        fields = dict(_list_fields(outcome))
         yield {"id": utterance_id, **fields, **{name: v for name, v in source.items() if name not in fields}}
     elif isinstance(outcome, NBest):
-        for stretch in _stretches(outcome.best, per):
+        for stretch in _list_stretches(outcome.best, per):
             yield {"id": utterance_id, **stretch, **source}
 
 
-def run_html(run: RunRecord) -> str:
+def format_run_as_html(run: RunRecord) -> str:
     """A small table of a run for a notebook; every text in it is escaped."""
-    head = f"<b>{_escape(run.name)}</b> {_escape(run.flow)}, {_escape(run.status)}, {_escape(run.started)}"
+    head = f"<b>{escape(run.name)}</b> {escape(run.flow)}, {escape(run.status)}, {escape(run.started)}"
     scores = "".join(
-        f"<tr><th>{_escape(score.name)}</th><td>{score.value:.2f}</td><td>{_interval(score.interval)}</td>"
+        f"<tr><th>{escape(score.name)}</th><td>{score.value:.2f}</td><td>{_format_interval(score.interval)}</td>"
         f"<td>{score.n} of {score.n_total}</td></tr>"
         for score in run.scores
     )
     refs = {ref.stage: ref for ref in run.stages}
     nodes = "".join(
-        f"<tr><th>{_escape(node.name)}</th><td>{_escape(node.kind)}</td>"
-        f"<td>{_escape(', '.join(dict.fromkeys(node.models.values())))}</td>"
+        f"<tr><th>{escape(node.name)}</th><td>{escape(node.kind)}</td>"
+        f"<td>{escape(', '.join(dict.fromkeys(node.models.values())))}</td>"
         f"<td>{refs[node.name].items - refs[node.name].quarantined if node.name in refs else ''}</td></tr>"
         for node in run.pipeline.nodes
     )
     tables = [
-        f"<table><thead>{_header(columns)}</thead><tbody>{rows}</tbody></table>"
+        f"<table><thead>{_format_header(columns)}</thead><tbody>{rows}</tbody></table>"
         for columns, rows in (
             (("node", "kind", "models", "items"), nodes),
             (("metric", "value", "95% interval", "scored"), scores),
@@ -61,7 +61,7 @@ def run_html(run: RunRecord) -> str:
     return f"<div>{head}{''.join(tables)}</div>"
 
 
-def _source(utterance: Utterance) -> Row:
+def _describe_source(utterance: Utterance) -> Row:
     """Where an utterance comes from: its recording, stretch and labels."""
     audio = utterance.audio
     return {
@@ -73,7 +73,7 @@ def _source(utterance: Utterance) -> Row:
     }
 
 
-def _stretches(best: Hypothesis, per: Per) -> Iterator[Row]:
+def _list_stretches(best: Hypothesis, per: Per) -> Iterator[Row]:
     """Segments, or their words, with times in seconds from the start of the utterance."""
     for number, segment in enumerate(best.segments):
         if per == "segment":
@@ -85,7 +85,7 @@ def _stretches(best: Hypothesis, per: Per) -> Iterator[Row]:
                 yield row | {"probability": word.probability}
 
 
-def _fields(outcome: NodeOutcome) -> Iterator[tuple[str, object]]:
+def _list_fields(outcome: NodeOutcome) -> Iterator[tuple[str, object]]:
     """The columns of what a node gave for an utterance."""
     if isinstance(outcome, NBest):
         best = outcome.best
@@ -102,7 +102,7 @@ def _fields(outcome: NodeOutcome) -> Iterator[tuple[str, object]]:
         yield from (("audio", outcome.audio.path), ("seconds", outcome.audio.seconds))
 
 
-def _short(outcome: NodeOutcome | None) -> str | None:
+def _summarize(outcome: NodeOutcome | None) -> str | None:
     """What stands for an outcome in a table of the whole run; None where there is none."""
     if isinstance(outcome, NBest):
         return outcome.best.text
@@ -111,13 +111,9 @@ def _short(outcome: NodeOutcome | None) -> str | None:
     return outcome.audio.path if isinstance(outcome, Utterance) and outcome.audio else None
 
 
-def _interval(interval: tuple[float, float] | None) -> str:
+def _format_interval(interval: tuple[float, float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
 
 
-def _header(columns: tuple[str, ...]) -> str:
+def _format_header(columns: tuple[str, ...]) -> str:
     return f"<tr>{''.join(f'<th>{column}</th>' for column in columns)}</tr>"
-
-
-def _escape(text: str) -> str:
-    return html.escape(text)

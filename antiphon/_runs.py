@@ -1,164 +1,19 @@
-"""Running pipelines and flows from Python, and reading what every node of a run gave."""
+"""Running pipelines and flows from Python, and finding the runs of a store."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from antiphon._rows import Per, Row, node_rows, run_html, whole_row
-from components.errors import ConfigError, DataError
+from antiphon._run import Run
+from components.errors import ConfigError
 from components.pipeline.pipeline import Pipeline
-from components.records import NodeOutcome, Utterance
-from components.run_record import RunRecord, Score
 from components.storage.store import Store
 
 if TYPE_CHECKING:
     from components.analysis.comparison import Comparison
     from components.storage.run_listing import RunEntry
-    from reports.views.run_view import RunView
-
-
-class Run:
-    """A finished run: its scores, and what every node gave for every utterance, read from the store.
-
-    Attributes:
-        record: what ``run.json`` holds: flow, status, parameters, stages, graph, versions and notes.
-        store: where its stages lie.
-    """
-
-    def __init__(self, record: RunRecord, store: Store) -> None:
-        self.record = record
-        self.store = store
-
-    def __repr__(self) -> str:
-        scores = ", ".join(f"{name} {score.value:.1f}" for name, score in self.scores.items())
-        return f"Run({self.name!r}, {self.record.status}{', ' + scores if scores else ''})"
-
-    @property
-    def name(self) -> str:
-        """Its name in the store."""
-        return self.record.name
-
-    @property
-    def path(self) -> Path:
-        """Its folder, with ``run.json``, ``metrics.json`` and ``report.html``."""
-        return self.store.run_folder(self.name)
-
-    @property
-    def scores(self) -> dict[str, Score]:
-        """Metric -> score with its interval and protocol, such as ``wer`` and ``bleu``."""
-        return dict(self.record.metrics)
-
-    @property
-    def nodes(self) -> list[str]:
-        """The nodes that gave something for each utterance, in the order of the graph."""
-        return list(self._view.outcomes)
-
-    @property
-    def utterances(self) -> list[Utterance]:
-        """Its data set."""
-        return list(self._view.utterances)
-
-    def outcomes(self, node: str) -> Mapping[str, NodeOutcome]:
-        """What a node gave, by utterance id; a record is read from the store when it is asked for.
-
-        Returns:
-            Utterance id -> ``NBest`` (texts, best first), ``Route`` (a way), ``Utterance``
-            (speech), or ``Quarantined`` (why there is none).
-
-        Raises:
-            ConfigError: the run has no such node.
-        """
-        if node not in self._view.outcomes:
-            raise ConfigError(f"node: expected one of {', '.join(self.nodes) or 'none'}, found {node!r}")
-        return self._view.outcomes[node]
-
-    def audio_path(self, utterance_id: str) -> Path | None:
-        """The recording of an utterance on this machine; None of an utterance that is text.
-
-        The utterance is the stretch of it from ``audio.offset`` on, ``audio.seconds`` long.
-
-        Raises:
-            ConfigError: the data set has no such utterance.
-            DataError: the recording is gone.
-        """
-        utterance = self._by_id.get(utterance_id)
-        if utterance is None:
-            near = get_close_matches(utterance_id, self._by_id, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(
-                f"id: expected one of {len(self._by_id)} utterances, found {utterance_id!r}{hint}"
-            )
-        if utterance.audio is None:
-            return None
-        path = Path(utterance.audio.path)
-        if not path.exists():
-            raise DataError(
-                f"{utterance_id}: expected its recording at {path}, found none; it was moved or removed"
-            )
-        return path
-
-    def records(self, node: str | None = None, per: Per = "utterance") -> list[Row]:
-        """What a node gave, or the whole run, as plain dictionaries.
-
-        Each has the recording of its utterance (``audio``: path, ``offset``, ``seconds``), ``speaker`` and
-        ``domain``.
-
-        Args:
-            node: one of :attr:`nodes`; a dictionary per utterance that it had. None: a dictionary per
-                utterance of the data set, with its references and the best text of every node.
-            per: what a dictionary of a node stands for: an ``utterance``, or a ``segment`` or ``word`` of its
-                best text with ``start`` and ``end`` in seconds from the start of the utterance.
-
-        Raises:
-            ConfigError: the run has no such node, or ``per`` is asked of no node.
-        """
-        if per not in get_args(Per) or (node is None and per != "utterance"):
-            raise ConfigError(f"per: expected utterance, or segment or word of a node, found {per!r}")
-        if node is None:
-            named = self._view.outcomes.items()
-            return [
-                whole_row(utterance, {name: outcomes.get(utterance.id) for name, outcomes in named})
-                for utterance in self._view.utterances
-            ]
-        return [
-            row
-            for key, outcome in self.outcomes(node).items()
-            for row in node_rows(outcome, self._by_id.get(key), key, per)
-        ]
-
-    def frame(self, node: str | None = None, per: Per = "utterance") -> Any:
-        """The :meth:`records` as a ``pandas.DataFrame``, utterance ids as its index.
-
-        Raises:
-            ConfigError: the run has no such node, or pandas is not installed.
-        """
-        try:
-            import pandas
-        except ImportError:
-            raise ConfigError(
-                "frame: expected pandas, found none; pip install pandas, or use records()"
-            ) from None
-        records = self.records(node, per)
-        columns = list(dict.fromkeys(name for row in records for name in row)) or ["id"]
-        return pandas.DataFrame(records, columns=columns).set_index("id")
-
-    def _repr_html_(self) -> str:
-        """Its nodes and scores as a table, which a notebook shows."""
-        return run_html(self.record)
-
-    @cached_property
-    def _by_id(self) -> dict[str, Utterance]:
-        return {utterance.id: utterance for utterance in self._view.utterances}
-
-    @cached_property
-    def _view(self) -> RunView:
-        from reports.page.report_view import view_of
-
-        return view_of(self.record, self.store)
 
 
 def run_pipeline(

@@ -1,8 +1,9 @@
-"""YAML text as plain values with the line of every key, so that errors can name it."""
+"""YAML text as plain values with the line of every key, so that errors can name it; and values as YAML."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,22 @@ def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:
         raise ConfigError(f"{where}{line}: expected YAML 1.2, found: {problem}") from error
     lines: Lines = {}
     return _to_plain(value, (), lines, where), lines
+
+
+def format_yaml(value: Any, *, flow_style: bool = False) -> str:
+    """Write plain values as YAML 1.2, which :func:`parse_yaml` reads as the same values.
+
+    Args:
+        value: plain values; mappings keep their order.
+        flow_style: on one line, with brackets and braces.
+    """
+    yaml: Any = YAML(typ="safe", pure=True)  # its attributes have no useful types
+    yaml.default_flow_style = flow_style
+    yaml.width = 10**6
+    yaml.sort_base_mapping_type_on_output = False
+    stream = StringIO()
+    yaml.dump(value, stream)
+    return stream.getvalue()
 
 
 def _to_plain(

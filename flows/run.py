@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from components.errors import AntiphonError, ConfigError
 from components.files import utc_now
 from components.run_record import PipelineRecord, RunRecord, Score, StageRef
+from components.storage.acceptance import refuse_accepted
 from components.storage.stage_plan import library_versions
-from components.storage.store import Store
+from components.storage.store import Store, check_run_name
 from flows import signals
 from flows.parameters.base import FlowParameters
 from flows.registry import flow_named
@@ -50,6 +51,8 @@ class Run:
         self.store_url = parameters.store
         self.store = Store(parameters.store)
         self._resources = ExitStack()
+        if parameters.replace and parameters.name is not None:
+            refuse_accepted(self.store, check_run_name(parameters.name), "take another name")
         claimed = self.store.claim_run(flow, parameters.name, replace=parameters.replace)
         self.path = self._resources.enter_context(claimed)
         self.name = self.path.name

@@ -124,7 +124,7 @@ def _download(
     wheel: Wheel,
     folder: Path,
     pip_arguments: Sequence[str],
-    show: Callable[[int, int], None] = lambda done, total: None,
+    show: Callable[[int, int], None],
 ) -> Path:
     """Download one wheel by pip with its hash required; it is never built from source or installed.
 

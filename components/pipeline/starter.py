@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from components.errors import ConfigError
 from components.languages import base_of, is_undetermined
 from components.models.packaged_models import PACKAGED_MODELS
@@ -23,6 +21,7 @@ from components.translation.recommended_models import (
     Recommendation,
     explain_missing,
 )
+from components.yaml_text import format_yaml
 
 CAPTIONS = ("sample", "multi30k:")
 """Beginnings of the names of data sets whose texts are image captions, which the model of captions knows."""
@@ -141,13 +140,13 @@ def write_pipeline(
         facts: of the data.
         nodes: by name.
     """
-    lines = [*(f"# {line}".rstrip() for line in head), _to_yaml(run)]
+    lines = [*(f"# {line}".rstrip() for line in head), format_yaml(run).rstrip("\n")]
     if not any(not is_undetermined(code) for code in facts.sources):
         lines.append("# source_language: en  # detected in each recording if it is not set")
     lines += ["", "nodes:"]
     for name, node in nodes.items():
         lines += [f"  # {line}" for line in _explain(node)]
-        lines += [f"  {name}:", *(f"    {line}" for line in _to_yaml(node).splitlines())]
+        lines += [f"  {name}:", *(f"    {line}" for line in format_yaml(node).splitlines())]
         lines += [f"    # {line}" for line in _HINTS[node["kind"]]]
     return "\n".join(lines) + "\n"
 
@@ -171,8 +170,3 @@ def _explain(node: dict[str, Any]) -> list[str]:
     rows = [row for row in ROWS if (row.model, row.reads) == (model, reads)]
     measured = [line for row in rows for line in (row.good_for, f"BLEU by our measure: {row.measured}")]
     return [f"{reads} -> translation", *measured]
-
-
-def _to_yaml(values: dict[str, Any]) -> str:
-    text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=10**6)
-    return text.rstrip("\n")

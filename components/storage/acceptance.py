@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from pydantic import ValidationError
-
-from components.errors import ConfigError, StoreError
+from components.errors import ConfigError, StoreError, to_one_line
 from components.files import encode_json, utc_now
 from components.records import Record
 from components.run_record import RunRecord
@@ -38,12 +34,30 @@ def read_acceptance(store: Store, name: str) -> Acceptance | None:
     if content is None:
         return None
     try:
-        return Acceptance.model_validate(json.loads(content))
-    except (ValueError, ValidationError) as error:
-        fault = " ".join(str(error).split())
+        return Acceptance.model_validate_json(content)
+    except ValueError as error:
         raise StoreError(
-            f"{_file_of(name)}: expected an acceptance, found: {fault}; accept it again"
+            f"{_file_of(name)}: expected an acceptance, found: {to_one_line(error)}; accept it again"
         ) from error
+
+
+def refuse_accepted(store: Store, name: str, otherwise: str) -> None:
+    """Refuse to lose a run that is accepted.
+
+    Args:
+        store: where.
+        name: of the run, whether or not there is one.
+        otherwise: what can be done instead of taking the acceptance back.
+
+    Raises:
+        ConfigError: it is accepted.
+        StoreError: the file of its acceptance is damaged.
+    """
+    if read_acceptance(store, name) is not None:
+        raise ConfigError(
+            f"run {name} is accepted, the baseline of its data; antiphon runs accept {name} --undo first, "
+            f"or {otherwise}"
+        )
 
 
 def list_accepted(store: Store) -> list[RunRecord]:
@@ -127,8 +141,8 @@ def find_baseline(store: Store, run: RunRecord) -> RunRecord:
     return candidates[0]
 
 
-def _is_like(one: RunRecord, other: RunRecord) -> bool:
-    return (one.flow, data_of(one)) == (other.flow, data_of(other))
+def _is_like(run: RunRecord, other: RunRecord) -> bool:
+    return (run.flow, data_of(run)) == (other.flow, data_of(other))
 
 
 def _file_of(name: str) -> str:

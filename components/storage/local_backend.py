@@ -56,7 +56,7 @@ class LocalBackend:
 
     def is_locked(self, name: str) -> bool:
         """Return whether a process holds the lock ``name``."""
-        return locks.is_held(self.root, name)
+        return locks.is_held(locks.path_of(self.root, name))
 
     # Stages. While one is written, these are called inside `lock`.
 

@@ -95,7 +95,7 @@ def hold_lock(root: Path, name: str, what: str, waiting: LockWait) -> Iterator[N
     Raises:
         StoreError: another process still holds it when ``waiting`` ends, or the store cannot be written to.
     """
-    path = root / "locks" / f"{name}.lock"
+    path = path_of(root, name)
     with disk_full_as_store_error(what, root):
         path.parent.mkdir(parents=True, exist_ok=True)
         _clean_up_once(root)
@@ -116,7 +116,7 @@ def hold_lock(root: Path, name: str, what: str, waiting: LockWait) -> Iterator[N
 def holder_of(root: Path, name: str) -> str | None:
     """Return who holds a lock; None for nobody, or for a process of this machine that is dead."""
     try:
-        claim = json.loads((root / "locks" / f"{name}.holder").read_bytes())
+        claim = json.loads(path_of(root, name).with_suffix(".holder").read_bytes())
         if claim["host"] == socket.gethostname() and not _is_alive(int(claim["pid"])):
             return None
         return f"process {claim['pid']} on {claim['host']} since {claim['since']}"
@@ -124,9 +124,8 @@ def holder_of(root: Path, name: str) -> str | None:
         return None
 
 
-def is_held(root: Path, name: str) -> bool:
-    """Return whether a process holds a lock. What a dead one left of it is removed."""
-    path = root / "locks" / f"{name}.lock"
+def is_held(path: Path) -> bool:
+    """Return whether a process holds the lock of a file. What a dead one left of it is removed."""
     if not path.exists():
         return False
     lock = FileLock(path, timeout=0, thread_local=False)
@@ -134,6 +133,11 @@ def is_held(root: Path, name: str) -> bool:
         return True
     _release(lock, path, path.with_suffix(".holder"))
     return False
+
+
+def path_of(root: Path, name: str) -> Path:
+    """Return the file of the lock ``name``."""
+    return root / "locks" / f"{name}.lock"
 
 
 def folder_of(root: Path, name: str) -> Path:

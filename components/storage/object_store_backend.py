@@ -77,8 +77,8 @@ class ObjectStoreBackend(LocalBackend):
                 if name in stored:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-                    self._objects.download(name, fresh)
-                    fresh.replace(path)
+                    if self._objects.download(name, fresh):  # it may have been removed meanwhile
+                        fresh.replace(path)
 
     def set_aside(self, key: str) -> None:
         """Remove the seals of a damaged stage; the local files are reused where they can be."""

@@ -12,10 +12,11 @@ from components.canonical_json import add_digest, digest_of, verify_digest
 from components.digests import file_digest
 from components.errors import StoreError
 from components.records import Record, Sha256
+from components.run_record import StageRef
 
 SEAL, PLAN = "DONE.json", "plan.json"
 FORMAT: Final = 2
-"""Version of the format: Version of the format: 1 had no digest over the seal and did not seal the plan."""
+"""Version of the format: 1 had no digest over the seal and did not seal the plan."""
 
 
 class DamagedError(StoreError):
@@ -117,3 +118,20 @@ def _other_format(content: bytes) -> str | None:
     if stated == FORMAT or not {"stage", "key", "files"} <= set(values):
         return None
     return f"{stated}, of another version of Antiphon"
+
+
+def stage_ref(seal: Seal, folder: Path, *, reused: bool) -> StageRef:
+    """Return the reference to a finished stage, from its seal."""
+    fields = (
+        "stage",
+        "kind",
+        "key",
+        "items",
+        "quarantined",
+        "sha256",
+        "content",
+        "seconds",
+        "peak_memory_bytes",
+    )
+    values = {name: getattr(seal, name) for name in fields}
+    return StageRef.model_validate({**values, "path": str(folder), "reused": reused})

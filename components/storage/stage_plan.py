@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from components.canonical_json import digest_of
+from components.files import encode_json
 from components.machine import describe_numerics
 from components.records import Record, Sha256
 from components.run_record import StageRef
@@ -90,8 +91,18 @@ class StagePlan(Record):
     @property
     def key(self) -> Sha256:
         """The address of the stage in the store."""
-        unkeyed = {"models", "stage"} if self.kind else {"models"}
-        return digest_of(self.model_dump(mode="json", exclude=unkeyed))
+        return digest_plan(self.model_dump(mode="json"))
+
+
+def digest_plan(values: Mapping[str, Any]) -> Sha256:
+    """Return the key of a plan from its fields, whichever version of Antiphon wrote them."""
+    unkeyed = {"models", "stage"} if values.get("kind") else {"models"}
+    return digest_of({name: value for name, value in values.items() if name not in unkeyed})
+
+
+def encode_plan(plan: StagePlan) -> bytes:
+    """Encode a plan as the bytes of ``plan.json``."""
+    return encode_json(plan.model_dump(mode="json"))
 
 
 def content_of(ref: StageRef) -> str:

@@ -38,9 +38,9 @@ from components.storage.record_files import (
     join_lines,
     read_journal,
 )
-from components.storage.seal import PLAN, SEAL, Seal
-from components.storage.stage_plan import StagePlan
-from components.storage.store import Store, encode_plan, stage_ref
+from components.storage.seal import PLAN, SEAL, Seal, stage_ref
+from components.storage.stage_plan import StagePlan, encode_plan
+from components.storage.store import Store
 
 
 class StageWriter:

@@ -21,14 +21,14 @@ from pathlib import Path
 
 from components.digests import file_digest
 from components.errors import ConfigError, StoreError, UnknownRunError
-from components.files import disk_full_as_store_error, encode_json, write_bytes
+from components.files import disk_full_as_store_error, write_bytes
 from components.run_record import RunRecord, StageRef
 from components.storage import locks
 from components.storage.backends import open_backend
 from components.storage.layout import check_layout, update_layout
 from components.storage.run_records import RECORD, read_record, write_record
-from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal
-from components.storage.stage_plan import StagePlan
+from components.storage.seal import PLAN, SEAL, DamagedError, read_seal, stage_ref
+from components.storage.stage_plan import StagePlan, encode_plan
 from components.suggestions import did_you_mean
 
 log = logging.getLogger("antiphon.store")
@@ -228,11 +228,20 @@ class Store:
         Raises:
             StoreError: no such run here, one that has not finished, or its record or a stage is damaged.
         """
+        run = self.read_run(name)
+        return run.model_copy(update={"stages": tuple(map(self.localize, run.stages))})
+
+    def read_run(self, name: str) -> RunRecord:
+        """Return the record of the run ``name``; its stages are not looked at.
+
+        Raises:
+            StoreError: no such run here, one that has not finished, or its record is damaged.
+            ConfigError: the name cannot be a run's.
+        """
         folder = self.run_folder(name)
         if not self.backend.download_run(name):
             raise self.missing_run_error(name)
-        run = read_record(folder, self.stages)
-        return run.model_copy(update={"stages": tuple(map(self.localize, run.stages))})
+        return read_record(folder, self.stages)
 
     def missing_run_error(self, name: str) -> StoreError:
         """Return the error of a run that cannot be loaded: none has that name, or it has not finished."""
@@ -262,25 +271,3 @@ class Store:
             return read_record(folder, self.stages).completed
         except StoreError:
             return True
-
-
-def encode_plan(plan: StagePlan) -> bytes:
-    """Encode a plan as the bytes of ``plan.json``."""
-    return encode_json(plan.model_dump(mode="json"))
-
-
-def stage_ref(seal: Seal, folder: Path, *, reused: bool) -> StageRef:
-    """Return the reference to a finished stage, from its seal."""
-    fields = (
-        "stage",
-        "kind",
-        "key",
-        "items",
-        "quarantined",
-        "sha256",
-        "content",
-        "seconds",
-        "peak_memory_bytes",
-    )
-    values = {name: getattr(seal, name) for name in fields}
-    return StageRef.model_validate({**values, "path": str(folder), "reused": reused})

@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
+from components.storage.locks import is_held
 from components.storage.store_files import StoreFiles
 
 PRUNE = "prune"
@@ -45,8 +46,8 @@ class ProcessNotes:
         self._pid = os.getpid()
         self._path = folder / f"{self._pid}-{secrets.token_hex(4)}.keys"
         self._keys: set[str] = set()
-        self._lock = FileLock(self._path.with_suffix(".lock"), timeout=0, thread_local=False)
-        self._lock.acquire()
+        self._lock = FileLock(self._path.with_suffix(".lock"), timeout=1, thread_local=False)
+        self._lock.acquire()  # a prune that looks whether a dead process left it holds it for a moment
         self._path.touch()
         atexit.register(self.close)
 
@@ -155,7 +156,7 @@ class Uses:
             if name.split("/")[2] == WORKING and (counted is None or name.split("/")[1] in counted)
         }
         for path in [] if self._root is None else (self._root / USES).glob("*.keys"):
-            if _is_held(path.with_suffix(".lock")):
+            if is_held(path.with_suffix(".lock")):
                 with suppress(FileNotFoundError):
                     keys |= set(path.read_text(encoding="ascii").split())
             else:
@@ -166,7 +167,7 @@ class Uses:
         """Remove the locks of processes that died before they noted anything."""
         for path in [] if self._root is None else (self._root / USES).glob("*.lock"):
             if not path.with_suffix(".keys").exists():
-                _is_held(path)
+                is_held(path)
 
 
 def _note_for_process(root: Path | None, key: str) -> bool:
@@ -179,17 +180,3 @@ def _note_for_process(root: Path | None, key: str) -> bool:
         return _processes[root].note(key)
     except OSError:
         return False
-
-
-def _is_held(path: Path) -> bool:
-    """Return whether a living process holds a lock; a free one is removed."""
-    lock = FileLock(path, timeout=0, thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    try:
-        path.unlink(missing_ok=True)
-    finally:
-        lock.release()
-    return False

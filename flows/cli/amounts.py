@@ -39,7 +39,7 @@ def parse_date(text: str, option: str) -> str:
 def format_size(count: float) -> str:
     """Return bytes as a short text with three digits."""
     for unit in _SIZES[:-1]:
-        if count < 1000:
+        if count < 999.5:  # what rounds to 1000 is 1 of the next unit
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} {_SIZES[-1]}"

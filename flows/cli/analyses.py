@@ -16,7 +16,7 @@ def compare(
         list[str],
         typer.Argument(
             metavar="RUN...",
-            help="names of finished runs; one = with the accepted run",
+            help="names of finished runs; a single one is compared with the accepted run of its data",
             autocompletion=complete_runs,
         ),
     ],
@@ -65,7 +65,7 @@ def blame(
     """Attribute errors to stages: transcripts and drafts are corrected, and the stages below run again.
 
     Of a run of any pipeline; what was computed is reused. The copy of the run with its blame is named
-    RUN-blame.
+    RUN-blame. Examples: `antiphon blame RUN`, with `--segments pieces.jsonl`.
     """
     shortcuts: dict[str, object] = {"run": run, "segments": segments, "store": store, "name": name}
     shortcuts["replace"] = replace or None

@@ -25,6 +25,7 @@ EXTRAS = {
     "ray": "prefect_ray",
     "s3": "s3fs",
     "pandas": "pandas",
+    "parquet": "pyarrow",
 }
 """Extra of `pip install antiphon[...]` -> the module that shows whether it is installed."""
 _MANIFESTS = (".jsonl", ".tsv", ".csv")

@@ -6,9 +6,10 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
+
+from components.yaml_text import format_yaml
 
 FIRST, MODELS, SEARCH, RUNNING, OTHER = (
     "what you set first",
@@ -115,7 +116,7 @@ def to_yaml(value: Any) -> str:
     """A value as YAML on one line; empty for None."""
     if value is None:
         return ""
-    return yaml.safe_dump([to_plain(value)], default_flow_style=True, width=10**6, allow_unicode=True)[1:-2]
+    return format_yaml([to_plain(value)], flow_style=True)[1:-2]
 
 
 def describe_type(field: FieldInfo) -> tuple[str, tuple[str, ...]]:

@@ -22,7 +22,7 @@ def report(
     """Write the HTML report and the plots of a run again, and print where they are.
 
     With --index, write a page with all runs of the store (flow, data, models, scores, status, time), which
-    sorts, filters and leads to their reports.
+    sorts, filters and leads to their reports. Examples: `antiphon report RUN`, `antiphon report --index`.
     """
     from components.errors import ConfigError
     from components.storage.store import Store

@@ -48,6 +48,8 @@ def import_run(
     """Take a run from an archive into the store: every file is verified, stages that are there are kept.
 
     What a stage holds is believed as far as its digests go: import what you would also run.
+
+    Examples: `antiphon runs import talk.tar.gz`, with `--name talk-2` where the name is taken.
     """
     from components.storage.store import Store
     from components.storage.upkeep.archive_import import import_run as read_archive

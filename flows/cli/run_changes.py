@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from components.errors import AntiphonError, ConfigError
 from flows.cli.completion import complete_runs
 from flows.cli.options import StoreUrl
+
+if TYPE_CHECKING:
+    from components.storage.store import Store
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)]
 
@@ -19,7 +22,10 @@ def rename(
     new: Annotated[str, typer.Argument(metavar="NEW", help="its new name")],
     store: StoreUrl = None,
 ) -> None:
-    """Give a run another name, in its record, its report and the runs that refer to it."""
+    """Give a run another name, in its record, its report and the runs that refer to it.
+
+    Example: `antiphon runs rename OLD talks-beam-5`.
+    """
     from components.storage.store import Store
     from components.storage.upkeep.run_changes import rename_run
 
@@ -32,12 +38,10 @@ def rename(
     typer.echo(f"{old} is now {new}{also}")
 
 
-def _write_report(store: object, name: str) -> None:
+def _write_report(store: Store, name: str) -> None:
     """Write the page again, which shows the name; that it cannot be written undoes no renaming."""
-    from components.storage.store import Store
     from tasks.stages.report import render_again
 
-    assert isinstance(store, Store)
     try:
         render_again(name, store)
     except AntiphonError as error:
@@ -58,14 +62,15 @@ def delete(
 
     A run that is at work is refused, and so is an accepted one without `--force`.
     """
-    from components.storage.store import Store
+    from components.storage.store import Store, check_run_name
     from components.storage.upkeep.prune import PruneOptions, plan_prune
     from components.storage.upkeep.run_changes import check_deletable, delete_run
     from flows.cli.amounts import format_size
 
     opened = Store(store)
+    runs = list(dict.fromkeys(runs))
     for name in runs:
-        if not opened.backend.has_run(name):
+        if not opened.backend.has_run(check_run_name(name)):
             raise opened.missing_run_error(name)
         if not force:
             check_deletable(opened, name, runs)

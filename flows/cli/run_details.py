@@ -32,20 +32,17 @@ def show(
     `antiphon runs show RUN --config > again.yaml`, then `antiphon run again.yaml` (a pipeline) or
     `antiphon run FLOW -c again.yaml`.
     """
-    from components.storage.run_records import read_record
     from components.storage.store import Store
     from flows.cli.console import console
     from flows.repetition import list_changed_settings
 
     opened = Store(store)
-    if not opened.backend.download_run(run):
-        raise opened.missing_run_error(run)
-    record = read_record(opened.run_folder(run), opened.stages)
+    record = opened.read_run(run)
     if config:
-        import yaml
+        from components.yaml_text import format_yaml
 
         values = list_changed_settings(record)
-        sys.stdout.write(yaml.safe_dump(values, allow_unicode=True, sort_keys=False) if values else "")
+        sys.stdout.write(format_yaml(values) if values else "")
     elif as_json:
         sys.stdout.write(json.dumps(_as_dict(record, opened, store)) + "\n")
     else:

@@ -30,6 +30,7 @@ StatusFilter = Annotated[
 Since = Annotated[
     str | None, typer.Option("--since", metavar="DATE", help="only those begun since 2026-11-01")
 ]
+DEFAULT_LIMIT = 20
 MaxRuns = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="only the newest N")]
 
 runs_app = typer.Typer(invoke_without_command=True)
@@ -42,7 +43,7 @@ def runs(
     flow: FlowFilter = None,
     status: StatusFilter = None,
     since: Since = None,
-    limit: MaxRuns = 20,
+    limit: MaxRuns = DEFAULT_LIMIT,
     as_json: AsJson = False,
 ) -> None:
     """List the runs of the store, and show, rename, delete, accept, export and import them.
@@ -61,7 +62,7 @@ def runs(
     """
     if context.invoked_subcommand is None:
         list_runs(store, flow, status, since, limit, as_json=as_json)
-    elif store or flow or status or since or as_json:
+    elif store or flow or status or since or as_json or limit != DEFAULT_LIMIT:
         raise ConfigError(f"expected options behind {context.invoked_subcommand}, found some before it")
 
 
@@ -71,7 +72,7 @@ def list_runs(
     flow: FlowFilter = None,
     status: StatusFilter = None,
     since: Since = None,
-    limit: MaxRuns = 20,
+    limit: MaxRuns = DEFAULT_LIMIT,
     as_json: AsJson = False,
 ) -> None:
     """List the runs of the store, the newest first: flow, status, when, scores.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from components.errors import StoreError
 from flows.cli.completion import complete_runs
 from flows.cli.options import AsJson, StoreUrl
 
@@ -23,7 +24,10 @@ store_app = typer.Typer(
 
 @store_app.command()
 def usage(store: StoreUrl = None, as_json: AsJson = False) -> None:
-    """Show how many bytes belong to which run and kind of stage, and to nobody."""
+    """Show how many bytes belong to which run and kind of stage, and to nobody.
+
+    `antiphon store prune` frees the latter. Examples: `antiphon store usage`, with `--json`.
+    """
     from components.storage.store import Store
     from components.storage.upkeep.usage import measure_usage
 
@@ -50,7 +54,7 @@ def verify(
     """Read every file of every stage again and compare it with its seal; exit code 1 if something differs.
 
     `--repair` moves damaged stages aside (prune removes them later): the next run that needs one computes it
-    again.
+    again. Examples: `antiphon store verify`, `antiphon store verify RUN --repair`.
     """
     from components.storage.store import Store
     from components.storage.upkeep.verification import set_stage_aside, verify_store
@@ -58,9 +62,13 @@ def verify(
 
     opened = Store(store)
     verification = verify_store(opened, run)
-    repaired = [fault.key for fault in verification.faults if repair and fault.key]
-    for key in repaired:
-        set_stage_aside(opened, key)
+    repaired = []
+    for key in [fault.key for fault in verification.faults if repair and fault.key]:
+        try:
+            set_stage_aside(opened, key)
+            repaired.append(key)
+        except StoreError as error:  # a process is at work on it
+            typer.echo(f"antiphon: {error}", err=True)
     if as_json:
         values = verification._asdict() | {
             "faults": [fault._asdict() for fault in verification.faults],
@@ -167,11 +175,9 @@ def _print_usage(url: str, usage: Usage) -> None:
     from reports.escaping import to_printable
     from reports.terminal.tables import new_table
 
-    out, runs, kinds = (
-        console(),
-        new_table("run", ">own", ">shared", ">report"),
-        new_table("kind", ">stages", ">size"),
-    )
+    out = console()
+    runs = new_table("run", ">own", ">shared", ">report")
+    kinds = new_table("kind", ">stages", ">size")
     for run in usage.runs:
         runs.add_row(Text(to_printable(run.name)), *map(format_size, (run.own, run.shared, run.files)))
     for kind in usage.kinds:

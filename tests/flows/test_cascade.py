@@ -18,6 +18,8 @@ from components import models
 from components.data.named_sets import SAMPLES
 from components.errors import ModelError
 from components.recognition import factory as recognition
+from components.storage.acceptance import accept_run
+from components.storage.store import Store
 from components.translation import factory as translation
 from flows.cli import main as cli
 from tasks import progress
@@ -122,6 +124,11 @@ def test_a_finished_run_keeps_its_name(
     code, output = antiphon(*data, "--name", "mine", "--set", "mt.beam_size=3", "--replace")
     assert code == 0
     assert json.loads(record.read_bytes())["stages"][1]["key"] == stages(output)["mt"]["key"]
+    store, before = Store(str(tmp_path / "store")), record.read_bytes()
+    accept_run(store, "mine")
+    code, output = antiphon(*data, "--name", "mine", "--replace")
+    assert (code, record.read_bytes()) == (2, before)
+    assert "run mine is accepted, the baseline of its data" in output.splitlines()[-1]
 
 
 def test_nothing_is_shown_of_a_damaged_stage_or_computed_on_it(

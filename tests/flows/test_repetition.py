@@ -6,8 +6,8 @@ import shlex
 from typing import Any
 
 import pytest
-import yaml
 
+from components.yaml_text import format_yaml, parse_yaml
 from flows.cli.config_file import gather
 from flows.registry import flow_named
 from flows.repetition import FLAGS, list_changed_settings, repeat_command
@@ -39,10 +39,10 @@ def test_the_command_sets_the_same(flow: str, settings: dict[str, Any]) -> None:
 
 
 def test_what_is_too_long_for_a_command_is_a_file() -> None:
-    graph = {"nodes": {"asr": {"kind": "recognize"}}, "data": "x"}
+    graph = {"nodes": {"asr": {"kind": "recognize"}}, "data": "1e5"}
     run = record("mine", flow="pipeline", parameters=graph)
     assert repeat_command(run) == "antiphon runs show mine --config > mine.yaml && antiphon run mine.yaml"
-    assert yaml.safe_load(yaml.safe_dump(list_changed_settings(run))) == graph
+    assert parse_yaml(format_yaml(list_changed_settings(run)), "mine.yaml")[0] == graph
     long = record("mine", parameters={"mt": {"members": ["store:" + "a" * 64] * 40}})
     assert repeat_command(long).endswith("> mine.yaml && antiphon run cascade -c mine.yaml")
 

@@ -10,10 +10,11 @@ import hashlib
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from gzip import GzipFile
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Literal, cast
+from typing import IO, Literal
 
 from pydantic import Field
 
@@ -23,6 +24,7 @@ from components.errors import ConfigError, DataError
 from components.files import encode_json, open_atomically, staging_folder, sync_file
 from components.records import Record, Sha256, Utterance
 from components.run_record import StageRef
+from components.storage.acceptance import ACCEPTED
 from components.storage.layout import LAYOUT, VERSION
 from components.storage.reader import find_audio, read_utterances
 from components.storage.seal import PLAN, SEAL
@@ -31,7 +33,7 @@ from components.storage.upkeep.references import RUNS, STAGES, References, list_
 from components.storage.uses import WORKING
 
 MANIFEST = "archive.json"
-TAR_SUFFIXES = {".tar": "w", ".tar.gz": "w:gz", ".tgz": "w:gz"}
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 
 class ArchivedFile(Record):
@@ -85,16 +87,11 @@ def export_run(store: Store, name: str, out: Path, *, with_audio: bool = False) 
     files = {file: _describe(content) for file, content in sorted(contents.items())}
     manifest = Manifest(run=name, runs=runs, files=files)
     contents = {MANIFEST: manifest.encode(), **{file: contents[file] for file in files}}
-    if mode := tar_mode(out):
-        _write_tar(contents, out, mode)
+    if out.name.endswith(TAR_SUFFIXES):
+        _write_tar(contents, out)
     else:
         _write_folder(contents, out)
     return manifest
-
-
-def tar_mode(path: Path) -> str | None:
-    """Return how a tar file of this name is written; None for a folder."""
-    return next((mode for suffix, mode in TAR_SUFFIXES.items() if path.name.endswith(suffix)), None)
 
 
 def _gather_contents(store: Store, name: str, *, with_audio: bool) -> dict[str, Content]:
@@ -106,7 +103,9 @@ def _gather_contents(store: Store, name: str, *, with_audio: bool) -> dict[str, 
         done.add(run_name := pending.pop())
         run = store.load_run(run_name)  # verifies its stages, and notes that they are in use
         for file in store.backend.files.list_facts(f"{RUNS}/{run_name}"):
-            if file.split("/")[2] != WORKING and (content := store.backend.files.read(file)) is not None:
+            if file.split("/")[2] in {WORKING, ACCEPTED}:
+                continue
+            if (content := store.backend.files.read(file)) is not None:
                 contents[file] = content
         for key in references.close(references.of_run(run_name)):
             contents |= _gather_stage(store, key)
@@ -165,13 +164,13 @@ def _write_folder(contents: Mapping[str, Content], out: Path) -> None:
         staging.rename(out)
 
 
-def _write_tar(contents: Mapping[str, Content], out: Path, mode: str) -> None:
-    """Write a tar whose bytes depend on the contents alone."""
-    literal = cast("Literal['w']", mode)  # as tarfile's annotations have it
-    with (
-        open_atomically(out.absolute()) as file,
-        tarfile.open(fileobj=file, mode=literal, format=tarfile.PAX_FORMAT) as tar,
-    ):
+def _write_tar(contents: Mapping[str, Content], out: Path) -> None:
+    """Write a tar, compressed unless its name ends in .tar, whose bytes depend on the contents alone."""
+    with ExitStack() as stack:
+        target: IO[bytes] | GzipFile = stack.enter_context(open_atomically(out.absolute()))
+        if out.suffix != ".tar":
+            target = stack.enter_context(GzipFile("", "wb", fileobj=target, mtime=0))  # no time in its header
+        tar = stack.enter_context(tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT))
         for name, content in contents.items():
             with _open(content) as (source, size):
                 entry = tarfile.TarInfo(name)

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from components.canonical_json import add_digest
 from components.errors import ConfigError, StoreError
 from components.files import encode_json, sync_folder, write_bytes
+from components.storage.acceptance import ACCEPTED
 from components.storage.locks import LockWait, lock_seconds
 from components.storage.run_records import FAILED, RECORD, check_record, read_record
-from components.storage.seal import SEAL, DamagedError, Seal
+from components.storage.seal import PLAN, SEAL, DamagedError, Seal
 from components.storage.store import Store, check_run_name
-from components.storage.store_files import LocalFiles
 from components.storage.upkeep.archive_reader import unpack
 from components.storage.upkeep.inventory import AUDIO, IMPORTS
 from components.storage.upkeep.references import RUNS, STAGES
@@ -85,23 +85,21 @@ def _staging(store: Store) -> Iterator[Path]:
 
 
 def _verify_stage(archive: Store, key: str) -> Seal:
-    seal = verify_stage_files(LocalFiles(archive.root), key)
+    seal = verify_stage_files(archive.backend.files, key)
     if seal is None:
         raise StoreError(f"stages/{key}: expected a finished stage, found one without {SEAL}")
-    names = {
-        path.relative_to(archive.stage_folder(key)).as_posix()
-        for path in archive.stage_folder(key).rglob("*")
-    }
-    if extra := sorted(
-        n for n in names - {*seal.files, SEAL, "plan.json"} if (archive.stage_folder(key) / n).is_file()
-    ):
-        raise StoreError(f"stages/{key}/{extra[0]}: expected the files that {SEAL} names, found another")
+    sealed = {f"{STAGES}/{key}/{name}" for name in (*seal.files, SEAL, PLAN)}
+    if extra := sorted(archive.backend.files.list_facts(f"{STAGES}/{key}").keys() - sealed):
+        raise StoreError(f"{extra[0]}: expected the files that {SEAL} names, found another")
     return seal
 
 
 def _verify_run(archive: Store, name: str, seals: dict[str, Seal]) -> None:
-    """Check the record of a run, and that its stages came along as it states them."""
+    """Check the records of a run, and that its stages came along as it states them."""
     run = read_record(archive.run_folder(name), archive.stages)
+    failed = f"{RUNS}/{name}/{FAILED}"
+    if (content := archive.backend.files.read(failed)) is not None:
+        check_record(content, failed)
     for ref in run.stages:
         if ref.key not in seals or seals[ref.key].sha256 != ref.sha256:
             raise StoreError(
@@ -172,11 +170,11 @@ def _place_audio(store: Store, staging: Path) -> None:
 
 
 def _place_run(store: Store, archive: Store, run: str, name: str) -> None:
-    """Write a run's files, its record last."""
+    """Write a run's files, its record last; which run is accepted is for this store to say."""
     source, folder = archive.run_folder(run), store.run_folder(name)
     for path in sorted(source.rglob("*"), key=lambda path: (path.name == RECORD, path)):
         relative = path.relative_to(source)
-        if path.is_file() and relative.parts[0] != WORKING:
+        if path.is_file() and relative.parts[0] not in {WORKING, ACCEPTED}:
             content = path.read_bytes()
             if relative.as_posix() in {RECORD, FAILED} and run != name:
                 content = encode_json(add_digest(check_record(content, str(relative)) | {"name": name}))

@@ -16,6 +16,7 @@ from components.canonical_json import verify_digest
 from components.errors import StoreError
 from components.files import disk_full_as_store_error, sync_file
 from components.storage.upkeep.archive import MANIFEST, ArchivedFile, Manifest
+from components.storage.upkeep.inventory import AUDIO
 
 MAX_MANIFEST = 256 << 20
 """Bytes of ``archive.json``."""
@@ -111,9 +112,11 @@ def _parse_manifest(content: bytes) -> Manifest:
         raise ValueError(f"{MANIFEST}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from error
     except ValueError as error:
         raise ValueError(f"{MANIFEST}: {error}") from error
-    for name in manifest.files:
+    for name, file in manifest.files.items():
         if not _NAME.fullmatch(name) or ".." in name.split("/") or "." in name.split("/"):
             raise ValueError(f"{MANIFEST}: {name[:200]!r} is no name of a file of a run")
+        if name.startswith(f"{AUDIO}/") and Path(name).stem != file.sha256:
+            raise ValueError(f"{MANIFEST}: {name} is not named by the sha256 of its recording")
     if len(manifest.files) > MAX_FILES or manifest.run not in manifest.runs:
         raise ValueError(f"{MANIFEST}: expected at most {MAX_FILES} files, and its run among its runs")
     return manifest

@@ -33,8 +33,8 @@ class Inventory:
         for name, facts in self.facts.items():
             folders["/".join(name.split("/")[:2])].append(facts)
         self._folders = {
-            name: FileFacts(sum(one.bytes for one in facts), max(one.modified for one in facts))
-            for name, facts in folders.items()
+            name: FileFacts(sum(file.bytes for file in files), max(file.modified for file in files))
+            for name, files in folders.items()
         }
 
     @property

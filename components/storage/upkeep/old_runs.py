@@ -26,8 +26,8 @@ def select_old_runs(store: Store, keep: int | None, older_than: float | None) ->
     runs = list_runs(store)
     old = {run.name for run in runs[keep or 0 :] if _may_go(store, run, older_than or 0.0)}
     while True:  # a comparison that stays keeps its systems, which may be comparisons
-        kept = [run.record for run in runs if run.record and run.name not in old]
-        needed = {name for record in kept for name in record.systems.values()}
+        remaining = [run.record for run in runs if run.record and run.name not in old]
+        needed = {name for record in remaining for name in record.systems.values()}
         if not old & needed:
             return [run.name for run in runs if run.name in old]
         old -= needed

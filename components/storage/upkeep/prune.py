@@ -64,7 +64,10 @@ def plan_prune(store: Store, options: PruneOptions) -> Pruned:
     Raises:
         StoreError: the record of a run is damaged, so that what it refers to is not known.
     """
-    inventory = Inventory(store.backend.files)
+    return _plan(store, Inventory(store.backend.files), options)
+
+
+def _plan(store: Store, inventory: Inventory, options: PruneOptions) -> Pruned:
     runs = select_old_runs(store, options.keep_runs, options.older_than)
     used = _keys_in_use(store, set(inventory.runs) - set(runs))
     free = [key for key in inventory.keys if key not in used]
@@ -95,17 +98,20 @@ def prune(store: Store, options: PruneOptions) -> Pruned:
     with backend.lock_prune(seconds=0.3):
         store.update_layout()
         backend.uses.pardon()
-        planned = plan_prune(store, options)
+        inventory = Inventory(backend.files)
+        planned = _plan(store, inventory, options)
         for name in planned.runs:
             delete_run(store, name)
         removed = _remove_stages(store, planned.stages)
-        for folder in {folder_of_leftover(name) for name in planned.files} - {None}:
-            backend.files.discard(str(folder))
+        for folder in {folder for name in planned.files if (folder := folder_of_leftover(name))}:
+            backend.files.discard(folder)
         for name in planned.files:
             backend.files.remove(name)
         backend.files.empty_trash()
         backend.tidy()
-    return planned._replace(stages=removed, in_use=tuple(set(planned.stages) - set(removed)))
+    in_use = set(planned.stages) - set(removed)
+    size = planned.bytes - inventory.bytes_of(in_use)
+    return planned._replace(stages=removed, bytes=size, in_use=tuple(sorted(in_use)))
 
 
 def _remove_stages(store: Store, keys: Iterable[str]) -> tuple[str, ...]:
@@ -131,9 +137,8 @@ def _keys_in_use(store: Store, runs: Iterable[str] | None = None) -> set[str]:
         runs: the runs that count; None for all.
     """
     files = store.backend.files
-    noted = store.backend.uses.read_notes(
-        runs
-    )  # before the records: a run writes its record, then clears its notes
+    # Notes before records: a run writes its record, then clears its notes.
+    noted = store.backend.uses.read_notes(runs)
     references = References(files, list_keys(files))
     for name in store.backend.list_run_names() if runs is None else runs:
         try:

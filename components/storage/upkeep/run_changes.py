@@ -10,7 +10,7 @@ from typing import Any
 from components.canonical_json import add_digest
 from components.errors import ConfigError, StoreError
 from components.files import encode_json
-from components.storage.acceptance import read_acceptance
+from components.storage.acceptance import refuse_accepted
 from components.storage.run_records import FAILED, RECORD, check_record
 from components.storage.store import Store, check_run_name
 from components.storage.upkeep.references import RUNS, read_systems
@@ -40,11 +40,7 @@ def check_deletable(store: Store, name: str, beside: Collection[str] = ()) -> No
     """
     if not store.backend.has_run(check_run_name(name)):
         raise store.missing_run_error(name)
-    if read_acceptance(store, name) is not None:
-        raise ConfigError(
-            f"run {name} is accepted, the baseline of its data; antiphon runs accept {name} --undo first, "
-            "or --force"
-        )
+    refuse_accepted(store, name, "--force")
     if comparisons := [other for other in runs_that_compare(store, name) if other not in beside]:
         raise ConfigError(
             f"run {name}: {', '.join(comparisons)} compares it and could not be shown without it; delete "

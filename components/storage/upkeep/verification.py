@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from components.canonical_json import digest_of, encode_canonical
-from components.errors import StoreError
+from components.canonical_json import encode_canonical
+from components.errors import StoreError, to_one_line
 from components.storage.locks import LockWait
 from components.storage.run_records import METRICS, RECORD, check_record
 from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal
-from components.storage.store import Store
+from components.storage.stage_plan import digest_plan
+from components.storage.store import Store, check_run_name
 from components.storage.store_files import StoreFiles
 from components.storage.upkeep.inventory import AUDIO
 from components.storage.upkeep.references import RUNS, STAGES, References, list_keys
@@ -54,10 +55,11 @@ def verify_store(
 
     Raises:
         StoreError: there is no such run.
+        ConfigError: the name cannot be a run's.
     """
     files, names = store.backend.files, store.backend.list_run_names()
-    if run is not None and run not in names:
-        raise StoreError(f"no run {run!r} in {store.backend.url}/runs; antiphon runs lists them")
+    if run is not None and check_run_name(run) not in names:
+        raise store.missing_run_error(run)
     names = names if run is None else [run]
     keys = list_keys(files)
     references = References(files, keys)
@@ -86,13 +88,12 @@ def set_stage_aside(store: Store, key: str) -> None:
         store.backend.set_aside(key)
 
 
-def verify_stage_files(files: StoreFiles, key: str, folder: str | None = None) -> Seal | None:
+def verify_stage_files(files: StoreFiles, key: str) -> Seal | None:
     """Read every file of a stage again and compare it with the seal, and the key with the plan.
 
     Args:
         files: where.
         key: of the stage.
-        folder: the folder with it; ``stages/KEY`` if None.
 
     Returns:
         The seal; None of a stage that is not finished.
@@ -100,7 +101,7 @@ def verify_stage_files(files: StoreFiles, key: str, folder: str | None = None) -
     Raises:
         DamagedError: something differs.
     """
-    folder = folder or f"{STAGES}/{key}"
+    folder = f"{STAGES}/{key}"
     content = files.read(f"{folder}/{SEAL}")
     if content is None:
         return None
@@ -111,7 +112,11 @@ def verify_stage_files(files: StoreFiles, key: str, folder: str | None = None) -
             raise DamagedError(f"{folder}/{name}: expected a file, found none")
         if actual != expected:
             raise DamagedError(f"{folder}/{name}: expected sha256 {expected[:12]}…, found {actual[:12]}…")
-    if (planned := key_of_plan(files.read(f"{folder}/{PLAN}") or b"")) != key:
+    try:
+        planned = key_of_plan(files.read(f"{folder}/{PLAN}") or b"")
+    except (ValueError, AttributeError) as error:
+        raise DamagedError(f"{folder}/{PLAN}: expected a plan, found: {to_one_line(error)}") from error
+    if planned != key:
         raise DamagedError(
             f"{folder}/{PLAN}: expected the plan of {key[:12]}…, found that of {planned[:12]}…"
         )
@@ -120,9 +125,7 @@ def verify_stage_files(files: StoreFiles, key: str, folder: str | None = None) -
 
 def key_of_plan(plan: bytes) -> str:
     """Return the key of the stage whose ``plan.json`` this is, whichever version wrote it."""
-    values = json.loads(plan)
-    unkeyed = {"models", "stage"} if values.get("kind") else {"models"}
-    return digest_of({name: value for name, value in values.items() if name not in unkeyed})
+    return digest_plan(json.loads(plan))
 
 
 def _closure_of(references: References, name: str) -> Iterable[str]:
@@ -135,7 +138,7 @@ def _closure_of(references: References, name: str) -> Iterable[str]:
 def _verify_stage(files: StoreFiles, key: str) -> Iterator[Fault]:
     try:
         verify_stage_files(files, key)
-    except (DamagedError, ValueError, OSError) as error:
+    except (DamagedError, OSError) as error:
         yield Fault(f"stage {key[:12]}…", str(error), key)
 
 

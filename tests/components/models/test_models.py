@@ -23,8 +23,8 @@ from components.models.conversion import whisper
 from components.models.loading import load_whisper
 from components.models.sources import hub, openai_whisper
 from components.models.sources.store import find_model_key, pin_run_models
-from components.storage.seal import Seal, read_seal
-from components.storage.store import Store, stage_ref
+from components.storage.seal import Seal, read_seal, stage_ref
+from components.storage.store import Store
 from tests.components.models.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
 from tests.components.storage.upkeep.stores import save_run, write_stage
 

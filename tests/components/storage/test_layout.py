@@ -58,6 +58,15 @@ def test_a_newer_store_is_refused_in_one_line_and_not_touched(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["layout.json"]
 
 
+def test_a_store_that_became_newer_meanwhile_is_not_made_older(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    store.root.mkdir()
+    (store.root / "layout.json").write_text('{"version": 99}')
+    with pytest.raises(StoreError, match="found layout 99"):
+        store.update_layout()
+    assert json.loads((store.root / "layout.json").read_bytes()) == {"version": 99}
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"version": "x"}'])
 def test_a_damaged_version_is_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "layout.json").write_text(content)

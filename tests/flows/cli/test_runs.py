@@ -86,9 +86,13 @@ def test_runs_are_selected(store: Store, capsys: pytest.CaptureFixture[str]) -> 
     assert called(store, capsys, "runs", "list", "--flow", "none").startswith("no such runs in")
 
 
-def test_options_before_the_command_are_refused(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("option", ["--store", "--limit"])
+def test_options_before_the_command_are_refused(
+    store: Store, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    value = str(store.root) if option == "--store" else "5"
     with pytest.raises(SystemExit) as ending:
-        main(["runs", "--store", str(store.root), "delete", "old", "--yes"])
+        main(["runs", option, value, "delete", "old", "--yes"])
     assert ending.value.code == 2
     assert "expected options behind delete" in capsys.readouterr().err
     assert store.load_run("old").completed
@@ -118,6 +122,10 @@ def test_a_run_is_accepted_protected_and_deleted(store: Store, capsys: pytest.Ca
     text = called(store, capsys, "runs", "delete", "old", "altered", "begun", "--yes")
     assert text == "deleted old\ndeleted altered\ndeleted begun\nantiphon store prune would free 0 B\n"
     assert "no run 'old'" in called(store, capsys, "runs", "delete", "old", "--yes", code=2)
+    twice = called(store, capsys, "runs", "delete", "middle", "middle", "--yes")
+    assert twice.count("deleted middle") == 1
+    for command in (("show",), ("delete", "--force")):
+        assert "expected a run name of letters" in called(store, capsys, "runs", *command, "../runs", code=2)
 
 
 def test_a_run_gets_another_name_and_goes_elsewhere(

@@ -8,12 +8,12 @@ import pytest
 from components.errors import ConfigError
 from components.storage.store import Store
 from flows.cli.amounts import format_size, parse_age, parse_date
+from flows.cli.main import main
 from tests.components.storage.upkeep.stores import (
     age,
     forget_own_uses,
     keys_of,
-    save_run,
-    write_data,
+    save_small_run,
     write_stage,
 )
 from tests.flows.cli.test_runs import called
@@ -23,8 +23,7 @@ from tests.flows.cli.test_runs import called
 def store(tmp_path: Path) -> Store:
     """A run with two stages, and a stage that belongs to nobody, of long ago."""
     store = Store(str(tmp_path / "store"))
-    data = write_data(store)
-    save_run(store, "mine", [data, write_stage(store, "mt", data)])
+    save_small_run(store)
     write_stage(store, "mt", seed=9)
     age(store)
     return store
@@ -50,20 +49,21 @@ def test_verify_and_repair(store: Store, capsys: pytest.CaptureFixture[str]) -> 
     data, mt = store.load_run("mine").stages
     key = mt.key
     (store.stage_folder(key) / "outputs.jsonl").write_text("x")
-    faults = json.loads(told(store, capsys, "store", "verify", "--json"))["faults"]
+    faults = json.loads(report_faults(store, capsys, "--json"))["faults"]
     assert [(fault["key"], fault["runs"]) for fault in faults] == [(key, ["mine"])]
-    assert "set aside, to be computed again" in told(store, capsys, "store", "verify", "mine", "--repair")
-    assert "run mine: stage mt" in told(store, capsys, "store", "verify", "mine")
+    with store.backend.hold_local_lock(key, "x"):  # a process is at work on it: it is left, and shown
+        assert report_faults(store, capsys, "mine", "--repair").endswith(", 1 damaged\n")
+    assert "set aside, to be computed again" in report_faults(store, capsys, "mine", "--repair")
+    assert "run mine: stage mt" in report_faults(store, capsys, "mine")
     assert not write_stage(store, "mt", data).reused
     assert "0 damaged" in called(store, capsys, "store", "verify")
+    assert "did you mean mine?" in called(store, capsys, "store", "verify", "mime", code=2)
 
 
-def told(store: Store, capsys: pytest.CaptureFixture[str], *command: str) -> str:
-    """What a command prints that ends with 1."""
-    from flows.cli.main import main
-
+def report_faults(store: Store, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    """What `store verify` prints of a damaged store; it ends with 1."""
     with pytest.raises(SystemExit) as ending:
-        main([*command, "--store", str(store.root)])
+        main(["store", "verify", *options, "--store", str(store.root)])
     assert ending.value.code == 1
     return capsys.readouterr().out
 
@@ -100,10 +100,12 @@ def test_ages_dates_and_sizes() -> None:
             parse_age(text, "x")
     assert parse_date("2026-11-01", "x") == "2026-11-01T00:00:00+00:00"
     assert parse_date("2026-11-01T02:00+02:00", "x") == "2026-11-01T00:00:00+00:00"
-    assert [format_size(size) for size in (0, 999, 1234, 5e6, 7.25e12)] == [
+    assert [format_size(size) for size in (0, 999, 1234, 999_499, 999_500, 5e6, 7.25e12)] == [
         "0 B",
         "999 B",
         "1.23 kB",
+        "999 kB",
+        "1 MB",
         "5 MB",
         "7.25e+03 GB",
     ]

@@ -1,23 +1,22 @@
-"""Stores for tests: runs with stages that read one another, without models; and processes that use them."""
+"""Stores for tests: runs with stages that read one another, without models."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from components.records import Audio, Hypothesis, NBest, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
-from components.storage import uses
+from components.storage import lease, uses
 from components.storage.stage_plan import StagePlan, content_of
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
 from tests.components.storage.test_store import record
 
-ROOT = Path(__file__).parents[4]
 LONG_AGO = 1_000_000_000.0
 
 
@@ -72,6 +71,24 @@ def save_run(store: Store, name: str, stages: Sequence[StageRef], **changes: obj
     return run
 
 
+def open_empty_store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Store:
+    """An empty store for a fixture with the parameters ``folder``, ``s3`` or ``memory``."""
+    monkeypatch.setenv(lease.VARIABLE, "30")
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    if request.param == "s3":
+        return Store(str(request.getfixturevalue("s3_url")))
+    is_local = request.param == "folder"
+    return Store(str(tmp_path / "store") if is_local else f"memory://{uuid.uuid4().hex}/store")
+
+
+def save_small_run(store: Store, **changes: object) -> RunRecord:
+    """The run ``mine`` of two stages; ``changes`` are those of the second one's plan."""
+    data = write_data(store)
+    return save_run(store, "mine", [data, write_stage(store, "mt", data, **changes)])
+
+
 def age(store: Store) -> None:
     """Set all files of a local store to long ago."""
     for path in store.root.rglob("*"):
@@ -89,24 +106,3 @@ def forget_own_uses() -> None:
 def keys_of(store: Store) -> set[str]:
     """The keys of all stages of a store."""
     return set(store.backend.files.list_folders("stages"))
-
-
-def start(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """Run Python code in a process of its own, with ``sys.argv[1:]`` as given."""
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    """Wait until a process has made a file."""
-    until = time.monotonic() + 60
-    while not path.exists():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < until
-        time.sleep(0.01)

@@ -9,6 +9,7 @@ import os
 import shutil
 import tarfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from components.digests import sha256_of
 from components.errors import AntiphonError, ConfigError, DataError, StoreError
 from components.records import Audio
 from components.storage import lease
+from components.storage.acceptance import accept_run, list_accepted
 from components.storage.reader import read_utterances
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
@@ -30,6 +32,7 @@ from tests.components.storage.upkeep.stores import (
     forget_own_uses,
     keys_of,
     save_run,
+    save_small_run,
     write_data,
     write_stage,
 )
@@ -39,8 +42,8 @@ from tests.components.storage.upkeep.stores import (
 def store(tmp_path: Path) -> Store:
     """A run with a stage that reads the model of a deleted run, and a stage that belongs to nobody."""
     store = Store(str(tmp_path / "store"))
-    data, model = write_data(store), write_stage(store, "train", kind="train")
-    save_run(store, "mine", [data, write_stage(store, "mt", data, models={"model": f"store:{model.key}"})])
+    model = write_stage(store, "train", kind="train")
+    save_small_run(store, models={"model": f"store:{model.key}"})
     (store.run_folder("mine") / "report.html").write_text("<p>")
     write_stage(store, "mt", seed=9)
     return store
@@ -76,10 +79,16 @@ def test_there_and_back(store: Store, other: Store, tmp_path: Path, out: str) ->
     assert import_run(other, tmp_path / out).was_here
 
 
-def test_an_archive_is_the_same_bytes_each_time(store: Store, tmp_path: Path) -> None:
-    for name in ("a.tar", "b.tar"):
-        export_run(store, "mine", tmp_path / name)
-    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
+def test_an_archive_is_the_same_bytes_each_time(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    contents = []
+    for seconds in (1.0, 2e9):
+        monkeypatch.setattr(time, "time", lambda: seconds)  # noqa: B023 - called now
+        export_run(store, "mine", tmp_path / f"{seconds}{suffix}")
+        contents.append((tmp_path / f"{seconds}{suffix}").read_bytes())
+    assert contents[0] == contents[1]
 
 
 def test_a_folder_is_a_store(store: Store, tmp_path: Path) -> None:
@@ -126,6 +135,32 @@ def test_recordings_go_along_if_asked_for(tmp_path: Path, other: Store) -> None:
     assert utterance.audio is not None
     assert Path(utterance.audio.path).read_bytes() == b"sound"
     assert Path(utterance.audio.path).is_relative_to(third.root)
+
+
+def test_a_recording_has_the_name_of_its_content(tmp_path: Path, other: Store) -> None:
+    store, sound = Store(str(tmp_path / "store")), tmp_path / "sound.wav"
+    sound.write_bytes(b"sound")
+    audio = Audio(path=str(sound), sha256=sha256_of(sound), seconds=1.0, sample_rate=16_000)
+    save_run(store, "mine", [write_data(store, audio, None)])
+    export_run(store, "mine", tmp_path / "a.tar", with_audio=True)
+    entries = entries_of(tmp_path / "a.tar")
+    name = f"audio/{audio.sha256}.wav"
+    changed = with_manifest(entries, lambda m: m["files"].update({name: describe(b"other")}))  # type: ignore[attr-defined]
+    path = write_tar(tmp_path / "b.tar", {**changed, name: b"other"})
+    refused(other, path, f"{name} is not named by the sha256 of its recording")
+
+
+def test_an_imported_run_is_not_accepted(store: Store, other: Store, tmp_path: Path) -> None:
+    """The other store may have an accepted run of the same data; also of an archive that says otherwise."""
+    accept_run(store, "mine")
+    export_run(store, "mine", tmp_path / "a.tar")
+    entries, name = entries_of(tmp_path / "a.tar"), "runs/mine/accepted.json"
+    assert name not in entries
+    content = (store.root / name).read_bytes()
+    changed = with_manifest(entries, lambda m: m["files"].update({name: describe(content)}))  # type: ignore[attr-defined]
+    import_run(other, write_tar(tmp_path / "b.tar", {**changed, name: content}))
+    assert other.load_run("mine").completed
+    assert list_accepted(other) == []
 
 
 def test_the_systems_of_a_comparison_go_along(store: Store, other: Store, tmp_path: Path) -> None:
@@ -307,6 +342,24 @@ def test_a_stage_that_is_not_what_its_key_says(
         content = entries[name].replace(b"a", b"b", 1)
         changed = with_manifest(entries, lambda m: m["files"].update({name: describe(content)}))  # type: ignore[attr-defined]  # noqa: B023
         refused(other, write_tar(tmp_path / f"{number}.tar", {**changed, name: content}), match)
+
+
+def test_a_plan_or_a_later_record_that_is_none(
+    other: Store, entries: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Also where seal and manifest fit it."""
+    plan = next(name for name in entries if name.endswith("plan.json"))
+    seal = plan.replace("plan.json", "DONE.json")
+    for number, content in enumerate((b"[]", b"{")):
+        values = verify_digest(entries[seal]) | {"plan": hashlib.sha256(content).hexdigest()}
+        more = {plan: content, seal: json.dumps(add_digest(values)).encode()}
+        files = {name: describe(value) for name, value in more.items()}
+        changed = with_manifest(entries, lambda m: m["files"].update(files))  # type: ignore[attr-defined]  # noqa: B023
+        refused(other, write_tar(tmp_path / f"{number}.tar", {**changed, **more}), "expected a plan, found")
+    failed = "runs/mine/failed.json"
+    changed = with_manifest(entries, lambda m: m["files"].update({failed: describe(b"{")}))  # type: ignore[attr-defined]
+    path = write_tar(tmp_path / "failed.tar", {**changed, failed: b"{"})
+    refused(other, path, "failed.json: expected the record of a run")
 
 
 def test_a_bomb(

@@ -9,15 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import StoreError
-from components.storage import lease, locks
+from components.storage import locks
 from components.storage.acceptance import accept_run
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
+from components.storage.upkeep import prune as pruning
 from components.storage.upkeep.prune import Pruned, PruneOptions, plan_prune, prune
 from tests.components.storage.upkeep.stores import (
     age,
     forget_own_uses,
     keys_of,
+    open_empty_store,
     save_run,
     write_data,
     write_stage,
@@ -29,11 +31,7 @@ NOW = PruneOptions(grace=0.0)
 @pytest.fixture(params=["folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """An empty store, in a folder and as objects."""
-    monkeypatch.setenv(lease.VARIABLE, "30")
-    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
-    if request.param == "folder":
-        return Store(str(tmp_path / "store"))
-    return Store(str(request.getfixturevalue("s3_url")))
+    return open_empty_store(request, tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -48,14 +46,14 @@ def pruned(store: Store, options: PruneOptions = NOW) -> Pruned:
 
 def test_what_no_run_refers_to_goes(store: Store) -> None:
     data = write_data(store)
-    kept, gone = write_stage(store, "mt", data), write_stage(store, "mt", data, seed=1)
-    save_run(store, "mine", [data, kept])
+    used, free = write_stage(store, "mt", data), write_stage(store, "mt", data, seed=1)
+    save_run(store, "mine", [data, used])
     forget_own_uses()
-    assert plan_prune(store, NOW).stages == (gone.key,)
+    assert plan_prune(store, NOW).stages == (free.key,)
     result = pruned(store)
-    assert (result.stages, result.in_use) == ((gone.key,), ())
+    assert (result.stages, result.in_use) == ((free.key,), ())
     assert result.bytes > 0
-    assert keys_of(store) == {data.key, kept.key}
+    assert keys_of(store) == {data.key, used.key}
     assert store.load_run("mine").completed
     assert pruned(store) == Pruned()
 
@@ -74,11 +72,11 @@ def test_what_a_stage_of_a_run_reads_stays_and_so_does_what_that_reads(store: St
 
 
 def test_recent_stages_stay_for_the_grace_time(local: Store) -> None:
-    gone = write_stage(local, "mt")
-    assert pruned(local, PruneOptions()).recent == (gone.key,)
-    assert keys_of(local) == {gone.key}
+    free = write_stage(local, "mt")
+    assert pruned(local, PruneOptions()).recent == (free.key,)
+    assert keys_of(local) == {free.key}
     age(local)
-    assert pruned(local, PruneOptions()).stages == (gone.key,)
+    assert pruned(local, PruneOptions()).stages == (free.key,)
 
 
 def test_an_interrupted_run_keeps_what_it_worked_on_until_it_is_deleted_or_completes(store: Store) -> None:
@@ -115,6 +113,20 @@ def test_what_this_process_has_read_stays_until_it_ends(local: Store) -> None:
     result = prune(local, NOW)
     assert (result.stages, keys_of(local)) == ((), {ref.key})
     assert pruned(local).stages == (ref.key,)
+
+
+def test_what_comes_into_use_meanwhile_stays_and_does_not_count(
+    local: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refs = [write_stage(local, "mt", seed=seed) for seed in range(2)]
+    forget_own_uses()
+    read = pruning._keys_in_use
+    answers = iter([set[str](), {refs[0].key}])  # the first is planned with, the second decides
+    monkeypatch.setattr(pruning, "_keys_in_use", lambda *arguments: read(*arguments) | next(answers))
+    size = sum(facts.bytes for facts in local.backend.files.list_facts(f"stages/{refs[1].key}").values())
+    result = prune(local, NOW)
+    assert (result.stages, result.in_use, result.bytes) == ((refs[1].key,), (refs[0].key,), size)
+    assert keys_of(local) == {refs[0].key}
 
 
 def test_a_stage_that_is_being_written_stays(local: Store) -> None:

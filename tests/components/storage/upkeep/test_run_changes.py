@@ -8,22 +8,23 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError, StoreError
-from components.storage import lease
 from components.storage.acceptance import accept_run, find_baseline, read_acceptance, revoke_acceptance
 from components.storage.run_listing import list_runs
 from components.storage.store import Store
 from components.storage.store_files import LocalFiles
 from components.storage.upkeep.run_changes import check_deletable, delete_run, rename_run
-from tests.components.storage.upkeep.stores import keys_of, save_run, write_data, write_stage
+from tests.components.storage.upkeep.stores import (
+    keys_of,
+    open_empty_store,
+    save_run,
+    write_data,
+    write_stage,
+)
 
 
 @pytest.fixture(params=["folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv(lease.VARIABLE, "30")
-    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
-    if request.param == "folder":
-        return Store(str(tmp_path / "store"))
-    return Store(str(request.getfixturevalue("s3_url")))
+    return open_empty_store(request, tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 import pytest
 
 from components.errors import StoreError
-from components.storage import lease
 from components.storage.seal import read_seal
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
 from components.storage.upkeep.usage import measure_usage
 from components.storage.upkeep.verification import key_of_plan, set_stage_aside, verify_store
-from tests.components.storage.upkeep.stores import save_run, write_data, write_stage
+from tests.components.storage.upkeep.stores import open_empty_store, save_run, write_data, write_stage
 
 
 @pytest.fixture(params=["folder", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv(lease.VARIABLE, "30")
-    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
-    is_local = request.param == "folder"
-    return Store(str(tmp_path / "store") if is_local else f"memory://{uuid.uuid4().hex}/store")
+    return open_empty_store(request, tmp_path, monkeypatch)
 
 
 def test_an_intact_store_has_no_faults(store: Store) -> None:
@@ -113,10 +108,10 @@ def test_an_unfinished_stage_is_no_fault(store: Store) -> None:
 def test_every_byte_belongs_to_something(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     data = write_data(store)
-    one, two = write_stage(store, "mt", data), write_stage(store, "mt", data, seed=1)
+    first, second = write_stage(store, "mt", data), write_stage(store, "mt", data, seed=1)
     free = write_stage(store, "asr", kind="recognize")
-    save_run(store, "one", [data, one])
-    save_run(store, "two", [data, two])
+    save_run(store, "one", [data, first])
+    save_run(store, "two", [data, second])
     (store.stages / f"{'a' * 64}.damaged-x").write_bytes(b"12345")
     (store.root / "audio").mkdir()
     (store.root / "audio" / "x").write_bytes(b"123")
@@ -126,11 +121,11 @@ def test_every_byte_belongs_to_something(tmp_path: Path) -> None:
 
     usage = measure_usage(store)
     assert {run.name: (run.own, run.shared) for run in usage.runs} == {
-        "one": (size(one.key), size(data.key)),
-        "two": (size(two.key), size(data.key)),
+        "one": (size(first.key), size(data.key)),
+        "two": (size(second.key), size(data.key)),
     }
     kinds = {kind.kind: (kind.stages, kind.bytes) for kind in usage.kinds}
-    assert kinds["translate"] == (2, size(one.key) + size(two.key))
+    assert kinds["translate"] == (2, size(first.key) + size(second.key))
     assert kinds["data"] == (1, size(data.key))
     assert usage.unreferenced == (size(free.key), 1)
     assert (usage.leftovers, usage.audio) == (5, 3)
