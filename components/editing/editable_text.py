@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.confidence import confidence_of
-from components.records import Audio, Hypothesis, Segment, Utterance
+from components.file_names import unique_names
+from components.records import Hypothesis, Segment, Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_best_texts, read_nbests_by_id, read_utterances
 
@@ -112,18 +113,8 @@ def group_by_recording(texts: Mapping[str, EditableText]) -> dict[str, Recording
         audio = text.utterance.audio
         if audio is not None:
             by_audio.setdefault((audio.path, audio.sha256), []).append(text)
-    names = _name_recordings([group[0].utterance.audio for group in by_audio.values()])
+    names = unique_names([Path(path).stem for path, _ in by_audio])
     return {
         name: Recording(name, tuple(sorted(group, key=stretch_of)))
         for name, group in zip(names, by_audio.values(), strict=True)
     }
-
-
-def _name_recordings(recordings: Iterable[Audio | None]) -> list[str]:
-    """Return the stem of each file, numbered where several files have it."""
-    names: dict[str, None] = {}
-    for audio in recordings:
-        stem = Path(audio.path).stem if audio is not None else ""
-        numbered = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(names) + 2))
-        names[next(name for name in numbered if name not in names)] = None
-    return list(names)

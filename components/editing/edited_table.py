@@ -28,8 +28,12 @@ class Row(NamedTuple):
 
 def guard_cell(text: str) -> str:
     """Return a text as a cell of one line that no spreadsheet takes for a formula."""
-    cell = normalize_spaces(text)
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+    return guard_id(normalize_spaces(text))
+
+
+def guard_id(utterance_id: str) -> str:
+    """Return an id as such a cell: its spaces count."""
+    return f"'{utterance_id}" if _FORMULA.match(utterance_id) else utterance_id
 
 
 def read_edited_table(
@@ -55,6 +59,7 @@ def read_edited_table(
         if not isinstance(utterance_id, str) or not isinstance(cell, str):
             found = ", ".join(map(str, row.cells)) or "nothing"
             raise ConfigError(f"{where}: expected id and text, found {found}")
+        utterance_id = utterance_id if utterance_id in texts else _unguard(utterance_id)
         refuse_unknown_id(utterance_id, texts, node, where)
         if utterance_id in lines:
             raise ConfigError(

@@ -77,7 +77,7 @@ def make_transcripts(lessons: Sequence[Lesson], folder: Path) -> list[Row]:
         audio = utterances[key].audio
         if audio is not None:
             row: Row = {"id": key, "audio": os.path.relpath(audio.path, folder), "sha256": audio.sha256}
-            row |= {"offset": audio.offset, "duration": audio.seconds} if audio.offset else {}
+            row |= {"offset": audio.offset, "duration": audio.seconds}
             row |= {"transcript": transcript, "source_language": utterances[key].source_language}
             if key in translations:
                 row |= {"target_language": translations[key].language, "references": [translations[key].text]}

@@ -17,7 +17,7 @@ class Question:
         utterance_id: of the utterance.
         text: as it is now.
         confidence: geometric mean of the probabilities of its tokens, from 0 to 1.
-        source: what it was translated from, or the recording that it was heard in.
+        source: what it was translated from, or the name of its recording.
     """
 
     utterance_id: str

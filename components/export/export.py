@@ -66,7 +66,7 @@ def write_run(
         ConfigError: nothing of them can be written in the formats, or a file holds something else.
         StoreError: the disk is full, or nothing may be written there.
     """
-    export, subtitles = Export(quarantined=list(texts.quarantined.values())), list[Sequence[Cue]]()
+    export, subtitles = Export(quarantined=texts.missing_from(nodes)), list[Sequence[Cue]]()
     for name, file in encode_run(texts, nodes, formats, settings):
         _write(folder / name, file.content, overwrite=overwrite)
         export.files.append(folder / name)
@@ -95,7 +95,7 @@ def write_single(
     file = encode_single(texts, nodes, form, settings)
     _write(path, file.content, overwrite=overwrite)
     check = check_rules([file.cues], settings.rules) if FORMATS[form].is_subtitle else None
-    return Export([path], check, list(texts.quarantined.values()))
+    return Export([path], check, texts.missing_from(nodes))
 
 
 def encode_single(

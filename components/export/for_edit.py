@@ -14,8 +14,9 @@ from components.editing.editable_text import (
     normalize_spaces,
     stretch_of,
 )
+from components.editing.edited_files import SUBTITLES, TABLES
 from components.editing.edited_subtitles import BACKSLASH
-from components.editing.edited_table import COLUMNS, guard_cell
+from components.editing.edited_table import COLUMNS, guard_cell, guard_id
 from components.errors import ConfigError
 from components.files import write_atomically
 
@@ -31,7 +32,7 @@ def write_for_edit(
     Args:
         texts: the node's, by utterance id.
         form: of the files.
-        path: a file; or a folder, without a dot in its name, which gets NODE.tsv or subtitles by recording.
+        path: a file, by its ending; else a folder, which gets NODE.tsv or subtitles by recording.
         node: its name, for messages.
         overwrite: whether files may be replaced that hold something else, such as somebody's work.
 
@@ -39,7 +40,7 @@ def write_for_edit(
         ConfigError: subtitles of what is not one recording's speech, or a file that holds something else.
     """
     if form == "tsv":
-        table = path if path.suffix else path / f"{node}.tsv"
+        table = path if _is_file(path) else path / f"{node}.tsv"
         files = {table: render_table(texts.values())}
     else:
         files = _name_subtitles(texts, path, node)
@@ -55,12 +56,16 @@ def write_for_edit(
     return list(files)
 
 
+def _is_file(path: Path) -> bool:
+    return path.suffix.lower() in SUBTITLES + TABLES and not path.is_dir()
+
+
 def _name_subtitles(texts: Mapping[str, EditableText], path: Path, node: str) -> dict[Path, str]:
     """Return the subtitles of each recording by their files."""
     recordings = group_by_recording(texts)
     if not recordings:
         raise ConfigError(f"--format: expected tsv, since the texts of {node} are not of speech, found srt")
-    if not path.suffix:
+    if not _is_file(path):
         return {path / f"{name}.srt": render_subtitles(each) for name, each in recordings.items()}
     if len(recordings) > 1:
         raise ConfigError(
@@ -76,7 +81,7 @@ def render_table(texts: Iterable[EditableText]) -> str:
     for text in texts:
         source = text.source or _name_speech(text)
         cells = (guard_cell(text.text), guard_cell(source), f"{certainty_of(text.hypothesis):.3f}")
-        rows.append("\t".join((text.id, *cells)))
+        rows.append("\t".join((guard_id(text.id), *cells)))
     return "".join(row + "\n" for row in rows)
 
 

@@ -8,7 +8,6 @@ from functools import partial
 from typing import NamedTuple
 
 from components.export.cues import Cue, build_cues
-from components.export.file_names import safe_name
 from components.export.format_names import TextFormat
 from components.export.json_files import encode_json, encode_jsonl
 from components.export.plain_text import encode_text
@@ -16,6 +15,7 @@ from components.export.recording_text import RecordingText
 from components.export.rules import SubtitleRules
 from components.export.subtitle_files import SubtitleFormat, encode_subtitles
 from components.export.tables import encode_parquet, encode_tsv
+from components.file_names import safe_name
 from components.languages import is_undetermined
 
 

@@ -25,10 +25,9 @@ def encode_json(text: RecordingText) -> bytes:
     parts = [part for part in text.parts if part.quarantined is None]
     segments: list[Fields] = []
     for part in parts:
-        for number, segment in enumerate(part.segments):
+        for segment, source in zip(part.segments, part.segment_sources, strict=True):
             fields = {"id": len(segments), **_segment_fields(segment), "utterance": part.utterance.id}
-            source = {} if part.source is None else {"source": part.source_of(part.segments[number])}
-            segments.append(fields | source)
+            segments.append(fields if part.source is None else {**fields, "source": source})
     document = {
         "text": " ".join(part.text for part in parts),
         "language": text.language,

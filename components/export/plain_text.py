@@ -42,18 +42,20 @@ def _both(source: str | None, text: str, bilingual: bool) -> str:
 
 
 def _paragraphs(part: TextPart, write: Callable[[list[TimedWord]], str], bilingual: bool) -> list[str]:
-    groups: list[list[TimedSegment]] = []
-    for segment in part.segments:
-        if not groups or segment.start - groups[-1][-1].end >= PARAGRAPH_PAUSE:
+    groups: list[list[tuple[TimedSegment, str]]] = []
+    until = 0.0
+    for segment, source in zip(part.segments, part.segment_sources, strict=True):
+        if not groups or segment.start - until >= PARAGRAPH_PAUSE:
             groups.append([])
-        groups[-1].append(segment)
+        groups[-1].append((segment, source))
+        until = segment.end
     paragraphs = []
     for group in groups:
         between = "" if without_spaces(part.language) else " "
-        text = between.join(write(list(segment.words)) for segment in group)
-        sources = [part.source_of(segment) for segment in group] if bilingual and part.source else []
+        text = between.join(write(list(segment.words)) for segment, _ in group)
         space = "" if without_spaces(part.source_language) else " "
-        paragraphs.append(f"{space.join(filter(None, sources))}\n{text}" if sources else text)
+        above = space.join(source for _, source in group if source)
+        paragraphs.append(f"{above}\n{text}" if bilingual and part.source else text)
     return paragraphs
 
 

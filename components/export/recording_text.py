@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from components.confidence import confidence_of, segment_confidence
 from components.export.timed_words import (
@@ -57,17 +59,14 @@ class TextPart:
     source_language: str = UNDETERMINED
     quarantined: Quarantined | None = None
 
-    def source_of(self, segment: TimedSegment) -> str:
-        """The words of the source that are said from this segment's start until the next one's."""
-        borders = [other.start for other in self.segments[1:]]
-        number = self.segments.index(segment)
-        words = [
-            word
-            for source in self.source_segments
-            for word in source.words
-            if sum((word.start + word.end) / 2 >= border for border in borders) == number
-        ]
-        return join_words(words)
+    @cached_property
+    def segment_sources(self) -> tuple[str, ...]:
+        """For each segment the words of the source that are said from its start until the next one's."""
+        borders = sorted(segment.start for segment in self.segments[1:])
+        groups: list[list[TimedWord]] = [[] for _ in self.segments]
+        for word in _words_of(self.source_segments) if self.segments else ():
+            groups[bisect_right(borders, (word.start + word.end) / 2)].append(word)
+        return tuple(map(join_words, groups))
 
 
 @dataclass(frozen=True)
@@ -104,12 +103,12 @@ class RecordingText:
     @property
     def words(self) -> list[TimedWord]:
         """Its words."""
-        return [word for part in self.parts for segment in part.segments for word in segment.words]
+        return [word for part in self.parts for word in _words_of(part.segments)]
 
     @property
     def source_words(self) -> list[TimedWord]:
         """The words of its source."""
-        return [word for part in self.parts for segment in part.source_segments for word in segment.words]
+        return [word for part in self.parts for word in _words_of(part.source_segments)]
 
 
 def make_part(
@@ -143,6 +142,10 @@ def make_part(
     best = outcome.best
     segments = _segments_of(utterance, best, [(item.start, item.end) for item in spoken])
     return replace(part, text=clean_text(best.text), confidence=confidence_of(best), segments=segments)
+
+
+def _words_of(segments: Sequence[TimedSegment]) -> Iterator[TimedWord]:
+    return (word for segment in segments for word in segment.words)
 
 
 def _source_text(utterance: Utterance, source: NBest | None) -> str | None:

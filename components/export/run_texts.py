@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from components.data.named_sets import PARAGRAPHS
 from components.errors import ConfigError
-from components.export.file_names import unique_names
 from components.export.recording_text import RecordingText, TextPart, make_part
+from components.file_names import unique_names
 from components.languages import UNDETERMINED
 from components.records import NBest, Quarantined, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
 from components.storage.reader import StoredOutcomes, read_quarantined, read_utterances
+from components.suggestions import did_you_mean
 
 DATA, SOURCE, TARGET = "data", "source", "target"
 
@@ -50,6 +50,15 @@ class RunTexts:
         """Whether anything of the data has audio."""
         return any(utterance.audio for utterances in self.recordings.values() for utterance in utterances)
 
+    def missing_from(self, names: Sequence[str]) -> list[Quarantined]:
+        """The quarantined records of which one of these nodes has no text; another branch may have some."""
+        outcomes = [StoredOutcomes(self._stages[name]) for name in names] if self.quarantined else []
+        return [
+            bad
+            for key, bad in self.quarantined.items()
+            if not all(isinstance(stored.get(key), NBest) for stored in outcomes)
+        ]
+
     def check_node(self, name: str) -> str:
         """``name``, if it is a node that gave texts for the run's data.
 
@@ -58,10 +67,10 @@ class RunTexts:
         """
         names = [node.name for node in self._text_nodes()]
         if name not in names:
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
             known = ", ".join(names) or "none"
-            raise ConfigError(f"expected a node that gives text, one of {known}, found {name!r}{hint}")
+            raise ConfigError(
+                f"expected a node that gives text, one of {known}, found {name!r}{did_you_mean(name, names)}"
+            )
         return name
 
     def texts_of(self, name: str) -> Iterator[RecordingText]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 
+from components.editing.edited_table import guard_cell
 from components.errors import ConfigError
 from components.export.recording_text import RecordingText, TextPart
 
@@ -22,7 +23,6 @@ COLUMNS = {
     "quarantined": "why there is no text",
 }
 """Columns and what stands in them."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Row = dict[str, str | int | float | None]
 
@@ -48,14 +48,14 @@ def _rows_of_part(recording: str, part: TextPart) -> Iterator[Row]:
     elif not part.segments:
         yield {**common, "text": part.text, "source": part.source, "confidence": part.confidence}
     else:
-        for number, segment in enumerate(part.segments, 1):
+        for number, (segment, source) in enumerate(zip(part.segments, part.segment_sources, strict=True), 1):
             yield {
                 **common,
                 "segment": number,
                 "start": round(segment.start, 3),
                 "end": round(segment.end, 3),
                 "text": segment.text,
-                "source": part.source and part.source_of(segment),
+                "source": part.source and source,
                 "confidence": segment.confidence,
             }
 
@@ -72,8 +72,7 @@ def _cell(value: str | float | None) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.3f}"
-    text = " ".join(str(value).split())
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return guard_cell(str(value))
 
 
 def encode_parquet(texts: Sequence[RecordingText]) -> bytes:

@@ -84,14 +84,14 @@ class Edit(Kind[EditSettings]):
 def _read_corrections_of(settings: EditSettings, site: Site) -> Mapping[str, Correction]:
     if settings.file is None:
         return latest_by_id(read_stored_corrections(site.table_folder(ROLE)))
-    made = {"node": site.of[0], "by": "the pipeline", "at": "", "file": Path(settings.file).name}
+    origin = {"node": site.of[0], "by": "the pipeline", "at": "", "file": Path(settings.file).name}
     return {
-        key: Correction(id=key, text=text, **made) for key, text in read_corrections(settings.file).items()
+        key: Correction(id=key, text=text, **origin) for key, text in read_corrections(settings.file).items()
     }
 
 
 def _edit(item: Item, correction: Correction | None, node: str) -> NBest:
-    nbest = next((outcome for outcome in item.inputs.values() if isinstance(outcome, NBest)), None)
+    nbest = item.nbest
     if nbest is not None and _changes_nothing(nbest.best, correction):
         return nbest
     text = correction.text if correction is not None else item.utterance.text or ""

@@ -70,7 +70,7 @@ class Gold(Kind[GoldSettings]):
 
 def _take_gold(settings: GoldSettings, item: Item, *, transcripts: bool) -> NBest | None:
     utterance = item.utterance
-    nbest = next((outcome for outcome in item.inputs.values() if isinstance(outcome, NBest)), None)
+    nbest = item.nbest
     reference = utterance.transcript if transcripts else next(iter(utterance.references), None)
     if reference is None:
         return None

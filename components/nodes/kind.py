@@ -50,6 +50,11 @@ class Item(Record):
     segments: tuple[Segment, ...] = ()
     inputs: dict[str, NBest | Route | Quarantined] = Field(default_factory=dict)
 
+    @property
+    def nbest(self) -> NBest | None:
+        """The first of the inputs that is text."""
+        return next((outcome for outcome in self.inputs.values() if isinstance(outcome, NBest)), None)
+
 
 Component = Callable[[Sequence[Item]], Sequence[NodeOutcome | None]]
 """A batch of items -> an outcome each, in order. None (``filters`` kinds only) drops the utterance."""

@@ -72,7 +72,7 @@ class PlainRecord(TypedDict):
 def to_plain(item: Item, site: Site) -> PlainRecord:
     """Convert a node's item into the plain record that a function or a program reads."""
     utterance = item.utterance
-    nbest = next((outcome for outcome in item.inputs.values() if isinstance(outcome, NBest)), None)
+    nbest = item.nbest
     language = utterance.source_language
     if nbest is not None and not site.translates:
         language = utterance.target_language or language

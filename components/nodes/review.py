@@ -14,7 +14,6 @@ from components.editing.questions import Question, answers_as_corrections, choos
 from components.nodes.corrections import list_ids
 from components.nodes.edit import ROLE
 from components.nodes.kind import Item, Kind, NodeSettings, Site
-from components.records import NBest
 from components.run_record import StageRef
 from components.storage.whole_stage import Product
 
@@ -130,10 +129,9 @@ class ReviewAnswers(Kind[ReviewAnswersSettings]):
 
 def _make_questions(items: Iterator[Item]) -> Iterator[Question]:
     for item in items:
-        nbest = next((each for each in item.inputs.values() if isinstance(each, NBest)), None)
-        if nbest is None:
+        if item.nbest is None:
             continue
-        utterance, best = item.utterance, nbest.best
-        heard = "" if utterance.audio is None else Path(utterance.audio.path).name
-        read = utterance.text if utterance.text != best.text else None
-        yield Question(utterance.id, best.text, certainty_of(best), read or heard)
+        utterance, best = item.utterance, item.nbest.best
+        recording = "" if utterance.audio is None else Path(utterance.audio.path).name
+        source = utterance.text if utterance.text != best.text else None
+        yield Question(utterance.id, best.text, certainty_of(best), source or recording)

@@ -7,15 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.editing.corrections_stage import KIND as CORRECTIONS
+from components.editing.run_texts import SUFFIX
 from components.errors import ConfigError
 from components.nodes.edit import ROLE
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
 from components.pipeline.rewriting import values_of
 from components.suggestions import suggest
-
-EDITED, CORRECTIONS = "edited", "corrections"
-"""Ends of the names of the nodes that an edit adds: NODE-edited and NODE-corrections."""
 
 
 class NodeEdit(BaseModel):
@@ -73,7 +72,7 @@ def _gives_text(pipeline: Pipeline, name: str) -> bool:
 
 def _insert_edit(pipeline: Pipeline, edit: NodeEdit) -> Pipeline:
     check_editable(pipeline, edit.node)
-    edited, corrections = f"{edit.node}-{EDITED}", f"{edit.node}-{CORRECTIONS}"
+    edited, corrections = f"{edit.node}{SUFFIX}", f"{edit.node}-{CORRECTIONS}"
     values = values_of(pipeline)
     nodes: dict[str, dict[str, Any]] = {}
     for name, definition in values["nodes"].items():

@@ -102,13 +102,27 @@ def make_parameters(
     node = node_to_edit(run, node_name)
     base = node.name.removesuffix(SUFFIX)
     check_editable(pipeline_of(run), base)
-    edits = read_edits_of(run, node, source, by or getpass.getuser())
+    edits = read_edits_of(run, node, source, by or system_user())
     recorded = TypeAdapter(tuple[NodeEdit, ...]).validate_python(run.parameters.get("edits", ()))
     earlier = {each.node: each for each in recorded}
     before = earlier[base].corrections if base in earlier else None
     stage = store_corrections(store, base, edits.corrections, before)
     earlier[base] = NodeEdit(node=base, corrections=stage.key)
     return {**run.parameters, "edits": [each.model_dump() for each in earlier.values()]}
+
+
+def system_user() -> str:
+    """Return the name of the user whose process this is.
+
+    Raises:
+        ConfigError: the system knows none, as in a container that runs under some number.
+    """
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the first before Python 3.13
+        raise ConfigError(
+            "--by: expected a name, since the system has none for this user, found none"
+        ) from None
 
 
 def read_edits_of(run: RunRecord, node: NodeRecord, source: Path, by: str) -> Edits:

@@ -15,21 +15,18 @@ from flows.cli.export_options import (
     Bilingual,
     ForEdit,
     Formats,
-    Gap,
-    Lines,
-    LineWidth,
     MarkBelow,
-    MaxSeconds,
-    MinSeconds,
     OutPath,
     Overwrite,
-    ReadingSpeed,
+    Rules,
     formats_of,
     settings_of,
     single_file,
+    with_rules,
 )
 from flows.cli.for_edit import export_for_edit
 from flows.cli.options import AsJson, StoreUrl
+from flows.cli.run import EXIT_QUARANTINED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +36,6 @@ if TYPE_CHECKING:
     from components.export.formats import ExportSettings
     from components.export.run_texts import RunTexts
 
-EXIT_QUARANTINED = 3
 MAX_LISTED = 20
 """Files or quarantined records that are named."""
 
@@ -51,6 +47,7 @@ Nodes = Annotated[
 ]
 
 
+@with_rules
 def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
     run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
     node: Nodes = None,
@@ -60,12 +57,8 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     confidence: MarkBelow = None,
     overwrite: Overwrite = False,
     for_edit: ForEdit = False,
-    max_line_width: LineWidth = None,
-    max_lines: Lines = None,
-    min_seconds: MinSeconds = None,
-    max_seconds: MaxSeconds = None,
-    max_reading_speed: ReadingSpeed = None,
-    min_gap: Gap = None,
+    *,
+    rules: Rules,
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -92,18 +85,9 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     if for_edit:
         export_for_edit(run, node or [], formats, out, store, overwrite=overwrite)
         return
-    rules = {
-        "max_line_width": max_line_width,
-        "max_lines": max_lines,
-        "min_seconds": min_seconds,
-        "max_seconds": max_seconds,
-        "max_reading_speed": max_reading_speed,
-        "min_gap": min_gap,
-    }
-    settings = settings_of(bilingual=bilingual, low=confidence, rules=rules)
+    settings = settings_of(rules, bilingual=bilingual, low=confidence)
     texts, nodes = load_texts(run, node, store)
-    chosen = formats_of(formats, out)
-    written = write_texts(texts, nodes, chosen, settings, out or run, overwrite=overwrite)
+    written = write_texts(texts, nodes, formats_of(formats, out), settings, out or run, overwrite=overwrite)
     if out != STANDARD_OUTPUT:
         print_files(written.files)
     report(written)
@@ -124,13 +108,13 @@ def load_texts(name: str, nodes: Sequence[str] | None, store_url: str | None) ->
 
     run = Store(store_url).load_run(name)
     if run.systems:
-        names = ", ".join(run.systems.values())
-        raise ConfigError(f"run {name} compares others: export one of them: {names}")
+        compared = ", ".join(run.systems.values())
+        raise ConfigError(f"run {name} compares others: export one of them: {compared}")
     texts = RunTexts(run)
-    chosen = [texts.check_node(node) for node in nodes] if nodes else texts.outputs
-    if not chosen:
+    names = [texts.check_node(node) for node in nodes] if nodes else texts.outputs
+    if not names:
         raise ConfigError(f"run {name}: expected a run that made texts, found one of {run.flow} without any")
-    return texts, chosen
+    return texts, names
 
 
 def write_texts(
@@ -156,10 +140,18 @@ def write_texts(
         raise ConfigError(f"--format: expected one for {out}, found {', '.join(formats)}; name a folder")
     if path is not None:
         return write_single(texts, nodes, formats[0], settings, path, overwrite=overwrite)
-    file = encode_single(texts, nodes, formats[0], settings)
-    sys.stdout.buffer.write(file.content)
+    print_content(encode_single(texts, nodes, formats[0], settings).content)
+    return Export(quarantined=texts.missing_from(nodes))
+
+
+def print_content(content: bytes) -> None:
+    """Print what would stand in a file: the same bytes, but for what a terminal would take for commands."""
+    from reports.escaping import to_printable
+
     sys.stdout.flush()
-    return Export(quarantined=list(texts.quarantined.values()))
+    shown = to_printable(content.decode(errors="replace")).encode() if sys.stdout.isatty() else content
+    sys.stdout.buffer.write(shown)
+    sys.stdout.flush()
 
 
 def print_files(files: Sequence[Path]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -10,6 +12,7 @@ import typer
 
 from components.errors import ConfigError
 from components.export.format_names import TextFormat
+from flows.cli.signatures import set_signature
 
 if TYPE_CHECKING:
     from components.export.formats import ExportSettings
@@ -44,23 +47,43 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="overwrite files th
 ForEdit = Annotated[
     bool, typer.Option("--for-edit", help="one node's texts, to be corrected by hand: tsv, or srt")
 ]
-LineWidth = Annotated[
-    int | None, typer.Option("--max-line-width", metavar="N", help="subtitles: columns of a line (42)")
-]
-Lines = Annotated[int | None, typer.Option("--max-lines", metavar="N", help="subtitles: lines (2)")]
-MinSeconds = Annotated[
-    float | None, typer.Option("--min-seconds", metavar="S", help="subtitles: shown at least (1)")
-]
-MaxSeconds = Annotated[
-    float | None, typer.Option("--max-seconds", metavar="S", help="subtitles: shown at most (7)")
-]
-ReadingSpeed = Annotated[
-    float | None,
-    typer.Option("--max-reading-speed", metavar="N", help="subtitles: columns a second to read (17)"),
-]
-Gap = Annotated[
-    float | None, typer.Option("--min-gap", metavar="S", help="subtitles: seconds between two (0.083)")
-]
+Rules = dict[str, float | None]
+"""The rules of subtitles by name, as they stand in :class:`components.export.rules.SubtitleRules`."""
+RULES: dict[str, tuple[type, str, str]] = {
+    "max_line_width": (int, "N", "columns of a line (42)"),
+    "max_lines": (int, "N", "lines (2)"),
+    "min_seconds": (float, "S", "shown at least (1)"),
+    "max_seconds": (float, "S", "shown at most (7)"),
+    "max_reading_speed": (float, "N", "columns a second to read (17)"),
+    "min_gap": (float, "S", "seconds between two (0.083)"),
+}
+"""Type, metavar and help of the flag of each rule."""
+
+
+def with_rules(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command a flag for each rule of subtitles in the place of its parameter ``rules``."""
+    flags = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                kind | None,
+                typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=f"subtitles: {text}"),
+            ],
+        )
+        for name, (kind, metavar, text) in RULES.items()
+    ]
+    parameters: list[Parameter] = []
+    for parameter in signature(command, eval_str=True).parameters.values():
+        parameters += flags if parameter.name == "rules" else [parameter]
+
+    @wraps(command)
+    def wrapper(**values: Any) -> None:
+        command(rules={name: values.pop(name) for name in RULES}, **values)
+
+    set_signature(wrapper, parameters)
+    return wrapper
 
 
 def formats_of(written: str | None, out: str | None) -> list[TextFormat]:
@@ -82,7 +105,7 @@ def formats_of(written: str | None, out: str | None) -> list[TextFormat]:
     return [form for form in known if form in names]
 
 
-def settings_of(*, bilingual: bool, low: float | None, rules: dict[str, Any]) -> ExportSettings:
+def settings_of(rules: Rules, *, bilingual: bool, low: float | None) -> ExportSettings:
     """The settings of an export; rules that are None keep their defaults.
 
     Raises:

@@ -42,6 +42,7 @@ def learn_from_edits(
     Example: `antiphon learn-from-edits RUN-edited --out lessons`
     """
     from components.editing import lessons as learning
+    from components.editing.edited_table import guard_cell
     from components.editing.run_lessons import read_lessons
     from components.storage.store import Store
 
@@ -54,7 +55,10 @@ def learn_from_edits(
     _write(folder / "examples.jsonl", _json_lines(learning.make_examples(lessons)))
     _write(
         folder / "terms.tsv",
-        ["count\tbefore\tafter\tnode\tids", *("\t".join(map(str, t.values())) for t in terms)],
+        [
+            "count\tbefore\tafter\tnode\tids",
+            *("\t".join(guard_cell(str(cell)) for cell in term.values()) for term in terms),
+        ],
     )
     _write(folder / "calibration.jsonl", _json_lines(learning.make_calibration(lessons)))
     wrong = sum(not each.is_right for each in lessons)

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.errors import ConfigError
-from flows.cli.export import EXIT_QUARANTINED, load_texts, print_files, report, write_texts
+from flows.cli.export import load_texts, print_content, print_files, report, write_texts
 from flows.cli.export_options import STANDARD_OUTPUT, single_file
 from flows.cli.input_files import InputFiles
-from flows.cli.run import compute_flow
+from flows.cli.run import EXIT_QUARANTINED, compute_flow
 
 if TYPE_CHECKING:
+    from components.export.export import Export
     from components.export.format_names import TextFormat
     from components.export.formats import ExportSettings
     from components.export.run_texts import RunTexts
@@ -94,31 +95,31 @@ def check_output(count: int, output: Output) -> None:
 def _write(name: str, store: str | None, output: Output, *, headed: bool, first: bool) -> int:
     texts, nodes = load_texts(name, None, store)
     node = nodes[-1:]  # the translation, else the transcript
-    if output.out not in (None, STANDARD_OUTPUT):
+    if output.out in (None, STANDARD_OUTPUT):
+        written = _print_texts(texts, node, output, headed=headed, first=first)
+    else:
         written = write_texts(
             texts, node, output.formats, output.settings, str(output.out), overwrite=output.overwrite
         )
         print_files(written.files)
-        report(written)
-        return EXIT_QUARANTINED if written.quarantined else 0
-    _print_texts(texts, node, output, headed=headed, first=first)
-    return EXIT_QUARANTINED if texts.quarantined else 0
+    report(written)
+    return EXIT_QUARANTINED if written.quarantined else 0
 
 
-def _print_texts(texts: RunTexts, nodes: Sequence[str], output: Output, *, headed: bool, first: bool) -> None:
+def _print_texts(
+    texts: RunTexts, nodes: Sequence[str], output: Output, *, headed: bool, first: bool
+) -> Export:
     """Print every text; several have a line with their name above, as ``head`` prints several files."""
     from components.export.export import Export, encode_run
     from components.export.rule_check import check_rules
     from reports.escaping import to_printable
 
-    export = Export(quarantined=list(texts.quarantined.values()))
+    export = Export(quarantined=texts.missing_from(nodes))
     for name, file in encode_run(texts, nodes, output.formats, output.settings):
         if headed:
             sys.stdout.write(f"{'' if first else chr(10)}==> {to_printable(name)} <==\n")
         first = False
-        content = file.content.decode()
-        sys.stdout.write(to_printable(content) if sys.stdout.isatty() else content)
+        print_content(file.content)
         if file.cues:
             export.check = check_rules([file.cues], output.settings.rules)
-    sys.stdout.flush()
-    report(export)
+    return export

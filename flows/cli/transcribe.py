@@ -8,17 +8,13 @@ import typer
 
 from flows.cli.export_options import (
     Formats,
-    Gap,
-    Lines,
-    LineWidth,
     MarkBelow,
-    MaxSeconds,
-    MinSeconds,
     OutPath,
     Overwrite,
-    ReadingSpeed,
+    Rules,
     formats_of,
     settings_of,
+    with_rules,
 )
 from flows.cli.options import Replace, RunName, StoreUrl
 
@@ -39,6 +35,7 @@ SpokenLanguage = Annotated[
 ]
 
 
+@with_rules
 def transcribe(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
     files: RecordingFiles,
     model: Recognizer = "packaged:whisper-base",
@@ -48,12 +45,8 @@ def transcribe(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads t
     out: OutPath = None,
     confidence: MarkBelow = None,
     overwrite: Overwrite = False,
-    max_line_width: LineWidth = None,
-    max_lines: Lines = None,
-    min_seconds: MinSeconds = None,
-    max_seconds: MaxSeconds = None,
-    max_reading_speed: ReadingSpeed = None,
-    min_gap: Gap = None,
+    *,
+    rules: Rules,
     name: RunName = None,
     replace: Replace = False,
     store: StoreUrl = None,
@@ -78,15 +71,7 @@ def transcribe(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads t
     from flows.cli.input_files import find_inputs
     from flows.cli.text_commands import Output, run_files
 
-    rules = {
-        "max_line_width": max_line_width,
-        "max_lines": max_lines,
-        "min_seconds": min_seconds,
-        "max_seconds": max_seconds,
-        "max_reading_speed": max_reading_speed,
-        "min_gap": min_gap,
-    }
-    settings = settings_of(bilingual=False, low=confidence, rules=rules)
+    settings = settings_of(rules, bilingual=False, low=confidence)
     output = Output(formats_of(formats, out), settings, out, overwrite)
     shortcuts = {"source_language": language, "name": name, "replace": replace or None, "store": store}
     graph = {"nodes": {"asr": recognizer_node(model, beam_size)}}
@@ -95,5 +80,9 @@ def transcribe(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads t
 
 def recognizer_node(model: str, beam_size: int | None) -> dict[str, Any]:
     """The node that recognizes speech, with the settings that the cascade has and times of words."""
-    beam = {} if beam_size is None else {"beam_size": beam_size, "n_best": min(beam_size, 5)}
-    return {"kind": "recognize", "model": model, "word_times": True, **beam}
+    return {"kind": "recognize", "model": model, "word_times": True, **beam_settings(beam_size)}
+
+
+def beam_settings(beam_size: int | None) -> dict[str, Any]:
+    """The settings of a node's beam search; none where its own defaults count."""
+    return {} if beam_size is None else {"beam_size": beam_size, "n_best": min(beam_size, 5)}

@@ -12,20 +12,16 @@ from components.errors import ConfigError
 from flows.cli.export_options import (
     Bilingual,
     Formats,
-    Gap,
-    Lines,
-    LineWidth,
     MarkBelow,
-    MaxSeconds,
-    MinSeconds,
     OutPath,
     Overwrite,
-    ReadingSpeed,
+    Rules,
     formats_of,
     settings_of,
+    with_rules,
 )
 from flows.cli.options import Replace, RunName, StoreUrl
-from flows.cli.transcribe import BeamSize, recognizer_node
+from flows.cli.transcribe import BeamSize, beam_settings, recognizer_node
 
 if TYPE_CHECKING:
     from flows.cli.input_files import InputFiles
@@ -59,6 +55,7 @@ Paragraphs = Annotated[
 ]
 
 
+@with_rules
 def translate(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
     files: SourceFiles,
     to: Into,
@@ -72,12 +69,8 @@ def translate(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads th
     bilingual: Bilingual = False,
     confidence: MarkBelow = None,
     overwrite: Overwrite = False,
-    max_line_width: LineWidth = None,
-    max_lines: Lines = None,
-    min_seconds: MinSeconds = None,
-    max_seconds: MaxSeconds = None,
-    max_reading_speed: ReadingSpeed = None,
-    min_gap: Gap = None,
+    *,
+    rules: Rules,
     name: RunName = None,
     replace: Replace = False,
     store: StoreUrl = None,
@@ -104,24 +97,17 @@ def translate(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads th
     from flows.cli.input_files import find_inputs
     from flows.cli.text_commands import Output, check_output, run_files
 
-    rules = {
-        "max_line_width": max_line_width,
-        "max_lines": max_lines,
-        "min_seconds": min_seconds,
-        "max_seconds": max_seconds,
-        "max_reading_speed": max_reading_speed,
-        "min_gap": min_gap,
-    }
-    settings = settings_of(bilingual=bilingual, low=confidence, rules=rules)
+    settings = settings_of(rules, bilingual=bilingual, low=confidence)
     output = Output(formats_of(formats, out), settings, out, overwrite)
     for code in (to, source):
-        check_code(code or "en")
+        if code is not None:
+            check_code(code)
     inputs = find_inputs(files, texts=True)
     check_output(inputs.total, output)
     language = _source_language(inputs, source, to)
     nodes = _nodes(inputs, language, to, model, recognizer_node(asr_model, beam_size), bilingual=bilingual)
-    if beam_size is not None and "mt" in nodes:
-        nodes["mt"] |= {"beam_size": beam_size, "n_best": min(beam_size, 5)}
+    if "mt" in nodes:
+        nodes["mt"] |= beam_settings(beam_size)
     if paragraphs:
         inputs = inputs._replace(texts=tuple(f"paragraphs:{text}" for text in inputs.texts))
     languages = {"source_language": source, "target_language": to}
@@ -176,11 +162,11 @@ def _nodes(
         speech = {**recognizer, "kind": "translate_speech", "of": "data", "to": target}
         speech.pop("word_times", None)  # words of a translation are not said at any time
         return {**(asr if bilingual else {}), "st": speech}
-    chosen = recommend("text", source, target)
-    if chosen is None:
+    translator = recommend("text", source, target)
+    if translator is None:
         raise ConfigError(explain_missing(source, target))
-    _say_model(chosen.model, chosen.good_for)
-    return {**asr, "mt": {"kind": "translate", "of": of, "model": chosen.model, **chosen.settings}}
+    _say_model(translator.model, translator.good_for)
+    return {**asr, "mt": {"kind": "translate", "of": of, "model": translator.model, **translator.settings}}
 
 
 def _say_model(model: str, good_for: str) -> None:

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.cli.signatures import set_signature
+
 
 class Verbosity(IntEnum):
     """How much a command says on standard error."""
@@ -51,22 +53,19 @@ def set_verbosity(*, quiet: bool, verbose: int) -> None:
 
 def with_verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options ``-q`` and ``-v``, and flags that name no type in its help."""
-    signature = inspect.signature(command, eval_str=True)
     options = {"quiet": (Quiet, False), "verbose": (Verbose, 0)}
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
         for name, (kind, default) in options.items()
     ]
-    parameters = [*signature.parameters.values(), *added]
+    parameters = [*inspect.signature(command, eval_str=True).parameters.values(), *added]
 
     @wraps(command)
     def wrapper(*, quiet: bool = False, verbose: int = 0, **values: Any) -> Any:
         set_verbosity(quiet=quiet, verbose=verbose)
         return command(**values)
 
-    del wrapper.__wrapped__  # its signature is not this one's
-    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    set_signature(wrapper, parameters)
     for parameter in parameters:
         for mark in getattr(parameter.annotation, "__metadata__", ()):
             if parameter.annotation.__origin__ is bool:

@@ -103,13 +103,20 @@ def ask_in_prefect(node: str, questions: Sequence[Question], hours: float) -> An
                 f"{node}: expected answers within {hours:g} hours, found none; everything above is kept: "
                 "start the run again, it asks again"
             ) from error
-    texts = {}
-    for number, question in enumerate(questions, 1):
-        text = getattr(form, _field_name(number)).strip()
-        texts[question.utterance_id] = "" if text == EMPTY else text or question.text
+    texts = {
+        question.utterance_id: _read_answer(getattr(form, _field_name(number)).strip(), question.text)
+        for number, question in enumerate(questions, 1)
+    }
     return Answers(
         texts, by=getattr(form, _REVIEWER).strip() or UI, at=utc_now(), through="the form in Prefect"
     )
+
+
+def _read_answer(answer: str, present: str) -> str:
+    """Return the text that counts: the present one where its field was left as it was, or cleared."""
+    if answer in ("", present.strip()):
+        return present
+    return "" if answer == EMPTY else answer
 
 
 def make_form(node: str, questions: Sequence[Question]) -> type[RunInput]:

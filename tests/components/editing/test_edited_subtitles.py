@@ -43,11 +43,8 @@ def test_what_nobody_edited_is_no_edit(texts: list[str], windows: bool) -> None:
     text = spoken("u1", *segments)
     (recording,) = group_by_recording(by_id(text)).values()
     content = render_subtitles(recording)
-    assert (
-        read(content.replace("\n", "\r\n") if windows else content, text).proposals == []
-        if segments
-        else True
-    )
+    if segments:
+        assert read(content.replace("\n", "\r\n") if windows else content, text).proposals == []
 
 
 def test_a_corrected_cue_keeps_the_times_of_all_and_the_words_of_others() -> None:

@@ -46,10 +46,19 @@ def test_a_spreadsheet_quotes_what_it_saves() -> None:
     csv.writer(buffer, "excel-tab", quoting=csv.QUOTE_ALL).writerows(
         [["id", "text"], ["u1", 'Two "big" dogs, run.'], ["u2", "'=SUM(A2) is a formula"]]
     )
-    content = buffer.getvalue().replace('"u1"', "u1").replace('"u2"', "u2")
-    decoded = decode_text(content.encode("utf-16"), "e.txt")  # what Excel calls Unicode text
+    decoded = decode_text(buffer.getvalue().encode("utf-16"), "e.txt")  # what Excel calls Unicode text
     proposals = read_edited_table(Path("e.txt"), decoded, TEXTS, "mt")
     assert [each.text for each in proposals] == ['Two "big" dogs, run.', "=SUM(A2) is a formula"]
+
+
+def test_an_id_is_no_formula_either() -> None:
+    """Ids of films on the web may begin with a minus."""
+    film = by_id(written("-abc", "Two dogs."))
+    content = render_table(film.values())
+    assert content.splitlines()[1].startswith("'-abc\t")
+    decoded = DecodedText(content.replace("Two", "Three"), None)
+    (proposal,) = read_edited_table(Path("e.tsv"), decoded, film, "mt")
+    assert (proposal.utterance_id, proposal.text) == ("-abc", "Three dogs.")
 
 
 def test_json_lines_are_read_as_well() -> None:

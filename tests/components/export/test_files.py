@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.export.cues import build_cues
-from components.export.file_names import MAX_BYTES, safe_name, unique_names
 from components.export.rules import SubtitleRules
 from components.export.subtitle_files import encode_subtitles
 from components.export.timed_words import TimedWord, clean_text, spread_text
@@ -70,31 +69,6 @@ def test_nothing_that_was_said_becomes_markup() -> None:
     assert ">" not in body
     assert "C:\\\u2060new" in encode_subtitles(cues, "srt")
     assert encode_subtitles(cues, "srt").count(" --> ") == len(cues)
-
-
-@given(st.lists(st.text(max_size=200), max_size=6))
-def test_names_name_files_in_their_folder_and_differ(names: list[str]) -> None:
-    unique = unique_names(names)
-    assert len({name.casefold() for name in unique}) == len(names)
-    for name in unique:
-        assert not re.search(r'[/\\:*?"<>|\x00-\x1f]', name)
-        assert name not in ("", ".", "..")
-        assert not name.startswith(".")
-        assert len(name.encode()) <= MAX_BYTES + 8
-
-
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("../../etc/passwd", "_.._etc_passwd"),
-        ("con", "_con"),
-        ("", "text"),
-        ("a:b", "a_b"),
-        ("Ärger.", "Ärger"),
-    ],
-)
-def test_safe_names(name: str, safe: str) -> None:
-    assert safe_name(name) == safe
 
 
 def test_clean_text_is_one_line_that_reorders_nothing() -> None:

@@ -15,7 +15,7 @@ from components.export.formats import ExportSettings
 from components.export.run_texts import RunTexts
 from components.records import Utterance
 from components.run_record import RunRecord
-from tests.components.export.example_run import nbest, new_store, spoken, stretch
+from tests.components.export.example_run import TRANSLATIONS, nbest, new_store, spoken, stretch
 from tests.components.export.example_run import write_run as store_run
 
 SETTINGS = ExportSettings()
@@ -68,6 +68,14 @@ def test_bilingual(run: RunRecord, tmp_path: Path) -> None:
     assert "10,500 --> 00:00:11,500\nThe end.\nDas Ende." in made["talk.en-de.srt"]
     assert made["talk.en-de.txt"].endswith("\n\nThe end.\nDas Ende.\n")
     assert "talk.en.srt" in made
+
+
+def test_what_another_branch_gave_a_text_is_not_missing(tmp_path: Path) -> None:
+    run = store_run(new_store(tmp_path), translations=(*TRANSLATIONS, nbest("bad", "Doch.")))
+    texts = RunTexts(run)
+    assert write_run(texts, ["mt"], ["txt"], SETTINGS, tmp_path / "mt").quarantined == []
+    (missing,) = write_run(texts, ["asr", "mt"], ["txt"], SETTINGS, tmp_path / "both").quarantined
+    assert (missing.utterance_id, missing.stage) == ("bad", "asr")
 
 
 def test_a_table_of_all(run: RunRecord, tmp_path: Path) -> None:

@@ -45,6 +45,13 @@ def test_a_text_is_corrected_emptied_or_approved(monkeypatch: pytest.MonkeyPatch
     assert answers_to(monkeypatch, {}).by == "Prefect UI"
 
 
+def test_an_approved_text_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even where it is the sign for an empty text, or has space around it that a form does not keep."""
+    questions = [Question("dash", "-", 0.5, ""), Question("spaced", " text ", 0.5, "")]
+    monkeypatch.setattr(f"{__name__}.QUESTIONS", questions)
+    assert answers_to(monkeypatch, {}).texts == {"dash": "-", "spaced": " text "}
+
+
 def test_no_answer_in_time_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         StoreError, match=r"^checked: expected answers within 1.5 hours, found none; .* asks again$"
