@@ -34,17 +34,14 @@ def blocks() -> list[str]:
 
 def test_the_graphs_of_the_page_can_be_read() -> None:
     """The first is whole; the others are nodes, and read what stands around them."""
-    whole = parse_yaml(blocks()[0], "page")[0]
-    read_pipeline({key: value for key, value in whole.items() if key in KEYS})
+    whole, *pieces = [parse_yaml(block, "page")[0] for block in blocks()]
     around = {
         "asr": {"kind": "recognize"},
         "de": {"kind": "translate", "of": "asr"},
         "ratio": {"kind": "python", "file": "f.py", "function": "f", "gives": "table", "of": "de"},
     }
-    pieces = [parse_yaml(block, "page")[0] for block in blocks()[1:]]
-    for piece in pieces:
-        if "nodes" in piece:
-            read_pipeline(piece)
+    for piece in (whole, *(piece for piece in pieces if "nodes" in piece)):
+        read_pipeline({key: value for key, value in piece.items() if key in KEYS})
     nodes = {name: node for piece in pieces if "nodes" not in piece for name, node in piece.items()}
     takers = {
         f"takes-{name}": {"kind": "translate", "of": "asr", "when": f"{name}.{way}", "to": "fr"}
