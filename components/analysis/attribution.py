@@ -18,7 +18,7 @@ from itertools import combinations
 import numpy as np
 
 from components.errors import DataError
-from components.metrics.bootstrap import RESAMPLES, SEED, Estimate, bootstrap_interval
+from components.metrics.bootstrap import PROTOCOL, Estimate, bootstrap_interval
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.shapley import shapley_values
 from components.records import Record
@@ -89,7 +89,7 @@ def attribute(
     base = values[frozenset()]
     best = base.metric.ceiling if ceiling is None else ceiling
     point = _attribution_numbers({gold: table.score() for gold, table in values.items()}, stages, last, best)
-    scores = np.stack([table.resample_scores() for table in values.values()], axis=1).tolist()
+    scores = np.stack([table.resampled_scores for table in values.values()], axis=1).tolist()
     resampled = [
         _attribution_numbers(dict(zip(values, row, strict=True)), stages, last, best) for row in scores
     ]
@@ -115,7 +115,7 @@ def attribute(
         culprit=min(attributions, key=lambda stage: stage.retention.value).stage,
         n=len(base.ids),
         n_total=base.n_total,
-        signature=f"{base.signature}|oracle-substitution|ceiling:{best:g}|bs:{RESAMPLES}|seed:{SEED}",
+        signature=f"{base.signature}|oracle-substitution|ceiling:{best:g}|{PROTOCOL}",
     )
 
 

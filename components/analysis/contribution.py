@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from components.errors import DataError
-from components.metrics.bootstrap import RESAMPLES, SEED, Estimate, bootstrap_interval
+from components.metrics.bootstrap import PROTOCOL, Estimate, bootstrap_interval
 from components.metrics.corpus_statistics import (
     CorpusStatistics,
     measure,
@@ -95,7 +95,7 @@ def measure_contribution(
         ),
         n=len(base.ids),
         n_total=base.n_total,
-        signature=f"{base.signature}|contribution|bs:{RESAMPLES}|seed:{SEED}",
+        signature=f"{base.signature}|contribution|{PROTOCOL}",
     )
 
 
@@ -108,7 +108,7 @@ def _estimate_rows(matrix: Array, values: Mapping[Coalition, CorpusStatistics]) 
     tables = [list(values.values())[column] for column in used]
     weights = matrix[:, used]
     points = weights @ np.array([table.score() for table in tables])
-    resampled = weights @ np.stack([table.resample_scores() for table in tables])
+    resampled = weights @ np.stack([table.resampled_scores for table in tables])
     return [
         Estimate(value=float(point), interval=bootstrap_interval(row, float(point)))
         for point, row in zip(points, resampled, strict=True)
