@@ -18,9 +18,9 @@ from itertools import combinations
 import numpy as np
 
 from components.errors import DataError
-from components.metrics.bootstrap import PROTOCOL, Estimate, bootstrap_interval
-from components.metrics.corpus_statistics import CorpusStatistics
-from components.metrics.shapley import shapley_values
+from components.metrics.bootstrap import PROTOCOL, Estimate, FloatArray, bootstrap_interval
+from components.metrics.corpus_statistics import CorpusStatistics, draw_together
+from components.metrics.shapley import all_coalitions, shapley_matrix
 from components.records import Record
 
 GoldParts = frozenset[str]
@@ -88,15 +88,17 @@ def attribute(
     _check(values, stages)
     base = values[frozenset()]
     best = base.metric.ceiling if ceiling is None else ceiling
-    point = _attribution_numbers({gold: table.score() for gold, table in values.items()}, stages, last, best)
-    scores = np.stack([table.resampled_scores for table in values.values()], axis=1).tolist()
-    resampled = [
-        _attribution_numbers(dict(zip(values, row, strict=True)), stages, last, best) for row in scores
-    ]
+    point = _attribution_numbers(
+        {gold: np.array([table.score()]) for gold, table in values.items()}, stages, last, best
+    )
+    draw_together(values.values())
+    resampled = _attribution_numbers(
+        {gold: table.resampled_scores for gold, table in values.items()}, stages, last, best
+    )
 
     def estimate(name: str) -> Estimate:
-        interval = bootstrap_interval([numbers[name] for numbers in resampled], point[name])
-        return Estimate(value=point[name], interval=interval)
+        value = float(point[name][0])
+        return Estimate(value=value, interval=bootstrap_interval(resampled[name], value))
 
     attributions = tuple(
         StageAttribution(stage=stage, gap=estimate(f"gap {stage}"), retention=estimate(f"retention {stage}"))
@@ -136,16 +138,16 @@ def list_gold_parts(stages: Mapping[str, Sequence[str]]) -> list[GoldParts]:
 
 
 def _attribution_numbers(
-    score: Mapping[GoldParts, float], stages: Mapping[str, Sequence[str]], last: str, ceiling: float
-) -> dict[str, float]:
-    """Every number of an attribution, from the scores of all sets on the utterances or on a resample."""
+    score: Mapping[GoldParts, FloatArray], stages: Mapping[str, Sequence[str]], last: str, ceiling: float
+) -> dict[str, FloatArray]:
+    """Every number of an attribution, from the scores (m,) of all sets on the utterances or on resamples."""
     parts = list_parts(stages)
     base = score[frozenset()]
     numbers = {"score": base, "gold": score[frozenset(parts)]}
     numbers |= {f"part {part}": score[frozenset((part,))] - base for part in parts}
     if parts:
-        shares = shapley_values(parts, score.__getitem__)
-        numbers |= {f"shapley {part}": share for part, share in shares.items()}
+        shares = shapley_matrix(parts) @ np.stack([score[gold] for gold in all_coalitions(parts)])
+        numbers |= {f"shapley {part}": share for part, share in zip(parts, shares, strict=True)}
     above: GoldParts = frozenset()
     for stage, replaced in stages.items():
         gold = frozenset(replaced or (stage,))
@@ -154,12 +156,12 @@ def _attribution_numbers(
         numbers[f"retention {stage}"] = _percentage(before, score[above])
     return numbers | {
         f"gap {last}": ceiling - score[above],
-        f"retention {last}": _percentage(score[above], ceiling),
+        f"retention {last}": _percentage(score[above], np.full_like(score[above], ceiling)),
     }
 
 
-def _percentage(part: float, whole: float) -> float:
-    return 100.0 if whole <= 0 else 100.0 * part / whole
+def _percentage(part: FloatArray, whole: FloatArray) -> FloatArray:
+    return np.asarray(np.divide(100.0 * part, whole, out=np.full_like(part, 100.0), where=whole > 0))
 
 
 def _check(values: Mapping[GoldParts, CorpusStatistics], stages: Mapping[str, Sequence[str]]) -> None:

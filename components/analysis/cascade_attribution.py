@@ -127,8 +127,9 @@ def _split_recordings(
     source, target = _languages(cases)
     transcripts = {case.utterance.id: case.transcript for case in cases}
     outputs = {case.utterance.id: case.output for case in cases}
-    units = ScoringUnits(utterances, "translation", target)
-    spoken = transcripts | ScoringUnits(utterances, "transcript", source).split(transcripts)
+    units = ScoringUnits(utterances, "translation", target, blocks=False)
+    of_transcripts = ScoringUnits(utterances, "transcript", source, blocks=False)
+    spoken = transcripts | of_transcripts.split(transcripts)
     written = units.split(outputs)
     return (
         [AttributionCase(unit, spoken[unit.id], written[unit.id]) for unit in units.utterances],

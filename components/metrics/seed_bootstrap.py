@@ -10,9 +10,9 @@ Of few seeds the plain bootstrap is too sure: draws of k seeds vary by (k - 1) /
 seeds know their spread to two degrees of freedom only, and that spread holds noise of the items that is
 counted once already. So seed deviations are rescaled by sqrt(k / (k - 1)), the variance of seed x item is
 taken out of their spread, and deviations are divided by sqrt(chi2 / df), df by Satterthwaite (1946), as in
-Student's t. Of the corrections tried this one covers best: at nominal 95%, over the ways in which seeds, items
-and both together can vary, 92 to 98% with three seeds, 94 to 98% with five, 88 to 98% with two. The plain
-bootstrap with three seeds covers 75% where only seeds differ (docs/comparing.md).
+Student's t. Of the corrections tried this one covers best: at nominal 95%, over the ways in which seeds,
+items and both together can vary, 92 to 98% with three seeds, 94 to 98% with five, 88 to 98% with two. The
+plain bootstrap with three seeds covers 75% where only seeds differ (docs/comparing.md).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ItemSums:
 
 @dataclass(frozen=True)
 class TwoLevelEstimate:
-    """What the bootstrap says of a difference; ``interval``, ``p``, ``detectable`` are None of too few items."""
+    """What the bootstrap says; ``interval``, ``p`` and ``detectable`` are None of too few items."""
 
     values: tuple[float, ...]
     baseline_values: tuple[float, ...]

@@ -2,14 +2,14 @@
 
 Paired bootstrap (Koehn 2004) and approximate randomization (Riezler and Maxwell 2005) with the draws of
 ``sacrebleu.significance`` 2.x: 10,000 resamples or trials from numpy's default generator seeded with 12345
-(its ``n_samples=10000``). Both draw differences as they would be if there were none: resampled differences less
-the observed d, or those of outputs exchanged at random; p = (1 + #{at least as large as |d|}) / (1 + trials).
-sacreBLEU's own p is kept beside it: its bootstrap asks |d*| - mean|d*| > |d|, which is one-sided where d is
-clear of zero and rejects 10.7% of true nulls at 5%, and its strict > gives one differing sentence of 1,000 the
-smallest p there is (docs/decisions/0022). Intervals are 95% percentiles of the paired bootstrap differences
-under both tests. Comparisons that were stated before are corrected together by Holm (1979); others are
-exploratory: they have an interval, and no verdict. Beside every difference stands the smallest true one that
-would have been found. Of fewer than 10 utterances nothing is said.
+(its ``n_samples=10000``). Both draw differences as they would be if there were none: resampled differences
+less the observed d, or those of outputs exchanged at random; p = (1 + #{at least as large as |d|}) / (1 +
+trials). sacreBLEU's own p is kept beside it: its bootstrap asks |d*| - mean|d*| > |d|, which is one-sided
+where d is clear of zero and rejects 10.7% of true nulls at 5%, and its strict > gives one differing sentence
+of 1,000 the smallest p there is (docs/decisions/0022). Intervals are 95% percentiles of the paired bootstrap
+differences under both tests. Comparisons that were stated before are corrected together by Holm (1979);
+others are exploratory: they have an interval, and no verdict. Beside every difference stands the smallest
+true one that would have been found. Of fewer than 10 utterances nothing is said.
 """
 
 from __future__ import annotations
@@ -46,10 +46,11 @@ Verdict = Literal["better", "worse", "not told apart", "exploratory", "too few"]
 class Difference(Record):
     """``value`` of a system minus that of the baseline on the same ``n`` utterances.
 
-    ``interval`` is the 95% bootstrap interval of ``difference``; ``p`` is two-sided; ``p_holm`` is corrected for
-    ``family`` comparisons; ``p_sacrebleu`` is what sacreBLEU's function gives; ``detectable`` is the smallest
-    true difference that the test finds in 80% of cases. All are None of too few utterances. ``verdict`` is that
-    of ``p_holm`` at 0.05; a comparison that was not stated before is exploratory and has none.
+    ``interval`` is the 95% bootstrap interval of ``difference``; ``p`` is two-sided; ``p_holm`` is corrected
+    for ``family`` comparisons; ``p_sacrebleu`` is what sacreBLEU's function gives; ``detectable`` is the
+    smallest true difference that the test finds in 80% of cases. All are None of too few utterances.
+    ``verdict`` is that of ``p_holm`` at 0.05; a comparison that was not stated before is exploratory and has
+    none.
     """
 
     metric: str

@@ -53,13 +53,11 @@ def test_the_table() -> None:
             assert row.scores[metric].value == pytest.approx(expected[metric].value)
             assert row.scores[metric].interval == pytest.approx(expected[metric].interval)
     assert {name for name, row in rows.items() if row.pareto} == {"base", "good"}
-    assert {
-        (difference.metric, difference.system): difference.better for difference in result.differences
-    } == {
-        ("bleu", "alike"): False,
-        ("bleu", "good"): True,
-        ("chrf", "alike"): False,
-        ("chrf", "good"): True,
+    assert {(one.metric, one.system): (one.verdict, one.family) for one in result.differences} == {
+        ("bleu", "alike"): ("not told apart", 2),
+        ("bleu", "good"): ("better", 2),
+        ("chrf", "alike"): ("exploratory", 0),
+        ("chrf", "good"): ("exploratory", 0),
     }
     best = max(values, key=lambda key: values[key]["good"] - values[key]["base"])
     gains = [one for one in result.contrasts if one.system == "good"]

@@ -31,23 +31,25 @@ from components.metrics.translation import translation_scores
 from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N, table_of
 
 
-@pytest.mark.parametrize(("test", "theirs"), [("bootstrap", "bs"), ("randomization", "ar")])
-def test_the_p_values_of_sacrebleu(test: Test, theirs: str) -> None:
+@pytest.mark.parametrize(
+    ("test", "theirs", "name", "scorer"),
+    [("bootstrap", "bs", "bleu", BLEU()), ("randomization", "ar", "chrf", CHRF())],
+)
+def test_the_p_values_of_sacrebleu(test: Test, theirs: str, name: str, scorer: BLEU | CHRF) -> None:
     """Of its own function on the lines of the file, which ids do not sort."""
     ids = list(REFERENCES)
     assert ids != sorted(ids)
-    named = [(name, [texts[key] for key in ids]) for name, texts in SYSTEMS.items()]
-    metrics = {"BLEU": BLEU(), "chrF2": CHRF()}
-    _, expected = PairedTest(named, metrics, [[REFERENCES[key][0] for key in ids]], test_type=theirs)()
-    tests = translation_tests(REFERENCES, SYSTEMS, "base", language="de", test=test)
-    for metric, name in (("bleu", "BLEU"), ("chrf", "chrF2")):
-        ours = [difference for difference in tests if difference.metric == metric]
-        for one, result in zip(ours, expected[name][1:], strict=True):
-            assert one.value == pytest.approx(result.score, abs=1e-9)
-            assert one.p_sacrebleu == pytest.approx(result.p_value, abs=1e-12)
-            assert one.p is not None
-            assert one.p >= result.p_value
-            assert one.baseline_value == pytest.approx(expected[name][0].score, abs=1e-9)
+    two = {system: SYSTEMS[system] for system in ("base", "alike")}
+    named = [(system, [texts[key] for key in ids]) for system, texts in two.items()]
+    lines = [[REFERENCES[key][0] for key in ids]]
+    _, results = PairedTest(named, {name: scorer}, lines, test_type=theirs, n_samples=10_000)()
+    (one,) = translation_tests(REFERENCES, two, "base", language="de", names=(name,), test=test)
+    base, result = results[name]
+    assert one.value == pytest.approx(result.score, abs=1e-9)
+    assert one.p_sacrebleu == pytest.approx(result.p_value, abs=1e-12)
+    assert one.p is not None
+    assert one.p >= result.p_value
+    assert one.baseline_value == pytest.approx(base.score, abs=1e-9)
 
 
 def test_a_plain_loop_gives_the_same_word_error_test() -> None:
@@ -70,11 +72,11 @@ def test_a_plain_loop_gives_the_same_word_error_test() -> None:
 
     base, good = counts("base"), counts("good")
     rng = np.random.default_rng(12345)
-    sample = rng.choice(N, size=(1000, N), replace=True)
+    sample = rng.choice(N, size=(10_000, N), replace=True)
     rate = lambda rows, picked: 100 * sum(rows[i][0] for i in picked) / sum(rows[i][1] for i in picked)  # noqa: E731
     drawn = [rate(good, picked) - rate(base, picked) for picked in sample]
     real = rate(good, range(N)) - rate(base, range(N))
-    p = (sum(abs(d - real) >= abs(real) for d in drawn) + 1) / 1001
+    p = (sum(abs(d - real) >= abs(real) for d in drawn) + 1) / 10_001
     difference = next(one for one in result if (one.metric, one.system) == ("wer", "good"))
     assert difference.difference == pytest.approx(real)
     assert difference.p == pytest.approx(p)
@@ -95,7 +97,7 @@ def test_what_is_reported() -> None:
     assert good["bleu"].p is not None
     assert good["bleu"].p_holm == pytest.approx(min(1.0, 2 * good["bleu"].p))
     assert good["bleu"].signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
-    assert good["bleu"].signature.endswith("|paired-bs:1000|two-sided|seed:12345")
+    assert good["bleu"].signature.endswith("|paired-bs:10000|two-sided|bs:10000|ci:percentile|seed:12345")
     for one in result:
         assert one.interval is not None
         assert one.interval[0] <= one.difference <= one.interval[1]
