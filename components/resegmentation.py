@@ -66,8 +66,8 @@ def resegment(text: str, references: Sequence[str], language: str) -> list[str]:
 def cut_blocks(text: str, language: str, size: int) -> list[str]:
     """Cut a text into blocks of about ``size`` words (of characters, in languages written without spaces).
 
-    A block ends with the first sentence that ends at ``size`` words or later; where none does for as many words
-    again, at ``size`` words. What is left over (less than half a block) belongs to the last one.
+    A block ends with the first sentence that ends at ``size`` words or later; where none does for as many
+    words again, at ``size`` words. What is left over (less than half a block) belongs to the last one.
 
     Args:
         text: what is cut; no character but white space at the cuts is lost.

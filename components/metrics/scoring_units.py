@@ -6,10 +6,10 @@ the third of ``talk``, and the output is cut to them by word edits (:mod:`compon
 whatever sentences the system made of it. A recording with several references per segment is cut to the one
 that is nearest as a whole.
 
-A long recording whose only reference is a text is cut into blocks of some fifty words that end with a sentence
-where they can, ``talk#transcript-3``, and the output to them in the same way. Neighboring blocks are not quite
-independent (a speaker mumbles for minutes), so intervals of a single talk say how sure a score of *this* speaker
-and subject is. Signatures name the unit.
+A long recording whose only reference is a text is cut into blocks of some fifty words that end with a
+sentence where they can, ``talk#transcript-3``, and the output to them in the same way. Neighboring blocks are
+not quite independent (a speaker mumbles for minutes), so the interval of a single talk says how sure a score
+of *this* speaker and subject is. Signatures name the unit.
 """
 
 from __future__ import annotations
