@@ -6,7 +6,9 @@ them gain when they are gold together: they add up to all-gold minus as-it-is. T
 its gold output is the reference, which scores the ceiling whatever came before. What is missing when
 everything above it is gold is its **remainder**. A stage without parts (a translation that is revised below)
 is replaced as a whole and is no player either. ``retention`` is the percentage of the quality given to a
-stage that it passes on; these multiply to score over ceiling, and the stage that keeps least is the culprit.
+stage that it passes on. That of the last stage, and with it the stage that loses most, is known only where
+the score of a human is: no translator reaches the metric's ceiling against one reference, a human as little.
+With it the percentages multiply to score over human score, and the stage that keeps least is the culprit.
 Intervals are 95% percentiles over paired bootstrap resamples of utterances.
 """
 
@@ -38,18 +40,20 @@ class PartAttribution(Record):
 class StageAttribution(Record):
     """Points gained with a stage's gold output; ``retention`` is the percentage of quality that it passes on.
 
-    Of the last stage ``gap`` is the remainder: what it misses of the ceiling with all above it gold.
+    Of the last stage ``gap`` is the remainder: what it misses of the ceiling with all above it gold; its
+    ``retention`` is None where no human's score is known.
     """
 
     stage: str
     gap: Estimate
-    retention: Estimate
+    retention: Estimate | None
 
 
 class Attribution(Record):
-    """Where a system loses quality, stage by stage in order; ``culprit`` is the stage that passes on least.
+    """Where a system loses quality, stage by stage in order.
 
-    ``all_gold`` is the score with all ``parts`` gold.
+    ``all_gold`` is the score with all ``parts`` gold. ``ceiling`` is a human's score (``is_human``) or else
+    the metric's best; only of a human's there is a ``culprit``, the stage that passes on least.
     """
 
     metric: str
@@ -58,7 +62,8 @@ class Attribution(Record):
     stages: tuple[StageAttribution, ...]
     parts: tuple[PartAttribution, ...]
     ceiling: float
-    culprit: str
+    is_human: bool
+    culprit: str | None
     n: int
     n_total: int
     signature: str
@@ -79,7 +84,7 @@ def attribute(
         stages: stage -> its parts, from the first stage to the last but one; of one without parts the stage
             itself is the part.
         last: name of the stage whose output is scored.
-        ceiling: score of a perfect output, by default the metric's; lower where a human's score is known.
+        ceiling: a human's score against the same references, where it is known.
 
     Raises:
         DataError: a set of parts is missing, or outputs are of different utterances.
@@ -101,7 +106,11 @@ def attribute(
         return Estimate(value=value, interval=bootstrap_interval(resampled[name], value))
 
     attributions = tuple(
-        StageAttribution(stage=stage, gap=estimate(f"gap {stage}"), retention=estimate(f"retention {stage}"))
+        StageAttribution(
+            stage=stage,
+            gap=estimate(f"gap {stage}"),
+            retention=None if stage == last and ceiling is None else estimate(f"retention {stage}"),
+        )
         for stage in (*stages, last)
     )
     return Attribution(
@@ -114,11 +123,20 @@ def attribute(
             for part in parts
         ),
         ceiling=best,
-        culprit=min(attributions, key=lambda stage: stage.retention.value).stage,
+        is_human=ceiling is not None,
+        culprit=None if ceiling is None else _find_culprit(attributions),
         n=len(base.ids),
         n_total=base.n_total,
-        signature=f"{base.signature}|oracle-substitution|ceiling:{best:g}|{PROTOCOL}",
+        signature=f"{base.signature}|oracle-substitution|ceiling:{best:g}{' human' * (ceiling is not None)}"
+        f"|{PROTOCOL}",
     )
+
+
+def _find_culprit(stages: Sequence[StageAttribution]) -> str | None:
+    """The stage that passes on least; None where none loses anything."""
+    kept = {stage.stage: stage.retention.value for stage in stages if stage.retention is not None}
+    worst = min(kept, key=lambda stage: kept[stage])
+    return worst if kept[worst] < 100 - 1e-9 else None
 
 
 def list_parts(stages: Mapping[str, Sequence[str]]) -> list[str]:

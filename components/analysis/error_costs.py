@@ -25,7 +25,7 @@ class KindCost(Record):
 def measure_kind_costs(
     base: CorpusStatistics, repaired: Mapping[str, CorpusStatistics], counts: Mapping[str, Mapping[str, int]]
 ) -> tuple[KindCost, ...]:
-    """Cost of each kind of error, the most expensive first.
+    """Cost of each kind of error, the most frequent first: the largest of many costs is large by chance, too.
 
     Args:
         base: the output as it is.
@@ -47,7 +47,7 @@ def measure_kind_costs(
                 per_hundred=100.0 * difference.difference / sum(numbers),
             )
         )
-    return tuple(sorted(costs, key=lambda cost: -cost.gain.value))
+    return tuple(sorted(costs, key=lambda cost: -cost.errors))
 
 
 class Correlation(Record):

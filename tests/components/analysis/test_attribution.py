@@ -14,6 +14,7 @@ from components.errors import DataError
 from components.metrics.corpus_statistics import translation_statistics
 from components.metrics.translation import translation_scores
 from components.records import Audio, Utterance
+from reports.analyses import attribution_report
 from tests.components.metrics.corpora import table_of
 
 LEXICON = {
@@ -79,7 +80,8 @@ def blamed(
     hear: Callable[[str, random.Random], str], translate: Callable[[str], str]
 ) -> Mapping[str, Attribution]:
     cases, repaired = cascade(hear, translate)
-    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases))
+    human = {"bleu": 100.0, "chrf": 100.0}
+    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases), human_scores=human)
     return {utterance.metric: utterance for utterance in report.blames}
 
 
@@ -100,6 +102,25 @@ def test_a_bad_translator_is_blamed() -> None:
         assert utterance.culprit == mt.stage == "mt"
         assert (asr.gap.value, asr.retention.value) == (pytest.approx(0), pytest.approx(100))
         assert mt.gap.value == pytest.approx(100 - utterance.score.value)
+
+
+def test_without_a_humans_score_nobody_is_the_culprit() -> None:
+    """A human translator scores far below 100 against one reference: so does whoever is last."""
+    cases, repaired = cascade(deaf, every_other)
+    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases))
+    for blame in report.blames:
+        assert (blame.culprit, blame.is_human, blame.stages[-1].retention) == (None, False, None)
+        assert "most is lost" not in attribution_report.summarize(blame)
+        assert "asr costs" in attribution_report.summarize(blame)
+    rows = list(attribution_report.build_rows(report))
+    assert not any("most" in row for row in rows)
+    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases), human_scores={"bleu": 80.0})
+    bleu, chrf = report.blames
+    assert bleu.culprit in {"asr", "mt"}
+    assert chrf.culprit is None
+    assert "of a human's 80.0 most is lost in" in attribution_report.summarize(bleu)
+    product = np.prod([stage.retention.value / 100 for stage in bleu.stages if stage.retention])
+    assert 80 * product == pytest.approx(bleu.score.value)
 
 
 def test_when_both_are_bad_the_shares_multiply_and_shapley_adds_up() -> None:
