@@ -47,8 +47,9 @@ def describe_family(comparison: Comparison) -> str:
     if not stated:
         return "No comparison was tested."
     metrics = " and ".join(dict.fromkeys(label_of(difference.metric) for difference in stated))
-    number = f"the {len(stated)} comparisons" if len(stated) > 1 else "one comparison"
-    text = f"p after Holm's correction over {number} stated before ({metrics})"
+    text = f"p of the one comparison stated before ({metrics})"
+    if len(stated) > 1:
+        text = f"p after Holm's correction over the {len(stated)} comparisons stated before ({metrics})"
     exploratory = len(stated) < len(comparison.differences)
     return text + ("; others are exploratory: an interval, no verdict." if exploratory else ".")
 

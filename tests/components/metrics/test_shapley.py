@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.ensembling.token_level.learning import fitting
-from components.ensembling.token_level.learning.coefficients import LearnedCoefficients, fit_constants
+from components.ensembling.token_level.learning.coefficients import fit_constants
 from components.errors import ConfigError, DataError
 from components.metrics.shapley import (
     Coalition,
