@@ -1,1 +1,1 @@
-"""One file per experiment: ``run`` trains and decodes and keeps outputs, ``results`` and ``page`` read them."""
+"""One file per experiment: ``run`` trains, decodes and keeps outputs; ``results`` and ``page`` read them."""
