@@ -1,0 +1,79 @@
+"""How a section of the benchmarks runs: it measures, what it measured is stored, and its page is written.
+
+A section is a module with ``PAGE`` (name of its page), ``parser()`` and ``measure(options)``, which yields each
+:class:`Result` as soon as it is there, so that an interrupted run loses one part at most. How the page is
+written is a module of :mod:`benchmarks.pages`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from benchmarks.common.manifest import model_digests, portable, write_manifest
+from benchmarks.common.measurements import Part, store_part
+from benchmarks.common.paths import RESULTS
+from benchmarks.pages.page import write_page
+
+
+class Result(NamedTuple):
+    """One part of a page's measurements: JSON values, and the models that were run."""
+
+    part: str
+    values: Any
+    models: Sequence[str] = ()
+
+
+def section_parser(command: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser with the options that all sections have.
+
+    Args:
+        command: What follows ``python -m``, as ``benchmarks.speed experts``.
+        description: The module's docstring.
+    """
+    parser = argparse.ArgumentParser(f"python -m {command}", description=description, allow_abbrev=False)
+    _add_common_options(parser)
+    return parser
+
+
+def run_section(package: str, sections: Mapping[str, str], arguments: Sequence[str]) -> None:
+    """Measure one section of ``package`` and write its page."""
+    if not arguments or arguments[0] not in sections:
+        sys.exit(f"usage: python -m {package} SECTION [options]; sections: {', '.join(sections)}")
+    section, *rest = arguments
+    module = importlib.import_module(sections[section])
+    if hasattr(module, "main"):  # writes its page itself
+        module.main(rest)
+    else:
+        measure_section(module, f"{package} {section}", rest)
+
+
+def measure_section(module: ModuleType, command: str, arguments: Sequence[str]) -> None:
+    """Measure, store every part as it comes, then write the page from what is stored."""
+    options = module.parser().parse_args(arguments)
+    settings = {key: value for key, value in vars(options).items() if key not in {"out", "note"}}
+    typed = shlex.join(["python", "-m", *command.split(), *map(portable, _own_arguments(arguments))])
+    manifest = write_manifest(typed, settings)
+    for result in module.measure(options):
+        manifest = manifest.model_copy(update={"models": model_digests(result.models)})
+        part = Part(manifest=manifest, results=result.values, notes=tuple(options.note))
+        store_part(module.PAGE, result.part, part, options.out)
+    print(write_page(module.PAGE, options.out))
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the page and of outputs/")
+    parser.add_argument("--note", action="append", default=[], help="sentence for the page, stored with it")
+
+
+def _own_arguments(arguments: Sequence[str]) -> list[str]:
+    """The arguments without those that all sections have."""
+    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    _add_common_options(common)
+    return common.parse_known_args(arguments)[1]
