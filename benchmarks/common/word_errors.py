@@ -28,26 +28,28 @@ def recordings_of(utterances: Sequence[Utterance]) -> list[Recording]:
 def scored_columns(recordings: Sequence[Recording]) -> list[str]:
     """Titles of the columns: ``es: 2 of 4, 15 words`` are recordings with a transcript, of all, and its words."""
     titles = []
-    for language in _languages(recordings):
+    for language, words in words_by_language(recordings).items():
         own = [r for r in recordings if r["language"] == language]
         scored = [r for r in own if r["transcript"] is not None]
-        words = _counts(own, [""] * len(own), language)[1]
         titles.append(f"{language}: {len(scored)} of {len(own)}, {words} words")
     return titles
+
+
+def words_by_language(recordings: Sequence[Recording]) -> dict[str, int]:
+    """Language -> reference words after normalization."""
+    languages = sorted({r["language"] for r in recordings if r["transcript"] is not None})
+    own = {language: [r for r in recordings if r["language"] == language] for language in languages}
+    return {language: _counts(part, [""] * len(part), language)[1] for language, part in own.items()}
 
 
 def word_error_rates(recordings: Sequence[Recording], texts: Sequence[str]) -> dict[str, float]:
     """Language -> errors of the corpus in percent of its reference words, by the language's normalizer."""
     rates = {}
-    for language in _languages(recordings):
+    for language in words_by_language(recordings):
         pairs = [(r, t) for r, t in zip(recordings, texts, strict=True) if r["language"] == language]
         errors, words = _counts([r for r, _ in pairs], [t for _, t in pairs], language)
         rates[language] = 100 * errors / words
     return rates
-
-
-def _languages(recordings: Sequence[Recording]) -> list[str]:
-    return sorted({r["language"] for r in recordings if r["transcript"] is not None})
 
 
 def _counts(recordings: Sequence[Recording], texts: Sequence[str], language: str) -> tuple[int, int]:

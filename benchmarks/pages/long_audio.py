@@ -1,0 +1,67 @@
+"""How good is long audio?"""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from benchmarks.common.measurements import Measurements
+from benchmarks.common.tables import markdown_table, one_paragraph
+from benchmarks.common.word_errors import word_error_rates
+
+SYSTEMS = ("openai-whisper", "Antiphon")
+LANGUAGES = {"en": "English", "de": "German"}
+Rates = dict[str, list[tuple[float, ...]]]
+PROTOCOL = """\
+Recordings of one language that have a transcript, joined to one with 0.6 s between them; order 0 is the manifest's, the
+others are shuffled. Greedy, float32, language given, no previous text, the same thresholds. WER in percent, by the
+normalizer of the language. The orders are of the same recordings, so they say how much the cuts of windows matter, not
+how other speakers would do; with three or four of them there is no interval. A mean of so few can be made by one order:
+the median is the number to read."""
+
+
+def page(measurements: Measurements) -> str:
+    """One row an order, then medians and means."""
+    rows = []
+    for recording in measurements["texts"]:
+        cells = (f"{rate:.2f}" for rate in _rates(recording))
+        rows.append([recording["language"], str(recording["order"]), f"{recording['seconds']:.0f}", *cells])
+    for language, rates in by_language(measurements).items():
+        for name, of in (("median", statistics.median), ("mean", statistics.mean)):
+            cells = (f"{of(column):.2f}" for column in zip(*rates, strict=True))
+            rows.append([language, name, "", *(f"**{c}**" if name == "median" else c for c in cells)])
+    return "\n\n".join(
+        [
+            "# Long audio, Whisper base: word errors",
+            f"Median WER over the orders, openai-whisper in brackets: {_result(measurements)}",
+            one_paragraph(PROTOCOL),
+            markdown_table(["language", "order", "seconds", *SYSTEMS], rows),
+        ]
+    )
+
+
+def headline(measurements: Measurements) -> tuple[str, str]:
+    """The row of the list of results."""
+    return "How good is long audio?", f"median WER of several orders, openai-whisper in brackets: {_result(measurements)}"
+
+
+def by_language(measurements: Measurements) -> Rates:
+    """Language -> the rates of both systems, order by order."""
+    rates: Rates = {}
+    for recording in measurements["texts"]:
+        rates.setdefault(recording["language"], []).append(_rates(recording))
+    return rates
+
+
+def _rates(recording: dict[str, Any]) -> tuple[float, ...]:
+    texts = (recording["texts"][system] for system in SYSTEMS)
+    return tuple(word_error_rates([recording], [text])[recording["language"]] for text in texts)
+
+
+def _result(measurements: Measurements) -> str:
+    parts = []
+    for language, rates in by_language(measurements).items():
+        theirs, ours = (statistics.median(column) for column in zip(*rates, strict=True))
+        highest = max(max(pair) for pair in rates)
+        parts.append(f"{LANGUAGES[language]} {ours:.1f} ({theirs:.1f}; highest of any order {highest:.1f})")
+    return ", ".join(parts)
