@@ -94,7 +94,7 @@ def portable(value: Any) -> Any:
 
 
 def code_version() -> str:
-    """The commit of this code, with ``+`` if files of the repository differ from it; the version elsewhere."""
+    """The commit of this code, with ``+`` if files differ from it; the version outside of a checkout."""
     git = shutil.which("git")
     if git is None or not (ROOT / ".git").exists():
         return version("antiphon")

@@ -1,8 +1,8 @@
 """How a section of the benchmarks runs: it measures, what it measured is stored, and its page is written.
 
-A section is a module with ``PAGE`` (name of its page), ``parser()`` and ``measure(options)``, which yields each
-:class:`Result` as soon as it is there, so that an interrupted run loses one part at most. How the page is
-written is a module of :mod:`benchmarks.pages`.
+A section is a module with ``PAGE`` (name of its page), ``parser()`` and ``measure(options)``, which yields
+each :class:`Result` as soon as it is there, so that an interrupted run loses one part at most. How the page
+is written is a module of :mod:`benchmarks.pages`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def recordings_of(utterances: Sequence[Utterance]) -> list[Recording]:
 
 
 def scored_columns(recordings: Sequence[Recording]) -> list[str]:
-    """Titles of the columns: ``es: 2 of 4, 15 words`` are recordings with a transcript, of all, and its words."""
+    """Titles of columns, as ``es: 2 of 4, 15 words``: recordings with a transcript, all, reference words."""
     titles = []
     for language, words in words_by_language(recordings).items():
         own = [r for r in recordings if r["language"] == language]

@@ -1,4 +1,7 @@
-"""Write pages of results again from what was measured: ``python -m benchmarks.pages [PAGE ...]``; no model runs."""
+"""Write pages of results again from what was measured, without a model.
+
+``python -m benchmarks.pages`` writes all of them, ``python -m benchmarks.pages PAGE ...`` some.
+"""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from benchmarks.common.tables import markdown_table, one_paragraph, wilson_inter
 
 MODEL = "packaged:multi30k-en-de"
 PROTOCOL = """\
-How many texts of each set are marked as unfamiliar (half of their sentences or more lie outside of the limits of the
-model's `domain.json`), with Wilson's 95% interval. Beam 5, float32. The captions are of the kind that the model was made
-for, and unseen."""
+How many texts of each set are marked as unfamiliar (half of their sentences or more lie outside of the
+limits of the model's `domain.json`), with Wilson's 95% interval. Beam 5, float32. The captions are of the
+kind that the model was made for, and unseen."""
 
 
 def page(measurements: Measurements) -> str:
@@ -40,5 +40,7 @@ def _result(measurements: Measurements) -> str:
     shares = measurements["shares"]
     captions = [count(values) for name, values in shares.items() if name.startswith("captions")]
     percent = [100 * marked / n for marked, n in captions]
-    others = [f"{wilson_interval(*count(v))} of {name}" for name, v in shares.items() if "captions" not in name]
+    others = [
+        f"{wilson_interval(*count(v))} of {name}" for name, v in shares.items() if "captions" not in name
+    ]
     return f"{min(percent):.0f} to {max(percent):.0f}% of unseen captions, but {' and '.join(others)}"

@@ -13,11 +13,11 @@ SYSTEMS = ("openai-whisper", "Antiphon")
 LANGUAGES = {"en": "English", "de": "German"}
 Rates = dict[str, list[tuple[float, ...]]]
 PROTOCOL = """\
-Recordings of one language that have a transcript, joined to one with 0.6 s between them; order 0 is the manifest's, the
-others are shuffled. Greedy, float32, language given, no previous text, the same thresholds. WER in percent, by the
-normalizer of the language. The orders are of the same recordings, so they say how much the cuts of windows matter, not
-how other speakers would do; with three or four of them there is no interval. A mean of so few can be made by one order:
-the median is the number to read."""
+Recordings of one language that have a transcript, joined to one with 0.6 s between them; order 0 is the
+manifest's, the others are shuffled. Greedy, float32, language given, no previous text, the same thresholds.
+WER in percent, by the normalizer of the language. The orders are of the same recordings, so they say how
+much the cuts of windows matter, not how other speakers would do; with three or four of them there is no
+interval. A mean of so few can be made by one order: the median is the number to read."""
 
 
 def page(measurements: Measurements) -> str:
@@ -42,7 +42,10 @@ def page(measurements: Measurements) -> str:
 
 def headline(measurements: Measurements) -> tuple[str, str]:
     """The row of the list of results."""
-    return "How good is long audio?", f"median WER of several orders, openai-whisper in brackets: {_result(measurements)}"
+    return (
+        "How good is long audio?",
+        f"median WER of several orders, openai-whisper in brackets: {_result(measurements)}",
+    )
 
 
 def by_language(measurements: Measurements) -> Rates:

@@ -16,14 +16,16 @@ GOLD, SENTENCES, FRAGMENTS = "gold segments", "sentences joined", "every Whisper
 WHOLE = "the recording"
 Texts = dict[str, str]
 INTRODUCTION = """\
-Whisper cuts a long recording into segments without regard to sentences. `translate` joins the sentences again before it
-translates them. {result} Captions have nothing to do with each other, so this says nothing yet of talks.
+Whisper cuts a long recording into segments without regard to sentences. `translate` joins the sentences
+again before it translates them. {result} Captions have nothing to do with each other, so this says nothing
+yet of talks.
 
-Spoken captions (50 of Multi30k's test_2016_flickr, and those of the sample set) were joined to one recording in a fixed
-random order, 0.3 to 2 s of silence between them; Whisper base and `packaged:multi30k-en-de`, beam 5. *{gold}*:
-every caption was recognized and translated by itself. The other rows translate one transcript of the whole recording: its
-sentences across Whisper's segments, or each of these segments as if it were a text. Their output is cut to the reference
-segments by word edits. 95% intervals over segments; one recording of each kind, so they say nothing of other orders."""
+Spoken captions (50 of Multi30k's test_2016_flickr, and those of the sample set) were joined to one
+recording in a fixed random order, 0.3 to 2 s of silence between them; Whisper base and
+`packaged:multi30k-en-de`, beam 5. *{gold}*: every caption was recognized and translated by itself. The
+other rows translate one transcript of the whole recording: its sentences across Whisper's segments, or each
+of these segments as if it were a text. Their output is cut to the reference segments by word edits. 95%
+intervals over segments; one recording of each kind, so they say nothing of other orders."""
 
 
 def page(measurements: Measurements) -> str:
@@ -44,8 +46,8 @@ def _result(recordings: Sequence[Mapping[str, Any]]) -> str:
     between, inside = (_differences(recording)[SENTENCES] for recording in recordings)
     n = len(recordings[0]["segments"])
     return (
-        f"On {n} unrelated captions joined to one recording that brings {format_difference(between)} BLEU; with "
-        f"pauses inside the captions, too, {format_difference(inside)}."
+        f"On {n} unrelated captions joined to one recording that brings {format_difference(between)} BLEU; "
+        f"with pauses inside the captions, too, {format_difference(inside)}."
     )
 
 
@@ -85,8 +87,8 @@ def _describe(recording: Mapping[str, Any]) -> list[str]:
     header = ["translated", "WER", "BLEU", "chrF", "BLEU, difference to the last row"]
     return [
         f"## {recording['title']}",
-        f"{recording['seconds']:.0f} s, {n} of {n} reference segments, {recording['whisper_segments']} segments "
-        "of Whisper.",
+        f"{recording['seconds']:.0f} s, {n} of {n} reference segments, {recording['whisper_segments']} "
+        "segments of Whisper.",
         markdown_table(header, rows),
         _compare_cut_segments(recording["cut"], references, translations),
         f"BLEU `{scores['bleu'].signature}|{PROTOCOL}`, WER `{wer.signature}|{PROTOCOL}`",

@@ -8,14 +8,15 @@ from benchmarks.common.word_errors import scored_columns, word_error_rates
 
 DEFAULT = "beam 5 (the default)"
 PROTOCOL = """\
-On how many a text is written, with Wilson's 95% interval. *Sounds*: {sounds} in which nobody speaks, seeded ({kinds};
-{lengths} s), so no text is right. *Words*: the loudest {word} s of {words} human recordings, and all {recordings} of them:
-a text is right. Float32, language given, the default guards. WER of the recordings in percent, over the corpus, by the
-normalizer of the language; the columns say how many of how many recordings have a transcript, and its words."""
+On how many a text is written, with Wilson's 95% interval. *Sounds*: {sounds} in which nobody speaks, seeded
+({kinds}; {lengths} s), so no text is right. *Words*: the loudest {word} s of {words} human recordings, and
+all {recordings} of them: a text is right. Float32, language given, the default guards. WER of the
+recordings in percent, over the corpus, by the normalizer of the language; the columns say how many of how
+many recordings have a transcript, and its words."""
 RULE = """\
 A window is silence when the model's no-speech probability is above 0.6 and either its text is improbable
-(openai-whisper's rule) or voice activity detection finds no voice in it (`asr.vad`); a text without a letter or digit is
-none."""
+(openai-whisper's rule) or voice activity detection finds no voice in it (`asr.vad`); a text without a
+letter or digit is none."""
 
 
 def page(measurements: Measurements) -> str:
@@ -55,7 +56,8 @@ def page(measurements: Measurements) -> str:
 def headline(measurements: Measurements) -> tuple[str, str]:
     """The row of the list of results."""
     first = measurements["texts"]["systems"][DEFAULT]
-    result = f"on sounds without speech in {_count(first['sounds'])}; on human recordings in {_count(first['recordings'])}"
+    counts = _count(first["sounds"]), _count(first["recordings"])
+    result = "on sounds without speech in {}; on human recordings in {}".format(*counts)
     return "Does it write text where nobody speaks?", result
 
 

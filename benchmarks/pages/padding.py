@@ -10,16 +10,17 @@ from benchmarks.common.word_errors import scored_columns, word_error_rates
 
 ALL, DEFAULT = "all positions", "every 4."
 INTRODUCTION = """\
-Whisper pads each recording to 30 s with silence. Antiphon computes one padded position in four and lets it count four
-times: {seconds:.0f} CPU seconds instead of {whole:.0f} for {n} recordings, greedy, and the same text on {same} of them. A
-window that is cut to 15 s keeps {cut}."""
+Whisper pads each recording to 30 s with silence. Antiphon computes one padded position in four and lets it
+count four times: {seconds:.0f} CPU seconds instead of {whole:.0f} for {n} recordings, greedy, and the same
+text on {same} of them. A window that is cut to 15 s keeps {cut}."""
 PROTOCOL = """\
-{n} human recordings ({total:.0f} s), Antiphon float32, language given. *Every n.*: `asr.padding_stride`; of a window's
-padding every n-th position is computed and stands for its neighbors (4 is the default). *Window*: `asr.window_seconds`;
-what is longer than it and than the longest recording of the batch is left out. CPU seconds of the process, one thread,
-one round. Drift: how far the encoder's states of the speech are from those of the whole window, in percent of their norm
-(every fifth recording; mean, and most in brackets). Same text: as with all positions. WER in percent, over the corpus, by
-the normalizer of the language; the columns say how many of how many recordings have a transcript, and its words."""
+{n} human recordings ({total:.0f} s), Antiphon float32, language given. *Every n.*: `asr.padding_stride`; of
+a window's padding every n-th position is computed and stands for its neighbors (4 is the default).
+*Window*: `asr.window_seconds`; what is longer than it and than the longest recording of the batch is left
+out. CPU seconds of the process, one thread, one round. Drift: how far the encoder's states of the speech
+are from those of the whole window, in percent of their norm (every fifth recording; mean, and most in
+brackets). Same text: as with all positions. WER in percent, over the corpus, by the normalizer of the
+language; the columns say how many of how many recordings have a transcript, and its words."""
 
 
 def page(measurements: Measurements) -> str:
@@ -56,8 +57,8 @@ def headline(measurements: Measurements) -> tuple[str, str]:
     n = len(measurements["texts"]["recordings"])
     result = (
         "Whisper pads each recording to 30 s; Antiphon computes one padded position in four: "
-        f"{seconds[f'beam 1, {DEFAULT}']:.0f} CPU s instead of {seconds[f'beam 1, {ALL}']:.0f} on {n} recordings, "
-        f"the same text on {same[f'beam 1, {DEFAULT}']} of them; a window cut to 15 s keeps "
+        f"{seconds[f'beam 1, {DEFAULT}']:.0f} CPU s instead of {seconds[f'beam 1, {ALL}']:.0f} on {n} "
+        f"recordings, the same text on {same[f'beam 1, {DEFAULT}']} of them; a window cut to 15 s keeps "
         f"{same['beam 1, window of 15 s']}"
     )
     return "Where does the speed come from?", result

@@ -12,11 +12,12 @@ OPENAI = "openai-whisper, greedy"
 GREEDY = "Antiphon, greedy, float32"
 WHOLE = "Antiphon, greedy, float32, all of the padding"
 PROTOCOL = """\
-{n} human recordings ({seconds:.0f} s), language given, timestamps, no previous text, the same thresholds and temperatures.
-*Same text*: character for character that of the first row. WER in percent, over the corpus, by the normalizer of the
-language; the columns say how many of how many recordings have a transcript and how many words these are. A column of
-fewer than a hundred words says nothing about a language, only that both programs do the same. 29 of the 55 English
-recordings are of one speaker, and 25 of the 27 German ones."""
+{n} human recordings ({seconds:.0f} s), language given, timestamps, no previous text, the same thresholds
+and temperatures. *Same text*: character for character that of the first row. WER in percent, over the
+corpus, by the normalizer of the language; the columns say how many of how many recordings have a transcript
+and how many words these are. A column of fewer than a hundred words says nothing about a language, only
+that both programs do the same. 29 of the 55 English recordings are of one speaker, and 25 of the 27 German
+ones."""
 
 
 def page(measurements: Measurements) -> str:
@@ -32,8 +33,9 @@ def page(measurements: Measurements) -> str:
     return "\n\n".join(
         [
             "# Recognition, Whisper base: the same text as openai-whisper",
-            f"**Greedy search writes openai-whisper's text on {same[GREEDY]} of {n} recordings**, on {same[WHOLE]} "
-            "where all of the padding is computed (`asr.padding_stride=1`). The rest is below in full.",
+            f"**Greedy search writes openai-whisper's text on {same[GREEDY]} of {n} recordings**, on "
+            f"{same[WHOLE]} where all of the padding is computed (`asr.padding_stride=1`). "
+            "The rest is below in full.",
             one_paragraph(PROTOCOL.format(n=n, seconds=seconds)),
             markdown_table(["system", "same text", *scored_columns(recordings)], rows),
             "## Differences of greedy, float32",

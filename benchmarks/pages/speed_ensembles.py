@@ -13,16 +13,18 @@ BARS = {
 }
 GATE_BAR = 1.1
 PROTOCOL = """\
-CPU time of one thread ({capability}); Marian-size members (6 + 6 layers, width 512, random weights), batch {batch}, beam
-{beam}, source {source} tokens, {length} tokens decoded, vocabulary {vocabulary:,}; the systems take turns, and what is
-shown is the median of {rounds} rounds of the ratio to transformers' `generate` of one member, with its quartiles."""
+CPU time of one thread ({capability}); Marian-size members (6 + 6 layers, width 512, random weights), batch
+{batch}, beam {beam}, source {source} tokens, {length} tokens decoded, vocabulary {vocabulary:,}; the
+systems take turns, and what is shown is the median of {rounds} rounds of the ratio to transformers'
+`generate` of one member, with its quartiles."""
 GATE = """\
-Forward calls of the four members under the gate that turns to the second after half of the sentence: {calls}. A gate
-whose rows disagree runs every member that any row wants."""
+Forward calls of the four members under the gate that turns to the second after half of the sentence:
+{calls}. A gate whose rows disagree runs every member that any row wants."""
 COMBINING = """\
-Milliseconds for a step of the batch. Combining is what mixing adds to members that each normalize their own scores (into a
-buffer that is used again), because a member that searches alone has to do that too; it is a share of the members' steps
-with their normalization, bar 2%. *Whole* counts the members' normalizations as combining as well."""
+Milliseconds for a step of the batch. Combining is what mixing adds to members that each normalize their own
+scores (into a buffer that is used again), because a member that searches alone has to do that too; it is a
+share of the members' steps with their normalization, bar 2%. *Whole* counts the members' normalizations as
+combining as well."""
 
 
 def page(measurements: Measurements) -> str:
@@ -47,7 +49,7 @@ def page(measurements: Measurements) -> str:
     return "\n\n".join(
         [
             "# Speed of ensembles",
-            f"An ensemble takes, {_result(measurements)}.",
+            f"{_result(measurements)}.",
             one_paragraph(PROTOCOL.format(**setup)),
             markdown_table(["system", "s", "ratio to `generate` of one", "quartiles", "bar"], rows),
             one_paragraph(GATE.format(calls=", ".join(map(str, values["calls"])))),
@@ -70,6 +72,6 @@ def _result(measurements: Measurements) -> str:
         cells = [f"{members} {ratios[f'{members}, {arithmetic}']:.2f}" for members in ("one", "two", "four")]
         parts.append(f"{', '.join(cells)} in {arithmetic}")
     return (
-        "of the time of transformers' `generate` with one member (Marian size, CPU): members "
+        "Time over that of transformers' `generate` with one member (Marian size, CPU), by number of members: "
         f"{'; '.join(parts)}; four in int8 {ratios['four, int8']:.2f}"
     )

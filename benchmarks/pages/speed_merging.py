@@ -18,13 +18,13 @@ TARGETS = {
 ELEMENTWISE = ("linear", "task_arithmetic")
 LOOP_TARGET = 3
 PROTOCOL = """\
-Three models of 540 MB in bfloat16 (271 M parameters, Llama shape, random weights), one thread; CPU seconds without imports
-and peak resident memory of a process for each merge. The processes of a method follow each other, and every number is the
-median of the rounds. linear: three models; slerp: two; the others: two models and a base, density 0.5. Plain loop: reads
-the same files with safetensors, adds, writes. The doctor reads every weight once more; it runs before every `antiphon
-merge`. Resident memory includes Python and torch (0.27 GB). The SHA-256 of every input, which is taken once and
-remembered, is not counted. mergekit pins old packages, so it has an environment of its own: `--mergekit PYTHON` or
-`ANTIPHON_MERGEKIT`."""
+Three models of 540 MB in bfloat16 (271 M parameters, Llama shape, random weights), one thread; CPU seconds
+without imports and peak resident memory of a process for each merge. The processes of a method follow each
+other, and every number is the median of the rounds. linear: three models; slerp: two; the others: two
+models and a base, density 0.5. Plain loop: reads the same files with safetensors, adds, writes. The doctor
+reads every weight once more; it runs before every `antiphon merge`. Resident memory includes Python and
+torch (0.27 GB). The SHA-256 of every input, which is taken once and remembered, is not counted. mergekit
+pins old packages, so it has an environment of its own: `--mergekit PYTHON` or `ANTIPHON_MERGEKIT`."""
 HEADER = (
     *("method", "rounds", "mergekit, CPU s", "ours, CPU s", "less CPU", "target", "plain loop, CPU s"),
     *("ours / plain", "mergekit, GB", "ours, GB", "doctor, CPU s"),
@@ -45,10 +45,10 @@ def headline(measurements: Measurements) -> tuple[str, str]:
 
 
 def tables(measurements: Measurements) -> dict[str, dict[str, Any]]:
-    """Type of weights -> method -> its row; every method is a part of its own, ``bfloat16, linear``."""
+    """Type of weights -> method -> its row; every method is a part of its own, ``bfloat16 linear``."""
     by_type: dict[str, dict[str, Any]] = {}
     for name, part in measurements.parts.items():
-        dtype, method = name.split(", ")
+        dtype, method = name.split(" ")
         by_type.setdefault(dtype, {})[method] = part.results
     return by_type
 
@@ -70,6 +70,6 @@ def _result(measurements: Measurements) -> str:
     ratios = [f"{row['less']:.1f} for {name}" for name, row in methods.items() if "less" in row]
     memory = max(row["ours"]["rss"] for row in methods.values()) / 1e9
     return (
-        f"Three models of 540 MB take this many times less CPU time than with mergekit 0.1.5: {', '.join(ratios)}; in "
-        f"{memory:.2f} GB of memory"
+        f"Three models of 540 MB take this many times less CPU time than with mergekit 0.1.5: "
+        f"{', '.join(ratios)}; in {memory:.2f} GB of memory"
     )

@@ -11,8 +11,9 @@ PAIRS = {
 }
 ROVER = "ROVER"
 PROTOCOL = """\
-CPU seconds for 1,000 utterances of {systems} systems with {hypotheses} hypotheses each (German captions with words
-exchanged; {utterances} utterances, median of {rounds} interleaved rounds, extrapolated), one process."""
+CPU seconds for 1,000 utterances of {systems} systems with {hypotheses} hypotheses each (German captions
+with words exchanged; {utterances} utterances, median of {rounds} interleaved rounds, extrapolated), one
+process."""
 
 
 def page(measurements: Measurements) -> str:
@@ -22,7 +23,9 @@ def page(measurements: Measurements) -> str:
         [name, f"{row['median']:.2f}", f"{row['lowest']:.2f} to {row['highest']:.2f}"]
         for name, row in values["methods"].items()
     ]
-    protocol = PROTOCOL.format(**{key: values[key] for key in ("systems", "hypotheses", "utterances", "rounds")})
+    protocol = PROTOCOL.format(
+        **{key: values[key] for key in ("systems", "hypotheses", "utterances", "rounds")}
+    )
     return "\n\n".join(
         [
             "# Combining finished outputs: speed",

@@ -17,10 +17,10 @@ BAR, FASTER_BAR, BEAM_BAR = 2.3, 0.95, 6
 PARTS = {"1 thread": "CPU s", "2 threads": "wall s"}
 """Part -> what its clock counts."""
 PROTOCOL = """\
-The same English recordings in two forms: as they are, and joined to one with 0.6 s between them (those with a transcript).
-Batches of 8. CPU s: the process, on one thread; wall s: on two threads. Medians over rounds in which the systems took
-turns; *times faster* is the median of the ratios to the first row, round by round. **What has one round only is rough.**
-WER in percent, Whisper's English normalizer."""
+The same English recordings in two forms: as they are, and joined to one with 0.6 s between them (those with
+a transcript). Batches of 8. CPU s: the process, on one thread; wall s: on two threads. Medians over rounds
+in which the systems took turns; *times faster* is the median of the ratios to the first row, round by
+round. **What has one round only is rough.** WER in percent, Whisper's English normalizer."""
 Systems = Mapping[str, Mapping[str, Any]]
 
 
@@ -41,15 +41,15 @@ def headline(measurements: Measurements) -> tuple[str, str]:
 
 def _result(measurements: Measurements) -> str:
     short, joined = (form["systems"] for form in measurements["1 thread"]["forms"])
-    beam = short[BEAM]["times"] / short[COMMAND_LINE]["times"]
     faster = short[FASTER]["median"] / short[GREEDY]["median"]
     rates = ", ".join(f"{joined[name]['wer']:.1f}" for name in (BASE, GREEDY, FASTER))
     return (
         f"Whisper base, short recordings, float32, CPU time at the same WER: openai-whisper takes "
-        f"{short[GREEDY]['times']:.1f} times Antiphon's, faster-whisper's batches {faster:.1f} times; with beam 5 "
-        f"openai-whisper's command line {beam:.1f} times ({_rounds(short[BEAM])}). On one long recording "
-        f"openai-whisper takes {joined[GREEDY]['times']:.1f} times, where the WERs differ (openai-whisper, Antiphon, "
-        f"faster-whisper: {rates})"
+        f"{short[GREEDY]['times']:.1f} times Antiphon's, faster-whisper's batches {faster:.1f} times "
+        f"({_rounds(short[GREEDY])}); with beam 5 openai-whisper's command line "
+        f"{short[BEAM]['of_command_line']:.1f} times ({_rounds(short[BEAM])}). On one long recording "
+        f"openai-whisper takes {joined[GREEDY]['times']:.1f} times, where the WERs differ (openai-whisper, "
+        f"Antiphon, faster-whisper: {rates})"
     )
 
 
@@ -67,7 +67,9 @@ def _table(columns: Mapping[str, Systems]) -> str:
         row = [name]
         for systems in columns.values():
             own = systems.get(name)
-            row += [f"{own['median']:.1f}", str(own["rounds"]), f"{own['times']:.2f}"] if own else ["", "", ""]
+            row += (
+                [f"{own['median']:.1f}", str(own["rounds"]), f"{own['times']:.2f}"] if own else ["", "", ""]
+            )
         rows.append([*row, f"{first[name]['wer']:.2f}"])
     return markdown_table([*header, "WER"], rows)
 
@@ -84,8 +86,9 @@ def _bars(columns: Mapping[str, Systems]) -> list[str]:
         if COMMAND_LINE in systems:
             beam, half = (systems[name]["of_command_line"] for name in (BEAM, HALF_BEAM))
             lines.append(
-                f"- {clock}, beam 5: {beam:.2f} times less than the command line's settings (bar {BEAM_BAR}), "
-                f"{_rounds(systems[BEAM])}; in bfloat16 {half:.2f} times, {_rounds(systems[HALF_BEAM])}."
+                f"- {clock}, beam 5: {beam:.2f} times less than the command line's settings (bar "
+                f"{BEAM_BAR}), {_rounds(systems[BEAM])}; in bfloat16 {half:.2f} times, "
+                f"{_rounds(systems[HALF_BEAM])}."
             )
     return ["\n".join(lines)]
 
@@ -97,6 +100,6 @@ def _unlike(systems: Systems) -> Sequence[str]:
         return []
     listed = ", ".join(f"{rate:.1f}" for rate in rates)
     return [
-        f"The WERs of openai-whisper, Antiphon and faster-whisper differ here ({listed}): the times are those of "
-        "different outputs. [Long audio](long-audio.md) has several orders of such recordings."
+        f"The WERs of openai-whisper, Antiphon and faster-whisper differ here ({listed}): the times are "
+        "those of different outputs. [Long audio](long-audio.md) has several orders of such recordings."
     ]

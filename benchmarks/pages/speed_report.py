@@ -9,10 +9,11 @@ OPEN, SEARCH = "open: drawn and a key answered", "first search (reads the index)
 BAR = 2.0
 """Seconds until it is ready."""
 PROTOCOL = """\
-A made-up cascade of {utterances:,} utterances with audio, n-best lists and tokens, opened from disk in headless Chromium,
-in {rounds} new browsers (and one before them that is not counted). Page {page:.2f} MiB, data beside it {data:.1f} MiB,
-written in {wrote:.1f} s. Ready is when the first page of utterances is drawn and a key has moved to the first of them; a
-search, when its result is drawn. Aim: ready in less than {bar:g} s, {verdict} in the slowest round."""
+A made-up cascade of {utterances:,} utterances with audio, n-best lists and tokens, opened from disk in
+headless Chromium, in {rounds} new browsers (and one before them that is not counted). Page {page:.2f} MiB,
+data beside it {data:.1f} MiB, written in {wrote:.1f} s. Ready is when the first page of utterances is drawn
+and a key has moved to the first of them; a search, when its result is drawn. Aim: ready in less than
+{bar:g} s, {verdict} in the slowest round."""
 
 
 def page(measurements: Measurements) -> str:

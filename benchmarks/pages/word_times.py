@@ -17,12 +17,12 @@ Words = list[tuple[str, float, float]]
 """Text, start and end in seconds of each word."""
 PROTOCOL = """\
 Human recordings (tiny.en: the English ones), language given, greedy, float32, one thread. openai-whisper:
-`transcribe(word_timestamps=True, condition_on_previous_text=False)`. Compared are recordings in which both write the same
-words; a word counts with the larger of the differences of its start and its end. *All of the padding*:
-`padding_stride=1`."""
+`transcribe(word_timestamps=True, condition_on_previous_text=False)`. Compared are recordings in which both
+write the same words; a word counts with the larger of the differences of its start and its end. *All of the
+padding*: `padding_stride=1`."""
 COSTS = """\
-What it costs: CPU seconds for a few of the recordings with word times; *ratio*: to the same without them. Antiphon: median
-of {ours} rounds in which both ran one after the other; openai-whisper: {theirs}."""
+What it costs: CPU seconds for a few of the recordings with word times; *ratio*: to the same without them.
+Antiphon: median of {ours} rounds in which both ran one after the other; openai-whisper: {theirs}."""
 
 
 def page(measurements: Measurements) -> str:
@@ -41,7 +41,7 @@ def page(measurements: Measurements) -> str:
     return "\n\n".join(
         [
             "# Word times beside openai-whisper's",
-            f"**Every word is {_result(measurements)}.**",
+            f"**Word times are {_result(measurements)}.**",
             one_paragraph(PROTOCOL),
             markdown_table(["model", "padding", "same words", "words", *limits, "largest, s"], rows),
             one_paragraph(COSTS.format(ours=rounds[ANTIPHON], theirs=theirs)),
@@ -56,7 +56,7 @@ def headline(measurements: Measurements) -> tuple[str, str]:
 
 
 def compare(theirs: dict[str, Words], ours: dict[str, Words]) -> tuple[int, int, list[float]]:
-    """Recordings in which both write the same words, all of them, and the difference of each such word in seconds."""
+    """Recordings in which both write the same words, all recordings, and the seconds between such words."""
     same = [key for key in theirs if [w[0] for w in ours[key]] == [w[0] for w in theirs[key]]]
     differences = [
         max(abs(a[1] - b[1]), abs(a[2] - b[2]))
@@ -96,6 +96,6 @@ def _result(measurements: Measurements) -> str:
         for cost in measurements["costs"].values()
     ]
     return (
-        f"within {1000 * largest:.0f} ms of openai-whisper's for {' and '.join(parts)}, and {min(equal):.0%} are equal; "
-        f"word times cost {min(ratios):.0%} to {max(ratios):.0%} of a recognition"
+        f"within {1000 * largest:.0f} ms of openai-whisper's for {' and '.join(parts)}, and {min(equal):.0%} "
+        f"are equal; word times cost {min(ratios):.0%} to {max(ratios):.0%} of a recognition"
     )

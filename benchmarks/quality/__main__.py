@@ -1,6 +1,7 @@
 """Quality on real data: ``python -m benchmarks.quality SECTION``; each section has its options.
 
-What was measured is stored in docs/results/outputs/SECTION.json.gz, and docs/results/SECTION.md is written from it.
+What was measured is stored in docs/results/outputs/SECTION.json.gz, and docs/results/SECTION.md is written
+from it.
 """
 
 from __future__ import annotations

@@ -148,12 +148,14 @@ def process_recording(
         "seconds": recording.audio.seconds if recording.audio else 0.0,
         "whisper_segments": len(best.segments),
         "segments": [
-            {"id": u.id, "transcript": u.transcript, "references": list(u.references)} for u in units.utterances
+            {"id": u.id, "transcript": u.transcript, "references": list(u.references)}
+            for u in units.utterances
         ],
         "cut": cut_units(units.utterances, whole, best),
         "transcripts": {
             GOLD: [alone[key].best.text for key in order],
             WHOLE: [whole[key] for key in ids],
         },
-        "translations": {GOLD: single} | {name: [texts[key] for key in ids] for name, texts in pieces.items()},
+        "translations": {GOLD: single}
+        | {name: [texts[key] for key in ids] for name, texts in pieces.items()},
     }

@@ -57,7 +57,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 
 
 def measure_drifts(utterances: Sequence[Utterance]) -> dict[str, list[float]]:
-    """Padding -> distance of the states of the speech from the whole window's, each in percent of the norm."""
+    """Padding -> how far the states of the speech are from the whole window's, in percent of the norm."""
     import torch
 
     from components.models import resolve

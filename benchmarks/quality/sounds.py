@@ -12,7 +12,6 @@ RATE = 16_000
 Sound = NDArray[np.float64]
 
 
-
 def _band(rng: np.random.Generator, n: int, low: float, high: float, slope: float = 0.0) -> Sound:
     """Noise between two frequencies in Hz whose power falls with frequency ** ``slope``, peak 1."""
     spectrum = np.fft.rfft(rng.standard_normal(n))

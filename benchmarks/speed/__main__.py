@@ -1,7 +1,7 @@
 """Speed, side by side in one process: ``python -m benchmarks.speed SECTION``; each section has its options.
 
-What was measured is stored in docs/results/outputs/speed-SECTION.json.gz, and docs/results/speed-SECTION.md is written
-from it.
+What was measured is stored in docs/results/outputs/speed-SECTION.json.gz, and docs/results/speed-SECTION.md
+is written from it.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ def combining_of(members: int, ready: Seq2SeqModel, options: argparse.Namespace)
 
 
 def summarize(times: dict[str, list[float]]) -> dict[str, dict[str, Any]]:
-    """System -> median seconds, ratio to ``generate`` with quartiles, and of a gate the ratio to one member."""
+    """System -> median seconds and ratio to ``generate`` with quartiles; of a gate that to one member."""
     table = {}
     for name, each in times.items():
         ratios = [a / b for a, b in zip(each, times["generate"], strict=True)]

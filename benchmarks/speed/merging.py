@@ -114,13 +114,15 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
             methods = {m: t for m, t in recipes.items() if options.methods is None or m in options.methods}
             rounds = measure_rounds(methods, options.mergekit, work, options.rounds)
         for method, rows in rounds.items():
-            yield Result(f"{dtype}, {method}", summarize(rows))
+            yield Result(f"{dtype} {method}", summarize(rows))
 
 
 def summarize(rounds: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
     """Medians over the rounds, and medians of the ratios of each round."""
     values: dict[str, Any] = {
-        program: {what: statistics.median(row[program][what] for row in rounds) for what in rounds[0][program]}
+        program: {
+            what: statistics.median(row[program][what] for row in rounds) for what in rounds[0][program]
+        }
         for program in rounds[0]
     }
     values["of_plain"] = statistics.median(row["ours"]["cpu"] / row["plain"]["cpu"] for row in rounds)

@@ -131,7 +131,7 @@ def load_systems(threads: int) -> dict[str, Run]:
 
 
 def measure_form(utterances: list[Utterance], rounds: int, threads: int) -> dict[str, dict[str, Any]]:
-    """System -> its texts, the seconds of every round (CPU on one thread, wall on several), and what follows."""
+    """System -> its texts, the seconds of every round (CPU on one thread, else wall), and what follows."""
     import torch
 
     torch.set_num_threads(threads)

@@ -49,9 +49,7 @@ def measure_sparse_products(rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _against(
-    sparse: Callable[[Tensor], Tensor], weight: Tensor, x: Tensor, rounds: int
-) -> dict[str, float]:
+def _against(sparse: Callable[[Tensor], Tensor], weight: Tensor, x: Tensor, rounds: int) -> dict[str, float]:
     packed = PackedLinear(weight)
     calls = {"plain": lambda: functional.linear(x, weight), "packed": lambda: packed(x)}
     spent = measure({"sparse": lambda: sparse(x), **calls}, rounds, 0.03)
