@@ -72,6 +72,6 @@ def _result(measurements: Measurements) -> str:
         cells = [f"{members} {ratios[f'{members}, {arithmetic}']:.2f}" for members in ("one", "two", "four")]
         parts.append(f"{', '.join(cells)} in {arithmetic}")
     return (
-        "Time over that of transformers' `generate` with one member (Marian size, CPU), by number of members: "
+        "Time over that of transformers' `generate` with one member (Marian size, CPU), by members: "
         f"{'; '.join(parts)}; four in int8 {ratios['four, int8']:.2f}"
     )
