@@ -1,12 +1,14 @@
-"""Where a measurement comes from: command, settings, weights, code, libraries, processor and day."""
+"""How kept outputs came about, and the files they are kept in: gzip that is the same for the same content."""
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
 import os
 import platform
-import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -14,100 +16,69 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from benchmarks.common.paths import ROOT, SHARED
+from benchmarks.common.paths import RESULTS, ROOT, SHARED
+from components.files import write_atomically
 
+OUTPUTS = RESULTS / "outputs"
+"""The folder of kept outputs."""
 LIBRARIES = (
-    *("torch", "transformers", "openai-whisper", "faster-whisper", "ctranslate2"),
-    *("sacrebleu", "jiwer", "prefect", "numpy"),
+    *("torch", "transformers", "sacrebleu", "jiwer", "numpy", "prefect"),
+    *("openai-whisper", "faster-whisper", "ctranslate2"),
 )
 
 
 class Manifest(BaseModel):
-    """What is needed to measure the same again, and to judge how far a measurement may be compared.
+    """What made kept outputs: command, code, libraries, machine, and the models by settings and digest."""
 
-    Attributes:
-        command: As it is typed in the repository's root.
-        date: Day in UTC, or that of the commit that a page was transcribed from.
-        code: Commit of the repository, with ``+`` where files differed from it.
-        machine: Processor, cores and load at the start.
-        libraries: Versions by name of the distribution.
-        models: SHA-256 of weights and configuration by reference.
-        settings: Every option of the command, defaults included; seeds are among them.
-        transcribed_from: Where the numbers were read off, if no measurement was stored; empty otherwise.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     command: str
+    commit: str = Field(description="of the code that ran; + where files differed from it")
     date: str
-    code: str
-    machine: str = ""
-    libraries: dict[str, str] = {}
-    models: dict[str, str] = {}
+    libraries: dict[str, str]
+    processor: str
+    load: float | None = Field(None, description="average of the last minute at the start, for timings")
+    models: dict[str, Any] = Field(
+        {}, description="model -> settings of its training, weights' sha256, minutes"
+    )
     settings: dict[str, Any] = {}
-    transcribed_from: str = ""
+    transcribed_from: str | None = Field(
+        None, description="page and commit, where older numbers were kept late"
+    )
+    notes: tuple[str, ...] = Field((), description="by hand; the page prints them under Notes")
 
 
-def write_manifest(command: str, settings: Mapping[str, Any], models: Iterable[str] = ()) -> Manifest:
-    """The manifest of what begins to be measured now.
-
-    Args:
-        command: As it was typed.
-        settings: Options by name.
-        models: References of the models that are run.
-    """
+def describe_run(command: str, **fields: Any) -> Manifest:
+    """The manifest of what runs now by ``command``."""
     return Manifest(
         command=command,
-        date=f"{datetime.now(UTC):%Y-%m-%d}",
-        code=code_version(),
-        machine=describe_machine(),
-        libraries=library_versions(),
-        models=model_digests(models),
-        settings={name: portable(value) for name, value in settings.items()},
+        commit=current_commit(),
+        date=datetime.now(UTC).date().isoformat(),
+        libraries=_installed_versions(),
+        processor=f"{processor_name()}, {os.cpu_count()} cores",
+        load=round(os.getloadavg()[0], 1),
+        **fields,
     )
-
-
-def model_digests(references: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of the weights and configuration of each model."""
-    from components.models import resolve
-
-    return {reference: resolve(reference).sha256 for reference in references}
 
 
 def portable(value: Any) -> Any:
     """A setting without the folders of this machine: paths begin at the repository or the shared folder."""
     if isinstance(value, list | tuple):
         return [portable(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): portable(item) for key, item in value.items()}
-    if not isinstance(value, str | Path):
-        return value
+    if not isinstance(value, str | Path) or not Path(value).is_absolute():
+        return str(value) if isinstance(value, Path) else value
     path = Path(value)
-    if not path.is_absolute():
-        return str(value)
     for root, name in ((SHARED, "$ANTIPHON_SHARED"), (ROOT, "."), (Path.home(), "~")):
         if path.is_relative_to(root):
             return f"{name}/{path.relative_to(root).as_posix()}"
     return path.name
 
 
-def code_version() -> str:
-    """The commit of this code, with ``+`` if files differ from it; the version outside of a checkout."""
-    git = shutil.which("git")
-    if git is None or not (ROOT / ".git").exists():
-        return version("antiphon")
-    commit, changes = (
-        subprocess.run([git, "-C", str(ROOT), *command], capture_output=True, text=True, check=True).stdout
-        for command in (("rev-parse", "--short=10", "HEAD"), ("status", "--porcelain", "-uno"))
-    )
-    return commit.strip() + ("+" if changes.strip() else "")
-
-
 @cache
 def source_digest() -> str:
-    """SHA-256 over the sources of ``components``: outputs that are stored for one code are not another's."""
+    """SHA-256 of the sources of ``components``: what is cached for one code is not another's."""
     digest = sha256()
     for path in sorted((ROOT / "components").rglob("*.py")):
         digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
@@ -115,9 +86,38 @@ def source_digest() -> str:
     return digest.hexdigest()
 
 
-def library_versions() -> dict[str, str]:
-    """Version by distribution, of those that are installed; Python's first."""
-    versions = {"python": platform.python_version()}
+def current_commit() -> str:
+    """Short hash of the checkout, with + where the code differs from it."""
+    head = _git("rev-parse", "--short=12", "HEAD")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "*.py")
+    return head + ("+" if changed else "")
+
+
+def write_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Write JSON lines as gzip; the same rows make the same bytes."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=9, mtime=0) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
+            file.write(b"\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_lines(path: Path) -> list[Any]:
+    """The rows that :func:`write_lines` wrote."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _git(*arguments: str) -> str:
+    command: Sequence[str] = ("git", "-C", str(ROOT), *arguments)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _installed_versions() -> dict[str, str]:
+    versions = {}
     for name in LIBRARIES:
         try:
             versions[name] = version(name)
@@ -126,16 +126,9 @@ def library_versions() -> dict[str, str]:
     return versions
 
 
-def describe_machine() -> str:
-    """Processor, cores and load, as ``AMD EPYC, 2 cores, load 0.1``."""
-    return f"{processor_name()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start"
-
-
 def processor_name() -> str:
     """What the machine calls its processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
+    cpus = Path("/proc/cpuinfo")
+    lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+    return next(names, platform.processor())

@@ -1,4 +1,4 @@
-"""What a benchmark measured, as its page is written from: docs/results/outputs/PAGE.json.gz."""
+"""What a benchmark measured, as its page is written from: docs/results/outputs/PAGE.jsonl.gz."""
 
 from __future__ import annotations
 
@@ -7,25 +7,18 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.common.gzip_json import read_json, write_json
-from benchmarks.common.manifest import Manifest
+from benchmarks.common.manifest import Manifest, read_lines, write_lines
 from benchmarks.common.paths import RESULTS
 
 
 class Part(BaseModel):
-    """What one command measured at one time.
-
-    Attributes:
-        manifest: Where it comes from.
-        results: Numbers and texts, as the page reads them.
-        notes: Sentences that belong to this measurement and are printed with it.
-    """
+    """What one command measured at one time: numbers and texts as the page reads them, and their origin."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    part: str
     manifest: Manifest
     results: Any
-    notes: tuple[str, ...] = ()
 
 
 class Measurements(BaseModel):
@@ -42,14 +35,10 @@ class Measurements(BaseModel):
     def __contains__(self, name: str) -> bool:
         return name in self.parts
 
-    def settings(self, name: str) -> dict[str, Any]:
-        """The options of the command that measured a part."""
-        return self.parts[name].manifest.settings
-
 
 def outputs_path(page: str, folder: Path = RESULTS) -> Path:
-    """The file of a page's measurements."""
-    return folder / "outputs" / f"{page}.json.gz"
+    """The file of a page's measurements: one part a line."""
+    return folder / "outputs" / f"{page}.jsonl.gz"
 
 
 def read_measurements(page: str, folder: Path = RESULTS) -> Measurements:
@@ -58,14 +47,13 @@ def read_measurements(page: str, folder: Path = RESULTS) -> Measurements:
     Raises:
         FileNotFoundError: Nothing was measured for it.
     """
-    return Measurements.model_validate(read_json(outputs_path(page, folder)))
+    parts = map(Part.model_validate, read_lines(outputs_path(page, folder)))
+    return Measurements(page=page, parts={part.part: part for part in parts})
 
 
-def store_part(page: str, name: str, part: Part, folder: Path = RESULTS) -> Measurements:
+def store_part(page: str, part: Part, folder: Path = RESULTS) -> None:
     """Put a part in the place of the earlier one of its name; the other parts stay."""
     path = outputs_path(page, folder)
     parts = read_measurements(page, folder).parts if path.exists() else {}
-    measurements = Measurements(page=page, parts={**parts, name: part})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, measurements.model_dump(mode="json"))
-    return measurements
+    rows = [value.model_dump(mode="json") for value in (parts | {part.part: part}).values()]
+    write_lines(path, rows)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from benchmarks.common.manifest import model_digests, portable, write_manifest
+from benchmarks.common.manifest import describe_run, portable
 from benchmarks.common.measurements import Part, store_part
 from benchmarks.common.paths import RESULTS
 from benchmarks.pages.page import write_page
@@ -57,14 +57,20 @@ def run_section(package: str, sections: Mapping[str, str], arguments: Sequence[s
 def measure_section(module: ModuleType, command: str, arguments: Sequence[str]) -> None:
     """Measure, store every part as it comes, then write the page from what is stored."""
     options = module.parser().parse_args(arguments)
-    settings = {key: value for key, value in vars(options).items() if key not in {"out", "note"}}
+    own = {key: portable(value) for key, value in vars(options).items() if key not in {"out", "note"}}
     typed = shlex.join(["python", "-m", *command.split(), *map(portable, _own_arguments(arguments))])
-    manifest = write_manifest(typed, settings)
+    manifest = describe_run(typed, settings=own, notes=tuple(options.note))
     for result in module.measure(options):
-        manifest = manifest.model_copy(update={"models": model_digests(result.models)})
-        part = Part(manifest=manifest, results=result.values, notes=tuple(options.note))
-        store_part(module.PAGE, result.part, part, options.out)
+        digests = manifest.model_copy(update={"models": _digests(result.models)})
+        store_part(module.PAGE, Part(part=result.part, manifest=digests, results=result.values), options.out)
     print(write_page(module.PAGE, options.out))
+
+
+def _digests(references: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of the weights and configuration of each model."""
+    from components.models import resolve
+
+    return {reference: resolve(reference).sha256 for reference in references}
 
 
 def _add_common_options(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
+from benchmarks.claims.outputs import outputs_file
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import markdown_table
 from benchmarks.pages.page import Headline, headline
@@ -138,7 +140,19 @@ def render_index(folder: Path = RESULTS) -> str:
     for title, rows in SECTIONS.items():
         cells = [_cells(row, folder) for row in rows]
         blocks += [f"## {title}", markdown_table(["question", "result", "page"], cells)]
+    if experiments := _experiments(folder):
+        blocks += ["## Claims of the field", markdown_table(["experiment", "verdicts", "page"], experiments)]
     return "\n\n".join(blocks) + "\n"
+
+
+def _experiments(folder: Path) -> list[list[str]]:
+    """One row for each experiment behind docs/claims.md that was run."""
+    rows = []
+    for name in EXPERIMENTS:
+        if outputs_file(name, folder / "outputs").exists():
+            page = name.replace("_", "-")
+            rows.append([experiment_named(name).TITLE, "[claims](../claims.md)", f"[{page}]({page}.md)"])
+    return rows
 
 
 def _cells(row: Row, folder: Path) -> list[str]:

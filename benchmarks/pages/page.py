@@ -60,7 +60,7 @@ def render(measurements: Measurements) -> str:
 
 
 def _notes(measurements: Measurements) -> list[str]:
-    notes = dict.fromkeys(note for part in measurements.parts.values() for note in part.notes)
+    notes = dict.fromkeys(note for part in measurements.parts.values() for note in part.manifest.notes)
     return ["## Notes", "\n".join(f"- {note}" for note in notes)] if notes else []
 
 
@@ -69,7 +69,7 @@ def _origins(measurements: Measurements) -> list[str]:
     names: dict[str, list[str]] = {}
     manifests: dict[str, Manifest] = {}
     for name, part in measurements.parts.items():
-        key = part.manifest.model_dump_json(exclude={"models", "settings"})
+        key = part.manifest.model_dump_json(exclude={"models", "settings", "notes"})
         names.setdefault(key, []).append(name)
         manifests[key] = _with_models(part.manifest, manifests.get(key))
     lines = [
@@ -77,7 +77,7 @@ def _origins(measurements: Measurements) -> list[str]:
         for key, manifest in manifests.items()
     ]
     stored = f"Written by `python -m benchmarks.pages {measurements.page}` from "
-    stored += f"[outputs/{measurements.page}.json.gz](outputs/{measurements.page}.json.gz)."
+    stored += f"[outputs/{measurements.page}.jsonl.gz](outputs/{measurements.page}.jsonl.gz)."
     return ["## How it was measured", "\n".join(lines), stored]
 
 
@@ -89,6 +89,7 @@ def _with_models(manifest: Manifest, earlier: Manifest | None) -> Manifest:
 def _describe(manifest: Manifest) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())
     models = ", ".join(f"`{name}` (SHA-256 {digest[:12]})" for name, digest in manifest.models.items())
-    facts = [manifest.date, f"code {manifest.code}", manifest.machine, libraries, models]
+    load = "" if manifest.load is None else f"load {manifest.load} at the start"
+    facts = [manifest.date, f"code {manifest.commit}", manifest.processor, load, libraries, models]
     text = f"`{manifest.command}`; {'; '.join(fact for fact in facts if fact)}."
-    return f"{text} {manifest.transcribed_from}".rstrip()
+    return f"{text} {manifest.transcribed_from or ''}".rstrip()

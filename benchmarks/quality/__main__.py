@@ -1,6 +1,6 @@
 """Quality on real data: ``python -m benchmarks.quality SECTION``; each section has its options.
 
-What was measured is stored in docs/results/outputs/SECTION.json.gz, and docs/results/SECTION.md is written
+What was measured is stored in docs/results/outputs/SECTION.jsonl.gz, and docs/results/SECTION.md is written
 from it.
 """
 

@@ -1,6 +1,6 @@
 """Speed, side by side in one process: ``python -m benchmarks.speed SECTION``; each section has its options.
 
-What was measured is stored in docs/results/outputs/speed-SECTION.json.gz, and docs/results/speed-SECTION.md
+What was measured is stored in docs/results/outputs/speed-SECTION.jsonl.gz, and docs/results/speed-SECTION.md
 is written from it.
 """
 

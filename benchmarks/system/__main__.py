@@ -1,6 +1,6 @@
 """What running costs beside the models: ``python -m benchmarks.system SECTION``.
 
-Each section has its options. What was measured is stored in docs/results/outputs/SECTION.json.gz, and
+Each section has its options. What was measured is stored in docs/results/outputs/SECTION.jsonl.gz, and
 docs/results/SECTION.md is written from it.
 """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import importlib
-import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -15,10 +14,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.claims.experiment import EXPERIMENTS
+from benchmarks.claims.outputs import outputs_file
 from benchmarks.common import sections
-from benchmarks.common.gzip_json import read_json_lines, write_json, write_json_lines
-from benchmarks.common.manifest import portable, write_manifest
-from benchmarks.common.measurements import Part, outputs_path, read_measurements, store_part
+from benchmarks.common.manifest import describe_run, portable
+from benchmarks.common.measurements import Part, read_measurements, store_part
 from benchmarks.common.paths import RESULTS, ROOT, SHARED
 from benchmarks.pages.index import SECTIONS, render_index
 from benchmarks.pages.page import PAGES, page_module, render
@@ -51,10 +51,8 @@ def test_the_picture_is_that_of_the_outputs(tmp_path: Path) -> None:
 
 def test_every_page_has_outputs_and_a_row() -> None:
     pages = {path.stem for path in RESULTS.glob("*.md")} - {"README"}
+    pages -= {outputs_file(name).name.removesuffix(".jsonl.gz") for name in EXPERIMENTS}
     assert pages == PAGES.keys() | {name for name in WITHOUT_OUTPUTS if (RESULTS / f"{name}.md").exists()}
-    assert {path.name.removesuffix(".json.gz") for path in (RESULTS / "outputs").glob("*.json.gz")} >= set(
-        PAGES
-    )
     linked = {page for rows in SECTIONS.values() for row in rows for page in row.links.values()}
     assert pages <= linked
 
@@ -85,27 +83,16 @@ def test_outputs_name_no_folder_of_a_machine() -> None:
         assert not re.search(r'"(/work/|/root/|/home/|/tmp/)', text), path.name
 
 
-def test_equal_values_are_equal_bytes(tmp_path: Path) -> None:
-    values = {"b": [1, 2.5, None], "a": "für"}
-    for name in ("one", "another"):
-        write_json(tmp_path / f"{name}.json.gz", values)
-        write_json_lines(tmp_path / f"{name}.jsonl.gz", [values, {}])
-    for suffix in ("json.gz", "jsonl.gz"):
-        assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"another.{suffix}").read_bytes()
-    assert read_json_lines(tmp_path / "one.jsonl.gz") == [values, {}]
-
-
 def test_settings_name_no_folder_of_this_machine() -> None:
-    settings = {"a": SHARED / "data" / "x.txt", "b": [str(ROOT / "docs")], "c": "/opt/bin/python", "d": 3}
-    expected = {"a": "$ANTIPHON_SHARED/data/x.txt", "b": ["./docs"], "c": "python", "d": 3}
-    assert write_manifest("python -m x", settings).settings == expected
+    settings = [SHARED / "data" / "x.txt", [str(ROOT / "docs")], "/opt/bin/python", 3]
+    assert portable(settings) == ["$ANTIPHON_SHARED/data/x.txt", ["./docs"], "python", 3]
     assert portable("packaged:whisper-base") == "packaged:whisper-base"
 
 
 def test_a_part_takes_the_place_of_its_former_self_only(tmp_path: Path) -> None:
-    manifest = write_manifest("python -m x", {})
+    manifest = describe_run("python -m x")
     for name, value in (("first", 1), ("second", 2), ("first", 3)):
-        store_part("memory", name, Part(manifest=manifest, results=value), tmp_path)
+        store_part("memory", Part(part=name, manifest=manifest, results=value), tmp_path)
     measurements = read_measurements("memory", tmp_path)
     assert [measurements["first"], measurements["second"]] == [3, 2]
 
@@ -129,7 +116,7 @@ def test_an_interrupted_section_keeps_what_it_measured(
     common = ["--out", str(tmp_path), "--note", "Quiet."]
     with pytest.raises(KeyboardInterrupt):
         sections.measure_section(section, "benchmarks.system memory", ["--sizes", "1", *common])
-    assert json.loads(gzip.decompress(outputs_path("memory", tmp_path).read_bytes()))["page"] == "memory"
+    assert len(read_measurements("memory", tmp_path)["peaks"]["rows"]) == 1
     sections.measure_section(section, "benchmarks.system memory", ["--sizes", "2", "3", *common])
     text = (tmp_path / "memory.md").read_text(encoding="utf-8")
     assert text == capsys.readouterr().out.rstrip("\n") + "\n"
