@@ -20,6 +20,8 @@ from benchmarks.common.sections import Result, section_parser
 from benchmarks.pages.speed_report import OPEN, SEARCH
 
 PAGE = "speed-report"
+PATIENCE = 120.0
+"""Seconds after which an act that shows nothing ends the benchmark."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,6 +68,8 @@ def _time_round(session: Any, path: Path, n: int) -> dict[str, float]:
         begun = time.perf_counter()
         act()
         while not page.evaluate(ready):  # the page forbids what wait_for_function evaluates
+            if time.perf_counter() - begun > PATIENCE:
+                raise TimeoutError(f"{name}: expected {ready} within {PATIENCE:g} s; {n} utterances")
             time.sleep(0.005)
         seconds[name] = time.perf_counter() - begun
 
