@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from benchmarks.common.measurements import outputs_path
 from benchmarks.common.paths import RESULTS
 from benchmarks.pages.index import write_index
 from benchmarks.pages.page import PAGES, write_page
@@ -27,6 +28,8 @@ def main() -> None:
     options = command.parse_args()
     if unknown := set(options.pages) - PAGES.keys():
         command.error(f"no page {', '.join(sorted(unknown))}; expected one of {', '.join(PAGES)}")
+    if missing := [p for p in options.pages or PAGES if not outputs_path(p, options.out).exists()]:
+        command.error(f"no outputs are stored for {', '.join(missing)}: run the benchmark first")
     for name in options.pages or PAGES:
         write_page(name, options.out)
     write_index(options.out)

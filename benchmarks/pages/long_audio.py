@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from typing import Any
 
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table, one_paragraph
-from benchmarks.common.word_errors import word_error_rates
 
 SYSTEMS = ("openai-whisper", "Antiphon")
 LANGUAGES = {"en": "English", "de": "German"}
@@ -24,7 +22,7 @@ def page(measurements: Measurements) -> str:
     """One row an order, then medians and means."""
     rows = []
     for recording in measurements["texts"]:
-        cells = (f"{rate:.2f}" for rate in _rates(recording))
+        cells = (f"{recording['wer'][system]:.2f}" for system in SYSTEMS)
         rows.append([recording["language"], str(recording["order"]), f"{recording['seconds']:.0f}", *cells])
     for language, rates in by_language(measurements).items():
         for name, of in (("median", statistics.median), ("mean", statistics.mean)):
@@ -52,13 +50,9 @@ def by_language(measurements: Measurements) -> Rates:
     """Language -> the rates of both systems, order by order."""
     rates: Rates = {}
     for recording in measurements["texts"]:
-        rates.setdefault(recording["language"], []).append(_rates(recording))
+        pair = tuple(recording["wer"][system] for system in SYSTEMS)
+        rates.setdefault(recording["language"], []).append(pair)
     return rates
-
-
-def _rates(recording: dict[str, Any]) -> tuple[float, ...]:
-    texts = (recording["texts"][system] for system in SYSTEMS)
-    return tuple(word_error_rates([recording], [text])[recording["language"]] for text in texts)
 
 
 def _result(measurements: Measurements) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table, one_paragraph, wilson_interval
-from benchmarks.common.word_errors import scored_columns, word_error_rates
+from benchmarks.common.word_errors import scored_columns
 
 DEFAULT = "beam 5 (the default)"
 PROTOCOL = """\
@@ -24,26 +24,23 @@ def page(measurements: Measurements) -> str:
     values = measurements["texts"]
     recordings, systems = values["recordings"], values["systems"]
     rows, wrong = [], []
-    for name, texts in systems.items():
-        counts = [_count(texts[part]) for part in ("sounds", "words", "recordings")]
-        by_id = texts["recordings"]
-        rates = word_error_rates(recordings, [by_id[r["id"]] for r in recordings])
-        rows.append([name, *counts, *(f"{rate:.2f}" for rate in rates.values())])
-        wrong += [f"- {name}, {sound}: {text[:60]}" for sound, text in texts["sounds"].items() if text]
+    for name, row in systems.items():
+        counts = [wilson_interval(*row[part]) for part in ("sounds", "words", "recordings")]
+        rows.append([name, *counts, *(f"{rate:.2f}" for rate in row["wer"].values())])
+        wrong += [f"- {name}, {sound}: {text[:60]}" for sound, text in row["wrong"].items()]
     first = systems[DEFAULT]
     protocol = PROTOCOL.format(
-        sounds=len(first["sounds"]),
+        sounds=first["sounds"][1],
         kinds=", ".join(values["kinds"]),
         lengths=", ".join(f"{s:g}" for s in values["seconds"]),
         word=values["word_seconds"],
-        words=len(first["words"]),
+        words=first["words"][1],
         recordings=len(recordings),
     )
     return "\n\n".join(
         [
             "# Sounds without speech, Whisper base",
-            f"**A text is written on {_count(first['sounds'])} of sounds in which nobody speaks**, and on "
-            f"{_count(first['recordings'])} of human recordings.",
+            f"It writes a text {_result(measurements)}.",
             one_paragraph(protocol),
             markdown_table(["search", "sounds", "words", "recordings", *scored_columns(recordings)], rows),
             one_paragraph(RULE),
@@ -55,11 +52,10 @@ def page(measurements: Measurements) -> str:
 
 def headline(measurements: Measurements) -> tuple[str, str]:
     """The row of the list of results."""
+    return "Does it write text where nobody speaks?", _result(measurements)
+
+
+def _result(measurements: Measurements) -> str:
     first = measurements["texts"]["systems"][DEFAULT]
-    counts = _count(first["sounds"]), _count(first["recordings"])
-    result = "on sounds without speech in {}; on human recordings in {}".format(*counts)
-    return "Does it write text where nobody speaks?", result
-
-
-def _count(texts: dict[str, str]) -> str:
-    return wilson_interval(sum(map(bool, texts.values())), len(texts))
+    sounds, recordings = (wilson_interval(*first[part]) for part in ("sounds", "recordings"))
+    return f"about sounds without speech in {sounds}; about human recordings in {recordings}"

@@ -18,7 +18,7 @@ from benchmarks.common.cached_recognition import recognize_cached
 from benchmarks.common.openai_transcripts import transcribe_with_openai
 from benchmarks.common.recordings import join_recordings, load_recordings
 from benchmarks.common.sections import Result, section_parser
-from benchmarks.common.word_errors import recordings_of
+from benchmarks.common.word_errors import recordings_of, word_error_rates
 from components.records import Utterance
 
 PAGE = "long-audio"
@@ -37,19 +37,21 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     warnings.filterwarnings("ignore")
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for order, utterance in long_recordings(Path(folder)):
+        for language, order, utterance in long_recordings(Path(folder)):
             lists, _ = recognize_cached({"model": MODEL, "beam_size": 1, "n_best": 1}, [utterance])
             texts = {
                 "openai-whisper": transcribe_with_openai(MODEL, [utterance])["texts"][0],
                 "Antiphon": lists[utterance.id].best.text,
             }
-            rows.append({**recordings_of([utterance])[0], "order": order, "texts": texts})
-            print(utterance.source_language, order, flush=True)
+            recording = recordings_of([utterance])
+            wer = {name: word_error_rates(recording, [text])[language] for name, text in texts.items()}
+            rows.append({**recording[0], "order": order, "wer": wer, "texts": texts})
+            print(language, order, flush=True)
     yield Result("texts", rows, [MODEL])
 
 
-def long_recordings(folder: Path) -> Iterator[tuple[int, Utterance]]:
-    """(order, recording): order 0 is the manifest's, the others are shuffled by their number."""
+def long_recordings(folder: Path) -> Iterator[tuple[str, int, Utterance]]:
+    """(language, order, recording): order 0 is the manifest's, the others are shuffled by their number."""
     for language, orders in ORDERS.items():
         for order in range(orders):
             spoken = [
@@ -57,4 +59,4 @@ def long_recordings(folder: Path) -> Iterator[tuple[int, Utterance]]:
             ]
             if order:
                 random.Random(order).shuffle(spoken)
-            yield order, join_recordings(spoken, folder / f"{language}-{order}.flac")
+            yield language, order, join_recordings(spoken, folder / f"{language}-{order}.flac")

@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.common.cached_recognition import recognize_cached
 from benchmarks.common.recordings import decode_audio, load_recordings
 from benchmarks.common.sections import Result, section_parser
-from benchmarks.common.word_errors import recordings_of
+from benchmarks.common.word_errors import Recording, recordings_of, word_error_rates
 from benchmarks.quality.sounds import KINDS, RATE, make_sound
 from components import audio
 from components.records import Utterance
@@ -42,7 +43,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     """What every system writes about the sounds, the words and the recordings, by their ids."""
     del options
     spoken = load_recordings()
-    texts: dict[str, dict[str, dict[str, str]]] = {}
+    recordings, systems = recordings_of(spoken), {}
     with TemporaryDirectory() as folder:
         sets = {
             "sounds": make_sounds(Path(folder)),
@@ -50,13 +51,22 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
             "recordings": spoken,
         }
         for system, settings in SYSTEMS.items():
-            texts[system] = {}
+            texts: dict[str, dict[str, str]] = {}
             for name, utterances in sets.items():
                 lists, _ = recognize_cached({"model": MODEL, "n_best": 1, **settings}, utterances)
-                texts[system][name] = {u.id: lists[u.id].best.text for u in utterances}
+                texts[name] = {u.id: lists[u.id].best.text for u in utterances}
                 print(system, name, flush=True)
+            systems[system] = summarize(recordings, texts)
     sounds = {"kinds": list(KINDS), "seconds": SECONDS, "word_seconds": WORD_SECONDS}
-    yield Result("texts", {**sounds, "recordings": recordings_of(spoken), "systems": texts}, [MODEL])
+    yield Result("texts", {**sounds, "recordings": recordings, "systems": systems}, [MODEL])
+
+
+def summarize(recordings: list[Recording], texts: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """How many of how many got a text, by set; what was written about sounds; WER; and the texts."""
+    counts = {name: (sum(map(bool, own.values())), len(own)) for name, own in texts.items()}
+    wrong = {sound: text for sound, text in texts["sounds"].items() if text}
+    rates = word_error_rates(recordings, [texts["recordings"][r["id"]] for r in recordings])
+    return {**counts, "wrong": wrong, "wer": rates, "texts": texts}
 
 
 def make_sounds(folder: Path) -> list[Utterance]:

@@ -6,13 +6,14 @@ What they save, how far they move the encoder's states of the speech, and what t
 from __future__ import annotations
 
 import argparse
+import statistics
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.common.cached_recognition import recognize_cached
 from benchmarks.common.recordings import decode_audio, load_recordings
 from benchmarks.common.sections import Result, section_parser
-from benchmarks.common.word_errors import recordings_of
+from benchmarks.common.word_errors import recordings_of, word_error_rates
 from components.records import Utterance
 
 if TYPE_CHECKING:
@@ -42,22 +43,28 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     """The drift of every fifth recording; then, by search and padding, the texts and CPU seconds of all."""
     utterances = load_recordings()[: options.limit]
     yield Result("drift", measure_drifts(utterances[::5]), [MODEL])
-    texts: dict[str, list[str]] = {}
+    recordings = recordings_of(utterances)
+    systems: dict[str, dict[str, Any]] = {}
     seconds: dict[str, float] = {}
     for beam in BEAMS:
+        whole: list[str] = []
         for name, way in WAYS.items():
             system = f"beam {beam}, {name}"
-            lists, seconds[system] = recognize_cached(
-                {"model": MODEL, "beam_size": beam, "n_best": 1, **way}, utterances
-            )
-            texts[system] = [lists[u.id].best.text for u in utterances]
+            settings = {"model": MODEL, "beam_size": beam, "n_best": 1, **way}
+            lists, seconds[system] = recognize_cached(settings, utterances)
+            texts = [lists[u.id].best.text for u in utterances]
+            whole = whole or texts
+            same = sum(a == b for a, b in zip(texts, whole, strict=True))
+            systems[system] = {
+                "same": same, "wer": word_error_rates(recordings, texts), "texts": texts
+            }  # fmt: skip
             print(f"{seconds[system]:.0f} s, {system}", flush=True)
-    yield Result("texts", {"recordings": recordings_of(utterances), "texts": texts}, [MODEL])
+    yield Result("texts", {"recordings": recordings, "systems": systems}, [MODEL])
     yield Result("seconds", seconds, [MODEL])
 
 
-def measure_drifts(utterances: Sequence[Utterance]) -> dict[str, list[float]]:
-    """Padding -> how far the states of the speech are from the whole window's, in percent of the norm."""
+def measure_drifts(utterances: Sequence[Utterance]) -> dict[str, dict[str, float]]:
+    """Padding -> distance of the states of the speech from the whole window's, in percent of the norm."""
     import torch
 
     from components.models import resolve
@@ -76,7 +83,7 @@ def measure_drifts(utterances: Sequence[Utterance]) -> dict[str, list[float]]:
             for name, way in WAYS.items():
                 states = _encode(encoder, mel, way, speech)[:speech]
                 distances[name].append(100 * float((states - whole).norm() / whole.norm()))
-    return distances
+    return {name: {"mean": statistics.mean(own), "most": max(own)} for name, own in distances.items()}
 
 
 def _encode(encoder: WhisperEncoder, mel: Tensor, way: dict[str, float], speech: int) -> Tensor:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from benchmarks.common.cached_recognition import recognize_cached
 from benchmarks.common.openai_transcripts import transcribe_with_openai
 from benchmarks.common.recordings import load_recordings
 from benchmarks.common.sections import Result, section_parser
-from benchmarks.common.word_errors import recordings_of
+from benchmarks.common.word_errors import Recording, recordings_of, word_error_rates
+from benchmarks.pages.recognition import GREEDY, OPENAI
 
 PAGE = "recognition"
 MODEL = "packaged:whisper-base"
@@ -36,7 +38,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     """Texts and highest temperatures of every system, in the order of the recordings."""
     warnings.filterwarnings("ignore")
     utterances = load_recordings()[: options.limit]
-    systems = {"openai-whisper, greedy": transcribe_with_openai(MODEL, utterances)}
+    systems: dict[str, dict[str, Any]] = {OPENAI: transcribe_with_openai(MODEL, utterances)}
     for name, settings in VARIANTS.items():
         lists, _ = recognize_cached({"model": MODEL, "n_best": 1, **settings}, utterances)
         best = [lists[u.id].best for u in utterances]
@@ -45,5 +47,24 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
             "temperatures": [hypothesis.features.get("temperature", 0.0) for hypothesis in best],
         }
         print(name, flush=True)
-    values = {"recordings": recordings_of(utterances), "systems": systems}
-    yield Result("texts", values, [MODEL])
+    yield Result("texts", summarize(recordings_of(utterances), systems), [MODEL])
+
+
+def summarize(recordings: list[Recording], systems: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What the page says of the texts, and the texts."""
+    reference = systems[OPENAI]["texts"]
+    for system in systems.values():
+        system["same"] = sum(a == b for a, b in zip(system["texts"], reference, strict=True))
+        system["wer"] = word_error_rates(recordings, system["texts"])
+    ours, theirs = systems[GREEDY], systems[OPENAI]
+    differences = [
+        {
+            "id": recording["id"],
+            "temperatures": [ours["temperatures"][number], theirs["temperatures"][number]],
+            "ours": ours["texts"][number],
+            "theirs": theirs["texts"][number],
+        }
+        for number, recording in enumerate(recordings)
+        if ours["texts"][number] != theirs["texts"][number]
+    ]
+    return {"recordings": recordings, "systems": systems, "differences": differences}
