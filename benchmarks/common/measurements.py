@@ -11,6 +11,10 @@ from benchmarks.common.manifest import Manifest, read_lines, write_lines
 from benchmarks.common.paths import RESULTS
 
 
+class MissingPartError(LookupError):
+    """A page needs a part that was not measured yet."""
+
+
 class Part(BaseModel):
     """What one command measured at one time: numbers and texts as the page reads them, and their origin."""
 
@@ -30,6 +34,10 @@ class Measurements(BaseModel):
     parts: dict[str, Part]
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self.parts:
+            raise MissingPartError(
+                f"{self.page}: part {name!r} is not measured; found: {', '.join(self.parts)}"
+            )
         return self.parts[name].results
 
     def __contains__(self, name: str) -> bool:

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from benchmarks.common.manifest import describe_run, portable
-from benchmarks.common.measurements import Part, store_part
+from benchmarks.common.measurements import MissingPartError, Part, store_part
 from benchmarks.common.paths import RESULTS
 from benchmarks.pages.page import write_page
 
@@ -45,7 +45,10 @@ def section_parser(command: str, description: str | None) -> argparse.ArgumentPa
 def run_section(package: str, sections: Mapping[str, str], arguments: Sequence[str]) -> None:
     """Measure one section of ``package`` and write its page."""
     if not arguments or arguments[0] not in sections:
-        sys.exit(f"usage: python -m {package} SECTION [options]; sections: {', '.join(sections)}")
+        print(
+            f"usage: python -m {package} SECTION [options]; sections: {', '.join(sections)}", file=sys.stderr
+        )
+        sys.exit(2)
     section, *rest = arguments
     module = importlib.import_module(sections[section])
     if hasattr(module, "main"):  # writes its page itself
@@ -63,7 +66,10 @@ def measure_section(module: ModuleType, command: str, arguments: Sequence[str]) 
     for result in module.measure(options):
         digests = manifest.model_copy(update={"models": _digests(result.models)})
         store_part(module.PAGE, Part(part=result.part, manifest=digests, results=result.values), options.out)
-    print(write_page(module.PAGE, options.out))
+    try:
+        print(write_page(module.PAGE, options.out))
+    except MissingPartError as error:
+        sys.exit(f"{error}. What was measured is stored; the page needs the rest")
 
 
 def _digests(references: Sequence[str]) -> dict[str, str]:

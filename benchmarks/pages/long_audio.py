@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table, one_paragraph
@@ -31,7 +32,7 @@ def page(measurements: Measurements) -> str:
     return "\n\n".join(
         [
             "# Long audio, Whisper base: word errors",
-            f"Median WER over the orders, openai-whisper in brackets: {_result(measurements)}",
+            f"Median WER over the orders, least and greatest in brackets: {_result(measurements)}.",
             one_paragraph(PROTOCOL),
             markdown_table(["language", "order", "seconds", *SYSTEMS], rows),
         ]
@@ -40,10 +41,8 @@ def page(measurements: Measurements) -> str:
 
 def headline(measurements: Measurements) -> tuple[str, str]:
     """The row of the list of results."""
-    return (
-        "How good is long audio?",
-        f"median WER of several orders, openai-whisper in brackets: {_result(measurements)}",
-    )
+    result = f"median WER of several orders, least and greatest in brackets: {_result(measurements)}"
+    return "How good is long audio?", result
 
 
 def by_language(measurements: Measurements) -> Rates:
@@ -58,7 +57,11 @@ def by_language(measurements: Measurements) -> Rates:
 def _result(measurements: Measurements) -> str:
     parts = []
     for language, rates in by_language(measurements).items():
-        theirs, ours = (statistics.median(column) for column in zip(*rates, strict=True))
-        highest = max(max(pair) for pair in rates)
-        parts.append(f"{LANGUAGES[language]} {ours:.1f} ({theirs:.1f}; highest of any order {highest:.1f})")
-    return ", ".join(parts)
+        theirs, ours = zip(*rates, strict=True)
+        parts.append(f"{LANGUAGES[language]} {_spread(ours)}, openai-whisper {_spread(theirs)}")
+    return "; ".join(parts)
+
+
+def _spread(rates: Sequence[float]) -> str:
+    """Median, least and greatest."""
+    return f"{statistics.median(rates):.1f} ({min(rates):.1f} to {max(rates):.1f})"
