@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.common.measurements import Measurements
-from benchmarks.common.tables import format_difference, format_score, markdown_table
+from benchmarks.common.tables import format_difference, format_score, markdown_table, one_paragraph
 from components.metrics.recognition import recognition_scores
 from components.metrics.significance import Difference, translation_tests
 from components.metrics.translation import translation_scores
@@ -17,7 +17,7 @@ WHOLE = "the recording"
 Texts = dict[str, str]
 INTRODUCTION = """\
 Whisper cuts a long recording into segments without regard to sentences. `translate` joins the sentences
-again before it translates them. {result} Captions have nothing to do with each other, so this says nothing
+again before it translates them. {result}. Captions have nothing to do with each other, so this says nothing
 yet of talks.
 
 Spoken captions (50 of Multi30k's test_2016_flickr, and those of the sample set) were joined to one
@@ -31,8 +31,8 @@ intervals over segments; one recording of each kind, so they say nothing of othe
 def page(measurements: Measurements) -> str:
     """Two recordings, each with its table."""
     recordings = measurements["texts"]
-    introduction = INTRODUCTION.format(result=_result(recordings), gold=GOLD.capitalize())
-    parts = ["# Long recordings: sentences joined before translation", introduction]
+    texts = INTRODUCTION.format(result=_result(recordings), gold=GOLD.capitalize()).split("\n\n")
+    parts = ["# Long recordings: sentences joined before translation", *map(one_paragraph, texts)]
     return "\n\n".join([*parts, *(block for r in recordings for block in _describe(r))])
 
 
@@ -46,8 +46,8 @@ def _result(recordings: Sequence[Mapping[str, Any]]) -> str:
     between, inside = (_differences(recording)[SENTENCES] for recording in recordings)
     n = len(recordings[0]["segments"])
     return (
-        f"On {n} unrelated captions joined to one recording that brings {format_difference(between)} BLEU; "
-        f"with pauses inside the captions, too, {format_difference(inside)}."
+        f"Joined sentences against every segment alone, BLEU, {n} unrelated captions as one recording: "
+        f"{format_difference(between)}; with pauses inside the captions, too, {format_difference(inside)}"
     )
 
 
