@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from benchmarks.claims.speech.homographs import Sentence, sentences
 from benchmarks.quality.stacking.choices import accuracy_interval, mcnemar
 from benchmarks.quality.stacking.experiment import VOICES, Verdict
-from benchmarks.quality.stacking.homographs import Sentence, sentences
 from components.synthesis.markup import PRONUNCIATION_MARK, strip_marks
 
 SET = sentences()
