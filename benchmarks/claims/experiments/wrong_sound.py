@@ -1,4 +1,4 @@
-"""E1: does a system that also hears get right what the transcript cannot tell, and is it the sound that does?"""
+"""E1: does a system that also hears get right what the transcript cannot tell, and by the sound?"""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def _table(outputs: Outputs, split: str) -> list[str]:
         *(f"right choice, %, {name}" for name, _ in columns),
         "translation shows the reading, %",
     )
-    note = "Macro means over words and seeds; intervals over seeds and words. True transcripts unless it says so."
+    note = "Macro means over words; intervals over seeds and words. True transcripts unless it says so."
     return [note, "", markdown_table(header, rows)]
 
 
