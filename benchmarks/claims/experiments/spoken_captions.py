@@ -185,8 +185,8 @@ def _signal_table(outputs: Outputs) -> list[str]:
         for name, signal in _signals(outputs).items()
     ]
     note = (
-        "Area under the ROC curve: how often, of a bad and a good translation drawn at random, the bad one has "
-        'the worse value (0.5 is chance). "all" compares across conditions too.'
+        "Area under the ROC curve: how often, of a bad and a good translation drawn at random, the bad one "
+        'has the worse value (0.5 is chance). "all" compares across conditions too.'
     )
     return [note, "", markdown_table(("signal", "all", *CONDITIONS), rows)]
 
