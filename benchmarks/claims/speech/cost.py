@@ -21,7 +21,7 @@ TEXT_ALONE, WITH_SOUND = "translation, text alone", "translation, with the sound
 
 
 def measure_cost(model: Path, spoken: Sequence[Utterance], rounds: int = 3) -> list[dict[str, float]]:
-    """CPU seconds of every part on the same recordings, in interleaved rounds after one that is not counted."""
+    """CPU seconds of every part on the same recordings, in interleaved rounds after one to warm up."""
     recognizer = build_recognizer(RECOGNIZERS["Whisper base"])
     encoder, dual = SpeechEncoder(SPEECH, device="cpu"), load_dual_source(model)
     texts = {u.id: str(u.transcript) for u in spoken}
