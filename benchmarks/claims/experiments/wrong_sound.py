@@ -28,8 +28,8 @@ from components.metrics.two_level import ItemSums, two_level_bootstrap
 
 TITLE = "Spoken homographs, heard rightly and wrongly"
 QUESTION = """
-"I read the book": today or yesterday? 2,008 sentences of ours, each in two readings that only the sound
-tells apart (espeak-ng with forced phonemes; German references that differ in that word). Three
+"I read the book": today or yesterday? 1,004 sentences of ours stand there in two readings each, which only
+the sound tells apart (espeak-ng with forced phonemes; German references that differ in that word). Three
 dual-source models (seeds) start from the packaged text model and train for 300 updates on transcript,
 sound and translation; they are tested by voices that they never heard, on held-out sentences (known words in
 frames never heard) and held-out words (read in training in both readings, never heard). A choice is right
