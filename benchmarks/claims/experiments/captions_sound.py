@@ -41,7 +41,8 @@ packaged:multi30k-en-de, frozen; only what listens is trained: 300 updates on 1,
 by flite (slt and rms), with the right sound, with the sound of another caption (drawn once), or without.
 Three seeds each; 80 captions of val choose the checkpoint. All are tested with the right sound (the third
 without) on the 1,000 captions of test_2016_flickr, by a voice of the training (slt) and by two that were not
-heard there; beam 5. The cascade is the packaged model on the same transcripts.
+heard there; beam 5. The cascade is the packaged model on the same transcripts; it translates sentence by
+sentence, whereas the others read a transcript as a whole.
 """
 SEEDS = (1, 2, 3)
 VOICES = ("flite slt", "piper joe", "espeak-ng")
