@@ -67,7 +67,7 @@ DIRECT_TRAINING: dict[str, Any] = {
 def run(work: Workspace, outputs: Outputs) -> None:
     """Translators and direct models of every size and seed; translations of spoken captions."""
     test = speak(work, work.utterances(FLICKR16), VOICE)
-    states = encode(work, test, f"{FLICKR16}-{VOICE}")
+    states = encode(work, test)
     transcripts = best_texts(transcribe(work, test, BASE), test)
     outputs.add_transcripts("transcripts", test, BASE, 0, transcripts)
     for seed, model in train_seeds(work, SEEDS).items():
@@ -102,7 +102,7 @@ def train_direct(work: Workspace, size: int, seed: int, translator: Path) -> Pat
     """A direct model that hears ``size`` captions and starts from their translator."""
     everything = speak(work, draw_captions(work, max(SIZES)), TRAINING_VOICES)
     dev = speak(work, random.Random(7).sample(work.utterances(DEV), N_DEV), VOICE)
-    states = [encode(work, everything, f"train-{max(SIZES)}"), encode(work, dev, "val")]
+    states = [encode(work, everything), encode(work, dev)]
     pairs = (_pairs(everything[:size]), _pairs(dev))
     learner = _learner_of(translator, pairs, states)
     settings = DIRECT_TRAINING | {"init_from": str(translator), "seed": seed}
