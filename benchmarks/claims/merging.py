@@ -36,11 +36,13 @@ def merged(work: Workspace, recipe: Recipe) -> Path:
     return work.make(f"merged-{digest}", lambda folder: merge(recipe, folder))
 
 
-def dev_scores(work: Workspace, model: Model, languages: Sequence[str] = ("de",)) -> list[float]:
+def dev_scores(
+    work: Workspace, model: Model, languages: Sequence[str] = ("de",), sentences: int = SENTENCES
+) -> list[float]:
     """Greedy BLEU of a model on the first sentences of val, by target language."""
     scores = []
     for language in languages:
-        utterances = work.utterances(DEV, ("en", language), SENTENCES)
+        utterances = work.utterances(DEV, ("en", language), sentences)
         texts = work.translate(utterances, [model], beam_size=1)
         references = {u.id: u.references for u in utterances}
         tables = translation_statistics(

@@ -145,7 +145,7 @@ class Workspace:
         """A setting without the folder of this work in it, which is of no interest elsewhere."""
         if isinstance(value, list):
             return [self._shorten(item) for item in value]
-        return value.removeprefix(f"{self.folder}/") if isinstance(value, str) else value
+        return value.replace(f"{self.folder}/", "") if isinstance(value, str) else value
 
     def _say_step(self, name: str, row: dict[str, float]) -> None:
         self.report(f"{name}: {json.dumps({key: round(value, 3) for key, value in row.items()})}")

@@ -169,7 +169,10 @@ def _translate(
     utterances = work.utterances(FLICKR16, ("en", language))
     for system, model in systems.items():
         texts = work.translate(utterances, [model], beam_size=1)
-        outputs.add_translations(data_of(language), utterances, system, seed, texts, language)
+        first = seed == SEEDS[0]
+        outputs.add_translations(
+            data_of(language), utterances, system, seed, texts, language, metrics=("bleu",), keep_texts=first
+        )
 
 
 def data_of(language: str) -> str:
