@@ -10,7 +10,7 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import Workspace
 
-EXPERIMENTS = ("seeds", "task_vectors", "soups", "fork")
+EXPERIMENTS = ("seeds", "task_vectors", "soups", "fork", "distillation")
 """Modules of ``experiments/``, in the order of their pages."""
 
 
