@@ -10,7 +10,7 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import Workspace
 
-EXPERIMENTS = ("seeds", "task_vectors", "soups", "fork", "distillation")
+EXPERIMENTS = ("seeds", "task_vectors", "soups", "fork", "distillation", "experts", "meta_learning")
 """Modules of ``experiments/``, in the order of their pages."""
 
 
