@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ SEEDS = (1, 2, 3)
 FORKS = (0, 100, 300, 1000)
 CHILDREN = (1, 2)
 UPDATES = 600
-CHILD = {**TRAINING, "average_checkpoints": 1, "keep_checkpoints": 1}
+CHILD: dict[str, Any] = {**TRAINING, "average_checkpoints": 1, "keep_checkpoints": 1}
 """Settings of a child: as its parent's. Its last checkpoint is taken, no mean of several and no best one."""
 SENTENCES = 500
 SYSTEMS = ("better child", "mean", "ensemble")

@@ -33,13 +33,13 @@ SHARED: dict[str, Any] = {
     "batch_tokens": 1500,
     "average_checkpoints": 1,
 }
-BEFORE = {
+BEFORE: dict[str, Any] = {
     "languages": ("fr", "de"),
     "skip": max(SIZES),
     "adapt_data": "multi30k:train",
     "adapt_limit": max(SIZES),
 }
-START = {
+START: dict[str, Any] = {
     **SHARED,
     **BEFORE,
     "method": "multilingual",
@@ -47,7 +47,7 @@ START = {
     "max_steps": 1000,
     "eval_every": 250,
 }
-GO_ON = {
+GO_ON: dict[str, Any] = {
     **SHARED,
     **BEFORE,
     "max_steps": 300,
@@ -57,7 +57,7 @@ GO_ON = {
     "lr_schedule": "linear",
     "inner_learning_rate": 0.1,
 }
-ADAPT = {
+ADAPT: dict[str, Any] = {
     **SHARED,
     "max_steps": 200,
     "eval_every": 50,

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import itertools
-import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.claims.experiments.seeds import train_seeds
-from benchmarks.claims.merging import dev_scores, merged
+from benchmarks.claims.experiments.soups.models import (
+    IN_DOMAIN,
+    NUMBERS,
+    SHIFT,
+    START,
+    cook,
+    draw_halves,
+    read_test_set,
+    train_models,
+)
+from benchmarks.claims.merging import merged
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.pair_correlation import correlate_pairs
 from benchmarks.claims.scoring import bleu_of, over_tasks, score_table, two_level
 from benchmarks.claims.verdict import Result
-from benchmarks.claims.workspace import FLICKR16, FLICKR17, MSCOCO, Model, Workspace
+from benchmarks.claims.workspace import FLICKR16, Model, Workspace
 from benchmarks.common.tables import markdown_table
-from components.merging.soups import greedy_soup, uniform_soup
+from components.merging.soups import uniform_soup
 from components.metrics.corpus_statistics import CorpusStatistics
-from components.perturbation.config import PerturbationConfig
-from components.perturbation.text import perturb_text
 from components.records import Utterance
 
 TITLE = "Soups of fine-tunings, and means of two models against their ensemble"
@@ -33,58 +38,12 @@ soup the better one where the text is not what it was trained on: captions of MS
 typos? And over all 66 pairs of the twelve, does averaging two models gain where mixing their predictions
 gains, and is it ever better?
 """
-START = 1, 1000
-"""Seed and update of the model that is fine-tuned."""
-NUMBERS = tuple(range(1, 13))
-SENTENCES = 500
-IN_DOMAIN, TYPOS = (FLICKR16, FLICKR17), f"{FLICKR16} with typos"
-SHIFT = (MSCOCO, TYPOS)
-SHARE_OF_TYPOS = 0.2
-"""Share of words with one letter mistyped: about 5% of letters."""
-TUNING = {
-    "max_steps": 300,
-    "eval_every": 100,
-    "eval_sentences": 200,
-    "average_checkpoints": 1,
-    "warmup_steps": 20,
-    "lr_schedule": "linear",
-}
-
-
-def draw_settings(number: int) -> dict[str, float]:
-    """Learning rate, dropout, smoothing and seed of one fine-tuning."""
-    rng = random.Random(f"soups {number}")
-    return {
-        "learning_rate": float(f"{10 ** rng.uniform(-3.6, -2.7):.2g}"),
-        "dropout": rng.choice((0.1, 0.2, 0.3)),
-        "label_smoothing": rng.choice((0.0, 0.05, 0.1, 0.2)),
-        "seed": 500 + number,
-    }
-
-
-def draw_halves(splits: int = 15) -> list[tuple[int, ...]]:
-    """Both halves of random splits of the fine-tunings: 30 sets of 6, each fine-tuning in 15 of them."""
-    rng = random.Random(5)
-    halves = []
-    for _ in range(splits):
-        shuffled = rng.sample(NUMBERS, len(NUMBERS))
-        half = len(NUMBERS) // 2
-        halves += [tuple(sorted(shuffled[:half])), tuple(sorted(shuffled[half:]))]
-    return halves
-
-
-def train_models(work: Workspace, numbers: Sequence[int] = NUMBERS) -> dict[int, Path]:
-    """The fine-tunings of one checkpoint of a seed."""
-    seed, step = START
-    train_seeds(work, (seed,))
-    start = str(work.checkpoint(f"zoo-{seed}", step))
-    return {n: work.train(f"soup-{n}", init_from=start, **TUNING, **draw_settings(n)) for n in numbers}
 
 
 def run(work: Workspace, outputs: Outputs) -> None:
     """Train, cook, translate everything greedily."""
     models = train_models(work)
-    sets = {data: test_set(work, data) for data in (*IN_DOMAIN, *SHIFT)}
+    sets = {data: read_test_set(work, data) for data in (*IN_DOMAIN, *SHIFT)}
     draws = [cook(work, models, members) for members in draw_halves()]
     systems: list[tuple[str, int, Model]] = [("start", 0, work.checkpoint(f"zoo-{START[0]}", START[1]))]
     systems += [("one fine-tuning", number, model) for number, model in models.items()]
@@ -96,37 +55,12 @@ def run(work: Workspace, outputs: Outputs) -> None:
     for data, utterances in sets.items():
         for system, number, model in systems:
             texts = work.translate(utterances, [model], beam_size=1)
-            kept = number <= 1
+            first = number <= 1
             outputs.add_translations(
-                data, utterances, system, number, texts, metrics=("bleu",), keep_texts=kept
+                data, utterances, system, number, texts, metrics=("bleu",), keep_texts=first
             )
     outputs.measurements["draws"] = draws
     _run_pairs(work, outputs, models, sets[FLICKR16])
-
-
-def test_set(work: Workspace, data: str) -> list[Utterance]:
-    """A test set; the one with typos is made here."""
-    if data != TYPOS:
-        return work.utterances(data)
-    typos = PerturbationConfig(typos=SHARE_OF_TYPOS)
-    return [
-        u.model_copy(update={"text": perturb_text(u.text or "", typos, "en", u.id, seed=1)})
-        for u in work.utterances(FLICKR16)
-    ]
-
-
-def cook(work: Workspace, models: Mapping[int, Path], members: Sequence[int]) -> dict[str, list[int]]:
-    """The ingredients of the soups of ``members``, and the best single one, by BLEU on val."""
-    numbers = {str(models[n]): n for n in members}
-    with TemporaryDirectory() as folder:
-        soup = greedy_soup(
-            list(numbers), lambda model: dev_scores(work, model, sentences=SENTENCES)[0], Path(folder)
-        )
-    return {
-        "uniform": list(members),
-        "greedy": [numbers[model] for model in soup.ingredients],
-        "best": [numbers[soup.trials[0].model]],
-    }
 
 
 def _run_pairs(
