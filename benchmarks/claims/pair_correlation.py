@@ -16,6 +16,8 @@ from components.metrics.bootstrap import SEED
 
 Table = np.ndarray[Any, np.dtype[np.float64]]
 """(k, k): the value of each pair of k models, symmetric; the diagonal is not read."""
+Models = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
+"""(k,): numbers of models."""
 
 
 def correlate_pairs(tables: Sequence[tuple[Table, Table]], over: str, *, resamples: int = 10_000) -> Result:
@@ -30,7 +32,7 @@ def correlate_pairs(tables: Sequence[tuple[Table, Table]], over: str, *, resampl
     rng = np.random.default_rng(SEED)
     first, second = np.triu_indices(models, 1)
 
-    def mean_r(left: Table, right: Table) -> float:
+    def mean_r(left: Models, right: Models) -> float:
         """r with ``left`` as the models of the first tables and ``right`` of the second."""
         apart = left[first] != left[second]  # no model with itself
         a, b = (order[rows][apart] for order, rows in ((left, first), (left, second)))

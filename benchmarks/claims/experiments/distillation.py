@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.merging import dev_scores
@@ -17,6 +17,7 @@ from components.files import write_atomically
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.training.config import DistillationConfig
 from components.training.distillation import DistillationLearner
+from components.training.learner import MakeLearner
 
 TITLE = "Distillation: students of an ensemble, of one model, and of the references"
 QUESTION = """
@@ -31,6 +32,7 @@ TESTS = (FLICKR16, FLICKR17)
 FEW = 4000
 SENTENCES = 500
 """Sentences of val on which the best teacher is chosen."""
+LEARNER = cast("MakeLearner", DistillationLearner)
 STUDENT: dict[str, Any] = {
     "num_layers": 2,
     "decoder_layers": 1,
@@ -89,7 +91,7 @@ def train_students(work: Workspace, seeds: Sequence[int] = SEEDS) -> dict[str, d
         arm: {
             seed: work.train(
                 f"student-{number}-{seed}",
-                learner=DistillationLearner,
+                learner=LEARNER,
                 config=DistillationConfig,
                 **{**shared, **settings, "seed": 700 + seed},
             )

@@ -105,12 +105,12 @@ def run(work: Workspace, outputs: Outputs) -> None:
                 )
     outputs.measurements["parameters"] = {s: _count_parameters(by_seed[1]) for s, by_seed in systems.items()}
     outputs.measurements["routers"] = {
-        system: work.cached(
-            ["routers", VERSION, digest_of(systems[system][1]), ROUTED],
-            lambda system=system: observe_routers(systems[system][1]),
-        )
-        for system in (EXPERTS, UNBALANCED, UPCYCLED)
+        system: _observe_once(work, systems[system][1]) for system in (EXPERTS, UNBALANCED, UPCYCLED)
     }
+
+
+def _observe_once(work: Workspace, model: Path) -> dict[str, Any]:
+    return dict(work.cached(["routers", VERSION, digest_of(model), ROUTED], lambda: observe_routers(model)))
 
 
 def _count_parameters(model: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
 from components.metrics.corpus_statistics import CorpusStatistics
+from components.training.learner import MakeLearner
 from components.training.meta_learner import MetaConfig, MetaLearner
 
 TITLE = "Meta-learning: a new language from 100, 600 and 3,000 pairs"
@@ -26,6 +27,7 @@ sentences they never saw. Does the meta-learned start make more of few pairs?
 SEEDS = (1, 2, 3)
 LANGUAGE, SIZES = "cs", (100, 600, 3000)
 METHODS = {"multilingual": "multilingual start", "reptile": "meta-learned start (Reptile)"}
+LEARNER = cast("MakeLearner", MetaLearner)
 SHARED: dict[str, Any] = {
     "target_language": LANGUAGE,
     "num_layers": 2,
@@ -70,12 +72,12 @@ ADAPT: dict[str, Any] = {
 
 def train_models(work: Workspace, seed: int) -> dict[tuple[str, int], Path]:
     """Adapted models of one seed by method and number of pairs."""
-    start = work.train(f"meta-{seed}", learner=MetaLearner, config=MetaConfig, seed=seed, **START)
+    start = work.train(f"meta-{seed}", learner=LEARNER, config=MetaConfig, seed=seed, **START)
     models = {}
     for method in METHODS:
         name = f"meta-{seed}-{method}"
         settings = {**GO_ON, "method": method, "seed": seed, "init_from": str(start)}
-        before = work.train(name, learner=MetaLearner, config=MetaConfig, **settings)
+        before = work.train(name, learner=LEARNER, config=MetaConfig, **settings)
         for size in SIZES:
             adapt = {**ADAPT, "limit": size, "seed": seed, "init_from": str(before)}
             models[method, size] = work.train(f"{name}-{size}", **adapt)
