@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -67,7 +68,8 @@ def score_table(outputs: Outputs, data: str, metrics: Sequence[str] = ("bleu", "
             tables = [outputs.statistics(data, system, seed, metric) for seed in seeds]
             scores = [table.score() for table in tables]
             spread = f" ({min(scores):.1f} to {max(scores):.1f})" if len(scores) > 1 else ""
-            interval = tables[0].metric.interval(np.mean([table.rows for table in tables], axis=0))
+            mean = replace(tables[0], rows=np.mean([table.rows for table in tables], axis=0))
+            interval = mean.to_score().interval
             cells.append(f"{np.mean(scores):.2f}{spread}{format_interval(interval, ' [{:.1f}, {:.1f}]')}")
         rows.append(cells)
     n = len(outputs.ids[data])
