@@ -10,7 +10,7 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import Workspace
 
-EXPERIMENTS = ("seeds",)
+EXPERIMENTS = ("seeds", "deliberation")
 """Modules of ``experiments/``, in the order of their pages."""
 
 
