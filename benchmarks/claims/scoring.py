@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from components.metrics.two_level import Arms, ItemSums, TwoLevelEstimate, two_level_bootstrap, two_level_test
 
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.verdict import Result
 from benchmarks.common.tables import format_interval, markdown_table
 from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.two_level import Arms, ItemSums, TwoLevelEstimate, two_level_bootstrap, two_level_test
 
 
 def two_level(
