@@ -10,7 +10,7 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import Workspace
 
-EXPERIMENTS = ("seeds", "coefficients", "deliberation")
+EXPERIMENTS = ("seeds", "coefficients", "contribution", "bagging", "deliberation")
 """Modules of ``experiments/``, in the order of their pages."""
 
 
