@@ -10,7 +10,15 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import Workspace
 
-EXPERIMENTS = ("seeds", "coefficients", "contribution", "bagging", "deliberation")
+EXPERIMENTS = (
+    "seeds",
+    "coefficients",
+    "contribution",
+    "bagging",
+    "negative_evidence",
+    "dexperts",
+    "deliberation",
+)
 """Modules of ``experiments/``, in the order of their pages."""
 
 

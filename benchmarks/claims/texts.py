@@ -11,13 +11,21 @@ from components.files import write_atomically
 Pair = tuple[str, str]
 
 
-def write_pairs(folder: Path, name: str, pairs: Sequence[Pair]) -> str:
+def write_pairs(
+    folder: Path, name: str, pairs: Sequence[Pair], languages: tuple[str, str] = ("en", "de")
+) -> str:
     """Write NAME.en and NAME.de; the data reference of both."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"{name}.{language}" for language in ("en", "de")]
+    files = [folder / f"{name}.{language}" for language in languages]
     for column, file in enumerate(files):
         write_atomically(file, "".join(f"{pair[column]}\n" for pair in pairs).encode())
     return ",".join(map(str, files))
+
+
+def tatoeba_english() -> list[str]:
+    """The different English sentences of all Tatoeba pairs, sorted."""
+    files = sorted((Path(os.environ["ANTIPHON_SHARED"]) / "data" / "tatoeba").glob("*.eng"))
+    return sorted({line for file in files for line in file.read_text(encoding="utf-8").splitlines()})
 
 
 def tatoeba_pairs() -> list[Pair]:
