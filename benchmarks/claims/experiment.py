@@ -14,10 +14,14 @@ EXPERIMENTS = (
     "seeds",
     "coefficients",
     "contribution",
+    "vocabularies",
     "bagging",
+    "boosting",
     "negative_evidence",
     "dexperts",
     "deliberation",
+    "edit_diffusion",
+    "self_refine",
 )
 """Modules of ``experiments/``, in the order of their pages."""
 
