@@ -20,8 +20,8 @@ TITLE = "Self-refine at three sizes"
 QUESTION = """
 Three prompted language models translate 200 captions (few-shot, greedily), name the problems of their own
 draft and correct it, once, without a gate. Controls: the correction without feedback, and a draft by a beam
-of 3, which costs about as much. Does refinement do harm in the smallest model, and less in the largest? Nothing is
-trained, so intervals are over sentences alone; the models differ in more than their size.
+of 3, which costs about as much. Does refinement do harm in the smallest model, and less in the largest?
+Nothing is trained, so intervals are over sentences alone; the models differ in more than their size.
 """
 MODELS = {
     "SmolLM2 135M": "packaged:smollm2-135m-instruct",
