@@ -35,7 +35,13 @@ START, PLAIN, SECOND, FIRST = (
     "deliberation",
     "deliberation, its own first pass",
 )
-TRAINING = {"init_from": PACKAGED, "max_steps": 300, "eval_every": 50, "eval_sentences": 200}
+TRAINING = {
+    "init_from": PACKAGED,
+    "max_steps": 300,
+    "batch_tokens": 1200,
+    "eval_every": 50,
+    "eval_sentences": 200,
+}
 """Settings of both; the model is the mean of the last 5 checkpoints or the best one, as val prefers."""
 
 
