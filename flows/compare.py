@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
 from components.errors import AntiphonError, ConfigError
+from components.metrics.scores_file import load_scores
 from components.run_record import RunRecord
 from components.storage.store import Store
 from components.suggestions import did_you_mean
@@ -65,7 +66,7 @@ def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord
         records = run_systems(systems, run) | earlier_runs
         if len(records) < 2 or (parameters.baseline or names[0]) not in records:
             raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
-        run.add(comparison.compare_runs(records, parameters.settings(), run.store_url))
+        run.add(comparison.compare_runs(records, parameters.settings(), run.store_url, parameters.scores))
         record_comparison(run, records)
         report.publish_run_report(run.record, run.store_url)
     return final_state(run.record)
@@ -87,11 +88,12 @@ def compare_finished(parameters: CompareParameters) -> RunRecord:
         AntiphonError: no such run, or runs of different data.
     """
     system_names(parameters)
+    load_scores(parameters.scores)  # before a record of a run is left
     store = Store(parameters.store)
     records = {name: store.load_run(name) for name in parameters.runs}  # before a record of a run is left
     run = Run("compare", parameters)
     with run:
-        run.add(comparison.compute_comparison(records, parameters.settings(), run.store))
+        run.add(comparison.compute_comparison(records, parameters.settings(), run.store, parameters.scores))
         record_comparison(run, records)
         report.render(run.record, run.store)
     return run.record
@@ -106,8 +108,10 @@ def needs(parameters: CompareParameters) -> list[Need]:
     store = Store(parameters.store)
     run_needs = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
     name_need = Need("systems", lambda: system_names(parameters))
+    score_need = Need("scores", lambda: load_scores(parameters.scores))
     return [
         name_need,
+        score_need,
         *(need for system in parameters.systems for need in _needs_of(system, parameters)),
         *run_needs,
     ]

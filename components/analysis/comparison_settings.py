@@ -32,6 +32,12 @@ class ComparisonSettings(BaseModel):
         title="Metrics",
         description="scores to compare, the one that ranks first; TER is slow on large sets",
     )
+    ranking: str | None = Field(
+        None,
+        title="Ranking",
+        description="the score that ranks (groups, examples, plots), also an external one; the first of metrics "
+        "if empty",
+    )
     missing: Literal["common", "empty"] = Field(
         "common",
         title="Missing outputs",

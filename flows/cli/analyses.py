@@ -25,6 +25,15 @@ def compare(
         str | None,
         typer.Option("--baseline", metavar="RUN", help="the run to test against; the first if omitted"),
     ] = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scores",
+            metavar="NAME=FILE",
+            help="scores that somebody else gave: a TSV with the columns id, system (the run), value; "
+            "NAME=FILE:lower where lower is better; repeatable",
+        ),
+    ] = None,
     assignments: Assignments = None,
     store: StoreUrl = None,
     name: RunName = None,
@@ -39,6 +48,9 @@ def compare(
 
     - `antiphon compare large` compares with the accepted run of the same data (`antiphon runs accept`)
 
+    - `antiphon compare small large --scores esa=scores.tsv --set ranking=esa`: with human judgements
+      (`antiphon campaign` asks for them)
+
     - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
     """
     if len(runs) == 1:
@@ -49,6 +61,7 @@ def compare(
         runs = [find_baseline(opened, opened.load_run(runs[0])).name, *runs]
     shortcuts: dict[str, object] = {"runs": runs, "baseline": baseline, "store": store, "name": name}
     shortcuts["replace"] = replace or None
+    shortcuts["scores"] = scores or None
     raise typer.Exit(_compare_finished(assignments or [], shortcuts, as_json=as_json))
 
 

@@ -96,7 +96,7 @@ def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path
 
 
 def test_p_values() -> None:
-    assert [comparison_report.format_p_value(p) for p in (0.0004, 0.0312, 1.0)] == [
+    assert [formatting.format_p_value(p) for p in (0.0004, 0.0312, 1.0)] == [
         "<0.001",
         "0.031",
         "1.000",
