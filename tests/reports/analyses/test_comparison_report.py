@@ -10,6 +10,7 @@ from rich.console import Console
 
 from components.analysis.comparison import Comparison, compare
 from components.analysis.comparison_settings import ComparisonSettings
+from reports import formatting
 from reports.analyses import comparison_report
 from reports.plots import comparison_plots
 from tests.components.analysis.test_comparison import UTTERANCES, system
