@@ -17,6 +17,12 @@ from components.records import Record, Utterance
 
 FORMAT = 1
 """Version of the key's form."""
+DAMAGED = "\0damaged"
+"""Stands for a system in an attention check; no run is called so."""
+MAX_DAMAGED_SCORE = 50
+"""Score from 0 to 100 that an output half of which was replaced may get in an attention check."""
+MAX_SYSTEMS = 26
+"""Systems of a campaign: they are called by letters."""
 
 
 class BlindedItem(Record):
@@ -26,13 +32,15 @@ class BlindedItem(Record):
         item: its name.
         utterance_id: of the data, or of a segment (``talk#3``).
         systems: code -> system.
-        damaged: in an attention check the code of an output that was spoiled.
+        damaged: in an attention check the code of an output that was spoiled; it is none of a system.
+        whole: the code of the same output as it was, where it is shown beside.
     """
 
     item: str
     utterance_id: str
     systems: dict[str, str]
     damaged: str | None = None
+    whole: str | None = None
 
 
 class CampaignKey(Record):
@@ -60,7 +68,7 @@ class ShownItem:
 def blind(
     chosen: Sequence[Candidate], others: Sequence[Candidate], settings: CampaignSettings
 ) -> list[ShownItem]:
-    """Items under codes, the order of systems drawn anew for each; attention checks come last.
+    """Items under codes, the order of systems drawn anew for each, and attention checks among them.
 
     Args:
         chosen: what is judged.
@@ -69,7 +77,6 @@ def blind(
     """
     draw = random.Random(f"blind {settings.seed}")  # noqa: S311 - no secret
     items = [item for candidate in chosen for item in _show(candidate, draw, side_by_side=settings.side_by_side)]
-    draw.shuffle(items)
     material = list(others or chosen)
     draw.shuffle(material)
     checks = (
@@ -78,6 +85,7 @@ def blind(
         if any(text.strip() for text in candidate.outputs.values())
     )
     items += islice(checks, settings.n_checks)
+    draw.shuffle(items)  # so that a name does not tell a check
     return [_name(item, number) for number, item in enumerate(items, 1)]
 
 
@@ -93,40 +101,42 @@ def _show(candidate: Candidate, draw: random.Random, *, side_by_side: bool) -> l
     return [_code(candidate, {system: candidate.outputs[system] for system in group}) for group in groups]
 
 
-def _code(candidate: Candidate, texts: Mapping[str, str], damaged: str | None = None) -> ShownItem:
-    """An item whose systems are called A, B, ... in the order of ``texts``."""
+def _code(candidate: Candidate, texts: Mapping[str, str], original: str | None = None) -> ShownItem:
+    """An item whose outputs are called A, B, ... in the order of ``texts``.
+
+    Args:
+        candidate: the utterance.
+        texts: system -> output; that of ``DAMAGED`` was spoiled.
+        original: of an attention check, the system whose output was spoiled.
+    """
     codes = dict(zip(string.ascii_uppercase, texts, strict=False))
+    code_of = {system: code for code, system in codes.items()}
     return ShownItem(
         BlindedItem(
             item="?",
             utterance_id=candidate.utterance.id,
-            systems=codes,
-            damaged=next((code for code, system in codes.items() if system == damaged), None),
+            systems={code: system for code, system in codes.items() if system != DAMAGED},
+            damaged=code_of.get(DAMAGED),
+            whole=code_of.get(original or ""),
         ),
         candidate.utterance,
         {code: texts[system] for code, system in codes.items()},
-        {code: candidate.spans.get(system, ()) for code, system in codes.items() if system != damaged},
+        {code: candidate.spans.get(system, ()) for code, system in codes.items() if system != DAMAGED},
     )
-
-
-DAMAGED = "damaged"
-"""What stands for a system in an attention check."""
 
 
 def _make_check(
     candidate: Candidate, material: Sequence[Candidate], draw: random.Random, *, side_by_side: bool
 ) -> ShownItem:
     """An item with an output half of which was replaced, beside the whole one where all are side by side."""
-    written = [system for system, text in candidate.outputs.items() if text.strip()]
-    original = draw.choice(written)
+    original = draw.choice([system for system, text in candidate.outputs.items() if text.strip()])
     donor = draw.choice([other for other in material if other is not candidate] or [candidate])
     spoiled = damage(candidate.outputs[original], donor.outputs[original], draw)
     if not side_by_side:
-        return _code(candidate, {DAMAGED: spoiled}, DAMAGED)
-    fillers = [system for system in candidate.outputs if system != original][: len(candidate.outputs) - 2]
-    texts = {DAMAGED: spoiled} | {system: candidate.outputs[system] for system in (original, *fillers)}
-    order = draw.sample(list(texts), len(texts))
-    return _code(candidate, {system: texts[system] for system in order}, DAMAGED)
+        return _code(candidate, {DAMAGED: spoiled})
+    others = [system for system in candidate.outputs if system != original][: len(candidate.outputs) - 2]
+    order = draw.sample([DAMAGED, original, *others], len(others) + 2)
+    return _code(candidate, {s: spoiled if s == DAMAGED else candidate.outputs[s] for s in order}, original)
 
 
 def damage(text: str, donor: str, draw: random.Random) -> str:
