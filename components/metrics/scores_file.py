@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -44,6 +44,19 @@ class ExternalScores:
     values: Mapping[str, Mapping[str, float]]
     annotators: int = 0
     agreement: float | None = None
+
+
+    def rename_systems(self, labels: Mapping[str, str]) -> ExternalScores:
+        """The scores with other names for some systems, where these have none of their own.
+
+        Args:
+            labels: name of a run -> how the comparison calls it.
+        """
+        renamed = {
+            labels.get(name, name) if labels.get(name) not in self.values else name: of
+            for name, of in self.values.items()
+        }
+        return replace(self, values=renamed)
 
 
 class _Row(NamedTuple):

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from flows.cli.completion import complete_runs
-from flows.cli.options import AsJson, Assignments, FinishedRun, Replace, RunName, StoreUrl
+from flows.cli.options import (
+    AsJson,
+    Assignments,
+    ExternalScores,
+    FinishedRun,
+    Replace,
+    RunName,
+    StoreUrl,
+)
 from flows.cli.run import print_result, run_flow
 
 
@@ -25,15 +33,7 @@ def compare(
         str | None,
         typer.Option("--baseline", metavar="RUN", help="the run to test against; the first if omitted"),
     ] = None,
-    scores: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scores",
-            metavar="NAME=FILE",
-            help="scores that somebody else gave: a TSV with the columns id, system (the run), value; "
-            "NAME=FILE:lower where lower is better; repeatable",
-        ),
-    ] = None,
+    scores: ExternalScores = None,
     assignments: Assignments = None,
     store: StoreUrl = None,
     name: RunName = None,

@@ -55,7 +55,8 @@ def compute_comparison(
         DataError: a run that cannot be compared, or runs over different data.
         ConfigError: external scores that cannot be read, or are of other systems.
     """
-    scores = load_scores(files)
+    labels = {run.name: name for name, run in runs.items()}
+    scores = [entry.rename_systems(labels) for entry in load_scores(files)]
     for run in runs.values():
         check_comparable(run)
     utterances = load_same_data(runs)
