@@ -108,7 +108,7 @@ def _list_omissions(
         rows = sum(len(scores.values[name]) for name in others)
         hint = did_you_mean(others[0], systems)
         yield (
-            f"{scores.name}: {rows:,} scores of {len(others)} systems that are not compared left out "
+            f"{scores.name}: {rows:,} scores of {len(others)} other system{'s' * (len(others) > 1)} left out "
             f"(first {others[0]!r}{hint})"
         )
     unknown = dict.fromkeys(key for of in values.values() for key in of if key not in known)

@@ -72,13 +72,12 @@ def blind(
 
     Args:
         chosen: what is judged.
-        others: what attention checks are made of; of ``chosen`` where there are none.
+        others: what attention checks are made of, then of ``chosen`` if these are too few.
         settings: of the campaign.
     """
     draw = random.Random(f"blind {settings.seed}")  # noqa: S311 - no secret
     items = [item for candidate in chosen for item in _show(candidate, draw, side_by_side=settings.side_by_side)]
-    material = list(others or chosen)
-    draw.shuffle(material)
+    material = [*draw.sample(others, len(others)), *draw.sample(chosen, len(chosen))]
     checks = (
         _make_check(candidate, material, draw, side_by_side=settings.side_by_side)
         for candidate in material

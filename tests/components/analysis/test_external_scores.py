@@ -60,7 +60,7 @@ def test_what_is_not_shared_is_left_out_and_counted() -> None:
     (difference,) = [one for one in result.differences if one.metric == "esa"]
     assert (difference.n, difference.n_total) == (N - 5, N)
     assert result.notes == (
-        f"esa: {N} scores of 1 systems that are not compared left out (first 'god'; did you mean good?)",
+        f"esa: {N} scores of 1 other system left out (first 'god'; did you mean good?)",
         "esa: 1 ids that the data lack left out (first 'u99'; did you mean u39?)",
         "esa: no scores of alike",
         f"esa: {N - 5} of {N} scored items are shared by base, good; the others are left out",
