@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from components.editing.text_encoding import decode_text
 from components.errors import ConfigError
 from components.metrics.agreement import krippendorff_alpha
 from components.metrics.pairing import nfc
-from components.metrics.scores_settings import ScoresFile
+from components.metrics.scores_settings import NAME, ScoresFile
 from components.metrics.table import METRICS
 from components.suggestions import suggest
 
@@ -128,7 +129,7 @@ def read_scores(scores: ScoresFile) -> list[ExternalScores]:
 
 def _name_of(path: Path) -> str:
     name = path.name.partition(".")[0]
-    return name if name[:1].isalpha() else "scores"
+    return name if re.match(NAME, name) else "scores"
 
 
 def _gather(name: str, rows: list[_Row], scores: ScoresFile) -> ExternalScores:
@@ -187,6 +188,8 @@ def _read_row(
         value = math.nan
     if not math.isfinite(value):
         faults.add("expected finite numbers as values", line, repr(texts["value"][:40]))
+    if texts["metric"] and not re.match(NAME, texts["metric"]):
+        faults.add("expected names of letters, digits, - and _ as metrics", line, repr(texts["metric"][:40]))
     key = texts["id"], texts["system"], texts["metric"], texts["annotator"]
     if key in seen:
         faults.add(

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,39}$"
+NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,39}$"
+"""Names of external scores: they stand in files' names, too."""
 
 
 class ScoresFile(BaseModel):
@@ -16,7 +17,7 @@ class ScoresFile(BaseModel):
 
     file: str = Field(description="TSV with a header and the columns id, system, value (metric, annotator)")
     name: str | None = Field(
-        None, description="name of the score; the column metric, or the file's name, if empty", pattern=_NAME
+        None, description="name of the score; the column metric, or the file's name, if empty", pattern=NAME
     )
     lower_is_better: bool = Field(False, description="whether a lower value is better")
 

@@ -65,6 +65,7 @@ def test_a_file_may_hold_several_metrics(tmp_path: Path) -> None:
         ("id\tsystem\tvalue", ["u\ta\t1", "u\ta\t2"], r"one value of each id and system .*line 3: 'u' of a"),
         ("id\tsystem\tvalue", ["\ta\t1"], r"an id and a system in every row, found 1 .*line 2"),
         ("id\tsystem\tvalue", ["u\ta\t1\t7"], r"as many cells as the header has.*stray tab"),
+        ("id\tsystem\tvalue\tmetric", ["u\ta\t1\t../x"], r"letters, digits, - and _ as metrics.*'../x'"),
         ("id\tsystem\tvalue", ["u\ta\t"], "rows with a value, found none"),
         ("id\tsystem\tvalue", [], "rows with a value, found none"),
     ],
