@@ -126,7 +126,9 @@ def compare(
     judgements = _join_scores(scores, tables, units, len(utterances), notes)
     ranking = _choose_ranking(settings, tables[baseline])
     ranked = _score_items(ranking, tables, segments, units, len(utterances))
-    values = {u.id: {name: of[u.id] for name, of in ranked.scores.items() if u.id in of} for u in ranked.units}
+    values = {
+        u.id: {name: of[u.id] for name, of in ranked.scores.items() if u.id in of} for u in ranked.units
+    }
     error_rates = _sentence_scores(segments[baseline], METRICS["wer"])
     comparison = Comparison(
         baseline=baseline,

@@ -160,7 +160,9 @@ def _measure(
     baseline: str,
 ) -> Degradation:
     systems = [system for curve in curves for _, system in curve.systems]
-    shared = reduce(lambda ids, system: ids & set(tables[system][metric].ids), systems, set(tables[baseline][metric].ids))
+    shared = reduce(
+        lambda ids, system: ids & set(tables[system][metric].ids), systems, set(tables[baseline][metric].ids)
+    )
     ids = [key for key in tables[baseline][metric].ids if key in shared]
     aligned = {system: tables[system][metric].subset(ids) for system in systems}
     first = next((n for n, curve in enumerate(curves) if baseline in dict(curve.systems).values()), 0)
@@ -201,7 +203,8 @@ def _draw(curve: _Curve, slope: _Slope, tables: Mapping[str, CorpusStatistics]) 
     return DegradationCurve(
         label=curve.label,
         points=tuple(
-            CurvePoint(strength=x, system=system, score=_estimate(tables[system])) for x, system in curve.systems
+            CurvePoint(strength=x, system=system, score=_estimate(tables[system]))
+            for x, system in curve.systems
         ),
         slope=Estimate(value=slope.value, interval=bootstrap_interval(slope.resampled, slope.value)),
     )
@@ -218,7 +221,9 @@ def _compare(
     """Tests of every slope against that of the curve number ``first``, corrected over the curves."""
     base = slopes[first]
     others = [
-        (curve.label, slope) for n, (curve, slope) in enumerate(zip(curves, slopes, strict=True)) if n != first
+        (curve.label, slope)
+        for n, (curve, slope) in enumerate(zip(curves, slopes, strict=True))
+        if n != first
     ]
     differences = [(slope.value - base.value, slope.resampled - base.resampled) for _, slope in others]
     p_values = [

@@ -84,9 +84,13 @@ def measure_scores(
     shared = [key for key in ids if all(key in of for of in values.values())]
     notes = list(_list_omissions(scores, values, systems, ids, len(shared)))
     if not shared:
-        raise ConfigError("\n".join([f"{scores.name}: expected items that all systems have, found none", *notes]))
+        raise ConfigError(
+            "\n".join([f"{scores.name}: expected items that all systems have, found none", *notes])
+        )
     metric = ExternalScore(scores.name, higher_is_better=scores.higher_is_better)
-    signature = f"external:{scores.name}|mean" + (f"|annotators:{scores.annotators}" if scores.annotators else "")
+    signature = f"external:{scores.name}|mean" + (
+        f"|annotators:{scores.annotators}" if scores.annotators else ""
+    )
     return {
         name: CorpusStatistics(
             metric, tuple(shared), np.array([[of[key], 1.0] for key in shared]), n_total, signature
@@ -176,7 +180,9 @@ def _correlate(
     ]
     if not ids:
         return None
-    signs = (1.0 if higher else -1.0 for higher in (scores.higher_is_better, METRICS[metric].higher_is_better))
+    signs = (
+        1.0 if higher else -1.0 for higher in (scores.higher_is_better, METRICS[metric].higher_is_better)
+    )
     x, y = (
         sign * np.array([[of[system][key] for system in measured] for key in ids])
         for sign, of in zip(signs, (judged, measured), strict=True)

@@ -76,7 +76,9 @@ def blind(
         settings: of the campaign.
     """
     draw = random.Random(f"blind {settings.seed}")  # noqa: S311 - no secret
-    items = [item for candidate in chosen for item in _show(candidate, draw, side_by_side=settings.side_by_side)]
+    items = [
+        item for candidate in chosen for item in _show(candidate, draw, side_by_side=settings.side_by_side)
+    ]
     material = [*draw.sample(others, len(others)), *draw.sample(chosen, len(chosen))]
     checks = (
         _make_check(candidate, material, draw, side_by_side=settings.side_by_side)

@@ -71,7 +71,9 @@ def gather_candidates(
         if all(unit.id in of for of in outputs.values())
     ]
     if not candidates:
-        raise DataError(f"expected utterances that all of {', '.join(systems)} have a {output} of, found none")
+        raise DataError(
+            f"expected utterances that all of {', '.join(systems)} have a {output} of, found none"
+        )
     return candidates
 
 

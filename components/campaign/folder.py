@@ -35,7 +35,9 @@ def refuse_existing(folder: Path) -> None:
         ConfigError: there is one.
     """
     if (folder / KEY).exists():
-        raise ConfigError(f"{folder}: expected no campaign there, found one; name another folder: --out FOLDER")
+        raise ConfigError(
+            f"{folder}: expected no campaign there, found one; name another folder: --out FOLDER"
+        )
 
 
 def write_campaign(

@@ -46,7 +46,6 @@ class ExternalScores:
     annotators: int = 0
     agreement: float | None = None
 
-
     def rename_systems(self, labels: Mapping[str, str]) -> ExternalScores:
         """The scores with other names for some systems, where these have none of their own.
 

@@ -84,7 +84,9 @@ def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     references: Annotated[bool, typer.Option("--references", help="show the first reference, too")] = False,
     output: Annotated[
         str | None,
-        typer.Option("--output", metavar="KIND", help="translation or transcript; what all runs have if omitted"),
+        typer.Option(
+            "--output", metavar="KIND", help="translation or transcript; what all runs have if omitted"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="of choice, order and blinding")] = 0,
     store: StoreUrl = None,
@@ -209,7 +211,9 @@ def import_answers(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="scores to write")] = Path("scores.tsv"),
     keep_all: Annotated[
         bool,
-        typer.Option("--keep-all", help="also annotators who failed more than half of their attention checks"),
+        typer.Option(
+            "--keep-all", help="also annotators who failed more than half of their attention checks"
+        ),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file of scores")] = False,
     as_json: AsJson = False,

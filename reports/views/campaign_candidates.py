@@ -69,7 +69,9 @@ def load_candidates(systems: Mapping[str, RunRecord], output: Output, prefill: f
     stated = {run.parameters.get("target_language") for run in systems.values()} - {None}
     target = str(stated.pop()) if len(stated) == 1 else UNDETERMINED
     languages = {
-        utterance.id: utterance.source_language if output == "transcript" else utterance.target_language or target
+        utterance.id: utterance.source_language
+        if output == "transcript"
+        else utterance.target_language or target
         for utterance in utterances
     }
     outcomes = {name: read_nbests_by_id(output_of(run, output)) for name, run in systems.items()}

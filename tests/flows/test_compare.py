@@ -270,7 +270,9 @@ def test_people_judge_a_comparison_and_their_scores_join_it(
         cli.main(["campaign", "import", "anna.tsv", "--campaign", "trial", "--out", "scores.tsv"])
     assert not ending.value.code
 
-    code, output = antiphon("compare", "two.cut", "two.whole", "--scores", "esa=scores.tsv", "--set", "ranking=esa")
+    code, output = antiphon(
+        "compare", "two.cut", "two.whole", "--scores", "esa=scores.tsv", "--set", "ranking=esa"
+    )
     comparison = json.loads((Path(output["stages"][0]["path"]) / "comparison.json").read_text())
     assert comparison["ranking"] == "esa"
     (esa,) = [one for one in comparison["differences"] if one["metric"] == "esa"]

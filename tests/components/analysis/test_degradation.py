@@ -42,7 +42,11 @@ def systems(n: int = 30) -> tuple[dict[str, Conditions], dict[str, dict[str, Cor
 def test_slopes_their_intervals_and_their_test() -> None:
     states, tables = systems()
     (one,) = measure_degradation(states, tables, "base-None")
-    assert (one.axis, one.metric, [curve.label for curve in one.curves]) == ("noisy.snr_db", "m", ["base", "tiny"])
+    assert (one.axis, one.metric, [curve.label for curve in one.curves]) == (
+        "noisy.snr_db",
+        "m",
+        ["base", "tiny"],
+    )
     slopes = []
     for curve in one.curves:
         assert [point.strength for point in curve.points] == SNR  # worse and worse
@@ -55,13 +59,17 @@ def test_slopes_their_intervals_and_their_test() -> None:
     (difference,) = one.differences
     (base, base_drawn), (tiny, tiny_drawn) = slopes
     assert difference.difference.value == pytest.approx(tiny - base)
-    assert difference.difference.interval == pytest.approx(np.percentile(tiny_drawn - base_drawn, (2.5, 97.5)))
+    assert difference.difference.interval == pytest.approx(
+        np.percentile(tiny_drawn - base_drawn, (2.5, 97.5))
+    )
     assert (difference.label, difference.baseline, difference.verdict) == ("tiny", "base", "less robust")
 
 
 def test_equal_slopes_are_not_told_apart_and_few_utterances_tell_nothing() -> None:
     states, tables = systems()
-    (same,) = measure_degradation(states, tables | {f"tiny-{x}": tables[f"base-{x}"] for x in SNR}, "tiny-20.0")
+    (same,) = measure_degradation(
+        states, tables | {f"tiny-{x}": tables[f"base-{x}"] for x in SNR}, "tiny-20.0"
+    )
     assert (same.differences[0].p, same.differences[0].verdict) == (1.0, "not told apart")
     assert same.differences[0].baseline == "tiny"
     states, tables = systems(n=5)
@@ -80,6 +88,10 @@ def test_only_systems_that_differ_in_strength_alone_are_a_curve() -> None:
         "e": read_conditions({"mt": ("translate", {"beam_size": 5})}),
     }
     assert measure_degradation(states, tables, "a") == ()
-    crossed = {n: conditions("base", x, speed=s) for n, x, s in zip("abcd", (9, 0, 9, 0), (1, 1, 2, 2), strict=True)}
-    by_axis = {one.axis: [curve.label for curve in one.curves] for one in measure_degradation(crossed, tables, "a")}
+    crossed = {
+        n: conditions("base", x, speed=s) for n, x, s in zip("abcd", (9, 0, 9, 0), (1, 1, 2, 2), strict=True)
+    }
+    by_axis = {
+        one.axis: [curve.label for curve in one.curves] for one in measure_degradation(crossed, tables, "a")
+    }
     assert by_axis == {"noisy.snr_db": ["1.0", "2.0"], "noisy.speed": ["9.0", "0.0"]}

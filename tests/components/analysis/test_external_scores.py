@@ -41,7 +41,9 @@ def test_the_mean_is_tested_as_a_metric() -> None:
     (judgements,) = result.judgements
     assert (judgements.n, judgements.n_total, judgements.agreement) == (N, N, 0.5)
     worse, _ = run(judged(False, base=BASE, good=GOOD, alike=BASE))
-    assert {one.verdict for one in worse.differences if (one.metric, one.system) == ("esa", "good")} == {"worse"}
+    assert {one.verdict for one in worse.differences if (one.metric, one.system) == ("esa", "good")} == {
+        "worse"
+    }
 
 
 def test_it_may_rank() -> None:

@@ -61,7 +61,9 @@ def test_every_output_is_shown_as_often_as_asked_for_and_leads_back(chosen: Camp
     items, key = campaign(chosen)
     texts = {one.utterance.id: one.outputs for one in candidates()}
     judged = [item for item in items if item.blinded.damaged is None]
-    pairs = [(item.blinded.utterance_id, system) for item in judged for system in item.blinded.systems.values()]
+    pairs = [
+        (item.blinded.utterance_id, system) for item in judged for system in item.blinded.systems.values()
+    ]
     assert len(pairs) == len(set(pairs)) == 2 * chosen.items
     for item in items:
         for code, system in item.blinded.systems.items():

@@ -27,7 +27,9 @@ def key() -> CampaignKey:
 
 
 @pytest.mark.parametrize("name", ["annotations.jsonl", "download.json"])
-def test_what_pearmut_has_logged_leads_back_to_the_systems(key: CampaignKey, name: str, tmp_path: Path) -> None:
+def test_what_pearmut_has_logged_leads_back_to_the_systems(
+    key: CampaignKey, name: str, tmp_path: Path
+) -> None:
     """Both files are of pearmut 1.1.6: two people, who changed their first answers; one failed the check."""
     found = unblind(read_answers([FILES / name], "example"), key, keep_all=True)
     assert (found.expected, found.judged, found.unknown) == (8, 8, 0)
@@ -58,7 +60,9 @@ def test_a_reset_voids_what_was_before(key: CampaignKey, tmp_path: Path) -> None
 def test_filled_tables_come_back_with_what_is_missing(key: CampaignKey, tmp_path: Path) -> None:
     items, _ = campaign(GOLDEN)
     for name, own in zip(("anna", "ben"), assign(items, GOLDEN), strict=True):
-        rows = list(csv.DictReader(io.StringIO(write_table(own, {}, references=True).decode()), delimiter="\t"))
+        rows = list(
+            csv.DictReader(io.StringIO(write_table(own, {}, references=True).decode()), delimiter="\t")
+        )
         assert {row["reference"] for row in rows} == {item.utterance.references[0] for item in own}
         codes = {item.item: item for item in key.items}
         for row in rows:
@@ -79,7 +83,11 @@ def test_answers_to_another_campaign_and_wrong_scores_are_refused(key: CampaignK
     with pytest.raises(ConfigError, match="expected answers to the campaign example, found 1 of which none"):
         unblind([Answer("a", "item-999", "A", 1)], key)
     for name, text, message in (
-        ("a.tsv", "item\toutput\tscore\ni\tA\t101\ni\tB\tgood\n", "scores from 0 to 100, found 2 .*line 2: '101'"),
+        (
+            "a.tsv",
+            "item\toutput\tscore\ni\tA\t101\ni\tB\tgood\n",
+            "scores from 0 to 100, found 2 .*line 2: '101'",
+        ),
         ("b.tsv", "a\tb\n", "columns item, output, score"),
         ("c.jsonl", "{", "expected answers of pearmut as JSON"),
         ("d.json", "[1]", "expected a list of answers"),

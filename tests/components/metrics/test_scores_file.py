@@ -50,7 +50,10 @@ def test_judgements_of_several_annotators_are_averaged(tmp_path: Path) -> None:
 
 def test_a_file_may_hold_several_metrics(tmp_path: Path) -> None:
     file = write(tmp_path, "u1\ta\t1\tfluency", "u1\ta\t2\tadequacy", header="id\tsystem\tvalue\tmetric")
-    assert [(entry.name, entry.values["a"]["u1"]) for entry in read(file)] == [("fluency", 1), ("adequacy", 2)]
+    assert [(entry.name, entry.values["a"]["u1"]) for entry in read(file)] == [
+        ("fluency", 1),
+        ("adequacy", 2),
+    ]
     (only,) = read(f"adequacy={file}")
     assert only.values == {"a": {"u1": 2.0}}
     with pytest.raises(ConfigError, match="expected rows of the metric fluent; did you mean fluency"):
@@ -60,8 +63,16 @@ def test_a_file_may_hold_several_metrics(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "rows", "message"),
     [
-        ("id,system,value", ["u,a,1"], r"esa.tsv:1: expected a header line .* found no id, system, value in id,"),
-        ("id\tsystem\tvalue", ["u\ta\tgood", "v\ta\tnan"], r"finite numbers .* found 2 .*\(first in line 2: 'good'\)"),
+        (
+            "id,system,value",
+            ["u,a,1"],
+            r"esa.tsv:1: expected a header line .* found no id, system, value in id,",
+        ),
+        (
+            "id\tsystem\tvalue",
+            ["u\ta\tgood", "v\ta\tnan"],
+            r"finite numbers .* found 2 .*\(first in line 2: 'good'\)",
+        ),
         ("id\tsystem\tvalue", ["u\ta\t1", "u\ta\t2"], r"one value of each id and system .*line 3: 'u' of a"),
         ("id\tsystem\tvalue", ["\ta\t1"], r"an id and a system in every row, found 1 .*line 2"),
         ("id\tsystem\tvalue", ["u\ta\t1\t7"], r"as many cells as the header has.*stray tab"),

@@ -21,7 +21,12 @@ from tests.components.analysis.test_comparison import UTTERANCES, system
 @pytest.fixture(scope="module")
 def comparison() -> Comparison:
     """Two curves of two strengths each: ``a`` is clean, and worse at 0 dB; ``b`` is as bad at both."""
-    of = {"a-20": ("good", "a", 20), "a-0": ("base", "a", 0), "b-20": ("base", "b", 20), "b-0": ("base", "b", 0)}
+    of = {
+        "a-20": ("good", "a", 20),
+        "a-0": ("base", "a", 0),
+        "b-20": ("base", "b", 20),
+        "b-0": ("base", "b", 0),
+    }
     systems = [
         replace(
             system(text, 1),
