@@ -9,18 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from components.analysis.buckets import group_utterances
 from components.analysis.comparison_settings import ComparisonSettings
-from components.analysis.degradation import Conditions, Degradation, measure_degradation
-from components.analysis.external_scores import (
-    Correlation,
-    Judgements,
-    correlate,
-    describe_scores,
-    measure_scores,
-)
+from components.analysis.degradation import Degradation, measure_degradation
+from components.analysis.external_scores import Judgements, describe_scores, measure_scores
 from components.analysis.leaderboard import (
     Bucket,
     Contrast,
@@ -30,16 +24,18 @@ from components.analysis.leaderboard import (
     find_contrasts,
     score_buckets,
 )
-from components.errors import ConfigError, DataError
+from components.analysis.metric_correlation import Correlation, correlate
+from components.analysis.ranking import choose_ranking, score_items, score_sentences
+from components.analysis.strength_curves import Conditions
+from components.errors import DataError
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.languages import Language
-from components.metrics.metric import Metric, Output, Segments
+from components.metrics.metric import Output, Segments
 from components.metrics.scores_file import ExternalScores
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.significance import Difference, compare_to_baseline
 from components.metrics.table import METRICS
 from components.records import Record, Utterance
-from components.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -124,12 +120,12 @@ def compare(
         for name, outputs in segments.items()
     }
     judgements = _join_scores(scores, tables, units, len(utterances), notes)
-    ranking = _choose_ranking(settings, tables[baseline])
-    ranked = _score_items(ranking, tables, segments, units, len(utterances))
+    ranking = choose_ranking(settings, tables[baseline])
+    ranked = score_items(ranking, tables, segments, units, len(utterances))
     values = {
         u.id: {name: of[u.id] for name, of in ranked.scores.items() if u.id in of} for u in ranked.units
     }
-    error_rates = _sentence_scores(segments[baseline], METRICS["wer"])
+    error_rates = score_sentences(segments[baseline], METRICS["wer"])
     comparison = Comparison(
         baseline=baseline,
         ranking=ranking,
@@ -175,49 +171,6 @@ def _join_scores(
             tables[name][entry.name] = table
         judgements.append(describe_scores(entry, next(iter(measured.values()))))
     return tuple(judgements)
-
-
-def _choose_ranking(settings: ComparisonSettings, tables: Mapping[str, CorpusStatistics]) -> str | None:
-    """The metric that ranks: as set, else the first that the baseline has."""
-    if settings.ranking is not None and settings.ranking not in tables:
-        raise ConfigError(
-            f"ranking: expected a score that the baseline has, one of {', '.join(tables)}, found "
-            f"{settings.ranking!r}{did_you_mean(settings.ranking, tables)}"
-        )
-    return settings.ranking or next(iter(tables), None)
-
-
-class _RankedItems(NamedTuple):
-    """What can be ranked one by one: system -> utterance id -> score, and the utterances themselves."""
-
-    scores: dict[str, dict[str, float]]
-    units: Sequence[Utterance]
-    higher_is_better: bool
-    n_total: int
-
-
-def _score_items(
-    ranking: str | None,
-    tables: Mapping[str, Mapping[str, CorpusStatistics]],
-    segments: Mapping[str, Mapping[Output, Segments | None]],
-    units: Mapping[Output, ScoringUnits],
-    n_total: int,
-) -> _RankedItems:
-    """Score single utterances by the ranking metric, or by the one that does so in its place."""
-    external = [of[ranking] for of in tables.values() if ranking in of and ranking not in METRICS]
-    if external:
-        by_id = {unit.id: unit for of in units.values() for unit in of.utterances}
-        first = external[0]
-        return _RankedItems(
-            {name: of[str(ranking)].scores_by_id() for name, of in tables.items() if ranking in of},
-            [by_id[key] for key in first.ids],
-            first.metric.higher_is_better,
-            first.n_total,
-        )
-    metric = METRICS[METRICS[ranking or "chrf"].sentence_metric or ranking or "chrf"]
-    of = units[metric.output]
-    scores = {name: _sentence_scores(outputs, metric) for name, outputs in segments.items()}
-    return _RankedItems(scores, of.utterances, metric.higher_is_better, of.count(n_total))
 
 
 def _check(utterances: Sequence[Utterance], systems: Sequence[System], baseline: str) -> None:
@@ -284,11 +237,6 @@ def _statistics(
         if table is not None:
             tables[name] = table
     return tables
-
-
-def _sentence_scores(outputs: Mapping[Output, Segments | None], metric: Metric) -> dict[str, float]:
-    segments = outputs[metric.output]
-    return {} if segments is None else metric.sentence_scores(segments)
 
 
 def _count_missing(utterances: Sequence[Utterance], systems: Sequence[System]) -> dict[str, int]:

@@ -35,7 +35,7 @@ class ComparisonSettings(BaseModel):
     ranking: str | None = Field(
         None,
         title="Ranking",
-        description="the score that ranks (groups, examples, plots), also an external one; the first of metrics "
+        description="score that ranks (groups, examples, plots), maybe an external one; the first metric "
         "if empty",
     )
     missing: Literal["common", "empty"] = Field(

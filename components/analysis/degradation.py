@@ -1,7 +1,7 @@
 """How fast systems lose when their input gets worse: score over strength, and its slope.
 
-The systems of a ``matrix`` that differ in the strength of a ``perturb`` node alone are one curve. Its slope is
-that of the least-squares line through the scores of the perturbed inputs, a fixed weighted sum of them: so
+The systems of a ``matrix`` that differ in the strength of a ``perturb`` node alone are one curve. Its slope
+is that of the least-squares line through the scores of the perturbed inputs, a fixed weighted sum of them: so
 intervals and tests come from the same resamples of utterances as those of the scores. A line is a summary;
 where the curve is bent its slope is that of the strengths that were chosen.
 """
@@ -9,34 +9,20 @@ where the curve is bent its slope is that of the strengths that were chosen.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from components.analysis.strength_curves import Conditions, Curve, find_curves
 from components.metrics.bootstrap import Estimate, FloatArray, bootstrap_interval
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.null_distributions import two_sided_p
 from components.metrics.significance import correct_holm
-from components.perturbation.config import PerturbationConfig
 from components.perturbation.strengths import STRENGTHS, Strength
 from components.records import Record
 
 Robustness = Literal["more robust", "less robust", "not told apart", "too few"]
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """What a system's graph is set to.
-
-    Attributes:
-        strengths: NODE.SETTING of perturbations -> amount; None is no perturbation.
-        settings: NODE.SETTING of everything else that was set -> value, as text.
-    """
-
-    strengths: Mapping[str, float | None]
-    settings: Mapping[str, str]
 
 
 class CurvePoint(Record):
@@ -86,13 +72,6 @@ class Degradation(Record):
         return STRENGTHS[self.axis.rpartition(".")[2]]
 
 
-class _Curve(NamedTuple):
-    """A curve's label, and its systems with their strengths, weakest first."""
-
-    label: str
-    systems: tuple[tuple[float | None, str], ...]
-
-
 def measure_degradation(
     conditions: Mapping[str, Conditions],
     tables: Mapping[str, Mapping[str, CorpusStatistics]],
@@ -109,53 +88,16 @@ def measure_degradation(
     return tuple(
         _measure(axis, metric, curves, tables, baseline)
         for axis in axes
-        if (curves := _find_curves(axis, conditions))
+        if (curves := find_curves(axis, conditions))
         for metric in tables[baseline]
         if all(metric in tables[system] for curve in curves for _, system in curve.systems)
     )
 
 
-def _find_curves(axis: str, conditions: Mapping[str, Conditions]) -> list[_Curve]:
-    """Groups of systems that differ on this axis alone, with two different amounts or more."""
-    groups: dict[tuple[tuple[str, str], ...], list[tuple[float | None, str]]] = {}
-    for system, of in conditions.items():
-        if axis in of.strengths:
-            rest = {**of.settings, **{k: str(v) for k, v in of.strengths.items() if k != axis}}
-            groups.setdefault(tuple(sorted(rest.items())), []).append((of.strengths[axis], system))
-    groups = {rest: members for rest, members in groups.items() if _is_curve([x for x, _ in members])}
-    varying = _varying_settings([dict(rest) for rest in groups])
-    worse = STRENGTHS[axis.rpartition(".")[2]].worse
-    return [
-        _Curve(
-            _label({key: dict(rest).get(key, "") for key in varying}),
-            tuple(sorted(members, key=lambda member: -np.inf if member[0] is None else worse * member[0])),
-        )
-        for rest, members in groups.items()
-    ]
-
-
-def _is_curve(strengths: Sequence[float | None]) -> bool:
-    numbers = [strength for strength in strengths if strength is not None]
-    return len(set(numbers)) > 1 and len(set(strengths)) == len(strengths)
-
-
-def _varying_settings(groups: Sequence[Mapping[str, str]]) -> list[str]:
-    keys = dict.fromkeys(key for group in groups for key in group)
-    return [key for key in keys if len({group.get(key) for group in groups}) > 1]
-
-
-def _label(varying: Mapping[str, str]) -> str:
-    """The values by which a curve differs from the others; models without the part before the colon."""
-    values = {key: value.rpartition(":")[2] or "default" for key, value in varying.items()}
-    if len(values) == 1:
-        return next(iter(values.values()))
-    return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in values.items()) or "all"
-
-
 def _measure(
     axis: str,
     metric: str,
-    curves: Sequence[_Curve],
+    curves: Sequence[Curve],
     tables: Mapping[str, Mapping[str, CorpusStatistics]],
     baseline: str,
 ) -> Degradation:
@@ -185,7 +127,7 @@ class _Slope(NamedTuple):
     resampled: FloatArray
 
 
-def _slope(curve: _Curve, strength: Strength, tables: Mapping[str, CorpusStatistics]) -> _Slope:
+def _slope(curve: Curve, strength: Strength, tables: Mapping[str, CorpusStatistics]) -> _Slope:
     """Change per step of worsening, of all utterances and of each resample."""
     numbered = [(x, tables[system]) for x, system in curve.systems if x is not None]
     x = np.array([number for number, _ in numbered], np.float64)
@@ -199,7 +141,7 @@ def _slope(curve: _Curve, strength: Strength, tables: Mapping[str, CorpusStatist
     return _Slope(value, resampled)
 
 
-def _draw(curve: _Curve, slope: _Slope, tables: Mapping[str, CorpusStatistics]) -> DegradationCurve:
+def _draw(curve: Curve, slope: _Slope, tables: Mapping[str, CorpusStatistics]) -> DegradationCurve:
     return DegradationCurve(
         label=curve.label,
         points=tuple(
@@ -216,7 +158,7 @@ def _estimate(table: CorpusStatistics) -> Estimate:
 
 
 def _compare(
-    curves: Sequence[_Curve], slopes: Sequence[_Slope], first: int, *, higher_is_better: bool
+    curves: Sequence[Curve], slopes: Sequence[_Slope], first: int, *, higher_is_better: bool
 ) -> tuple[SlopeDifference, ...]:
     """Tests of every slope against that of the curve number ``first``, corrected over the curves."""
     base = slopes[first]
@@ -250,23 +192,3 @@ def _verdict(p: float | None, gain: float) -> Robustness:
     if p >= 0.05:
         return "not told apart"
     return "more robust" if gain > 0 else "less robust"
-
-
-def read_conditions(nodes: Mapping[str, tuple[str, Mapping[str, object]]]) -> Conditions:
-    """What the nodes of a graph are set to: strengths of perturbations, and everything else.
-
-    Args:
-        nodes: name -> kind, and its settings as NAME or OUTER.INNER -> value.
-    """
-    strengths: dict[str, float | None] = {}
-    settings: dict[str, str] = {}
-    for name, (kind, values) in nodes.items():
-        settings[f"{name}.kind"] = kind
-        for key, value in values.items():
-            if kind != "perturb" or key not in STRENGTHS:
-                settings[f"{name}.{key}"] = str(value)
-        if kind == "perturb":
-            for key in STRENGTHS:
-                value = values.get(key, PerturbationConfig.model_fields[key].default)
-                strengths[f"{name}.{key}"] = None if value is None else float(str(value))
-    return Conditions(strengths, settings)

@@ -1,1 +1,1 @@
-"""Campaigns of human judgement: items that tell systems apart, blinded, for pearmut or a table; and the answers."""
+"""Campaigns of human judgement: blinded items that tell systems apart, for pearmut or tables; answers."""

@@ -141,7 +141,7 @@ def _make_check(
 
 
 def damage(text: str, donor: str, draw: random.Random) -> str:
-    """The text with half of its words, in one stretch, replaced by those of another text (WMT's bad references)."""
+    """The text with half of its words, in one stretch, replaced by another's (WMT's bad references)."""
     words, others = text.split(), donor.split()
     if len(words) < 3:  # also a sentence without spaces
         words, others = list(text), list(donor)
@@ -153,7 +153,7 @@ def damage(text: str, donor: str, draw: random.Random) -> str:
 
 
 def assign(items: Sequence[ShownItem], settings: CampaignSettings) -> list[list[ShownItem]]:
-    """The items of each annotator: ``copies`` of each item among them, every check, in an order of their own."""
+    """The items of each annotator, in an order of their own: ``copies`` of each in all, and every check."""
     checks = [item for item in items if item.blinded.damaged is not None]
     judged = [item for item in items if item.blinded.damaged is None]
     n = settings.annotators
@@ -162,6 +162,6 @@ def assign(items: Sequence[ShownItem], settings: CampaignSettings) -> list[list[
         for copy in range(min(settings.copies, n)):
             of_annotators[(number + copy) % n].append(item)
     for number, own in enumerate(of_annotators):
-        own += checks
+        own.extend(checks)
         random.Random(f"order {settings.seed} {number}").shuffle(own)  # noqa: S311 - no secret
     return of_annotators

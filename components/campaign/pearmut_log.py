@@ -1,4 +1,4 @@
-"""Answers that pearmut has logged (``data/annotations/CAMPAIGN.jsonl``), or that it downloads as one object."""
+"""Answers that pearmut has logged (``data/annotations/CAMPAIGN.jsonl``), or downloads as one object."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_log(text: str, where: str, campaign: str, faults: AnswerFaults) -> list
     """The answers of a log, in the order in which they were given.
 
     Args:
-        text: of the file: a JSON object a line, or a list of them, or an object with a list for each campaign.
+        text: of the file: a JSON object a line, a list of them, or an object with a list for each campaign.
         where: its name, for messages.
         campaign: name of the campaign.
         faults: notes answers that are none.

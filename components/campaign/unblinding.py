@@ -103,7 +103,8 @@ def unblind(answers: Sequence[Answer], key: CampaignKey, *, keep_all: bool = Fal
     known = [answer for answer in last if _is_known(answer, items)]
     if not known:
         raise ConfigError(
-            f"expected answers to the campaign {key.campaign}, found {len(last):,} of which none is to an item of it"
+            f"expected answers to the campaign {key.campaign}, found {len(last):,} of which none is "
+            "to an item of it"
         )
     checks = _count_checks(known, items)
     left_out = [who for who, of in checks.items() if not of.is_trusted and not keep_all]

@@ -43,7 +43,7 @@ def kendall_tau(x: FloatArray, y: FloatArray) -> Estimate | None:
             of_x = np.sign(x[:, first, None] - x[None, :, second])
             of_y = np.sign(y[:, first, None] - y[None, :, second])
             for total, part in zip(signs, (of_x * of_y, np.abs(of_x), np.abs(of_y)), strict=True):
-                total += part
+                np.add(total, part, out=total)
     sums = np.stack([np.einsum("bi,bi->b", counts @ total, counts) for total in signs], axis=-1)
     return _estimate(sums[0], sums[1:], _tau_of)
 

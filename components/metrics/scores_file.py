@@ -1,8 +1,8 @@
 """``scores.tsv``: scores of outputs that somebody else has computed or judged, read and checked.
 
-One row per judgement: the utterance's ``id``, the ``system`` whose output it is of, and the ``value``; further
-columns may name the ``metric`` and the ``annotator``. Rows without a value (nobody judged them yet) are
-counted and left out. Everything else that is wrong is one line per kind of fault, with the first of its kind.
+One row per judgement: the utterance's ``id``, the ``system`` whose output it is of, and the ``value``;
+further columns may name the ``metric`` and the ``annotator``. Rows without a value are left out: nobody has
+judged them yet. Everything else that is wrong is one line per kind of fault, with the first of its kind.
 """
 
 from __future__ import annotations
@@ -161,8 +161,8 @@ def _read_rows(path: Path) -> Iterator[_Row]:
     names = [name.strip().lower() for name in reader.fieldnames or ()]
     if missing := [name for name in COLUMNS if name not in names]:
         raise ConfigError(
-            f"{path.name}:1: expected a header line with the columns {', '.join(COLUMNS)}, separated by tabs, "
-            f"found no {', '.join(missing)} in {', '.join(names)[:100] or 'nothing'}"
+            f"{path.name}:1: expected a header line with the columns {', '.join(COLUMNS)}, separated by "
+            f"tabs, found no {', '.join(missing)} in {', '.join(names)[:100] or 'nothing'}"
         )
     reader.fieldnames = names
     faults, seen = _Faults(path.name), set[tuple[str, str, str, str]]()

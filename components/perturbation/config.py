@@ -77,7 +77,7 @@ class PerturbationConfig(BaseModel):
 
     @property
     def is_of_text(self) -> bool:
-        """Whether it gives text: it changes it, or an amount of text is set, maybe to nothing (in a matrix)."""
+        """Whether it gives text: it changes it, or an amount of text is set, be it to nothing (a matrix)."""
         return self.changes_text or (not self.changes_speech and bool(_OF_TEXT & self.model_fields_set))
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ from flows.cli.options import (
 from flows.cli.run import print_result, run_flow
 
 
-def compare(
+def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
     runs: Annotated[
         list[str],
         typer.Argument(

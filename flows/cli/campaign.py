@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli.campaign_answers import import_answers
 from flows.cli.commands import Group
 from flows.cli.completion import complete_runs
 from flows.cli.options import AsJson, StoreUrl
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from components.campaign.settings import CampaignSettings
-    from components.campaign.unblinding import Unblinded
 
 
 class CampaignGroup(Group):
@@ -42,7 +42,6 @@ campaign_app = typer.Typer(
 )
 
 
-@campaign_app.command("create")
 def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
     runs: Annotated[
         list[str],
@@ -66,7 +65,7 @@ def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
         typer.Option(
             "--protocol",
             metavar="NAME",
-            help="ESA (error spans and a score of one output), cESA (all systems side by side) or DA (a score)",
+            help="ESA (error spans and a score), cESA (the same, all systems side by side) or DA (a score)",
         ),
     ] = "ESA",
     annotators: Annotated[int, typer.Option("--annotators", metavar="N", help="people who judge")] = 1,
@@ -95,7 +94,6 @@ def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     """Write a campaign: blinded items, for pearmut and as tables, and the key that leads back to the systems.
 
     Examples:
-
     - `antiphon campaign small large --items 50`
 
     - `antiphon campaign COMPARISON --protocol cESA --annotators 3 --copies 2 --select diversity`
@@ -196,67 +194,5 @@ def _describe(written: Mapping[str, Any]) -> list[str]:
     ]
 
 
-@campaign_app.command("import")
-def import_answers(
-    answers: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="ANSWERS...",
-            help="pearmut's data/annotations/CAMPAIGN.jsonl, what its dashboard downloads, or filled-in tables",
-        ),
-    ],
-    campaign: Annotated[
-        Path, typer.Option("--campaign", metavar="FOLDER", help="what `antiphon campaign` wrote")
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="scores to write")] = Path("scores.tsv"),
-    keep_all: Annotated[
-        bool,
-        typer.Option(
-            "--keep-all", help="also annotators who failed more than half of their attention checks"
-        ),
-    ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file of scores")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Read the answers to a campaign and write them as scores of the systems: id, system, value, annotator.
-
-    Examples:
-
-    - `antiphon campaign import data/annotations/trial.jsonl --campaign trial --out scores.tsv`
-
-    - `antiphon campaign import anna.tsv ben.tsv --campaign trial`, then
-      `antiphon compare small large --scores esa=scores.tsv`
-    """
-    from components.campaign.folder import read_key
-    from components.campaign.unblinding import encode_scores, read_answers, unblind
-    from components.errors import ConfigError
-    from components.files import write_bytes
-
-    if out.exists() and not overwrite:
-        raise ConfigError(f"{out}: expected no file there, found one; --overwrite replaces it")
-    key = read_key(campaign)
-    unblinded = unblind(read_answers(answers, key.campaign), key, keep_all=keep_all)
-    write_bytes(out, encode_scores(unblinded.scores))
-    sys.stdout.write("".join(f"{line}\n" for line in _describe_answers(unblinded, out)))
-    if as_json:
-        numbers = unblinded._asdict() | {"scores": str(out), "checks": {}}
-        numbers["checks"] = {who: of._asdict() for who, of in unblinded.checks.items()}
-        sys.stdout.write(json.dumps(numbers) + "\n")
-
-
-def _describe_answers(unblinded: Unblinded, out: Path) -> list[str]:
-    """What became of the answers."""
-    who = len({score.annotator for score in unblinded.scores})
-    lines = [
-        f"{unblinded.judged:,} of {unblinded.expected:,} outputs judged by {who} "
-        f"annotator{'s' * (who != 1)}: {len(unblinded.scores):,} scores in {out}"
-    ]
-    if unblinded.replaced:
-        lines.append(f"{unblinded.replaced:,} answers were given again; the last one counts")
-    if unblinded.unknown:
-        lines.append(f"{unblinded.unknown:,} answers to items that the campaign lacks left out")
-    for name, checks in unblinded.checks.items():
-        left_out = "; left out (--keep-all keeps them)" if name in unblinded.left_out else ""
-        if checks.answered:
-            lines.append(f"{name}: {checks.passed} of {checks.answered} attention checks passed{left_out}")
-    return lines
+campaign_app.command("create")(create)
+campaign_app.command("import")(import_answers)

@@ -23,7 +23,7 @@ def report(
     """Write the HTML report and the plots of a run again, and print where they are.
 
     With --index, write a page with all runs of the store (flow, data, models, scores, status, time), which
-    sorts, filters and leads to their reports. With --scores, what somebody else scored joins the run's scores.
+    sorts, filters and leads to their reports. With --scores, those that somebody else gave join.
     Examples: `antiphon report RUN`, `antiphon report --index`, `antiphon report RUN --scores esa=scores.tsv`.
     """
     from components.errors import ConfigError

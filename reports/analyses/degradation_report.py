@@ -27,8 +27,8 @@ def summarize(degradation: Degradation) -> Iterator[str]:
     """A sentence per curve: ``tiny.en: WER +6.1 (+4.9 to +7.4) per 10 dB more noise``, and its test."""
     tests = {difference.label: difference for difference in degradation.differences}
     for curve in degradation.curves:
-        per = f"per {degradation.strength.step_label}"
-        text = f"{to_printable(curve.label)}: {label_of(degradation.metric)} {format_estimate(curve.slope)} {per}"
+        change = f"{label_of(degradation.metric)} {format_estimate(curve.slope)}"
+        text = f"{to_printable(curve.label)}: {change} per {degradation.strength.step_label}"
         if (test := tests.get(curve.label)) is not None:
             p = "" if test.p_holm is None else f", p {format_p_value(test.p_holm)}"
             verdict = describe_robustness(test, degradation.n)

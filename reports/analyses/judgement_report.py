@@ -49,7 +49,8 @@ def build_sections(comparison: Comparison) -> list[Section]:
     if not comparison.judgements:
         return []
     note = "; ".join(map(describe_judgements, comparison.judgements))
-    note += ". Correlation with metrics over the outputs of all systems, 95% intervals over items; 1 is agreement."
+    note += ". Correlation with metrics over the outputs of all systems, 95% intervals over items; "
+    note += "1 is agreement."
     return [Section("External scores", note, tuple(build_rows(comparison)))]
 
 

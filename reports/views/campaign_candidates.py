@@ -1,4 +1,4 @@
-"""Finished runs as candidates of a campaign: what they all have put out, and of which runs a comparison is."""
+"""Finished runs as candidates of a campaign: which runs a comparison is of, and what they have put out."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def load_systems(names: Sequence[str], store: Store) -> dict[str, RunRecord]:
     systems = {name: store.load_run(name) for name in dict.fromkeys(listed)}
     if not 2 <= len(systems) <= MAX_SYSTEMS:
         raise ConfigError(
-            f"expected 2 to {MAX_SYSTEMS} systems to judge, found {', '.join(systems) or 'none'}; name finished "
-            "runs, or a comparison"
+            f"expected 2 to {MAX_SYSTEMS} systems to judge, found {', '.join(systems) or 'none'}; name "
+            "finished runs, or a comparison"
         )
     for run in systems.values():
         check_comparable(run)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from components import models
 from components.analysis.comparison import System
-from components.analysis.degradation import Conditions, read_conditions
 from components.analysis.leaderboard import Cost
+from components.analysis.strength_curves import Conditions, read_conditions
 from components.errors import AntiphonError, DataError, StoreError
 from components.files import read_json
 from components.models.checkpoints import count_stored_parameters as count_parameters

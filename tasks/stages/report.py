@@ -79,9 +79,8 @@ def add_scores(name: str, files: Sequence[ScoresFile], store: Store) -> list[str
     entries = load_scores(files)
     with store.lock_recorded_run(name) as run:
         if run.systems:
-            raise ConfigError(
-                f"run {name} compares others: antiphon compare {' '.join(run.systems.values())} --scores NAME=FILE"
-            )
+            others = " ".join(run.systems.values())
+            raise ConfigError(f"run {name} compares others: antiphon compare {others} --scores NAME=FILE")
         utterances = load_utterances(run)
         ids = [
             unit.id

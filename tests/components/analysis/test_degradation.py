@@ -7,7 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from components.analysis.degradation import Conditions, measure_degradation, read_conditions
+from components.analysis.degradation import measure_degradation
+from components.analysis.strength_curves import Conditions, read_conditions
 from components.metrics.bootstrap import draw_resamples
 from components.metrics.corpus_statistics import CorpusStatistics
 from tests.components.metrics.corpora import FunctionScore

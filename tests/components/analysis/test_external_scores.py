@@ -52,7 +52,7 @@ def test_it_may_rank() -> None:
     assert values[IDS[0]] == {"base": BASE[IDS[0]], "good": GOOD[IDS[0]], "alike": BASE[IDS[0]]}
     assert {one.gain for one in result.contrasts if one.system == "good"} == {3.0}
     assert sum(bucket.n for bucket in result.buckets if bucket.by == "length") == N
-    with pytest.raises(ConfigError, match="ranking: expected a score .* found 'eza'; did you mean esa"):
+    with pytest.raises(ConfigError, match=r"ranking: expected a score .* found 'eza'; did you mean esa"):
         run(judged(base=BASE, good=GOOD, alike=BASE), ranking="eza")
 
 
