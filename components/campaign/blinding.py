@@ -159,7 +159,7 @@ def assign(items: Sequence[ShownItem], settings: CampaignSettings) -> list[list[
     n = settings.annotators
     of_annotators: list[list[ShownItem]] = [[] for _ in range(n)]
     for number, item in enumerate(judged):
-        for copy in range(min(settings.copies, n)):
+        for copy in range(settings.copies):
             of_annotators[(number + copy) % n].append(item)
     for number, own in enumerate(of_annotators):
         own.extend(checks)

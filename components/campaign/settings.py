@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Protocol = Literal["ESA", "cESA", "DA"]
 """Error spans and a score of one output; of all outputs side by side; a score of one output."""
@@ -35,6 +35,14 @@ class CampaignSettings(BaseModel):
     )
     references: bool = Field(False, description="show the first reference, too")
     seed: int = Field(0, ge=0, description="of the choice, the order and the blinding")
+
+    @model_validator(mode="after")
+    def _check_copies(self) -> Self:
+        if self.copies > self.annotators:
+            raise ValueError(
+                f"copies: expected at most as many as annotators ({self.annotators}), found {self.copies}"
+            )
+        return self
 
     @property
     def side_by_side(self) -> bool:

@@ -26,7 +26,8 @@ def pearson(x: FloatArray, y: FloatArray) -> Estimate | None:
 def _pearson_of(sums: FloatArray) -> FloatArray:
     n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (n * xy - x * y) / np.sqrt((n * xx - x * x) * (n * yy - y * y))
+        r: FloatArray = (n * xy - x * y) / np.sqrt((n * xx - x * x) * (n * yy - y * y))
+    return r
 
 
 def kendall_tau(x: FloatArray, y: FloatArray) -> Estimate | None:
@@ -50,7 +51,8 @@ def kendall_tau(x: FloatArray, y: FloatArray) -> Estimate | None:
 
 def _tau_of(sums: FloatArray) -> FloatArray:
     with np.errstate(invalid="ignore", divide="ignore"):
-        return sums[..., 0] / np.sqrt(sums[..., 1] * sums[..., 2])
+        tau: FloatArray = sums[..., 0] / np.sqrt(sums[..., 1] * sums[..., 2])
+    return tau
 
 
 def _estimate(

@@ -12,6 +12,7 @@ import pytest
 import sacrebleu
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from components.campaign.blinding import assign, damage
 from components.campaign.folder import KEY, PEARMUT, read_key, write_campaign
@@ -51,8 +52,8 @@ def test_pearmut_has_accepted_this_very_campaign(tmp_path: Path) -> None:
         items=st.integers(1, 6),
         protocol=st.sampled_from(["ESA", "cESA", "DA"]),
         select=st.sampled_from(["disagreement", "diversity", "random"]),
-        annotators=st.integers(1, 4),
-        copies=st.integers(1, 4),
+        annotators=st.integers(2, 4),
+        copies=st.integers(1, 2),
         checks=st.integers(0, 3),
         seed=st.integers(0, 9),
     )
@@ -75,7 +76,7 @@ def test_every_output_is_shown_as_often_as_asked_for_and_leads_back(chosen: Camp
     of_annotators = assign(items, chosen)
     for item in items:
         times = sum(item in own for own in of_annotators)
-        wanted = chosen.annotators if item.blinded.damaged else min(chosen.copies, chosen.annotators)
+        wanted = chosen.annotators if item.blinded.damaged else chosen.copies
         assert times == wanted
     n_checks = [sum(item.blinded.damaged is not None for item in own) for own in of_annotators]
     assert n_checks == [chosen.n_checks] * chosen.annotators
@@ -164,3 +165,8 @@ def test_a_damaged_output_has_half_of_its_words() -> None:
 def test_one_check_for_every_ten_items() -> None:
     assert CampaignSettings(items=50).n_checks == 5
     assert CampaignSettings(items=3).n_checks == 1
+
+
+def test_nobody_judges_an_item_twice() -> None:
+    with pytest.raises(ValidationError, match=r"copies: expected at most as many as annotators \(2\), found 3"):
+        CampaignSettings(annotators=2, copies=3)
