@@ -15,7 +15,7 @@ from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
 from benchmarks.claims.outputs import Outputs, write_outputs
 from benchmarks.claims.page import write_pages
 from benchmarks.claims.workspace import Workspace
-from benchmarks.common.manifest import describe_run
+from benchmarks.common.manifest import OUTPUTS, describe_run
 from benchmarks.common.paths import ROOT
 
 
@@ -34,13 +34,12 @@ def parser() -> argparse.ArgumentParser:
     return commands
 
 
-def run(name: str, work: Path) -> None:
+def run(name: str, workspace: Workspace, command: str, kept: Path = OUTPUTS) -> None:
     """Run one experiment and keep what it gives."""
-    workspace = Workspace(work, lambda text: print(text, flush=True))
-    outputs = Outputs(describe_run(f"python -m benchmarks.claims run {name}"))
+    outputs = Outputs(describe_run(command))
     experiment_named(name).run(workspace, outputs)
     outputs.manifest.models = workspace.models
-    write_outputs(name, outputs)
+    write_outputs(name, outputs, kept)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -51,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{claim.experiment:20} {claim.name:24} {claim.claim}")
         return
     for name in options.names:
-        run(name, options.work)
+        workspace = Workspace(options.work, lambda text: print(text, flush=True))
+        run(name, workspace, f"python -m benchmarks.claims run {name}")
     write_pages(ROOT / "docs")
 
 

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -31,15 +31,34 @@ from components.translation.config import TranslationConfig
 
 Model = str | Path
 DEV, FLICKR16, FLICKR17, MSCOCO = "val", "test_2016_flickr", "test_2017_flickr", "test_2017_mscoco"
+TEST_SPLITS = (FLICKR16, FLICKR17, MSCOCO)
 PACKAGED = "packaged:multi30k-en-de"
 
 
-class Workspace:
-    """Trains and decodes in ``folder``, whatever is not there yet; one thread per process."""
+class UnseenData(Protocol):
+    """A data set in the place of the test splits."""
 
-    def __init__(self, folder: Path, report: Callable[[str], None] = print) -> None:
-        self.folder, self.report = folder, report
+    def utterances(self, split: str, languages: tuple[str, str]) -> list[Utterance]:
+        """What stands for a split; different splits share no utterance."""
+
+
+class Workspace:
+    """Trains and decodes in ``folder``, whatever is not there yet; one thread per process.
+
+    Attributes:
+        folder: of models and decodings.
+        report: says what is done.
+        unseen: stands in the place of the test splits, in a confirmatory pass.
+        models: what was used: model -> settings, digest, minutes.
+        tests: the test splits that were read.
+    """
+
+    def __init__(
+        self, folder: Path, report: Callable[[str], None] = print, unseen: UnseenData | None = None
+    ) -> None:
+        self.folder, self.report, self.unseen = folder, report, unseen
         self.models: dict[str, Any] = {}
+        self.tests: set[str] = set()
         torch.set_num_threads(1)
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -87,7 +106,15 @@ class Workspace:
     def utterances(
         self, split: str, languages: tuple[str, str] = ("en", "de"), limit: int | None = None
     ) -> list[Utterance]:
-        """A split of Multi30k (or another data reference), with references."""
+        """A split of Multi30k (or another data reference), with references.
+
+        Raises:
+            DataError: a confirmatory pass has no text of these languages.
+        """
+        if split in TEST_SPLITS:
+            self.tests.add(split)
+            if self.unseen is not None:
+                return self.unseen.utterances(split, languages)[:limit]
         reference = split if ":" in split or "/" in split else f"multi30k:{split}"
         loaded = data_sets.load(reference, source_language=languages[0], target_language=languages[1])
         return list(loaded.utterances)[:limit]
