@@ -13,6 +13,7 @@ from functools import partial
 from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
+from components.analysis.external_scores import check_systems
 from components.errors import AntiphonError, ConfigError
 from components.metrics.scores_file import load_scores
 from components.run_record import RunRecord
@@ -88,7 +89,7 @@ def compare_finished(parameters: CompareParameters) -> RunRecord:
         AntiphonError: no such run, or runs of different data.
     """
     system_names(parameters)
-    load_scores(parameters.scores)  # before a record of a run is left
+    _check_scores(parameters)  # before a record of a run is left
     store = Store(parameters.store)
     records = {name: store.load_run(name) for name in parameters.runs}  # before a record of a run is left
     run = Run("compare", parameters)
@@ -108,13 +109,25 @@ def needs(parameters: CompareParameters) -> list[Need]:
     store = Store(parameters.store)
     run_needs = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
     name_need = Need("systems", lambda: system_names(parameters))
-    score_need = Need("scores", lambda: load_scores(parameters.scores))
+    score_need = Need("scores", lambda: _check_scores(parameters))
     return [
         name_need,
         score_need,
         *(need for system in parameters.systems for need in _needs_of(system, parameters)),
         *run_needs,
     ]
+
+
+def _check_scores(parameters: CompareParameters) -> None:
+    """Refuse external scores that cannot be read, or are of other systems.
+
+    Raises:
+        ConfigError: a line per kind of fault.
+    """
+    names = system_names(parameters)
+    run_names = [f"{parameters.name}.{system.name}" for system in parameters.systems]
+    for entry in load_scores(parameters.scores):
+        check_systems(entry, [*names, *run_names])
 
 
 def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:

@@ -41,6 +41,19 @@ class Judgements(Record):
     agreement: float | None = None
 
 
+def check_systems(scores: ExternalScores, systems: Sequence[str]) -> None:
+    """Refuse scores of none of the systems.
+
+    Raises:
+        ConfigError: they are of others.
+    """
+    if not scores.values.keys() & set(systems):
+        raise ConfigError(
+            f"{scores.name}: expected scores of {', '.join(systems)}, found none of them, but of "
+            f"{', '.join(list(scores.values)[:8])}; the column system holds the names of the runs"
+        )
+
+
 def measure_scores(
     scores: ExternalScores, systems: Sequence[str], ids: Sequence[str], n_total: int
 ) -> tuple[dict[str, CorpusStatistics], list[str]]:
@@ -59,11 +72,7 @@ def measure_scores(
         ConfigError: no system or no item of them is compared.
     """
     values = {name: scores.values[name] for name in systems if name in scores.values}
-    if not values:
-        raise ConfigError(
-            f"{scores.name}: expected scores of {', '.join(systems)}, found none of them, but of "
-            f"{', '.join(list(scores.values)[:8])}; the column system holds the names of the runs"
-        )
+    check_systems(scores, systems)
     shared = [key for key in ids if all(key in of for of in values.values())]
     notes = list(_list_omissions(scores, values, systems, ids, len(shared)))
     if not shared:

@@ -42,12 +42,12 @@ def score_items(
     n_total: int,
 ) -> RankedItems:
     """Score single utterances by the ranking metric, or by the one that does so in its place."""
-    external = [of[ranking] for of in tables.values() if ranking in of and ranking not in METRICS]
-    if external:
+    if ranking is not None and ranking not in METRICS:
+        external = {name: of[ranking] for name, of in tables.items() if ranking in of}
+        first = next(iter(external.values()))
         by_id = {unit.id: unit for of in units.values() for unit in of.utterances}
-        first = external[0]
         return RankedItems(
-            {name: of[str(ranking)].scores_by_id() for name, of in tables.items() if ranking in of},
+            {name: table.scores_by_id() for name, table in external.items()},
             [by_id[key] for key in first.ids],
             first.metric.higher_is_better,
             first.n_total,
