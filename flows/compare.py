@@ -14,8 +14,10 @@ from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
 from components.analysis.external_scores import check_systems
-from components.errors import AntiphonError, ConfigError
+from components.analysis.stated_comparisons import check_stated
+from components.errors import AntiphonError, ConfigError, DataError
 from components.metrics.scores_file import load_scores
+from components.metrics.table import METRICS
 from components.run_record import RunRecord
 from components.storage.store import Store
 from components.suggestions import did_you_mean
@@ -47,6 +49,10 @@ def system_names(parameters: CompareParameters) -> list[str]:
         raise ConfigError(
             f"baseline: expected one of {', '.join(names)}, found {parameters.baseline!r}{hint}"
         )
+    try:
+        check_stated(parameters.primary, names, parameters.baseline or names[0])
+    except DataError as error:
+        raise ConfigError(str(error)) from None
     return names
 
 
@@ -119,15 +125,24 @@ def needs(parameters: CompareParameters) -> list[Need]:
 
 
 def _check_scores(parameters: CompareParameters) -> None:
-    """Refuse external scores that cannot be read, or are of other systems.
+    """Refuse external scores that cannot be read or are of other systems, and scores that there are none of.
 
     Raises:
         ConfigError: a line per kind of fault.
     """
     names = system_names(parameters)
     run_names = [f"{parameters.name}.{system.name}" for system in parameters.systems]
-    for entry in load_scores(parameters.scores):
+    scores = load_scores(parameters.scores)
+    for entry in scores:
         check_systems(entry, [*names, *run_names])
+    known = [*METRICS, *(entry.name for entry in scores)]
+    for where, name in (
+        ("ranking", parameters.ranking),
+        *(("primary", one.metric) for one in parameters.primary),
+    ):
+        if name is not None and name not in known:
+            hint = did_you_mean(name, known)
+            raise ConfigError(f"{where}: expected one of {', '.join(known)}, found {name!r}{hint}")
 
 
 def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:

@@ -26,6 +26,7 @@ from components.analysis.leaderboard import (
 )
 from components.analysis.metric_correlation import Correlation, correlate
 from components.analysis.ranking import choose_ranking, score_items, score_sentences
+from components.analysis.stated_comparisons import check_stated, compare_pairs
 from components.analysis.strength_curves import Conditions
 from components.errors import DataError
 from components.metrics.corpus_statistics import CorpusStatistics
@@ -33,7 +34,7 @@ from components.metrics.languages import Language
 from components.metrics.metric import Output, Segments
 from components.metrics.scores_file import ExternalScores
 from components.metrics.scoring_units import ScoringUnits
-from components.metrics.significance import Difference, compare_to_baseline
+from components.metrics.significance import Difference
 from components.metrics.table import METRICS
 from components.records import Record, Utterance
 
@@ -104,6 +105,7 @@ def compare(
     """
     baseline = settings.baseline or systems[0].name
     _check(utterances, systems, baseline)
+    check_stated(settings.primary, [system.name for system in systems], baseline)
     complete, notes = _complete(utterances, systems, settings.missing)
     languages = {"translation": language, "transcript": source_language}
     units: dict[Output, ScoringUnits] = {
@@ -126,6 +128,7 @@ def compare(
         u.id: {name: of[u.id] for name, of in ranked.scores.items() if u.id in of} for u in ranked.units
     }
     error_rates = score_sentences(segments[baseline], METRICS["wer"])
+    differences = compare_pairs(tables, baseline, ranking, settings)
     comparison = Comparison(
         baseline=baseline,
         ranking=ranking,
@@ -135,7 +138,7 @@ def compare(
             _count_missing(utterances, systems),
             ranking,
         ),
-        differences=tuple(compare_to_baseline(tables, baseline, settings.test)),
+        differences=differences,
         buckets=score_buckets(tables, group_utterances(ranked.units, error_rates), baseline, ranking),
         contrasts=find_contrasts(
             values, baseline, settings.examples, higher_is_better=ranked.higher_is_better
@@ -149,6 +152,7 @@ def compare(
             {system.name: system.conditions for system in systems if system.conditions is not None},
             tables,
             baseline,
+            ranking,
         ),
     )
     return comparison, values

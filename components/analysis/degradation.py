@@ -22,7 +22,7 @@ from components.metrics.significance import correct_holm
 from components.perturbation.strengths import STRENGTHS, Strength
 from components.records import Record
 
-Robustness = Literal["more robust", "less robust", "not told apart", "too few"]
+Robustness = Literal["more robust", "less robust", "not told apart", "exploratory", "too few"]
 
 
 class CurvePoint(Record):
@@ -45,7 +45,10 @@ class DegradationCurve(Record):
 
 
 class SlopeDifference(Record):
-    """The slope of a curve less that of the baseline's; ``p`` is two-sided, ``p_holm`` corrected."""
+    """The slope of a curve less that of the baseline's; ``p`` is two-sided, ``p_holm`` corrected.
+
+    Only slopes in the score that ranks are tested; of the others ``p_holm`` is None.
+    """
 
     label: str
     baseline: str
@@ -76,6 +79,7 @@ def measure_degradation(
     conditions: Mapping[str, Conditions],
     tables: Mapping[str, Mapping[str, CorpusStatistics]],
     baseline: str,
+    ranking: str | None,
 ) -> tuple[Degradation, ...]:
     """The curves of every metric over every axis on which some systems differ in strength alone.
 
@@ -83,10 +87,11 @@ def measure_degradation(
         conditions: system -> what its graph is set to.
         tables: system -> metric -> statistics.
         baseline: the system whose curve the others are tested against.
+        ranking: the score in which slopes are tested; differences in others are exploratory.
     """
     axes = dict.fromkeys(axis for of in conditions.values() for axis in of.strengths)
     return tuple(
-        _measure(axis, metric, curves, tables, baseline)
+        _measure(axis, metric, curves, tables, baseline, is_tested=metric == ranking)
         for axis in axes
         if (curves := find_curves(axis, conditions))
         for metric in tables[baseline]
@@ -100,6 +105,8 @@ def _measure(
     curves: Sequence[Curve],
     tables: Mapping[str, Mapping[str, CorpusStatistics]],
     baseline: str,
+    *,
+    is_tested: bool,
 ) -> Degradation:
     systems = [system for curve in curves for _, system in curve.systems]
     shared = reduce(
@@ -116,7 +123,9 @@ def _measure(
         metric=metric,
         higher_is_better=a_table.metric.higher_is_better,
         curves=tuple(_draw(curve, slope, aligned) for curve, slope in zip(curves, slopes, strict=True)),
-        differences=_compare(curves, slopes, first, higher_is_better=a_table.metric.higher_is_better),
+        differences=_compare(
+            curves, slopes, first, higher_is_better=a_table.metric.higher_is_better, is_tested=is_tested
+        ),
         n=len(ids),
         signature=f"{a_table.signature}|least-squares|paired-bs:{len(slopes[0].resampled)}|two-sided",
     )
@@ -135,7 +144,7 @@ def _slope(curve: Curve, strength: Strength, tables: Mapping[str, CorpusStatisti
     weights = strength.worse * strength.step * centered / np.square(centered).sum()
     value = float(sum(w * table.score() for w, (_, table) in zip(weights, numbered, strict=True)))
     resampled = sum(
-        (w * table.resample_scores() for w, (_, table) in zip(weights, numbered, strict=True)),
+        (w * table.resampled_scores for w, (_, table) in zip(weights, numbered, strict=True)),
         start=np.zeros(1),
     )
     return _Slope(value, resampled)
@@ -158,9 +167,14 @@ def _estimate(table: CorpusStatistics) -> Estimate:
 
 
 def _compare(
-    curves: Sequence[Curve], slopes: Sequence[_Slope], first: int, *, higher_is_better: bool
+    curves: Sequence[Curve],
+    slopes: Sequence[_Slope],
+    first: int,
+    *,
+    higher_is_better: bool,
+    is_tested: bool,
 ) -> tuple[SlopeDifference, ...]:
-    """Tests of every slope against that of the curve number ``first``, corrected over the curves."""
+    """Every slope against that of the curve number ``first``; tests are corrected over the curves."""
     base = slopes[first]
     others = [
         (curve.label, slope)
@@ -177,8 +191,8 @@ def _compare(
             baseline=curves[first].label,
             difference=Estimate(value=value, interval=bootstrap_interval(resampled, value)),
             p=p,
-            p_holm=corrected,
-            verdict=_verdict(corrected, value if higher_is_better else -value),
+            p_holm=corrected if is_tested else None,
+            verdict=_verdict(corrected, value if higher_is_better else -value, is_tested=is_tested),
         )
         for (label, _), (value, resampled), p, corrected in zip(
             others, differences, p_values, correct_holm(p_values), strict=True
@@ -186,9 +200,11 @@ def _compare(
     )
 
 
-def _verdict(p: float | None, gain: float) -> Robustness:
+def _verdict(p: float | None, gain: float, *, is_tested: bool) -> Robustness:
     if p is None:
         return "too few"
+    if not is_tested:
+        return "exploratory"
     if p >= 0.05:
         return "not told apart"
     return "more robust" if gain > 0 else "less robust"

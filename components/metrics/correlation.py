@@ -6,11 +6,17 @@ twice ties with itself, as it would if the resample were ranked anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from components.metrics.bootstrap import Estimate, FloatArray, bootstrap_interval, resample_sums
+from components.metrics.bootstrap import (
+    Estimate,
+    FloatArray,
+    bootstrap_interval,
+    draw_counts,
+    resample_sums,
+)
 
 MAX_UTTERANCES = 1000
 """Utterances above which Kendall's tau, which compares all pairs, is not computed."""
@@ -37,7 +43,6 @@ def kendall_tau(x: FloatArray, y: FloatArray) -> Estimate | None:
     two utterances are summed once to a matrix (n, n), so that a resample is a quadratic form of its counts.
     """
     n = len(x)
-    counts = np.concatenate([np.ones((1, n)), resample_sums(np.eye(n))])
     signs = [np.zeros((n, n)) for _ in range(3)]
     for first in range(x.shape[1]):
         for second in range(x.shape[1]):
@@ -45,8 +50,14 @@ def kendall_tau(x: FloatArray, y: FloatArray) -> Estimate | None:
             of_y = np.sign(y[:, first, None] - y[None, :, second])
             for total, part in zip(signs, (of_x * of_y, np.abs(of_x), np.abs(of_y)), strict=True):
                 np.add(total, part, out=total)
-    sums = np.stack([np.einsum("bi,bi->b", counts @ total, counts) for total in signs], axis=-1)
-    return _estimate(sums[0], sums[1:], _tau_of)
+    resampled = [_count_pairs(signs, counts.astype(np.float64)) for counts in draw_counts(n)]
+    sums = np.concatenate([np.zeros((0, 3)), *resampled])
+    return _estimate(_count_pairs(signs, np.ones((1, n)))[0], sums, _tau_of)
+
+
+def _count_pairs(signs: Sequence[FloatArray], counts: FloatArray) -> FloatArray:
+    """Sums (m, 3) of the matrices (n, n) over all pairs of utterances, as often as each is counted (m, n)."""
+    return np.stack([np.einsum("bi,bi->b", counts @ total, counts) for total in signs], axis=-1)
 
 
 def _tau_of(sums: FloatArray) -> FloatArray:

@@ -17,6 +17,8 @@ from reports.terminal.run_printing import describe_too_few
 from reports.terminal.tables import new_table
 from reports.views.sections import Section
 
+_THAN = {"more robust": " than ", "less robust": " than ", "not told apart": " from "}
+
 
 def describe_robustness(difference: SlopeDifference, n: int) -> str:
     """The test in words: more or less robust, not told apart, or too few to tell."""
@@ -32,8 +34,8 @@ def summarize(degradation: Degradation) -> Iterator[str]:
         if (test := tests.get(curve.label)) is not None:
             p = "" if test.p_holm is None else f", p {format_p_value(test.p_holm)}"
             verdict = describe_robustness(test, degradation.n)
-            than = "" if test.verdict == "too few" else f" {'from' if 'told' in verdict else 'than'} "
-            text += f"{p}, {verdict}{than}{to_printable(test.baseline) if than else ''}"
+            text += f"{p}, {verdict}{_THAN.get(test.verdict, '')}"
+            text += to_printable(test.baseline) if test.verdict in _THAN else ""
         yield text
 
 
@@ -83,7 +85,8 @@ def _note(comparison: Comparison, degradations: Sequence[Degradation]) -> str:
     text = f"{'. '.join(summarize(first))}. Columns: {first.strength.label}. "
     return text + (
         "Slope of the least-squares line through the scores of perturbed inputs, with 95% intervals over "
-        f"{first.n:,} utterances; p after Holm's correction over the systems."
+        f"{first.n:,} utterances; p of {label_of(first.metric)} after Holm's correction over the systems, "
+        "the others are exploratory."
     )
 
 

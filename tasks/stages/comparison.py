@@ -112,7 +112,8 @@ def find_significant_drops(comparison: Comparison) -> list[Difference]:
     return [
         difference
         for difference in comparison.differences
-        if difference.metric == comparison.ranking and difference.verdict == "worse"
+        if difference.verdict == "worse"
+        and (difference.metric, difference.baseline) == (comparison.ranking, comparison.baseline)
     ]
 
 

@@ -271,7 +271,7 @@ def test_people_judge_a_comparison_and_their_scores_join_it(
     assert not ending.value.code
 
     code, output = antiphon(
-        "compare", "two.cut", "two.whole", "--scores", "esa=scores.tsv", "--set", "ranking=esa"
+        "compare", "two.cut", "two.whole", "--scores", "esa=scores.tsv", "--metric", "esa"
     )
     comparison = json.loads((Path(output["stages"][0]["path"]) / "comparison.json").read_text())
     assert comparison["ranking"] == "esa"
@@ -281,6 +281,9 @@ def test_people_judge_a_comparison_and_their_scores_join_it(
     assert "External scores" in (Path(output["path"]) / "report.html").read_text()
 
     assert antiphon("compare", "two.cut", "two.whole", "--scores", "bleu=scores.tsv")[0] == 2
+    for flag, value in (("--primary", "two.whole in wrr"), ("--metric", "esa")):
+        code, message = antiphon("compare", "two.cut", "two.whole", flag, value)
+        assert (code, "expected one of wer" in message) == (2, True)
     code, message = antiphon("compare", "two.cut", "two.whole", "--scores", "esa=none.tsv")
     assert (code, message.count("\n")) == (2, 1)
     with pytest.raises(SystemExit):

@@ -9,7 +9,7 @@ import pytest
 
 from components.analysis.degradation import measure_degradation
 from components.analysis.strength_curves import Conditions, read_conditions
-from components.metrics.bootstrap import draw_resamples
+from components.metrics.bootstrap import draw_counts
 from components.metrics.corpus_statistics import CorpusStatistics
 from tests.components.metrics.corpora import FunctionScore
 
@@ -42,7 +42,7 @@ def systems(n: int = 30) -> tuple[dict[str, Conditions], dict[str, dict[str, Cor
 
 def test_slopes_their_intervals_and_their_test() -> None:
     states, tables = systems()
-    (one,) = measure_degradation(states, tables, "base-None")
+    (one,) = measure_degradation(states, tables, "base-None", "m")
     assert (one.axis, one.metric, [curve.label for curve in one.curves]) == (
         "noisy.snr_db",
         "m",
@@ -53,7 +53,9 @@ def test_slopes_their_intervals_and_their_test() -> None:
         assert [point.strength for point in curve.points] == SNR  # worse and worse
         rows = [tables[f"{curve.label}-{snr}"]["m"].rows[:, 0] for snr in SNR[1:]]
         per_10_db = lambda means: -10 * np.polyfit([20.0, 10.0, 0.0], means, 1)[0]  # noqa: E731
-        drawn = [per_10_db([row[indices].mean() for row in rows]) for indices in draw_resamples(30)]
+        drawn = [
+            per_10_db([counts @ row / 30 for row in rows]) for part in draw_counts(30) for counts in part
+        ]
         assert curve.slope.value == pytest.approx(per_10_db([row.mean() for row in rows]))
         assert curve.slope.interval == pytest.approx(np.percentile(drawn, (2.5, 97.5)))
         slopes.append((curve.slope.value, np.array(drawn)))
@@ -69,14 +71,20 @@ def test_slopes_their_intervals_and_their_test() -> None:
 def test_equal_slopes_are_not_told_apart_and_few_utterances_tell_nothing() -> None:
     states, tables = systems()
     (same,) = measure_degradation(
-        states, tables | {f"tiny-{x}": tables[f"base-{x}"] for x in SNR}, "tiny-20.0"
+        states, tables | {f"tiny-{x}": tables[f"base-{x}"] for x in SNR}, "tiny-20.0", "m"
     )
     assert (same.differences[0].p, same.differences[0].verdict) == (1.0, "not told apart")
     assert same.differences[0].baseline == "tiny"
     states, tables = systems(n=5)
-    (few,) = measure_degradation(states, tables, "base-None")
+    (few,) = measure_degradation(states, tables, "base-None", "m")
     assert few.curves[0].slope.interval is None
     assert few.differences[0].verdict == "too few"
+
+
+def test_in_another_score_than_that_which_ranks_nothing_is_tested() -> None:
+    (one,) = measure_degradation(*systems(), "base-None", "bleu")
+    assert (one.differences[0].verdict, one.differences[0].p_holm) == ("exploratory", None)
+    assert one.differences[0].difference.interval is not None
 
 
 def test_only_systems_that_differ_in_strength_alone_are_a_curve() -> None:
@@ -88,11 +96,12 @@ def test_only_systems_that_differ_in_strength_alone_are_a_curve() -> None:
         "d": conditions("tiny", 5),  # one number only
         "e": read_conditions({"mt": ("translate", {"beam_size": 5})}),
     }
-    assert measure_degradation(states, tables, "a") == ()
+    assert measure_degradation(states, tables, "a", "m") == ()
     crossed = {
         n: conditions("base", x, speed=s) for n, x, s in zip("abcd", (9, 0, 9, 0), (1, 1, 2, 2), strict=True)
     }
     by_axis = {
-        one.axis: [curve.label for curve in one.curves] for one in measure_degradation(crossed, tables, "a")
+        one.axis: [curve.label for curve in one.curves]
+        for one in measure_degradation(crossed, tables, "a", "m")
     }
     assert by_axis == {"noisy.snr_db": ["1.0", "2.0"], "noisy.speed": ["9.0", "0.0"]}
