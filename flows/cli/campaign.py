@@ -38,7 +38,7 @@ campaign_app = typer.Typer(
     help="""Ask people which system is better: items for pearmut or a table, and their answers as scores.
 
 `antiphon campaign RUN RUN` writes a campaign, `antiphon campaign import` reads the answers, and
-`antiphon compare RUN RUN --scores esa=scores.tsv` tests them (docs/judgements.md).""",
+`antiphon compare RUN RUN --scores esa=scores.tsv --metric esa` tests them (docs/judgements.md).""",
 )
 
 

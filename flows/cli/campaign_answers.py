@@ -42,7 +42,7 @@ def import_answers(
     - `antiphon campaign import data/annotations/trial.jsonl --campaign trial --out scores.tsv`
 
     - `antiphon campaign import anna.tsv ben.tsv --campaign trial`, then
-      `antiphon compare small large --scores esa=scores.tsv`
+      `antiphon compare small large --scores esa=scores.tsv --metric esa`
     """
     from components.campaign.folder import read_key
     from components.campaign.unblinding import encode_scores, read_answers, unblind
