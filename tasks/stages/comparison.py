@@ -32,7 +32,7 @@ from tasks.artifacts import publish_table
 from tasks.stages.metrics import LIBRARIES
 from tasks.task_options import NOT_STORED, as_prefect_state
 
-VERSION = "comparison/2"
+VERSION = "comparison/3"
 QUALITY_DROPPED = "antiphon.quality.dropped"
 """Event: a system is significantly worse than the baseline; automations/quality.yaml waits for it."""
 
