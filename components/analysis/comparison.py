@@ -28,7 +28,7 @@ from components.metrics.languages import Language
 from components.metrics.metric import Metric, Output, Segments
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.significance import Difference, compare_to_baseline
-from components.metrics.table import METRICS
+from components.metrics.table import METRICS, get_metric
 from components.records import Record, Utterance
 
 
@@ -95,16 +95,17 @@ def compare(
         }
         for system in complete
     }
+    metrics = [get_metric(name, settings.normalizer) for name in settings.metrics]
     tables = {
-        name: _statistics(outputs, units, settings.metrics, len(utterances))
-        for name, outputs in segments.items()
+        name: _statistics(outputs, units, metrics, len(utterances)) for name, outputs in segments.items()
     }
     ranking = next((name for name in settings.metrics if name in tables[baseline]), None)
-    sentence_metric = METRICS[METRICS[ranking or "chrf"].sentence_metric or ranking or "chrf"]
+    ranking_name = METRICS[ranking or "chrf"].sentence_metric or ranking or "chrf"
+    sentence_metric = get_metric(ranking_name, settings.normalizer)
     scores = {name: _sentence_scores(outputs, sentence_metric) for name, outputs in segments.items()}
     scored = units[sentence_metric.output]
     values = {u.id: {name: of[u.id] for name, of in scores.items() if u.id in of} for u in scored.utterances}
-    error_rates = _sentence_scores(segments[baseline], METRICS["wer"])
+    error_rates = _sentence_scores(segments[baseline], get_metric("wer", settings.normalizer))
     comparison = Comparison(
         baseline=baseline,
         ranking=ranking,
@@ -174,17 +175,16 @@ def _complete(
 def _statistics(
     outputs: Mapping[Output, Segments | None],
     units: Mapping[Output, ScoringUnits],
-    names: Sequence[str],
+    metrics: Sequence[Metric],
     n_total: int,
 ) -> dict[str, CorpusStatistics]:
-    """Metric name -> statistics, in the order of ``names``; metrics with nothing to score are left out."""
+    """Metric name -> statistics, in their order; metrics with nothing to score are left out."""
     tables = {}
-    for name in names:
-        output = METRICS[name].output
-        segments, of = outputs[output], units[output]
-        table = None if segments is None else of.measure(METRICS[name], segments, n_total)
+    for metric in metrics:
+        segments, of = outputs[metric.output], units[metric.output]
+        table = None if segments is None else of.measure(metric, segments, n_total)
         if table is not None:
-            tables[name] = table
+            tables[metric.name] = table
     return tables
 
 

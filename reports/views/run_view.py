@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from components.languages import UNDETERMINED
 from components.metrics.metric import Output
+from components.metrics.normalizers import BY_LANGUAGE
 from components.nodes.table import KINDS
 from components.pipeline.item_gatherer import takes_way
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
@@ -61,6 +62,11 @@ class RunView:
     def audio_seconds(self) -> float:
         """Length of all audio together."""
         return sum(utterance.audio.seconds for utterance in self.utterances if utterance.audio)
+
+    @property
+    def normalizer(self) -> str:
+        """That of the run's error rates."""
+        return str(self.run.parameters.get("normalizer", BY_LANGUAGE))
 
     def numbers(self) -> list[UtteranceNumbers]:
         """Numbers of every utterance for the plots; utterances are scored once."""
@@ -180,7 +186,11 @@ class RunView:
             references = {row.utterance.id: self._references(node, row.utterance) for row in group}
             texts = {row.utterance.id: _best(row.outcomes[node.name]) for row in group}
             alignments = align_to_references(
-                references, texts, language=language, recognition=node.transcribes
+                references,
+                texts,
+                language=language,
+                recognition=node.transcribes,
+                normalizer=self.normalizer,
             )
             for row in group:
                 if row.utterance.id in alignments:

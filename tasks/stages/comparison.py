@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
@@ -19,14 +20,14 @@ from components.languages import UNDETERMINED
 from components.metrics.significance import Difference
 from components.records import Utterance
 from components.run_record import RunRecord, StageRef
-from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stage_plan import StagePlan, content_of
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
 from reports.analyses import comparison_report
 from reports.analyses.stage_results import COMPARISON, VALUES, read_comparison
 from reports.views.run_outputs import check_comparable, load_same_data, system_of, text_stages
 from tasks.artifacts import publish_table
-from tasks.stages.metrics import LIBRARIES
+from tasks.stages.metrics import libraries_of
 from tasks.task_options import NOT_STORED, as_prefect_state
 
 VERSION = "comparison/1"
@@ -52,7 +53,7 @@ def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettin
     def work(folder: Path) -> Product:
         comparison, values = compare(
             utterances,
-            [system_of(name, run, store) for name, run in runs.items()],
+            [system_of(name, run, store, settings.price_per_hour) for name, run in runs.items()],
             settings,
             language=_target_languages(utterances, runs),
             source_language={utterance.id: utterance.source_language for utterance in utterances},
@@ -110,13 +111,20 @@ def _make_plan(
         stage="comparison",
         kind="comparison",
         version=f"{VERSION} metrics/{metrics.version}",
-        parameters={**settings.model_dump(mode="json"), "systems": list(runs)},
+        parameters={**settings.deciding(), "systems": list(runs), **_stated_prices(runs)},
         upstream=upstream,
         inputs={
             "utterances": digest_of([utterance.model_dump(exclude={"audio"}) for utterance in utterances])
         },
-        libraries=library_versions(LIBRARIES),
+        libraries=libraries_of(settings.normalizer),
     )
+
+
+def _stated_prices(runs: Mapping[str, RunRecord]) -> dict[str, Any]:
+    """Return the prices that runs state themselves, where one does."""
+    stated = {name: run.parameters.get("price_per_hour") for name, run in runs.items()}
+    prices = {name: price for name, price in stated.items() if price is not None}
+    return {"prices": prices} if prices else {}
 
 
 def _target_languages(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> dict[str, str]:
