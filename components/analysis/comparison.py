@@ -13,10 +13,10 @@ from typing import get_args
 
 from components.analysis.buckets import group_utterances
 from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.cost import Cost
 from components.analysis.leaderboard import (
     Bucket,
     Contrast,
-    Cost,
     SystemRow,
     build_leaderboard,
     find_contrasts,

@@ -12,7 +12,7 @@ from flows.cli.options import AsJson, Assignments, FinishedRun, Replace, RunName
 from flows.cli.run import print_result, run_flow
 
 
-def compare(
+def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
     runs: Annotated[
         list[str],
         typer.Argument(
@@ -24,6 +24,14 @@ def compare(
     baseline: Annotated[
         str | None,
         typer.Option("--baseline", metavar="RUN", help="the run to test against; the first if omitted"),
+    ] = None,
+    normalizer: Annotated[
+        str | None,
+        typer.Option("--normalizer", metavar="NAME", help="of transcripts, such as open-asr, for all runs"),
+    ] = None,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option("--price-per-hour", metavar="PRICE", help="of the machine, to compare prices"),
     ] = None,
     assignments: Assignments = None,
     store: StoreUrl = None,
@@ -40,6 +48,8 @@ def compare(
     - `antiphon compare large` compares with the accepted run of the same data (`antiphon runs accept`)
 
     - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
+
+    - `antiphon compare small large --normalizer open-asr --price-per-hour 1.20`
     """
     if len(runs) == 1:
         from components.storage.acceptance import find_baseline
@@ -48,7 +58,7 @@ def compare(
         opened = Store(store)
         runs = [find_baseline(opened, opened.load_run(runs[0])).name, *runs]
     shortcuts: dict[str, object] = {"runs": runs, "baseline": baseline, "store": store, "name": name}
-    shortcuts["replace"] = replace or None
+    shortcuts |= {"normalizer": normalizer, "price_per_hour": price_per_hour, "replace": replace or None}
     raise typer.Exit(_compare_finished(assignments or [], shortcuts, as_json=as_json))
 
 

@@ -8,13 +8,12 @@ from rich.console import Console
 from rich.text import Text
 
 from components.analysis.comparison import Comparison
-from components.analysis.leaderboard import Cost
 from components.metrics.bootstrap import Estimate
 from components.metrics.significance import Difference
 from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate
+from reports.costs import COST_NOTE, build_cost_table
 from reports.escaping import to_printable
-from reports.formatting import format_bytes, format_seconds
 from reports.terminal.run_printing import describe_too_few, format_interval
 from reports.terminal.tables import new_table
 from reports.views.sections import Cell, Section, link_to_utterance
@@ -30,17 +29,6 @@ def format_p_value(p: float | None) -> str:
 def describe_verdict(difference: Difference) -> str:
     """The test in words: better, worse, or not told apart at 0.05 after correction; or too few to tell."""
     return describe_too_few(difference.n) if difference.verdict == "too few" else difference.verdict
-
-
-def format_cost(cost: Cost) -> tuple[str, str, str, str, str]:
-    """Seconds, real-time factor, memory, parameters and calls as texts."""
-    return (
-        format_seconds(cost.seconds),
-        "" if cost.real_time_factor is None else f"{cost.real_time_factor:.3f}",
-        format_bytes(cost.peak_memory_bytes),
-        "" if cost.parameters is None else f"{cost.parameters / 1e6:,.1f} M",
-        f"{cost.calls:,}",
-    )
 
 
 def summarize(difference: Difference) -> str:
@@ -74,11 +62,11 @@ def build_score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
 
 def build_cost_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
     """One row per system: what it cost and left out, and whether none beats it in quality and cost."""
-    names = ("time", "x real time", "memory", "parameters", "calls")
-    for row in comparison.rows:
+    costs = build_cost_table([row.cost for row in comparison.rows])
+    for row, cost in zip(comparison.rows, costs, strict=True):
         yield {
             "system": to_printable(row.system),
-            **dict(zip(names, format_cost(row.cost), strict=True)),
+            **cost,
             "missing": str(row.missing),
             "Pareto": "yes" if row.pareto else "",
         }
@@ -113,7 +101,9 @@ def build_sections(comparison: Comparison) -> list[Section]:
             protocol="; ".join(protocols),
         ),
         Section(
-            "Cost", "Pareto: no other system is both better and faster.", tuple(build_cost_rows(comparison))
+            "Cost",
+            f"Pareto: no other system is both better and faster. {COST_NOTE}",
+            tuple(build_cost_rows(comparison)),
         ),
     ]
     groups = tuple(build_bucket_rows(comparison))
@@ -151,10 +141,11 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
                 *(("", "", "", "baseline") if difference is None else _test_cells(difference)),
             )
     console.print(scores)
-    costs = new_table("system", ">time", ">x real time", ">memory", ">parameters", ">calls", ">missing", "")
-    for row in comparison.rows:
+    cost_cells = build_cost_table([row.cost for row in comparison.rows])
+    costs = new_table("system", *(f">{name}" for name in cost_cells[0]), ">missing", "")
+    for row, cells in zip(comparison.rows, cost_cells, strict=True):
         mark = "none beats it in both" if row.pareto else ""
-        costs.add_row(Text(to_printable(row.system), "bold"), *format_cost(row.cost), str(row.missing), mark)
+        costs.add_row(Text(to_printable(row.system), "bold"), *cells.values(), str(row.missing), mark)
     console.print(costs)
     _print_buckets(comparison, console)
     _print_contrasts(comparison, console)

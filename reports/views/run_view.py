@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from components.analysis.cost import Cost
 from components.languages import UNDETERMINED
 from components.metrics.metric import Output
 from components.metrics.normalizers import BY_LANGUAGE
@@ -44,6 +45,7 @@ class RunView:
         systems: of a comparison, system -> role -> node; the baseline first.
         verdict: what came out, in sentences.
         texts: names of text files of its outputs, relative to the report.
+        cost: of all nodes together, of a run that decodes a data set.
     """
 
     run: RunRecord
@@ -56,6 +58,7 @@ class RunView:
     systems: Mapping[str, Mapping[Output, str]] = field(default_factory=dict)
     verdict: Sequence[Sentence] = ()
     texts: Sequence[str] = ()
+    cost: Cost | None = None
     _numbers: dict[str, UtteranceNumbers] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -241,7 +244,7 @@ class RunView:
             items=ref.items,
             quarantined=ref.quarantined,
             seconds=ref.seconds,
-            real_time_factor=ref.seconds / self.audio_seconds if is_timed else None,
+            rtfx=self.audio_seconds / ref.seconds if is_timed and ref.seconds else None,
             peak_memory_bytes=ref.peak_memory_bytes,
             key=ref.key,
         )

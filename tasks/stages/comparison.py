@@ -25,7 +25,7 @@ from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
 from reports.analyses import comparison_report
 from reports.analyses.stage_results import COMPARISON, VALUES, read_comparison
-from reports.views.run_outputs import check_comparable, load_same_data, system_of, text_stages
+from reports.views.run_outputs import check_comparable, load_same_data, read_latency, system_of, text_stages
 from tasks.artifacts import publish_table
 from tasks.stages.metrics import libraries_of
 from tasks.task_options import NOT_STORED, as_prefect_state
@@ -63,7 +63,7 @@ def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettin
         write_bytes(folder / VALUES, "".join(line + "\n" for line in lines).encode())
         return Product([COMPARISON, VALUES], items=len(utterances))
 
-    return compute_once(store, _make_plan(runs, settings, utterances), work)
+    return compute_once(store, _make_plan(runs, settings, utterances, store), work)
 
 
 @task(name="comparison", task_run_name="comparison", **NOT_STORED)
@@ -102,7 +102,7 @@ def find_significant_drops(comparison: Comparison) -> list[Difference]:
 
 
 def _make_plan(
-    runs: Mapping[str, RunRecord], settings: ComparisonSettings, utterances: list[Utterance]
+    runs: Mapping[str, RunRecord], settings: ComparisonSettings, utterances: list[Utterance], store: Store
 ) -> StagePlan:
     upstream = {
         f"{name}/{ref.stage}": content_of(ref) for name, run in runs.items() for ref in text_stages(run)
@@ -111,7 +111,7 @@ def _make_plan(
         stage="comparison",
         kind="comparison",
         version=f"{VERSION} metrics/{metrics.version}",
-        parameters={**settings.deciding(), "systems": list(runs), **_stated_prices(runs)},
+        parameters={**settings.deciding(), "systems": list(runs), **_stated_costs(runs, store)},
         upstream=upstream,
         inputs={
             "utterances": digest_of([utterance.model_dump(exclude={"audio"}) for utterance in utterances])
@@ -120,11 +120,15 @@ def _make_plan(
     )
 
 
-def _stated_prices(runs: Mapping[str, RunRecord]) -> dict[str, Any]:
-    """Return the prices that runs state themselves, where one does."""
-    stated = {name: run.parameters.get("price_per_hour") for name, run in runs.items()}
-    prices = {name: price for name, price in stated.items() if price is not None}
-    return {"prices": prices} if prices else {}
+def _stated_costs(runs: Mapping[str, RunRecord], store: Store) -> dict[str, Any]:
+    """Return the prices that runs state and the latencies that were measured of them, where there are any."""
+    prices = {name: run.parameters.get("price_per_hour") for name, run in runs.items()}
+    latencies = {name: read_latency(run, store) for name, run in runs.items()}
+    stated = {
+        "prices": {name: price for name, price in prices.items() if price is not None},
+        "latencies": {name: of.model_dump(mode="json") for name, of in latencies.items() if of is not None},
+    }
+    return {name: values for name, values in stated.items() if values}
 
 
 def _target_languages(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> dict[str, str]:
