@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from components.analysis.buckets import group_utterances
@@ -29,17 +29,22 @@ from components.metrics.metric import Metric, Output, Segments
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.significance import Difference, compare_to_baseline
 from components.metrics.table import METRICS, get_metric
+from components.metrics.turns import Turns
 from components.records import Record, Utterance
 
 
 @dataclass(frozen=True)
 class System:
-    """A system's outputs by utterance id: translations and, of speech, transcripts; and what they cost."""
+    """A system's outputs by utterance id: translations and, of speech, transcripts; and what they cost.
+
+    ``turns`` are those of its transcripts, where these have speakers.
+    """
 
     name: str
     translations: Mapping[str, str]
     transcripts: Mapping[str, str]
     cost: Cost
+    turns: Mapping[str, Turns] = field(default_factory=dict)
 
 
 class Comparison(Record):
@@ -91,7 +96,8 @@ def compare(
     }
     segments = {
         system.name: {
-            output: of.align(getattr(system, f"{output}s"), len(utterances)) for output, of in units.items()
+            output: of.align(getattr(system, f"{output}s"), len(utterances), system.turns)
+            for output, of in units.items()
         }
         for system in complete
     }
@@ -99,6 +105,7 @@ def compare(
     tables = {
         name: _statistics(outputs, units, metrics, len(utterances)) for name, outputs in segments.items()
     }
+    _share_recordings(tables)
     ranking = next((name for name in settings.metrics if name in tables[baseline]), None)
     ranking_name = METRICS[ranking or "chrf"].sentence_metric or ranking or "chrf"
     sentence_metric = get_metric(ranking_name, settings.normalizer)
@@ -167,7 +174,11 @@ def _complete(
         completed.append({name: {key: texts[key] for key in common} for name, texts in outputs.items()})
     translations, transcripts = completed
     return [
-        System(system.name, translations.get(system.name, {}), transcripts.get(system.name, {}), system.cost)
+        replace(
+            system,
+            translations=translations.get(system.name, {}),
+            transcripts=transcripts.get(system.name, {}),
+        )
         for system in systems
     ], notes
 
@@ -186,6 +197,18 @@ def _statistics(
         if table is not None:
             tables[metric.name] = table
     return tables
+
+
+def _share_recordings(tables: dict[str, dict[str, CorpusStatistics]]) -> None:
+    """Keep of metrics of whole recordings those recordings that every system with the metric has."""
+    for name in [name for name, metric in METRICS.items() if metric.of_recordings]:
+        counted = [of_system[name] for of_system in tables.values() if name in of_system]
+        common = [key for key in counted[0].ids if all(key in t.ids for t in counted)] if counted else []
+        for of_system in tables.values():
+            if name in of_system and common:
+                of_system[name] = of_system[name].subset(common)
+            else:
+                of_system.pop(name, None)
 
 
 def _sentence_scores(outputs: Mapping[Output, Segments | None], metric: Metric) -> dict[str, float]:

@@ -23,11 +23,12 @@ from components.metrics.bootstrap import (
 )
 from components.metrics.languages import Language, assign_languages, group_by_language
 from components.metrics.pairing import align_by_id, nfc
+from components.metrics.turns import Turns
 from components.records import Audio
 
 Output = Literal["transcript", "translation"]
 """Which text of a system a metric scores."""
-Need = Literal["source", "reference", "audio"]
+Need = Literal["source", "reference", "audio", "speakers"]
 """What a metric reads beside the output."""
 
 
@@ -36,6 +37,8 @@ class Segments:
     """Outputs beside what they are scored against, one entry of every field per utterance.
 
     ``references`` may be several or none; ``sources`` and ``audio`` are empty where nobody gave them.
+    ``recordings`` are the same outputs as whole recordings, with ``turns`` (of the reference and of the
+    output) where speakers are known.
     """
 
     ids: tuple[str, ...]
@@ -44,6 +47,8 @@ class Segments:
     references: tuple[tuple[str, ...], ...]
     sources: tuple[str, ...] = ()
     audio: tuple[Audio | None, ...] = ()
+    turns: tuple[tuple[Turns, Turns], ...] = ()
+    recordings: Segments | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -61,6 +66,7 @@ class Segments:
             references=tuple(self.references[position] for position in positions),
             sources=tuple(self.sources[position] for position in positions) if self.sources else (),
             audio=tuple(self.audio[position] for position in positions) if self.audio else (),
+            turns=tuple(self.turns[position] for position in positions) if self.turns else (),
         )
 
 
@@ -129,6 +135,8 @@ class Metric(CorpusScore):
 
     output: Output
     needs: frozenset[Need]
+    of_recordings: bool = False
+    """It counts whole recordings, also where others count the segments of their references."""
     sentence_metric: str | None = None
     """Name of the metric that scores single utterances in its place; None where it does so itself."""
 
@@ -166,5 +174,6 @@ class Metric(CorpusScore):
             "reference": any(text.strip() for text in segments.references[position]),
             "source": bool(segments.sources and segments.sources[position].strip()),
             "audio": bool(segments.audio and segments.audio[position] is not None),
+            "speakers": bool(segments.turns and all(segments.turns[position])),
         }
         return all(present[need] for need in self.needs)

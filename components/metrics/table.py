@@ -9,6 +9,7 @@ from components.metrics.bleu import Bleu
 from components.metrics.cer import CharacterErrorRate
 from components.metrics.chrf import Chrf
 from components.metrics.hallucinations import HallucinatedWords, Hallucinations
+from components.metrics.meetings import ConcatenatedErrorRate, TimeConstrainedErrorRate
 from components.metrics.metric import Metric, Output
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.ter import TranslationEditRate
@@ -20,6 +21,8 @@ _ROWS: tuple[Metric, ...] = (
     CharacterErrorRate(),
     Hallucinations(),
     HallucinatedWords(),
+    ConcatenatedErrorRate(),  # Watanabe et al. 2020, https://arxiv.org/abs/2004.09249, by meeteval
+    TimeConstrainedErrorRate(),  # von Neumann et al. 2023, https://arxiv.org/abs/2307.11394
     Bleu(),  # Papineni et al. 2002, https://aclanthology.org/P02-1040, by sacreBLEU
     Chrf(),  # Popović 2015, https://aclanthology.org/W15-3049
     TranslationEditRate(),  # Snover et al. 2006, https://aclanthology.org/2006.amta-papers.25

@@ -11,11 +11,12 @@ from components.analysis.comparison import System
 from components.analysis.cost import Cost, Latency
 from components.errors import AntiphonError, DataError, StoreError
 from components.files import read_json
+from components.metrics.turns import output_turns
 from components.models.checkpoints import count_stored_parameters as count_parameters
 from components.pipeline.pipeline import DATA
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
-from components.storage.reader import read_best_texts, read_utterances
+from components.storage.reader import read_best_texts, read_nbests, read_utterances
 from components.storage.seal import PLAN
 from components.storage.store import Store
 
@@ -88,11 +89,13 @@ def system_of(name: str, run: RunRecord, store: Store, price_per_hour: float | N
     ``price_per_hour`` is that of machines whose run states none.
     """
     translation, transcript = output_of(run, "translation"), output_of(run, "transcript")
+    spoken = {nbest.utterance_id: nbest.best for nbest in read_nbests(transcript)} if transcript else {}
     return System(
         name,
         read_best_texts(translation) if translation else {},
-        read_best_texts(transcript) if transcript else {},
+        {key: hypothesis.text for key, hypothesis in spoken.items()},
         cost_of(run, store, price_per_hour),
+        {key: output_turns(hypothesis) for key, hypothesis in spoken.items()},
     )
 
 

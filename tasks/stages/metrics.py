@@ -12,15 +12,15 @@ from prefect.client.schemas.objects import State
 from components import metrics
 from components.files import read_json, write_json
 from components.languages import UNDETERMINED
-from components.metrics.corpus_statistics import score_segments
 from components.metrics.metric import Output
 from components.metrics.normalizers import BY_LANGUAGE, OPEN_ASR
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import metrics_of
+from components.metrics.turns import output_turns
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Utterance
 from components.run_record import Score, StageRef
-from components.storage.reader import read_best_texts, read_utterances
+from components.storage.reader import read_nbests, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
@@ -77,14 +77,13 @@ def _score(entry: TextsToScore, target_language: str | None, normalizer: str) ->
         languages = {u.id: _target_language_of(u, target_language) for u in utterances}
         scored = [u for u in utterances if entry.language in (TARGET, languages[u.id])]
         units = ScoringUnits(scored, output, languages)
-    segments = units.align(read_best_texts(entry.texts), entry.data.items)
+    best = {nbest.utterance_id: nbest.best for nbest in read_nbests(entry.texts)}
+    texts = {key: hypothesis.text for key, hypothesis in best.items()}
+    turns = {key: output_turns(hypothesis) for key, hypothesis in best.items()}
+    segments = units.align(texts, entry.data.items, turns)
     if segments is None:
         return {}
-    scores = score_segments(metrics_of(output, normalizer).values(), segments, units.count(entry.data.items))
-    return {
-        name: score.model_copy(update={"signature": units.sign(score.signature)})
-        for name, score in scores.items()
-    }
+    return units.score(metrics_of(output, normalizer).values(), segments, entry.data.items)
 
 
 def _target_language_of(utterance: Utterance, target_language: str | None) -> str:
