@@ -25,6 +25,7 @@ class _OfNonSpeech(Metric):
     needs = frozenset({"reference"})
     higher_is_better = False
     ceiling = 0.0
+    is_utility = False
     normalizer: str = BY_LANGUAGE
 
     def select(self, segments: Segments) -> Segments:

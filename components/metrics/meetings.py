@@ -39,6 +39,7 @@ class SpeakerErrorRate(Metric):
     ceiling = 0.0
     sentence_metric = "wer"
     of_recordings = True
+    is_utility = False
     protocol: ClassVar[str] = ""
     """Of the signature: what beside the words decides."""
     normalizer: str = BY_LANGUAGE

@@ -137,6 +137,8 @@ class Metric(CorpusScore):
     needs: frozenset[Need]
     of_recordings: bool = False
     """It counts whole recordings, also where others count the segments of their references."""
+    is_utility: bool = True
+    """It scores one text against another: it may be a utility, or the objective of tuning."""
     sentence_metric: str | None = None
     """Name of the metric that scores single utterances in its place; None where it does so itself."""
 

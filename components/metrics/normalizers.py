@@ -71,6 +71,11 @@ def check_normalizer(name: str) -> str:
     return name
 
 
+def libraries_of_normalizer(name: str) -> tuple[str, ...]:
+    """The distributions whose versions decide what a normalizer counts, beside openai-whisper."""
+    return ("kaldialign", "num2words") if name == OPEN_ASR else ()
+
+
 def _open_asr_of(language: str) -> Normalizer:
     from components.open_asr_normalization import OpenAsrMultilingual  # noqa: PLC0415
     from components.text_normalization import Normalizer, get_normalizer  # noqa: PLC0415

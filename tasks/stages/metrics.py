@@ -13,7 +13,7 @@ from components import metrics
 from components.files import read_json, write_json
 from components.languages import UNDETERMINED
 from components.metrics.metric import Output
-from components.metrics.normalizers import BY_LANGUAGE, OPEN_ASR
+from components.metrics.normalizers import BY_LANGUAGE, libraries_of_normalizer
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import metrics_of
 from components.metrics.turns import output_turns
@@ -48,8 +48,7 @@ class TextsToScore(NamedTuple):
 
 def libraries_of(normalizer: str) -> dict[str, str]:
     """Return the versions of what counts under a normalizer."""
-    further = ("kaldialign", "num2words") if normalizer == OPEN_ASR else ()
-    return library_versions((*LIBRARIES, *further))
+    return library_versions((*LIBRARIES, *libraries_of_normalizer(normalizer)))
 
 
 def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[TextsToScore]:
