@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from benchmarks.claims.claim import Claim, read_register
+from benchmarks.claims.claim import Claim, Verdict, read_register
 from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
 from benchmarks.claims.outputs import Outputs, read_outputs
+from benchmarks.claims.picture import draw_verdicts
 from benchmarks.claims.verdict import Result, judge
 from benchmarks.common.manifest import OUTPUTS
 from benchmarks.common.tables import markdown_table
@@ -39,7 +40,9 @@ def write_pages(docs: Path, kept: Path = OUTPUTS) -> list[Path]:
     for path, text in pages.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return list(pages)
+    picture = docs / "claims.svg"
+    draw_verdicts([(claim.claim, _verdict_of(claim, results)) for claim in read_register()], picture)
+    return [*pages, picture]
 
 
 def claims_page(results: Mapping[str, Result], measured: Mapping[str, Outputs]) -> str:
@@ -49,10 +52,15 @@ def claims_page(results: Mapping[str, Result], measured: Mapping[str, Outputs]) 
     return "\n".join((HEAD, markdown_table(header, rows), ""))
 
 
+def _verdict_of(claim: Claim, results: Mapping[str, Result]) -> Verdict:
+    """By the rule; "holds" of a claim whose numbers stand on a page of their own."""
+    return judge(claim, results)[0] if claim.comparisons else "holds"
+
+
 def _claim_row(
     claim: Claim, results: Mapping[str, Result], measured: Mapping[str, Outputs]
 ) -> tuple[str, ...]:
-    verdict, rows = judge(claim, results)
+    verdict, rows = _verdict_of(claim, results), judge(claim, results)[1]
     by_name = {comparison.name: (result, p) for comparison, result, p in rows}
     differences, detectable = [], []
     for comparison in claim.comparisons:
@@ -69,7 +77,7 @@ def _claim_row(
     if claim.experiment in measured:
         command = f"[{page}](results/{page}.md), `{measured[claim.experiment].manifest.command}`"
     elif not claim.comparisons:
-        command, verdict = f"[{page}](results/{page}.md)", "holds"
+        command = f"[{page}](results/{page}.md)"
     text = f"**{claim.claim}** ({', '.join(claim.sources)})<br>{claim.design}"
     lines = ("<br>".join(cells) for cells in (compared, differences, detectable))
     return (text, *lines, verdict, command)
