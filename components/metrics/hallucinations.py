@@ -54,8 +54,9 @@ class Hallucinations(_OfNonSpeech):
         """Percentages (...) of sums (..., 3)."""
         return 100.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1))
 
-    def interval(self, rows: FloatArray) -> Interval | None:
+    def interval(self, rows: FloatArray, resampled_scores: FloatArray) -> Interval | None:
         """Wilson's 95% interval."""
+        del resampled_scores
         share = wilson_interval(int(rows[:, 0].sum()), len(rows))
         return share and (100.0 * share[0], 100.0 * share[1])
 
@@ -91,9 +92,9 @@ class HallucinatedWords(_OfNonSpeech):
         """Words per minute (...) of sums (..., 2)."""
         return 60.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1e-9))
 
-    def interval(self, rows: FloatArray) -> Interval | None:
+    def interval(self, rows: FloatArray, resampled_scores: FloatArray) -> Interval | None:
         """95% bootstrap interval over utterances; None where no words are."""
-        return super().interval(rows) if rows[:, 0].any() else None
+        return super().interval(rows, resampled_scores) if rows[:, 0].any() else None
 
     def select(self, segments: Segments) -> Segments:
         """The utterances without speech whose audio is there."""
