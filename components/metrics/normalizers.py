@@ -12,7 +12,7 @@ from components.languages import base_of, without_spaces
 if TYPE_CHECKING:
     from components.text_normalization import Normalizer
 
-BY_LANGUAGE = "by-language"
+BY_LANGUAGE: Literal["by-language"] = "by-language"
 """``whisper-english`` for English, ``basic-no-spaces`` without spaces between words, else ``basic``."""
 OPEN_ASR = "open-asr"
 """The Open ASR leaderboard's protocol; its error rates join and split compounds for nothing."""

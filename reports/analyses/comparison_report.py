@@ -183,9 +183,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(scores)
     cost_cells = build_cost_table([row.cost for row in comparison.rows])
     costs = new_table("system", *(f">{name}" for name in cost_cells[0]), ">missing", "")
-    for row, cells in zip(comparison.rows, cost_cells, strict=True):
+    for row, cost in zip(comparison.rows, cost_cells, strict=True):
         mark = "none beats it in both" if row.pareto else ""
-        costs.add_row(Text(to_printable(row.system), "bold"), *cells.values(), str(row.missing), mark)
+        costs.add_row(Text(to_printable(row.system), "bold"), *cost.values(), str(row.missing), mark)
     console.print(costs)
     degradation_report.print_degradations(comparison, console)
     judgement_report.print_judgements(comparison, console)
