@@ -167,7 +167,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     differences = _difference_rows(comparison)
     for row in comparison.rows:
         for number, (name, score) in enumerate(row.scores.items()):
-            cells = [
+            cells: list[str | Text] = [
                 Text(to_printable(row.system) if number == 0 else "", "bold"),
                 label_of(name),
                 f"{score.value:.2f}",
