@@ -187,4 +187,13 @@ def _check_parameters(
     return validated
 
 
-_SHARED = ("data", "audio", "limit", "source_language", "target_language", "seed")
+_SHARED = (
+    "data",
+    "audio",
+    "limit",
+    "source_language",
+    "target_language",
+    "seed",
+    "normalizer",
+    "price_per_hour",
+)

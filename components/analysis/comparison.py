@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from components.analysis.buckets import group_utterances
 from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.cost import Cost
 from components.analysis.degradation import Degradation, measure_degradation
 from components.analysis.external_scores import Judgements, describe_scores, measure_scores
 from components.analysis.leaderboard import (
     Bucket,
     Contrast,
-    Cost,
     SystemRow,
     build_leaderboard,
     find_contrasts,
@@ -31,11 +31,12 @@ from components.analysis.strength_curves import Conditions
 from components.errors import DataError
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.languages import Language
-from components.metrics.metric import Output, Segments
+from components.metrics.metric import Metric, Output, Segments
 from components.metrics.scores_file import ExternalScores
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.significance import Difference
-from components.metrics.table import METRICS
+from components.metrics.table import METRICS, get_metric
+from components.metrics.turns import Turns
 from components.records import Record, Utterance
 
 
@@ -43,7 +44,8 @@ from components.records import Record, Utterance
 class System:
     """A system's outputs by utterance id: translations and, of speech, transcripts; and what they cost.
 
-    ``conditions`` say at which strengths of perturbations, where they are known.
+    ``conditions`` say at which strengths of perturbations, where they are known; ``turns`` are those of its
+    transcripts, where these have speakers.
     """
 
     name: str
@@ -51,6 +53,7 @@ class System:
     transcripts: Mapping[str, str]
     cost: Cost
     conditions: Conditions | None = None
+    turns: Mapping[str, Turns] = field(default_factory=dict)
 
 
 class Comparison(Record):
@@ -113,21 +116,23 @@ def compare(
     }
     segments = {
         system.name: {
-            output: of.align(getattr(system, f"{output}s"), len(utterances)) for output, of in units.items()
+            output: of.align(getattr(system, f"{output}s"), len(utterances), system.turns)
+            for output, of in units.items()
         }
         for system in complete
     }
+    metrics = [get_metric(name, settings.normalizer) for name in settings.metrics]
     tables = {
-        name: _statistics(outputs, units, settings.metrics, len(utterances))
-        for name, outputs in segments.items()
+        name: _statistics(outputs, units, metrics, len(utterances)) for name, outputs in segments.items()
     }
+    _share_recordings(tables)
     judgements = _join_scores(scores, tables, units, len(utterances), notes)
     ranking = choose_ranking(settings, tables[baseline])
-    ranked = score_items(ranking, tables, segments, units, len(utterances))
+    ranked = score_items(ranking, tables, segments, units, len(utterances), settings.normalizer)
     values = {
         u.id: {name: of[u.id] for name, of in ranked.scores.items() if u.id in of} for u in ranked.units
     }
-    error_rates = score_sentences(segments[baseline], METRICS["wer"])
+    error_rates = score_sentences(segments[baseline], get_metric("wer", settings.normalizer))
     differences = compare_pairs(tables, baseline, ranking, settings)
     comparison = Comparison(
         baseline=baseline,
@@ -229,18 +234,29 @@ def _complete(
 def _statistics(
     outputs: Mapping[Output, Segments | None],
     units: Mapping[Output, ScoringUnits],
-    names: Sequence[str],
+    metrics: Sequence[Metric],
     n_total: int,
 ) -> dict[str, CorpusStatistics]:
-    """Metric name -> statistics, in the order of ``names``; metrics with nothing to score are left out."""
+    """Metric name -> statistics, in their order; metrics with nothing to score are left out."""
     tables = {}
-    for name in names:
-        output = METRICS[name].output
-        segments, of = outputs[output], units[output]
-        table = None if segments is None else of.measure(METRICS[name], segments, n_total)
+    for metric in metrics:
+        segments, of = outputs[metric.output], units[metric.output]
+        table = None if segments is None else of.measure(metric, segments, n_total)
         if table is not None:
-            tables[name] = table
+            tables[metric.name] = table
     return tables
+
+
+def _share_recordings(tables: dict[str, dict[str, CorpusStatistics]]) -> None:
+    """Keep of metrics of whole recordings those recordings that every system with the metric has."""
+    for name in [name for name, metric in METRICS.items() if metric.of_recordings]:
+        counted = [of_system[name] for of_system in tables.values() if name in of_system]
+        common = [key for key in counted[0].ids if all(key in t.ids for t in counted)] if counted else []
+        for of_system in tables.values():
+            if name in of_system and common:
+                of_system[name] = of_system[name].subset(common)
+            else:
+                of_system.pop(name, None)
 
 
 def _count_missing(utterances: Sequence[Utterance], systems: Sequence[System]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from components.deprecated_names import read_deprecated_value
 from components.metrics.choices import MetricName, Test
+from components.metrics.normalizers import BY_LANGUAGE, NORMALIZER_DESCRIPTION, NormalizerName
 
 
 def _read_old_test(value: object) -> object:
@@ -76,3 +77,18 @@ class ComparisonSettings(BaseModel):
     examples: int = Field(
         5, ge=0, le=50, title="Examples", description="utterances of largest gain and of largest loss"
     )
+    normalizer: NormalizerName = Field(BY_LANGUAGE, title="Normalizer", description=NORMALIZER_DESCRIPTION)
+    price_per_hour: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        title="Price per hour",
+        description="price of an hour of the machine, in any currency, where a run does not state its own",
+    )
+
+    def deciding(self) -> dict[str, Any]:
+        """What decides the comparison, for its key; newer settings are in it where they are set."""
+        newer = {"ranking", "normalizer", "price_per_hour"}
+        return self.model_dump(mode="json", exclude=newer) | self.model_dump(
+            mode="json", include=newer, exclude_defaults=True
+        )

@@ -9,8 +9,9 @@ from components.analysis.comparison_settings import ComparisonSettings
 from components.errors import ConfigError
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.metric import Metric, Output, Segments
+from components.metrics.normalizers import NormalizerName
 from components.metrics.scoring_units import ScoringUnits
-from components.metrics.table import METRICS
+from components.metrics.table import METRICS, get_metric
 from components.records import Utterance
 from components.suggestions import did_you_mean
 
@@ -40,6 +41,7 @@ def score_items(
     segments: Mapping[str, Mapping[Output, Segments | None]],
     units: Mapping[Output, ScoringUnits],
     n_total: int,
+    normalizer: NormalizerName,
 ) -> RankedItems:
     """Score single utterances by the ranking metric, or by the one that does so in its place."""
     if ranking is not None and ranking not in METRICS:
@@ -52,7 +54,8 @@ def score_items(
             first.metric.higher_is_better,
             first.n_total,
         )
-    metric = METRICS[METRICS[ranking or "chrf"].sentence_metric or ranking or "chrf"]
+    name = ranking or "chrf"
+    metric = get_metric(METRICS[name].sentence_metric or name, normalizer)
     of = units[metric.output]
     scores = {name: score_sentences(outputs, metric) for name, outputs in segments.items()}
     return RankedItems(scores, of.utterances, metric.higher_is_better, of.count(n_total))

@@ -15,7 +15,6 @@ import numpy as np
 from components.metrics.bootstrap import (
     PROTOCOL,
     FloatArray,
-    bootstrap_interval,
     resample_sums,
     resample_together,
 )
@@ -60,7 +59,7 @@ class CorpusStatistics:
             name=self.metric.name,
             value=value,
             higher_is_better=self.metric.higher_is_better,
-            interval=bootstrap_interval(self.resampled_scores, value),
+            interval=self.metric.interval(self.rows, self.resampled_scores),
             n=len(self.ids),
             n_total=self.n_total,
             signature=f"{self.signature}|{PROTOCOL}",

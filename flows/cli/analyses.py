@@ -34,6 +34,14 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
         typer.Option("--baseline", metavar="RUN", help="the run to test against; the first if omitted"),
     ] = None,
     scores: ExternalScores = None,
+    normalizer: Annotated[
+        str | None,
+        typer.Option("--normalizer", metavar="NAME", help="of transcripts, such as open-asr, for all runs"),
+    ] = None,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option("--price-per-hour", metavar="PRICE", help="of the machine, to compare prices"),
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option("--metric", metavar="NAME", help="score of the stated comparisons; others follow it"),
@@ -69,6 +77,8 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
     - `antiphon compare small large huge --primary 'huge versus large in chrf'`: this one comparison is tested
 
     - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
+
+    - `antiphon compare small large --normalizer open-asr --price-per-hour 1.20`
     """
     if len(runs) == 1:
         from components.storage.acceptance import find_baseline
@@ -78,6 +88,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
         runs = [find_baseline(opened, opened.load_run(runs[0])).name, *runs]
     shortcuts: dict[str, object] = {"runs": runs, "baseline": baseline, "store": store, "name": name}
     shortcuts |= {"replace": replace or None, "primary": primary or None, "scores": scores or None}
+    shortcuts |= {"normalizer": normalizer, "price_per_hour": price_per_hour}
     shortcuts |= _rank_by(metric)
     raise typer.Exit(_compare_finished(assignments or [], shortcuts, as_json=as_json))
 

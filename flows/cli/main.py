@@ -25,6 +25,7 @@ from flows.cli.edit import edit
 from flows.cli.export import export
 from flows.cli.init import init
 from flows.cli.inspect import inspect
+from flows.cli.latency import latency
 from flows.cli.learn_from_edits import learn_from_edits
 from flows.cli.merge import merge
 from flows.cli.models import models_app
@@ -53,7 +54,16 @@ Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configura
 )
 
 FIRST: tuple[Callable[..., None], ...] = (transcribe, translate, init)
-FURTHER: tuple[Callable[..., None], ...] = (plan, inspect, export, report, edit, learn_from_edits, merge)
+FURTHER: tuple[Callable[..., None], ...] = (
+    plan,
+    inspect,
+    export,
+    report,
+    latency,
+    edit,
+    learn_from_edits,
+    merge,
+)
 for command in FIRST:
     app.command()(command)
 app.command(cls=RunCommand)(run)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from components.analysis.cascade_attribution import AttributionReport
 from components.analysis.comparison import Comparison
 from components.analysis.contribution import Contribution, Share
-from components.analysis.leaderboard import Cost
+from components.analysis.cost import Cost
 from components.metrics.significance import Difference
 from components.metrics.table import METRICS, label_of
 from components.run_record import RunRecord, Score

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
@@ -22,14 +23,14 @@ from components.metrics.scores_settings import ScoresFile
 from components.metrics.significance import Difference
 from components.records import Utterance
 from components.run_record import RunRecord, StageRef
-from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stage_plan import StagePlan, content_of
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
 from reports.analyses import comparison_report
 from reports.analyses.stage_results import COMPARISON, VALUES, read_comparison
-from reports.views.run_outputs import check_comparable, load_same_data, system_of, text_stages
+from reports.views.run_outputs import check_comparable, load_same_data, read_latency, system_of, text_stages
 from tasks.artifacts import publish_table
-from tasks.stages.metrics import LIBRARIES
+from tasks.stages.metrics import libraries_of
 from tasks.task_options import NOT_STORED, as_prefect_state
 
 VERSION = "comparison/3"
@@ -64,7 +65,7 @@ def compute_comparison(
     def work(folder: Path) -> Product:
         comparison, values = compare(
             utterances,
-            [system_of(name, run, store) for name, run in runs.items()],
+            [system_of(name, run, store, settings.price_per_hour) for name, run in runs.items()],
             settings,
             language=_target_languages(utterances, runs),
             source_language={utterance.id: utterance.source_language for utterance in utterances},
@@ -75,7 +76,7 @@ def compute_comparison(
         write_bytes(folder / VALUES, "".join(line + "\n" for line in lines).encode())
         return Product([COMPARISON, VALUES], items=len(utterances))
 
-    return compute_once(store, _make_plan(runs, settings, utterances, scores), work)
+    return compute_once(store, _make_plan(runs, settings, utterances, scores, store), work)
 
 
 @task(name="comparison", task_run_name="comparison", **NOT_STORED)
@@ -122,6 +123,7 @@ def _make_plan(
     settings: ComparisonSettings,
     utterances: list[Utterance],
     scores: Sequence[ExternalScores],
+    store: Store,
 ) -> StagePlan:
     upstream = {
         f"{name}/{ref.stage}": content_of(ref) for name, run in runs.items() for ref in text_stages(run)
@@ -130,17 +132,25 @@ def _make_plan(
         stage="comparison",
         kind="comparison",
         version=f"{VERSION} metrics/{metrics.version}",
-        parameters={
-            **settings.model_dump(mode="json", exclude={"ranking"} if settings.ranking is None else set()),
-            "systems": list(runs),
-        },
+        parameters={**settings.deciding(), "systems": list(runs), **_stated_costs(runs, store)},
         upstream=upstream,
         inputs={
             "utterances": digest_of([utterance.model_dump(exclude={"audio"}) for utterance in utterances]),
             **{f"scores {entry.name}": digest_of(asdict(entry)) for entry in scores},
         },
-        libraries=library_versions(LIBRARIES),
+        libraries=libraries_of(settings.normalizer),
     )
+
+
+def _stated_costs(runs: Mapping[str, RunRecord], store: Store) -> dict[str, Any]:
+    """Return the prices that runs state and the latencies that were measured of them, where there are any."""
+    prices = {name: run.parameters.get("price_per_hour") for name, run in runs.items()}
+    latencies = {name: read_latency(run, store) for name, run in runs.items()}
+    stated = {
+        "prices": {name: price for name, price in prices.items() if price is not None},
+        "latencies": {name: of.model_dump(mode="json") for name, of in latencies.items() if of is not None},
+    }
+    return {name: values for name, values in stated.items() if values}
 
 
 def _target_languages(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> dict[str, str]:

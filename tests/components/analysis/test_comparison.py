@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from components.analysis.buckets import group_utterances
 from components.analysis.comparison import System, compare
 from components.analysis.comparison_settings import ComparisonSettings
-from components.analysis.leaderboard import Cost, pareto_front
+from components.analysis.cost import Cost
+from components.analysis.leaderboard import pareto_front
 from components.errors import DataError
 from components.metrics.translation import translation_scores
 from components.records import Utterance
