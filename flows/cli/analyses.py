@@ -116,7 +116,12 @@ def blame(
     """Attribute errors to stages: transcripts and drafts are corrected, and the stages below run again.
 
     Of a run of any pipeline; what was computed is reused. The copy of the run with its blame is named
-    RUN-blame. Examples: `antiphon blame RUN`, with `--segments pieces.jsonl`.
+    RUN-blame. Examples:
+
+    - `antiphon blame RUN`, with `--segments pieces.jsonl`
+
+    - `antiphon blame RUN --set 'human_scores={bleu: 55}'` also names the stage that loses most: what a human
+      scores against the same references must be known for that
     """
     shortcuts: dict[str, object] = {"run": run, "segments": segments, "store": store, "name": name}
     shortcuts["replace"] = replace or None
