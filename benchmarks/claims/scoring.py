@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.verdict import Result
 from benchmarks.common.tables import format_interval, markdown_table
+from components.metrics.bootstrap import FloatArray
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.two_level import Arms, ItemSums, TwoLevelEstimate, two_level_bootstrap, two_level_test
 
@@ -51,6 +52,24 @@ def of_sums(sums: ItemSums | Sequence[ItemSums], over: str, *, paired: bool = Tr
         detectable=estimate.detectable,
         over=over,
     )
+
+
+def gain_difference(first: Arms, second: Arms, *, replicates: str = "seeds") -> Result:
+    """What the first pair of arms gains (system less baseline) less what the second pair gains."""
+    tables = [*first[0], *first[1], *second[0], *second[1]]
+    if any(table.ids != tables[0].ids or table.signature != tables[0].signature for table in tables):
+        raise ValueError("expected the same sentences and protocol in all arms")
+    metric, width = tables[0].metric, tables[0].rows.shape[1]
+
+    def rows(arms: Arms) -> FloatArray:
+        pairs = zip(*arms, strict=True)
+        return np.stack([np.concatenate([a.rows, b.rows], axis=1) for a, b in pairs])
+
+    def gain(sums: FloatArray) -> FloatArray:
+        return np.asarray(metric.score(sums[..., :width]) - metric.score(sums[..., width:]))
+
+    over = f"{len(first[0])} {replicates} x {len(tables[0].ids):,} sentences"
+    return of_sums(ItemSums(gain, rows(first), rows(second)), over)
 
 
 def bleu_of(statistics: CorpusStatistics) -> float:

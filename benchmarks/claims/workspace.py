@@ -154,6 +154,9 @@ class Workspace:
             "mixing": None if alone else mixed.model_dump(mode="json"),
             "texts": [(u.id, u.source_language, u.target_language, u.text) for u in utterances],
         }
+        evidence = [model for model in (mixed.positive, mixed.negative) if model]
+        if evidence:
+            what["evidence"] = [digest_of(model) for model in evidence]
         return dict(self.cached(what, decode))
 
     def cached(self, key: object, measure: Callable[[], Any]) -> Any:

@@ -22,7 +22,7 @@ class StatedComparison(BaseModel):
 
     system: str = Field(description="what is tested")
     versus: str | None = Field(None, description="what it is tested against; the baseline if empty")
-    metric: MetricName | None = Field(None, description="the score; the first of metrics if empty")
+    metric: str | None = Field(None, description="the score, maybe an external one; what ranks if empty")
 
     @model_validator(mode="before")
     @classmethod
@@ -55,6 +55,12 @@ class ComparisonSettings(BaseModel):
         ("bleu", "chrf", "wer"),
         title="Metrics",
         description="scores to compare, the one that ranks first; TER is slow on large sets",
+    )
+    ranking: str | None = Field(
+        None,
+        title="Ranking",
+        description="score that ranks (groups, examples, plots), maybe an external one; the first metric "
+        "if empty",
     )
     primary: tuple[StatedComparison, ...] = Field(
         (),
