@@ -14,6 +14,8 @@ from typing import get_args
 from components.analysis.buckets import group_utterances
 from components.analysis.comparison_settings import ComparisonSettings
 from components.analysis.cost import Cost
+from components.analysis.degradation import Degradation, measure_degradation
+from components.analysis.external_scores import Judgements, describe_scores, measure_scores
 from components.analysis.leaderboard import (
     Bucket,
     Contrast,
@@ -22,11 +24,15 @@ from components.analysis.leaderboard import (
     find_contrasts,
     score_buckets,
 )
+from components.analysis.metric_correlation import Correlation, correlate
+from components.analysis.ranking import choose_ranking, score_items, score_sentences
 from components.analysis.stated_comparisons import check_stated, compare_pairs
+from components.analysis.strength_curves import Conditions
 from components.errors import DataError
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.languages import Language
 from components.metrics.metric import Metric, Output, Segments
+from components.metrics.scores_file import ExternalScores
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.significance import Difference
 from components.metrics.table import METRICS, get_metric
@@ -38,18 +44,24 @@ from components.records import Record, Utterance
 class System:
     """A system's outputs by utterance id: translations and, of speech, transcripts; and what they cost.
 
-    ``turns`` are those of its transcripts, where these have speakers.
+    ``conditions`` say at which strengths of perturbations, where they are known; ``turns`` are those of its
+    transcripts, where these have speakers.
     """
 
     name: str
     translations: Mapping[str, str]
     transcripts: Mapping[str, str]
     cost: Cost
+    conditions: Conditions | None = None
     turns: Mapping[str, Turns] = field(default_factory=dict)
 
 
 class Comparison(Record):
-    """The whole comparison; ``ranking`` names the metric that groups, examples and the Pareto set use."""
+    """The whole comparison; ``ranking`` names the metric that groups, examples and the Pareto set use.
+
+    Of external scores there are ``judgements`` and their ``correlations`` with metrics; ``degradations`` are
+    those of systems that differ in the strength of a perturbation.
+    """
 
     baseline: str
     ranking: str | None
@@ -60,6 +72,9 @@ class Comparison(Record):
     n: int
     n_total: int
     notes: tuple[str, ...] = ()
+    judgements: tuple[Judgements, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
+    degradations: tuple[Degradation, ...] = ()
 
 
 def compare(
@@ -69,6 +84,7 @@ def compare(
     *,
     language: Language,
     source_language: Language,
+    scores: Sequence[ExternalScores] = (),
 ) -> tuple[Comparison, dict[str, dict[str, float]]]:
     """Compare systems; also gives utterance id -> system -> score of that utterance alone.
 
@@ -84,9 +100,11 @@ def compare(
         settings: which metrics, the one that ranks first; which test; what counts as missing.
         language: of translations, for all utterances or each: decides on tokenizers.
         source_language: of transcripts: decides on normalizers.
+        scores: external scores, which join the metrics.
 
     Raises:
         DataError: a system or an utterance twice, no such baseline, outputs of other utterances.
+        ConfigError: external scores of other systems or items, or nothing to rank by as is wanted.
     """
     baseline = settings.baseline or systems[0].name
     _check(utterances, systems, baseline)
@@ -108,13 +126,13 @@ def compare(
         name: _statistics(outputs, units, metrics, len(utterances)) for name, outputs in segments.items()
     }
     _share_recordings(tables)
-    ranking = next((name for name in settings.metrics if name in tables[baseline]), None)
-    ranking_name = METRICS[ranking or "chrf"].sentence_metric or ranking or "chrf"
-    sentence_metric = get_metric(ranking_name, settings.normalizer)
-    scores = {name: _sentence_scores(outputs, sentence_metric) for name, outputs in segments.items()}
-    scored = units[sentence_metric.output]
-    values = {u.id: {name: of[u.id] for name, of in scores.items() if u.id in of} for u in scored.utterances}
-    error_rates = _sentence_scores(segments[baseline], get_metric("wer", settings.normalizer))
+    judgements = _join_scores(scores, tables, units, len(utterances), notes)
+    ranking = choose_ranking(settings, tables[baseline])
+    ranked = score_items(ranking, tables, segments, units, len(utterances), settings.normalizer)
+    values = {
+        u.id: {name: of[u.id] for name, of in ranked.scores.items() if u.id in of} for u in ranked.units
+    }
+    error_rates = score_sentences(segments[baseline], get_metric("wer", settings.normalizer))
     differences = compare_pairs(tables, baseline, ranking, settings)
     comparison = Comparison(
         baseline=baseline,
@@ -126,15 +144,42 @@ def compare(
             ranking,
         ),
         differences=differences,
-        buckets=score_buckets(tables, group_utterances(scored.utterances, error_rates), baseline, ranking),
+        buckets=score_buckets(tables, group_utterances(ranked.units, error_rates), baseline, ranking),
         contrasts=find_contrasts(
-            values, baseline, settings.examples, higher_is_better=sentence_metric.higher_is_better
+            values, baseline, settings.examples, higher_is_better=ranked.higher_is_better
         ),
         n=len(tables[baseline][ranking].ids) if ranking else 0,
-        n_total=scored.count(len(utterances)),
+        n_total=ranked.n_total,
         notes=tuple(notes),
+        judgements=judgements,
+        correlations=tuple(correlate(scores, tables, segments)),
+        degradations=measure_degradation(
+            {system.name: system.conditions for system in systems if system.conditions is not None},
+            tables,
+            baseline,
+            ranking,
+        ),
     )
     return comparison, values
+
+
+def _join_scores(
+    scores: Sequence[ExternalScores],
+    tables: Mapping[str, dict[str, CorpusStatistics]],
+    units: Mapping[Output, ScoringUnits],
+    n_total: int,
+    notes: list[str],
+) -> tuple[Judgements, ...]:
+    """Add the statistics of external scores to those of the metrics, and notes on what they lack."""
+    ids = list(dict.fromkeys(unit.id for of in units.values() for unit in of.utterances))
+    judgements = []
+    for entry in scores:
+        measured, omissions = measure_scores(entry, list(tables), ids, max(len(ids), n_total))
+        notes += omissions
+        for name, table in measured.items():
+            tables[name][entry.name] = table
+        judgements.append(describe_scores(entry, next(iter(measured.values()))))
+    return tuple(judgements)
 
 
 def _check(utterances: Sequence[Utterance], systems: Sequence[System], baseline: str) -> None:
@@ -212,11 +257,6 @@ def _share_recordings(tables: dict[str, dict[str, CorpusStatistics]]) -> None:
                 of_system[name] = of_system[name].subset(common)
             else:
                 of_system.pop(name, None)
-
-
-def _sentence_scores(outputs: Mapping[Output, Segments | None], metric: Metric) -> dict[str, float]:
-    segments = outputs[metric.output]
-    return {} if segments is None else metric.sentence_scores(segments)
 
 
 def _count_missing(utterances: Sequence[Utterance], systems: Sequence[System]) -> dict[str, int]:

@@ -23,7 +23,7 @@ class StatedComparison(BaseModel):
 
     system: str = Field(description="what is tested")
     versus: str | None = Field(None, description="what it is tested against; the baseline if empty")
-    metric: MetricName | None = Field(None, description="the score; the first of metrics if empty")
+    metric: str | None = Field(None, description="the score, maybe an external one; what ranks if empty")
 
     @model_validator(mode="before")
     @classmethod
@@ -57,6 +57,12 @@ class ComparisonSettings(BaseModel):
         title="Metrics",
         description="scores to compare, the one that ranks first; TER is slow on large sets",
     )
+    ranking: str | None = Field(
+        None,
+        title="Ranking",
+        description="score that ranks (groups, examples, plots), maybe an external one; the first metric "
+        "if empty",
+    )
     primary: tuple[StatedComparison, ...] = Field(
         (),
         title="Stated comparisons",
@@ -82,7 +88,7 @@ class ComparisonSettings(BaseModel):
 
     def deciding(self) -> dict[str, Any]:
         """What decides the comparison, for its key; newer settings are in it where they are set."""
-        newer = {"normalizer", "price_per_hour"}
+        newer = {"ranking", "normalizer", "price_per_hour"}
         return self.model_dump(mode="json", exclude=newer) | self.model_dump(
             mode="json", include=newer, exclude_defaults=True
         )

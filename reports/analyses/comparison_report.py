@@ -11,19 +11,14 @@ from components.analysis.comparison import Comparison
 from components.metrics.bootstrap import Estimate
 from components.metrics.significance import Difference
 from components.metrics.table import label_of
+from reports.analyses import degradation_report, judgement_report
 from reports.analyses.attribution_report import format_estimate
 from reports.costs import COST_NOTE, build_cost_table
 from reports.escaping import to_printable
+from reports.formatting import format_p_value
 from reports.terminal.run_printing import describe_too_few, format_interval
 from reports.terminal.tables import new_table
 from reports.views.sections import Cell, Section, link_to_utterance
-
-
-def format_p_value(p: float | None) -> str:
-    """A p-value as text: 0.012, <0.001; empty where there is none."""
-    if p is None:
-        return ""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def describe_verdict(difference: Difference) -> str:
@@ -148,6 +143,7 @@ def build_sections(comparison: Comparison) -> list[Section]:
             tuple(build_cost_rows(comparison)),
         ),
     ]
+    sections += [*degradation_report.build_sections(comparison), *judgement_report.build_sections(comparison)]
     groups = tuple(build_bucket_rows(comparison))
     note = "Difference to the baseline with its 95% interval, not corrected for the number of groups."
     sections += [Section("Groups", note, groups)] if groups else []
@@ -171,7 +167,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     differences = _difference_rows(comparison)
     for row in comparison.rows:
         for number, (name, score) in enumerate(row.scores.items()):
-            cells = [
+            cells: list[str | Text] = [
                 Text(to_printable(row.system) if number == 0 else "", "bold"),
                 label_of(name),
                 f"{score.value:.2f}",
@@ -187,10 +183,12 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     console.print(scores)
     cost_cells = build_cost_table([row.cost for row in comparison.rows])
     costs = new_table("system", *(f">{name}" for name in cost_cells[0]), ">missing", "")
-    for row, cells in zip(comparison.rows, cost_cells, strict=True):
+    for row, cost in zip(comparison.rows, cost_cells, strict=True):
         mark = "none beats it in both" if row.pareto else ""
-        costs.add_row(Text(to_printable(row.system), "bold"), *cells.values(), str(row.missing), mark)
+        costs.add_row(Text(to_printable(row.system), "bold"), *cost.values(), str(row.missing), mark)
     console.print(costs)
+    degradation_report.print_degradations(comparison, console)
+    judgement_report.print_judgements(comparison, console)
     _print_buckets(comparison, console)
     _print_contrasts(comparison, console)
     for signature in dict.fromkeys(difference.signature for difference in comparison.differences):

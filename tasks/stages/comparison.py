@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from components.analysis.comparison_settings import ComparisonSettings
 from components.canonical_json import digest_of
 from components.files import write_bytes, write_json
 from components.languages import UNDETERMINED
+from components.metrics.scores_file import ExternalScores, load_scores
+from components.metrics.scores_settings import ScoresFile
 from components.metrics.significance import Difference
 from components.records import Utterance
 from components.run_record import RunRecord, StageRef
@@ -30,22 +33,31 @@ from tasks.artifacts import publish_table
 from tasks.stages.metrics import libraries_of
 from tasks.task_options import NOT_STORED, as_prefect_state
 
-VERSION = "comparison/2"
+VERSION = "comparison/3"
 QUALITY_DROPPED = "antiphon.quality.dropped"
 """Event: a system is significantly worse than the baseline; automations/quality.yaml waits for it."""
 
 
-def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: Store) -> StageRef:
+def compute_comparison(
+    runs: Mapping[str, RunRecord],
+    settings: ComparisonSettings,
+    store: Store,
+    files: Sequence[ScoresFile] = (),
+) -> StageRef:
     """Compare runs, or return the same comparison computed before.
 
     Args:
         runs: system name -> run.
         settings: metrics, tests and groups.
         store: where.
+        files: external scores, which join the metrics.
 
     Raises:
         DataError: a run that cannot be compared, or runs over different data.
+        ConfigError: external scores that cannot be read, or are of other systems.
     """
+    labels = {run.name: name for name, run in runs.items()}
+    scores = [entry.rename_systems(labels) for entry in load_scores(files)]
     for run in runs.values():
         check_comparable(run)
     utterances = load_same_data(runs)
@@ -57,21 +69,25 @@ def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettin
             settings,
             language=_target_languages(utterances, runs),
             source_language={utterance.id: utterance.source_language for utterance in utterances},
+            scores=scores,
         )
         write_json(folder / COMPARISON, comparison.model_dump(mode="json"))
         lines = [json.dumps({"id": key, "values": scores}) for key, scores in values.items()]
         write_bytes(folder / VALUES, "".join(line + "\n" for line in lines).encode())
         return Product([COMPARISON, VALUES], items=len(utterances))
 
-    return compute_once(store, _make_plan(runs, settings, utterances, store), work)
+    return compute_once(store, _make_plan(runs, settings, utterances, scores, store), work)
 
 
 @task(name="comparison", task_run_name="comparison", **NOT_STORED)
 def compare_runs(
-    runs: Mapping[str, RunRecord], settings: ComparisonSettings, store_url: str | None
+    runs: Mapping[str, RunRecord],
+    settings: ComparisonSettings,
+    store_url: str | None,
+    files: Sequence[ScoresFile] = (),
 ) -> StageRef | State[StageRef]:
     """Compare runs as a task, with the tables as artifacts; see :func:`compute_comparison`."""
-    ref = compute_comparison(runs, settings, Store(store_url))
+    ref = compute_comparison(runs, settings, Store(store_url), files)
     comparison = read_comparison(ref)
     for note in comparison.notes:
         get_run_logger().warning("comparison: %s", note)
@@ -103,7 +119,11 @@ def find_significant_drops(comparison: Comparison) -> list[Difference]:
 
 
 def _make_plan(
-    runs: Mapping[str, RunRecord], settings: ComparisonSettings, utterances: list[Utterance], store: Store
+    runs: Mapping[str, RunRecord],
+    settings: ComparisonSettings,
+    utterances: list[Utterance],
+    scores: Sequence[ExternalScores],
+    store: Store,
 ) -> StagePlan:
     upstream = {
         f"{name}/{ref.stage}": content_of(ref) for name, run in runs.items() for ref in text_stages(run)
@@ -115,7 +135,8 @@ def _make_plan(
         parameters={**settings.deciding(), "systems": list(runs), **_stated_costs(runs, store)},
         upstream=upstream,
         inputs={
-            "utterances": digest_of([utterance.model_dump(exclude={"audio"}) for utterance in utterances])
+            "utterances": digest_of([utterance.model_dump(exclude={"audio"}) for utterance in utterances]),
+            **{f"scores {entry.name}": digest_of(asdict(entry)) for entry in scores},
         },
         libraries=libraries_of(settings.normalizer),
     )

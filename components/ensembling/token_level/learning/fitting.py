@@ -117,7 +117,7 @@ def held_out_contributions(
     Raises:
         DataError: there is one sentence only.
     """
-    names = number_duplicates(statistics.names)
+    names = tuple(number_duplicates(statistics.names))
     games = [game for game, _ in held_out_games(statistics, vocabulary)]
     gains = np.concatenate([game.gains for game in games], axis=1)
     game = CoalitionGame(names, gains, np.concatenate([game.sizes for game in games]))
