@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from components.errors import ConfigError
 from components.languages import base_of, without_spaces
@@ -12,9 +12,9 @@ from components.languages import base_of, without_spaces
 if TYPE_CHECKING:
     from components.text_normalization import Normalizer
 
-BY_LANGUAGE: Literal["by-language"] = "by-language"
+BY_LANGUAGE: Final = "by-language"
 """``whisper-english`` for English, ``basic-no-spaces`` without spaces between words, else ``basic``."""
-OPEN_ASR = "open-asr"
+OPEN_ASR: Final = "open-asr"
 """The Open ASR leaderboard's protocol; its error rates join and split compounds for nothing."""
 NormalizerName = Literal[
     "by-language",

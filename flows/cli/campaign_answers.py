@@ -63,6 +63,8 @@ def import_answers(
 
 def _describe_answers(unblinded: Unblinded, out: Path) -> list[str]:
     """What became of the answers."""
+    from reports.escaping import to_printable
+
     who = len({score.annotator for score in unblinded.scores})
     lines = [
         f"{unblinded.judged:,} of {unblinded.expected:,} outputs judged by {who} "
@@ -75,5 +77,6 @@ def _describe_answers(unblinded: Unblinded, out: Path) -> list[str]:
     for name, checks in unblinded.checks.items():
         left_out = "; left out (--keep-all keeps them)" if name in unblinded.left_out else ""
         if checks.answered:
-            lines.append(f"{name}: {checks.passed} of {checks.answered} attention checks passed{left_out}")
+            passed = f"{checks.passed} of {checks.answered} attention checks passed"
+            lines.append(f"{to_printable(name)}: {passed}{left_out}")
     return lines

@@ -29,6 +29,7 @@ def report(
     from components.errors import ConfigError
     from components.metrics.scores_settings import ScoresFile
     from components.storage.store import Store
+    from reports.escaping import to_printable
     from tasks.stages.report import add_scores, render_again, write_store_index
 
     if (run is None) != index:
@@ -38,5 +39,5 @@ def report(
     opened = Store(store)
     if run is not None and scores:
         for note in add_scores(run, [ScoresFile.model_validate(text) for text in scores], opened):
-            typer.echo(f"antiphon: {note}", err=True)
+            typer.echo(f"antiphon: {to_printable(note)}", err=True)
     typer.echo(str(write_store_index(opened) if run is None else render_again(run, opened)))

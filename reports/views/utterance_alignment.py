@@ -66,8 +66,8 @@ def align_to_references(
     Translations are aligned as they stand with the closest of their references.
     """
     if recognition:
-        transcripts = {key: texts_of[0] for key, texts_of in references.items()}
-        return _transcripts(transcripts, texts, language, normalizer)
+        spoken = {key: texts_of[0] for key, texts_of in references.items()}
+        return _transcripts(spoken, texts, language, normalizer)
     scores = sentence_scores(references, texts, language=language)
     result = {}
     for key, values in scores.items():
