@@ -141,7 +141,7 @@ def test_systems_are_compared_on_the_recordings_that_all_have() -> None:
     def system(name: str, lines: list[Line], n: int) -> System:
         cost = Cost(seconds=1, peak_memory_bytes=1, calls=1)
         texts = {u.id: text for u in utterances}
-        return System(name, {}, texts, cost, {u.id: turns_of(lines) for u in utterances[:n]})
+        return System(name, {}, texts, cost, turns={u.id: turns_of(lines) for u in utterances[:n]})
 
     systems = [system("base", OUTPUT, 12), system("perfect", MEETING, 11)]
     settings = ComparisonSettings(metrics=("cpwer", "wer"))
