@@ -16,22 +16,26 @@ Test = Literal["bootstrap", "randomization"]
 
 @dataclass(frozen=True)
 class MetricChoice:
-    """Marks a text that must be the name of a metric.
+    """Marks a text that must be the name of a metric, or of one and its model (``comet:MODEL``).
 
     Attributes:
         output: only metrics of transcripts or of translations; None for all.
         further: names beside those of metrics that are allowed too.
+        models: whether metrics that a model computes may be chosen: not at all, too, or only these.
     """
 
     output: Literal["transcript", "translation"] | None = None
     further: tuple[str, ...] = ()
+    models: Literal["none", "too", "only"] = "none"
 
     @property
     def names(self) -> list[str]:
         """What may be chosen."""
-        from components.metrics.table import METRICS, metrics_of  # noqa: PLC0415 - numpy and jiwer, 0.3 s
+        from components.metrics.table import metrics_of  # noqa: PLC0415 - numpy and jiwer, 0.3 s
 
-        return [*self.further, *(METRICS if self.output is None else metrics_of(self.output))]
+        outputs = ("transcript", "translation") if self.output is None else (self.output,)
+        names = [name for output in outputs for name in metrics_of(output)]
+        return [*self.further, *(names if self.models != "only" else ())]
 
     def check(self, name: str) -> str:
         """``name``, if it may be chosen.
@@ -39,6 +43,12 @@ class MetricChoice:
         Raises:
             ValueError: it may not.
         """
+        if self.models != "none" and (":" in name or name not in self.names):
+            from components.metrics.table import METRICS, get_model_metric  # noqa: PLC0415 - as above
+
+            if ":" in name or (name in METRICS and METRICS[name].needs_model) or not self.names:
+                get_model_metric(name)
+                return name
         if name not in self.names:
             hint = did_you_mean(name, self.names)
             raise ValueError(f"expected one of {', '.join(self.names)}, found {name!r}{hint}")
@@ -51,8 +61,14 @@ class MetricChoice:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         del schema, handler
-        return {"enum": self.names, "type": "string"}
+        if self.models == "none":
+            return {"enum": self.names, "type": "string"}
+        return {"type": "string", "examples": [*self.names, "comet:hub:Unbabel/wmt22-comet-da"]}
 
 
 MetricName = Annotated[str, MetricChoice()]
 TranslationMetricName = Annotated[str, MetricChoice("translation")]
+AnyMetricName = Annotated[str, MetricChoice(models="too")]
+"""Also ``NAME:MODEL``, as ``comet:hub:Unbabel/wmt22-comet-da``."""
+ModelMetricName = Annotated[str, MetricChoice("translation", models="only")]
+"""``NAME:MODEL`` only."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from components.errors import DataError
 from components.metrics.bootstrap import (
@@ -114,6 +114,8 @@ class CorpusScore(ABC):
     higher_is_better: bool
     ceiling: float
     """Score of a perfect output; no score is better."""
+    worst: float = 100.0
+    """Where less is better: the score at which outputs have nothing in common."""
 
     @abstractmethod
     def score(self, sums: FloatArray) -> FloatArray:
@@ -129,6 +131,8 @@ class Metric(CorpusScore):
 
     output: Output
     needs: frozenset[Need]
+    needs_model: ClassVar[bool] = False
+    """A model computes it, which a user names behind a colon; see :mod:`.model_metric`."""
     sentence_metric: str | None = None
     """Name of the metric that scores single utterances in its place; None where it does so itself."""
 

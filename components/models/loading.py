@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import (
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSpeechSeq2Seq,
@@ -32,11 +33,12 @@ from components.models.tensor_checks import (
 from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import Checkpoint
 
-Kind = Literal["seq2seq", "causal", "speech"]
+Kind = Literal["seq2seq", "causal", "speech", "encoder"]
 AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
     "seq2seq": (AutoModelForSeq2SeqLM, AutoTokenizer),
     "causal": (AutoModelForCausalLM, AutoTokenizer),
     "speech": (AutoModelForSpeechSeq2Seq, AutoProcessor),
+    "encoder": (AutoModel, AutoTokenizer),
 }
 
 
@@ -110,7 +112,7 @@ def load_transformers(
     if is_quantized:
         placement = {"dtype": "auto", "device_map": {"": device}}
     model, tokenizer, report = _from_pretrained(checkpoint, kind, placement)
-    refuse_report(checkpoint, report)
+    refuse_report(checkpoint, without_heads(report) if kind == "encoder" else report)
     if not is_quantized:
         refuse_integers(checkpoint, model.state_dict())
         model = model.to(device)

@@ -11,14 +11,14 @@ GOLDENS = "goldens"
 SENTENCES = [
     ("A man is riding a bike.", "Ein Mann fährt Fahrrad.", "Ein Mann fährt ein Fahrrad."),
     ("Two dogs play in the snow.", "Zwei  Hunde spielen im Schnee", "Zwei Hunde spielen im Schnee."),
-    ("A girl", "Mädchen", "Ein Mädchen"),
+    ("A girl ﬁnds\u00a0it!", "Mädchen ﬁndet\u00a0es！ sofort", "Ein Mädchen findet es."),
     ("The old woman with the red hat is selling fresh fruit at the market in the town.",
      "Die alte Frau mit dem roten Hut verkauft auf dem Markt in der Stadt frisches Obst an alle.",
      "Die alte Frau mit rotem Hut verkauft frisches Obst auf dem Markt der Stadt."),
     ("He is not here.", "", "Er ist nicht hier."),
     ("Children are running " * 12, "Kinder rennen umher " * 11, "Die Kinder rennen " * 13),
 ]  # fmt: skip
-"""(source, translation, reference): with a double space, an empty text, and texts that are cut."""
+"""(source, translation, reference): with a double space, a ligature, an empty text, and texts that are cut."""
 ENCODER = {
     "hidden_size": 16,
     "num_hidden_layers": 3,

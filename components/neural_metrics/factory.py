@@ -1,0 +1,169 @@
+"""A metric's name and model -> the metric with its scorer; models stay in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from components import models
+from components.device import pick_device
+from components.errors import ConfigError, ModelError
+from components.metrics.metric import Metric
+from components.metrics.model_metric import ModelMetric, SentenceScorer, split_metric
+from components.metrics.table import get_metric, get_model_metric
+from components.model_cache import model_cache
+from components.models.architectures import COMET, METRICX
+from components.models.checkpoints import read_json
+from components.models.loading import copy_weights_into, load_transformers
+from components.networks.comet import RegressionNetwork, UnifiedNetwork
+from components.neural_metrics.comet import RegressionScorer, UnifiedScorer
+from components.neural_metrics.metricx import MetricXScorer
+from components.neural_metrics.similarity import BertScorer, SentenceCosineScorer
+from components.records import Checkpoint
+
+XCOMET = "xcomet_metric"
+
+
+def bind_metric(text: str, store: str | None = None, device: str = "auto") -> Metric:
+    """The metric of ``NAME`` or ``NAME:MODEL``, with its model loaded at the first score.
+
+    Args:
+        text: as a user writes it.
+        store: URL of the store, for ``store:KEY``.
+        device: of the model.
+
+    Raises:
+        ConfigError: there is no such metric, or a model is missing or too many.
+        ModelError: the model is not there, damaged, or of another metric.
+    """
+    name, reference = split_metric(text)
+    if reference is None:
+        return get_metric(name)
+    row = get_model_metric(text)
+    checkpoint = models.resolve(reference, store)
+    validate(row, checkpoint)
+    return row.bind(_LazyScorer(row, checkpoint, str(pick_device(device))))
+
+
+class _LazyScorer:
+    """Loads its model when something is scored, so that stored scores are read without it."""
+
+    def __init__(self, row: ModelMetric, checkpoint: Checkpoint, device: str) -> None:
+        self._row, self._checkpoint, self._device = row, checkpoint, device
+
+    @property
+    def signature(self) -> str:
+        return self._load().signature
+
+    def score(self, samples: Any) -> Any:
+        return self._load().score(samples) if samples else []
+
+    def _load(self) -> SentenceScorer:
+        return load_scorer(self._row, self._checkpoint, self._device)
+
+
+def load_scorer(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
+    """The scorer of a metric, resident in this process."""
+    key = ("sentence scorer", row.name, *checkpoint.identity, device)
+    return model_cache.get(key, lambda: FAMILIES[row.family](row, checkpoint, device))
+
+
+def validate(row: ModelMetric, checkpoint: Checkpoint) -> None:
+    """Refuse a model that computes another metric, or reads what the metric does not have: ModelError."""
+    expected = {"comet": COMET, "xcomet": COMET, "metricx": METRICX}.get(row.family)
+    kind = checkpoint.architecture
+    if expected is None:
+        return
+    if kind == COMET and expected == COMET:
+        settings = _settings(checkpoint)
+        kind = settings["class_identifier"]
+        if (kind == XCOMET) == (row.family == "xcomet") and row.needs in _readable(settings):
+            return
+    elif kind == expected:
+        return
+    raise ModelError(
+        f"{row.name}: expected a model such as {row.example.partition(':')[2]}, found {checkpoint.reference} "
+        f"({kind}); other models of this family have other names, see docs/metrics.md"
+    )
+
+
+def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    settings = read_json(Path(checkpoint.path) / "config.json").get("metric")
+    if not isinstance(settings, dict):
+        raise ModelError(f"{checkpoint.reference}: expected the settings of a COMET model, found none")
+    return settings
+
+
+def _readable(settings: dict[str, Any]) -> list[frozenset[str]]:
+    """What a model of COMET can be given beside the translation."""
+    source, both = frozenset({"source"}), frozenset({"source", "reference"})
+    if settings["class_identifier"] == "regression_metric":
+        return [both]
+    if settings["class_identifier"] == "referenceless_regression_metric":
+        return [source]
+    return [source, both] if "ref" in settings["input_segments"] else [source]
+
+
+def _load_comet(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
+    settings = _settings(checkpoint)
+    folder = Path(checkpoint.path)
+    kind = settings["class_identifier"]
+    values = read_json(folder / "config.json")["encoder"]
+    assert isinstance(values, dict)
+    config = AutoConfig.for_model(**values)
+    encoder = AutoModel.from_config(config, add_pooling_layer=False)
+    severities = settings["error_labels"] if settings["word_level_training"] else []
+    network: RegressionNetwork | UnifiedNetwork
+    if kind in ("unified_metric", XCOMET):
+        network = UnifiedNetwork(encoder, settings, len(severities) + 1 if severities else 0)
+    else:
+        network = RegressionNetwork(encoder, settings, with_reference=kind == "regression_metric")
+    copy_weights_into(checkpoint, network.state_dict())
+    network = network.to(device).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    signature = f"{_name(checkpoint)}|class:{kind}|refs:mean"
+    if isinstance(network, RegressionNetwork):
+        return RegressionScorer(network, tokenizer, signature)
+    return UnifiedScorer(network, tokenizer, signature, severities, is_xcomet=kind == XCOMET)
+
+
+def _load_metricx(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
+    model, tokenizer = load_transformers(checkpoint, "seq2seq", device)
+    return MetricXScorer(model, tokenizer, f"{_name(checkpoint)}|refs:mean")
+
+
+def _load_similarity(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
+    refuse_other_pooling(Path(checkpoint.path))
+    model, tokenizer = load_transformers(checkpoint, "encoder", device)
+    make = {"bertscore": BertScorer, "sentence_cosine": SentenceCosineScorer}[row.name]
+    return make(model, tokenizer, _name(checkpoint))
+
+
+def refuse_other_pooling(folder: Path) -> None:
+    """Refuse a sentence encoder whose embedding is not the mean of its tokens' states: ModelError."""
+    pooling = folder / "1_Pooling" / "config.json"
+    if pooling.is_file() and not read_json(pooling).get("pooling_mode_mean_tokens"):
+        raise ModelError(f"{pooling}: expected pooling_mode_mean_tokens, found another; use another encoder")
+    modules = folder / "modules.json"
+    types = json.loads(modules.read_text(encoding="utf-8")) if modules.is_file() else []
+    known = ("Transformer", "Pooling", "Normalize")
+    if other := [str(m.get("type")) for m in types if not str(m.get("type")).endswith(known)]:
+        raise ModelError(f"{modules}: expected {', '.join(known)}, found {other[0]}; use another encoder")
+
+
+def _name(checkpoint: Checkpoint) -> str:
+    return f"model:{checkpoint.reference}@{checkpoint.sha256[:12]}"
+
+
+FAMILIES: dict[str, Callable[[ModelMetric, Checkpoint, str], SentenceScorer]] = {
+    "comet": _load_comet,
+    "xcomet": _load_comet,
+    "metricx": _load_metricx,
+    "similarity": _load_similarity,
+}
+"""Family -> what loads its models."""
