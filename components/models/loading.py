@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +30,7 @@ from components.models.tensor_checks import (
     refuse_mismatch,
     refuse_non_finite,
     refuse_report,
+    without_heads,
 )
 from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import Checkpoint
@@ -126,6 +128,8 @@ def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, An
     model_class = OWN_CLASSES.get(checkpoint.architecture, auto_class)
     safe = {"local_files_only": True, "trust_remote_code": False}
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    if kind == "encoder":  # transformers warns of the heads that an encoder does not have
+        logging.getLogger("transformers.modeling_utils").setLevel(logging.ERROR)
     try:
         model, report = model_class.from_pretrained(
             checkpoint.path,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from components import models
 from components.device import pick_device
@@ -125,7 +125,7 @@ def _load_comet(row: ModelMetric, checkpoint: Checkpoint, device: str) -> Senten
         network = RegressionNetwork(encoder, settings, with_reference=kind == "regression_metric")
     copy_weights_into(checkpoint, network.state_dict())
     network = network.to(device).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    tokenizer = load_tokenizer(folder)
     signature = f"{_name(checkpoint)}|class:{kind}|refs:mean"
     if isinstance(network, RegressionNetwork):
         return RegressionScorer(network, tokenizer, signature)
@@ -133,8 +133,8 @@ def _load_comet(row: ModelMetric, checkpoint: Checkpoint, device: str) -> Senten
 
 
 def _load_metricx(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
-    model, tokenizer = load_transformers(checkpoint, "seq2seq", device)
-    return MetricXScorer(model, tokenizer, f"{_name(checkpoint)}|refs:mean")
+    model, _ = load_transformers(checkpoint, "seq2seq", device)
+    return MetricXScorer(model, load_tokenizer(Path(checkpoint.path)), f"{_name(checkpoint)}|refs:mean")
 
 
 def _load_similarity(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
@@ -142,6 +142,16 @@ def _load_similarity(row: ModelMetric, checkpoint: Checkpoint, device: str) -> S
     model, tokenizer = load_transformers(checkpoint, "encoder", device)
     make = {"bertscore": BertScorer, "sentence_cosine": SentenceCosineScorer}[row.name]
     return make(model, tokenizer, _name(checkpoint))
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Load tokenizer.json as it is, as these metrics were trained with it.
+
+    transformers 5 rebuilds the tokenizers of XLM-R and mT5 from their vocabularies, whose offsets and spaces
+    differ from those of the file.
+    """
+    make: Any = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
+    return make.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def refuse_other_pooling(folder: Path) -> None:
