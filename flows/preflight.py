@@ -127,6 +127,31 @@ def need_of_test_data(source: str | None, source_language: str | None, target_la
     )
 
 
+def needs_of_metrics(parameters: DataParameters) -> list[Need]:
+    """The checks of the metrics that models compute: the models, and that they are of these metrics."""
+    return [
+        Need(
+            f"model_metrics.{number}",
+            partial(_check_metric, metric, parameters.store),
+            partial(_admit_metric, metric, parameters.store),
+        )
+        for number, metric in enumerate(parameters.model_metrics)
+    ]
+
+
+def _check_metric(metric: str, store: str | None) -> None:
+    from components import models
+    from components.metrics.model_metric import split_metric
+
+    models.check(str(split_metric(metric)[1]), store)
+
+
+def _admit_metric(metric: str, store: str | None, pairs: Pairs) -> None:
+    from components.neural_metrics.factory import bind_metric
+
+    bind_metric(metric, store)
+
+
 def check_needs(needs: Iterable[Need]) -> None:
     """Run the checks that read and fetch nothing.
 

@@ -56,10 +56,6 @@ class SentenceScore(NamedTuple):
 class SentenceScorer(Protocol):
     """A model that scores sentences: the one interface of metrics, utilities, gates, routes and tuning."""
 
-    @property
-    def signature(self) -> str:
-        """Model and settings in a line."""
-
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
         """Scores of samples, in order; equal texts are encoded once."""
 
@@ -72,7 +68,9 @@ class ModelMetric(Metric):
         family: what loads its model.
         scale: reported units per unit of the model: COMET is reported times 100, as tables do.
         about: paper and models, for people.
+        example: how a user names it with a model.
         scorer: the model; None for the row of the table.
+        model: the model and its settings in a line.
     """
 
     name: str
@@ -86,12 +84,13 @@ class ModelMetric(Metric):
     about: str = ""
     example: str = ""
     scorer: SentenceScorer | None = field(default=None, repr=False, compare=False)
+    model: str = ""
     output: ClassVar[Output] = "translation"
     needs_model: ClassVar[bool] = True
 
-    def bind(self, scorer: SentenceScorer) -> ModelMetric:
-        """The metric with its model."""
-        return replace(self, scorer=scorer)
+    def bind(self, scorer: SentenceScorer, model: str) -> ModelMetric:
+        """The metric with its model, which ``model`` describes in a line."""
+        return replace(self, scorer=scorer, model=model)
 
     def score(self, sums: FloatArray) -> FloatArray:
         """Means (...) of sums (..., 2) of scores and utterances."""
@@ -117,7 +116,7 @@ class ModelMetric(Metric):
     def signature(self, segments: Segments) -> str:
         """The model and how it scores."""
         del segments
-        return f"{self.name}|{self.bound_scorer.signature}"
+        return f"{self.name}|{self.model}"
 
     @property
     def bound_scorer(self) -> SentenceScorer:

@@ -26,6 +26,7 @@ class ScoringUnits:
         utterances: Of the data set; those without a reference of this kind are not scored.
         output: Which text is scored.
         language: Of the outputs, of all or of each utterance.
+        with_references: Whether units without a reference are left out; quality estimation needs none.
 
     Attributes:
         utterances: The units, as utterances with their own references.
@@ -33,7 +34,14 @@ class ScoringUnits:
         references: Unit id -> reference texts.
     """
 
-    def __init__(self, utterances: Sequence[Utterance], output: Output, language: Language) -> None:
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        output: Output,
+        language: Language,
+        *,
+        with_references: bool = True,
+    ) -> None:
         self._segments = {u.id: units for u in utterances if (units := _split(u, output))}
         self._n_added = sum(len(units) - 1 for units in self._segments.values())
         self.utterances = [unit for u in utterances for unit in self._segments.get(u.id, [u])]
@@ -44,7 +52,9 @@ class ScoringUnits:
             for unit in self._segments.get(utterance.id, [utterance])
         }
         texts = {unit.id: _references(unit, output) for unit in self.utterances}
-        self.references = {key: stated for key, stated in texts.items() if stated is not None}
+        self.references = {
+            key: stated or () for key, stated in texts.items() if stated is not None or not with_references
+        }
 
     def split(self, texts: Mapping[str, str]) -> dict[str, str]:
         """Outputs by utterance id -> outputs by unit id, of the units that have a reference."""

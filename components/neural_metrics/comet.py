@@ -22,9 +22,8 @@ SCORE_WEIGHTS = (0.12, 0.33, 0.33, 0.22)
 class _CometScorer:
     """Tokenizes as COMET does: at most the encoder's positions less two."""
 
-    def __init__(self, network: Any, tokenizer: Any, signature: str) -> None:
+    def __init__(self, network: Any, tokenizer: Any) -> None:
         self.network = network
-        self.signature = signature
         self._tokenizer = tokenizer
         self._max_positions = network.encoder.model.config.max_position_embeddings - 2
         self._device = next(network.parameters()).device
@@ -85,7 +84,6 @@ class UnifiedScorer(_CometScorer):
     Args:
         network: the network.
         tokenizer: of its encoder.
-        signature: model and settings.
         severities: labels of the word-level head.
         is_xcomet: whether scores are put together with that of the error spans, as xCOMET's are.
     """
@@ -93,9 +91,9 @@ class UnifiedScorer(_CometScorer):
     network: UnifiedNetwork
 
     def __init__(
-        self, network: UnifiedNetwork, tokenizer: Any, signature: str, severities: Sequence[str], *, is_xcomet: bool
+        self, network: UnifiedNetwork, tokenizer: Any, severities: Sequence[str], *, is_xcomet: bool
     ) -> None:
-        super().__init__(network, tokenizer, signature)
+        super().__init__(network, tokenizer)
         self._severities = tuple(severities)
         self._is_xcomet = is_xcomet
 

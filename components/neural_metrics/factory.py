@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from components import models
 from components.device import pick_device
 from components.errors import ConfigError, ModelError
 from components.metrics.metric import Metric
-from components.metrics.model_metric import ModelMetric, SentenceScorer, split_metric
+from components.metrics.model_metric import (
+    ModelMetric,
+    Sample,
+    SentenceScore,
+    SentenceScorer,
+    split_metric,
+)
 from components.metrics.table import get_metric, get_model_metric
 from components.model_cache import model_cache
 from components.models.architectures import COMET, METRICX
@@ -23,7 +28,7 @@ from components.models.loading import copy_weights_into, load_transformers
 from components.networks.comet import RegressionNetwork, UnifiedNetwork
 from components.neural_metrics.comet import RegressionScorer, UnifiedScorer
 from components.neural_metrics.metricx import MetricXScorer
-from components.neural_metrics.similarity import BertScorer, SentenceCosineScorer
+from components.neural_metrics.similarity import BertScorer, SentenceCosineScorer, best_layer
 from components.records import Checkpoint
 
 XCOMET = "xcomet_metric"
@@ -47,7 +52,7 @@ def bind_metric(text: str, store: str | None = None, device: str = "auto") -> Me
     row = get_model_metric(text)
     checkpoint = models.resolve(reference, store)
     validate(row, checkpoint)
-    return row.bind(_LazyScorer(row, checkpoint, str(pick_device(device))))
+    return row.bind(_LazyScorer(row, checkpoint, str(pick_device(device))), describe(row, checkpoint))
 
 
 class _LazyScorer:
@@ -56,21 +61,32 @@ class _LazyScorer:
     def __init__(self, row: ModelMetric, checkpoint: Checkpoint, device: str) -> None:
         self._row, self._checkpoint, self._device = row, checkpoint, device
 
-    @property
-    def signature(self) -> str:
-        return self._load().signature
-
-    def score(self, samples: Any) -> Any:
-        return self._load().score(samples) if samples else []
-
-    def _load(self) -> SentenceScorer:
-        return load_scorer(self._row, self._checkpoint, self._device)
+    def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
+        if not samples:
+            return []
+        return load_scorer(self._row, self._checkpoint, self._device).score(samples)
 
 
 def load_scorer(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
     """The scorer of a metric, resident in this process."""
     key = ("sentence scorer", row.name, *checkpoint.identity, device)
     return model_cache.get(key, lambda: FAMILIES[row.family](row, checkpoint, device))
+
+
+def describe(row: ModelMetric, checkpoint: Checkpoint) -> str:
+    """Model and settings in a line, for signatures; the model is not loaded."""
+    name = checkpoint.reference if ":" in checkpoint.reference else Path(checkpoint.reference).name
+    facts = [f"model:{name}@{checkpoint.sha256[:12]}"]
+    if row.family in ("comet", "xcomet"):
+        facts.append(f"class:{_settings(checkpoint)['class_identifier']}")
+    if row.name == "bertscore":
+        layer = best_layer(read_json(Path(checkpoint.path) / "config.json"))
+        facts += [f"layer:{layer}", "idf:no", "rescaled:no"]
+    if row.name == "sentence_cosine":
+        facts.append("pooling:mean")
+    if "reference" in row.needs:
+        facts.append("refs:max" if row.family == "similarity" else "refs:mean")
+    return "|".join(facts)
 
 
 def validate(row: ModelMetric, checkpoint: Checkpoint) -> None:
@@ -126,22 +142,22 @@ def _load_comet(row: ModelMetric, checkpoint: Checkpoint, device: str) -> Senten
     copy_weights_into(checkpoint, network.state_dict())
     network = network.to(device).eval()
     tokenizer = load_tokenizer(folder)
-    signature = f"{_name(checkpoint)}|class:{kind}|refs:mean"
     if isinstance(network, RegressionNetwork):
-        return RegressionScorer(network, tokenizer, signature)
-    return UnifiedScorer(network, tokenizer, signature, severities, is_xcomet=kind == XCOMET)
+        return RegressionScorer(network, tokenizer)
+    return UnifiedScorer(network, tokenizer, severities, is_xcomet=kind == XCOMET)
 
 
 def _load_metricx(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
     model, _ = load_transformers(checkpoint, "seq2seq", device)
-    return MetricXScorer(model, load_tokenizer(Path(checkpoint.path)), f"{_name(checkpoint)}|refs:mean")
+    return MetricXScorer(model, load_tokenizer(Path(checkpoint.path)))
 
 
 def _load_similarity(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
     refuse_other_pooling(Path(checkpoint.path))
     model, tokenizer = load_transformers(checkpoint, "encoder", device)
-    make = {"bertscore": BertScorer, "sentence_cosine": SentenceCosineScorer}[row.name]
-    return make(model, tokenizer, _name(checkpoint))
+    if row.name == "sentence_cosine":
+        return SentenceCosineScorer(model, tokenizer)
+    return BertScorer(model, tokenizer, best_layer(model.config.to_dict()))
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -164,10 +180,6 @@ def refuse_other_pooling(folder: Path) -> None:
     known = ("Transformer", "Pooling", "Normalize")
     if other := [str(m.get("type")) for m in types if not str(m.get("type")).endswith(known)]:
         raise ModelError(f"{modules}: expected {', '.join(known)}, found {other[0]}; use another encoder")
-
-
-def _name(checkpoint: Checkpoint) -> str:
-    return f"model:{checkpoint.reference}@{checkpoint.sha256[:12]}"
 
 
 FAMILIES: dict[str, Callable[[ModelMetric, Checkpoint, str], SentenceScorer]] = {

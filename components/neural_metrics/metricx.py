@@ -26,13 +26,11 @@ class MetricXScorer:
     Args:
         model: mT5 with a language model head.
         tokenizer: mT5's.
-        signature: model and settings.
         max_tokens: of the input.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, signature: str, max_tokens: int = MAX_TOKENS) -> None:
+    def __init__(self, model: Any, tokenizer: Any, max_tokens: int = MAX_TOKENS) -> None:
         self.model = model
-        self.signature = signature
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
 

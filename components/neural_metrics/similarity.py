@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,20 +23,24 @@ BEST_LAYERS = {
 """(model_type, layers) -> the layer that agrees best with people, as bert-score chooses it; others: the last."""
 
 
+def best_layer(config: Mapping[str, object]) -> int:
+    """The layer that BERTScore takes of an encoder, by its configuration."""
+    kind, layers = config.get("model_type"), int(str(config.get("num_hidden_layers") or config.get("n_layers")))
+    return BEST_LAYERS.get((str(kind), layers), layers)
+
+
 class _EncoderScorer:
     """Encodes each different text once.
 
     Args:
         model: a transformers encoder.
         tokenizer: its tokenizer.
-        signature: the model.
     """
 
     layer = -1
 
-    def __init__(self, model: Any, tokenizer: Any, signature: str) -> None:
+    def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model = model
-        self.signature = signature
         self._tokenizer = tokenizer
         positions = getattr(model.config, "max_position_embeddings", 512)
         offset = 2 if model.config.model_type in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl") else 0
@@ -80,12 +84,16 @@ class BertScorer(_EncoderScorer):
     """F1 of greedily matched token states (Zhang et al. 2020): no idf weights, no rescaling.
 
     As in bert-score the tokens of begin and end can be matched, but do not count themselves.
+
+    Args:
+        model: a transformers encoder.
+        tokenizer: its tokenizer.
+        layer: whose states are compared; 0 are the embeddings.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, signature: str, layer: int | None = None) -> None:
-        known = (model.config.model_type, model.config.num_hidden_layers)
-        self.layer = layer if layer is not None else BEST_LAYERS.get(known, model.config.num_hidden_layers)
-        super().__init__(model, tokenizer, f"{signature}|layer:{self.layer}|idf:no|rescaled:no|refs:max")
+    def __init__(self, model: Any, tokenizer: Any, layer: int) -> None:
+        super().__init__(model, tokenizer)
+        self.layer = layer
         self._uncounted = {tokenizer.cls_token_id, tokenizer.sep_token_id}
 
     def represent(self, states: Tensor, ids: list[int]) -> Tensor:
@@ -105,9 +113,6 @@ class BertScorer(_EncoderScorer):
 
 class SentenceCosineScorer(_EncoderScorer):
     """Cosine of the mean states of all tokens of the last layer (Reimers and Gurevych 2019)."""
-
-    def __init__(self, model: Any, tokenizer: Any, signature: str) -> None:
-        super().__init__(model, tokenizer, f"{signature}|pooling:mean|refs:max")
 
     def represent(self, states: Tensor, ids: list[int]) -> Tensor:
         """The sentence embedding (hidden,), of unit length."""

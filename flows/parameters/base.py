@@ -16,6 +16,7 @@ from pydantic import (
 
 from components.errors import ConfigError
 from components.languages import check_code
+from components.metrics.choices import ModelMetricName
 from components.pipeline.editing import NodeEdit, apply_edits
 from components.pipeline.pipeline import Pipeline
 from components.storage.location import local_root
@@ -96,11 +97,26 @@ class DataParameters(FlowParameters):
     source_language: str | None = Field(None, description="ISO code such as en; the data's own if empty")
     target_language: str | None = Field(None, description="ISO code such as de; the data's own if empty")
 
+    model_metrics: tuple[ModelMetricName, ...] = Field(
+        (),
+        title="Metrics by models",
+        description="further scores of translations, NAME:MODEL each, such as "
+        "comet:hub:Unbabel/wmt22-comet-da or bertscore:FOLDER (docs/metrics.md)",
+    )
     edits: tuple[NodeEdit, ...] = Field(
         (),
         title="Edits",
         description="corrections by hand that are in the store, by node; `antiphon edit` sets them",
     )
+
+    @field_validator("model_metrics")
+    @classmethod
+    def _check_metric_names(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        names = [metric.partition(":")[0] for metric in metrics]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"expected each metric once, found {twice} with two models; score them in two runs")
+        return metrics
 
     _language = field_validator("source_language", "target_language")(check_language)
 

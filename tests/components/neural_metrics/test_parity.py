@@ -115,7 +115,7 @@ def metricx(tmp_path_factory: pytest.TempPathFactory) -> SentenceScorer:
     scorer = factory.load_scorer(get_model_metric("metricx:x"), checkpoint, "cpu")
     patch.undo()
     assert isinstance(scorer, MetricXScorer)
-    return MetricXScorer(scorer.model, scorer._tokenizer, "tiny", max_tokens=64)
+    return MetricXScorer(scorer.model, scorer._tokenizer, max_tokens=64)
 
 
 def test_bertscore_equals_its_library(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_bertscore_equals_its_library(tmp_path: Path) -> None:
     save_file(tensors_of("bertscore"), tmp_path / "model.safetensors", metadata={"format": "pt"})
     scorer = factory.load_scorer(get_model_metric("bertscore:x"), models.resolve(str(tmp_path)), "cpu")
     assert isinstance(scorer, BertScorer)
-    second = BertScorer(scorer.model, scorer._tokenizer, "tiny", layer=2)
+    second = BertScorer(scorer.model, scorer._tokenizer, layer=2)
     second._max_tokens = 62
     rows = [Sample(mt, "", (reference,)) for _, mt, reference in recipe.SENTENCES]
     values = [score.value for score in second.score(rows)]
