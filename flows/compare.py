@@ -108,6 +108,7 @@ def needs(parameters: CompareParameters) -> list[Need]:
     name_need = Need("systems", lambda: system_names(parameters))
     return [
         name_need,
+        *preflight.needs_of_metrics([m for m in parameters.metrics if ":" in m], parameters.store, "metrics"),
         *(need for system in parameters.systems for need in _needs_of(system, parameters)),
         *run_needs,
     ]

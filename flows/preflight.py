@@ -127,15 +127,17 @@ def need_of_test_data(source: str | None, source_language: str | None, target_la
     )
 
 
-def needs_of_metrics(parameters: DataParameters) -> list[Need]:
-    """The checks of the metrics that models compute: the models, and that they are of these metrics."""
+def needs_of_metrics(metrics: Iterable[str], store: str | None, setting: str) -> list[Need]:
+    """The checks of metrics that models compute: the models, and that they are of these metrics.
+
+    Args:
+        metrics: ``NAME:MODEL`` each.
+        store: URL of the store.
+        setting: that names them.
+    """
     return [
-        Need(
-            f"model_metrics.{number}",
-            partial(_check_metric, metric, parameters.store),
-            partial(_admit_metric, metric, parameters.store),
-        )
-        for number, metric in enumerate(parameters.model_metrics)
+        Need(setting, partial(_check_metric, metric, store), partial(_admit_metric, metric, store))
+        for metric in metrics
     ]
 
 

@@ -55,7 +55,9 @@ class System:
         nodes = preflight.needs_of_pipeline(self.pipeline, self.parameters.store, self.parameters.seed)
         if not self.parameters.edits:  # what is edited was reviewed before
             nodes += preflight.needs_of_reviews(self.pipeline)
-        nodes += preflight.needs_of_metrics(self.parameters)
+        nodes += preflight.needs_of_metrics(
+            self.parameters.model_metrics, self.parameters.store, "model_metrics"
+        )
         return nodes if self._data is not None else [preflight.need_of_data(self.parameters), *nodes]
 
     def load(self, run: Run) -> dict[str, StageRef]:

@@ -7,9 +7,9 @@ or count as empty outputs; both are stated with their number, and nothing is dro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import NamedTuple
 
 from components.analysis.buckets import group_utterances
 from components.analysis.comparison_settings import ComparisonSettings
@@ -28,7 +28,7 @@ from components.metrics.languages import Language
 from components.metrics.metric import Metric, Output, Segments
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.significance import Difference, compare_to_baseline
-from components.metrics.table import METRICS
+from components.metrics.table import METRICS, get_metric
 from components.records import Record, Utterance
 
 
@@ -63,6 +63,7 @@ def compare(
     *,
     language: Language,
     source_language: Language,
+    bind: Callable[[str], Metric] = get_metric,
 ) -> tuple[Comparison, dict[str, dict[str, float]]]:
     """Compare systems; also gives utterance id -> system -> score of that utterance alone.
 
@@ -78,6 +79,7 @@ def compare(
         settings: which metrics, the one that ranks first; which test; what counts as missing.
         language: of translations, for all utterances or each: decides on tokenizers.
         source_language: of transcripts: decides on normalizers.
+        bind: gives a metric by its name in the settings, those that models compute with their models.
 
     Raises:
         DataError: a system or an utterance twice, no such baseline, outputs of other utterances.
@@ -86,23 +88,26 @@ def compare(
     _check(utterances, systems, baseline)
     complete, notes = _complete(utterances, systems, settings.missing)
     languages = {"translation": language, "transcript": source_language}
-    units: dict[Output, ScoringUnits] = {
-        output: ScoringUnits(utterances, output, languages[output]) for output in get_args(Output)
+    metrics = {metric.name: metric for metric in map(bind, settings.metrics)}
+    units = {
+        scope: ScoringUnits(utterances, scope.output, languages[scope.output], with_references=scope.referenced)
+        for scope in dict.fromkeys(map(_scope_of, (*METRICS.values(), *metrics.values())))
     }
     segments = {
         system.name: {
-            output: of.align(getattr(system, f"{output}s"), len(utterances)) for output, of in units.items()
+            scope: of.align(getattr(system, f"{scope.output}s"), len(utterances)) for scope, of in units.items()
         }
         for system in complete
     }
     tables = {
-        name: _statistics(outputs, units, settings.metrics, len(utterances))
+        name: _statistics(outputs, units, metrics.values(), len(utterances))
         for name, outputs in segments.items()
     }
-    ranking = next((name for name in settings.metrics if name in tables[baseline]), None)
-    sentence_metric = METRICS[METRICS[ranking or "chrf"].sentence_metric or ranking or "chrf"]
+    ranking = next((name for name in metrics if name in tables[baseline]), None)
+    ranked_by = METRICS["chrf"] if ranking is None else metrics[ranking]
+    sentence_metric = METRICS[ranked_by.sentence_metric] if ranked_by.sentence_metric else ranked_by
     scores = {name: _sentence_scores(outputs, sentence_metric) for name, outputs in segments.items()}
-    scored = units[sentence_metric.output]
+    scored = units[_scope_of(sentence_metric)]
     values = {u.id: {name: of[u.id] for name, of in scores.items() if u.id in of} for u in scored.utterances}
     error_rates = _sentence_scores(segments[baseline], METRICS["wer"])
     comparison = Comparison(
@@ -171,25 +176,35 @@ def _complete(
     ], notes
 
 
+class _Scope(NamedTuple):
+    """What a metric scores: one kind of output, where it has a reference or wherever it is."""
+
+    output: Output
+    referenced: bool
+
+
+def _scope_of(metric: Metric) -> _Scope:
+    return _Scope(metric.output, "reference" in metric.needs)
+
+
 def _statistics(
-    outputs: Mapping[Output, Segments | None],
-    units: Mapping[Output, ScoringUnits],
-    names: Sequence[str],
+    outputs: Mapping[_Scope, Segments | None],
+    units: Mapping[_Scope, ScoringUnits],
+    metrics: Iterable[Metric],
     n_total: int,
 ) -> dict[str, CorpusStatistics]:
-    """Metric name -> statistics, in the order of ``names``; metrics with nothing to score are left out."""
+    """Metric name -> statistics, in the order of ``metrics``; those with nothing to score are left out."""
     tables = {}
-    for name in names:
-        output = METRICS[name].output
-        segments, of = outputs[output], units[output]
-        table = None if segments is None else of.measure(METRICS[name], segments, n_total)
+    for metric in metrics:
+        segments, of = outputs[_scope_of(metric)], units[_scope_of(metric)]
+        table = None if segments is None else of.measure(metric, segments, n_total)
         if table is not None:
-            tables[name] = table
+            tables[metric.name] = table
     return tables
 
 
-def _sentence_scores(outputs: Mapping[Output, Segments | None], metric: Metric) -> dict[str, float]:
-    segments = outputs[metric.output]
+def _sentence_scores(outputs: Mapping[_Scope, Segments | None], metric: Metric) -> dict[str, float]:
+    segments = outputs[_scope_of(metric)]
     return {} if segments is None else metric.sentence_scores(segments)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -10,7 +10,7 @@ from pydantic import Field
 from components.canonical_json import digest_of
 from components.files import write_bytes
 from components.metrics.model_metric import ErrorSpan, Sample, SentenceScore, SentenceScorer
-from components.records import Identifier, Record, Sha256
+from components.records import Record, Sha256
 
 SCORES = "scores.jsonl"
 CHUNK = 256
@@ -18,16 +18,14 @@ CHUNK = 256
 
 
 class StoredScore(Record):
-    """The score of one scored unit: an utterance, or a reference segment of a long recording.
+    """The score of one sentence.
 
     Attributes:
-        id: of the unit.
         sample: digest of all that the model read of it.
         value: in the model's own unit.
         spans: the errors that it marks.
     """
 
-    id: Identifier
     sample: Sha256
     value: float
     spans: tuple[ErrorSpan, ...] = Field(default=())
@@ -49,9 +47,7 @@ def write_scores(folder: Path, rows: Iterable[StoredScore], name: str = SCORES) 
     write_bytes(folder / name, "".join(f"{row.model_dump_json()}\n" for row in rows).encode())
 
 
-def score_in_chunks(
-    scorer: SentenceScorer, ids: Sequence[str], samples: Sequence[Sample], work: Path
-) -> list[StoredScore]:
+def score_in_chunks(scorer: SentenceScorer, samples: Sequence[Sample], work: Path) -> list[StoredScore]:
     """Score samples, going on with what an interrupted attempt left in ``work``."""
     work.mkdir(exist_ok=True)
     rows: list[StoredScore] = []
@@ -59,41 +55,14 @@ def score_in_chunks(
         part = f"{first}.jsonl"
         if not (work / part).is_file():
             batch = samples[first : first + CHUNK]
-            scored = zip(ids[first : first + CHUNK], batch, scorer.score(batch), strict=True)
-            write_scores(
-                work,
-                [StoredScore(id=i, sample=digest_sample(s), value=r.value, spans=r.spans) for i, s, r in scored],
-                part,
-            )
+            scored = zip(batch, scorer.score(batch), strict=True)
+            new = [StoredScore(sample=digest_sample(s), value=r.value, spans=r.spans) for s, r in scored]
+            write_scores(work, new, part)
         with (work / part).open("rb") as file:
             rows += map(StoredScore.model_validate_json, file)
     return rows
 
 
-class StoredScorer:
-    """Answers from stored scores; only what is not among them is computed.
-
-    Args:
-        scorer: computes what is missing.
-        stored: digest of a sample -> its score.
-    """
-
-    def __init__(self, scorer: SentenceScorer, stored: Mapping[str, SentenceScore]) -> None:
-        self._scorer = scorer
-        self._stored = dict(stored)
-
-    def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
-        """Scores of samples, in order."""
-        digests = [digest_sample(sample) for sample in samples]
-        missing = {d: s for d, s in zip(digests, samples, strict=True) if d not in self._stored}
-        if missing:
-            scores = self._scorer.score(list(missing.values()))
-            self._stored |= dict(zip(missing, scores, strict=True))
-        return [self._stored[digest] for digest in digests]
-
-
-def index_scores(folders: Iterable[Path]) -> dict[str, SentenceScore]:
-    """Digest of a sample -> its score, of all folders."""
-    return {
-        row.sample: SentenceScore(row.value, row.spans) for folder in folders for row in read_scores(folder)
-    }
+def index_scores(folder: Path) -> dict[str, SentenceScore]:
+    """Digest of a sample -> its score, of a stage's folder."""
+    return {row.sample: SentenceScore(row.value, row.spans) for row in read_scores(folder)}

@@ -80,6 +80,19 @@ def check_language(code: str | None) -> str | None:
         raise ValueError(str(error)) from None
 
 
+def check_metric_names(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that no metric is named twice, with two models.
+
+    Raises:
+        ValueError: one is (pydantic expects this error).
+    """
+    names = [metric.partition(":")[0] for metric in metrics]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"expected each metric once, found {twice} twice; score two models of it in two runs")
+    return metrics
+
+
 class DataParameters(FlowParameters):
     """Parameters of every flow that runs a graph of models over a data set."""
 
@@ -109,15 +122,7 @@ class DataParameters(FlowParameters):
         description="corrections by hand that are in the store, by node; `antiphon edit` sets them",
     )
 
-    @field_validator("model_metrics")
-    @classmethod
-    def _check_metric_names(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
-        names = [metric.partition(":")[0] for metric in metrics]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"expected each metric once, found {twice} with two models; score them in two runs")
-        return metrics
-
+    _check_metrics = field_validator("model_metrics")(check_metric_names)
     _language = field_validator("source_language", "target_language")(check_language)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from prefect import get_run_logger, task
@@ -16,7 +17,9 @@ from components.analysis.comparison_settings import ComparisonSettings
 from components.canonical_json import digest_of
 from components.files import write_bytes, write_json
 from components.languages import UNDETERMINED
+from components.metrics.model_metric import split_metric
 from components.metrics.significance import Difference
+from components.models.weight_digests import resolve_weight_digests
 from components.records import Utterance
 from components.run_record import RunRecord, StageRef
 from components.storage.stage_plan import StagePlan, content_of, library_versions
@@ -27,6 +30,8 @@ from reports.analyses.stage_results import COMPARISON, VALUES, read_comparison
 from reports.views.run_outputs import check_comparable, load_same_data, system_of, text_stages
 from tasks.artifacts import publish_table
 from tasks.stages.metrics import LIBRARIES
+from tasks.stages.sentence_scores import LIBRARIES as MODEL_LIBRARIES
+from tasks.stages.sentence_scores import bind_staged
 from tasks.task_options import NOT_STORED, as_prefect_state
 
 VERSION = "comparison/1"
@@ -56,13 +61,14 @@ def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettin
             settings,
             language=_target_languages(utterances, runs),
             source_language={utterance.id: utterance.source_language for utterance in utterances},
+            bind=partial(bind_staged, store=store),
         )
         write_json(folder / COMPARISON, comparison.model_dump(mode="json"))
         lines = [json.dumps({"id": key, "values": scores}) for key, scores in values.items()]
         write_bytes(folder / VALUES, "".join(line + "\n" for line in lines).encode())
         return Product([COMPARISON, VALUES], items=len(utterances))
 
-    return compute_once(store, _make_plan(runs, settings, utterances), work)
+    return compute_once(store, _make_plan(runs, settings, utterances, store), work)
 
 
 @task(name="comparison", task_run_name="comparison", **NOT_STORED)
@@ -101,8 +107,10 @@ def find_significant_drops(comparison: Comparison) -> list[Difference]:
 
 
 def _make_plan(
-    runs: Mapping[str, RunRecord], settings: ComparisonSettings, utterances: list[Utterance]
+    runs: Mapping[str, RunRecord], settings: ComparisonSettings, utterances: list[Utterance], store: Store
 ) -> StagePlan:
+    named = dict(map(split_metric, settings.metrics))
+    references = {name: model for name, model in named.items() if model is not None}
     upstream = {
         f"{name}/{ref.stage}": content_of(ref) for name, run in runs.items() for ref in text_stages(run)
     }
@@ -110,12 +118,14 @@ def _make_plan(
         stage="comparison",
         kind="comparison",
         version=f"{VERSION} metrics/{metrics.version}",
-        parameters={**settings.model_dump(mode="json"), "systems": list(runs)},
+        parameters={**settings.model_dump(mode="json"), "metrics": list(named), "systems": list(runs)},
         upstream=upstream,
         inputs={
             "utterances": digest_of([utterance.model_dump(exclude={"audio"}) for utterance in utterances])
         },
-        libraries=library_versions(LIBRARIES),
+        weights=resolve_weight_digests(references, store.backend.url),
+        libraries=library_versions(LIBRARIES + (MODEL_LIBRARIES if references else ())),
+        models=references,
     )
 
 

@@ -18,7 +18,7 @@ from components.run_record import Score, StageRef
 from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
-from tasks.stages.sentence_scores import bind_stored
+from tasks.stages.sentence_scores import bind_staged
 from tasks.stages.texts_to_score import TextsToScore, align_texts
 from tasks.task_options import NOT_STORED, as_prefect_state
 
@@ -56,7 +56,7 @@ def _score_by_model(
     entry: TextsToScore, target_language: str | None, scored: ModelScores, store: Store
 ) -> dict[str, Score]:
     """Return the score of a stage's texts by a model, whose sentence scores are stored."""
-    metric = bind_stored(scored.metric, [scored.stage], store)
+    metric = bind_staged(scored.metric, store)
     aligned = align_texts(entry, target_language, with_references="reference" in metric.needs)
     assert aligned is not None
     (score,) = score_segments([metric], aligned.segments, aligned.n_total).values()

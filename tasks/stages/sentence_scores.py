@@ -5,6 +5,7 @@ It is kept by what was scored: a comparison of finished runs finds the scores th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import task
@@ -13,13 +14,12 @@ from prefect.client.schemas.objects import State
 from components import models, neural_metrics
 from components.canonical_json import digest_of
 from components.machine import resolve_device_type
-from components.metrics.metric import Metric, Segments
-from components.metrics.model_metric import ModelMetric, split_metric
-from components.metrics.table import get_model_metric
+from components.metrics.metric import Metric
+from components.metrics.model_metric import ModelMetric, Sample, SentenceScore, split_metric
+from components.metrics.table import get_metric, get_model_metric
 from components.models.weight_digests import digest_weights
 from components.neural_metrics.stored_scores import (
     SCORES,
-    StoredScorer,
     digest_sample,
     index_scores,
     score_in_chunks,
@@ -52,53 +52,68 @@ def score_sentences(
     aligned = align_texts(texts, target_language, with_references="reference" in row.needs)
     if aligned is None or row.output != aligned.output:
         return None
-    ref = score_segments(metric, row.select(aligned.segments), Store(store_url))
-    return None if ref is None else as_prefect_state(ref)
+    samples = row.samples(row.select(aligned.segments))
+    return as_prefect_state(score_samples(metric, samples, Store(store_url))) if samples else None
 
 
-def score_segments(metric: str, selected: Segments, store: Store) -> StageRef | None:
-    """Score segments by the model that ``NAME:MODEL`` names, or return the stage that has the scores.
+def score_samples(metric: str, samples: Sequence[Sample], store: Store) -> StageRef:
+    """Score samples by the model that ``NAME:MODEL`` names, or return the stage that has their scores.
 
     Args:
         metric: as a user writes it.
-        selected: what the metric can score.
+        samples: what the model reads, in order.
         store: where.
     """
-    if not selected.ids:
-        return None
-    row = get_model_metric(metric)
-    samples = row.samples(selected)
-    reference = str(split_metric(metric)[1])
+    name, reference = split_metric(metric)
+    url = store.backend.url
     plan = StagePlan(
         stage=KIND,
         kind=KIND,
         version=f"{KIND}/{neural_metrics.version}",
-        parameters={"metric": row.name, "device": resolve_device_type(DEVICE)},
-        inputs={"samples": digest_of([[*selected.ids], [digest_sample(sample) for sample in samples]])},
-        weights=digest_weights(model=models.resolve(reference, store.backend.url)),
+        parameters={"metric": name, "device": resolve_device_type(DEVICE)},
+        inputs={"samples": digest_of([digest_sample(sample) for sample in samples])},
+        weights=digest_weights(model=models.resolve(str(reference), url)),
         libraries=library_versions(LIBRARIES),
-        models={"model": reference},
+        models={"model": str(reference)},
     )
 
     def work(folder: Path) -> Product:
-        from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports transformers
-
-        bound = bind_metric(metric, store.backend.url, DEVICE)
-        assert isinstance(bound, ModelMetric)
         with lock_device(DEVICE):
-            rows = score_in_chunks(bound.bound_scorer, selected.ids, samples, folder / WORK)
+            scorer = _bind(metric, store).bound_scorer
+            rows = score_in_chunks(scorer, samples, folder / WORK)
         write_scores(folder, rows)
         return Product([SCORES], items=len(rows))
 
     return compute_once(store, plan, work)
 
 
-def bind_stored(metric: str, stages: list[StageRef], store: Store) -> Metric:
-    """Return the metric of ``NAME`` or ``NAME:MODEL``, which reads stored scores where there are some."""
+class StagedScorer:
+    """Scores by a stage of the store: what was scored before is read from there."""
+
+    def __init__(self, metric: str, store: Store) -> None:
+        self._metric, self._store = metric, store
+        self._scores: dict[str, SentenceScore] = {}
+
+    def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
+        """Scores of samples, in order."""
+        digests = [digest_sample(sample) for sample in samples]
+        if any(digest not in self._scores for digest in digests):
+            ref = score_samples(self._metric, samples, self._store)
+            self._scores |= index_scores(Path(self._store.localize(ref).path))
+        return [self._scores[digest] for digest in digests]
+
+
+def bind_staged(metric: str, store: Store) -> Metric:
+    """Return the metric of ``NAME`` or ``NAME:MODEL``; what a model scores is kept in the store."""
+    if split_metric(metric)[1] is None:
+        return get_metric(metric)
+    bound = _bind(metric, store)
+    return bound.bind(StagedScorer(metric, store), bound.model)
+
+
+def _bind(metric: str, store: Store) -> ModelMetric:
     from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports transformers
 
     bound = bind_metric(metric, store.backend.url, DEVICE)
-    if not isinstance(bound, ModelMetric):
-        return bound
-    stored = index_scores(Path(store.localize(ref).path) for ref in stages)
-    return bound.bind(StoredScorer(bound.bound_scorer, stored), bound.model)
+    assert isinstance(bound, ModelMetric)
+    return bound
