@@ -143,7 +143,7 @@ def needs_of_metrics(metrics: Iterable[str], store: str | None, setting: str) ->
 
 def _check_metric(metric: str, store: str | None) -> None:
     from components import models
-    from components.metrics.model_metric import split_metric
+    from components.metrics.metric_names import split_metric
 
     models.check(str(split_metric(metric)[1]), store)
 

@@ -90,12 +90,15 @@ def compare(
     languages = {"translation": language, "transcript": source_language}
     metrics = {metric.name: metric for metric in map(bind, settings.metrics)}
     units = {
-        scope: ScoringUnits(utterances, scope.output, languages[scope.output], with_references=scope.referenced)
+        scope: ScoringUnits(
+            utterances, scope.output, languages[scope.output], with_references=scope.has_references
+        )
         for scope in dict.fromkeys(map(_scope_of, (*METRICS.values(), *metrics.values())))
     }
     segments = {
         system.name: {
-            scope: of.align(getattr(system, f"{scope.output}s"), len(utterances)) for scope, of in units.items()
+            scope: of.align(getattr(system, f"{scope.output}s"), len(utterances))
+            for scope, of in units.items()
         }
         for system in complete
     }
@@ -180,7 +183,7 @@ class _Scope(NamedTuple):
     """What a metric scores: one kind of output, where it has a reference or wherever it is."""
 
     output: Output
-    referenced: bool
+    has_references: bool
 
 
 def _scope_of(metric: Metric) -> _Scope:

@@ -1,6 +1,6 @@
 """Metrics that a model computes, sentence by sentence: COMET, MetricX, similarity by an encoder.
 
-A row knows everything but its model, which a user names behind a colon, as ``comet:hub:Unbabel/wmt22-comet-da``.
+A row knows everything but its model, which a user names behind a colon: ``comet:hub:Unbabel/wmt22-comet-da``.
 Bound to a scorer (:func:`components.neural_metrics.factory.bind_metric`) it is a metric like any other: the
 statistics of an utterance are its score and 1, and the corpus score is their mean.
 """
@@ -129,14 +129,8 @@ class ModelMetric(Metric):
 def missing_model(name: str, example: str) -> ConfigError:
     """The error of a metric without its model."""
     return ConfigError(
-        f"metric {name}: expected the model that computes it, found none; name it behind a colon, as {example}"
+        f"metric {name}: expected the model that computes it, found none; name it behind a colon: {example}"
     )
-
-
-def split_metric(text: str) -> tuple[str, str | None]:
-    """Split ``NAME`` or ``NAME:MODEL`` into the name and the model's reference."""
-    name, colon, model = text.partition(":")
-    return name, model if colon else None
 
 
 _COMET = "Rei et al. 2022, https://aclanthology.org/2022.wmt-1.52"

@@ -8,7 +8,8 @@ from components.metrics.cer import CharacterErrorRate
 from components.metrics.chrf import Chrf
 from components.metrics.hallucinations import Hallucinations
 from components.metrics.metric import Metric, Output
-from components.metrics.model_metric import MODEL_METRICS, ModelMetric, missing_model, split_metric
+from components.metrics.metric_names import split_metric
+from components.metrics.model_metric import MODEL_METRICS, ModelMetric, missing_model
 from components.metrics.ter import TranslationEditRate
 from components.metrics.wer import WordErrorRate
 from components.suggestions import did_you_mean
@@ -56,7 +57,9 @@ def get_model_metric(text: str) -> ModelMetric:
     if not model:
         raise missing_model(name, metric.example)
     if model.startswith("node:"):
-        raise ConfigError(f"metric {name}: expected a model that exists, found {model}; store:RUN/NODE names one")
+        raise ConfigError(
+            f"metric {name}: expected a model that exists, found {model}; store:RUN/NODE names one"
+        )
     return metric
 
 

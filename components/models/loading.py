@@ -129,7 +129,8 @@ def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, An
     safe = {"local_files_only": True, "trust_remote_code": False}
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if kind == "encoder":  # transformers warns of the heads that an encoder does not have
-        logging.getLogger("transformers.modeling_utils").setLevel(logging.ERROR)
+        for part in ("modeling_utils", "distributed.tensor_parallel"):
+            logging.getLogger(f"transformers.{part}").setLevel(logging.ERROR)
     try:
         model, report = model_class.from_pretrained(
             checkpoint.path,

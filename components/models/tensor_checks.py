@@ -94,7 +94,7 @@ def refuse_report(checkpoint: Checkpoint, report: Mapping[str, Any]) -> None:
 
 
 def without_heads(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a loading report without what is beyond the encoder: a pooler, a language model's or other head."""
+    """Return a loading report without what is beyond the encoder: a pooler, or a head of any sort."""
     heads = ("pooler.", "cls.", "lm_head.", "classifier.", "vocab_", "qa_outputs.", "score.")
 
     def kept(names: Collection[str]) -> list[str]:

@@ -153,7 +153,7 @@ class RegressionNetwork(CometNetwork):
 
 
 class UnifiedOutput(NamedTuple):
-    """Scores (batch,), and label probabilities of every token (batch, tokens, labels), if there are labels."""
+    """Scores (batch,), and the label probabilities (batch, tokens, labels) of models that have labels."""
 
     score: Tensor
     probabilities: Tensor | None

@@ -22,7 +22,10 @@ def compute_once_each(keys: Sequence[K], compute: Callable[[list[K]], Sequence[V
 
 
 def map_batches(
-    sequences: Sequence[list[int]], pad: int, device: torch.device, compute: Callable[[Tensor, Tensor, list[int]], Sequence[V]]
+    sequences: Sequence[list[int]],
+    pad: int,
+    device: torch.device,
+    compute: Callable[[Tensor, Tensor, list[int]], Sequence[V]],
 ) -> list[V]:
     """Compute a value of each sequence of token ids, the longest first.
 

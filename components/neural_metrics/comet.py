@@ -49,14 +49,18 @@ class RegressionScorer(_CometScorer):
         texts = [text for s in samples for text in (s.hypothesis, s.source, *s.references)]
         rows = compute_once_each(texts, self._embed)
         embeddings = dict(zip(texts, rows, strict=True))
-        pairs = [(s.hypothesis, s.source, reference) for s in samples for reference in s.references or (None,)]
+        pairs = [
+            (s.hypothesis, s.source, reference) for s in samples for reference in s.references or (None,)
+        ]
         values = iter(self._estimate(pairs, embeddings))
         return [SentenceScore(_mean([next(values) for _ in s.references or (None,)])) for s in samples]
 
     def _embed(self, texts: list[str]) -> list[Tensor]:
         sequences = [self._tokenize(text).input_ids for text in texts]
         pad = self._tokenizer.pad_token_id
-        return map_batches(sequences, pad, self._device, lambda ids, mask, _: list(self.network.embed(ids, mask)))
+        return map_batches(
+            sequences, pad, self._device, lambda ids, mask, _: list(self.network.embed(ids, mask))
+        )
 
     def _estimate(
         self, pairs: Sequence[tuple[str, str, str | None]], embeddings: dict[str, Tensor]
@@ -169,8 +173,10 @@ class UnifiedScorer(_CometScorer):
 
 
 def _contexts_of(source: str, reference: str) -> list[tuple[str, ...]]:
-    """The texts beside the translation, pass by pass: source, reference, both; only one where one is there."""
-    return [(source,), (reference,), (source, reference)] if source and reference else [(source or reference,)]
+    """The texts beside the translation, pass by pass: source, reference, both; or the only one there is."""
+    if source and reference:
+        return [(source,), (reference,), (source, reference)]
+    return [(source or reference,)]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -11,14 +11,14 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokeniz
 
 from components import models
 from components.device import pick_device
-from components.errors import ConfigError, ModelError
+from components.errors import ModelError
 from components.metrics.metric import Metric
+from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import (
     ModelMetric,
     Sample,
     SentenceScore,
     SentenceScorer,
-    split_metric,
 )
 from components.metrics.table import get_metric, get_model_metric
 from components.model_cache import model_cache

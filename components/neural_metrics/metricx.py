@@ -44,20 +44,19 @@ class MetricXScorer:
 
     def _run(self, inputs: list[str]) -> list[float]:
         # The models were trained on inputs without the end token that the tokenizer adds.
-        sequences = [
-            self._tokenizer(text, max_length=self._max_tokens, truncation=True).input_ids[:-1] for text in inputs
-        ]
-        pad = self._tokenizer.pad_token_id
-        return map_batches(sequences, pad, self.model.device, lambda ids, mask, _: self._logits(ids, mask).tolist())
+        cut = {"max_length": self._max_tokens, "truncation": True}
+        sequences = [self._tokenizer(text, **cut).input_ids[:-1] for text in inputs]
+        return map_batches(sequences, self._tokenizer.pad_token_id, self.model.device, self._run_batch)
 
-    def _logits(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def _run_batch(self, ids: Tensor, mask: Tensor, _: list[int]) -> list[float]:
         states = self.model.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
         start = torch.zeros((len(ids), 1), dtype=torch.long, device=ids.device)
         decoded = self.model.decoder(
             input_ids=start, encoder_hidden_states=states, encoder_attention_mask=mask, use_cache=False
         ).last_hidden_state[:, 0]
         row = self.model.lm_head.weight[SCORE_TOKEN]  # the other 250,000 logits are not needed
-        return (decoded @ row).float().clamp(0.0, MAX_SCORE)
+        scores: list[float] = (decoded @ row).float().clamp(0.0, MAX_SCORE).tolist()
+        return scores
 
 
 def write_input(sample: Sample, reference: str = "") -> str:

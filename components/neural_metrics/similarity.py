@@ -1,4 +1,4 @@
-"""Similarity of a text to its reference by any encoder: BERTScore's F1, or the cosine of sentence embeddings."""
+"""Similarity of a text to its reference by any encoder: BERTScore's F1, or cosine of sentence embeddings."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ BEST_LAYERS = {
     ("xlm-roberta", 12): 9,
     ("xlm-roberta", 24): 17,
 }
-"""(model_type, layers) -> the layer that agrees best with people, as bert-score chooses it; others: the last."""
+"""(model_type, layers) -> the layer that agrees best with people, by bert-score; of others the last."""
 
 
 def best_layer(config: Mapping[str, object]) -> int:
     """The layer that BERTScore takes of an encoder, by its configuration."""
-    kind, layers = config.get("model_type"), int(str(config.get("num_hidden_layers") or config.get("n_layers")))
+    kind, layers = (
+        config.get("model_type"),
+        int(str(config.get("num_hidden_layers") or config.get("n_layers"))),
+    )
     return BEST_LAYERS.get((str(kind), layers), layers)
 
 
@@ -43,8 +46,8 @@ class _EncoderScorer:
         self.model = model
         self._tokenizer = tokenizer
         positions = getattr(model.config, "max_position_embeddings", 512)
-        offset = 2 if model.config.model_type in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl") else 0
-        self._max_tokens = min(positions - offset, tokenizer.model_max_length)
+        reserved = 2 if "roberta" in model.config.model_type else 0  # its positions begin behind padding's
+        self._max_tokens = min(positions - reserved, tokenizer.model_max_length)
 
     @torch.inference_mode()
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
@@ -52,7 +55,9 @@ class _EncoderScorer:
         texts = [text for s in samples for text in (s.hypothesis, *s.references)]
         rows = dict(zip(texts, compute_once_each(texts, self._encode), strict=True))
         return [
-            SentenceScore(max(self.compare(rows[s.hypothesis], rows[reference]) for reference in s.references))
+            SentenceScore(
+                max(self.compare(rows[s.hypothesis], rows[reference]) for reference in s.references)
+            )
             for s in samples
         ]
 
@@ -66,7 +71,8 @@ class _EncoderScorer:
 
     def _encode(self, texts: list[str]) -> list[Tensor]:
         sequences = [
-            self._tokenizer(text.strip(), truncation=True, max_length=self._max_tokens).input_ids for text in texts
+            self._tokenizer(text.strip(), truncation=True, max_length=self._max_tokens).input_ids
+            for text in texts
         ]
 
         def compute(ids: Tensor, mask: Tensor, rows: list[int]) -> list[Tensor]:

@@ -89,7 +89,7 @@ def check_metric_names(metrics: tuple[str, ...]) -> tuple[str, ...]:
     names = [metric.partition(":")[0] for metric in metrics]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ValueError(f"expected each metric once, found {twice} twice; score two models of it in two runs")
+        raise ValueError(f"expected each metric once, found {twice} twice; score its models in two runs")
     return metrics
 
 

@@ -25,7 +25,19 @@ FIRST_FIELDS = (
     "limit",
     "systems",
 )
-LAST_FIELDS = ("edits", "blame", "device", "dtype", "threads", "runner", "seed", "name", "replace", "store")
+LAST_FIELDS = (
+    "model_metrics",
+    "edits",
+    "blame",
+    "device",
+    "dtype",
+    "threads",
+    "runner",
+    "seed",
+    "name",
+    "replace",
+    "store",
+)
 MAIN_FIELDS = frozenset(
     {
         *("model", "method", "members", "combination", "beam_size", "run", "data", "dev", "source_language"),

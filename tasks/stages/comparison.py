@@ -17,7 +17,7 @@ from components.analysis.comparison_settings import ComparisonSettings
 from components.canonical_json import digest_of
 from components.files import write_bytes, write_json
 from components.languages import UNDETERMINED
-from components.metrics.model_metric import split_metric
+from components.metrics.metric_names import split_metric
 from components.metrics.significance import Difference
 from components.models.weight_digests import resolve_weight_digests
 from components.records import Utterance

@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from components import metrics
 from components.files import read_json, write_json
 from components.metrics.corpus_statistics import score_segments
-from components.metrics.model_metric import split_metric
+from components.metrics.metric_names import split_metric
 from components.metrics.table import metrics_of
 from components.run_record import Score, StageRef
 from components.storage.stage_plan import StagePlan, content_of, library_versions

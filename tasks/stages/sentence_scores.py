@@ -15,7 +15,8 @@ from components import models, neural_metrics
 from components.canonical_json import digest_of
 from components.machine import resolve_device_type
 from components.metrics.metric import Metric
-from components.metrics.model_metric import ModelMetric, Sample, SentenceScore, split_metric
+from components.metrics.metric_names import split_metric
+from components.metrics.model_metric import ModelMetric, Sample, SentenceScore
 from components.metrics.table import get_metric, get_model_metric
 from components.models.weight_digests import digest_weights
 from components.neural_metrics.stored_scores import (

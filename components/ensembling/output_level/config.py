@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from components.deprecated_names import DeprecatedNames
-from components.metrics.choices import MetricName
+from components.metrics.choices import AnyMetricName
 
 COEFFICIENTS_FILE = "coefficients.json"
 """File, in the folder of a ``tune`` node, that holds the coefficients of reranking."""
@@ -76,10 +76,11 @@ class SystemCombinationConfig(DeprecatedNames):
         description="rover: none keeps the words as written (case and punctuation never separate votes); "
         "the others vote on normalized text, so that '6' and 'six' can agree",
     )
-    utility: MetricName = Field(
+    utility: AnyMetricName = Field(
         "chrf",
         title="Utility",
-        description="minimum_bayes_risk and reranking: how alike two candidates are; wer for transcripts",
+        description="minimum_bayes_risk and reranking: how alike two candidates are; wer for transcripts, or "
+        "NAME:MODEL such as comet:hub:Unbabel/wmt22-comet-da (docs/metrics.md)",
     )
     coefficients: dict[str, float] = Field(
         default={},

@@ -1,7 +1,7 @@
 """Conversion of COMET's Lightning checkpoints into model folders.
 
-A checkpoint of Unbabel is ``hparams.yaml`` and ``checkpoints/model.ckpt``. It has neither the configuration nor
-the tokenizer of its encoder, which come from the encoder's own folder or repository.
+A checkpoint of Unbabel is ``hparams.yaml`` and ``checkpoints/model.ckpt``. It has neither the configuration
+nor the tokenizer of its encoder, which come from the encoder's own folder or repository.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ DEFAULTS: dict[str, Any] = {
     "error_labels": ["minor", "major"],
 }
 """COMET's own, for what older ``hparams.yaml`` leave out."""
+VOCABULARIES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model")
+"""Files that hold a tokenizer's vocabulary."""
 _ONLY_TRAINING = ("dropout_mask", "dropout_fill", "position_ids", "wordloss.weight", "sentloss.weight")
 """Ends of the names of tensors that only training reads, or that follow from the configuration."""
 
@@ -129,11 +131,11 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
     """Copy the tokenizer's files; ModelError where there are none."""
     names = sorted(path.name for path in source.iterdir() if path.name in TOKENIZER_NAMES)
     if not has_tokenizer(source):
-        raise ModelError(f"{source}: expected a tokenizer (tokenizer.json or a sentencepiece model), found none")
+        raise ModelError(f"{source}: expected a tokenizer, one of {', '.join(VOCABULARIES)}, found none")
     for name in names:
         shutil.copyfile(source / name, folder / name)
 
 
 def has_tokenizer(folder: Path) -> bool:
     """Whether a folder has the vocabulary of a tokenizer."""
-    return any((folder / name).is_file() for name in ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model"))
+    return any((folder / name).is_file() for name in VOCABULARIES)

@@ -19,7 +19,7 @@ _TIED = frozenset({"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}
 
 
 def is_metricx_folder(folder: Path) -> bool:
-    """Whether a folder holds a MetricX model that has to be converted: its weights, or without a tokenizer."""
+    """Whether a folder holds a MetricX model as published: as a pickle, or without a tokenizer."""
     if not (folder / "config.json").is_file():
         return False
     names = read_json(folder / "config.json").get("architectures")

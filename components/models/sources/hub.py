@@ -76,7 +76,9 @@ def encoder_files(repository: str, on_progress: ProgressCallback, *, cache: Path
         TransientError: The hub cannot be reached.
     """
     try:
-        folder = Path(snapshot_download(repository, cache_dir=cache, allow_patterns=list(TEXTS), local_files_only=True))
+        folder = Path(
+            snapshot_download(repository, cache_dir=cache, allow_patterns=list(TEXTS), local_files_only=True)
+        )
         if (folder / "config.json").is_file() and has_tokenizer(folder):
             return folder
     except (LocalEntryNotFoundError, HFValidationError):

@@ -55,15 +55,15 @@ def convert_metric(
         base, write = MT5, metricx.convert_metricx
     encoder = _find_encoder(folder, reference, base, on_progress)
     read = [path for path in sorted(encoder.iterdir()) if path.name in {*TOKENIZER_NAMES, "config.json"}]
-    digests = {str(path): sha256_of(path) for path in weights}
-    digest = combine_digests({Path(p).name: d for p, d in digests.items()} | {f"encoder/{p.name}": sha256_of(p) for p in read})
+    digests = {path.name: sha256_of(path) for path in weights}
+    digest = combine_digests(digests | {f"{ENCODER}/{path.name}": sha256_of(path) for path in read})
 
     def fill(target: Path) -> None:
         on_progress(f"{reference}: converting")
         write(folder, encoder, target)
 
     converted = install_once(cache / f"{digest}-{CONVERSION_VERSION}", fill)
-    return checkpoint_of(converted, reference, lineage or (f"sha256:{digests[str(weights[-1])]}",))
+    return checkpoint_of(converted, reference, lineage or (f"sha256:{digests[weights[-1].name]}",))
 
 
 def _find_encoder(folder: Path, reference: str, base: str, on_progress: ProgressCallback) -> Path:

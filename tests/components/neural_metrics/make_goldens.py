@@ -56,7 +56,12 @@ def make_tokenizers() -> int:
         model, rules = f"{folder}/sp", Path(folder) / "rules.tsv"
         rules.write_text("FB01\t66 69\nA0\t20\nFF01\t21\n")  # a few of NFKC's, whose table has 240 KB
         common = {"sentence_iterator": None, "hard_vocab_limit": False, "vocab_size": 150}
-        common |= {"normalization_rule_tsv": str(rules), "character_coverage": 1.0, "model_type": "unigram", "minloglevel": 2}
+        common |= {
+            "normalization_rule_tsv": str(rules),
+            "character_coverage": 1.0,
+            "model_type": "unigram",
+            "minloglevel": 2,
+        }
         sentencepiece.SentencePieceTrainer.train(
             **{**common, "sentence_iterator": iter(texts), "model_prefix": model}
         )
@@ -94,7 +99,9 @@ def score_comet(hparams: dict[str, Any], vocabulary: int) -> dict[str, Any]:
         checkpoint = Path(folder) / "model" / "checkpoints" / "model.ckpt"
         checkpoint.parent.mkdir(parents=True)
         hyper = {**model.hparams}
-        torch.save({"state_dict": state, "hyper_parameters": hyper, "pytorch-lightning_version": "1.8"}, checkpoint)
+        torch.save(
+            {"state_dict": state, "hyper_parameters": hyper, "pytorch-lightning_version": "1.8"}, checkpoint
+        )
         written = {**hparams, "pretrained_model": str(base)}
         (checkpoint.parents[1] / "hparams.yaml").write_text(yaml.safe_dump(written))
         loaded = load_from_checkpoint(str(checkpoint), local_files_only=True).eval()
@@ -149,8 +156,9 @@ def score_metricx() -> dict[str, Any]:
 
 def score_bertscore(vocabulary: int) -> dict[str, Any]:
     """Run bert-score's own greedy matching (idf off, no rescaling) on layer 2 of a tiny BERT."""
-    from bert_score.utils import bert_cos_score_idf
     from collections import defaultdict
+
+    from bert_score.utils import bert_cos_score_idf
 
     tokenizer = XLMRobertaTokenizerFast.from_pretrained(OUT / "xlmr")
     config = BertConfig(vocab_size=vocabulary, pad_token_id=1, **recipe.ENCODER)

@@ -1,4 +1,4 @@
-"""Weights of tiny models from their names, the same in every environment; and the sentences of the goldens."""
+"""Weights of tiny models from their names, the same in every environment; and the goldens' sentences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SENTENCES = [
     ("He is not here.", "", "Er ist nicht hier."),
     ("Children are running " * 12, "Kinder rennen umher " * 11, "Die Kinder rennen " * 13),
 ]  # fmt: skip
-"""(source, translation, reference): with a double space, a ligature, an empty text, and texts that are cut."""
+"""(source, translation, reference): double space, ligature, an empty text, and texts that are cut."""
 ENCODER = {
     "hidden_size": 16,
     "num_hidden_layers": 3,

@@ -1,4 +1,4 @@
-"""Equality with unbabel-comet 2.2.7, MetricX-24's code and bert-score at tiny made-up weights (make_goldens.py)."""
+"""Equality with unbabel-comet 2.2.7, MetricX-24 and bert-score at tiny made-up weights (make_goldens.py)."""
 
 from __future__ import annotations
 
@@ -106,7 +106,9 @@ def metricx(tmp_path_factory: pytest.TempPathFactory) -> SentenceScorer:
     folder.mkdir()
     tensors = tensors_of("metricx")
     tensors["lm_head.weight"] *= 12
-    torch.save({**tensors, "encoder.embed_tokens.weight": tensors["shared.weight"]}, folder / "pytorch_model.bin")
+    torch.save(
+        {**tensors, "encoder.embed_tokens.weight": tensors["shared.weight"]}, folder / "pytorch_model.bin"
+    )
     config = {**recipe.MT5, "model_type": "mt5", "architectures": ["MT5ForRegression"]}
     (folder / "config.json").write_text(json.dumps(config))
     shutil.copytree(HERE / "mt5", folder / "encoder")
