@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from components.errors import ConfigError
 from components.suggestions import did_you_mean
 
 Test = Literal["bootstrap", "randomization"]
@@ -47,7 +48,10 @@ class MetricChoice:
             from components.metrics.table import METRICS, get_model_metric  # noqa: PLC0415 - as above
 
             if ":" in name or (name in METRICS and METRICS[name].needs_model) or not self.names:
-                get_model_metric(name)
+                try:
+                    get_model_metric(name)
+                except ConfigError as error:
+                    raise ValueError(str(error)) from None
                 return name
         if name not in self.names:
             hint = did_you_mean(name, self.names)

@@ -31,7 +31,7 @@ from components.neural_metrics.metricx import MetricXScorer
 from components.neural_metrics.similarity import BertScorer, SentenceCosineScorer, best_layer
 from components.records import Checkpoint
 
-XCOMET = "xcomet_metric"
+XCOMET_CLASS = "xcomet_metric"
 
 
 def bind_metric(text: str, store: str | None = None, device: str = "auto") -> Metric:
@@ -53,6 +53,20 @@ def bind_metric(text: str, store: str | None = None, device: str = "auto") -> Me
     checkpoint = models.resolve(reference, store)
     validate(row, checkpoint)
     return row.bind(_LazyScorer(row, checkpoint, str(pick_device(device))), describe(row, checkpoint))
+
+
+def bind_quality_metric(reference: str, store: str | None = None, device: str = "auto") -> ModelMetric:
+    """The metric that a model computes without a reference: CometKiwi, xCOMET or MetricX.
+
+    Raises:
+        ModelError: the model is not there, damaged, or computes none.
+    """
+    checkpoint = models.resolve(reference, store)
+    is_xcomet = checkpoint.architecture == COMET and _settings(checkpoint)["class_identifier"] == XCOMET_CLASS
+    name = "metricx_qe" if checkpoint.architecture == METRICX else "xcomet_qe" if is_xcomet else "cometkiwi"
+    metric = bind_metric(f"{name}:{reference}", store, device)
+    assert isinstance(metric, ModelMetric)
+    return metric
 
 
 class _LazyScorer:
@@ -98,7 +112,7 @@ def validate(row: ModelMetric, checkpoint: Checkpoint) -> None:
     if kind == COMET and expected == COMET:
         settings = _settings(checkpoint)
         kind = settings["class_identifier"]
-        if (kind == XCOMET) == (row.family == "xcomet") and row.needs in _readable(settings):
+        if (kind == XCOMET_CLASS) == (row.family == "xcomet") and row.needs in _readable(settings):
             return
     elif kind == expected:
         return
@@ -135,7 +149,7 @@ def _load_comet(row: ModelMetric, checkpoint: Checkpoint, device: str) -> Senten
     encoder = AutoModel.from_config(config, add_pooling_layer=False)
     severities = settings["error_labels"] if settings["word_level_training"] else []
     network: RegressionNetwork | UnifiedNetwork
-    if kind in ("unified_metric", XCOMET):
+    if kind in ("unified_metric", XCOMET_CLASS):
         network = UnifiedNetwork(encoder, settings, len(severities) + 1 if severities else 0)
     else:
         network = RegressionNetwork(encoder, settings, with_reference=kind == "regression_metric")
@@ -144,7 +158,7 @@ def _load_comet(row: ModelMetric, checkpoint: Checkpoint, device: str) -> Senten
     tokenizer = load_tokenizer(folder)
     if isinstance(network, RegressionNetwork):
         return RegressionScorer(network, tokenizer)
-    return UnifiedScorer(network, tokenizer, severities, is_xcomet=kind == XCOMET)
+    return UnifiedScorer(network, tokenizer, severities, is_xcomet=kind == XCOMET_CLASS)
 
 
 def _load_metricx(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
