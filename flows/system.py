@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from prefect.client.schemas.objects import State
 
+from components.neural_metrics.stored_scores import name_stage
 from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import with_models
@@ -196,7 +197,7 @@ def score_by_models(
             if stage is None:
                 run.notes.append(f"{metric}: nothing has all that it reads (docs/metrics.md); not scored")
                 continue
-            ref = run.add(stage, sentence_scores.name_stage(entry.texts.stage, metric))
+            ref = run.add(stage, name_stage(entry.texts.stage, metric))
             by_models.append(metrics.ModelScores(number, metric, ref))
     return by_models
 

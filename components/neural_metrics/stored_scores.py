@@ -9,6 +9,7 @@ from pydantic import Field
 
 from components.canonical_json import digest_of
 from components.files import write_bytes
+from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import ErrorSpan, Sample, SentenceScore, SentenceScorer
 from components.records import Record, Sha256
 
@@ -29,6 +30,11 @@ class StoredScore(Record):
     sample: Sha256
     value: float
     spans: tuple[ErrorSpan, ...] = Field(default=())
+
+
+def name_stage(node: str, metric: str) -> str:
+    """Return the name of the stage of a node's scores in its run, by ``NAME`` or ``NAME:MODEL``."""
+    return f"{node}-{split_metric(metric)[0]}"
 
 
 def digest_sample(sample: Sample) -> str:

@@ -39,11 +39,6 @@ DEVICE = "auto"
 LIBRARIES = ("torch", "transformers")
 
 
-def name_stage(node: str, metric: str) -> str:
-    """Return the name of the stage of a node's scores in its run, of ``NAME:MODEL``."""
-    return f"{node}-{split_metric(metric)[0]}"
-
-
 @task(name="sentence scores", task_run_name="scores of {metric}", **NOT_STORED)
 def score_sentences(
     texts: TextsToScore, metric: str, target_language: str | None, store_url: str | None
