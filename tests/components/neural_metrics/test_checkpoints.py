@@ -68,9 +68,7 @@ def test_a_tokenizer_that_is_nowhere_is_said_in_one_line(
         raise hub.LocalEntryNotFoundError("no network")
 
     monkeypatch.setattr(hub, "snapshot_download", offline)
-    with pytest.raises(
-        TransientError, match=r"config\.json of xlm-roberta-large.* in .*/encoder or on the hub"
-    ):
+    with pytest.raises(TransientError, match=r"json of xlm-roberta-large.* in .*/encoder or on the hub"):
         models.resolve(str(tmp_path / "m"))
 
 
@@ -96,7 +94,7 @@ def test_a_pickle_that_would_run_code_is_refused(
         (
             "XLM-RoBERTa",
             "RemBERT",
-            "expected encoder_model as one of XLM-RoBERTa, XLM-RoBERTa-XL, found 'RemBERT'",
+            "expected encoder_model as one of XLM-RoBERTa, .* found 'RemBERT'",
         ),
         ("class_identifier", "class: !!python/object:os.x", "expected YAML of plain values"),
         ("XLM-RoBERTa", "XLM-RoBERTa-XL", "expected model_type xlm-roberta-xl"),
@@ -130,7 +128,7 @@ def test_a_metric_and_a_model_that_do_not_belong_together(tiny_models: dict[str,
     for text, message in (
         (
             f"xcomet:{tiny_models['comet']}",
-            r"xcomet: expected a model such as hub:Unbabel/XCOMET-XL, found .*",
+            "xcomet: expected a model such as hub:Unbabel/XCOMET-XL, found",
         ),
         (f"cometkiwi:{tiny_models['comet']}", r"\(regression_metric\)"),
         (f"metricx:{tiny_models['comet']}", r"\(AntiphonComet\)"),
@@ -142,7 +140,7 @@ def test_a_metric_and_a_model_that_do_not_belong_together(tiny_models: dict[str,
         bind_metric("comet")
     with pytest.raises(ConfigError, match="comet: expected the model"):
         get_metric("comet")
-    with pytest.raises(ConfigError, match="store:RUN/NODE names that of a run"):
+    with pytest.raises(ConfigError, match="store:RUN/NODE names one"):
         get_model_metric("comet:node:x")
     assert bind_metric("bleu").name == "bleu"
 

@@ -58,18 +58,12 @@ def test_the_corpus_score_is_the_mean_and_each_alone_scores_the_same(tiny_models
     metric = bound("comet", tiny_models["comet"])
     table = measure(metric, segments(), 6)
     assert table is not None
-    alone = [
-        100 * metric.bound_scorer.score([sample])[0].value
-        for sample in metric.samples(table_segments(metric))
-    ]
+    samples = metric.samples(metric.select(segments()))
+    alone = [100 * metric.bound_scorer.score([sample])[0].value for sample in samples]
     assert table.rows[:, 0] == pytest.approx(np.array(alone), abs=1e-4)
     assert table.score() == pytest.approx(np.mean(alone), abs=1e-4)
     assert set(table.rows[:, 1]) == {1.0} and table.metric.interval(table.rows) is None  # of fewer than 10
     assert table.signature.startswith("comet|model:comet@")
-
-
-def table_segments(metric: ModelMetric) -> Segments:
-    return metric.select(segments())
 
 
 def test_two_references_count_as_the_mean_of_both(tiny_models: dict[str, Path]) -> None:
@@ -105,7 +99,7 @@ def test_minimum_bayes_risk_embeds_each_text_once(
 def test_the_best_expected_utility_wins_and_quality_estimation_is_a_reranking(
     tiny_models: dict[str, Path],
 ) -> None:
-    nbests = make_nbests([make_hypothesis(text, -float(n)) for n, text in enumerate(TEXTS)])
+    nbests = make_nbests([make_hypothesis(text, score=-float(n)) for n, text in enumerate(TEXTS)])
     config = SystemCombinationConfig(n_best=4, scale=0.0)
     metric = bound("cometkiwi", tiny_models["cometkiwi"])
     ranked = rank_by_expected_utility(nbests, config, "de", UtilityMetric(metric, SOURCE))
@@ -130,7 +124,9 @@ class Lengths:
 @pytest.mark.parametrize(("name", "best"), [("comet", "aaaa"), ("metricx", "a")])
 def test_tuning_reaches_the_best_score_of_a_model(name: str, best: str) -> None:
     metric = get_model_metric(f"{name}:x").bind(Lengths(), "lengths")
-    lists = [make_nbests([make_hypothesis("a", -1.0), make_hypothesis("aaaa", -2.0)]) for _ in range(3)]
+    lists = [
+        make_nbests([make_hypothesis("a", score=-1.0), make_hypothesis("aaaa", score=-2.0)]) for _ in range(3)
+    ]
     config = SystemCombinationConfig(method="reranking", n_best=2)
     tuned = mert(lists, [["b"]] * 3, config, "de", 0, [UtilityMetric(metric, "bb")] * 3)
     value = metric.scale * (len(best) - 2)
@@ -171,11 +167,10 @@ def test_a_score_node_gives_numbers_for_routes(tiny_models: dict[str, Path]) -> 
     settings = ScoreSettings(metric=f"cometkiwi:{tiny_models['cometkiwi']}", device="cpu")
     score = ScoreKind().build(settings, Site("qe", of=("mt",)))
     source = Utterance(id="u", text=SOURCE, source_language="en", target_language="de")
-    none = Utterance(id="u", text=" ", source_language="en", target_language="de")
+    none = Utterance(id="v", text=" ", source_language="en", target_language="de")
     with_source, without = score([Item(utterance=u, inputs={"mt": nbest(TEXTS[0])}) for u in (source, none)])
-    value = (
-        bound("cometkiwi", tiny_models["cometkiwi"]).bound_scorer.score([Sample(TEXTS[0], SOURCE)])[0].value
-    )
+    scorer = bound("cometkiwi", tiny_models["cometkiwi"]).bound_scorer
+    value = scorer.score([Sample(TEXTS[0], SOURCE)])[0].value
     assert isinstance(with_source, Route)
     assert with_source.value == pytest.approx(100 * value, abs=1e-4)
     assert isinstance(without, Quarantined)

@@ -1,4 +1,4 @@
-"""Scores of sentences are a stage: reused by what was scored, resumed where they stopped, part of the metrics."""
+"""Scores of sentences are a stage: reused by what was scored, resumed where they stopped."""
 
 from __future__ import annotations
 
