@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -15,6 +15,7 @@ from components.storage.store import Store
 from components.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from components.export.format_names import TextFormat
     from reports.views.run_view import RunView
 
 
@@ -145,6 +146,54 @@ class Run:
     def _repr_html_(self) -> str:
         """Its nodes and scores as a table, which a notebook shows."""
         return format_run_as_html(self.record)
+
+    def export(
+        self,
+        folder: str | Path,
+        formats: Sequence[TextFormat] = ("txt",),
+        *,
+        nodes: Sequence[str] = (),
+        bilingual: bool = False,
+        mark_below: float | None = None,
+        overwrite: bool = False,
+        **rules: float,
+    ) -> list[Path]:
+        """Write texts as files: one per recording, language and format, or one table of all recordings.
+
+        Args:
+            folder: of the files; made if it is not there.
+            formats: of ``txt``, ``srt``, ``vtt``, ``tsv``, ``jsonl``, ``json``, ``parquet``.
+            nodes: whose texts; the run's transcript and translation if empty.
+            bilingual: translations together with their sources.
+            mark_below: words whose confidence is below it are marked.
+            overwrite: files that hold something else.
+            rules: of subtitles, such as ``max_line_width=42`` (docs/export.md has them).
+
+        Returns:
+            The files; records without a text are left out.
+
+        Raises:
+            ConfigError: no such format, node or rule, or a file holds something else.
+            StoreError: the disk is full.
+        """
+        from pydantic import ValidationError
+
+        from components.export.export import write_run
+        from components.export.formats import FORMATS, ExportSettings
+        from components.export.rules import SubtitleRules
+        from components.export.run_texts import RunTexts
+        from flows.parameters.faults import describe_faults
+
+        if unknown := [name for name in formats if name not in FORMATS]:
+            raise ConfigError(f"format: expected some of {', '.join(FORMATS)}, found {unknown[0]!r}")
+        try:
+            settings = ExportSettings(SubtitleRules(**rules), bilingual, mark_below)
+        except ValidationError as error:
+            raise ConfigError("\n".join(describe_faults(SubtitleRules, error))) from None
+        texts = RunTexts(self.record)
+        return write_run(
+            texts, texts.select_nodes(nodes), formats, settings, Path(folder), overwrite=overwrite
+        ).files
 
     @cached_property
     def _by_id(self) -> dict[str, Utterance]:

@@ -73,6 +73,18 @@ class RunTexts:
             )
         return name
 
+    def select_nodes(self, names: Sequence[str] = ()) -> list[str]:
+        """The nodes of these names, or the run's outputs if there are none.
+
+        Raises:
+            ConfigError: no such node, or a run that made no texts.
+        """
+        selected = [self.check_node(name) for name in names] or self.outputs
+        if not selected:
+            found = f"found one of {self.run.flow} without any"
+            raise ConfigError(f"run {self.run.name}: expected a run that made texts, {found}")
+        return selected
+
     def texts_of(self, name: str) -> Iterator[RecordingText]:
         """What a node made of every recording, one at a time; utterances that it never had are left out."""
         node = next(node for node in self._text_nodes() if node.name == name)

@@ -45,15 +45,15 @@ def draw_resamples(n: int) -> Iterator[np.ndarray[Any, Any]]:
         yield rng.choice(n, size=n, replace=True)
 
 
-def resample_sums(table: ArrayLike) -> FloatArray:
+def resample_sums(table: ArrayLike, resamples: int = RESAMPLES) -> FloatArray:
     """Sums (resamples, k) of the rows (n, k) drawn: by one product with how often each row is."""
     rows = np.asarray(table, np.float64)
     n = len(rows)
     rng = np.random.default_rng(SEED)
     batch = max(1, _DRAWS_PER_BATCH // max(n, 1))
     sums = [np.zeros((0, rows.shape[1]))]
-    for start in range(0, RESAMPLES if n >= MIN_UTTERANCES else 0, batch):
-        size = min(batch, RESAMPLES - start)
+    for start in range(0, resamples if n >= MIN_UTTERANCES else 0, batch):
+        size = min(batch, resamples - start)
         indices = rng.choice(n, size=(size, n), replace=True) + n * np.arange(size)[:, None]
         counts = np.bincount(indices.ravel(), minlength=size * n).reshape(size, n)
         sums.append(counts.astype(np.float64) @ rows)

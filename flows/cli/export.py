@@ -111,10 +111,7 @@ def load_texts(name: str, nodes: Sequence[str] | None, store_url: str | None) ->
         compared = ", ".join(run.systems.values())
         raise ConfigError(f"run {name} compares others: export one of them: {compared}")
     texts = RunTexts(run)
-    names = [texts.check_node(node) for node in nodes] if nodes else texts.outputs
-    if not names:
-        raise ConfigError(f"run {name}: expected a run that made texts, found one of {run.flow} without any")
-    return texts, names
+    return texts, texts.select_nodes(nodes or ())
 
 
 def write_texts(

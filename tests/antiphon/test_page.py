@@ -43,6 +43,7 @@ def test_the_blocks_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         KINDS.pop("lowercase", None)
     assert values[0][0].startswith("An elderly woman feeds pigeons")
     assert names["run"].nodes == ["asr", "mt"]
+    assert sorted(path.suffix for path in (tmp_path / "captions").iterdir()) == [".srt"] * 4 + [".txt"] * 4
     assert names["lower"].records("low")[0]["text"].islower()
     reused = {ref.stage: ref.reused for ref in names["lower"].record.stages}
     assert (reused["asr"], reused["mt"], reused["low"]) == (True, True, False)

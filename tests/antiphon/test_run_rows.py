@@ -108,3 +108,18 @@ def test_runs_are_listed(run: antiphon.Run) -> None:
         ("mine", "completed", True),
     ]
     assert [entry.name for entry in antiphon.list_runs(store=store.backend.url, flow="stack")] == ["newer"]
+
+
+def test_texts_are_exported_and_wrong_wishes_refused_in_a_line(run: antiphon.Run, tmp_path: Path) -> None:
+    table, *_ = run.export(tmp_path / "texts", ["tsv"], nodes=["asr"])
+    assert "a dog" in table.read_text(encoding="utf-8")
+    wishes = {
+        "expected a run that made texts": {},
+        "format: expected some of txt": {"formats": ["doc"]},
+        "one of asr, found 'nt'": {"nodes": ["nt"]},
+        "max_lines: expected at most 4": {"max_lines": 9},
+        "did you mean max_line_width": {"max_line_widht": 40},
+    }
+    for message, wish in wishes.items():
+        with pytest.raises(antiphon.AntiphonError, match=message):
+            run.export(tmp_path / "texts", **wish)

@@ -1,0 +1,36 @@
+"""The experiments, and what each module of ``experiments/`` has."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Protocol, cast
+
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.verdict import Result
+from benchmarks.claims.workspace import Workspace
+
+EXPERIMENTS = ("seeds",)
+"""Modules of ``experiments/``, in the order of their pages."""
+
+
+class Experiment(Protocol):
+    """A module of ``experiments/``."""
+
+    TITLE: str
+    QUESTION: str
+    """What was asked and how, as the first paragraph of the page."""
+
+    def run(self, work: Workspace, outputs: Outputs) -> None:
+        """Train and decode what is not there yet, and put everything that is to be kept into ``outputs``."""
+
+    def results(self, outputs: Outputs) -> Mapping[str, Result]:
+        """The measured comparisons by ``claim.comparison``."""
+
+    def page(self, outputs: Outputs) -> list[str]:
+        """The page after its head: tables, in Markdown lines."""
+
+
+def experiment_named(name: str) -> Experiment:
+    """The module of an experiment."""
+    return cast("Experiment", importlib.import_module(f"benchmarks.claims.experiments.{name}"))

@@ -1,0 +1,1 @@
+"""One file per experiment: ``run`` trains, decodes and keeps outputs; ``results`` and ``page`` read them."""

@@ -1,0 +1,175 @@
+"""What an experiment keeps: the texts of its systems with their statistics, and other measurements.
+
+Pages and tests read statistics, so that they need neither models nor references (which are not ours to keep);
+the texts are there to be read and scored again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common.manifest import OUTPUTS, Manifest, read_lines, write_lines
+from components.metrics.corpus_statistics import (
+    CorpusStatistics,
+    recognition_statistics,
+    translation_statistics,
+)
+from components.metrics.table import METRICS
+from components.records import Utterance
+
+Texts = Mapping[str, str]
+
+
+@dataclass
+class SystemOutputs:
+    """The outputs of one system (of one seed) on one test set."""
+
+    data: str
+    system: str
+    seed: int
+    texts: list[str]
+    statistics: dict[str, list[list[float]]] = field(default_factory=dict)
+    signatures: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Outputs:
+    """All that one experiment keeps.
+
+    Attributes:
+        manifest: how it came about.
+        ids: test set -> ids of its utterances; texts and statistics are in their order.
+        systems: outputs by system, seed and set.
+        measurements: name -> anything else, as JSON.
+    """
+
+    manifest: Manifest
+    ids: dict[str, list[str]] = field(default_factory=dict)
+    systems: list[SystemOutputs] = field(default_factory=list)
+    measurements: dict[str, Any] = field(default_factory=dict)
+
+    def add_translations(
+        self,
+        data: str,
+        utterances: Sequence[Utterance],
+        system: str,
+        seed: int,
+        texts: Texts,
+        language: str = "de",
+    ) -> None:
+        """Keep translations with the statistics of BLEU and chrF."""
+        references = {u.id: u.references for u in utterances}
+        total = len(references)
+        names = ("bleu", "chrf")
+        tables = translation_statistics(references, texts, language=language, n_total=total, names=names)
+        self._add(data, [u.id for u in utterances], (system, seed), texts, tables)
+
+    def add_transcripts(
+        self,
+        data: str,
+        utterances: Sequence[Utterance],
+        system: str,
+        seed: int,
+        texts: Texts,
+        language: str = "en",
+    ) -> None:
+        """Keep transcripts with the statistics of WER."""
+        references = {u.id: u.transcript or "" for u in utterances}
+        tables = recognition_statistics(
+            references, texts, language=language, n_total=len(references), names=("wer",)
+        )
+        self._add(data, [u.id for u in utterances], (system, seed), texts, tables)
+
+    def statistics(self, data: str, system: str, seed: int, metric: str = "bleu") -> CorpusStatistics:
+        """The kept statistics of one system, as tests take them."""
+        row = next(s for s in self.systems if (s.data, s.system, s.seed) == (data, system, seed))
+        ids = tuple(self.ids[data])
+        return CorpusStatistics(
+            METRICS[metric],
+            ids,
+            np.asarray(row.statistics[metric], np.float64),
+            len(ids),
+            row.signatures[metric],
+        )
+
+    def joined(self, data: Sequence[str], system: str, seed: int, metric: str = "bleu") -> CorpusStatistics:
+        """The statistics of several sets as those of one corpus."""
+        parts = [self.statistics(name, system, seed, metric) for name in data]
+        ids = tuple(f"{name}/{key}" for name, part in zip(data, parts, strict=True) for key in part.ids)
+        rows = np.concatenate([part.rows for part in parts])
+        return CorpusStatistics(parts[0].metric, ids, rows, len(ids), parts[0].signature)
+
+    def seeds(self, system: str, data: str | None = None) -> list[int]:
+        """Seeds of which there are outputs of a system."""
+        return sorted({s.seed for s in self.systems if s.system == system and data in (None, s.data)})
+
+    def names(self, data: str) -> list[str]:
+        """Systems on a test set, in the order in which they were kept."""
+        return list(dict.fromkeys(s.system for s in self.systems if s.data == data))
+
+    def _add(
+        self,
+        data: str,
+        ids: list[str],
+        name: tuple[str, int],
+        texts: Texts,
+        tables: Mapping[str, CorpusStatistics],
+    ) -> None:
+        if self.ids.setdefault(data, ids) != ids:
+            raise ValueError(f"{data}: expected the utterances that other systems have")
+        missing = [key for key in ids if key not in texts]
+        if missing:
+            raise ValueError(
+                f"{name} on {data}: {len(missing)} of {len(ids)} have no output, first {missing[0]}"
+            )
+        statistics = {metric: _as_json(table.rows) for metric, table in tables.items()}
+        signatures = {metric: table.signature for metric, table in tables.items()}
+        ordered = [texts[key] for key in ids]
+        self.systems.append(SystemOutputs(data, *name, ordered, statistics, signatures))
+
+
+def _as_json(rows: np.ndarray[Any, np.dtype[np.float64]]) -> list[list[float]]:
+    """Rows of counts; whole numbers without their ``.0``, which is most of them."""
+    return [[int(x) if float(x).is_integer() else float(x) for x in row] for row in rows.tolist()]
+
+
+def outputs_file(experiment: str, folder: Path = OUTPUTS) -> Path:
+    """Where the outputs of an experiment are kept."""
+    return folder / f"{experiment.replace('_', '-')}.jsonl.gz"
+
+
+def write_outputs(experiment: str, outputs: Outputs, folder: Path = OUTPUTS) -> None:
+    """Keep the outputs of an experiment."""
+    write_lines(outputs_file(experiment, folder), _rows_of(outputs))
+
+
+def _rows_of(outputs: Outputs) -> Iterable[dict[str, Any]]:
+    yield {"manifest": outputs.manifest.model_dump(mode="json")}
+    for data, ids in outputs.ids.items():
+        yield {"data": data, "ids": ids}
+    for system in outputs.systems:
+        yield {"outputs": vars(system)}
+    for name, value in outputs.measurements.items():
+        yield {"measurement": name, "value": value}
+
+
+def read_outputs(experiment: str, folder: Path = OUTPUTS) -> Outputs | None:
+    """The kept outputs of an experiment; None where it was not run."""
+    path = outputs_file(experiment, folder)
+    if not path.exists():
+        return None
+    first, *rows = read_lines(path)
+    outputs = Outputs(Manifest.model_validate(first["manifest"]))
+    for row in rows:
+        if "ids" in row:
+            outputs.ids[row["data"]] = row["ids"]
+        elif "outputs" in row:
+            outputs.systems.append(SystemOutputs(**row["outputs"]))
+        else:
+            outputs.measurements[row["measurement"]] = row["value"]
+    return outputs

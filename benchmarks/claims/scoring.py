@@ -1,0 +1,75 @@
+"""Kept statistics as scores and as results: differences over seeds and items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.verdict import Result
+from benchmarks.common.tables import format_interval, markdown_table
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.two_level import Arms, ItemSums, TwoLevelEstimate, two_level_bootstrap, two_level_test
+
+
+def two_level(
+    system: Sequence[CorpusStatistics],
+    baseline: Sequence[CorpusStatistics],
+    *,
+    paired: bool = True,
+    replicates: str = "seeds",
+    items: str = "sentences",
+) -> Result:
+    """The first minus the second, over replicates (seeds) and sentences."""
+    return over_tasks([(system, baseline)], paired=paired, replicates=replicates, items=items)
+
+
+def over_tasks(
+    arms: Sequence[Arms], *, paired: bool = True, replicates: str = "seeds", items: str = "sentences"
+) -> Result:
+    """The mean over tasks (languages, say) of the first minus the second, over replicates and items."""
+    test = two_level_test(arms, paired_seeds=paired)
+    if test.interval is None or test.p is None or test.detectable is None:
+        raise ValueError(f"expected at least 10 items, found {test.n}")
+    over = f"{test.seeds} {replicates} x {test.n:,} {items}"
+    return Result(
+        difference=test.difference, interval=test.interval, p=test.p, detectable=test.detectable, over=over
+    )
+
+
+def of_sums(sums: ItemSums | Sequence[ItemSums], over: str, *, paired: bool = True) -> Result:
+    """The same for any score of sums over items: nats a token, a share of right choices."""
+    estimate: TwoLevelEstimate = two_level_bootstrap(sums, paired_seeds=paired)
+    if estimate.interval is None or estimate.p is None or estimate.detectable is None:
+        raise ValueError("expected at least 10 items")
+    return Result(
+        difference=estimate.difference,
+        interval=estimate.interval,
+        p=estimate.p,
+        detectable=estimate.detectable,
+        over=over,
+    )
+
+
+def bleu_of(statistics: CorpusStatistics) -> float:
+    """The corpus score of all items."""
+    return statistics.score()
+
+
+def score_table(outputs: Outputs, data: str, metrics: Sequence[str] = ("bleu", "chrf")) -> str:
+    """Every system on a set: mean over seeds, their range, and the 95% interval over sentences."""
+    rows = []
+    for system in outputs.names(data):
+        seeds = outputs.seeds(system, data)
+        cells = [system, str(len(seeds))]
+        for metric in metrics:
+            tables = [outputs.statistics(data, system, seed, metric) for seed in seeds]
+            scores = [table.score() for table in tables]
+            spread = f" ({min(scores):.1f} to {max(scores):.1f})" if len(scores) > 1 else ""
+            interval = tables[0].metric.interval(np.mean([table.rows for table in tables], axis=0))
+            cells.append(f"{np.mean(scores):.2f}{spread}{format_interval(interval, ' [{:.1f}, {:.1f}]')}")
+        rows.append(cells)
+    n = len(outputs.ids[data])
+    note = f"{n:,} of {n:,} sentences; mean over seeds (their range) [95% over sentences]."
+    return "\n".join((note, "", markdown_table(("system", "seeds", *metrics), rows)))
