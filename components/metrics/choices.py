@@ -44,19 +44,24 @@ class MetricChoice:
         Raises:
             ValueError: it may not.
         """
-        if self.models != "none" and (":" in name or name not in self.names):
-            from components.metrics.table import METRICS, get_model_metric  # noqa: PLC0415 - as above
-
-            if ":" in name or (name in METRICS and METRICS[name].needs_model) or not self.names:
-                try:
-                    get_model_metric(name)
-                except ConfigError as error:
-                    raise ValueError(str(error)) from None
-                return name
+        if self.models != "none" and self._is_of_model(name):
+            return name
         if name not in self.names:
             hint = did_you_mean(name, self.names)
             raise ValueError(f"expected one of {', '.join(self.names)}, found {name!r}{hint}")
         return name
+
+    def _is_of_model(self, name: str) -> bool:
+        """Whether ``name`` is ``NAME:MODEL``; ValueError where it should be and is not."""
+        from components.metrics.table import METRICS, get_model_metric  # noqa: PLC0415 - as above
+
+        if ":" not in name and self.models != "only" and not (name in METRICS and METRICS[name].needs_model):
+            return False
+        try:
+            get_model_metric(name)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return True
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self.check, handler(source))

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from components.errors import ConfigError
 from components.metrics.bootstrap import FloatArray
-from components.metrics.metric import Metric, Need, Output, Segments
+from components.metrics.metric import Metric, Need, Segments
 from components.records import Record, Text
 
 
@@ -85,7 +85,7 @@ class ModelMetric(Metric):
     example: str = ""
     scorer: SentenceScorer | None = field(default=None, repr=False, compare=False)
     model: str = ""
-    output: ClassVar[Output] = "translation"
+    output = "translation"
     needs_model: ClassVar[bool] = True
 
     def bind(self, scorer: SentenceScorer, model: str) -> ModelMetric:

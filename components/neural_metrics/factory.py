@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokeniz
 
 from components import models
 from components.device import pick_device
-from components.errors import ModelError
+from components.errors import ModelError, to_one_line
 from components.metrics.metric import Metric
 from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import (
@@ -181,7 +181,10 @@ def load_tokenizer(folder: Path) -> Any:
     differ from those of the file.
     """
     make: Any = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
-    return make.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    try:
+        return make.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # transformers raises whatever its many readers raise
+        raise ModelError(f"{folder}: expected a tokenizer, found {to_one_line(error, 200)}") from error
 
 
 def refuse_other_pooling(folder: Path) -> None:

@@ -30,7 +30,6 @@ from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan, library_versions
 from components.storage.store import Store
 from components.storage.whole_stage import WORK, Product, compute_once
-from tasks.gpu_lock import lock_device
 from tasks.stages.texts_to_score import TextsToScore, align_texts
 from tasks.task_options import NOT_STORED, as_prefect_state
 
@@ -74,6 +73,8 @@ def score_samples(metric: str, samples: Sequence[Sample], store: Store) -> Stage
     )
 
     def work(folder: Path) -> Product:
+        from tasks.gpu_lock import lock_device  # noqa: PLC0415 - imports torch, which a reused stage need not
+
         with lock_device(DEVICE):
             scorer = _bind(metric, store).bound_scorer
             rows = score_in_chunks(scorer, samples, folder / WORK)

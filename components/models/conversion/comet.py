@@ -19,7 +19,7 @@ from torch import Tensor
 from components.errors import ModelError, to_one_line
 from components.file_limits import refuse_irregular
 from components.models.architectures import COMET
-from components.models.checkpoints import TOKENIZER_NAMES, WEIGHTS, read_json
+from components.models.checkpoints import TOKENIZER_NAMES, VOCABULARIES, WEIGHTS, has_vocabulary, read_json
 
 HPARAMS, CKPT = "hparams.yaml", Path("checkpoints/model.ckpt")
 CLASSES = ("regression_metric", "referenceless_regression_metric", "unified_metric", "xcomet_metric")
@@ -39,8 +39,6 @@ DEFAULTS: dict[str, Any] = {
     "error_labels": ["minor", "major"],
 }
 """COMET's own, for what older ``hparams.yaml`` leave out."""
-VOCABULARIES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model")
-"""Files that hold a tokenizer's vocabulary."""
 _ONLY_TRAINING = ("dropout_mask", "dropout_fill", "position_ids", "wordloss.weight", "sentloss.weight")
 """Ends of the names of tensors that only training reads, or that follow from the configuration."""
 
@@ -129,13 +127,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 def copy_tokenizer(source: Path, folder: Path) -> None:
     """Copy the tokenizer's files; ModelError where there are none."""
-    names = sorted(path.name for path in source.iterdir() if path.name in TOKENIZER_NAMES)
-    if not has_tokenizer(source):
+    if not has_vocabulary(source):
         raise ModelError(f"{source}: expected a tokenizer, one of {', '.join(VOCABULARIES)}, found none")
-    for name in names:
+    for name in sorted(path.name for path in source.iterdir() if path.name in TOKENIZER_NAMES):
         shutil.copyfile(source / name, folder / name)
-
-
-def has_tokenizer(folder: Path) -> bool:
-    """Whether a folder has the vocabulary of a tokenizer."""
-    return any((folder / name).is_file() for name in VOCABULARIES)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from components.errors import ModelError
 from components.models.architectures import METRICX
-from components.models.checkpoints import INDEX, WEIGHTS, read_json, weight_files
-from components.models.conversion.comet import copy_tokenizer, has_tokenizer, read_state_dict
+from components.models.checkpoints import INDEX, WEIGHTS, has_vocabulary, read_json, weight_files
+from components.models.conversion.comet import copy_tokenizer, read_state_dict
 
 BIN, BIN_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 _TIED = frozenset({"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"})
@@ -20,11 +20,12 @@ _TIED = frozenset({"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}
 
 def is_metricx_folder(folder: Path) -> bool:
     """Whether a folder holds a MetricX model as published: as a pickle, or without a tokenizer."""
-    if not (folder / "config.json").is_file():
+    present = {path.name for path in folder.glob("*")}
+    if "config.json" not in present or not present & {BIN, BIN_INDEX, WEIGHTS, INDEX}:
         return False
-    names = read_json(folder / "config.json").get("architectures")
-    has_safetensors = (folder / WEIGHTS).is_file() or (folder / INDEX).is_file()
-    return names == [METRICX] and not (has_safetensors and has_tokenizer(folder))
+    if present & {WEIGHTS, INDEX} and has_vocabulary(folder):
+        return False
+    return read_json(folder / "config.json").get("architectures") == [METRICX]
 
 
 def convert_metricx(source: Path, tokenizer: Path, folder: Path) -> None:

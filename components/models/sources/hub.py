@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
@@ -18,10 +18,8 @@ from huggingface_hub.errors import (
 
 from components.digests import cache_folder
 from components.errors import ConfigError, ModelError, TransientError
-from components.models.checkpoints import architecture_of, checkpoint_of, weight_files
-from components.models.conversion.comet import has_tokenizer
+from components.models.checkpoints import architecture_of, checkpoint_of, has_vocabulary, weight_files
 from components.models.references import display_reference
-from components.models.sources.metric_folder import convert_metric, is_metric_folder
 from components.models.wheels import ProgressCallback
 from components.records import Checkpoint
 
@@ -52,15 +50,27 @@ def hub_model(name: str, on_progress: ProgressCallback, *, cache: Path | None = 
     reference = f"hub:{name}"
     check_name(name)
     repository, _, revision = name.partition("@")
-    patterns = METRIC_PATTERNS if METRIC_NAME.fullmatch(repository) else PATTERNS
+    is_metric = _metric_check(repository)
+    patterns = PATTERNS if is_metric is None else METRIC_PATTERNS
     folder = _local_snapshot(repository, revision or None, cache, patterns)
     if folder is None:
         on_progress(f"{reference}: downloading")
         folder = _download_snapshot(reference, repository, revision or None, cache, patterns)
     lineage = (f"hub:{repository}@{folder.name}",)
-    if is_metric_folder(folder):
+    if is_metric is not None and is_metric(folder):
+        from components.models.sources.metric_folder import convert_metric  # noqa: PLC0415 - imports torch
+
         return convert_metric(folder, reference, cache_folder() / "converted", on_progress, lineage)
     return checkpoint_of(folder, reference, lineage)
+
+
+def _metric_check(repository: str) -> Callable[[Path], bool] | None:
+    """What says whether a folder is a metric's checkpoint; None for repositories that are no metric's."""
+    if not METRIC_NAME.fullmatch(repository):
+        return None
+    from components.models.sources.metric_folder import is_metric_folder  # noqa: PLC0415 - imports torch
+
+    return is_metric_folder
 
 
 def encoder_files(repository: str, on_progress: ProgressCallback, *, cache: Path | None = None) -> Path:
@@ -79,7 +89,7 @@ def encoder_files(repository: str, on_progress: ProgressCallback, *, cache: Path
         folder = Path(
             snapshot_download(repository, cache_dir=cache, allow_patterns=list(TEXTS), local_files_only=True)
         )
-        if (folder / "config.json").is_file() and has_tokenizer(folder):
+        if (folder / "config.json").is_file() and has_vocabulary(folder):
             return folder
     except (LocalEntryNotFoundError, HFValidationError):
         pass
@@ -108,7 +118,8 @@ def _local_snapshot(
                 local_files_only=True,
             )
         )
-        if is_metric_folder(folder):
+        is_metric = _metric_check(repository)
+        if is_metric is not None and is_metric(folder):
             return folder
         architecture_of(folder)
         weight_files(folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from components.digests import combine_digests, sha256_of
 from components.errors import ModelError, TransientError
-from components.models.checkpoints import TOKENIZER_NAMES, checkpoint_of
+from components.models.checkpoints import TOKENIZER_NAMES, checkpoint_of, has_vocabulary
 from components.models.conversion import comet, metricx
 from components.models.install_manifest import install_once
 from components.models.wheels import ProgressCallback
@@ -70,7 +70,7 @@ def _find_encoder(folder: Path, reference: str, base: str, on_progress: Progress
     """The folder with the encoder's configuration and tokenizer."""
     if (folder / ENCODER).is_dir():
         return folder / ENCODER
-    if metricx.is_metricx_folder(folder) and comet.has_tokenizer(folder):
+    if metricx.is_metricx_folder(folder) and has_vocabulary(folder):
         return folder
     from components.models.sources.hub import encoder_files  # noqa: PLC0415 - imports the hub's client
 
