@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 from components.errors import ConfigError
 from components.suggestions import did_you_mean
 
+Output = Literal["transcript", "translation"]
 Test = Literal["bootstrap", "randomization"]
 """Paired bootstrap, or approximate randomization."""
 
@@ -25,7 +26,7 @@ class MetricChoice:
         models: whether metrics that a model computes may be chosen: not at all, too, or only these.
     """
 
-    output: Literal["transcript", "translation"] | None = None
+    output: Output | None = None
     further: tuple[str, ...] = ()
     models: Literal["none", "too", "only"] = "none"
 
@@ -34,7 +35,7 @@ class MetricChoice:
         """What may be chosen."""
         from components.metrics.table import metrics_of  # noqa: PLC0415 - numpy and jiwer, 0.3 s
 
-        outputs = ("transcript", "translation") if self.output is None else (self.output,)
+        outputs = get_args(Output) if self.output is None else (self.output,)
         names = [name for output in outputs for name in metrics_of(output)]
         return [*self.further, *(names if self.models != "only" else ())]
 

@@ -68,8 +68,9 @@ class RegressionScorer(_CometScorer):
         values: list[float] = []
         for first in range(0, len(pairs), 1024):
             batch = pairs[first : first + 1024]
-            mt, src = (torch.stack([embeddings[pair[n]] for pair in batch]) for n in (0, 1))
-            with_reference = [embeddings[pair[2]] for pair in batch if pair[2] is not None]
+            mt = torch.stack([embeddings[hypothesis] for hypothesis, _, _ in batch])
+            src = torch.stack([embeddings[source] for _, source, _ in batch])
+            with_reference = [embeddings[reference] for _, _, reference in batch if reference is not None]
             ref = torch.stack(with_reference) if with_reference else None
             values += self.network(mt, src, ref).tolist()
         return values
