@@ -146,7 +146,7 @@ def _load_comet(row: ModelMetric, checkpoint: Checkpoint, device: str) -> Senten
     values = read_json(folder / "config.json")["encoder"]
     assert isinstance(values, dict)
     config = AutoConfig.for_model(**values)
-    encoder = AutoModel.from_config(config, add_pooling_layer=False)
+    encoder = AutoModel.from_config(config, add_pooling_layer=False)  # type: ignore[no-untyped-call]
     severities = settings["error_labels"] if settings["word_level_training"] else []
     network: RegressionNetwork | UnifiedNetwork
     if kind in ("unified_metric", XCOMET_CLASS):

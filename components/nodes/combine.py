@@ -126,20 +126,20 @@ class Combine(Kind[CombineSettings]):
         metric = self.utility_metric(settings, site)
         sees_source = self.sees_source(settings)
 
-        def combine(items: Sequence[Item]) -> list[Outcome]:
-            return [
-                system_combination.combine_outputs(
-                    item.utterance.id,
-                    {str(number): _outcome_of(item, name) for number, name in enumerate(site.of, 1)},
-                    settings,
-                    language_of_texts(item.utterance, sees_source=sees_source),
-                    model,
-                    None if metric is None else UtilityMetric(metric, item.utterance.text or ""),
-                )
-                for item in items
-            ]
+        def combine_item(item: Item) -> Outcome:
+            source = item.utterance.text or ""
+            if sees_source and not source.strip():
+                return _quarantine_without_source(item, settings, site)
+            return system_combination.combine_outputs(
+                item.utterance.id,
+                {str(number): _outcome_of(item, name) for number, name in enumerate(site.of, 1)},
+                settings,
+                language_of_texts(item.utterance, sees_source=sees_source),
+                model,
+                None if metric is None else UtilityMetric(metric, source),
+            )
 
-        return combine
+        return lambda items: [combine_item(item) for item in items]
 
     def language_model(self, settings: CombineSettings, site: Site) -> TextScorer | None:
         """Return the language model whose log-probability is a feature, if there is one."""
@@ -164,6 +164,14 @@ class Combine(Kind[CombineSettings]):
         fewer = sum(number < counted for number in systems)
         note = f"{ref.stage}: {fewer} of {len(systems)} utterances had outputs of fewer than {counted} inputs"
         return [note] if fewer else []
+
+
+def _quarantine_without_source(item: Item, settings: CombineSettings, site: Site) -> Quarantined:
+    detail = (
+        f"expected the text that was translated, which {split_metric(settings.utility)[0]} reads, found none; "
+        "take a utility that reads none, such as chrf"
+    )
+    return Quarantined(utterance_id=item.utterance.id, stage=site.name, reason="no source", detail=detail)
 
 
 def language_of_texts(utterance: Utterance, *, sees_source: bool) -> str:

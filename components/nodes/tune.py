@@ -99,7 +99,9 @@ def _make_example(item: Item, settings: CombineSettings, site: Site, *, sees_sou
     ]
     language = language_of_texts(utterance, sees_source=sees_source)
     references = _references_of(utterance, language, transcripts=site.transcripts)
-    return Example(offers, references, language, utterance.text or "") if offers and references else None
+    source = utterance.text or ""
+    is_complete = offers and references and (source.strip() or not sees_source)
+    return Example(offers, references, language, source) if is_complete else None
 
 
 def _references_of(utterance: Utterance, language: str, *, transcripts: bool) -> tuple[str, ...]:

@@ -195,6 +195,9 @@ def test_a_combination_by_a_model_has_it_in_its_key_and_reads_the_source(
     assert isinstance(outcome, NBest)
     expected = outcome.best.features["expected_utility"]
     assert expected == pytest.approx(max(utility.mean(1)), abs=1e-4)
+    spoken = utterance.model_copy(update={"text": " "})
+    (refused,) = kind.build(settings, site)([Item(utterance=spoken, inputs=inputs)])
+    assert isinstance(refused, Quarantined) and refused.reason == "no source"
     with pytest.raises(ConfigError, match="expected one that reads no source for transcripts"):
         kind.check(settings, Site("mbr", of=("x", "y"), transcripts=True))
 
