@@ -142,9 +142,13 @@ def _from_path(reference: str, on_progress: ProgressCallback) -> Checkpoint:
     if (path / "hparams.yaml").is_file() or list(path.glob("pytorch_model*.bin")):
         from components.models.sources import metric_folder  # noqa: PLC0415 - needs torch
 
+        def fetch_encoder(repository: str) -> Path:
+            from components.models.sources.hub import encoder_files  # noqa: PLC0415 - imports the hub's client
+
+            return encoder_files(repository, on_progress)
+
         if metric_folder.is_metric_folder(path):
-            cache = cache_folder() / "converted"
-            return metric_folder.convert_metric(path.absolute(), reference, cache, on_progress)
+            return metric_folder.convert_metric(path.absolute(), reference, fetch_encoder, on_progress)
     if path.is_dir() and not (path / "model.bin").is_file():
         return checkpoint_of(path.absolute(), reference)
     if path.is_dir() and (path / "model.safetensors").is_file():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -167,9 +166,10 @@ class Combine(Kind[CombineSettings]):
 
 
 def _quarantine_without_source(item: Item, settings: CombineSettings, site: Site) -> Quarantined:
+    name = split_metric(settings.utility)[0]
     detail = (
-        f"expected the text that was translated, which {split_metric(settings.utility)[0]} reads, found none; "
-        "take a utility that reads none, such as chrf"
+        f"expected the text that was translated, which {name} reads, found none; take a utility that reads "
+        "none, such as chrf"
     )
     return Quarantined(utterance_id=item.utterance.id, stage=site.name, reason="no source", detail=detail)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
@@ -16,7 +17,6 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from components.digests import cache_folder
 from components.errors import ConfigError, ModelError, TransientError
 from components.models.checkpoints import architecture_of, checkpoint_of, has_vocabulary, weight_files
 from components.models.references import display_reference
@@ -60,7 +60,8 @@ def hub_model(name: str, on_progress: ProgressCallback, *, cache: Path | None = 
     if is_metric is not None and is_metric(folder):
         from components.models.sources.metric_folder import convert_metric  # noqa: PLC0415 - imports torch
 
-        return convert_metric(folder, reference, cache_folder() / "converted", on_progress, lineage)
+        fetch_encoder = partial(encoder_files, on_progress=on_progress, cache=cache)
+        return convert_metric(folder, reference, fetch_encoder, on_progress, lineage)
     return checkpoint_of(folder, reference, lineage)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from components.digests import combine_digests, sha256_of
+from components.digests import cache_folder, combine_digests, sha256_of
 from components.errors import ModelError, TransientError
 from components.models.checkpoints import TOKENIZER_NAMES, checkpoint_of, has_vocabulary
 from components.models.conversion import comet, metricx
@@ -30,14 +30,18 @@ def is_metric_folder(folder: Path) -> bool:
 
 
 def convert_metric(
-    folder: Path, reference: str, cache: Path, on_progress: ProgressCallback, lineage: tuple[str, ...] = ()
+    folder: Path,
+    reference: str,
+    fetch_encoder: Callable[[str], Path],
+    on_progress: ProgressCallback,
+    lineage: tuple[str, ...] = (),
 ) -> Checkpoint:
-    """Convert a published checkpoint into a model folder, on first use.
+    """Convert a published checkpoint into a model folder of the cache, on first use.
 
     Args:
         folder: the checkpoint.
         reference: what to call the model in records and messages.
-        cache: the folder goes there, named by the digest of what it is made from.
+        fetch_encoder: name of a repository -> the folder with its configuration and tokenizer.
         on_progress: called with lines of text before what takes long.
         lineage: what it was made from, where that is known; else the digest of its weights.
 
@@ -53,7 +57,7 @@ def convert_metric(
     else:
         weights = (folder / "config.json", *metricx.weights_of(folder))
         base, write = MT5, metricx.convert_metricx
-    encoder = _find_encoder(folder, reference, base, on_progress)
+    encoder = _find_encoder(folder, reference, base, fetch_encoder)
     read = [path for path in sorted(encoder.iterdir()) if path.name in {*TOKENIZER_NAMES, "config.json"}]
     digests = {path.name: sha256_of(path) for path in weights}
     digest = combine_digests(digests | {f"{ENCODER}/{path.name}": sha256_of(path) for path in read})
@@ -62,20 +66,18 @@ def convert_metric(
         on_progress(f"{reference}: converting")
         write(folder, encoder, target)
 
-    converted = install_once(cache / f"{digest}-{CONVERSION_VERSION}", fill)
+    converted = install_once(cache_folder() / "converted" / f"{digest}-{CONVERSION_VERSION}", fill)
     return checkpoint_of(converted, reference, lineage or (f"sha256:{digests[weights[-1].name]}",))
 
 
-def _find_encoder(folder: Path, reference: str, base: str, on_progress: ProgressCallback) -> Path:
+def _find_encoder(folder: Path, reference: str, base: str, fetch_encoder: Callable[[str], Path]) -> Path:
     """The folder with the encoder's configuration and tokenizer."""
     if (folder / ENCODER).is_dir():
         return folder / ENCODER
     if metricx.is_metricx_folder(folder) and has_vocabulary(folder):
         return folder
-    from components.models.sources.hub import encoder_files  # noqa: PLC0415 - imports the hub's client
-
     try:
-        return encoder_files(base, on_progress)
+        return fetch_encoder(base)
     except (ModelError, TransientError) as error:
         raise type(error)(
             f"{reference}: expected the tokenizer and config.json of {base}, which it was trained from, in "

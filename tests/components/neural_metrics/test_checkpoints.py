@@ -46,13 +46,12 @@ def hub_cache(root: Path, repository: str, folder: Path) -> None:
 
 
 def test_a_repository_of_the_hub_takes_its_tokenizer_from_that_of_its_encoder(
-    tiny_models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_models: dict[str, Path], tmp_path: Path
 ) -> None:
     published = tmp_path / "published"
     shutil.copytree(tiny_models["comet"], published, ignore=shutil.ignore_patterns("encoder"))
     hub_cache(tmp_path / "hub", "Unbabel/wmt22-comet-da", published)
     hub_cache(tmp_path / "hub", "xlm-roberta-large", tiny_models["comet"] / "encoder")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     checkpoint = hub.hub_model("Unbabel/wmt22-comet-da", lambda line: None, cache=tmp_path / "hub")
     assert checkpoint.lineage == (f"hub:Unbabel/wmt22-comet-da@{COMMIT}",)
     local = models.resolve(str(tiny_models["comet"]))
