@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := antiphon components tasks flows reports benchmarks tests examples docs/build.py
 
-.PHONY: help venv system demo test check fix docs clean
+.PHONY: help venv system demo test check fix docs pages clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -44,6 +44,9 @@ fix: venv ## Apply the linter's and the formatter's repairs
 
 docs: venv ## Write what is made from docstrings: the list of rooms, the reference in docs/reference
 	$(BIN)/python docs/build.py
+
+pages: venv ## Write the pages of docs/results from their stored outputs; no model runs
+	$(BIN)/python -m benchmarks.pages
 
 clean: ## Remove the environment and caches (the store stays)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache *.egg-info

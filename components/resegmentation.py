@@ -63,6 +63,30 @@ def resegment(text: str, references: Sequence[str], language: str) -> list[str]:
     return [text[start:end].strip() for start, end in pairwise(edges)]
 
 
+def cut_blocks(text: str, language: str, size: int) -> list[str]:
+    """Cut a text into blocks of about ``size`` words (of characters, in languages written without spaces).
+
+    A block ends with the first sentence that ends at ``size`` words or later; where none does for as many
+    words again, at ``size`` words. What is left over (less than half a block) belongs to the last one.
+
+    Args:
+        text: what is cut; no character but white space at the cuts is lost.
+        language: of the text.
+        size: words of a block.
+    """
+    units = _split_units(text, language)
+    cuts = [0]
+    while len(units) - cuts[-1] >= size + size // 2:
+        least = cuts[-1] + size
+        ends = range(least, min(least + size, len(units)))
+        cut = next((end for end in ends if _ends_sentence(text, units, end)), least)
+        if len(units) - cut < size // 2:
+            break
+        cuts.append(cut)
+    edges = [0, *(units[cut].start for cut in cuts[1:]), len(text)]
+    return [text[start:end].strip() for start, end in pairwise(edges)]
+
+
 def count_edits(text: str, references: Sequence[str], language: str) -> int:
     """How many words must change to make a text that of the references: what :func:`resegment` minimizes."""
     words = [unit.key for unit in _split_units(text, language)]
@@ -129,6 +153,11 @@ def _project(opcodes: Iterable[Opcode], length: int) -> tuple[list[int], list[in
 
 def _choose_cut(text: str, units: Sequence[_Unit], first: int, last: int) -> int:
     for cut in range(first, last):
-        if cut > 0 and ENDS_SENTENCE.search(text[units[cut - 1].start : units[cut].start]):
+        if cut > 0 and _ends_sentence(text, units, cut):
             return cut
     return last
+
+
+def _ends_sentence(text: str, units: Sequence[_Unit], cut: int) -> bool:
+    """Whether the unit before ``cut`` is the last one of a sentence."""
+    return ENDS_SENTENCE.search(text[units[cut - 1].start : units[cut].start]) is not None

@@ -27,7 +27,12 @@ def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
             raise ConfigError(f"run {record.name}: expected a run over a data set, found none")
         run.add(
             attribution.attribute_errors(
-                pipeline, run.stages, run.parameters.seed, run.store_url, parameters.segments
+                pipeline,
+                run.stages,
+                run.parameters.seed,
+                run.store_url,
+                parameters.segments,
+                human_scores=parameters.human_scores,
             )
         )
         report.publish_run_report(run.record, run.store_url)

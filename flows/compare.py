@@ -13,7 +13,8 @@ from functools import partial
 from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
-from components.errors import AntiphonError, ConfigError
+from components.analysis.stated_comparisons import check_stated
+from components.errors import AntiphonError, ConfigError, DataError
 from components.run_record import RunRecord
 from components.storage.store import Store
 from components.suggestions import did_you_mean
@@ -45,6 +46,10 @@ def system_names(parameters: CompareParameters) -> list[str]:
         raise ConfigError(
             f"baseline: expected one of {', '.join(names)}, found {parameters.baseline!r}{hint}"
         )
+    try:
+        check_stated(parameters.primary, names, parameters.baseline or names[0])
+    except DataError as error:
+        raise ConfigError(str(error)) from None
     return names
 
 

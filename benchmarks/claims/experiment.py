@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol, cast
 
+from benchmarks.claims.claim import read_register
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import Workspace
 
-EXPERIMENTS = ("seeds",)
-"""Modules of ``experiments/``, in the order of their pages."""
+_MODULES = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "experiments")])}
+EXPERIMENTS = tuple(
+    dict.fromkeys(claim.experiment for claim in read_register() if claim.experiment in _MODULES)
+)
+"""Modules of ``experiments/``, in the order of the claims."""
 
 
 class Experiment(Protocol):

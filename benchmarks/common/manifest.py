@@ -5,22 +5,28 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from benchmarks.common.paths import RESULTS, ROOT
+from benchmarks.common.paths import RESULTS, ROOT, SHARED
 from components.files import write_atomically
 
 OUTPUTS = RESULTS / "outputs"
 """The folder of kept outputs."""
-LIBRARIES = ("torch", "transformers", "sacrebleu", "jiwer", "numpy")
+LIBRARIES = (
+    *("torch", "transformers", "sacrebleu", "jiwer", "numpy", "prefect"),
+    *("openai-whisper", "faster-whisper", "ctranslate2"),
+)
 
 
 class Manifest(BaseModel):
@@ -33,6 +39,7 @@ class Manifest(BaseModel):
     date: str
     libraries: dict[str, str]
     processor: str
+    load: float | None = Field(None, description="average of the last minute at the start, for timings")
     models: dict[str, Any] = Field(
         {}, description="model -> settings of its training, weights' sha256, minutes"
     )
@@ -49,10 +56,34 @@ def describe_run(command: str, **fields: Any) -> Manifest:
         command=command,
         commit=current_commit(),
         date=datetime.now(UTC).date().isoformat(),
-        libraries={name: version(name) for name in LIBRARIES},
-        processor=_processor(),
+        libraries=_installed_versions(),
+        processor=f"{processor_name()}, {os.cpu_count()} cores",
+        load=round(os.getloadavg()[0], 1),
         **fields,
     )
+
+
+def portable(value: Any) -> Any:
+    """A setting without the folders of this machine: paths begin at the repository or the shared folder."""
+    if isinstance(value, list | tuple):
+        return [portable(item) for item in value]
+    if not isinstance(value, str | Path) or not Path(value).is_absolute():
+        return str(value) if isinstance(value, Path) else value
+    path = Path(value)
+    for root, name in ((SHARED, "$ANTIPHON_SHARED"), (ROOT, "."), (Path.home(), "~")):
+        if path.is_relative_to(root):
+            return f"{name}/{path.relative_to(root).as_posix()}"
+    return path.name
+
+
+@cache
+def source_digest() -> str:
+    """SHA-256 of the sources of ``components``: what is cached for one code is not another's."""
+    digest = sha256()
+    for path in sorted((ROOT / "components").rglob("*.py")):
+        digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def current_commit() -> str:
@@ -85,8 +116,19 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _processor() -> str:
+def _installed_versions() -> dict[str, str]:
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def processor_name() -> str:
+    """What the machine calls its processor."""
     cpus = Path("/proc/cpuinfo")
     lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]}, {len(names)} cores" if names else platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from components.metrics.bootstrap import Interval
@@ -30,6 +31,19 @@ def format_interval(interval: Interval | None, pattern: str) -> str:
 def format_p_value(p: float | None) -> str:
     """``0.036``, or that there were too few utterances for one."""
     return "of too few" if p is None else f"{p:.3f}"
+
+
+def wilson_interval(k: int, n: int) -> str:
+    """``3 of 72: 4.2% (1.4-11.5)``, with Wilson's interval of 95%."""
+    z, p = 1.959964, k / n
+    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low, high = (100 * max(0.0, middle + sign * half) / (1 + z * z / n) for sign in (-1, 1))
+    return f"{k} of {n}: {100 * p:.1f}% ({low:.1f}-{high:.1f})"
+
+
+def one_paragraph(text: str) -> str:
+    """A text of several lines as one."""
+    return " ".join(text.split())
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

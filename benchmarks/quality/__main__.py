@@ -1,12 +1,14 @@
 """Quality on real data: ``python -m benchmarks.quality SECTION``; each section has its options.
 
-The report of a section is written to docs/results/SECTION.md.
+What was measured is stored in docs/results/outputs/SECTION.jsonl.gz, and docs/results/SECTION.md is written
+from it.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
+
+from benchmarks.common.sections import run_section
 
 SECTIONS = {
     "merging": "benchmarks.quality.merging.report",
@@ -31,6 +33,4 @@ SECTIONS = {
 }
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in SECTIONS:
-        sys.exit(f"usage: python -m benchmarks.quality SECTION [options]; sections: {', '.join(SECTIONS)}")
-    importlib.import_module(SECTIONS[sys.argv[1]]).main(sys.argv[2:])
+    run_section("benchmarks.quality", SECTIONS, sys.argv[1:])

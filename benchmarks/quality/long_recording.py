@@ -11,33 +11,51 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 
 from benchmarks.common.cached_recognition import recognize_cached
-from benchmarks.common.paths import RESULTS, SHARED
+from benchmarks.common.paths import SHARED
 from benchmarks.common.recordings import decode_audio
-from benchmarks.common.tables import format_difference, format_score, markdown_table
+from benchmarks.common.sections import Result, section_parser
+from benchmarks.pages.long_recording import FRAGMENTS, GOLD, SENTENCES, WHOLE
 from components import audio, data
-from components.metrics.recognition import recognition_scores
 from components.metrics.scoring_units import ScoringUnits
-from components.metrics.significance import translation_tests
-from components.metrics.translation import translation_scores
 from components.records import Hypothesis, NBest, Segment, Utterance
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
 from components.translation.translator import Translator
 
-PAGE = RESULTS / "long-recording.md"
+PAGE = "long-recording"
 RECOGNIZER = {"model": "packaged:whisper-base"}
+TRANSLATOR = "packaged:multi30k-en-de"
 LANGUAGES = "en", "de"
-GOLD, SENTENCES, FRAGMENTS = "gold segments", "sentences joined", "every Whisper segment alone"
+TITLES = {"Pauses between sentences": False, "Pauses inside them, too": True}
 Texts = dict[str, str]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    return section_parser("benchmarks.quality long-recording", __doc__)
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """Per recording: reference segments, transcripts and translations cut to them, and where Whisper cuts."""
+    del options
+    captions = load_captions()
+    translator = build(TranslationConfig(model=TRANSLATOR, device="cpu"))
+    recordings = []
+    with tempfile.TemporaryDirectory() as folder:
+        for title, hesitant in TITLES.items():
+            recording = join(captions, Path(folder), f"talk-{int(hesitant)}", hesitant=hesitant)
+            recordings.append({"title": title, **process_recording(captions, recording, translator)})
+            print(title, flush=True)
+    yield Result("texts", recordings, [RECOGNIZER["model"], TRANSLATOR])
 
 
 def load_captions() -> list[Utterance]:
@@ -108,10 +126,10 @@ def cut_units(units: Sequence[Utterance], pieces: Texts, transcript: Hypothesis)
     return cut
 
 
-def measure(
+def process_recording(
     captions: Sequence[Utterance], recording: Utterance, translator: Translator
-) -> tuple[dict[str, Texts], dict[str, Texts], ScoringUnits, Hypothesis]:
-    """Transcripts and translations by system, cut to the reference segments; and the whole transcript."""
+) -> dict[str, Any]:
+    """Everything that the page scores, as lists over the reference segments in their order."""
     alone, _ = recognize_cached(RECOGNIZER, captions)
     long, _ = recognize_cached(RECOGNIZER, [recording])
     best = long[recording.id].best
@@ -120,91 +138,24 @@ def measure(
     numbers = {str(u.transcript): u.id for u in captions}
     order = [numbers[str(unit.transcript)] for unit in units.utterances]
     ids = [unit.id for unit in units.utterances]
-    transcripts = {
-        GOLD: dict(zip(ids, (alone[key].best.text for key in order), strict=True)),
-        "the recording": spoken.split({recording.id: best.text}),
-    }
+    whole = spoken.split({recording.id: best.text})
     single = translate(translator, [(alone[key].best.text, alone[key].best.segments) for key in order])
     fragments = translate(translator, [(segment.text, ()) for segment in best.segments])
     (joined,) = translate(translator, [(best.text, best.segments)])
-    translations = {
-        SENTENCES: units.split({recording.id: joined}),
-        FRAGMENTS: units.split({recording.id: " ".join(fragments)}),
-        GOLD: dict(zip(ids, single, strict=True)),
+    split = {SENTENCES: joined, FRAGMENTS: " ".join(fragments)}
+    pieces = {name: units.split({recording.id: text}) for name, text in split.items()}
+    return {
+        "seconds": recording.audio.seconds if recording.audio else 0.0,
+        "whisper_segments": len(best.segments),
+        "segments": [
+            {"id": u.id, "transcript": u.transcript, "references": list(u.references)}
+            for u in units.utterances
+        ],
+        "cut": cut_units(units.utterances, whole, best),
+        "transcripts": {
+            GOLD: [alone[key].best.text for key in order],
+            WHOLE: [whole[key] for key in ids],
+        },
+        "translations": {GOLD: single}
+        | {name: [texts[key] for key in ids] for name, texts in pieces.items()},
     }
-    return transcripts, translations, units, best
-
-
-def describe(
-    title: str, recording: Utterance, captions: Sequence[Utterance], translator: Translator
-) -> list[str]:
-    transcripts, translations, units, transcript = measure(captions, recording, translator)
-    references, n = units.references, len(units.utterances)
-    spoken = {unit.id: str(unit.transcript) for unit in units.utterances}
-    tests = {
-        test.system: test
-        for test in translation_tests(
-            references, translations, FRAGMENTS, language=LANGUAGES[1], names=("bleu",)
-        )
-    }
-    cut = cut_units(units.utterances, transcripts["the recording"], transcript)
-    rows = []
-    for name in (GOLD, SENTENCES, FRAGMENTS):
-        scores = translation_scores(references, translations[name], language=LANGUAGES[1], n_total=n)
-        pieces = transcripts[GOLD if name == GOLD else "the recording"]
-        wer = recognition_scores(spoken, pieces, language=LANGUAGES[0], n_total=n)["wer"]
-        cells = [format_score(wer), format_score(scores["bleu"]), format_score(scores["chrf"])]
-        rows.append([name, *cells, format_difference(tests.get(name))])
-    seconds = recording.audio.seconds if recording.audio else 0.0
-    header = ["translated", "WER", "BLEU", "chrF", "BLEU, difference to the last row"]
-    return [
-        f"## {title}",
-        "",
-        f"{seconds:.0f} s, {n} of {n} reference segments, {len(transcript.segments)} segments of Whisper.",
-        "",
-        markdown_table(header, rows),
-        "",
-        compare_cut_units(units, translations, cut),
-        "",
-        f"BLEU `{units.sign(scores['bleu'].signature)}`, WER `{units.sign(wer.signature)}`",
-        "",
-    ]
-
-
-def compare_cut_units(units: ScoringUnits, translations: dict[str, Texts], ids: Sequence[str]) -> str:
-    """A sentence on the segments of the reference that Whisper's segments cut in two."""
-    references = {key: units.references[key] for key in ids}
-    systems = {name: {key: translations[name][key] for key in ids} for name in (FRAGMENTS, SENTENCES)}
-    tests = translation_tests(references, systems, FRAGMENTS, language=LANGUAGES[1], names=("bleu", "chrf"))
-    differences = [f"{test.metric} {format_difference(test)}" for test in tests]
-    return (
-        f"Of the {len(ids)} reference segments in which one of Whisper's ends, *{SENTENCES}* against "
-        f"*{FRAGMENTS}*: {'; '.join(differences)}."
-    )
-
-
-def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.quality long-recording", description=__doc__)
-    parser.add_argument("--out", type=Path, default=PAGE)
-    options = parser.parse_args(arguments)
-    captions = load_captions()
-    translator = build(TranslationConfig(device="cpu"))
-    lines = [
-        "# Long recordings: sentences joined before translation",
-        "",
-        "`python -m benchmarks.quality long-recording`: spoken captions (50 of Multi30k's test_2016_flickr, "
-        "and those of the sample set) joined to one recording in a fixed random order, 0.3 to 2 s of silence "
-        "between them; Whisper base, beam 5, `packaged:multi30k-en-de`, beam 5. *Gold segments*: every "
-        "caption was recognized and translated by itself. The other rows translate one transcript of the "
-        "whole recording: its sentences across Whisper's segments (what `translate` does), or each of these "
-        "segments as if it were a text. Their output is cut to the reference segments by word edits. 95% "
-        "intervals over segments; one recording of each kind, so they say nothing of other orders.",
-        "",
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        for title, hesitant in (("Pauses between sentences", False), ("Pauses inside them, too", True)):
-            recording = join(captions, Path(folder), f"talk-{int(hesitant)}", hesitant=hesitant)
-            lines += describe(title, recording, captions, translator)
-    text = "\n".join(lines).rstrip() + "\n"
-    options.out.write_text(text, encoding="utf-8")
-    sys.stdout.write(text)

@@ -1,12 +1,14 @@
 """Speed, side by side in one process: ``python -m benchmarks.speed SECTION``; each section has its options.
 
-The table of a section is written to docs/results/speed-SECTION.md.
+What was measured is stored in docs/results/outputs/speed-SECTION.jsonl.gz, and docs/results/speed-SECTION.md
+is written from it.
 """
 
 from __future__ import annotations
 
-import importlib
 import sys
+
+from benchmarks.common.sections import run_section
 
 SECTIONS = {
     "ensembles": "benchmarks.speed.ensembles",
@@ -19,6 +21,4 @@ SECTIONS = {
 }
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in SECTIONS:
-        sys.exit(f"usage: python -m benchmarks.speed SECTION [options]; sections: {', '.join(SECTIONS)}")
-    importlib.import_module(SECTIONS[sys.argv[1]]).main(sys.argv[2:])
+    run_section("benchmarks.speed", SECTIONS, sys.argv[1:])

@@ -1,4 +1,4 @@
-"""What ensembles cost on this CPU: ``python -m benchmarks.speed ensembles [--rounds N] [--size D] ...``.
+"""What ensembles cost on this CPU.
 
 Marian-size members (6 + 6 layers, width 512, random weights) decode a batch of 8 with beam 5 to a fixed
 length, one thread. Every number is CPU time of this thread, as a ratio to transformers' ``generate`` of ONE
@@ -12,13 +12,13 @@ import copy
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
+from benchmarks.common.sections import Result, section_parser
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.search import search
@@ -26,14 +26,33 @@ from components.ensembling.token_level.combiners import LinearInterpolation, Log
 from components.ensembling.token_level.fused_interpolation import mix_linearly, mix_log_linearly
 from components.kernels import Arithmetic
 
-OUT = Path("docs/results/speed-ensembles.md")
+PAGE = "speed-ensembles"
 BATCH, BEAM, SOURCE = 8, 5, 24
-BARS = {
-    "one, float32": 0.65,
-    "two, float32": 1.05,
-    "four, float32": 2.1,
-    "four, int8": 1.1,
-}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.speed ensembles", __doc__)
+    section.add_argument("--rounds", type=int, default=5)
+    section.add_argument("--length", type=int, default=24, help="tokens decoded")
+    section.add_argument("--vocabulary", type=int, default=32000)
+    section.add_argument("--wide", type=int, default=60000, help="vocabulary of the combining table")
+    section.add_argument("--steps", type=int, default=15, help="repetitions of the combining table")
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """The cost of combining, then that of whole systems."""
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        yield Result("combining", {"vocabulary": options.wide, "rows": time_combination(options)})
+        times = measure_steps(systems_of(options), options.rounds)
+        setup = {
+            "capability": torch.backends.cpu.get_cpu_capability(),
+            **{"batch": BATCH, "beam": BEAM, "source": SOURCE, "length": options.length},
+            **{"vocabulary": options.vocabulary, "rounds": options.rounds},
+        }
+        yield Result("systems", {**setup, "systems": summarize(times), "calls": calls_of_gate(options)})
 
 
 def marian(vocabulary: int, seed: int) -> Any:
@@ -118,13 +137,14 @@ def systems_of(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
     }
 
 
-def time_combination(options: argparse.Namespace) -> list[str]:
+def time_combination(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The share of combining in the work of its members at a vocabulary of ``options.wide``."""
     ready = Seq2SeqModel(marian(options.wide, 0), "digest", "one", "float32")
-    return [line for members in (2, 4) for line in combining_of(members, ready, options)]
+    return [row for members in (2, 4) for row in combining_of(members, ready, options)]
 
 
-def combining_of(members: int, ready: Seq2SeqModel, options: argparse.Namespace) -> list[str]:
+def combining_of(members: int, ready: Seq2SeqModel, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Milliseconds of a step, and percent of it, for each of the combinations."""
     rows = BATCH * BEAM
     ids = torch.randint(1, options.wide - 2, (BATCH, SOURCE))
     scores = [4 * torch.randn(rows, options.wide) for _ in range(members)]
@@ -143,90 +163,36 @@ def combining_of(members: int, ready: Seq2SeqModel, options: argparse.Namespace)
     ms = {name: 1e3 * statistics.median(t) for name, t in measure_steps(runs, options.steps).items()}
     base = members * (ms["member"] + ms["own"])
     return [
-        f"| {members} | {name} | {ms['member']:.1f} | {ms['own']:.2f} | {ms[name]:.2f} | "
-        f"{100 * (ms[name] - members * ms['own']) / base:.1f}% | {100 * ms[name] / base:.1f}% |"
+        {
+            **{"members": members, "combination": name, "member": ms["member"], "log_softmax": ms["own"]},
+            "mixture": ms[name],
+            "combining": 100 * (ms[name] - members * ms["own"]) / base,
+            "whole": 100 * ms[name] / base,
+        }
         for name in ("linear", "log-linear")
     ]
 
 
-def ratio_table(times: dict[str, list[float]]) -> list[str]:
-    lines = []
+def summarize(times: dict[str, list[float]]) -> dict[str, dict[str, Any]]:
+    """System -> median seconds and ratio to ``generate`` with quartiles; of a gate that to one member."""
+    table = {}
     for name, each in times.items():
         ratios = [a / b for a, b in zip(each, times["generate"], strict=True)]
-        low, middle, high = (
-            (min(ratios), ratios[0], max(ratios)) if len(ratios) < 2 else statistics.quantiles(ratios, n=4)
-        )
-        bar = f"{BARS[name]:.2f}" if name in BARS else ""
+        quartiles = ratios * 3 if len(ratios) < 2 else statistics.quantiles(ratios, n=4)
+        row = dict(zip(("low", "ratio", "high"), quartiles, strict=True))
+        table[name] = {"median": statistics.median(each), **row, "seconds": each}
         if name.startswith("gate"):
             single = [a / b for a, b in zip(each, times["one, float32"], strict=True)]
-            bar = f"1.1 times one member: {statistics.median(single):.2f} times"
-        lines.append(
-            f"| {name} | {statistics.median(each):.2f} | {middle:.3f} | {low:.3f}-{high:.3f} | {bar} |"
-        )
-    return lines
+            table[name]["of_one"] = statistics.median(single)
+    return table
 
 
-def calls_of_gate(options: argparse.Namespace) -> str:
-    """Forward calls per member of the gated system."""
+def calls_of_gate(options: argparse.Namespace) -> list[int]:
+    """Forward calls of each member of the gated system."""
     model = Seq2SeqModel(marian(1000, 0), "digest", "one")
     ids = torch.randint(1, 900, (BATCH, SOURCE))
     members = [model.build_scorer(input_ids=ids, attention_mask=torch.ones_like(ids)) for _ in range(4)]
     calls: Counter[int] = Counter()
     config = SearchConfig(beam_size=BEAM, max_new_tokens=options.length)
     search(members, config, combiner=LinearInterpolation(Step(4, options.length // 2)), calls=calls)
-    return ", ".join(str(calls[m]) for m in range(4))
-
-
-def processor_name() -> str:
-    """What the machine calls its processor."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    model_name = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return model_name[0] if model_name else "unknown"
-
-
-def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed ensembles")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--length", type=int, default=24, help="tokens decoded")
-    parser.add_argument("--vocabulary", type=int, default=32000)
-    parser.add_argument("--wide", type=int, default=60000, help="vocabulary of the combining table")
-    parser.add_argument("--steps", type=int, default=15, help="repetitions of the combining table")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    with torch.inference_mode():
-        combined = time_combination(options)
-        times = measure_steps(systems_of(options), options.rounds)
-    text = [
-        "# Speed of ensembles",
-        "",
-        f"`python -m benchmarks.speed ensembles {' '.join(arguments)}`".replace(" `", "`"),
-        "",
-        f"torch {torch.__version__} on {processor_name()} ({torch.backends.cpu.get_cpu_capability()}), one "
-        "thread, CPU time; Marian-size members (6 + 6 layers, width 512, "
-        f"random weights), batch {BATCH}, beam {BEAM}, source {SOURCE} tokens, {options.length} tokens "
-        f"decoded, vocabulary {options.vocabulary}; median of {options.rounds} interleaved rounds.",
-        "",
-        "| system | s | ratio to `generate` of one | quartiles | bar |",
-        "|---|---|---|---|---|",
-        *ratio_table(times),
-        "",
-        "Forward calls of the four members under the gate that turns to the second after half of the "
-        "sentence: "
-        f"{calls_of_gate(options)}. A gate whose rows disagree runs every member that any row wants.",
-        "",
-        f"## Combining at a vocabulary of {options.wide}",
-        "",
-        "Milliseconds per step of the batch. Combining is what mixing adds to members that each normalize "
-        "their own scores (into a buffer that is used again), because a member that searches alone has to do "
-        "that too; it is a share of the members' steps with their normalization, bar 2%. *Whole* counts the "
-        "members' normalizations as combining as well.",
-        "",
-        "| members | combination | member's step | its log_softmax | mixture | combining | whole |",
-        "|---|---|---|---|---|---|---|",
-        *combined,
-        "",
-    ]
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text("\n".join(text), encoding="utf-8")
-    print("\n".join(text))
+    return [calls[m] for m in range(4)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -18,14 +17,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks.common.paths import RESULTS
+from benchmarks.common.sections import Result, section_parser
 from components.merging.io.tensor_writer import TensorSpec, TensorWriter
 
-OUT = RESULTS / "speed-merging.md"
+PAGE = "speed-merging"
 CONFIG = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",
@@ -37,15 +37,6 @@ CONFIG = {
     "vocab_size": 32000,
     "tie_word_embeddings": False,
 }
-TARGETS = {
-    "linear": 3.0,
-    "task_arithmetic": 3.0,
-    "slerp": 2.5,
-    "ties": 5.0,
-    "dare_ties": 3.0,
-    "dare_linear": 3.0,
-}
-ELEMENTWISE = ("linear", "task_arithmetic")
 OURS = """
 import json, sys, time, torch
 torch.set_num_threads(1)
@@ -96,6 +87,48 @@ cpu = time.process_time() - began
 rss = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024  # ru_maxrss survives exec
 print(json.dumps({"cpu": cpu, "rss": rss}))
 """
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.speed merging", __doc__)
+    section.add_argument("--mergekit", default=os.environ.get("ANTIPHON_MERGEKIT"), help="its Python")
+    section.add_argument("--rounds", type=int, default=1)
+    section.add_argument("--dtype", choices=["bfloat16", "float32"], action="append")
+    section.add_argument("--methods", nargs="+", help="default: all")
+    section.add_argument("--work", type=Path, help="keeps the models for the next call; made where missing")
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """Every method as a part of its own, so that some can be measured again."""
+    if not options.mergekit:
+        print("mergekit is not measured: give --mergekit PYTHON or ANTIPHON_MERGEKIT", file=sys.stderr)
+    for dtype in options.dtype or ["bfloat16"]:
+        with tempfile.TemporaryDirectory(prefix="merging-") as folder:
+            work = Path(options.work / dtype if options.work else folder)
+            for seed, model in enumerate(("base", "a", "b")):
+                if not (work / model).is_dir():
+                    random_model(work / model, getattr(torch, dtype), seed)
+            recipes = write_recipes([work / model for model in ("base", "a", "b")])
+            methods = {m: t for m, t in recipes.items() if options.methods is None or m in options.methods}
+            rounds = measure_rounds(methods, options.mergekit, work, options.rounds)
+        for method, rows in rounds.items():
+            yield Result(f"{dtype} {method}", summarize(rows))
+
+
+def summarize(rounds: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
+    """Medians over the rounds, and medians of the ratios of each round."""
+    values: dict[str, Any] = {
+        program: {
+            what: statistics.median(row[program][what] for row in rounds) for what in rounds[0][program]
+        }
+        for program in rounds[0]
+    }
+    values["of_plain"] = statistics.median(row["ours"]["cpu"] / row["plain"]["cpu"] for row in rounds)
+    if "mergekit" in rounds[0]:
+        values["less"] = statistics.median(row["mergekit"]["cpu"] / row["ours"]["cpu"] for row in rounds)
+    return {**values, "rounds": len(rounds), "measured": rounds}
 
 
 def shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -179,67 +212,3 @@ def measure_rounds(
             results[name].append(row)
             print(name, row, file=sys.stderr, flush=True)
     return results
-
-
-def format_table(results: dict[str, list[dict[str, dict[str, float]]]]) -> Iterator[str]:
-    titles = ("method", "mergekit, CPU s", "ours, CPU s", "less CPU", "target", "plain loop, CPU s")
-    yield f"| {' | '.join(titles)} | ours / plain | mergekit, GB | ours, GB | doctor, CPU s |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
-    for name, rows in results.items():
-
-        def median(who: str, what: str, rows: list[dict[str, dict[str, float]]] = rows) -> float:
-            return statistics.median(row[who][what] if who in row else float("nan") for row in rows)
-
-        ratio = statistics.median(
-            row["mergekit"]["cpu"] / row["ours"]["cpu"] if "mergekit" in row else float("nan") for row in rows
-        )
-        loop = statistics.median(row["ours"]["cpu"] / row["plain"]["cpu"] for row in rows)
-        target = f"{TARGETS[name]:g}x" if name in TARGETS else "-"
-        bound = " (target 3)" if name in ELEMENTWISE else ""
-        yield (
-            f"| {name} | {median('mergekit', 'cpu'):.1f} | {median('ours', 'cpu'):.2f} | {ratio:.1f}x | "
-            f"{target} | "
-            f"{median('plain', 'cpu'):.2f} | {loop:.1f}{bound} | {median('mergekit', 'rss') / 1e9:.2f} | "
-            f"{median('ours', 'rss') / 1e9:.2f} | {median('ours', 'doctor'):.2f} |"
-        )
-
-
-def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser("python -m benchmarks.speed merging")
-    parser.add_argument("--mergekit", default=os.environ.get("ANTIPHON_MERGEKIT"), help="its Python")
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--dtype", choices=["bfloat16", "float32"], action="append")
-    parser.add_argument("--methods", nargs="*", default=None)
-    parser.add_argument("--work", type=Path, help="keeps the models for the next call; made where missing")
-    parser.add_argument("--out", type=Path, default=OUT)
-    options = parser.parse_args(arguments)
-    if not options.mergekit:
-        print("mergekit is not measured: give --mergekit PYTHON or ANTIPHON_MERGEKIT", file=sys.stderr)
-    parts = [
-        f"# Speed of merging\n\n{(__doc__ or '').split(':', 1)[1].strip().split(chr(10), 1)[1].strip()}\n"
-    ]
-    parts.append(
-        f"271 M parameters per model (Llama shape), random weights; {options.rounds} round(s); "
-        f"{platform.machine()}, torch {torch.__version__}. linear: three models; slerp: two; the others: two "
-        "models and a base, density 0.5. Plain loop: reads the same files with safetensors, adds, writes. "
-        "The doctor reads every weight once more; it runs before every `antiphon merge`. Resident memory "
-        "includes Python and torch (0.27 GB). "
-        "The SHA-256 of every input, which is taken once and remembered, is not "
-        "counted."
-        "\n"
-    )
-    for name in options.dtype or ["bfloat16"]:
-        with tempfile.TemporaryDirectory(prefix="merging-") as folder:
-            work = Path(options.work / name if options.work else folder)
-            for seed, model in enumerate(("base", "a", "b")):
-                if not (work / model).is_dir():
-                    random_model(work / model, getattr(torch, name), seed)
-            methods = write_recipes([work / model for model in ("base", "a", "b")])
-            chosen = {m: t for m, t in methods.items() if options.methods is None or m in options.methods}
-            results = measure_rounds(chosen, options.mergekit, work, options.rounds)
-        parts += [f"## {name}\n", *format_table(results), ""]
-    parts.append(
-        f"Command: `python -m benchmarks.speed merging --mergekit PYTHON --rounds {options.rounds}`\n"
-    )
-    options.out.write_text("\n".join(parts), encoding="utf-8")
-    print("\n".join(parts))

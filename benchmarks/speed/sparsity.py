@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,36 +28,35 @@ TOKENS = (1, 16, 256)
 
 
 @torch.inference_mode()
-def measure_sparse_products(rounds: int) -> list[str]:
+def measure_sparse_products(rounds: int) -> list[dict[str, Any]]:
     """Share of the multiplications left, and of the time of a plain and of a prepacked product."""
-    lines = [
-        "| what | tokens | arithmetic left | time left of plain | time left of prepacked |",
-        "|---|---|---|---|---|",
-    ]
+    rows: list[dict[str, Any]] = []
     up, down = torch.randn(2048, 512), torch.randn(512, 2048)
     for pattern, layout in LAYOUT.items():
         for keep in (0.5, 0.25, 0.1, 0.05):
             sparse = SparseLinear(up * mask_by_magnitude(up, pattern, keep), None, layout)
             for tokens in TOKENS:
                 left = _against(sparse, up, torch.randn(tokens, 512), rounds)
-                lines.append(f"| {pattern} ({layout}), {keep:.0%} kept | {tokens} | {keep:.2f} | {left} |")
+                what = f"{pattern} ({layout}), {keep:.0%} kept"
+                rows.append({"what": what, "tokens": tokens, "arithmetic": keep, **left})
     units = down.T.contiguous()
     for tokens in TOKENS:
         hidden = torch.relu(torch.randn(tokens, 2048) - 1.0)
         alive = hidden.any(0).float().mean().item()
         left = _against(lambda x: multiply_active_units(x, units), down, hidden, rounds)
-        lines.append(f"| units off after ReLU (16% on) skipped | {tokens} | {alive:.2f} | {left} |")
-    return lines
+        what = "units off after ReLU (16% on) skipped"
+        rows.append({"what": what, "tokens": tokens, "arithmetic": alive, **left})
+    return rows
 
 
-def _against(sparse: Callable[[Tensor], Tensor], weight: Tensor, x: Tensor, rounds: int) -> str:
+def _against(sparse: Callable[[Tensor], Tensor], weight: Tensor, x: Tensor, rounds: int) -> dict[str, float]:
     packed = PackedLinear(weight)
     calls = {"plain": lambda: functional.linear(x, weight), "packed": lambda: packed(x)}
     spent = measure({"sparse": lambda: sparse(x), **calls}, rounds, 0.03)
-    return " | ".join(f"{ratio_to_best(spent, 'sparse', [name]):.2f}" for name in calls)
+    return {name: ratio_to_best(spent, "sparse", [name]) for name in calls}
 
 
-def measure_sparse_ensemble(rounds: int) -> list[str]:
+def measure_sparse_ensemble(rounds: int) -> list[dict[str, Any]]:
     """Two random Marian models in one search: calls and time with and without weight on the second."""
     ids = torch.randint(2, 900, (8, 12), generator=torch.Generator().manual_seed(0))
     config = MarianConfig(
@@ -95,9 +95,11 @@ def measure_sparse_ensemble(rounds: int) -> list[str]:
 
     choices = [(0.5, 0.5), (1.0, 0.0)]
     spent = measure({str(w): lambda w=w: run(w) for w in choices}, rounds)
-    lines = ["| weights | calls of the first and second | time |", "|---|---|---|"]
-    for w in map(str, choices):
-        lines.append(
-            f"| {w} | {counted[w][0]}, {counted[w][1]} | {ratio_to_best(spent, w, [str(choices[0])]):.2f} |"
-        )
-    return lines
+    return [
+        {
+            "weights": weights,
+            "calls": [counted[str(weights)][member] for member in range(2)],
+            "time": ratio_to_best(spent, str(weights), [str(choices[0])]),
+        }
+        for weights in choices
+    ]

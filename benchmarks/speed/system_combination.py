@@ -5,23 +5,21 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from collections.abc import Callable, Sequence
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from statistics import median
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from benchmarks.common.paths import RESULTS
-from benchmarks.common.recordings import SHARED
+from benchmarks.common.paths import SHARED
+from benchmarks.common.sections import Result, section_parser
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.minimum_bayes_risk import rank_by_expected_utility
 from components.ensembling.output_level.rover import combine_by_rover
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.records import Hypothesis
 
-OUT = RESULTS / "speed-pools.md"
+PAGE = "speed-pools"
 SYSTEMS, HYPOTHESES = 5, 5
 
 
@@ -71,12 +69,16 @@ ROWS: dict[str, Callable[[list[SystemNBest]], object]] = {
 }
 
 
-def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.speed pools", description=__doc__)
-    parser.add_argument("--utterances", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=OUT)
-    options = parser.parse_args(arguments)
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.speed pools", __doc__)
+    section.add_argument("--utterances", type=int, default=60)
+    section.add_argument("--rounds", type=int, default=3)
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """Milliseconds an utterance, which are seconds for 1,000, of every method in every round."""
     drawn = load_systems(options.utterances)
     for run in ROWS.values():
         run(drawn[0])
@@ -88,22 +90,9 @@ def main(arguments: Sequence[str]) -> None:
             for offers in part:
                 run(offers)
             spent[name].append(1000 * (time.process_time() - begun) / len(part))
-    lines = [
-        "# Combining finished outputs: speed",
-        "",
-        f"`python -m benchmarks.speed pools`: CPU-seconds for 1,000 utterances of {SYSTEMS} systems x "
-        f"{HYPOTHESES} hypotheses (German captions with words exchanged; {len(drawn)} utterances, median of "
-        f"{options.rounds} interleaved rounds, extrapolated), one process. sacreBLEU {version('sacrebleu')}.",
-        "",
-        "| what | CPU-seconds per 1,000 | lowest–highest round |",
-        "|---|---|---|",
-    ]
-    lines += [
-        f"| {name} | {median(row):.2f} | {min(row):.2f}–{max(row):.2f} |" for name, row in spent.items()
-    ]
-    for metric in "chrF", "BLEU":
-        ours = median(spent[f"minimum Bayes risk, {metric}"])
-        theirs = median(spent[f"sacreBLEU {metric}, pairwise"])
-        lines += ["", f"{metric}: {theirs / ours:.0f} times less than pairwise sacreBLEU, the same numbers."]
-    options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+    methods = {
+        name: {"median": median(row), "lowest": min(row), "highest": max(row), "rounds": row}
+        for name, row in spent.items()
+    }
+    size = {"systems": SYSTEMS, "hypotheses": HYPOTHESES, "utterances": len(drawn), "rounds": options.rounds}
+    yield Result("seconds", {**size, "methods": methods})

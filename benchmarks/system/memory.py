@@ -1,7 +1,6 @@
 """Peak memory of a graph of six nodes at two sizes of data: it must not grow with the number of utterances.
 
-`python -m benchmarks.system.memory` runs six_nodes.yaml on 200 and 2,000 utterances, each in a fresh process,
-and writes docs/results/memory.md.
+six_nodes.yaml runs on 200 and 2,000 utterances, each in a fresh process.
 """
 
 from __future__ import annotations
@@ -11,18 +10,35 @@ import json
 import os
 import sys
 import tempfile
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.common.paths import RESULTS
 from benchmarks.common.repeat_manifest import write_manifest
+from benchmarks.common.sections import Result, section_parser
 
-OUT = RESULTS / "memory.md"
+PAGE = "memory"
 GRAPH = "benchmarks/system/six_nodes.yaml"
 COMMAND = ("-m", "flows.cli.main", "run", GRAPH, "--json", "--target-language", "de")
 
 
-def measure(count: int, longest: float) -> tuple[float, float]:
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.system memory", __doc__)
+    section.add_argument("--sizes", type=int, nargs="+", default=[200, 2000])
+    section.add_argument("--longest", type=float, default=15.0, help="seconds of the longest recording used")
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """Peak and seconds at each size."""
+    rows = []
+    for size in options.sizes:
+        peak, seconds = measure_run(size, options.longest)
+        rows.append({"utterances": size, "peak_mb": peak, "seconds": seconds})
+    yield Result("peaks", {"graph": GRAPH, "rows": rows})
+
+
+def measure_run(count: int, longest: float) -> tuple[float, float]:
     """Peak resident memory (MB) and seconds of one run over ``count`` utterances."""
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_manifest(Path(folder) / "manifest.jsonl", count, longest)
@@ -39,30 +55,3 @@ def measure(count: int, longest: float) -> tuple[float, float]:
         )
     scale = 1024 if sys.platform != "darwin" else 1
     return usage.ru_maxrss * scale / 1e6, seconds
-
-
-def main() -> None:
-    """Measure at each size and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[200, 2000])
-    parser.add_argument("--longest", type=float, default=15.0, help="seconds of the longest recording used")
-    options = parser.parse_args()
-    lines = [
-        "# Peak memory of a run",
-        "",
-        f"`python -m benchmarks.system.memory --sizes {' '.join(map(str, options.sizes))}`, "
-        f"{datetime.now(UTC):%Y-%m-%d}: `antiphon run {GRAPH}` on the sample set repeated; "
-        "peak resident memory of the whole process, Prefect server and report included.",
-        "",
-        "| utterances | peak memory, MB | stages, seconds |",
-        "| ---: | ---: | ---: |",
-    ]
-    for size in options.sizes:
-        peak, seconds = measure(size, options.longest)
-        lines.append(f"| {size} | {peak:,.0f} | {seconds:.0f} |")
-    OUT.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(OUT.read_text(encoding="utf-8"))
-
-
-if __name__ == "__main__":
-    main()

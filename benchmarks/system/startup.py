@@ -1,26 +1,24 @@
 """How long a user waits for what needs no model: whole processes, from the command to its end.
 
-`python -m benchmarks.system.startup` runs the demo once, then measures its unchanged rerun and the commands
-that only look, and writes docs/results/startup.md.
+The demo runs once; then its unchanged rerun and the commands that only look are measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator
 
-from benchmarks.common.paths import RESULTS, ROOT
-from benchmarks.common.tables import markdown_table
+from benchmarks.common.paths import ROOT
+from benchmarks.common.sections import Result, section_parser
 
-OUT = RESULTS / "startup.md"
+PAGE = "startup"
 COMMANDS = {
     "run cascade, again": (("run", "cascade", "--data", "sample"), 7.0),
     "--help": (("--help",), 1.5),
@@ -35,7 +33,29 @@ COMMANDS = {
 """What is measured: its arguments and the bar of issue 17 in seconds."""
 
 
-def measure(arguments: tuple[str, ...], folder: str) -> tuple[float, float]:
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.system startup", __doc__)
+    section.add_argument("--rounds", type=int, default=5)
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """Wall and CPU seconds of every command."""
+    commands = {}
+    with tempfile.TemporaryDirectory() as folder:
+        time_process(("run", "cascade", "--data", "sample", "--name", "demo"), folder)
+        for name, (arguments, bar) in COMMANDS.items():
+            times = [time_process(arguments, folder) for _ in range(options.rounds)]
+            walls, cpus = zip(*times, strict=True)
+            commands[name] = {
+                **{"wall": statistics.median(walls), "least": min(walls), "most": max(walls)},
+                **{"cpu": statistics.median(cpus), "bar": bar, "rounds": times},
+            }
+    yield Result("seconds", {"rounds": options.rounds, "commands": commands})
+
+
+def time_process(arguments: tuple[str, ...], folder: str) -> tuple[float, float]:
     """Wall and CPU seconds of one process."""
     environment = {**os.environ, "ANTIPHON_STORE": f"{folder}/store", "PREFECT_HOME": f"{folder}/prefect"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -51,36 +71,3 @@ def measure(arguments: tuple[str, ...], folder: str) -> tuple[float, float]:
     seconds = time.perf_counter() - begun
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def main() -> None:
-    """Measure every command and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        measure(("run", "cascade", "--data", "sample", "--name", "demo"), folder)
-        for name, (arguments, bar) in COMMANDS.items():
-            times = [measure(arguments, folder) for _ in range(options.rounds)]
-            wall, cpu = (statistics.median(command) for command in zip(*times, strict=True))
-            spread = f"{min(t[0] for t in times):.2f}-{max(t[0] for t in times):.2f}"
-            rows.append([name, f"{wall:.2f}", spread, f"{cpu:.2f}", f"{bar:.1f}"])
-    page = "\n".join(
-        [
-            "# How long a command takes that needs no model",
-            "",
-            f"`python -m benchmarks.system.startup --rounds {options.rounds}`, {datetime.now(UTC):%Y-%m-%d}, "
-            f"{os.cpu_count()} cores, {platform.machine()}. Whole processes, `antiphon` and its own Prefect "
-            "server where it starts one, over a store in which the demo has run; median of the rounds.",
-            "",
-            markdown_table(["antiphon", "wall s", "least-most", "CPU s", "bar s"], rows),
-            "",
-        ]
-    )
-    OUT.write_text(page, encoding="utf-8")
-    print(page)
-
-
-if __name__ == "__main__":
-    main()

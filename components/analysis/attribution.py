@@ -6,7 +6,9 @@ them gain when they are gold together: they add up to all-gold minus as-it-is. T
 its gold output is the reference, which scores the ceiling whatever came before. What is missing when
 everything above it is gold is its **remainder**. A stage without parts (a translation that is revised below)
 is replaced as a whole and is no player either. ``retention`` is the percentage of the quality given to a
-stage that it passes on; these multiply to score over ceiling, and the stage that keeps least is the culprit.
+stage that it passes on. That of the last stage, and with it the stage that loses most, is known only where
+the score of a human is: no translator reaches the metric's ceiling against one reference, a human as little.
+With it the percentages multiply to score over human score, and the stage that keeps least is the culprit.
 Intervals are 95% percentiles over paired bootstrap resamples of utterances.
 """
 
@@ -18,9 +20,9 @@ from itertools import combinations
 import numpy as np
 
 from components.errors import DataError
-from components.metrics.bootstrap import RESAMPLES, SEED, Estimate, bootstrap_interval
-from components.metrics.corpus_statistics import CorpusStatistics
-from components.metrics.shapley import shapley_values
+from components.metrics.bootstrap import PROTOCOL, Estimate, FloatArray, bootstrap_interval
+from components.metrics.corpus_statistics import CorpusStatistics, draw_together
+from components.metrics.shapley import all_coalitions, shapley_matrix
 from components.records import Record
 
 GoldParts = frozenset[str]
@@ -38,18 +40,20 @@ class PartAttribution(Record):
 class StageAttribution(Record):
     """Points gained with a stage's gold output; ``retention`` is the percentage of quality that it passes on.
 
-    Of the last stage ``gap`` is the remainder: what it misses of the ceiling with all above it gold.
+    Of the last stage ``gap`` is the remainder: what it misses of the ceiling with all above it gold; its
+    ``retention`` is None where no human's score is known.
     """
 
     stage: str
     gap: Estimate
-    retention: Estimate
+    retention: Estimate | None
 
 
 class Attribution(Record):
-    """Where a system loses quality, stage by stage in order; ``culprit`` is the stage that passes on least.
+    """Where a system loses quality, stage by stage in order.
 
-    ``all_gold`` is the score with all ``parts`` gold.
+    ``all_gold`` is the score with all ``parts`` gold. ``ceiling`` is a human's score (``is_human``) or else
+    the metric's best; only of a human's there is a ``culprit``, the stage that passes on least.
     """
 
     metric: str
@@ -58,7 +62,8 @@ class Attribution(Record):
     stages: tuple[StageAttribution, ...]
     parts: tuple[PartAttribution, ...]
     ceiling: float
-    culprit: str
+    is_human: bool
+    culprit: str | None
     n: int
     n_total: int
     signature: str
@@ -79,7 +84,7 @@ def attribute(
         stages: stage -> its parts, from the first stage to the last but one; of one without parts the stage
             itself is the part.
         last: name of the stage whose output is scored.
-        ceiling: score of a perfect output, by default the metric's; lower where a human's score is known.
+        ceiling: a human's score against the same references, where it is known.
 
     Raises:
         DataError: a set of parts is missing, or outputs are of different utterances.
@@ -88,18 +93,24 @@ def attribute(
     _check(values, stages)
     base = values[frozenset()]
     best = base.metric.ceiling if ceiling is None else ceiling
-    point = _attribution_numbers({gold: table.score() for gold, table in values.items()}, stages, last, best)
-    scores = np.stack([table.resample_scores() for table in values.values()], axis=1).tolist()
-    resampled = [
-        _attribution_numbers(dict(zip(values, row, strict=True)), stages, last, best) for row in scores
-    ]
+    point = _attribution_numbers(
+        {gold: np.array([table.score()]) for gold, table in values.items()}, stages, last, best
+    )
+    draw_together(values.values())
+    resampled = _attribution_numbers(
+        {gold: table.resampled_scores for gold, table in values.items()}, stages, last, best
+    )
 
     def estimate(name: str) -> Estimate:
-        interval = bootstrap_interval([numbers[name] for numbers in resampled], point[name])
-        return Estimate(value=point[name], interval=interval)
+        value = float(point[name][0])
+        return Estimate(value=value, interval=bootstrap_interval(resampled[name], value))
 
     attributions = tuple(
-        StageAttribution(stage=stage, gap=estimate(f"gap {stage}"), retention=estimate(f"retention {stage}"))
+        StageAttribution(
+            stage=stage,
+            gap=estimate(f"gap {stage}"),
+            retention=None if stage == last and ceiling is None else estimate(f"retention {stage}"),
+        )
         for stage in (*stages, last)
     )
     return Attribution(
@@ -112,11 +123,20 @@ def attribute(
             for part in parts
         ),
         ceiling=best,
-        culprit=min(attributions, key=lambda stage: stage.retention.value).stage,
+        is_human=ceiling is not None,
+        culprit=None if ceiling is None else _find_culprit(attributions),
         n=len(base.ids),
         n_total=base.n_total,
-        signature=f"{base.signature}|oracle-substitution|ceiling:{best:g}|bs:{RESAMPLES}|seed:{SEED}",
+        signature=f"{base.signature}|oracle-substitution|ceiling:{best:g}{' human' * (ceiling is not None)}"
+        f"|{PROTOCOL}",
     )
+
+
+def _find_culprit(stages: Sequence[StageAttribution]) -> str | None:
+    """The stage that passes on least; None where none loses anything."""
+    kept = {stage.stage: stage.retention.value for stage in stages if stage.retention is not None}
+    worst = min(kept, key=lambda stage: kept[stage])
+    return worst if kept[worst] < 100 - 1e-9 else None
 
 
 def list_parts(stages: Mapping[str, Sequence[str]]) -> list[str]:
@@ -136,16 +156,16 @@ def list_gold_parts(stages: Mapping[str, Sequence[str]]) -> list[GoldParts]:
 
 
 def _attribution_numbers(
-    score: Mapping[GoldParts, float], stages: Mapping[str, Sequence[str]], last: str, ceiling: float
-) -> dict[str, float]:
-    """Every number of an attribution, from the scores of all sets on the utterances or on a resample."""
+    score: Mapping[GoldParts, FloatArray], stages: Mapping[str, Sequence[str]], last: str, ceiling: float
+) -> dict[str, FloatArray]:
+    """Every number of an attribution, from the scores (m,) of all sets on the utterances or on resamples."""
     parts = list_parts(stages)
     base = score[frozenset()]
     numbers = {"score": base, "gold": score[frozenset(parts)]}
     numbers |= {f"part {part}": score[frozenset((part,))] - base for part in parts}
     if parts:
-        shares = shapley_values(parts, score.__getitem__)
-        numbers |= {f"shapley {part}": share for part, share in shares.items()}
+        shares = shapley_matrix(parts) @ np.stack([score[gold] for gold in all_coalitions(parts)])
+        numbers |= {f"shapley {part}": share for part, share in zip(parts, shares, strict=True)}
     above: GoldParts = frozenset()
     for stage, replaced in stages.items():
         gold = frozenset(replaced or (stage,))
@@ -154,12 +174,12 @@ def _attribution_numbers(
         numbers[f"retention {stage}"] = _percentage(before, score[above])
     return numbers | {
         f"gap {last}": ceiling - score[above],
-        f"retention {last}": _percentage(score[above], ceiling),
+        f"retention {last}": _percentage(score[above], np.full_like(score[above], ceiling)),
     }
 
 
-def _percentage(part: float, whole: float) -> float:
-    return 100.0 if whole <= 0 else 100.0 * part / whole
+def _percentage(part: FloatArray, whole: FloatArray) -> FloatArray:
+    return np.asarray(np.divide(100.0 * part, whole, out=np.full_like(part, 100.0), where=whole > 0))
 
 
 def _check(values: Mapping[GoldParts, CorpusStatistics], stages: Mapping[str, Sequence[str]]) -> None:

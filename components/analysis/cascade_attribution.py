@@ -56,6 +56,7 @@ def attribute_cascade(
     n_total: int,
     *,
     metrics: Sequence[str] = ATTRIBUTION_METRICS,
+    human_scores: Mapping[str, float] | None = None,
 ) -> tuple[AttributionReport, dict[str, dict[str, float]]]:
     """Attribute the losses of a cascade; also gives the numbers of every utterance (id -> name -> number).
 
@@ -68,6 +69,7 @@ def attribute_cascade(
         last: name of the stage whose output is scored.
         n_total: utterances of the data set.
         metrics: names of metrics of translations where more is better; the first also counts kinds of errors.
+        human_scores: metric -> what a human scores against the same references, where that is known.
 
     Raises:
         DataError: no utterance has a transcript, a translation and references for both.
@@ -99,7 +101,13 @@ def attribute_cascade(
     first = metrics[0]
     report = AttributionReport(
         blames=tuple(
-            attribute({gold: table[name] for gold, table in sets.items()}, stages, last) for name in metrics
+            attribute(
+                {gold: table[name] for gold, table in sets.items()},
+                stages,
+                last,
+                ceiling=(human_scores or {}).get(name),
+            )
+            for name in metrics
         ),
         kinds=measure_kind_costs(
             base[first],
@@ -127,8 +135,9 @@ def _split_recordings(
     source, target = _languages(cases)
     transcripts = {case.utterance.id: case.transcript for case in cases}
     outputs = {case.utterance.id: case.output for case in cases}
-    units = ScoringUnits(utterances, "translation", target)
-    spoken = transcripts | ScoringUnits(utterances, "transcript", source).split(transcripts)
+    units = ScoringUnits(utterances, "translation", target, blocks=False)
+    of_transcripts = ScoringUnits(utterances, "transcript", source, blocks=False)
+    spoken = transcripts | of_transcripts.split(transcripts)
     written = units.split(outputs)
     return (
         [AttributionCase(unit, spoken[unit.id], written[unit.id]) for unit in units.utterances],

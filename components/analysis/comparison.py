@@ -22,12 +22,13 @@ from components.analysis.leaderboard import (
     find_contrasts,
     score_buckets,
 )
+from components.analysis.stated_comparisons import check_stated, compare_pairs
 from components.errors import DataError
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.languages import Language
 from components.metrics.metric import Metric, Output, Segments
 from components.metrics.scoring_units import ScoringUnits
-from components.metrics.significance import Difference, compare_to_baseline
+from components.metrics.significance import Difference
 from components.metrics.table import METRICS, get_metric
 from components.records import Record, Utterance
 
@@ -86,6 +87,7 @@ def compare(
     """
     baseline = settings.baseline or systems[0].name
     _check(utterances, systems, baseline)
+    check_stated(settings.primary, [system.name for system in systems], baseline)
     complete, notes = _complete(utterances, systems, settings.missing)
     languages = {"translation": language, "transcript": source_language}
     metrics = {metric.name: metric for metric in map(bind, settings.metrics)}
@@ -113,6 +115,7 @@ def compare(
     scored = units[_scope_of(sentence_metric)]
     values = {u.id: {name: of[u.id] for name, of in scores.items() if u.id in of} for u in scored.utterances}
     error_rates = _sentence_scores(segments[baseline], METRICS["wer"])
+    differences = compare_pairs(tables, baseline, ranking, settings)
     comparison = Comparison(
         baseline=baseline,
         ranking=ranking,
@@ -122,7 +125,7 @@ def compare(
             _count_missing(utterances, systems),
             ranking,
         ),
-        differences=tuple(compare_to_baseline(tables, baseline, settings.test)),
+        differences=differences,
         buckets=score_buckets(tables, group_utterances(scored.utterances, error_rates), baseline, ranking),
         contrasts=find_contrasts(
             values, baseline, settings.examples, higher_is_better=sentence_metric.higher_is_better

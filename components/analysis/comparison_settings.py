@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from components.deprecated_names import read_deprecated_value
-from components.metrics.choices import AnyMetricName, Test
+from components.metrics.choices import AnyMetricName, KnownMetricName, Test
 
 
 def _read_old_test(value: object) -> object:
     return read_deprecated_value(value, "randomisation", "randomization", "test")
+
+
+class StatedComparison(BaseModel):
+    """Two systems and a metric; also read from a text such as ``large versus small in chrf``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="Stated comparison")
+
+    system: str = Field(description="what is tested")
+    versus: str | None = Field(None, description="what it is tested against; the baseline if empty")
+    metric: KnownMetricName | None = Field(None, description="the score; the first of metrics if empty")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        words = _STATED.fullmatch(value.strip())
+        if words is None:
+            raise ValueError(f"expected SYSTEM, SYSTEM versus OTHER or SYSTEM in METRIC, found {value!r}")
+        return words.groupdict()
+
+
+_STATED = re.compile(r"(?P<system>\S+)(?:\s+versus\s+(?P<versus>\S+))?(?:\s+in\s+(?P<metric>\S+))?")
 
 
 class ComparisonSettings(BaseModel):
@@ -25,13 +49,19 @@ class ComparisonSettings(BaseModel):
     test: Annotated[Test, BeforeValidator(_read_old_test)] = Field(
         "bootstrap",
         title="Test",
-        description="paired bootstrap (1,000 resamples) or approximate randomization (10,000 trials)",
+        description="paired bootstrap (10,000 resamples) or approximate randomization (10,000 trials)",
     )
     metrics: tuple[AnyMetricName, ...] = Field(
         ("bleu", "chrf", "wer"),
         title="Metrics",
         description="scores to compare, the one that ranks first; TER is slow on large sets; models compute "
         "others, such as comet:hub:Unbabel/wmt22-comet-da (docs/metrics.md)",
+    )
+    primary: tuple[StatedComparison, ...] = Field(
+        (),
+        title="Stated comparisons",
+        description="comparisons stated before the results are seen, corrected together; the others are "
+        "exploratory. If empty: every system against the baseline in the first of metrics",
     )
     missing: Literal["common", "empty"] = Field(
         "common",

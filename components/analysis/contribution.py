@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from components.errors import DataError
-from components.metrics.bootstrap import RESAMPLES, SEED, Estimate, bootstrap_interval
+from components.metrics.bootstrap import PROTOCOL, Estimate, bootstrap_interval
 from components.metrics.corpus_statistics import (
     CorpusStatistics,
+    draw_together,
     measure,
 )
 from components.metrics.languages import Language
@@ -71,6 +72,7 @@ def measure_contribution(
     ids = {table.ids for table in values.values()}
     if not {everyone, nobody} <= values.keys() or len(ids) != 1 or not next(iter(ids)):
         raise DataError(f"{title}: expected the outputs of all parts and of none, of the same utterances")
+    draw_together(values.values())
     base = values[everyone]
     sign = 1.0 if base.metric.higher_is_better else -1.0
     score = np.zeros((1, len(coalitions)))
@@ -95,7 +97,7 @@ def measure_contribution(
         ),
         n=len(base.ids),
         n_total=base.n_total,
-        signature=f"{base.signature}|contribution|bs:{RESAMPLES}|seed:{SEED}",
+        signature=f"{base.signature}|contribution|{PROTOCOL}",
     )
 
 
@@ -107,8 +109,9 @@ def _estimate_rows(matrix: Array, values: Mapping[Coalition, CorpusStatistics]) 
     used = [column for column in range(matrix.shape[1]) if matrix[:, column].any()]
     tables = [list(values.values())[column] for column in used]
     weights = matrix[:, used]
+    draw_together(table for table in tables if "resampled_scores" not in vars(table))
     points = weights @ np.array([table.score() for table in tables])
-    resampled = weights @ np.stack([table.resample_scores() for table in tables])
+    resampled = weights @ np.stack([table.resampled_scores for table in tables])
     return [
         Estimate(value=float(point), interval=bootstrap_interval(row, float(point)))
         for point, row in zip(points, resampled, strict=True)

@@ -6,13 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from components.metrics.bootstrap import (
-    MIN_UTTERANCES,
-    Estimate,
-    FloatArray,
-    bootstrap_interval,
-    draw_resamples,
-)
+from components.metrics.bootstrap import MIN_UTTERANCES, Estimate, FloatArray, bootstrap_interval, draw_counts
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.significance import paired_test
 from components.records import Record
@@ -31,7 +25,7 @@ class KindCost(Record):
 def measure_kind_costs(
     base: CorpusStatistics, repaired: Mapping[str, CorpusStatistics], counts: Mapping[str, Mapping[str, int]]
 ) -> tuple[KindCost, ...]:
-    """Cost of each kind of error, the most expensive first.
+    """Cost of each kind of error, the most frequent first: the largest of many costs is large by chance, too.
 
     Args:
         base: the output as it is.
@@ -53,7 +47,7 @@ def measure_kind_costs(
                 per_hundred=100.0 * difference.difference / sum(numbers),
             )
         )
-    return tuple(sorted(costs, key=lambda cost: -cost.gain.value))
+    return tuple(sorted(costs, key=lambda cost: -cost.errors))
 
 
 class Correlation(Record):
@@ -71,29 +65,35 @@ def measure_correlation(first: Sequence[float], second: Sequence[float]) -> Corr
 
 
 def _estimate(
-    coefficient: Callable[[FloatArray, FloatArray], float | None], x: FloatArray, y: FloatArray
+    coefficient: Callable[[FloatArray, FloatArray, FloatArray], FloatArray], x: FloatArray, y: FloatArray
 ) -> Estimate | None:
-    value = coefficient(x, y) if len(x) >= MIN_UTTERANCES else None
-    if value is None:
+    if len(x) < MIN_UTTERANCES or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
-    resampled = [coefficient(x[rows], y[rows]) for rows in draw_resamples(len(x))]
-    varying = [number for number in resampled if number is not None]
-    return Estimate(value=value, interval=bootstrap_interval(varying, value))
+    value = float(coefficient(x, y, np.ones((1, len(x))))[0])
+    resampled = np.concatenate([coefficient(x, y, counts.astype(float)) for counts in draw_counts(len(x))])
+    return Estimate(value=value, interval=bootstrap_interval(resampled[~np.isnan(resampled)], value))
 
 
-def _spearman(x: FloatArray, y: FloatArray) -> float | None:
-    return _pearson(_ranks(x), _ranks(y))
+def _spearman(x: FloatArray, y: FloatArray, counts: FloatArray) -> FloatArray:
+    """Each resample ranks its own utterances."""
+    return _pearson(_ranks(x, counts), _ranks(y, counts), counts)
 
 
-def _pearson(x: FloatArray, y: FloatArray) -> float | None:
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return None
-    a, b = x - x.mean(), y - y.mean()
-    return float(np.clip((a @ b) / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
+def _pearson(x: FloatArray, y: FloatArray, counts: FloatArray) -> FloatArray:
+    """Of each resample (m,), from how often (m, n) it has each utterance; NaN where one does not vary."""
+    n = counts.sum(1, keepdims=True)
+    a = x - (x * counts).sum(1, keepdims=True) / n
+    b = y - (y * counts).sum(1, keepdims=True) / n
+    covariance, *variances = ((counts * product).sum(1) for product in (a * b, a * a, b * b))
+    scale = np.sqrt(variances[0] * variances[1])
+    flat = scale <= 1e-12 * n[:, 0] * (np.ptp(x) * np.ptp(y))
+    return np.asarray(np.clip(np.where(flat, np.nan, covariance / np.where(flat, 1.0, scale)), -1.0, 1.0))
 
 
-def _ranks(values: FloatArray) -> FloatArray:
-    """Ranks from 0; equal values share their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts + 1) / 2)[inverse], np.float64)
+def _ranks(values: FloatArray, counts: FloatArray) -> FloatArray:
+    """Ranks (m, n) from 0 within each resample; equal values share their mean rank."""
+    _, inverse = np.unique(values, return_inverse=True)
+    order = np.argsort(inverse, kind="stable")
+    edges = np.searchsorted(inverse[order], np.arange(inverse.max() + 1))
+    sizes = np.add.reduceat(counts[:, order], edges, axis=1)
+    return np.asarray((np.cumsum(sizes, axis=1) - (sizes + 1) / 2)[:, inverse], np.float64)

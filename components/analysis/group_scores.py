@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from components.analysis.buckets import group_utterances
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.corpus_statistics import CorpusStatistics, draw_together
 from components.metrics.languages import Language
 from components.metrics.metric import Output
 from components.metrics.scoring_units import ScoringUnits
@@ -49,6 +49,7 @@ def score_groups(
     scored = []
     for group in groups:
         parts = {name: table.subset(units.ids_of(group.ids)) for name, (units, table) in tables.items()}
+        draw_together(part for part in parts.values() if part.ids)
         scores = {name: part.to_score() for name, part in parts.items() if part.ids}
         if scores:
             scored.append(GroupScores(group.by, group.label, group.ids, scores))

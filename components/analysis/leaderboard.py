@@ -8,7 +8,7 @@ from pydantic import Field
 
 from components.analysis.buckets import UtteranceGroup
 from components.metrics.bootstrap import Estimate
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.corpus_statistics import CorpusStatistics, draw_together
 from components.metrics.significance import paired_test
 from components.records import Record
 from components.run_record import Score
@@ -110,6 +110,7 @@ def score_buckets(
         }
         base = parts[baseline]
         if base.ids:
+            draw_together(parts.values())
             tests = {
                 name: paired_test(part, base, (name, baseline))
                 for name, part in parts.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -52,16 +51,11 @@ class Bleu(SacreBleuMetric):
             out=np.zeros_like(divisors),
             where=divisors > 0,
         )
-        flat = zip(
-            sums[..., :2].reshape(-1, 2).tolist(),
-            precisions.reshape(-1, ORDER).tolist(),
-            matches.any(-1).ravel().tolist(),
-            strict=True,
-        )
-        scores = [
-            _score(length, reference, row) if matched else 0.0 for (length, reference), row, matched in flat
-        ]
-        return np.asarray(scores, np.float64).reshape(sums.shape[:-1])
+        length, reference = np.maximum(sums[..., 0], 1), sums[..., 1]
+        logs = np.log(np.where(precisions > 0, precisions, 1.0))
+        brevity = np.minimum(0.0, 1 - reference / length)
+        scores = np.exp(brevity + logs.sum(-1) / ORDER)
+        return np.asarray(np.where(matches.any(-1) & (precisions > 0).all(-1), scores, 0.0))
 
     def sentence_scores(self, segments: Segments) -> dict[str, float]:
         """Effective order: only n-grams that an output is long enough for, so that not all are 0."""
@@ -73,15 +67,6 @@ class Bleu(SacreBleuMetric):
                 score = metric.sentence_score(selected.hypotheses[n], list(selected.references[n])).score
                 scores[selected.ids[n]] = min(float(score), self.ceiling)
         return scores
-
-
-def _score(length: float, reference: float, precisions: list[float]) -> float:
-    # math and sum, not numpy's: sacreBLEU's own operations, and so its scores to the last bit.
-    if not length:
-        return 0.0
-    penalty = math.exp(1 - reference / length) if length < reference else 1.0
-    logs = [math.log(precision) if precision else -9999999999 for precision in precisions]
-    return penalty * math.exp(sum(logs) / ORDER)
 
 
 def bleu_tokenizer(language: str) -> str:

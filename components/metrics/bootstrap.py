@@ -1,9 +1,9 @@
 """Bootstrap intervals over utterances: how much the score would move with other utterances of this kind.
 
-Both protocols draw ``RESAMPLES`` times as many utterances as there are, with replacement, from numpy's
-default generator seeded with ``SEED`` (sacreBLEU's numbers, so the intervals are comparable):
-:func:`ratio_interval` for ratios such as WER, and :func:`sacrebleu_interval` for sacreBLEU's metrics
-(Koehn 2004; Post 2018), where the interval is the resamples' mean ± half the width of their middle 95%.
+``RESAMPLES`` times as many utterances as there are are drawn with replacement, from numpy's default generator
+seeded with ``SEED`` (Koehn 2004; the first 1,000 are sacreBLEU's default draws). How often each of n
+utterances is in each resample is the same for whoever asks, so scores of all systems and metrics are paired,
+and drawn once. Intervals are the middle 95% of the resamples' scores, of scores and of differences alike.
 
 Below :data:`MIN_UTTERANCES` utterances nothing is drawn, and there is no interval: one utterance can be drawn
 in one way, three in ten, and what they say of others would be a guess that looks like a measurement.
@@ -11,24 +11,28 @@ in one way, three in ten, and what they say of others would be a guess that look
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from components.records import Record
 
-RESAMPLES = 1000
+RESAMPLES = 10_000
 SEED = 12345
 MIN_UTTERANCES = 10
 """Utterances that a resampling needs."""
-_DRAWS_PER_BATCH = 1 << 22
-"""Draws held in memory together."""
+PROTOCOL = f"bs:{RESAMPLES}|ci:percentile|seed:{SEED}"
+"""How intervals of scores are signed."""
+_DRAWS_PER_BATCH = 1 << 20
+"""Draws made at once: 8 MB."""
+_KEPT_DRAWS = 1 << 25
+"""Draws that stay in memory for the next table of as many utterances: 32 MB."""
 
 Interval = tuple[float, float]
 FloatArray = NDArray[np.float64]
+Counts = NDArray[np.uint8]
 
 
 class Estimate(Record):
@@ -38,26 +42,42 @@ class Estimate(Record):
     interval: Interval | None
 
 
-def draw_resamples(n: int) -> Iterator[np.ndarray[Any, Any]]:
-    """Indices (n,) of each resample, one at a time: memory stays flat. None below ``MIN_UTTERANCES``."""
+def draw_counts(n: int, resamples: int = RESAMPLES) -> Iterable[Counts]:
+    """How often each utterance is in each resample, some resamples (m, n) at a time.
+
+    Nothing below ``MIN_UTTERANCES``.
+    """
+    if n < MIN_UTTERANCES:
+        return ()
+    return _kept_counts(n, resamples) if n * resamples <= _KEPT_DRAWS else _draw(n, resamples)
+
+
+@lru_cache(maxsize=4)
+def _kept_counts(n: int, resamples: int) -> tuple[Counts, ...]:
+    return tuple(_draw(n, resamples))
+
+
+def _draw(n: int, resamples: int) -> Iterator[Counts]:
     rng = np.random.default_rng(SEED)
-    for _ in range(RESAMPLES if n >= MIN_UTTERANCES else 0):
-        yield rng.choice(n, size=n, replace=True)
+    batch = max(1, _DRAWS_PER_BATCH // n)
+    for start in range(0, resamples, batch):
+        size = min(batch, resamples - start)
+        indices = rng.choice(n, size=(size, n), replace=True) + n * np.arange(size)[:, None]
+        counts = np.bincount(indices.ravel(), minlength=size * n).reshape(size, n)
+        yield counts.astype(np.uint8)  # one of n drawn n times is drawn 256 times with probability 1 / 256!
 
 
 def resample_sums(table: ArrayLike, resamples: int = RESAMPLES) -> FloatArray:
     """Sums (resamples, k) of the rows (n, k) drawn: by one product with how often each row is."""
     rows = np.asarray(table, np.float64)
-    n = len(rows)
-    rng = np.random.default_rng(SEED)
-    batch = max(1, _DRAWS_PER_BATCH // max(n, 1))
-    sums = [np.zeros((0, rows.shape[1]))]
-    for start in range(0, resamples if n >= MIN_UTTERANCES else 0, batch):
-        size = min(batch, resamples - start)
-        indices = rng.choice(n, size=(size, n), replace=True) + n * np.arange(size)[:, None]
-        counts = np.bincount(indices.ravel(), minlength=size * n).reshape(size, n)
-        sums.append(counts.astype(np.float64) @ rows)
-    return np.concatenate(sums)
+    sums = [counts.astype(np.float64) @ rows for counts in draw_counts(len(rows), resamples)]
+    return np.concatenate([np.zeros((0, rows.shape[1])), *sums])
+
+
+def resample_together(tables: Sequence[FloatArray]) -> list[FloatArray]:
+    """:func:`resample_sums` of tables (n, k) of the same utterances, by one product for all of them."""
+    edges = np.cumsum([table.shape[1] for table in tables])[:-1]
+    return np.split(resample_sums(np.concatenate(tables, axis=1)), edges, axis=1) if tables else []
 
 
 def bootstrap_interval(scores: ArrayLike, value: float) -> Interval | None:
@@ -78,17 +98,15 @@ def ratio_interval(numerators: Sequence[float], denominators: Sequence[int]) -> 
     return bootstrap_interval(sums[:, 0] / sums[:, 1], sum(numerators) / sum(denominators))
 
 
-def sacrebleu_interval(scores: Sequence[float], value: float) -> Interval | None:
-    """sacreBLEU's interval of ``value`` from the scores of the resamples; None where nothing was drawn."""
-    if not scores:
-        return None
-    ordered = sorted(scores)
-    cut = RESAMPLES // 40
-    half = 0.5 * (ordered[-cut - 1] - ordered[cut])
-    mean = statistics.mean(ordered)
-    return widen_to_contain((max(mean - half, 0.0), mean + half), value)
-
-
 def widen_to_contain(interval: Interval, value: float) -> Interval:
     """The interval, widened to hold the value: with a handful of utterances a bootstrap can miss it."""
     return min(interval[0], value), max(interval[1], value)
+
+
+DETECTABLE_ERRORS = 1.959964 + 0.841621
+"""Standard errors of the smallest effect that a two-sided test at 5% finds in 80% of cases."""
+
+
+def detectable_effect(resampled: FloatArray) -> float | None:
+    """The smallest true difference that would have been found, from resampled differences; None of none."""
+    return DETECTABLE_ERRORS * float(resampled.std()) if resampled.size else None

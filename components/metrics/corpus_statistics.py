@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from components.metrics.bootstrap import RESAMPLES, SEED, FloatArray, resample_sums
+from components.metrics.bootstrap import (
+    PROTOCOL,
+    FloatArray,
+    bootstrap_interval,
+    resample_sums,
+    resample_together,
+)
 from components.metrics.languages import Language
 from components.metrics.metric import CorpusScore, Metric, Segments, align_segments
 from components.metrics.table import METRICS, metrics_of
@@ -41,27 +48,42 @@ class CorpusStatistics:
         """Corpus score of ``rows`` (m, k), by default of all."""
         return float(self.metric.score((self.rows if rows is None else rows).sum(0)))
 
-    def resample_scores(self) -> FloatArray:
+    @cached_property
+    def resampled_scores(self) -> FloatArray:
         """Scores of the bootstrap resamples; all tables of as many utterances are drawn from alike."""
         return self.metric.score(resample_sums(self.rows))
 
     def to_score(self) -> Score:
         """The score of all utterances with its bootstrap interval."""
+        value = self.score()
         return Score(
             name=self.metric.name,
-            value=self.score(),
+            value=value,
             higher_is_better=self.metric.higher_is_better,
-            interval=self.metric.interval(self.rows),
+            interval=bootstrap_interval(self.resampled_scores, value),
             n=len(self.ids),
             n_total=self.n_total,
-            signature=f"{self.signature}|bs:{RESAMPLES}|seed:{SEED}",
+            signature=f"{self.signature}|{PROTOCOL}",
         )
 
     def subset(self, ids: Iterable[str]) -> CorpusStatistics:
         """The same metric over these utterances, in this order; ids that were not scored are left out."""
+        ids = tuple(ids)
+        if ids == self.ids:
+            return self
         positions = {key: position for position, key in enumerate(self.ids)}
         names = tuple(key for key in dict.fromkeys(ids) if key in positions)
         return replace(self, ids=names, rows=self.rows[[positions[key] for key in names]])
+
+
+def draw_together(tables: Iterable[CorpusStatistics]) -> None:
+    """Resample tables by one product for all of as many utterances: quicker than each when it is asked."""
+    by_size: dict[int, list[CorpusStatistics]] = {}
+    for table in tables:
+        by_size.setdefault(len(table.ids), []).append(table)
+    for alike in by_size.values():
+        for table, sums in zip(alike, resample_together([table.rows for table in alike]), strict=True):
+            vars(table)["resampled_scores"] = table.metric.score(sums)
 
 
 def measure(metric: Metric, segments: Segments, n_total: int) -> CorpusStatistics | None:
@@ -87,13 +109,15 @@ def measure_all(metrics: Iterable[Metric], segments: Segments, n_total: int) -> 
 
 def score_segments(metrics: Iterable[Metric], segments: Segments, n_total: int) -> dict[str, Score]:
     """Metric name -> corpus score with interval and protocol; metrics with nothing to score are left out."""
-    scores = {}
-    for metric in metrics:
-        table = measure(metric, segments, n_total)
-        if table is not None:
-            signature = metric.score_signature(segments, table.rows)
-            scores[metric.name] = table.to_score().model_copy(update={"signature": signature})
-    return scores
+    tables = [(metric, measure(metric, segments, n_total)) for metric in metrics]
+    scored = [(metric, table) for metric, table in tables if table is not None]
+    draw_together(table for _, table in scored)
+    return {
+        metric.name: table.to_score().model_copy(
+            update={"signature": metric.score_signature(segments, table.rows)}
+        )
+        for metric, table in scored
+    }
 
 
 def translation_statistics(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from components.metrics.bootstrap import RESAMPLES, SEED, FloatArray, Interval, ratio_interval
+from components.metrics.bootstrap import PROTOCOL, FloatArray
 from components.metrics.languages import merge_signatures
 from components.metrics.metric import Metric, Segments
 from components.metrics.normalizers import normalizer_for
@@ -70,11 +70,6 @@ class ErrorRate(Metric):
         """Rates (...) in percent of sums (..., 2)."""
         return 100.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1))
 
-    def interval(self, rows: FloatArray) -> Interval | None:
-        """95% percentile interval of the rate."""
-        share = ratio_interval(rows[:, 0].tolist(), rows[:, 1].tolist())
-        return share and (100.0 * share[0], 100.0 * share[1])
-
     def statistics(self, segments: Segments) -> FloatArray:
         """Errors and reference lengths (n, 2)."""
         counts = self.count_errors(segments)
@@ -103,7 +98,7 @@ class ErrorRate(Metric):
         normalizers = normalizer_signature(self.select(segments), self.normalizer)
         return (
             f"{self.name}|corpus|{self.unit}:{length}|norm:{normalizers}|empty:{empty} apart"
-            f"|bs:{RESAMPLES}|rs:{SEED}|jiwer:{version('jiwer')}"
+            f"|jiwer:{version('jiwer')}|{PROTOCOL}"
         )
 
 

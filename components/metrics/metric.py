@@ -13,14 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from components.errors import DataError
-from components.metrics.bootstrap import (
-    RESAMPLES,
-    SEED,
-    FloatArray,
-    Interval,
-    bootstrap_interval,
-    resample_sums,
-)
+from components.metrics.bootstrap import PROTOCOL, FloatArray
 from components.metrics.languages import Language, assign_languages, group_by_language
 from components.metrics.pairing import align_by_id, nfc
 from components.records import Audio
@@ -121,10 +114,6 @@ class CorpusScore(ABC):
     def score(self, sums: FloatArray) -> FloatArray:
         """Scores (...) of sums (..., k) of statistics."""
 
-    def interval(self, rows: FloatArray) -> Interval | None:
-        """95% bootstrap interval of the score of ``rows`` (n, k); None of fewer than 10 utterances."""
-        return bootstrap_interval(self.score(resample_sums(rows)), float(self.score(rows.sum(0))))
-
 
 class Metric(CorpusScore):
     """A score of the outputs of a system."""
@@ -163,7 +152,7 @@ class Metric(CorpusScore):
             rows: statistics (n, k) of the selected ones.
         """
         del rows
-        return f"{self.signature(self.select(segments))}|bs:{RESAMPLES}|seed:{SEED}"
+        return f"{self.signature(self.select(segments))}|{PROTOCOL}"
 
     def _has_needs(self, segments: Segments, position: int) -> bool:
         present: dict[Need, bool] = {

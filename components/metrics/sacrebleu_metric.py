@@ -1,7 +1,6 @@
-"""What BLEU, chrF and TER share: sacreBLEU's counts, signature and interval (Post 2018).
+"""What BLEU, chrF and TER share: sacreBLEU's counts and signature (Post 2018).
 
-Text is scored as it reads: cased and detokenized. Scores of sums are computed for many sums at once, in the
-order of sacreBLEU's own operations, so that they are equal to its scores bit for bit.
+Text is scored as it reads: cased and detokenized. Scores of sums are computed for many sums at once.
 """
 
 from __future__ import annotations
@@ -13,14 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from components.metrics.bootstrap import (
-    RESAMPLES,
-    SEED,
-    FloatArray,
-    Interval,
-    resample_sums,
-    sacrebleu_interval,
-)
+from components.metrics.bootstrap import FloatArray
 from components.metrics.languages import merge_signatures
 from components.metrics.metric import Metric, Segments
 
@@ -47,14 +39,6 @@ class SacreBleuMetric(Metric):
         scores = self.raw_score(sums)
         return np.minimum(scores, self.ceiling) if self.higher_is_better else scores
 
-    def interval(self, rows: FloatArray) -> Interval | None:
-        """sacreBLEU's: the mean of the resamples ± half the width of their middle 95%."""
-        scores = self.raw_score(resample_sums(rows)).tolist()
-        interval = sacrebleu_interval(scores, float(self.score(rows.sum(0))))
-        if interval is None or not self.higher_is_better:
-            return interval
-        return interval[0], min(interval[1], self.ceiling)
-
     def statistics(self, segments: Segments) -> FloatArray:
         """sacreBLEU's counts, each utterance under the tokenizer of its language."""
         rows: list[list[float]] = [[]] * len(segments)
@@ -68,29 +52,19 @@ class SacreBleuMetric(Metric):
 
     def signature(self, segments: Segments) -> str:
         """sacreBLEU's signature, of each language where they differ."""
-        return self._signature(segments, resampled=False)
-
-    def score_signature(self, segments: Segments, rows: FloatArray) -> str:
-        """sacreBLEU's signature of a score with a bootstrap interval."""
-        del rows
-        return self._signature(self.select(segments), resampled=True)
+        signatures = {}
+        for language, positions in segments.positions_by_language().items():
+            metric = self.make(language)
+            counts = {len(segments.references[n]) for n in positions}
+            metric.num_refs = counts.pop() if len(counts) == 1 else -1
+            signatures[language] = str(metric.get_signature())
+        return merge_signatures(signatures)
 
     def select(self, segments: Segments) -> Segments:
         """The utterances with a reference that says something, without their empty references."""
         selected = super().select(segments)
         stated = tuple(tuple(text for text in texts if text.strip()) for texts in selected.references)
         return replace(selected, references=stated)
-
-    def _signature(self, segments: Segments, *, resampled: bool) -> str:
-        signatures = {}
-        for language, positions in segments.positions_by_language().items():
-            metric = self.make(language)
-            counts = {len(segments.references[n]) for n in positions}
-            metric.num_refs = counts.pop() if len(counts) == 1 else -1
-            if resampled:
-                metric.n_bootstrap, metric.seed = RESAMPLES, str(SEED)
-            signatures[language] = str(metric.get_signature())
-        return merge_signatures(signatures)
 
 
 def transpose_references(references: Sequence[Sequence[str]]) -> list[list[str | None]]:

@@ -1,10 +1,15 @@
-"""What outputs are scored as: utterances, and of long recordings the segments of their references.
+"""What outputs are scored as: utterances, and of long recordings segments or blocks of their references.
 
 A recording of an hour is one output, but no unit to score: BLEU matches n-grams within a unit, and intervals
 and tests resample units. So where a recording has reference segments, each is a unit of its own, ``talk#3``
 the third of ``talk``, and the output is cut to them by word edits (:mod:`components.resegmentation`),
 whatever sentences the system made of it. A recording with several references per segment is cut to the one
 that is nearest as a whole.
+
+A long recording whose only reference is a text is cut into blocks of some fifty words that end with a
+sentence where they can, ``talk#transcript-3``, and the output to them in the same way. Neighboring blocks are
+not quite independent (a speaker mumbles for minutes), so the interval of a single talk says how sure a score
+of *this* speaker and subject is. Signatures name the unit.
 """
 
 from __future__ import annotations
@@ -16,7 +21,12 @@ from components.metrics.corpus_statistics import CorpusStatistics, measure
 from components.metrics.languages import Language, assign_languages
 from components.metrics.metric import Metric, Output, Segments, align_segments
 from components.records import Audio, Utterance
-from components.resegmentation import PROTOCOL, count_edits, resegment
+from components.resegmentation import PROTOCOL, count_edits, cut_blocks, resegment
+
+BLOCK_WORDS = 50
+"""Words (or characters, in languages written without spaces) of a block."""
+LONG_SECONDS = 60.0
+"""A recording that is longer is cut into blocks, if it has words for two."""
 
 
 class ScoringUnits:
@@ -26,6 +36,7 @@ class ScoringUnits:
         utterances: Of the data set; those without a reference of this kind are not scored.
         output: Which text is scored.
         language: Of the outputs, of all or of each utterance.
+        blocks: Whether long recordings without reference segments are cut into blocks.
         with_references: Whether units without a reference are left out; quality estimation needs none.
 
     Attributes:
@@ -40,12 +51,21 @@ class ScoringUnits:
         output: Output,
         language: Language,
         *,
+        blocks: bool = True,
         with_references: bool = True,
     ) -> None:
-        self._segments = {u.id: units for u in utterances if (units := _split(u, output))}
+        written = assign_languages([utterance.id for utterance in utterances], language)
+        segments = {u.id: units for u in utterances if (units := _split(u, output))}
+        cut = {
+            u.id: units
+            for u, code in zip(utterances, written, strict=True)
+            if blocks and u.id not in segments and (units := _cut(u, output, code))
+        }
+        self._segments = segments | cut
+        self._block_ids = {unit.id for units in cut.values() for unit in units}
+        self._units = [*(["segment"] if segments else []), *([f"block{BLOCK_WORDS}"] if cut else [])]
         self._n_added = sum(len(units) - 1 for units in self._segments.values())
         self.utterances = [unit for u in utterances for unit in self._segments.get(u.id, [u])]
-        written = assign_languages([utterance.id for utterance in utterances], language)
         self.languages = {
             unit.id: code
             for utterance, code in zip(utterances, written, strict=True)
@@ -81,13 +101,15 @@ class ScoringUnits:
         outputs = self.split(texts)
         if not outputs:
             return None
+        # Nobody knows which stretch of the sound or of the source a block is.
+        aligned = [unit for unit in self.utterances if unit.id not in self._block_ids]
         return align_segments(
             self.references,
             outputs,
             self.languages,
             self.count(n_total),
-            sources={unit.id: unit.text or unit.transcript or "" for unit in self.utterances},
-            audio={unit.id: unit.audio for unit in self.utterances if unit.audio is not None},
+            sources={unit.id: unit.text or unit.transcript or "" for unit in aligned},
+            audio={unit.id: unit.audio for unit in aligned if unit.audio is not None},
         )
 
     def measure(self, metric: Metric, segments: Segments, n_total: int) -> CorpusStatistics | None:
@@ -115,7 +137,7 @@ class ScoringUnits:
 
     def sign(self, signature: str) -> str:
         """The protocol of a score over these units."""
-        return f"{signature}|{PROTOCOL}" if self._segments else signature
+        return f"{signature}|unit:{'+'.join(self._units)}|{PROTOCOL}" if self._units else signature
 
 
 def _split(utterance: Utterance, output: Output) -> list[Utterance]:
@@ -138,6 +160,26 @@ def _split(utterance: Utterance, output: Output) -> list[Utterance]:
             }
         )
         for number, segment in enumerate(segments, 1)
+    ]
+
+
+def _cut(utterance: Utterance, output: Output, language: str) -> list[Utterance]:
+    """The blocks of a long recording with one reference text of this kind; none where it is too short."""
+    texts = _references(utterance, output) or ()
+    is_long = utterance.audio is not None and utterance.audio.seconds > LONG_SECONDS
+    blocks = cut_blocks(texts[0], language, BLOCK_WORDS) if is_long and len(texts) == 1 else []
+    if len(blocks) < 2:
+        return []
+    name = "transcript" if output == "transcript" else "references"
+    return [
+        utterance.model_copy(
+            update={
+                "id": f"{utterance.id}#{output}-{number}",
+                name: block if output == "transcript" else (block,),
+                "reference_segments": (),
+            }
+        )
+        for number, block in enumerate(blocks, 1)
     ]
 
 

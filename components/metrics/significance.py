@@ -1,13 +1,15 @@
 """Is one system better than another? Two-sided paired tests on the same utterances.
 
 Paired bootstrap (Koehn 2004) and approximate randomization (Riezler and Maxwell 2005) with the draws of
-``sacrebleu.significance`` 2.x: 1,000 resamples or 10,000 trials from numpy's default generator seeded with
-12345. Both draw differences as they would be if there were none: resampled differences less the observed d,
-or those of outputs exchanged at random; p = (1 + #{at least as large as |d|}) / (1 + trials). sacreBLEU's own
-p is kept beside it: its bootstrap asks |d*| - mean|d*| > |d|, which is one-sided where d is clear of zero and
-rejects 10.7% of true nulls at 5%, and its strict > gives one differing sentence of 1,000 the smallest p there
-is (docs/decisions/0022). Intervals are 95% percentiles of the paired bootstrap differences under both tests.
-Many comparisons are corrected by Holm (1979). Of fewer than 10 utterances nothing is said.
+``sacrebleu.significance`` 2.x: 10,000 resamples or trials from numpy's default generator seeded with 12345
+(its ``n_samples=10000``). Both draw differences as they would be if there were none: resampled differences
+less the observed d, or those of outputs exchanged at random; p = (1 + #{at least as large as |d|}) / (1 +
+trials). sacreBLEU's own p is kept beside it: its bootstrap asks |d*| - mean|d*| > |d|, which is one-sided
+where d is clear of zero and rejects 10.7% of true nulls at 5%, and its strict > gives one differing sentence
+of 1,000 the smallest p there is (docs/decisions/0022). Intervals are 95% percentiles of the paired bootstrap
+differences under both tests. Comparisons that were stated before are corrected together by Holm (1979);
+others are exploratory: they have an interval, and no verdict. Beside every difference stands the smallest
+true one that would have been found. Of fewer than 10 utterances nothing is said.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ from pydantic import Field
 from components.errors import DataError
 from components.metrics.bootstrap import (
     MIN_UTTERANCES,
+    PROTOCOL,
     RESAMPLES,
-    SEED,
     FloatArray,
     Interval,
     bootstrap_interval,
+    detectable_effect,
 )
 from components.metrics.choices import Test
 from components.metrics.corpus_statistics import (
@@ -37,15 +40,17 @@ from components.metrics.languages import Language
 from components.metrics.null_distributions import TRIALS, draw_randomized_differences, two_sided_p
 from components.records import Record
 
-Verdict = Literal["better", "worse", "not told apart", "too few"]
+Verdict = Literal["better", "worse", "not told apart", "exploratory", "too few"]
 
 
 class Difference(Record):
     """``value`` of a system minus that of the baseline on the same ``n`` utterances.
 
-    ``interval`` is the 95% bootstrap interval of ``difference``; ``p`` is two-sided; ``p_holm`` is
-    corrected for ``family`` comparisons of this metric; ``p_sacrebleu`` is what sacreBLEU's function gives.
-    All are None of too few utterances. ``verdict`` is that of ``p_holm`` at 0.05.
+    ``interval`` is the 95% bootstrap interval of ``difference``; ``p`` is two-sided; ``p_holm`` is corrected
+    for ``family`` comparisons; ``p_sacrebleu`` is what sacreBLEU's function gives; ``detectable`` is the
+    smallest true difference that the test finds in 80% of cases. All are None of too few utterances.
+    ``verdict`` is that of ``p_holm`` at 0.05; a comparison that was not stated before is exploratory and has
+    none.
     """
 
     metric: str
@@ -58,8 +63,9 @@ class Difference(Record):
     p: float | None = Field(ge=0, le=1)
     p_holm: float | None = Field(ge=0, le=1)
     p_sacrebleu: float | None = Field(ge=0, le=1)
+    detectable: float | None = Field(ge=0)
     verdict: Verdict
-    family: int = Field(ge=1)
+    family: int = Field(ge=0, description="comparisons corrected together; 0 if exploratory")
     higher_is_better: bool
     n: int = Field(ge=0, description="utterances compared")
     n_total: int = Field(ge=0, description="utterances in the data set")
@@ -133,13 +139,25 @@ def compare_to_baseline(
         others = {
             name: tables[metric] for name, tables in systems.items() if name != baseline and metric in tables
         }
-        tests = [paired_test(other, base, (name, baseline), test) for name, other in others.items()]
-        p_values = correct_holm([difference.p for difference in tests])
-        differences += [
-            _with_corrected_p(difference, p, len(tests))
-            for difference, p in zip(tests, p_values, strict=True)
-        ]
+        differences += correct_family(
+            [paired_test(other, base, (name, baseline), test) for name, other in others.items()]
+        )
     return differences
+
+
+def correct_family(differences: Sequence[Difference]) -> list[Difference]:
+    """Comparisons that were stated together, with p-values corrected for their number, and verdicts."""
+    p_values = correct_holm([difference.p for difference in differences])
+    return [
+        _with_corrected_p(difference, p, len(differences))
+        for difference, p in zip(differences, p_values, strict=True)
+    ]
+
+
+def mark_exploratory(difference: Difference) -> Difference:
+    """A comparison that nobody stated before: its interval stands, its p decides nothing."""
+    verdict = "too few" if difference.p is None else "exploratory"
+    return difference.model_copy(update={"p_holm": None, "family": 0, "verdict": verdict})
 
 
 def _with_corrected_p(difference: Difference, p: float | None, family: int) -> Difference:
@@ -166,7 +184,7 @@ def paired_test(
         raise DataError(f"expected utterances that {names[0]} and {names[1]} share, found none")
     system = system.subset(baseline.ids)
     value, base = system.score(), baseline.score()
-    resampled = system.resample_scores() - baseline.resample_scores()
+    resampled = system.resampled_scores - baseline.resampled_scores
     p, sacrebleu_p = _p_values(system, baseline, test, value - base, resampled)
     difference = Difference(
         metric=system.metric.name,
@@ -179,12 +197,13 @@ def paired_test(
         p=p,
         p_holm=p,
         p_sacrebleu=sacrebleu_p,
+        detectable=detectable_effect(resampled),
         verdict="too few",
         family=1,
         higher_is_better=system.metric.higher_is_better,
         n=len(system.ids),
         n_total=system.n_total,
-        signature=f"{system.signature}|{_PROTOCOLS[test]}|two-sided|seed:{SEED}",
+        signature=f"{system.signature}|{_PROTOCOLS[test]}|two-sided|{PROTOCOL}",
     )
     return _with_corrected_p(difference, p, 1)
 
@@ -219,7 +238,7 @@ def _p_values(
 
 _PROTOCOLS = {
     "bootstrap": f"paired-bs:{RESAMPLES}",
-    "randomization": f"paired-ar:{TRIALS}|bs:{RESAMPLES}",
+    "randomization": f"paired-ar:{TRIALS}",
 }
 
 

@@ -1,38 +1,25 @@
 """Is a method better, whatever the seed? A test over training seeds and test items together.
 
 A score differs between trainings of one method and between samples of items, and a claim about a *method*
-must survive both. The two levels cross (every seed is judged on the same items), so (two-level or hierarchical
-bootstrap; Davison and Hinkley 1997, 3.8; Owen 2007, the pigeonhole bootstrap):
-
-- items are drawn with replacement, one draw for all seeds, arms and tasks;
-- seeds are drawn with replacement: pairs of them where both arms share a seed, else each arm's on its own.
-
-Of few seeds the plain bootstrap is too sure: k draws of k seeds vary by (k - 1) / k of what they should, three
-seeds know their spread to two degrees of freedom only, and that spread holds noise of the items that is counted
-once already. So seed deviations are rescaled by sqrt(k / (k - 1)), the variance of seed x item is taken out of
-their spread, and deviations are divided by sqrt(chi2 / df), df by Satterthwaite (1946), as in Student's t.
-Measured coverage at nominal 95%, over the ways in which seeds, items and both together can vary: 92 to 98% with
-three seeds, 94 to 98% with five, 88 to 98% with two (the plain bootstrap with three: 75% where only seeds differ).
+must survive both. Items and seeds are resampled together by :mod:`components.metrics.seed_bootstrap`, whose
+docstring says how, and what its coverage is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from pydantic import Field
 
 from components.errors import DataError
-from components.metrics.bootstrap import MIN_UTTERANCES, SEED, FloatArray, Interval, resample_sums
+from components.metrics.bootstrap import RESAMPLES, SEED, Interval
 from components.metrics.corpus_statistics import CorpusStatistics
-from components.metrics.null_distributions import two_sided_p
+from components.metrics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from components.records import Record
 
-RESAMPLES = 10_000
-_POWER = (0.025, 0.8)
-"""Two-sided level / 2 and power of the smallest detectable effect."""
+__all__ = ["ItemSums", "TwoLevelDifference", "TwoLevelEstimate", "two_level_bootstrap", "two_level_test"]
 
 Arms = tuple[Sequence[CorpusStatistics], Sequence[CorpusStatistics]]
 """Statistics of a method and of its baseline, one for each seed."""
@@ -41,8 +28,8 @@ Arms = tuple[Sequence[CorpusStatistics], Sequence[CorpusStatistics]]
 class TwoLevelDifference(Record):
     """``value`` of a method minus that of its baseline, both means over seeds (and tasks).
 
-    ``interval`` (95%) and ``p`` (two-sided) hold for other seeds *and* other items; with one seed in each arm for
-    other items only, and the signature says so. Both are None of fewer than 10 items.
+    ``interval`` (95%) and ``p`` (two-sided) hold for other seeds *and* other items; with one seed in each arm
+    for other items only, and the signature says so. Both are None of fewer than 10 items.
     """
 
     metric: str
@@ -65,45 +52,15 @@ class TwoLevelDifference(Record):
     signature: str
 
 
-@dataclass(frozen=True, eq=False)
-class ItemSums:
-    """One task: what both arms did to the same items, seed by seed.
-
-    Attributes:
-        score: Scores (...) of sums (..., c) over items. A ratio of sums is
-            ``lambda sums: sums[..., 0] / sums[..., 1]``; a mean has ones in its second column.
-        system: Sums (seeds, n, c) of each item.
-        baseline: Those of the baseline, of the same items in the same order.
-    """
-
-    score: Callable[[FloatArray], FloatArray]
-    system: FloatArray
-    baseline: FloatArray
-
-
-@dataclass(frozen=True)
-class TwoLevelEstimate:
-    """What the bootstrap says of a difference; interval, p and detectable effect are None of too few items."""
-
-    values: tuple[float, ...]
-    baseline_values: tuple[float, ...]
-    difference: float
-    interval: Interval | None
-    p: float | None
-    detectable: float | None
-    seed_differences: tuple[float, ...]
-    degrees_of_freedom: float
-
-
 def two_level_test(arms: Arms | Sequence[Arms], *, paired_seeds: bool = True) -> TwoLevelDifference:
     """The first arm minus the second, over seeds and items.
 
     Args:
-        arms: Statistics of the method and of its baseline by seed; or several such pairs, one a task (three target
-            languages, two test sets), whose differences are averaged with equal weights. Seeds are the same ones,
-            in the same order, in every task.
-        paired_seeds: Whether the n-th seed of both arms belong together (same data order, same start). Otherwise
-            the arms may have different numbers of seeds; an arm of one is taken as it is, as a fixed model.
+        arms: Statistics of the method and of its baseline by seed; or several such pairs, one a task (three
+            target languages, two test sets), whose differences are averaged with equal weights. Seeds are the
+            same ones, in the same order, in every task.
+        paired_seeds: Whether the n-th seeds of both arms belong together (same data order, same start).
+            Otherwise the arms may have different numbers of seeds; an arm of one is taken as a fixed model.
 
     Raises:
         DataError: No statistics, other items or protocols within a task, or numbers of seeds that do not fit.
@@ -135,132 +92,6 @@ def two_level_test(arms: Arms | Sequence[Arms], *, paired_seeds: bool = True) ->
         higher_is_better=first.metric.higher_is_better,
         signature="|".join([*signatures, _protocol(estimate, len(sums), paired_seeds=paired_seeds)]),
     )
-
-
-def two_level_bootstrap(
-    tasks: ItemSums | Sequence[ItemSums], *, paired_seeds: bool = True, resamples: int = RESAMPLES
-) -> TwoLevelEstimate:
-    """The difference of two arms in any score of sums over items, over seeds and items.
-
-    Args:
-        tasks: One, or several whose differences are averaged with equal weights.
-        paired_seeds: Whether the n-th seed of both arms belong together.
-        resamples: Draws.
-
-    Raises:
-        DataError: No tasks, or numbers of seeds or items that do not fit.
-    """
-    tasks = [tasks] if isinstance(tasks, ItemSums) else list(tasks)
-    _check_shapes(tasks, paired_seeds=paired_seeds)
-    values, baseline_values = _mean_scores(tasks)
-    difference = float(values.mean() - baseline_values.mean())
-    seed_differences = values - (baseline_values if paired_seeds else baseline_values.mean())
-    estimate = TwoLevelEstimate(
-        values=tuple(values.tolist()),
-        baseline_values=tuple(baseline_values.tolist()),
-        difference=difference,
-        interval=None,
-        p=None,
-        detectable=None,
-        seed_differences=tuple(seed_differences.tolist()),
-        degrees_of_freedom=np.inf,
-    )
-    if min(task.system.shape[1] for task in tasks) < MIN_UTTERANCES:
-        return estimate
-    drawn, baseline_drawn = _draw_items(tasks, resamples)
-    if paired_seeds:
-        levels = [_SeedLevel.of(values - baseline_values, drawn - baseline_drawn)]
-    else:
-        levels = [_SeedLevel.of(values, drawn), _SeedLevel.of(baseline_values, baseline_drawn)]
-    items = drawn.mean(0) - baseline_drawn.mean(0) - difference
-    return _estimate(estimate, items, levels)
-
-
-@dataclass(frozen=True, eq=False)
-class _SeedLevel:
-    """How seeds vary.
-
-    Attributes:
-        deviations: Of each seed (k,) from the mean, scaled to ``variance``.
-        variance: Between seeds, without what items make of it.
-        observed: Variance between the seeds' scores, with that.
-    """
-
-    deviations: FloatArray
-    variance: float
-    observed: float
-
-    @classmethod
-    def of(cls, scores: FloatArray, resampled: FloatArray) -> _SeedLevel:
-        """From scores (k,) of all items and of their resamples (k, resamples)."""
-        k = len(scores)
-        if k == 1:
-            return cls(np.zeros(1), 0.0, 0.0)
-        deviations = scores - scores.mean()
-        spread = float(scores.var(ddof=1))
-        interaction = float((resampled - resampled.mean(0)).var(axis=1).sum() / (k - 1))
-        variance = max(spread - interaction, 0.0)
-        scale = np.sqrt(variance / spread * k / (k - 1)) if variance else 0.0
-        return cls(deviations * scale, variance, spread)
-
-    def draw(self, resamples: int, rng: np.random.Generator) -> FloatArray:
-        """Means (resamples,) of deviations drawn with replacement."""
-        k = len(self.deviations)
-        return self.deviations[rng.integers(k, size=(resamples, k))].mean(1)
-
-
-def _estimate(estimate: TwoLevelEstimate, items: FloatArray, levels: list[_SeedLevel]) -> TwoLevelEstimate:
-    """With interval, p and detectable effect from the deviations (resamples,) that the items make."""
-    rng = np.random.default_rng([SEED, 2])
-    total = float(items.var()) + sum(level.variance / len(level.deviations) for level in levels)
-    uncertain = sum(
-        (level.observed / len(level.deviations)) ** 2 / (len(level.deviations) - 1)
-        for level in levels
-        if level.observed
-    )
-    freedom = total**2 / uncertain if uncertain else np.inf
-    deviations = items + sum(level.draw(len(items), rng) for level in levels)
-    if np.isfinite(freedom):
-        deviations = deviations / np.sqrt(rng.chisquare(freedom, len(items)) / freedom)
-    low, high = np.percentile(deviations + estimate.difference, (2.5, 97.5)).tolist()
-    return TwoLevelEstimate(
-        values=estimate.values,
-        baseline_values=estimate.baseline_values,
-        difference=estimate.difference,
-        interval=(min(low, estimate.difference), max(high, estimate.difference)),
-        p=two_sided_p(deviations, estimate.difference),
-        detectable=_detectable(float(np.sqrt(total)), freedom, rng),
-        seed_differences=estimate.seed_differences,
-        degrees_of_freedom=freedom,
-    )
-
-
-def _detectable(error: float, freedom: float, rng: np.random.Generator) -> float:
-    """(t at 0.975 + t at 0.8) standard errors: 2.8 of many seeds and items, more of few seeds."""
-    if not np.isfinite(freedom):
-        return 2.8016 * error
-    quantiles = np.quantile(rng.standard_t(freedom, 100_000), (1 - _POWER[0], _POWER[1]))
-    return float(quantiles.sum()) * error
-
-
-def _mean_scores(tasks: Sequence[ItemSums]) -> tuple[FloatArray, FloatArray]:
-    """Scores (seeds,) of both arms on all items, means over tasks."""
-    system = np.mean([task.score(task.system.sum(1)) for task in tasks], axis=0)
-    baseline = np.mean([task.score(task.baseline.sum(1)) for task in tasks], axis=0)
-    return system, baseline
-
-
-def _draw_items(tasks: Sequence[ItemSums], resamples: int) -> tuple[FloatArray, FloatArray]:
-    """Scores (seeds, resamples) of both arms on the items drawn, means over tasks."""
-    scores = []
-    for task in tasks:
-        arms = np.concatenate([task.system, task.baseline])
-        seeds, n, c = arms.shape
-        sums = resample_sums(arms.transpose(1, 0, 2).reshape(n, seeds * c), resamples)
-        scores.append(task.score(sums.reshape(resamples, seeds, c)).T)
-    means = np.mean(scores, axis=0)
-    k = len(tasks[0].system)
-    return means[:k], means[k:]
 
 
 def _protocol(estimate: TwoLevelEstimate, n_tasks: int, *, paired_seeds: bool) -> str:
@@ -307,23 +138,3 @@ def _align(arms: Arms) -> Arms:
             )
     ids = tables[0].ids
     return [table.subset(ids) for table in arms[0]], [table.subset(ids) for table in arms[1]]
-
-
-def _check_shapes(tasks: Sequence[ItemSums], *, paired_seeds: bool) -> None:
-    if not tasks:
-        raise DataError("expected at least one task, found none")
-    shapes = {(len(task.system), len(task.baseline)) for task in tasks}
-    if len(shapes) > 1:
-        raise DataError(f"expected the same seeds in every task, found (method, baseline) {sorted(shapes)}")
-    ((system, baseline),) = shapes
-    if paired_seeds and system != baseline:
-        raise DataError(
-            f"expected as many seeds of the baseline as of the method ({system}), found {baseline}; "
-            "say paired_seeds=False where the arms do not share their seeds"
-        )
-    for task in tasks:
-        if task.system.shape[1:] != task.baseline.shape[1:]:
-            raise DataError(
-                f"expected sums of the same items in both arms, found {task.system.shape[1:]} and "
-                f"{task.baseline.shape[1:]}"
-            )

@@ -11,6 +11,7 @@ from components.files import read_json
 from components.nodes.kind import Kind, Site
 from components.nodes.translate import LIBRARIES, TranslateSettings, members_by_role
 from components.run_record import StageRef
+from components.storage.model_labels import label_models
 from components.storage.reader import languages_of, read_utterances
 from components.storage.whole_stage import Product
 
@@ -26,8 +27,8 @@ class MixtureWeights(Kind[TranslateSettings]):
     whole = True
 
     def version(self, settings: TranslateSettings) -> str:
-        """Return the version of the mixing."""
-        return str(TRANSLATION_VERSION)
+        """Return the version of the mixing, and of the contributions that are measured beside it."""
+        return f"{TRANSLATION_VERSION}/held-out"
 
     def libraries(self, settings: TranslateSettings) -> tuple[str, ...]:
         """Return the libraries of a translator."""
@@ -77,6 +78,6 @@ class MixtureWeights(Kind[TranslateSettings]):
         if "strength" in values:
             return [f"{ref.stage}: strength {values['strength']:.4g}"]
         weights = zip(values["members"], values["weights"], strict=True)
-        shares = ", ".join(f"{name} {weight:.4f}" for name, weight in weights)
+        shares = ", ".join(f"{label_models(name, site.store)} {weight:.4f}" for name, weight in weights)
         likelihoods = f"{values['learned']:.4f}, with equal weights {values['uniform']:.4f}"
         return [f"{ref.stage}: {shares}; likelihood {likelihoods}"]

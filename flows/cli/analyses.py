@@ -12,7 +12,7 @@ from flows.cli.options import AsJson, Assignments, FinishedRun, Replace, RunName
 from flows.cli.run import print_result, run_flow
 
 
-def compare(
+def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
     runs: Annotated[
         list[str],
         typer.Argument(
@@ -24,6 +24,18 @@ def compare(
     baseline: Annotated[
         str | None,
         typer.Option("--baseline", metavar="RUN", help="the run to test against; the first if omitted"),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option("--metric", metavar="NAME", help="score of the stated comparisons; others follow it"),
+    ] = None,
+    primary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--primary",
+            metavar="TEXT",
+            help="a comparison stated before: 'RUN', 'RUN versus OTHER', 'RUN in METRIC'; several times",
+        ),
     ] = None,
     assignments: Assignments = None,
     store: StoreUrl = None,
@@ -39,6 +51,11 @@ def compare(
 
     - `antiphon compare large` compares with the accepted run of the same data (`antiphon runs accept`)
 
+    - `antiphon compare small large huge --baseline small --metric bleu`: a verdict and a p for each in BLEU,
+      corrected for two comparisons; differences in other scores are exploratory
+
+    - `antiphon compare small large huge --primary 'huge versus large in chrf'`: this one comparison is tested
+
     - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
     """
     if len(runs) == 1:
@@ -48,8 +65,17 @@ def compare(
         opened = Store(store)
         runs = [find_baseline(opened, opened.load_run(runs[0])).name, *runs]
     shortcuts: dict[str, object] = {"runs": runs, "baseline": baseline, "store": store, "name": name}
-    shortcuts["replace"] = replace or None
+    shortcuts |= {"replace": replace or None, "primary": primary or None, "metrics": _rank_first(metric)}
     raise typer.Exit(_compare_finished(assignments or [], shortcuts, as_json=as_json))
+
+
+def _rank_first(metric: str | None) -> list[str] | None:
+    """The default metrics with this one before them; None without one."""
+    if metric is None:
+        return None
+    from components.analysis.comparison_settings import ComparisonSettings
+
+    return list(dict.fromkeys([metric, *ComparisonSettings().metrics]))
 
 
 def _compare_finished(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field
 
+from components.metrics.choices import TranslationMetricName
 from flows.parameters.base import FlowParameters
 
 
@@ -13,6 +14,12 @@ class BlameParameters(FlowParameters):
     model_config = ConfigDict(title="Blame")
 
     run: str = Field(description="a finished run of any pipeline that translates speech or revises a draft")
+    human_scores: dict[TranslationMetricName, float] = Field(
+        {},
+        title="Human scores",
+        description="what a human translation scores against the same references, such as {bleu: 55}; only "
+        "with it a stage is named that loses most",
+    )
     segments: str | None = Field(
         None,
         title="Gold segments",

@@ -27,24 +27,30 @@ def format_estimate(estimate: Estimate, sign: bool = True, digits: int = 2) -> s
 
 def summarize(attribution: Attribution) -> str:
     """The attribution by one metric in a line."""
-    passed_on = ", ".join(
-        f"{stage.stage} passes on {stage.retention.value:.0f}%" for stage in attribution.stages
-    )
-    if attribution.n < MIN_UTTERANCES:
-        verdict = describe_too_few(attribution.n)
-    else:
-        most = f"most is lost in {attribution.culprit}"
-        verdict = most if _loses_quality(attribution) else "nothing is lost"
     gold = f", with gold transcripts {attribution.all_gold.value:.1f}" if attribution.parts else ""
-    return f"{label_of(attribution.metric)} {attribution.score.value:.1f}{gold}: {passed_on}; {verdict}"
+    stages = "; ".join([*_describe_stages(attribution), _describe_culprit(attribution)])
+    return f"{label_of(attribution.metric)} {attribution.score.value:.1f}{gold}: {stages}"
 
 
-def _loses_quality(attribution: Attribution) -> bool:
-    """Whether any stage loses anything, of utterances enough, so that one of them loses most."""
-    return (
-        attribution.n >= MIN_UTTERANCES
-        and min(stage.retention.value for stage in attribution.stages) < 100 - 1e-9
-    )
+def _describe_stages(attribution: Attribution) -> Iterator[str]:
+    """What each stage costs or, where a human's score is known, passes on."""
+    for stage in attribution.stages:
+        if attribution.is_human and stage.retention is not None:
+            yield f"{stage.stage} passes on {stage.retention.value:.0f}%"
+        elif stage.retention is not None:
+            yield f"{stage.stage} costs {format_estimate(stage.gap, sign=False, digits=1)}"
+
+
+def _describe_culprit(attribution: Attribution) -> str:
+    if attribution.n < MIN_UTTERANCES:
+        return describe_too_few(attribution.n)
+    last = attribution.stages[-1]
+    if not attribution.is_human:
+        missing = f"the {last.gap.value:.1f} that {last.stage} lacks to {attribution.ceiling:.0f}"
+        return f"{missing} are not its loss alone: no human reaches it"
+    if attribution.culprit is None:
+        return "nothing is lost"
+    return f"of a human's {attribution.ceiling:.1f} most is lost in {attribution.culprit}"
 
 
 def build_rows(report: AttributionReport) -> Iterator[dict[str, str]]:
@@ -53,10 +59,11 @@ def build_rows(report: AttributionReport) -> Iterator[dict[str, str]]:
         name = label_of(attribution.metric)
         for stage in attribution.stages:
             cells = {"metric": name, "what": to_printable(stage.stage), "costs": format_estimate(stage.gap)}
-            cells["passes on %"] = format_estimate(stage.retention, sign=False)
-            yield cells | {
-                "most": "yes" if stage.stage == attribution.culprit and _loses_quality(attribution) else ""
-            }
+            if stage.retention is not None:
+                cells["passes on %"] = format_estimate(stage.retention, sign=False)
+            if attribution.is_human and attribution.n >= MIN_UTTERANCES:
+                cells["most"] = "yes" if stage.stage == attribution.culprit else ""
+            yield cells
         for part in attribution.parts:
             cells = {"metric": name, "what": f"transcript: {part.part}", "costs": format_estimate(part.gap)}
             yield cells | {"Shapley": format_estimate(part.shapley)}
@@ -78,6 +85,10 @@ def build_sections(report: AttributionReport) -> list[Section]:
         pearson, spearman = (format_estimate(number, sign=False) for number in (both.pearson, both.spearman))
         note += f". WER and the chrF that is lost to it go together by {pearson} (Pearson), {spearman} "
         note += "(Spearman)"
+    if report.kinds:
+        note += (
+            f". The intervals of the {len(report.kinds)} kinds of errors are not corrected for their number"
+        )
     return [Section("Blame", note + ".", tuple(build_rows(report)))]
 
 

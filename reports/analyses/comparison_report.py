@@ -28,8 +28,43 @@ def format_p_value(p: float | None) -> str:
 
 
 def describe_verdict(difference: Difference) -> str:
-    """The test in words: better, worse, or not told apart at 0.05 after correction; or too few to tell."""
-    return describe_too_few(difference.n) if difference.verdict == "too few" else difference.verdict
+    """The test in words: better, worse, or not told apart at 0.05 after correction; or too few to tell.
+
+    Beside what was not told apart stands what would have been: ``not told apart; would have seen 1.1 BLEU``.
+    """
+    if difference.verdict == "too few":
+        return describe_too_few(difference.n)
+    low, high = difference.interval or (0.0, 0.0)
+    if difference.detectable is None or difference.verdict in ("better", "worse") or low > 0 or high < 0:
+        return difference.verdict
+    seen = f"{difference.detectable:.2g}" if difference.detectable < 10 else f"{difference.detectable:.0f}"
+    return f"{difference.verdict}; would have seen {seen} {label_of(difference.metric)}"
+
+
+def describe_family(comparison: Comparison) -> str:
+    """How p-values were corrected, and what has none."""
+    stated = [difference for difference in comparison.differences if difference.family]
+    if not stated:
+        return "No comparison was tested."
+    metrics = " and ".join(dict.fromkeys(label_of(difference.metric) for difference in stated))
+    text = f"p of the one comparison stated before ({metrics})"
+    if len(stated) > 1:
+        text = f"p after Holm's correction over the {len(stated)} comparisons stated before ({metrics})"
+    exploratory = len(stated) < len(comparison.differences)
+    return text + ("; others are exploratory: an interval, no verdict." if exploratory else ".")
+
+
+def _difference_rows(comparison: Comparison) -> dict[tuple[str, str], list[Difference]]:
+    """System and metric -> its differences, that to the baseline first."""
+    rows: dict[tuple[str, str], list[Difference]] = {}
+    for difference in comparison.differences:
+        rows.setdefault((difference.system, difference.metric), []).append(difference)
+    return rows
+
+
+def _than(difference: Difference, comparison: Comparison) -> str:
+    """``than B `` in front of a verdict where it is not about the baseline."""
+    return "" if difference.baseline == comparison.baseline else f"than {to_printable(difference.baseline)}: "
 
 
 def format_cost(cost: Cost) -> tuple[str, str, str, str, str]:
@@ -56,20 +91,23 @@ def _change(difference: Difference) -> str:
 
 def build_score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
     """One row per system and metric: the score, and beside it the difference, its p and the verdict."""
-    differences = {
-        (difference.system, difference.metric): difference for difference in comparison.differences
-    }
+    differences = _difference_rows(comparison)
     for row in comparison.rows:
         for name, score in row.scores.items():
-            difference = differences.get((row.system, name))
-            yield {
+            cells = {
                 "system": to_printable(row.system),
                 "metric": label_of(name),
                 "score": format_estimate(Estimate(value=score.value, interval=score.interval), sign=False),
-                "difference": "" if difference is None else _change(difference),
-                "p": "" if difference is None else format_p_value(difference.p_holm),
-                "verdict": "baseline" if difference is None else describe_verdict(difference),
             }
+            tests = differences.get((row.system, name), [])
+            if row.system == comparison.baseline:
+                yield cells | {"difference": "", "p": "", "verdict": "baseline"}
+            for test in tests:
+                yield cells | {
+                    "difference": _change(test),
+                    "p": format_p_value(test.p_holm),
+                    "verdict": _than(test, comparison) + describe_verdict(test),
+                }
 
 
 def build_cost_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
@@ -101,9 +139,13 @@ def build_sections(comparison: Comparison) -> list[Section]:
 
     differences = comparison.differences
     protocols = dict.fromkeys(f"{label_of(test.metric)} {test.signature}" for test in differences)
-    ranked = [summarize(test) for test in differences if test.metric == comparison.ranking]
+    ranked = [
+        summarize(test)
+        for test in differences
+        if (test.metric, test.baseline) == (comparison.ranking, comparison.baseline)
+    ]
     note = f"{'. '.join(ranked)}. Differences to {to_printable(comparison.baseline)} on {comparison.n:,} of "
-    note += f"{comparison.n_total:,} utterances, p after Holm's correction over systems."
+    note += f"{comparison.n_total:,} utterances. {describe_family(comparison)}"
     sections = [
         Section(
             "Systems",
@@ -136,20 +178,22 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     scores = new_table(
         "system", "metric", ">value", ">95% interval", ">scored", ">difference", ">95% interval", ">p", ""
     )
-    differences = {
-        (difference.system, difference.metric): difference for difference in comparison.differences
-    }
+    differences = _difference_rows(comparison)
     for row in comparison.rows:
         for number, (name, score) in enumerate(row.scores.items()):
-            difference = differences.get((row.system, name))
-            scores.add_row(
+            cells = [
                 Text(to_printable(row.system) if number == 0 else "", "bold"),
                 label_of(name),
                 f"{score.value:.2f}",
                 format_interval(score),
                 f"{score.n:,} of {score.n_total:,}",
-                *(("", "", "", "baseline") if difference is None else _test_cells(difference)),
-            )
+            ]
+            if row.system == comparison.baseline:
+                scores.add_row(*cells, "", "", "", "baseline")
+                cells = [""] * len(cells)
+            for test in differences.get((row.system, name), []):
+                scores.add_row(*cells, *_test_cells(test, comparison))
+                cells = [""] * len(cells)
     console.print(scores)
     costs = new_table("system", ">time", ">x real time", ">memory", ">parameters", ">calls", ">missing", "")
     for row in comparison.rows:
@@ -160,20 +204,18 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     _print_contrasts(comparison, console)
     for signature in dict.fromkeys(difference.signature for difference in comparison.differences):
         console.print(Text(to_printable(signature), "dim"))
-    console.print(
-        Text("p after Holm's correction over the systems of a metric; groups are not corrected", "dim")
-    )
+    console.print(Text(f"{describe_family(comparison)} Groups are not corrected.", "dim"))
     for note in comparison.notes:
         console.print(Text(to_printable(note), "yellow"))
 
 
-def _test_cells(difference: Difference) -> tuple[str, str, str, str]:
+def _test_cells(difference: Difference, comparison: Comparison) -> tuple[str, str, str, str]:
     ends = "" if difference.interval is None else "{:+.2f} to {:+.2f}".format(*difference.interval)
     return (
         f"{difference.difference:+.2f}",
         ends,
         format_p_value(difference.p_holm),
-        describe_verdict(difference),
+        _than(difference, comparison) + describe_verdict(difference),
     )
 
 

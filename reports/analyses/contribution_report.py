@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
@@ -14,15 +13,13 @@ from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
 from reports.terminal.tables import new_table
 
-_KEY = re.compile(r"(store:[0-9a-f]{12})[0-9a-f]{52}")
-
 
 def build_rows(contribution: Contribution) -> Iterator[dict[str, str]]:
     """A row per part: its score alone, what is lost without it, its share."""
     digits = 4 if contribution.metric == "log-likelihood" else 2
     for share in contribution.shares:
         cells = {
-            "part": _KEY.sub(r"\1…", share.part),
+            "part": share.part,
             "alone": "" if share.alone is None else format_estimate(share.alone, sign=False, digits=digits),
             "lost without it": "" if share.lost is None else format_estimate(share.lost, digits=digits),
             "share": "" if share.share is None else format_estimate(share.share, digits=digits),

@@ -29,7 +29,11 @@ def describe_comparison(comparison: Comparison) -> list[Sentence]:
     names = _main_metrics([difference.metric for difference in comparison.differences])
     sentences = []
     for row in comparison.rows:
-        tests = {test.metric: test for test in comparison.differences if test.system == row.system}
+        tests = {
+            test.metric: test
+            for test in comparison.differences
+            if (test.system, test.baseline) == (row.system, comparison.baseline)
+        }
         ranked = sorted(
             (name for name in names if name in tests), key=lambda name: name != comparison.ranking
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from components.analysis.comparison import Comparison
+from components.metrics.significance import Difference
 from components.metrics.table import label_of
 from reports.escaping import to_printable
 from reports.plots.run_plots import new_axes, plot_style, save_figures, to_data_uri
@@ -22,7 +23,7 @@ def draw_figures(comparison: Comparison) -> dict[str, Figure]:
     if comparison.ranking is None:
         return {}
     figures = {"quality_cost": _quality_cost(comparison)}
-    if any(difference.metric == comparison.ranking for difference in comparison.differences):
+    if _ranked(comparison):
         figures["differences"] = _differences(comparison)
     return figures
 
@@ -59,10 +60,17 @@ def _quality_cost(comparison: Comparison) -> Figure:
     return figure
 
 
-def _differences(comparison: Comparison) -> Figure:
-    differences = [
-        difference for difference in comparison.differences if difference.metric == comparison.ranking
+def _ranked(comparison: Comparison) -> list[Difference]:
+    """Differences to the baseline in the metric that ranks."""
+    return [
+        difference
+        for difference in comparison.differences
+        if (difference.metric, difference.baseline) == (comparison.ranking, comparison.baseline)
     ]
+
+
+def _differences(comparison: Comparison) -> Figure:
+    differences = _ranked(comparison)
     with plot_style():
         figure, plot = new_axes(1.0 + 0.36 * len(differences))
         for position, difference in enumerate(differences):

@@ -52,6 +52,8 @@ def attribute_errors(
     seed: int,
     store: str | None,
     segments: str | None = None,
+    *,
+    human_scores: Mapping[str, float] | None = None,
 ) -> StageRef:
     """Attribute the errors of a finished system to its stages.
 
@@ -63,6 +65,7 @@ def attribute_errors(
         seed: of the run.
         store: URL of the store.
         segments: a manifest of the same recordings cut by hand, to attribute errors of segmentation as well.
+        human_scores: metric -> what a human scores against the same references.
     """
     chain = chain_of(pipeline, stages)
     if chain.transcripts:
@@ -90,7 +93,9 @@ def attribute_errors(
     last = outputs.pop("").texts
     transcripts = [stages[name] for name in chain.transcripts]
     blamed = AttributedStages(
-        list_attributed_stages(chain, segments=segments is not None), " and ".join(chain.rest)
+        list_attributed_stages(chain, segments=segments is not None),
+        " and ".join(chain.rest),
+        dict(human_scores or {}),
     )
     ref: StageRef = unwrap(compute_attribution(stages[DATA], transcripts, last, outputs, blamed, store))
     return ref
@@ -120,10 +125,11 @@ class SubstitutedOutput(NamedTuple):
 
 
 class AttributedStages(NamedTuple):
-    """The stages that errors are attributed to, with their parts, and the name of the last."""
+    """The stages that errors are attributed to with their parts, the last one's name, and humans' scores."""
 
     stages: dict[str, tuple[str, ...]]
     last: str
+    human_scores: dict[str, float]
 
 
 @task(name="blame", task_run_name="blame", **NOT_STORED)
@@ -150,7 +156,12 @@ def compute_attribution(
     def work(folder: Path) -> Product:
         texts = {name: output.by_id() for name, output in outputs.items()}
         report, values = attribute_cascade(
-            _read_cases(data, transcripts, last), texts, *attributed, data.items
+            _read_cases(data, transcripts, last),
+            texts,
+            attributed.stages,
+            attributed.last,
+            data.items,
+            human_scores=attributed.human_scores,
         )
         write_json(folder / BLAME, report.model_dump(mode="json"))
         lines = [json.dumps({"id": key, **numbers}) for key, numbers in values.items()]
@@ -185,8 +196,8 @@ def _make_plan(
     return StagePlan(
         stage="blame",
         kind="blame",
-        version=f"blame/3 metrics/{metrics.version}",
-        parameters={"stages": attributed.stages, "last": attributed.last},
+        version=f"blame/4 metrics/{metrics.version}",
+        parameters=attributed._asdict(),
         upstream={"data": content_of(data), "last": content_of(last)}
         | {f"transcripts {number}": content_of(ref) for number, ref in enumerate(transcripts)}
         | {name: content_of(ref) for name, ref in refs.items()},

@@ -34,7 +34,7 @@ from tasks.stages.sentence_scores import LIBRARIES as MODEL_LIBRARIES
 from tasks.stages.sentence_scores import bind_staged
 from tasks.task_options import NOT_STORED, as_prefect_state
 
-VERSION = "comparison/1"
+VERSION = "comparison/2"
 QUALITY_DROPPED = "antiphon.quality.dropped"
 """Event: a system is significantly worse than the baseline; automations/quality.yaml waits for it."""
 
@@ -102,7 +102,8 @@ def find_significant_drops(comparison: Comparison) -> list[Difference]:
     return [
         difference
         for difference in comparison.differences
-        if difference.metric == comparison.ranking and difference.verdict == "worse"
+        if difference.verdict == "worse"
+        and (difference.metric, difference.baseline) == (comparison.ranking, comparison.baseline)
     ]
 
 

@@ -25,6 +25,7 @@ from components.models.loading import load_transformers
 from components.pipeline.ablation import Ablation, ablations_of
 from components.pipeline.pipeline import DATA, Pipeline
 from components.run_record import StageRef
+from components.storage.model_labels import label_models
 from components.storage.reader import read_best_texts, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions, upstream_of
 from components.storage.store import Store
@@ -119,7 +120,7 @@ def score_parts(
     plan = StagePlan(
         stage=STAGE,
         kind=STAGE,
-        version=f"contribution/1 metrics/{metrics.version}",
+        version=f"contribution/2 metrics/{metrics.version}",
         parameters={
             "metric": metric,
             "target_language": target,
@@ -132,7 +133,9 @@ def score_parts(
 
     def work(folder: Path) -> Product:
         return _write_contributions(
-            [_score_system(system, data, metric, target) for system in systems], folder, data.items
+            [_name_models(_score_system(system, data, metric, target), store_url) for system in systems],
+            folder,
+            data.items,
         )
 
     return as_prefect_state(_publish(compute_once(Store(store_url), plan, work)))
@@ -154,6 +157,14 @@ def _score_system(parts: AblatedOutputs, data: StageRef, metric: str, target: st
         n_total=units.count(data.items),
     )
     return measure_contribution(system.title, system.parts, values, empty=system.empty)
+
+
+def _name_models(contribution: Contribution, store: str | None) -> Contribution:
+    """Return the contribution with models of the store under names that people can read."""
+    shares = (
+        share.model_copy(update={"part": label_models(share.part, store)}) for share in contribution.shares
+    )
+    return contribution.model_copy(update={"shares": tuple(shares)})
 
 
 @task(name=STAGE, task_run_name=STAGE, **NOT_STORED)

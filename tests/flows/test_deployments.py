@@ -254,7 +254,10 @@ def test_a_comparison_through_the_form_of_v1(
     bleu = {row["system"]: row["verdict"] for row in rows if row["metric"] == "BLEU"}
     assert bleu.keys() == {"greedy", "beam-5"}
     assert bleu["greedy"] == "baseline"
-    assert bleu["beam-5"].endswith(("not told apart", "better", "worse", "too few to tell"))
+    assert (
+        bleu["beam-5"].startswith(("not told apart", "better", "worse"))
+        or "too few to tell" in bleu["beam-5"]
+    )
 
     page = browser(f"/runs/flow-run/{run}")
     page.get_by_text("compare data greedy beam-5", exact=True).first.wait_for()

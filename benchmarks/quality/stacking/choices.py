@@ -9,8 +9,8 @@ from math import comb
 
 import numpy as np
 
+from benchmarks.claims.speech.homographs import sentences
 from benchmarks.quality.stacking.experiment import VOICES, Spoken, Verdict, judge_readings
-from benchmarks.quality.stacking.homographs import sentences
 from components.stacking.model_folder import LoadedStackedModel
 
 SPLITS = {
@@ -73,7 +73,7 @@ def format_tables(
     lines = [
         "## The spoken homograph",
         "",
-        f"{len(everything)} sentences of ours (`python -m benchmarks.quality.stacking.homographs`), each in "
+        f"{len(everything)} sentences of ours (`python -m benchmarks.claims.speech.homographs`), each in "
         "two readings that only the sound tells apart, with German references that differ in that word: "
         f"{counts['train']} to train on, {counts['sentences']} held-out sentences, {counts['words']} of "
         f"{len({s.word for s in everything if s.split == 'words'})} held-out words. Speech: espeak-ng with "

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.quality.stacking.homographs import Sentence, sentences
+from benchmarks.claims.speech.homographs import Sentence, sentences
 from components.decoding.config import SearchConfig
 from components.decoding.search import search
 from components.models.checkpoints import checkpoint_of

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.system.scaling import PUBLISHED, STAGES, Costs, scale_costs, simulate
+from benchmarks.system.simulation import STAGES, Basis, Costs, scale_costs, simulate
 
+BASIS = Basis(
+    items_per_hour=970,
+    core_seconds={"asr": 0.17, "mt": 0.0075},
+    load=dict.fromkeys(STAGES, 10.0),
+    driver=dict.fromkeys(STAGES, 0.08),
+    spread={stage: [1.0] for stage in STAGES},
+)
 shards = st.lists(st.floats(0.1, 100.0), min_size=1, max_size=60)
 
 
@@ -41,7 +48,7 @@ def test_shards_land_in_order() -> None:
 @pytest.mark.parametrize("hours", [0.5, 10, 10_000])
 def test_scaling_keeps_the_work(hours: float) -> None:
     for stage in STAGES:
-        costs = scale_costs(PUBLISHED, stage, hours)
+        costs = scale_costs(BASIS, stage, hours)
         assert len(costs.shards) <= 200
-        work = PUBLISHED.core_seconds[stage] * hours * 3600
+        work = BASIS.core_seconds[stage] * hours * 3600
         assert work <= sum(costs.shards) <= work * 1.1

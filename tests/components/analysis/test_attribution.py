@@ -14,6 +14,7 @@ from components.errors import DataError
 from components.metrics.corpus_statistics import translation_statistics
 from components.metrics.translation import translation_scores
 from components.records import Audio, Utterance
+from reports.analyses import attribution_report
 from tests.components.metrics.corpora import table_of
 
 LEXICON = {
@@ -79,7 +80,8 @@ def blamed(
     hear: Callable[[str, random.Random], str], translate: Callable[[str], str]
 ) -> Mapping[str, Attribution]:
     cases, repaired = cascade(hear, translate)
-    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases))
+    human = {"bleu": 100.0, "chrf": 100.0}
+    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases), human_scores=human)
     return {utterance.metric: utterance for utterance in report.blames}
 
 
@@ -100,6 +102,25 @@ def test_a_bad_translator_is_blamed() -> None:
         assert utterance.culprit == mt.stage == "mt"
         assert (asr.gap.value, asr.retention.value) == (pytest.approx(0), pytest.approx(100))
         assert mt.gap.value == pytest.approx(100 - utterance.score.value)
+
+
+def test_without_a_humans_score_nobody_is_the_culprit() -> None:
+    """A human translator scores far below 100 against one reference: so does whoever is last."""
+    cases, repaired = cascade(deaf, every_other)
+    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases))
+    for blame in report.blames:
+        assert (blame.culprit, blame.is_human, blame.stages[-1].retention) == (None, False, None)
+        assert "most is lost" not in attribution_report.summarize(blame)
+        assert "asr costs" in attribution_report.summarize(blame)
+    rows = list(attribution_report.build_rows(report))
+    assert not any("most" in row for row in rows)
+    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases), human_scores={"bleu": 80.0})
+    bleu, chrf = report.blames
+    assert bleu.culprit in {"asr", "mt"}
+    assert chrf.culprit is None
+    assert "of a human's 80.0 most is lost in" in attribution_report.summarize(bleu)
+    product = np.prod([stage.retention.value / 100 for stage in bleu.stages if stage.retention])
+    assert 80 * product == pytest.approx(bleu.score.value)
 
 
 def test_when_both_are_bad_the_shares_multiply_and_shapley_adds_up() -> None:
@@ -130,8 +151,9 @@ def test_the_gap_and_its_interval_by_a_plain_loop() -> None:
         for texts in (full, repaired["words+form"])
     ]
     rng = np.random.default_rng(12345)
-    draws = rng.choice(len(full), size=(1000, len(full)))
-    gaps = [tables[1].score(tables[1].rows[d]) - tables[0].score(tables[0].rows[d]) for d in draws]
+    draws = rng.choice(len(full), size=(10_000, len(full)))
+    after, before = (table.metric.score(table.rows[draws].sum(1)) for table in tables[::-1])
+    gaps = after - before
     assert asr.gap.interval == pytest.approx(tuple(np.percentile(gaps, (2.5, 97.5))))
     for result in values.values():
         assert result["shapley words"] + result["shapley form"] == pytest.approx(result["gap asr"])
@@ -221,7 +243,7 @@ def test_every_resample_is_ranked_for_spearman() -> None:
     draw = np.random.default_rng(2)
     x, y = draw.normal(size=20), draw.normal(size=20).round()
     result = measure_correlation(x.tolist(), y.tolist()).spearman
-    rows = np.random.default_rng(12345).choice(20, size=(1000, 20))
+    rows = np.random.default_rng(12345).choice(20, size=(10_000, 20))
     ranks = lambda v: (v < v[:, None]).sum(1) + (v <= v[:, None]).sum(1)  # noqa: E731 - times two
     drawn = [np.corrcoef(ranks(x[r]), ranks(y[r]))[0, 1] for r in rows]
     assert result is not None

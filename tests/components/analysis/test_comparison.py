@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from components.analysis.buckets import group_utterances
 from components.analysis.comparison import System, compare
@@ -53,13 +54,11 @@ def test_the_table() -> None:
             assert row.scores[metric].value == pytest.approx(expected[metric].value)
             assert row.scores[metric].interval == pytest.approx(expected[metric].interval)
     assert {name for name, row in rows.items() if row.pareto} == {"base", "good"}
-    assert {
-        (difference.metric, difference.system): difference.better for difference in result.differences
-    } == {
-        ("bleu", "alike"): False,
-        ("bleu", "good"): True,
-        ("chrf", "alike"): False,
-        ("chrf", "good"): True,
+    assert {(one.metric, one.system): (one.verdict, one.family) for one in result.differences} == {
+        ("bleu", "alike"): ("not told apart", 2),
+        ("bleu", "good"): ("better", 2),
+        ("chrf", "alike"): ("exploratory", 0),
+        ("chrf", "good"): ("exploratory", 0),
     }
     best = max(values, key=lambda key: values[key]["good"] - values[key]["base"])
     gains = [one for one in result.contrasts if one.system == "good"]
@@ -68,6 +67,45 @@ def test_the_table() -> None:
     assert [one.gain for one in gains[:5]] == sorted((one.gain for one in gains[:5]), reverse=True)
     assert [one.gain for one in gains[5:]] == sorted(one.gain for one in gains[5:])
     assert gains[5].gain == min(one.gain for one in gains) < 0
+
+
+def test_what_was_stated_is_the_family() -> None:
+    systems = [system(name, 1) for name in ("base", "alike", "good")]
+    stated = ["good versus alike in chrf", {"system": "alike"}]
+    result, _ = compare(
+        UTTERANCES,
+        systems,
+        ComparisonSettings.model_validate({"primary": stated}),
+        language="de",
+        source_language="en",
+    )
+    family = {(one.system, one.baseline, one.metric): one for one in result.differences if one.family}
+    assert list(family) == [("alike", "base", "bleu"), ("good", "alike", "chrf")]
+    assert {one.family for one in family.values()} == {2}
+    apart = family["good", "alike", "chrf"]
+    assert (apart.verdict, apart.p_holm) == ("better", pytest.approx(2 * (apart.p or 0)))
+    others = [one for one in result.differences if not one.family]
+    assert {one.verdict for one in others} == {"exploratory"}
+    assert all(one.p_holm is None and one.interval and one.detectable for one in others)
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ("goot", "expected one of base, good, found 'goot'; did you mean good"),
+        ("base", "expected two systems to compare, found base and itself"),
+        ("good in ter", r"expected a metric that good is scored by \(bleu, chrf\), found 'ter'"),
+    ],
+)
+def test_a_stated_comparison_that_is_none_is_refused(stated: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        run(system("base", 1), system("good", 3), primary=[stated])
+
+
+@pytest.mark.parametrize("text", ["good versus", "a b c", "", "good in wrr"])
+def test_a_text_that_states_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match=r"expected (SYSTEM, SYSTEM versus|one of)"):
+        ComparisonSettings.model_validate({"primary": [text]})
 
 
 def test_groups_divide_the_data_and_score_their_part() -> None:

@@ -6,29 +6,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.metrics import bootstrap
-from components.metrics.bootstrap import draw_resamples, ratio_interval, widen_to_contain
+from components.metrics.bootstrap import draw_counts, ratio_interval, widen_to_contain
 
 
 def test_resamples_are_the_stated_draw() -> None:
-    rows = list(draw_resamples(11))
-    assert len(rows) == 1000
-    assert [row.tolist() for row in rows] == np.random.default_rng(12345).choice(11, (1000, 11)).tolist()
+    """And their first thousand those of sacreBLEU's default."""
+    counts = np.concatenate(list(draw_counts(11)))
+    drawn = np.random.default_rng(12345).choice(11, (10_000, 11))
+    assert np.array_equal(counts, (drawn[:, :, None] == np.arange(11)).sum(1))
+    assert draw_counts(11) is draw_counts(11)  # drawn once for all that ask
 
 
-@pytest.mark.parametrize("at_once", [1 << 22, 5000])
-def test_sums_of_resamples_are_those_of_a_plain_loop(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+@pytest.mark.parametrize(("at_once", "kept"), [(1 << 20, 1 << 25), (5000, 0)])
+def test_sums_of_resamples_are_those_of_a_plain_loop(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, kept: int
+) -> None:
     monkeypatch.setattr(bootstrap, "_DRAWS_PER_BATCH", at_once)  # cut in pieces, the draw is the same
+    monkeypatch.setattr(bootstrap, "_KEPT_DRAWS", kept)
     table = np.random.default_rng(1).integers(0, 50, (23, 4)).astype(float)
-    plain = np.stack([table[rows].sum(0) for rows in draw_resamples(23)])
+    drawn = np.random.default_rng(12345).choice(23, (10_000, 23))
+    plain = np.stack([table[rows].sum(0) for rows in drawn])
     assert np.array_equal(bootstrap.resample_sums(table), plain)
+    left, right = bootstrap.resample_together([table[:, :1], table[:, 1:]])
+    assert np.array_equal(np.concatenate([left, right], 1), plain)
 
 
 def test_of_too_few_nothing_is_drawn() -> None:
     """One BLEU of 3.67 had the interval 3.67 to 3.67."""
-    assert list(draw_resamples(9)) == []
+    assert list(draw_counts(9)) == []
     assert bootstrap.resample_sums(np.ones((9, 2))).shape == (0, 2)
     assert ratio_interval([1] * 9, [4] * 9) is None
-    assert bootstrap.sacrebleu_interval([], 9.0) is None
+    assert bootstrap.bootstrap_interval([], 9.0) is None
+    assert bootstrap.detectable_effect(np.zeros(0)) is None
 
 
 def test_no_spread_no_width() -> None:

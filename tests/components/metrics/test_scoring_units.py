@@ -11,7 +11,7 @@ from components.analysis.leaderboard import Cost
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.translation import translation_scores
 from components.records import Audio, ReferenceSegment, Utterance
-from components.resegmentation import PROTOCOL
+from components.resegmentation import PROTOCOL, cut_blocks
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=100, sample_rate=16000, offset=5)
 SENTENCES = [f"Satz Nummer {n} ist nicht lang." for n in range(12)]
@@ -49,7 +49,7 @@ def test_units_are_segments_with_their_own_stretch_of_sound() -> None:
     assert (third.audio.offset, third.audio.seconds) == (9.0, 1.5)  # type: ignore[union-attr]
     assert units.references["talk#3"] == (SENTENCES[2],)
     assert units.count(2) == 13
-    assert units.sign("x") == f"x|{PROTOCOL}"
+    assert units.sign("x") == f"x|unit:segment|{PROTOCOL}"
     assert ScoringUnits([SHORT], "translation", "de").sign("x") == "x"
 
 
@@ -113,6 +113,45 @@ def test_systems_are_compared_segment_by_segment() -> None:
     assert f"|{PROTOCOL}|" in bleu.signature
     assert set(values) == {f"talk#{n}" for n in range(1, 13)}
     assert {contrast.utterance_id for contrast in comparison.contrasts} <= set(values)
+
+
+TEXT = " ".join(f"Das ist Satz {n} und er hat neun Wörter{'.' if n % 3 else ','}" for n in range(150))
+
+
+def wrong(text: str, every: int) -> str:
+    return " ".join("falsch" if n % every == 0 else word for n, word in enumerate(text.split()))
+
+
+def test_a_talk_of_ten_minutes_has_an_interval_and_a_test() -> None:
+    """Of one recording and its reference text, without times: one unit had nothing to be resampled."""
+    audio = SOUND.model_copy(update={"seconds": 600})
+    one = talk(audio=audio, transcript=TEXT, references=())
+    systems = [
+        System(name, {}, {"talk": wrong(TEXT, every)}, Cost(seconds=1, peak_memory_bytes=1, calls=1))
+        for name, every in (("bad", 5), ("good", 9))
+    ]
+    comparison, _ = compare([one], systems, ComparisonSettings(), language="de", source_language="de")
+    (wer,) = comparison.differences
+    assert 20 < wer.n < 28
+    assert wer.verdict == "better"
+    assert wer.interval is not None
+    assert "|unit:block50|" in wer.signature
+    assert wer.value == pytest.approx(100 / 9, abs=0.3)  # as if nothing had been cut
+    short = talk(audio=audio, transcript=" ".join(TEXT.split()[:90]), references=())
+    units = ScoringUnits([short], "transcript", "de")
+    assert [unit.id for unit in units.utterances] == ["talk#transcript-1", "talk#transcript-2"]
+    quick = talk(audio=audio.model_copy(update={"seconds": 59}), transcript=TEXT, references=())
+    assert list(ScoringUnits([quick], "transcript", "de").references) == ["talk"]
+
+
+def test_blocks_end_with_sentences_and_lose_nothing() -> None:
+    blocks = cut_blocks(TEXT, "de", 50)
+    assert " ".join(blocks) == TEXT
+    assert all(block.endswith(".") for block in blocks[:-1])
+    assert {len(block.split()) for block in blocks[:-1]} <= set(range(50, 60))
+    assert [len(b.split()) for b in cut_blocks(TEXT.replace(".", ""), "de", 50)] == [50] * 27
+    assert cut_blocks("", "de", 50) == [""]
+    assert [len(block) for block in cut_blocks("字" * 120, "zh", 50)] == [50, 70]
 
 
 def test_losses_of_a_cascade_are_attributed_by_segment() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.ensembling.token_level.learning import fitting
-from components.ensembling.token_level.learning.coefficients import LearnedCoefficients, fit_constants
+from components.ensembling.token_level.learning.coefficients import fit_constants
 from components.errors import ConfigError, DataError
 from components.metrics.shapley import (
     Coalition,
@@ -128,12 +128,19 @@ def test_a_member_can_lower_a_mixture_by_its_weight_at_most(seed: int) -> None:
     """-log(1 - w): what is left gets its share. A page once printed -0.07 nats for a weight of 0.02."""
     statistics = development(seed=seed)
     learned = fit_constants(statistics, "linear")
-    for part, weight in zip(
-        fitting.likelihood_contributions(statistics, learned, 12), learned.weights, strict=True
-    ):
-        assert part.coefficient == weight
-        assert part.leave_one_out >= math.log1p(-weight) - 1e-12
-        assert part.leave_one_out > -1e-6  # and on the sentences learned from, not at all
+    parts = fitting.held_out_contributions(statistics, learned, 12)
+    assert [part.coefficient for part in parts] == list(learned.weights)
+    lost, sizes, folds = 0.0, 0.0, 0
+    for game, weights in fitting.held_out_games(statistics, 12):
+        folds += 1
+        for row, weight in enumerate(weights.values()):
+            without = all_coalitions(game.members).index(frozenset(game.members) - {game.members[row]})
+            of_each = (game.gains[-1] - game.gains[without]) / game.sizes  # the law holds for each sentence
+            assert (of_each >= math.log1p(-weight) - 1e-12).all()
+        lost += (game.gains[-1] - game.gains[without]).sum()
+        sizes += game.sizes.sum()
+    assert folds == 5
+    assert parts[-1].leave_one_out == pytest.approx(lost / sizes)
     output = {"a": [[-1.0, -9.0], [-2.0]], "b": [[-7.0, -0.1], [-8.0]]}
     game = mixture_likelihood_game(output, 12, {"a": 0.98, "b": 0.02})
     lost = (game.gains[-1] - game.gains[1]) / game.sizes  # of each sentence, without b
@@ -143,12 +150,15 @@ def test_a_member_can_lower_a_mixture_by_its_weight_at_most(seed: int) -> None:
 
 def test_a_member_of_no_weight_contributes_exactly_nothing() -> None:
     statistics = development(members=2)
-    given_ = LearnedCoefficients("linear", statistics.names, (1.0, 0.0), 0.0, 0.0)
-    first, second = fitting.likelihood_contributions(statistics, given_, 12)
+    log_probs = {
+        name: [values[statistics.sentences == n].tolist() for n in range(statistics.n_sentences)]
+        for name, values in zip("ab", statistics.token_log_probs, strict=True)
+    }
+    game = mixture_likelihood_game(log_probs, 12, {"a": 1.0, "b": 0.0})
+    first, second = estimate_contributions(game)
     assert (second.leave_one_out, second.shapley) == (0.0, 0.0)
     assert second.leave_one_out_interval == (0.0, 0.0)
     assert second.shapley_interval == pytest.approx((0.0, 0.0), abs=1e-12)
-    assert second.alone == pytest.approx(float(statistics.token_log_probs[1].mean()))
     assert first.shapley == pytest.approx(first.alone + math.log(12))
 
 

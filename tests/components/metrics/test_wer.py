@@ -66,7 +66,13 @@ def test_missing_outputs_show_in_n_of_n_total() -> None:
 
 def test_signature_states_the_protocol() -> None:
     signature = recognition_scores({"1": "a b"}, {"1": "a"}, language="en", n_total=1)["wer"].signature
-    for part in ("wer|corpus|word:2", "norm:", "empty:0 apart", "bs:1000|rs:12345", "jiwer:"):
+    for part in (
+        "wer|corpus|word:2",
+        "norm:",
+        "empty:0 apart",
+        "jiwer:",
+        "bs:10000|ci:percentile|seed:12345",
+    ):
         assert part in signature
 
 

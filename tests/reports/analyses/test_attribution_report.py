@@ -15,10 +15,12 @@ from tests.components.analysis.test_attribution import (
     word_by_word,
 )
 
+HUMAN = {"bleu": 100.0, "chrf": 100.0}
+
 
 def test_a_blame_as_table_section_and_text() -> None:
     cases, repaired = cascade(deaf, every_other, 12)
-    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases))
+    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases), human_scores=HUMAN)
     rows = list(attribution_report.build_rows(report))
     whats = [row["what"] for row in rows if row["metric"] == "chrF2"]
     assert whats == ["asr", "mt", "transcript: words", "transcript: form"]
@@ -49,7 +51,7 @@ def test_of_six_utterances_nobody_is_blamed() -> None:
 
 def test_where_nothing_is_lost_nobody_is_blamed() -> None:
     cases, repaired = cascade(faithful, word_by_word, 10)
-    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases))
+    report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases), human_scores=HUMAN)
     assert all(
         attribution_report.summarize(one).endswith("mt passes on 100%; nothing is lost")
         for one in report.blames

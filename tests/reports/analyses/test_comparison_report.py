@@ -27,7 +27,9 @@ def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None
         (name, metric) for name in ("base", "alike", "good") for metric in ("BLEU", "chrF2")
     ]
     assert rows["good", "BLEU"]["verdict"] == "better"
-    assert rows["alike", "BLEU"]["verdict"] == "not told apart"
+    assert rows["alike", "BLEU"]["verdict"] == "not told apart; would have seen 14 BLEU"
+    assert rows["good", "chrF2"]["verdict"] == "exploratory"
+    assert rows["good", "chrF2"]["p"] == ""
     assert rows["base", "BLEU"]["verdict"] == "baseline"
     good = next(one for one in comparison.differences if (one.system, one.metric) == ("good", "bleu"))
     assert "({:+.2f} to {:+.2f})".format(*(good.interval or ())) in rows["good", "BLEU"]["difference"]
@@ -40,7 +42,9 @@ def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None
     assert output.startswith("alike: BLEU ")
     assert ", better. Differences to base on " in output
     protocol = comparison_report.build_sections(comparison)[0].protocol
-    assert protocol.count("|paired-bs:1000|two-sided|seed:12345") == 2  # BLEU's protocol and chrF's
+    assert (
+        protocol.count("|paired-bs:10000|two-sided|bs:10000|ci:percentile|seed:12345") == 2
+    )  # BLEU's protocol and chrF's
     titles = [section.title for section in comparison_report.build_sections(comparison)]
     assert titles == ["Systems", "Cost", "Groups", "Largest differences"]
     files = comparison_plots.save_plots(comparison, tmp_path)
@@ -54,12 +58,30 @@ def test_the_terminal(comparison: Comparison) -> None:
     out = Console(file=io.StringIO(), width=160, no_color=True)
     comparison_report.print_comparison(comparison, out)
     text = out.file.getvalue()  # type: ignore[attr-defined]
-    assert text.count("not told apart") == 2
+    assert text.count("not told apart; would have seen 14 BLEU") == 1
+    assert "p after Holm's correction over the 2 comparisons stated before (BLEU); others are expl" in text
     assert "none beats it in both" in text
-    assert "paired-bs:1000|two-sided|seed:12345" in text
+    assert "paired-bs:10000|two-sided|bs:10000|ci:percentile|seed:12345" in text
     for name, gains in (("good", True), ("good", False), ("alike", True)):
         most = next(c for c in comparison.contrasts if c.system == name and (c.gain > 0) == gains)
         assert re.search(rf"{re.escape(f'{most.gain:+.1f}')} +{most.utterance_id} ", text)
+
+
+def test_a_stated_comparison_with_another_system_has_a_line_of_its_own() -> None:
+    systems = [system("base", 1), system("alike", 9), system("good", 3)]
+    settings = ComparisonSettings.model_validate({"primary": ["good versus alike in chrf"]})
+    result = compare(UTTERANCES, systems, settings, language="de", source_language="en")[0]
+    rows = [
+        row["verdict"]
+        for row in comparison_report.build_score_rows(result)
+        if (row["system"], row["metric"]) == ("good", "chrF2")
+    ]
+    assert rows == ["exploratory", "than alike: better"]
+    out = Console(file=io.StringIO(), width=160, no_color=True)
+    comparison_report.print_comparison(result, out)
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "than alike: better" in text
+    assert "p of the one comparison stated before (chrF2)" in text
 
 
 def test_the_terminal_lists_groups_that_are_clear_of_zero_and_not_of_a_few_utterances() -> None:

@@ -26,7 +26,7 @@ def test_a_comparison_says_how_far_how_sure_how_fast() -> None:
         f"(95% {low:+.1f} to {high:+.1f}), not told apart"
     )
     assert texts[1].startswith(f"good is {good.difference:.1f} BLEU better than base (95% ")
-    assert ", p 0.002" in texts[1]
+    assert ", p <0.001" in texts[1]
 
 
 @pytest.mark.parametrize(

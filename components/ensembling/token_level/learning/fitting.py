@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
 
 from components.ensembling.token_level.config import MixingConfig
 from components.ensembling.token_level.learning.coefficients import (
@@ -16,11 +19,19 @@ from components.ensembling.token_level.learning.reference_log_probs import (
     concatenate,
 )
 from components.ensembling.token_level.translator import EnsembleBackend, number_duplicates
-from components.errors import ConfigError
-from components.metrics.shapley import MemberContribution, estimate_contributions, mixture_likelihood_game
+from components.errors import ConfigError, DataError
+from components.metrics.shapley import (
+    CoalitionGame,
+    MemberContribution,
+    estimate_contributions,
+    mixture_likelihood_game,
+)
 
 STRENGTH_GRID = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 """Strengths of negative evidence that are tried."""
+
+FOLDS = 5
+"""Parts of the development set; each is judged under weights that were learned without it."""
 
 SentencePair = tuple[str, str]
 """Source sentence and reference translation."""
@@ -89,28 +100,51 @@ def likelihood_by_strength(statistics: ReferenceLogProbs) -> dict[float, float]:
     }
 
 
-def likelihood_contributions(
+def held_out_contributions(
     statistics: ReferenceLogProbs, coefficients: LearnedCoefficients, vocabulary: int
 ) -> list[MemberContribution]:
-    """Each member's contribution to the likelihood (nats per piece) of the learned linear mixture.
+    """Each member's contribution to the likelihood (nats per piece) of the learned linear mixture, held out.
 
-    It is measured on the sentences that the constants were learned on. They are the best ones there, so
-    leaving a member out gains nothing.
+    On the sentences that constants were learned on they are the best ones, whatever they are worth. So every
+    sentence is judged under weights that were learned in the same way from the other :data:`FOLDS` - 1 fifths
+    of the set. A member of weight w can lower a sentence by -log(1 - w) nats per piece at most.
 
     Args:
         statistics: of the development set.
-        coefficients: what was learned on it.
+        coefficients: what was learned on all of it, and is used.
         vocabulary: size of the vocabulary, for the likelihood of no member at all (the uniform distribution).
+
+    Raises:
+        DataError: there is one sentence only.
     """
     names = number_duplicates(statistics.names)
-    sentences = statistics.sentences
-    log_probs = {
-        name: [values[sentences == n].tolist() for n in range(statistics.n_sentences)]
-        for name, values in zip(names, statistics.token_log_probs, strict=True)
-    }
-    weights = dict(zip(names, coefficients.weights, strict=True))
-    parts = estimate_contributions(mixture_likelihood_game(log_probs, vocabulary, weights), weights)
-    alone = (
-        statistics.token_log_probs.double().mean(dim=1).tolist()
-    )  # also of members that were given no weight
+    games = [game for game, _ in held_out_games(statistics, vocabulary)]
+    gains = np.concatenate([game.gains for game in games], axis=1)
+    game = CoalitionGame(names, gains, np.concatenate([game.sizes for game in games]))
+    parts = estimate_contributions(game, dict(zip(names, coefficients.weights, strict=True)))
+    alone = statistics.token_log_probs.double().mean(dim=1).tolist()  # also of members without weight
     return [part.model_copy(update={"alone": value}) for part, value in zip(parts, alone, strict=True)]
+
+
+def held_out_games(
+    statistics: ReferenceLogProbs, vocabulary: int
+) -> Iterator[tuple[CoalitionGame, dict[str, float]]]:
+    """For each fold the likelihoods of its sentences, and the weights learned from the others.
+
+    Raises:
+        DataError: there is one sentence only.
+    """
+    names = number_duplicates(statistics.names)
+    sentences = torch.unique(statistics.sentences)
+    if len(sentences) < 2:
+        raise DataError(f"expected at least 2 development sentences, found {len(sentences)}")
+    folds = torch.arange(len(sentences)) % min(FOLDS, len(sentences))
+    for fold in range(int(folds.max()) + 1):
+        learned = fit_constants(statistics.select_sentences(sentences[folds != fold]), "linear")
+        held_out = statistics.select_sentences(sentences[folds == fold])
+        log_probs = {
+            name: [values[held_out.sentences == n].tolist() for n in sentences[folds == fold]]
+            for name, values in zip(names, held_out.token_log_probs, strict=True)
+        }
+        weights = dict(zip(names, learned.weights, strict=True))
+        yield mixture_likelihood_game(log_probs, vocabulary, weights), weights

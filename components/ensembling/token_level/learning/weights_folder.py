@@ -20,9 +20,12 @@ from components.ensembling.token_level.learning.fitting import SentencePair
 from components.errors import StoreError
 from components.files import read_json, write_json
 from components.metrics.shapley import MAX_MEMBERS, MemberContribution
+from components.storage.model_labels import label_models
 
 CONTRIBUTIONS = "contributions.json"
 """File of the members' contributions to the development likelihood."""
+HELD_OUT = f"every sentence under weights learned from the other {fitting.FOLDS - 1} of {fitting.FOLDS} parts"
+"""How contributions are kept apart from learning."""
 
 
 def learn_into_folder(
@@ -58,9 +61,11 @@ def learn_into_folder(
     else:
         coefficients = fitting.fit_coefficients(statistics, mixing)
         coefficients.save(folder / COEFFICIENTS_FILE)
-        if mixing.method == "linear" and len(names) <= MAX_MEMBERS:
-            parts = fitting.likelihood_contributions(statistics, coefficients, backend.vocabulary_size)
-    write_json(folder / CONTRIBUTIONS, {"members": [part.model_dump() for part in parts]})
+        constant = mixing.method == "linear" and mixing.learn == "constants"
+        if constant and len(names) <= MAX_MEMBERS and statistics.n_sentences > 1:
+            parts = fitting.held_out_contributions(statistics, coefficients, backend.vocabulary_size)
+    members = [{**part.model_dump(), "member": label_models(part.member, store)} for part in parts]
+    write_json(folder / CONTRIBUTIONS, {"members": members, "held_out": HELD_OUT if members else None})
     return statistics.n_sentences
 
 

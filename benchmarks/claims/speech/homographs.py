@@ -1,6 +1,6 @@
 """The spoken homograph: English sentences whose meaning only the sound tells, with German references.
 
-``python -m benchmarks.quality.stacking.homographs`` prints the set. Texts are ours: the words of
+``python -m benchmarks.claims.speech.homographs`` prints the set. Texts are ours: the words of
 ``words.jsonl`` (word, family, two readings with espeak-ng's phonemes and a German word each) in the frames
 below, the verb "read" in the present and the past, and nouns that are spelled alike. Each sentence stands
 there twice, once for each reading, so a system that sees the text only is right in exactly half of the cases.

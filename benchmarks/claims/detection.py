@@ -1,0 +1,67 @@
+"""How well a number tells bad outputs from good ones: area under the ROC curve, over resampled items."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.claims.verdict import Result
+from components.metrics.bootstrap import SEED, FloatArray
+from components.metrics.null_distributions import two_sided_p
+
+RESAMPLES, _PER_BATCH = 10_000, 500
+
+
+def weighted_auc(scores: FloatArray, is_bad: FloatArray, weights: FloatArray) -> FloatArray:
+    """AUC (resamples,): the probability that a bad case scores above a good one, ties counting half.
+
+    Args:
+        scores: of cases (n,), higher where worse is expected.
+        is_bad: 1 or 0 (n,).
+        weights: how often each case was drawn (resamples, n).
+    """
+    order = np.argsort(scores, kind="stable")
+    _, starts = np.unique(scores[order], return_index=True)
+    weights, labels = weights[:, order], is_bad[order]
+    bad, good = (np.add.reduceat(weights * side, starts, axis=1) for side in (labels, 1 - labels))
+    below = np.cumsum(good, axis=1) - good / 2
+    return np.asarray((bad * below).sum(1) / (bad.sum(1) * good.sum(1)))
+
+
+def auc(scores: FloatArray, is_bad: FloatArray) -> float:
+    """AUC of all cases."""
+    return float(weighted_auc(scores, is_bad, np.ones((1, len(scores))))[0])
+
+
+def compare_auc(scores: FloatArray, baseline: FloatArray | None, is_bad: FloatArray, over: str) -> Result:
+    """AUC less that of another score of the same cases, or less 0.5; a bootstrap over items.
+
+    Args:
+        scores: (conditions, items), higher where worse is expected; an item is drawn in all conditions.
+        baseline: the same of the other score; None for chance.
+        is_bad: the same, 1 or 0.
+        over: what was resampled, in words.
+    """
+    conditions, n = scores.shape
+    cases = np.tile(np.arange(n), conditions)
+
+    def difference(weights: FloatArray) -> FloatArray:
+        own = weighted_auc(scores.ravel(), is_bad.ravel(), weights)
+        if baseline is None:
+            return own - 0.5
+        return own - weighted_auc(baseline.ravel(), is_bad.ravel(), weights)
+
+    rng = np.random.default_rng(SEED)
+    observed = float(difference(np.ones((1, len(cases))))[0])
+    drawn = [
+        difference(rng.multinomial(n, np.full(n, 1 / n), size=_PER_BATCH)[:, cases].astype(np.float64))
+        for _ in range(RESAMPLES // _PER_BATCH)
+    ]
+    resampled = np.concatenate(drawn)
+    low, high = np.percentile(resampled, (2.5, 97.5)).tolist()
+    return Result(
+        difference=observed,
+        interval=(min(low, observed), max(high, observed)),
+        p=two_sided_p(resampled - observed, observed),
+        detectable=2.8016 * float(resampled.std()),
+        over=over,
+    )

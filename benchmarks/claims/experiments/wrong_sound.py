@@ -1,0 +1,221 @@
+"""E1: does a system that also hears get right what the transcript cannot tell, and by the sound?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.permutation import sign_flip_p
+from benchmarks.claims.scoring import of_sums
+from benchmarks.claims.speech.dual_source import (
+    DUAL_SOURCE_VERSION,
+    SPEECH,
+    HeardInstead,
+    learner_of,
+    load_dual_source,
+    prefer,
+    translate,
+)
+from benchmarks.claims.speech.homograph_audio import SpokenHomographs, draw_sounds, speak, transcribe
+from benchmarks.claims.verdict import Result
+from benchmarks.claims.workspace import PACKAGED, Workspace, digest_of
+from benchmarks.common.tables import format_interval, markdown_table
+from components.metrics.two_level import ItemSums, two_level_bootstrap
+
+TITLE = "Spoken homographs, heard rightly and wrongly"
+QUESTION = """
+"I read the book": today or yesterday? 1,004 sentences of ours stand there in two readings each, which only
+the sound tells apart (espeak-ng with forced phonemes; German references that differ in that word). Three
+dual-source models (seeds) start from the packaged text model and train for 300 updates on transcript,
+sound and translation; they are tested by voices that they never heard, on held-out sentences (known words in
+frames never heard) and held-out words (read in training in both readings, never heard). A choice is right
+when the model gives the reading's reference a higher probability than the other reading's. Each test sentence
+is judged with its own sound, with that of *the other reading*, with another sentence's and in silence. If
+the sound decides, the other reading's must turn the choices round, and silence must give exactly 50%.
+"""
+SEEDS = (1, 2, 3)
+TRAINING: dict[str, Any] = {
+    "data": "homographs",
+    "dev": "homographs",
+    "init_from": PACKAGED,
+    "max_steps": 300,
+    "warmup_steps": 50,
+    "learning_rate": 1e-3,
+    "batch_tokens": 700,
+    "eval_every": 100,
+    "eval_sentences": 120,
+    "average_checkpoints": 3,
+    "dropout": 0.1,
+    "dtype": "float32",
+}
+DATA = "homographs"
+SPLITS = {"sentences": "new_sentences", "words": "new_words"}
+"""Split of the test set -> the registered comparison on it."""
+RIGHT, OTHER = "right sound", "other reading's sound"
+HEARD_TRANSCRIPT = "right sound, Whisper's transcript"
+READ_ONLY = "text model, Whisper's transcript"
+
+
+def run(work: Workspace, outputs: Outputs) -> None:
+    """Speak, train with and without sound, judge under every sound."""
+    spoken = speak(work.folder / "homographs")
+    heard = transcribe(work, spoken)
+    true = {u.id: str(u.transcript) for u in spoken.utterances["test"]}
+    sounds = draw_sounds(spoken)
+    systems = {name: (True, true, sound) for name, sound in sounds.items()}
+    systems[HEARD_TRANSCRIPT] = (True, heard, sounds[RIGHT])
+    systems[READ_ONLY] = (False, heard, {})
+    test = spoken.utterances["test"]
+    outputs.measurements["sentences"] = [_describe(spoken, u.id) for u in test]
+    margins: dict[str, dict[str, list[float]]] = {}
+    for seed in SEEDS:
+        models = {listens: train_seed(work, spoken, seed, listens=listens) for listens in (True, False)}
+        for system, (listens, texts, sound) in systems.items():
+            answers = _ask(work, spoken, models[listens], texts, sound)
+            margins.setdefault(system, {})[str(seed)] = [answers["margins"][u.id] for u in test]
+            outputs.add_translations(DATA, test, system, seed, answers["translations"])
+    outputs.measurements["margins"] = margins
+
+
+def train_seed(work: Workspace, spoken: SpokenHomographs, seed: int, *, listens: bool) -> Path:
+    """The model of a seed: with the sound, or of the same texts without it."""
+    states = {u.id: spoken.states[u.id] for part in ("train", "dev") for u in spoken.utterances[part]}
+    learner = learner_of(
+        (spoken.pairs("train") + spoken.read_pairs(), spoken.pairs("dev")), states if listens else {}
+    )
+    name = f"homographs-{'sound' if listens else 'text'}-{seed}"
+    return work.train(name, learner=learner, seed=seed, **TRAINING)
+
+
+def _ask(
+    work: Workspace,
+    spoken: SpokenHomographs,
+    model: Path,
+    texts: Mapping[str, str],
+    sound: Mapping[str, str],
+) -> dict[str, dict[str, Any]]:
+    """Margins of the right reading, and greedy translations, by utterance."""
+    test = spoken.utterances["test"]
+    pairs = {u.id: (spoken.sentence[u.id].german, spoken.sentence[u.id].other) for u in test}
+    states = HeardInstead(spoken.states, sound)
+
+    def ask() -> dict[str, dict[str, Any]]:
+        loaded = load_dual_source(model)
+        return {
+            "margins": prefer(loaded, test, texts, states, pairs),
+            "translations": translate(loaded, test, texts, states),
+        }
+
+    audio = {u.id: u.audio.sha256 for u in test if u.audio}
+    key = {
+        "homographs": DUAL_SOURCE_VERSION,
+        "model": digest_of(model),
+        "speech": SPEECH.model_dump(mode="json"),
+        "sound": {key: audio[source] for key, source in sound.items()},
+        "texts": texts,
+        "pairs": pairs,
+    }
+    return dict(work.cached(key, ask))
+
+
+def _describe(spoken: SpokenHomographs, utterance_id: str) -> dict[str, Any]:
+    s = spoken.sentence[utterance_id]
+    return {"split": s.split, "family": s.family, "word": s.word, "keys": list(s.keys)}
+
+
+def word_sums(outputs: Outputs, system: str, split: str, *, with_read: bool = True) -> np.ndarray:
+    """Percent of right choices and 1, for each seed and word (seeds, words, 2)."""
+    sentences = outputs.measurements["sentences"]
+    fit = [i for i, s in enumerate(sentences) if s["split"] == split and (with_read or s["word"] != "read")]
+    words = sorted({sentences[i]["word"] for i in fit})
+    of_word = np.array([[sentences[i]["word"] == word for i in fit] for word in words], np.float64)
+    rows = []
+    for margins in outputs.measurements["margins"][system].values():
+        right = np.array([margins[i] > 0 for i in fit], np.float64)
+        shares = 100 * of_word @ right / of_word.sum(1)
+        rows.append(np.stack([shares, np.ones(len(words))], 1))
+    return np.stack(rows)
+
+
+def _mean(sums: np.ndarray) -> np.ndarray:
+    return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def results(outputs: Outputs) -> dict[str, Result]:
+    """The registered comparisons: p by sign flips of words, intervals by a bootstrap over seeds and words."""
+    found = {}
+    for split, name in SPLITS.items():
+        right, other = (word_sums(outputs, system, split) for system in (RIGHT, OTHER))
+        words = right.shape[1]
+        over = f"{len(right)} seeds x {words} words, sign flips of words"
+        result = of_sums(ItemSums(_mean, right, other), over)
+        p = sign_flip_p((right - other)[..., 0].mean(0).tolist())
+        found[f"stacking.{name}"] = result.model_copy(update={"p": p})
+    return found
+
+
+def page(outputs: Outputs) -> list[str]:
+    """Right choices by sound, with and without the verb "read"; by family; and what the translation shows."""
+    lines: list[str] = []
+    for split in SPLITS:
+        words = {s["word"] for s in outputs.measurements["sentences"] if s["split"] == split}
+        lines += [f"## Held-out {split} ({len(words)} words)", "", *_table(outputs, split), ""]
+    return [*lines, *_word_table(outputs)]
+
+
+def _table(outputs: Outputs, split: str) -> list[str]:
+    columns: Sequence[tuple[str, bool]] = (("all words", True),)
+    if split == "sentences":
+        columns = (*columns, ('without "read"', False))
+    rows = []
+    for system in outputs.measurements["margins"]:
+        cells = [system]
+        for _, with_read in columns:
+            sums = word_sums(outputs, system, split, with_read=with_read)
+            chance = np.concatenate([np.full_like(sums[..., :1], 50), sums[..., 1:]], -1)
+            estimate = two_level_bootstrap(ItemSums(_mean, sums, chance))
+            low, high = estimate.interval or (0.0, 0.0)
+            value = 50 + estimate.difference
+            cells.append(f"{value:.1f}{format_interval((50 + low, 50 + high), ' ({:.1f} to {:.1f})')}")
+        rows.append((*cells, f"{_shown(outputs, system, split):.1f}"))
+    header = (
+        "heard",
+        *(f"right choice, %, {name}" for name, _ in columns),
+        "translation shows the reading, %",
+    )
+    note = "Macro means over words; intervals over seeds and words. True transcripts unless it says so."
+    return [note, "", markdown_table(header, rows)]
+
+
+def _shown(outputs: Outputs, system: str, split: str) -> float:
+    """Percent of translations with the reading's word and without the other's, a macro mean over words."""
+    sentences = outputs.measurements["sentences"]
+    by_word: dict[str, list[bool]] = {}
+    for row in (s for s in outputs.systems if s.system == system):
+        for sentence, text in zip(sentences, row.texts, strict=True):
+            if sentence["split"] == split:
+                words = set(text.replace(".", " ").split())
+                mine, other = (set(key.split()) <= words for key in sentence["keys"])
+                by_word.setdefault(sentence["word"], []).append(mine and not other)
+    return 100 * float(np.mean([np.mean(shown) for shown in by_word.values()]))
+
+
+def _word_table(outputs: Outputs) -> list[str]:
+    words = sorted({s["word"] for s in outputs.measurements["sentences"] if s["split"] == "words"})
+    right, other = (word_sums(outputs, system, "words")[..., 0].mean(0) for system in (RIGHT, OTHER))
+    rows = [
+        (word, f"{a:.0f}", f"{b:.0f}", f"{a - b:+.0f}")
+        for word, a, b in zip(words, right, other, strict=True)
+    ]
+    header = ("held-out word", RIGHT, OTHER, "difference")
+    return [
+        "## Held-out words, one by one",
+        "",
+        "Right choices, %, mean over seeds.",
+        "",
+        markdown_table(header, rows),
+    ]

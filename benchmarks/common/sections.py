@@ -1,0 +1,91 @@
+"""How a section of the benchmarks runs: it measures, what it measured is stored, and its page is written.
+
+A section is a module with ``PAGE`` (name of its page), ``parser()`` and ``measure(options)``, which yields
+each :class:`Result` as soon as it is there, so that an interrupted run loses one part at most. How the page
+is written is a module of :mod:`benchmarks.pages`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from benchmarks.common.manifest import describe_run, portable
+from benchmarks.common.measurements import MissingPartError, Part, store_part
+from benchmarks.common.paths import RESULTS
+from benchmarks.pages.page import write_page
+
+
+class Result(NamedTuple):
+    """One part of a page's measurements: JSON values, and the models that were run."""
+
+    part: str
+    values: Any
+    models: Sequence[str] = ()
+
+
+def section_parser(command: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser with the options that all sections have.
+
+    Args:
+        command: What follows ``python -m``, as ``benchmarks.speed experts``.
+        description: The module's docstring.
+    """
+    parser = argparse.ArgumentParser(f"python -m {command}", description=description, allow_abbrev=False)
+    _add_common_options(parser)
+    return parser
+
+
+def run_section(package: str, sections: Mapping[str, str], arguments: Sequence[str]) -> None:
+    """Measure one section of ``package`` and write its page."""
+    if not arguments or arguments[0] not in sections:
+        print(
+            f"usage: python -m {package} SECTION [options]; sections: {', '.join(sections)}", file=sys.stderr
+        )
+        sys.exit(2)
+    section, *rest = arguments
+    module = importlib.import_module(sections[section])
+    if hasattr(module, "main"):  # writes its page itself
+        module.main(rest)
+    else:
+        measure_section(module, f"{package} {section}", rest)
+
+
+def measure_section(module: ModuleType, command: str, arguments: Sequence[str]) -> None:
+    """Measure, store every part as it comes, then write the page from what is stored."""
+    options = module.parser().parse_args(arguments)
+    own = {key: portable(value) for key, value in vars(options).items() if key not in {"out", "note"}}
+    typed = shlex.join(["python", "-m", *command.split(), *map(portable, _own_arguments(arguments))])
+    manifest = describe_run(typed, settings=own, notes=tuple(options.note))
+    for result in module.measure(options):
+        digests = manifest.model_copy(update={"models": _digests(result.models)})
+        store_part(module.PAGE, Part(part=result.part, manifest=digests, results=result.values), options.out)
+    try:
+        print(write_page(module.PAGE, options.out))
+    except MissingPartError as error:
+        sys.exit(f"{error}. What was measured is stored; the page needs the rest")
+
+
+def _digests(references: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of the weights and configuration of each model."""
+    from components.models import resolve
+
+    return {reference: resolve(reference).sha256 for reference in references}
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the page and of outputs/")
+    parser.add_argument("--note", action="append", default=[], help="sentence for the page, stored with it")
+
+
+def _own_arguments(arguments: Sequence[str]) -> list[str]:
+    """The arguments without those that all sections have."""
+    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    _add_common_options(common)
+    return common.parse_known_args(arguments)[1]

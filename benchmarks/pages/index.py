@@ -1,0 +1,161 @@
+"""docs/results/README.md: one row a question, from what its page has stored."""
+
+# ruff: noqa: E501 - results by hand, of pages that store nothing yet
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
+from benchmarks.claims.outputs import outputs_file
+from benchmarks.common.paths import RESULTS
+from benchmarks.common.tables import markdown_table
+from benchmarks.pages.page import Headline, headline
+from components.files import write_bytes
+
+INTRODUCTION = """\
+# Results
+
+Each page says how it was measured: command, day, version of the code, libraries, models and machine, and
+how many of how many utterances were scored; intervals are 95% bootstrap intervals. Pages are written from
+[outputs](outputs) by `make pages`, without a model. What was tried and did not work is in [the
+log](../log.md)."""
+
+
+class Row(NamedTuple):
+    """A question. Its result is that of the first page of ``links`` if that stores outputs, else ``headline``.
+
+    Attributes:
+        links: Label -> page without its ending, or a path from docs/results.
+        headline: By hand, of pages that store nothing yet.
+    """
+
+    links: Mapping[str, str]
+    headline: Headline | None = None
+
+
+SECTIONS: Mapping[str, tuple[Row, ...]] = {
+    "Recognition": (
+        Row({"recognition": "recognition"}),
+        Row({"non-speech": "non-speech"}),
+        Row({"speed": "speed-recognition"}),
+        Row({"padding": "padding", "why": "../decisions/0019-whisper-padding-stride"}),
+        Row({"word times": "word-times"}),
+        Row({"long audio": "long-audio"}),
+    ),
+    "Translation and systems of several models": (
+        Row(
+            {"its card": "../../components/packaged/multi30k-en-de/README"},
+            Headline(
+                "How good is `packaged:multi30k-en-de`?",
+                "39.2 BLEU (37.6 to 40.8) on test_2016_flickr, sacreBLEU cased 13a, beam 5, 1,000 of 1,000",
+            ),
+        ),
+        Row({"domain": "domain"}),
+        Row(
+            {"ensembles": "ensembles", "bagging": "bagging", "int8": "ensembles-int8"},
+            Headline(
+                "Does an ensemble beat its best member?",
+                "three seeds mixed at every token: +1.1 BLEU (0.5 to 2.0, p about 0.04) on test_2016_flickr; two bags: no gain that can be told (+0.3, -0.7 to 1.1)",
+            ),
+        ),
+        Row({"speed": "speed-ensembles"}),
+        Row(
+            {"rover": "rover", "speed": "speed-pools"},
+            Headline(
+                "Do three recognizers vote better than one?",
+                "no difference that can be told on 55 recordings: WER 4.7 (2.8 to 7.1) by ROVER with equal votes, 5.2 (3.0 to 7.8) by the best of them",
+            ),
+        ),
+        Row(
+            {"homographs": "stacking", "captions": "stacking-captions", "into English": "stacking-english"},
+            Headline(
+                "Does a second system that also hears the sound beat its cascade?",
+                "where only the sound tells (spoken homographs): 78.7% right choices (64 to 88) against 50.0% on held-out sentences, 64.4% (56 to 74) on held-out words; on spoken captions +1.6 BLEU (0.4 to 2.9, p about 0.05) with a frozen text model and a known voice, no difference that can be told with an unknown one",
+            ),
+        ),
+        Row(
+            {"refinement": "refinement"},
+            Headline(
+                "Does a second look improve a good translation?",
+                "not here: a small language model without a gate takes 4.2 BLEU (1.1 to 7.7) off 50 captions and nothing under a gate; deliberation (300 updates) -1.0 (-1.8 to -0.2), edit diffusion -0.2",
+            ),
+        ),
+        Row(
+            {"error attribution": "blame"},
+            Headline(
+                "Which stage of a cascade loses what?",
+                "gold transcripts are worth 2.7 BLEU (0.5 to 5.3) before Whisper base (WER 6.2, 50 of 50)",
+            ),
+        ),
+        Row({"long recordings": "long-recording"}),
+    ),
+    "One model out of several, and smaller models": (
+        Row({"speed": "speed-merging"}),
+        Row(
+            {"merging": "merging"},
+            Headline(
+                "What are averages, soups and task vectors worth?",
+                "the mean of the last 5 checkpoints gains 1.9 BLEU (1.0 to 2.7), as their ensemble does; soups and task vectors are on the page",
+            ),
+        ),
+        Row(
+            {"distillation": "distillation"},
+            Headline(
+                "What does a small student lose?",
+                "2+1 layers, 400 updates on 4,000 pairs: 33.9 BLEU taught by an ensemble's outputs, 32.0 by its distributions, 25.9 by no one (ensemble 39.4), 4 to 4.8 times faster than the ensemble",
+            ),
+        ),
+        Row({"pruning": "pruning"}),
+        Row({"speed": "speed-experts", "quality": "experts"}),
+        Row(
+            {"meta-learning": "meta"},
+            Headline(
+                "Does meta-learning help a direction of few pairs?",
+                "no difference to multilingual training that can be told, at the same updates on 100 to 3,000 pairs",
+            ),
+        ),
+    ),
+    "What running costs beside the models": (
+        Row({"orchestration": "orchestration"}),
+        Row({"concurrent nodes": "following"}),
+        Row({"start-up": "startup"}),
+        Row({"memory": "memory"}),
+        Row({"report": "speed-report"}),
+        Row({"scaling": "scaling"}),
+    ),
+}
+
+
+def write_index(folder: Path = RESULTS) -> None:
+    """Write the list of results."""
+    write_bytes(folder / "README.md", render_index(folder).encode())
+
+
+def render_index(folder: Path = RESULTS) -> str:
+    """The text of the list of results."""
+    blocks = [INTRODUCTION]
+    for title, rows in SECTIONS.items():
+        cells = [_cells(row, folder) for row in rows]
+        blocks += [f"## {title}", markdown_table(["question", "result", "page"], cells)]
+    if experiments := _experiments(folder):
+        blocks += ["## Claims of the field", markdown_table(["experiment", "verdicts", "page"], experiments)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _experiments(folder: Path) -> list[list[str]]:
+    """One row for each experiment behind docs/claims.md that was run."""
+    rows = []
+    for name in EXPERIMENTS:
+        if outputs_file(name, folder / "outputs").exists():
+            page = name.replace("_", "-")
+            rows.append([experiment_named(name).TITLE, "[claims](../claims.md)", f"[{page}]({page}.md)"])
+    return rows
+
+
+def _cells(row: Row, folder: Path) -> list[str]:
+    question, result = row.headline or headline(next(iter(row.links.values())), folder)
+    links = ", ".join(f"[{label}]({page}.md)" for label, page in row.links.items())
+    return [question, result.rstrip("."), links]

@@ -1,0 +1,105 @@
+"""How fast is recognition on a CPU, beside openai-whisper and faster-whisper?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.common.measurements import Measurements
+from benchmarks.common.tables import markdown_table, one_paragraph
+
+BASE = "openai-whisper transcribe, greedy"
+COMMAND_LINE = "openai-whisper command line (beam 5, best of 5)"
+GREEDY, BEAM = "Antiphon float32, greedy", "Antiphon float32, beam 5"
+HALF_BEAM = "Antiphon bfloat16, beam 5"
+FASTER = "faster-whisper float32 batched, greedy"
+BAR, FASTER_BAR, BEAM_BAR = 2.3, 0.95, 6
+PARTS = {"1 thread": "CPU s", "2 threads": "wall s"}
+"""Part -> what its clock counts."""
+PROTOCOL = """\
+The same English recordings in two forms: as they are, and joined to one with 0.6 s between them (those with
+a transcript). Batches of 8. CPU s: the process, on one thread; wall s: on two threads. Medians over rounds
+in which the systems took turns; *times faster* is the median of the ratios to the first row, round by
+round. **What has one round only is rough.** WER in percent, Whisper's English normalizer."""
+Systems = Mapping[str, Mapping[str, Any]]
+
+
+def page(measurements: Measurements) -> str:
+    """One table for each form of the recordings."""
+    parts = {name: measurements[name] for name in PARTS if name in measurements}
+    blocks = ["# Recognition, Whisper base: speed", f"{_result(measurements)}.", one_paragraph(PROTOCOL)]
+    for number, form in enumerate(next(iter(parts.values()))["forms"]):
+        columns = {PARTS[name]: part["forms"][number]["systems"] for name, part in parts.items()}
+        blocks += [f"## {form['title']}", _table(columns), *_bars(columns), *_unlike(form["systems"])]
+    return "\n\n".join(blocks)
+
+
+def headline(measurements: Measurements) -> tuple[str, str]:
+    """The row of the list of results."""
+    return "How fast is it on a CPU?", _result(measurements)
+
+
+def _result(measurements: Measurements) -> str:
+    short, joined = (form["systems"] for form in measurements["1 thread"]["forms"])
+    faster = short[FASTER]["median"] / short[GREEDY]["median"]
+    rates = ", ".join(f"{joined[name]['wer']:.1f}" for name in (BASE, GREEDY, FASTER))
+    return (
+        f"Whisper base, short recordings, float32, CPU time at the same WER: openai-whisper takes "
+        f"{short[GREEDY]['times']:.1f} times Antiphon's, faster-whisper's batches {faster:.1f} times "
+        f"({_rounds(short[GREEDY])}); with beam 5 openai-whisper's command line "
+        f"{short[BEAM]['of_command_line']:.1f} times ({_rounds(short[BEAM])}). On one long recording "
+        f"openai-whisper takes {joined[GREEDY]['times']:.1f} times, where the WERs differ (openai-whisper, "
+        f"Antiphon, faster-whisper: {rates})"
+    )
+
+
+def _rounds(row: Mapping[str, Any]) -> str:
+    return "one round" if row["rounds"] == 1 else f"{row['rounds']} rounds"
+
+
+def _table(columns: Mapping[str, Systems]) -> str:
+    header = ["system"]
+    for clock in columns:
+        header += [clock, "rounds", "times faster"]
+    first = next(iter(columns.values()))
+    rows = []
+    for name in first:
+        row = [name]
+        for systems in columns.values():
+            own = systems.get(name)
+            row += (
+                [f"{own['median']:.1f}", str(own["rounds"]), f"{own['times']:.2f}"] if own else ["", "", ""]
+            )
+        rows.append([*row, f"{first[name]['wer']:.2f}"])
+    return markdown_table([*header, "WER"], rows)
+
+
+def _bars(columns: Mapping[str, Systems]) -> list[str]:
+    """What was promised before, beside what came out."""
+    lines = []
+    for clock, systems in columns.items():
+        greedy = systems[GREEDY]
+        lines.append(
+            f"- {clock}: {greedy['times']:.2f} times less than openai-whisper (bar {BAR}), "
+            f"{greedy['of_faster']:.2f} of faster-whisper float32 (bar {FASTER_BAR})."
+        )
+        if COMMAND_LINE in systems:
+            beam, half = (systems[name]["of_command_line"] for name in (BEAM, HALF_BEAM))
+            lines.append(
+                f"- {clock}, beam 5: {beam:.2f} times less than the command line's settings (bar "
+                f"{BEAM_BAR}), {_rounds(systems[BEAM])}; in bfloat16 {half:.2f} times, "
+                f"{_rounds(systems[HALF_BEAM])}."
+            )
+    return ["\n".join(lines)]
+
+
+def _unlike(systems: Systems) -> Sequence[str]:
+    """A warning where the compared systems do not do the same work."""
+    rates = [systems[name]["wer"] for name in (BASE, GREEDY, FASTER)]
+    if max(rates) - min(rates) < 1:
+        return []
+    listed = ", ".join(f"{rate:.1f}" for rate in rates)
+    return [
+        f"The WERs of openai-whisper, Antiphon and faster-whisper differ here ({listed}): the times are "
+        "those of different outputs. [Long audio](long-audio.md) has several orders of such recordings."
+    ]

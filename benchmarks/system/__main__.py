@@ -1,0 +1,22 @@
+"""What running costs beside the models: ``python -m benchmarks.system SECTION``.
+
+Each section has its options. What was measured is stored in docs/results/outputs/SECTION.jsonl.gz, and
+docs/results/SECTION.md is written from it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.common.sections import run_section
+
+SECTIONS = {
+    "orchestration": "benchmarks.system.orchestration",
+    "following": "benchmarks.system.concurrent_nodes",
+    "startup": "benchmarks.system.startup",
+    "memory": "benchmarks.system.memory",
+    "scaling": "benchmarks.system.scaling",
+}
+
+if __name__ == "__main__":
+    run_section("benchmarks.system", SECTIONS, sys.argv[1:])

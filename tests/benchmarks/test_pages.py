@@ -1,0 +1,125 @@
+"""The pages of results are what their stored outputs say, and the commands on them can be typed."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import importlib
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks.claims.experiment import EXPERIMENTS
+from benchmarks.claims.outputs import outputs_file
+from benchmarks.common import sections
+from benchmarks.common.manifest import describe_run, portable
+from benchmarks.common.measurements import Part, read_measurements, store_part
+from benchmarks.common.paths import RESULTS, ROOT, SHARED
+from benchmarks.pages.index import SECTIONS, render_index
+from benchmarks.pages.page import PAGES, page_module, render
+
+WITHOUT_OUTPUTS = {
+    *("ensembles", "ensembles-int8", "bagging", "merging", "distillation", "meta", "experts", "rover"),
+    *("stacking", "stacking-captions", "stacking-english", "refinement", "blame"),
+}
+"""Pages of learning from before outputs were stored; benchmarks of claims take their place."""
+PACKAGES = ("benchmarks.quality", "benchmarks.speed", "benchmarks.system")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_what_its_outputs_say(name: str) -> None:
+    text = (RESULTS / f"{name}.md").read_text(encoding="utf-8")
+    assert text == render(read_measurements(name)), "run `make pages`"
+
+
+def test_the_list_of_results_is_what_the_outputs_say() -> None:
+    assert (RESULTS / "README.md").read_text(encoding="utf-8") == render_index(), "run `make pages`"
+
+
+def test_the_picture_is_that_of_the_outputs(tmp_path: Path) -> None:
+    image = pytest.importorskip("matplotlib.image")
+    page_module("scaling").draw(read_measurements("scaling"), tmp_path)
+    drawn, stored = (image.imread(folder / "scaling.png") for folder in (tmp_path, RESULTS))
+    assert drawn.shape == stored.shape
+    assert np.abs(drawn - stored).mean() < 0.005
+
+
+def test_every_page_has_outputs_and_a_row() -> None:
+    pages = {path.stem for path in RESULTS.glob("*.md")} - {"README"}
+    pages -= {outputs_file(name).name.removesuffix(".jsonl.gz") for name in EXPERIMENTS}
+    assert pages == PAGES.keys() | {name for name in WITHOUT_OUTPUTS if (RESULTS / f"{name}.md").exists()}
+    linked = {page for rows in SECTIONS.values() for row in rows for page in row.links.values()}
+    assert pages <= linked
+
+
+def test_commands_on_pages_can_be_typed() -> None:
+    """Each is read by the parser of its own section."""
+    commands = {
+        command
+        for name in PAGES
+        for command in re.findall(
+            r"`(python -m benchmarks\.[^`]+)`", (RESULTS / f"{name}.md").read_text("utf-8")
+        )
+    }
+    assert len(commands) > len(PAGES)
+    for command in commands:
+        module, *arguments = shlex.split(command)[2:]
+        if module in PACKAGES:
+            table = importlib.import_module(f"{module}.__main__").SECTIONS
+            module = table[arguments.pop(0)]
+        else:
+            module = f"{module}.__main__"
+        importlib.import_module(module).parser().parse_args(arguments)
+
+
+def test_outputs_name_no_folder_of_a_machine() -> None:
+    for path in (RESULTS / "outputs").glob("*.gz"):
+        text = gzip.decompress(path.read_bytes()).decode()
+        assert not re.search(r'"(/work/|/root/|/home/|/tmp/)', text), path.name
+
+
+def test_settings_name_no_folder_of_this_machine() -> None:
+    settings = [SHARED / "data" / "x.txt", [str(ROOT / "docs")], "/opt/bin/python", 3]
+    assert portable(settings) == ["$ANTIPHON_SHARED/data/x.txt", ["./docs"], "python", 3]
+    assert portable("packaged:whisper-base") == "packaged:whisper-base"
+
+
+def test_a_part_takes_the_place_of_its_former_self_only(tmp_path: Path) -> None:
+    manifest = describe_run("python -m x")
+    for name, value in (("first", 1), ("second", 2), ("first", 3)):
+        store_part("memory", Part(part=name, manifest=manifest, results=value), tmp_path)
+    measurements = read_measurements("memory", tmp_path)
+    assert [measurements["first"], measurements["second"]] == [3, 2]
+
+
+def test_an_interrupted_section_keeps_what_it_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure(options: argparse.Namespace) -> Iterator[sections.Result]:
+        yield sections.Result("peaks", {"graph": "g.yaml", "rows": [
+            {"utterances": n, "peak_mb": 1000 + n, "seconds": 1.0} for n in options.sizes
+        ]})  # fmt: skip
+        if options.sizes == [1]:
+            raise KeyboardInterrupt
+
+    def parser() -> argparse.ArgumentParser:
+        section = sections.section_parser("benchmarks.system memory", "")
+        section.add_argument("--sizes", type=int, nargs="+")
+        return section
+
+    section = SimpleNamespace(PAGE="memory", parser=parser, measure=measure)
+    common = ["--out", str(tmp_path), "--note", "Quiet."]
+    with pytest.raises(KeyboardInterrupt):
+        sections.measure_section(section, "benchmarks.system memory", ["--sizes", "1", *common])
+    assert len(read_measurements("memory", tmp_path)["peaks"]["rows"]) == 1
+    sections.measure_section(section, "benchmarks.system memory", ["--sizes", "2", "3", *common])
+    text = (tmp_path / "memory.md").read_text(encoding="utf-8")
+    assert text == capsys.readouterr().out.rstrip("\n") + "\n"
+    assert "`python -m benchmarks.system memory --sizes 2 3`" in text
+    assert "## Notes\n\n- Quiet." in text
+    assert "| 3 | 1,003 | 1 |" in text
