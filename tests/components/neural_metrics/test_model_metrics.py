@@ -62,7 +62,7 @@ def test_the_corpus_score_is_the_mean_and_each_alone_scores_the_same(tiny_models
     alone = [100 * metric.bound_scorer.score([sample])[0].value for sample in samples]
     assert table.rows[:, 0] == pytest.approx(np.array(alone), abs=1e-4)
     assert table.score() == pytest.approx(np.mean(alone), abs=1e-4)
-    assert set(table.rows[:, 1]) == {1.0} and table.metric.interval(table.rows) is None  # of fewer than 10
+    assert set(table.rows[:, 1]) == {1.0} and table.to_score().interval is None  # of fewer than 10
     assert table.signature.startswith("comet|model:comet@")
 
 

@@ -17,16 +17,16 @@ from tests.reports.example_runs import HOSTILE, cascade, stage
 
 
 def judged(folder: Path) -> RunView:
-    """A run whose first translation, which is hostile, and whose second one are scored by xCOMET."""
+    """A run whose first translation, which is hostile, and whose last one are scored by xCOMET."""
     view = cascade(folder, 4)
     rows = []
-    for number in (0, 1):
+    for number in (0, 3):
         utterance = view.utterances[number]
         outcome = view.outcomes["mt"][utterance.id]
         assert isinstance(outcome, NBest)
         sample = Sample(outcome.best.text, utterance.transcript or "", utterance.references)
         span = ErrorSpan(start=1, end=7, text=HOSTILE, severity="major", confidence=0.75)
-        rows.append(StoredScore(sample=digest_sample(sample), value=0.5 + number / 4, spans=(span,)))
+        rows.append(StoredScore(sample=digest_sample(sample), value=0.5 + number / 12, spans=(span,)))
     write_scores(folder, rows)
     scores = stage("mt-xcomet", 2, 0, 1.0).model_copy(update={"path": str(folder)})
     run = view.run.model_copy(update={"stages": (*view.run.stages, scores)})
@@ -35,7 +35,7 @@ def judged(folder: Path) -> RunView:
 
 def test_scores_and_errors_stand_beside_the_translation(tmp_path: Path) -> None:
     view = judged(tmp_path)
-    first, second, third = list(view.rows())[:3]
+    first, _, third, second = view.rows()
     (judgment,) = second.judgments["mt"]
     assert (judgment.label, judgment.value) == ("xCOMET", 75.0)
     assert third.judgments == {}
