@@ -28,6 +28,13 @@ def format_duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def format_p_value(p: float | None) -> str:
+    """A p-value as text: 0.012, <0.001; empty where there is none."""
+    if p is None:
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def flatten_parameters(parameters: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Dotted names and values of nested parameters, as ``--set`` takes them."""
     for name, value in parameters.items():

@@ -31,6 +31,7 @@ ROOMS = (
     "components.neural_metrics",
     "components.analysis",
     "components.export",
+    "components.campaign",
     "components.ensembling",
     "components.training",
     "components.refining",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.verdict import Result
 from benchmarks.common.tables import format_interval, markdown_table
+from components.metrics.bootstrap import FloatArray
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.two_level import Arms, ItemSums, TwoLevelEstimate, two_level_bootstrap, two_level_test
 
@@ -52,6 +54,24 @@ def of_sums(sums: ItemSums | Sequence[ItemSums], over: str, *, paired: bool = Tr
     )
 
 
+def gain_difference(first: Arms, second: Arms, *, replicates: str = "seeds") -> Result:
+    """What the first pair of arms gains (system less baseline) less what the second pair gains."""
+    tables = [*first[0], *first[1], *second[0], *second[1]]
+    if any(table.ids != tables[0].ids or table.signature != tables[0].signature for table in tables):
+        raise ValueError("expected the same sentences and protocol in all arms")
+    metric, width = tables[0].metric, tables[0].rows.shape[1]
+
+    def rows(arms: Arms) -> FloatArray:
+        pairs = zip(*arms, strict=True)
+        return np.stack([np.concatenate([a.rows, b.rows], axis=1) for a, b in pairs])
+
+    def gain(sums: FloatArray) -> FloatArray:
+        return np.asarray(metric.score(sums[..., :width]) - metric.score(sums[..., width:]))
+
+    over = f"{len(first[0])} {replicates} x {len(tables[0].ids):,} sentences"
+    return of_sums(ItemSums(gain, rows(first), rows(second)), over)
+
+
 def bleu_of(statistics: CorpusStatistics) -> float:
     """The corpus score of all items."""
     return statistics.score()
@@ -67,7 +87,8 @@ def score_table(outputs: Outputs, data: str, metrics: Sequence[str] = ("bleu", "
             tables = [outputs.statistics(data, system, seed, metric) for seed in seeds]
             scores = [table.score() for table in tables]
             spread = f" ({min(scores):.1f} to {max(scores):.1f})" if len(scores) > 1 else ""
-            interval = tables[0].metric.interval(np.mean([table.rows for table in tables], axis=0))
+            mean = replace(tables[0], rows=np.mean([table.rows for table in tables], axis=0))
+            interval = mean.to_score().interval
             cells.append(f"{np.mean(scores):.2f}{spread}{format_interval(interval, ' [{:.1f}, {:.1f}]')}")
         rows.append(cells)
     n = len(outputs.ids[data])

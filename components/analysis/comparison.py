@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from components.analysis.buckets import group_utterances
 from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.degradation import Degradation, measure_degradation
+from components.analysis.external_scores import Judgements, describe_scores, measure_scores
 from components.analysis.leaderboard import (
     Bucket,
     Contrast,
@@ -22,11 +23,15 @@ from components.analysis.leaderboard import (
     find_contrasts,
     score_buckets,
 )
+from components.analysis.metric_correlation import Correlation, correlate
+from components.analysis.ranking import Scope, choose_ranking, scope_of, score_items, score_sentences
 from components.analysis.stated_comparisons import check_stated, compare_pairs
-from components.errors import DataError
+from components.analysis.strength_curves import Conditions
+from components.errors import ConfigError, DataError
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.languages import Language
-from components.metrics.metric import Metric, Output, Segments
+from components.metrics.metric import Metric, Segments
+from components.metrics.scores_file import ExternalScores
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.significance import Difference
 from components.metrics.table import METRICS, get_metric
@@ -35,16 +40,24 @@ from components.records import Record, Utterance
 
 @dataclass(frozen=True)
 class System:
-    """A system's outputs by utterance id: translations and, of speech, transcripts; and what they cost."""
+    """A system's outputs by utterance id: translations and, of speech, transcripts; and what they cost.
+
+    ``conditions`` say at which strengths of perturbations, where they are known.
+    """
 
     name: str
     translations: Mapping[str, str]
     transcripts: Mapping[str, str]
     cost: Cost
+    conditions: Conditions | None = None
 
 
 class Comparison(Record):
-    """The whole comparison; ``ranking`` names the metric that groups, examples and the Pareto set use."""
+    """The whole comparison; ``ranking`` names the metric that groups, examples and the Pareto set use.
+
+    Of external scores there are ``judgements`` and their ``correlations`` with metrics; ``degradations`` are
+    those of systems that differ in the strength of a perturbation.
+    """
 
     baseline: str
     ranking: str | None
@@ -55,6 +68,9 @@ class Comparison(Record):
     n: int
     n_total: int
     notes: tuple[str, ...] = ()
+    judgements: tuple[Judgements, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
+    degradations: tuple[Degradation, ...] = ()
 
 
 def compare(
@@ -65,6 +81,7 @@ def compare(
     language: Language,
     source_language: Language,
     bind: Callable[[str], Metric] = get_metric,
+    scores: Sequence[ExternalScores] = (),
 ) -> tuple[Comparison, dict[str, dict[str, float]]]:
     """Compare systems; also gives utterance id -> system -> score of that utterance alone.
 
@@ -81,9 +98,11 @@ def compare(
         language: of translations, for all utterances or each: decides on tokenizers.
         source_language: of transcripts: decides on normalizers.
         bind: gives a metric by its name in the settings, those that models compute with their models.
+        scores: external scores, which join the metrics.
 
     Raises:
         DataError: a system or an utterance twice, no such baseline, outputs of other utterances.
+        ConfigError: external scores of other systems or items, or nothing to rank by as is wanted.
     """
     baseline = settings.baseline or systems[0].name
     _check(utterances, systems, baseline)
@@ -95,7 +114,7 @@ def compare(
         scope: ScoringUnits(
             utterances, scope.output, languages[scope.output], with_references=scope.has_references
         )
-        for scope in dict.fromkeys(map(_scope_of, (*METRICS.values(), *metrics.values())))
+        for scope in dict.fromkeys(map(scope_of, (*METRICS.values(), *metrics.values())))
     }
     segments = {
         system.name: {
@@ -108,13 +127,13 @@ def compare(
         name: _statistics(outputs, units, metrics.values(), len(utterances))
         for name, outputs in segments.items()
     }
-    ranking = next((name for name in metrics if name in tables[baseline]), None)
-    ranked_by = METRICS["chrf"] if ranking is None else metrics[ranking]
-    sentence_metric = METRICS[ranked_by.sentence_metric] if ranked_by.sentence_metric else ranked_by
-    scores = {name: _sentence_scores(outputs, sentence_metric) for name, outputs in segments.items()}
-    scored = units[_scope_of(sentence_metric)]
-    values = {u.id: {name: of[u.id] for name, of in scores.items() if u.id in of} for u in scored.utterances}
-    error_rates = _sentence_scores(segments[baseline], METRICS["wer"])
+    judgements = _join_scores(scores, tables, units, len(utterances), notes)
+    ranking = choose_ranking(settings, tables[baseline])
+    ranked = score_items(ranking, metrics, tables, segments, units, len(utterances))
+    values = {
+        u.id: {name: of[u.id] for name, of in ranked.scores.items() if u.id in of} for u in ranked.units
+    }
+    error_rates = score_sentences(segments[baseline], METRICS["wer"])
     differences = compare_pairs(tables, baseline, ranking, settings)
     comparison = Comparison(
         baseline=baseline,
@@ -126,15 +145,44 @@ def compare(
             ranking,
         ),
         differences=differences,
-        buckets=score_buckets(tables, group_utterances(scored.utterances, error_rates), baseline, ranking),
+        buckets=score_buckets(tables, group_utterances(ranked.units, error_rates), baseline, ranking),
         contrasts=find_contrasts(
-            values, baseline, settings.examples, higher_is_better=sentence_metric.higher_is_better
+            values, baseline, settings.examples, higher_is_better=ranked.higher_is_better
         ),
         n=len(tables[baseline][ranking].ids) if ranking else 0,
-        n_total=scored.count(len(utterances)),
+        n_total=ranked.n_total,
         notes=tuple(notes),
+        judgements=judgements,
+        correlations=tuple(correlate(scores, metrics, tables, segments)),
+        degradations=measure_degradation(
+            {system.name: system.conditions for system in systems if system.conditions is not None},
+            tables,
+            baseline,
+            ranking,
+        ),
     )
     return comparison, values
+
+
+def _join_scores(
+    scores: Sequence[ExternalScores],
+    tables: Mapping[str, dict[str, CorpusStatistics]],
+    units: Mapping[Scope, ScoringUnits],
+    n_total: int,
+    notes: list[str],
+) -> tuple[Judgements, ...]:
+    """Add the statistics of external scores to those of the metrics, and notes on what they lack."""
+    ids = list(dict.fromkeys(unit.id for of in units.values() for unit in of.utterances))
+    judgements = []
+    for entry in scores:
+        measured, omissions = measure_scores(entry, list(tables), ids, max(len(ids), n_total))
+        notes += omissions
+        for name, table in measured.items():
+            if entry.name in tables[name]:
+                raise ConfigError(f"scores: expected another name than that of a metric, found {entry.name}")
+            tables[name][entry.name] = table
+        judgements.append(describe_scores(entry, next(iter(measured.values()))))
+    return tuple(judgements)
 
 
 def _check(utterances: Sequence[Utterance], systems: Sequence[System], baseline: str) -> None:
@@ -177,41 +225,29 @@ def _complete(
         completed.append({name: {key: texts[key] for key in common} for name, texts in outputs.items()})
     translations, transcripts = completed
     return [
-        System(system.name, translations.get(system.name, {}), transcripts.get(system.name, {}), system.cost)
+        replace(
+            system,
+            translations=translations.get(system.name, {}),
+            transcripts=transcripts.get(system.name, {}),
+        )
         for system in systems
     ], notes
 
 
-class _Scope(NamedTuple):
-    """What a metric scores: one kind of output, where it has a reference or wherever it is."""
-
-    output: Output
-    has_references: bool
-
-
-def _scope_of(metric: Metric) -> _Scope:
-    return _Scope(metric.output, "reference" in metric.needs)
-
-
 def _statistics(
-    outputs: Mapping[_Scope, Segments | None],
-    units: Mapping[_Scope, ScoringUnits],
+    outputs: Mapping[Scope, Segments | None],
+    units: Mapping[Scope, ScoringUnits],
     metrics: Iterable[Metric],
     n_total: int,
 ) -> dict[str, CorpusStatistics]:
     """Metric name -> statistics, in the order of ``metrics``; those with nothing to score are left out."""
     tables = {}
     for metric in metrics:
-        segments, of = outputs[_scope_of(metric)], units[_scope_of(metric)]
+        segments, of = outputs[scope_of(metric)], units[scope_of(metric)]
         table = None if segments is None else of.measure(metric, segments, n_total)
         if table is not None:
             tables[metric.name] = table
     return tables
-
-
-def _sentence_scores(outputs: Mapping[_Scope, Segments | None], metric: Metric) -> dict[str, float]:
-    segments = outputs[_scope_of(metric)]
-    return {} if segments is None else metric.sentence_scores(segments)
 
 
 def _count_missing(utterances: Sequence[Utterance], systems: Sequence[System]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from components.deprecated_names import read_deprecated_value
-from components.metrics.choices import AnyMetricName, KnownMetricName, Test
+from components.metrics.choices import AnyMetricName, Test
 
 
 def _read_old_test(value: object) -> object:
@@ -22,7 +22,7 @@ class StatedComparison(BaseModel):
 
     system: str = Field(description="what is tested")
     versus: str | None = Field(None, description="what it is tested against; the baseline if empty")
-    metric: KnownMetricName | None = Field(None, description="the score; the first of metrics if empty")
+    metric: str | None = Field(None, description="the score, maybe an external one; what ranks if empty")
 
     @model_validator(mode="before")
     @classmethod
@@ -56,6 +56,12 @@ class ComparisonSettings(BaseModel):
         title="Metrics",
         description="scores to compare, the one that ranks first; TER is slow on large sets; models compute "
         "others, such as comet:hub:Unbabel/wmt22-comet-da (docs/metrics.md)",
+    )
+    ranking: str | None = Field(
+        None,
+        title="Ranking",
+        description="score that ranks (groups, examples, plots), maybe an external one; the first metric "
+        "if empty",
     )
     primary: tuple[StatedComparison, ...] = Field(
         (),

@@ -23,21 +23,18 @@ class MetricChoice:
     Attributes:
         output: only metrics of transcripts or of translations; None for all.
         further: names beside those of metrics that are allowed too.
-        models: whether metrics that a model computes may be chosen: not at all, too, only these; or all by
-            their names alone, where the models are known.
+        models: whether metrics that a model computes may be chosen: not at all, too, or only these.
     """
 
     output: Output | None = None
     further: tuple[str, ...] = ()
-    models: Literal["none", "too", "only", "known"] = "none"
+    models: Literal["none", "too", "only"] = "none"
 
     @property
     def names(self) -> list[str]:
         """What may be chosen."""
-        from components.metrics.table import METRICS, metrics_of  # noqa: PLC0415 - numpy and jiwer, 0.3 s
+        from components.metrics.table import metrics_of  # noqa: PLC0415 - numpy and jiwer, 0.3 s
 
-        if self.models == "known":
-            return [*self.further, *METRICS]
         outputs = get_args(Output) if self.output is None else (self.output,)
         names = [name for output in outputs for name in metrics_of(output)]
         return [*self.further, *(names if self.models != "only" else ())]
@@ -48,7 +45,7 @@ class MetricChoice:
         Raises:
             ValueError: it may not.
         """
-        if self.models in ("too", "only") and self._is_of_model(name):
+        if self.models != "none" and self._is_of_model(name):
             return name
         if name not in self.names:
             hint = did_you_mean(name, self.names)
@@ -74,7 +71,7 @@ class MetricChoice:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         del schema, handler
-        if self.models in ("none", "known"):
+        if self.models == "none":
             return {"enum": self.names, "type": "string"}
         return {"type": "string", "examples": [*self.names, "comet:hub:Unbabel/wmt22-comet-da"]}
 
@@ -83,7 +80,5 @@ MetricName = Annotated[str, MetricChoice()]
 TranslationMetricName = Annotated[str, MetricChoice("translation")]
 AnyMetricName = Annotated[str, MetricChoice(models="too")]
 """Also ``NAME:MODEL``, as ``comet:hub:Unbabel/wmt22-comet-da``."""
-KnownMetricName = Annotated[str, MetricChoice(models="known")]
-"""The name of a metric whose model, if it has one, stands elsewhere."""
 ModelMetricName = Annotated[str, MetricChoice("translation", models="only")]
 """``NAME:MODEL`` only."""

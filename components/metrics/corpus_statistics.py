@@ -66,6 +66,10 @@ class CorpusStatistics:
             signature=f"{self.signature}|{PROTOCOL}",
         )
 
+    def scores_by_id(self) -> dict[str, float]:
+        """Utterance id -> score of its own row."""
+        return dict(zip(self.ids, self.metric.score(self.rows).tolist(), strict=True))
+
     def subset(self, ids: Iterable[str]) -> CorpusStatistics:
         """The same metric over these utterances, in this order; ids that were not scored are left out."""
         ids = tuple(ids)

@@ -18,6 +18,7 @@ from typer.core import TyperCommand
 
 from components.errors import AntiphonError, ConfigError
 from flows.cli import analyses
+from flows.cli.campaign import CampaignGroup, campaign_app
 from flows.cli.commands import Command, Group, RunCommand
 from flows.cli.data import data_app
 from flows.cli.edit import edit
@@ -60,12 +61,13 @@ for command in FURTHER:
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)
+app.add_typer(campaign_app, name="campaign")
 app.add_typer(runs_app, name="runs")
 app.add_typer(store_app, name="store")
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
 for group in app.registered_groups:
-    group.cls = Group
+    group.cls = CampaignGroup if group.typer_instance is campaign_app else Group
 for commands in (app, *(group.typer_instance for group in app.registered_groups)):
     for info in commands.registered_commands if commands is not None else ():
         info.callback = info.callback and with_verbosity(info.callback)

@@ -12,19 +12,13 @@ from components.analysis.leaderboard import Cost
 from components.metrics.bootstrap import Estimate
 from components.metrics.significance import Difference
 from components.metrics.table import label_of
+from reports.analyses import degradation_report, judgement_report
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
-from reports.formatting import format_bytes, format_seconds
+from reports.formatting import format_bytes, format_p_value, format_seconds
 from reports.terminal.run_printing import describe_too_few, format_interval
 from reports.terminal.tables import new_table
 from reports.views.sections import Cell, Section, link_to_utterance
-
-
-def format_p_value(p: float | None) -> str:
-    """A p-value as text: 0.012, <0.001; empty where there is none."""
-    if p is None:
-        return ""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def describe_verdict(difference: Difference) -> str:
@@ -158,6 +152,7 @@ def build_sections(comparison: Comparison) -> list[Section]:
             "Cost", "Pareto: no other system is both better and faster.", tuple(build_cost_rows(comparison))
         ),
     ]
+    sections += [*degradation_report.build_sections(comparison), *judgement_report.build_sections(comparison)]
     groups = tuple(build_bucket_rows(comparison))
     note = "Difference to the baseline with its 95% interval, not corrected for the number of groups."
     sections += [Section("Groups", note, groups)] if groups else []
@@ -200,6 +195,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         mark = "none beats it in both" if row.pareto else ""
         costs.add_row(Text(to_printable(row.system), "bold"), *format_cost(row.cost), str(row.missing), mark)
     console.print(costs)
+    degradation_report.print_degradations(comparison, console)
+    judgement_report.print_judgements(comparison, console)
     _print_buckets(comparison, console)
     _print_contrasts(comparison, console)
     for signature in dict.fromkeys(difference.signature for difference in comparison.differences):

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from components import models
 from components.analysis.comparison import System
 from components.analysis.leaderboard import Cost
+from components.analysis.strength_curves import Conditions, read_conditions
 from components.errors import AntiphonError, DataError, StoreError
 from components.files import read_json
 from components.models.checkpoints import count_stored_parameters as count_parameters
@@ -88,7 +89,23 @@ def system_of(name: str, run: RunRecord, store: Store) -> System:
         read_best_texts(translation) if translation else {},
         read_best_texts(transcript) if transcript else {},
         cost_of(run, store),
+        conditions_of(run),
     )
+
+
+def conditions_of(run: RunRecord) -> Conditions:
+    """What the nodes of a run's graph are set to."""
+    return read_conditions(
+        {node.name: (node.kind, _flatten_settings(node.settings)) for node in run.pipeline.nodes}
+    )
+
+
+def _flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = _flatten_settings(value, f"{prefix}{name}.") if isinstance(value, dict) else {}
+        flat |= inner or {f"{prefix}{name}": value}
+    return flat
 
 
 def cost_of(run: RunRecord, store: Store) -> Cost:

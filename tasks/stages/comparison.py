@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from components.canonical_json import digest_of
 from components.files import write_bytes, write_json
 from components.languages import UNDETERMINED
 from components.metrics.metric_names import split_metric
+from components.metrics.scores_file import ExternalScores, load_scores
+from components.metrics.scores_settings import ScoresFile
 from components.metrics.significance import Difference
 from components.models.weight_digests import resolve_weight_digests
 from components.records import Utterance
@@ -34,22 +37,31 @@ from tasks.stages.sentence_scores import LIBRARIES as MODEL_LIBRARIES
 from tasks.stages.sentence_scores import bind_staged
 from tasks.task_options import NOT_STORED, as_prefect_state
 
-VERSION = "comparison/2"
+VERSION = "comparison/3"
 QUALITY_DROPPED = "antiphon.quality.dropped"
 """Event: a system is significantly worse than the baseline; automations/quality.yaml waits for it."""
 
 
-def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettings, store: Store) -> StageRef:
+def compute_comparison(
+    runs: Mapping[str, RunRecord],
+    settings: ComparisonSettings,
+    store: Store,
+    files: Sequence[ScoresFile] = (),
+) -> StageRef:
     """Compare runs, or return the same comparison computed before.
 
     Args:
         runs: system name -> run.
         settings: metrics, tests and groups.
         store: where.
+        files: external scores, which join the metrics.
 
     Raises:
         DataError: a run that cannot be compared, or runs over different data.
+        ConfigError: external scores that cannot be read, or are of other systems.
     """
+    labels = {run.name: name for name, run in runs.items()}
+    scores = [entry.rename_systems(labels) for entry in load_scores(files)]
     for run in runs.values():
         check_comparable(run)
     utterances = load_same_data(runs)
@@ -62,21 +74,25 @@ def compute_comparison(runs: Mapping[str, RunRecord], settings: ComparisonSettin
             language=_target_languages(utterances, runs),
             source_language={utterance.id: utterance.source_language for utterance in utterances},
             bind=partial(bind_staged, store=store),
+            scores=scores,
         )
         write_json(folder / COMPARISON, comparison.model_dump(mode="json"))
         lines = [json.dumps({"id": key, "values": scores}) for key, scores in values.items()]
         write_bytes(folder / VALUES, "".join(line + "\n" for line in lines).encode())
         return Product([COMPARISON, VALUES], items=len(utterances))
 
-    return compute_once(store, _make_plan(runs, settings, utterances, store), work)
+    return compute_once(store, _make_plan(runs, settings, utterances, scores, store), work)
 
 
 @task(name="comparison", task_run_name="comparison", **NOT_STORED)
 def compare_runs(
-    runs: Mapping[str, RunRecord], settings: ComparisonSettings, store_url: str | None
+    runs: Mapping[str, RunRecord],
+    settings: ComparisonSettings,
+    store_url: str | None,
+    files: Sequence[ScoresFile] = (),
 ) -> StageRef | State[StageRef]:
     """Compare runs as a task, with the tables as artifacts; see :func:`compute_comparison`."""
-    ref = compute_comparison(runs, settings, Store(store_url))
+    ref = compute_comparison(runs, settings, Store(store_url), files)
     comparison = read_comparison(ref)
     for note in comparison.notes:
         get_run_logger().warning("comparison: %s", note)
@@ -108,7 +124,11 @@ def find_significant_drops(comparison: Comparison) -> list[Difference]:
 
 
 def _make_plan(
-    runs: Mapping[str, RunRecord], settings: ComparisonSettings, utterances: list[Utterance], store: Store
+    runs: Mapping[str, RunRecord],
+    settings: ComparisonSettings,
+    utterances: list[Utterance],
+    scores: Sequence[ExternalScores],
+    store: Store,
 ) -> StagePlan:
     named = dict(map(split_metric, settings.metrics))
     references = {name: model for name, model in named.items() if model is not None}
@@ -119,10 +139,15 @@ def _make_plan(
         stage="comparison",
         kind="comparison",
         version=f"{VERSION} metrics/{metrics.version}",
-        parameters={**settings.model_dump(mode="json"), "metrics": list(named), "systems": list(runs)},
+        parameters={
+            **settings.model_dump(mode="json", exclude={"ranking"} if settings.ranking is None else set()),
+            "metrics": list(named),
+            "systems": list(runs),
+        },
         upstream=upstream,
         inputs={
-            "utterances": digest_of([utterance.model_dump(exclude={"audio"}) for utterance in utterances])
+            "utterances": digest_of([utterance.model_dump(exclude={"audio"}) for utterance in utterances]),
+            **{f"scores {entry.name}": digest_of(asdict(entry)) for entry in scores},
         },
         weights=resolve_weight_digests(references, store.backend.url),
         libraries=library_versions(LIBRARIES + (MODEL_LIBRARIES if references else ())),

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from components.analysis.comparison import Comparison, compare
 from components.analysis.comparison_settings import ComparisonSettings
+from reports import formatting
 from reports.analyses import comparison_report
 from reports.plots import comparison_plots
 from tests.components.analysis.test_comparison import UTTERANCES, system
@@ -118,7 +119,7 @@ def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path
 
 
 def test_p_values() -> None:
-    assert [comparison_report.format_p_value(p) for p in (0.0004, 0.0312, 1.0)] == [
+    assert [formatting.format_p_value(p) for p in (0.0004, 0.0312, 1.0)] == [
         "<0.001",
         "0.031",
         "1.000",

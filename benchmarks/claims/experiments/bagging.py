@@ -1,0 +1,63 @@
+"""E3b: members trained on bootstrap samples against members that differ in their seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.scoring import score_table, two_level
+from benchmarks.claims.verdict import Result
+from benchmarks.claims.workspace import FLICKR16, FLICKR17, MSCOCO, Workspace
+from components.metrics.corpus_statistics import CorpusStatistics
+
+TITLE = "Bagging: bootstrap samples against seeds"
+QUESTION = """
+Four trainings on bootstrap samples of the pairs (as many draws with replacement as there are pairs, so that
+about 63% of them are seen) and four on all pairs; each also has a seed of its own, otherwise they are alike
+(1,500 updates). Three of four are mixed, linearly and with equal shares, in all four ways. Is an ensemble of
+bags better than one model of all pairs, and is it better than an ensemble of seeds, which costs as much?
+"""
+NUMBERS = (1, 2, 3, 4)
+TESTS = (FLICKR16, FLICKR17)
+SEED, BAG, SEEDS, BAGS = "a model of all pairs", "a bag", "3 seeds mixed", "3 bags mixed"
+
+
+def train_bag(work: Workspace, number: int) -> Path:
+    """A training on a bootstrap sample; sample, initial weights and order are of seed ``number``."""
+    return work.train(f"bag-{number}", seed=number, bag=number, **TRAINING)
+
+
+def run(work: Workspace, outputs: Outputs) -> None:
+    """Train the bags; decode single models, and the triple that leaves out number n as replicate n."""
+    seeds, bags = train_seeds(work, NUMBERS), {number: train_bag(work, number) for number in NUMBERS}
+    for data in (*TESTS, MSCOCO):
+        utterances = work.utterances(data)
+        for one, mixed, models in ((SEED, SEEDS, seeds), (BAG, BAGS, bags)):
+            for number in NUMBERS:
+                triple = [models[other] for other in NUMBERS if other != number]
+                for system, members in ((one, [models[number]]), (mixed, triple)):
+                    texts = work.translate(utterances, members)
+                    outputs.add_translations(data, utterances, system, number, texts)
+
+
+def results(outputs: Outputs) -> dict[str, Result]:
+    """The registered comparisons, over the four triples, which share members, and sentences."""
+    seed, seeds, bags = (_of(outputs, system) for system in (SEED, SEEDS, BAGS))
+    return {
+        "bagging.bags_against_one": two_level(bags, seed, replicates="triples"),
+        "bagging.bags_against_seeds": two_level(bags, seeds, replicates="triples"),
+    }
+
+
+def _of(outputs: Outputs, system: str) -> Sequence[CorpusStatistics]:
+    return [outputs.joined(TESTS, system, number) for number in NUMBERS]
+
+
+def page(outputs: Outputs) -> list[str]:
+    """Scores of single models and of mixtures."""
+    lines = ["## Scores", ""]
+    for data in (*TESTS, MSCOCO):
+        lines += [f"### {data}", "", score_table(outputs, data), ""]
+    return lines

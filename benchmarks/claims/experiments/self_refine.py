@@ -1,0 +1,124 @@
+"""E15: self-refine as it is called, with drafts of the same model and its own feedback, at three sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.refining import Texts, refine
+from benchmarks.claims.scoring import gain_difference, score_table, two_level
+from benchmarks.claims.verdict import Result
+from benchmarks.claims.workspace import FLICKR16, Workspace
+from benchmarks.common.tables import markdown_table
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.records import NBest, Utterance
+from components.refining.config import RefineConfig
+from components.translation.config import VERSION, TranslationConfig
+from components.translation.factory import build
+
+TITLE = "Self-refine at three sizes"
+QUESTION = """
+Three prompted language models translate 200 captions (few-shot, greedily), name the problems of their own
+draft and correct it, once, without a gate. Controls: the correction without feedback, and a draft by a beam
+of 3, which costs about as much. Does refinement do harm in the smallest model, and less in the largest?
+Nothing is trained, so intervals are over sentences alone; the models differ in more than their size.
+"""
+MODELS = {
+    "SmolLM2 135M": "packaged:smollm2-135m-instruct",
+    "Qwen2.5-Coder 0.5B": "packaged:qwen2.5-coder-0.5b",
+    "Qwen2.5-Coder 1.5B": "packaged:qwen2.5-coder-1.5b",
+}
+SENTENCES, LONGEST = 200, 64
+DRAFT, REFINED, CORRECTED, SEARCHED = (
+    "draft",
+    "refined with feedback",
+    "refined without feedback",
+    "draft by a beam of 3",
+)
+
+
+def run(work: Workspace, outputs: Outputs) -> None:
+    """Draft, refine with and without feedback, search another draft."""
+    utterances = work.utterances(FLICKR16, limit=SENTENCES)
+    for name, model in MODELS.items():
+        drafts = draft(work, utterances, model, beam_size=1)
+        systems: dict[str, Texts] = {DRAFT: drafts, SEARCHED: draft(work, utterances, model, beam_size=3)}
+        for system, feedback in ((REFINED, True), (CORRECTED, False)):
+            config = RefineConfig(
+                model=model,
+                gate="off",
+                feedback=feedback,
+                max_tokens=LONGEST,
+                device="cpu",
+            )
+            systems[system] = refine(work, utterances, drafts, config, 1)[0]
+        for system, texts in systems.items():
+            outputs.add_translations(FLICKR16, utterances, f"{name}, {system}", 0, texts)
+
+
+def draft(work: Workspace, utterances: Sequence[Utterance], model: str, *, beam_size: int) -> Texts:
+    """Few-shot translations, greedy or by a beam."""
+    config = TranslationConfig(
+        model=model,
+        beam_size=beam_size,
+        n_best=1,
+        max_tokens=LONGEST,
+        prompt="few-shot",
+        batch_size=16,
+        device="cpu",
+    )
+
+    def decode() -> Texts:
+        outcomes = build(config).translate(utterances)
+        texts = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
+        return {u.id: texts.get(u.id, "") for u in utterances}
+
+    key = {
+        "draft": VERSION,
+        "config": config.model_dump(mode="json"),
+        "texts": [(u.id, u.target_language, u.text) for u in utterances],
+    }
+    return dict(work.cached(key, decode))
+
+
+def _of(outputs: Outputs, model: str, system: str) -> list[CorpusStatistics]:
+    return [outputs.statistics(FLICKR16, f"{model}, {system}", 0, "chrf")]
+
+
+def _gain(outputs: Outputs, model: str, system: str = REFINED) -> Result:
+    return two_level(_of(outputs, model, system), _of(outputs, model, DRAFT), replicates="model")
+
+
+def results(outputs: Outputs) -> dict[str, Result]:
+    """The registered comparisons, in chrF."""
+    smallest, _, largest = MODELS
+    arms = [(_of(outputs, model, REFINED), _of(outputs, model, DRAFT)) for model in (largest, smallest)]
+    return {
+        "self_refine.smallest": _gain(outputs, smallest),
+        "self_refine.trend": gain_difference(*arms, replicates="model"),
+    }
+
+
+def page(outputs: Outputs) -> list[str]:
+    """Gains over the draft by size, with the share of changed texts, and all scores."""
+    texts = {row.system: row.texts for row in outputs.systems}
+    rows = []
+    for model in MODELS:
+        for system in (REFINED, CORRECTED, SEARCHED):
+            result = _gain(outputs, model, system)
+            pairs = zip(texts[f"{model}, {system}"], texts[f"{model}, {DRAFT}"], strict=True)
+            changed = sum(text != own for text, own in pairs)
+            low, high = result.interval
+            rows.append(
+                (model, system, f"{result.difference:+.2f} ({low:+.2f} to {high:+.2f})", str(changed))
+            )
+    header = ("model", "system", "chrF less the draft's (95%)", f"changed of {SENTENCES}")
+    return [
+        "## Gain over the draft",
+        "",
+        markdown_table(header, rows),
+        "",
+        "## Scores",
+        "",
+        score_table(outputs, FLICKR16),
+    ]

@@ -1,0 +1,84 @@
+"""E11: models of different vocabularies mixed token by token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.scoring import bleu_of, score_table, two_level
+from benchmarks.claims.verdict import Result
+from benchmarks.claims.workspace import DEV, FLICKR16, Workspace
+from benchmarks.common.tables import markdown_table
+
+TITLE = "Models of different vocabularies, mixed token by token"
+QUESTION = """
+Pairs of a model with the pieces of the packaged model and one with a sentencepiece vocabulary of its own
+(4,000 pieces); both learn for 1,500 updates. They are mixed linearly over the union of both vocabularies or
+over their intersection, whichever is better on val. Is the pair better than its better member on val? A
+pair of one vocabulary, which differs in its seed alone, shows what mixing gains without that obstacle.
+"""
+SEEDS = (1, 2, 3)
+OTHER_SEED = 3
+"""Added to a seed for the second member of the pair of one vocabulary."""
+OWN = {**{key: value for key, value in TRAINING.items() if key != "tokenizer"}, "vocab_size": 4000}
+SHARED, OTHER, SAME = "packaged pieces", "4,000 pieces", "pair of one vocabulary"
+PAIRS = {sharing: f"pair over the {sharing}" for sharing in ("union", "intersection")}
+
+
+def train_other(work: Workspace, seed: int) -> Path:
+    """A model with a vocabulary of its own."""
+    return work.train(f"vocabulary-4000-{seed}", seed=seed, **OWN)
+
+
+def run(work: Workspace, outputs: Outputs) -> None:
+    """Train, decode the members and their pairs on val and on the test set."""
+    models = train_seeds(work, (*SEEDS, *(seed + OTHER_SEED for seed in SEEDS)))
+    for seed in SEEDS:
+        first, other = models[seed], train_other(work, seed)
+        for data in (DEV, FLICKR16):
+            utterances = work.utterances(data)
+            systems = {
+                SHARED: work.translate(utterances, [first]),
+                OTHER: work.translate(utterances, [other]),
+                SAME: work.translate(utterances, [first, models[seed + OTHER_SEED]]),
+            }
+            for sharing, system in PAIRS.items():
+                systems[system] = work.translate(utterances, [first, other], mixing={"vocabulary": sharing})
+            for system, texts in systems.items():
+                outputs.add_translations(data, utterances, system, seed, texts)
+
+
+def _best(outputs: Outputs, seed: int, systems: tuple[str, ...]) -> str:
+    """The system of highest BLEU on val."""
+    return max(systems, key=lambda system: bleu_of(outputs.statistics(DEV, system, seed)))
+
+
+def results(outputs: Outputs) -> dict[str, Result]:
+    """The registered comparison."""
+    pairs = [_best(outputs, seed, tuple(PAIRS.values())) for seed in SEEDS]
+    singles = [_best(outputs, seed, (SHARED, OTHER)) for seed in SEEDS]
+    arms = [
+        [outputs.statistics(FLICKR16, system, seed) for system, seed in zip(systems, SEEDS, strict=True)]
+        for systems in (pairs, singles)
+    ]
+    return {"vocabularies.pair": two_level(*arms)}
+
+
+def page(outputs: Outputs) -> list[str]:
+    """Choices on val, and the scores of all systems."""
+    rows = [
+        (str(seed), _best(outputs, seed, tuple(PAIRS.values())), _best(outputs, seed, (SHARED, OTHER)))
+        for seed in SEEDS
+    ]
+    lines = [
+        "## Chosen on val",
+        "",
+        markdown_table(("seed", "pair", "better member"), rows),
+        "",
+        "## Scores",
+        "",
+    ]
+    for data in (DEV, FLICKR16):
+        lines += [f"### {data}", "", score_table(outputs, data), ""]
+    return lines

@@ -1,0 +1,103 @@
+"""Weights of an ensemble's members learned from draws of a few examples, judged on sentences held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.claims.forced_scores import FloatArray, score_references, sum_by_sentence, tokens_by_sentence
+from components.ensembling.token_level.learning.coefficients import (
+    LearnedCoefficients,
+    fit_constants,
+    fit_gate,
+)
+from components.ensembling.token_level.learning.gating_network import reference_log_likelihood
+from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs, concatenate
+from components.records import Utterance
+
+POOL, SENTENCES, DRAWS = 200, 400, 20
+"""Examples are drawn from the first POOL sentences of a domain and judged on the others."""
+SIZES = (5, 10, 25, 50, 100, 200)
+DOMAINS = ("tatoeba", "captions", "mix")
+METHODS = ("linear", "log_linear", "gate")
+
+
+def learn_all(
+    members: Sequence[Path | str], domains: dict[str, list[Utterance]], seed: int
+) -> dict[str, Any]:
+    """Held-out log-likelihoods under equal shares and under what every draw of this seed teaches."""
+    scored = {
+        name: score_references(members, utterances, distributions=True)
+        for name, utterances in domains.items()
+    }
+    for statistics in scored.values():
+        assert statistics.n_sentences == SENTENCES
+    return {
+        "equal": {
+            name: {
+                "tokens": tokens_by_sentence(statistics).astype(int).tolist(),
+                **{kind: _rounded(_equal_shares(statistics, kind)) for kind in ("linear", "log_linear")},
+                "members": [_rounded(sum_by_sentence(statistics, row)) for row in statistics.token_log_probs],
+            }
+            for name, statistics in scored.items()
+        },
+        "learned": list(_learn_draws(scored, seed)),
+    }
+
+
+def _equal_shares(statistics: ReferenceLogProbs, kind: str) -> FloatArray:
+    shares = torch.full((2,), 0.5)
+    return sum_by_sentence(statistics, reference_log_likelihood(statistics, shares, kind))
+
+
+def _learn_draws(scored: dict[str, ReferenceLogProbs], seed: int, of: int = 3) -> Iterator[dict[str, Any]]:
+    """What the draws of a seed teach; draw n is made with specialist n mod ``of``, plus 1."""
+    for draw in range(seed - 1, DRAWS, of):
+        order = {
+            name: torch.from_numpy(np.random.default_rng([draw, number]).permutation(POOL))
+            for number, name in enumerate(scored)
+        }
+        for domain in DOMAINS:
+            for size in SIZES:
+                parts = (
+                    {"tatoeba": size // 2, "captions": size - size // 2}
+                    if domain == "mix"
+                    else {domain: size}
+                )
+                examples = [scored[name].select_sentences(order[name][:n]) for name, n in parts.items()]
+                judged = [scored[name].select_sentences(torch.arange(POOL, SENTENCES)) for name in parts]
+                for method in METHODS:
+                    coefficients = _fit(concatenate(examples), method)
+                    sums = np.concatenate(
+                        [sum_by_sentence(part, coefficients.token_log_probs(part)) for part in judged]
+                    )
+                    yield {
+                        "draw": draw,
+                        "domain": domain,
+                        "size": size,
+                        "method": method,
+                        "weights": _rounded(coefficients.weights),
+                        **_as_kept(sums, domain, size, method),
+                    }
+
+
+def _as_kept(sums: FloatArray, domain: str, size: int, method: str) -> dict[str, Any]:
+    """The sum over sentences; sentence by sentence where a registered comparison needs it."""
+    compared = (size == 50 and domain != "mix" and method == "linear") or (
+        size == 200 and domain == "mix" and method != "log_linear"
+    )
+    return {"nats": round(float(sums.sum()), 3), **({"sentences": _rounded(sums)} if compared else {})}
+
+
+def _fit(examples: ReferenceLogProbs, method: str) -> LearnedCoefficients:
+    if method == "gate":
+        return fit_gate(examples)
+    return fit_constants(examples, "linear" if method == "linear" else "log_linear")
+
+
+def _rounded(values: Sequence[float] | FloatArray) -> list[float]:
+    return [round(float(value), 4) for value in values]
