@@ -118,6 +118,7 @@ def needs(parameters: CompareParameters) -> list[Need]:
     score_need = Need("scores", lambda: _check_scores(parameters))
     return [
         name_need,
+        *preflight.needs_of_metrics([m for m in parameters.metrics if ":" in m], parameters.store, "metrics"),
         score_need,
         *(need for system in parameters.systems for need in _needs_of(system, parameters)),
         *run_needs,

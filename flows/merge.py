@@ -19,7 +19,7 @@ from flows.run import Run, final_state
 from flows.system import execute_pipeline, load_data
 from tasks.run_artifacts import publish_run
 from tasks.stages import metrics, quality_gate
-from tasks.stages.metrics import TextsToScore
+from tasks.stages.texts_to_score import TextsToScore
 
 
 def needs(parameters: MergeParameters) -> list[Need]:

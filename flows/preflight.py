@@ -127,6 +127,33 @@ def need_of_test_data(source: str | None, source_language: str | None, target_la
     )
 
 
+def needs_of_metrics(metrics: Iterable[str], store: str | None, setting: str) -> list[Need]:
+    """The checks of metrics that models compute: the models, and that they are of these metrics.
+
+    Args:
+        metrics: ``NAME:MODEL`` each.
+        store: URL of the store.
+        setting: that names them.
+    """
+    return [
+        Need(setting, partial(_check_metric, metric, store), partial(_admit_metric, metric, store))
+        for metric in metrics
+    ]
+
+
+def _check_metric(metric: str, store: str | None) -> None:
+    from components import models
+    from components.metrics.metric_names import split_metric
+
+    models.check(str(split_metric(metric)[1]), store)
+
+
+def _admit_metric(metric: str, store: str | None, pairs: Pairs) -> None:
+    from components.neural_metrics.factory import bind_metric
+
+    bind_metric(metric, store)
+
+
 def check_needs(needs: Iterable[Need]) -> None:
     """Run the checks that read and fetch nothing.
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from prefect.client.schemas.objects import State
 
 from components.metrics.normalizers import BY_LANGUAGE
+from components.neural_metrics.stored_scores import name_stage
 from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import with_models
@@ -19,8 +20,9 @@ from flows.run import Run, final_state
 from tasks.execution.executor import PipelineResult, execute
 from tasks.progress import show_phase
 from tasks.stages import data as data_sets
-from tasks.stages import metrics, report
-from tasks.task_options import label_task
+from tasks.stages import metrics, report, sentence_scores
+from tasks.stages.texts_to_score import TextsToScore, find_texts_to_score
+from tasks.task_options import label_task, unwrap
 
 
 class Hooks(NamedTuple):
@@ -55,6 +57,9 @@ class System:
         nodes = preflight.needs_of_pipeline(self.pipeline, self.parameters.store, self.parameters.seed)
         if not self.parameters.edits:  # what is edited was reviewed before
             nodes += preflight.needs_of_reviews(self.pipeline)
+        nodes += preflight.needs_of_metrics(
+            self.parameters.model_metrics, self.parameters.store, "model_metrics"
+        )
         return nodes if self._data is not None else [preflight.need_of_data(self.parameters), *nodes]
 
     def load(self, run: Run) -> dict[str, StageRef]:
@@ -178,13 +183,35 @@ def _load_data_node(run: Run, pipeline: Pipeline, name: str) -> StageRef:
     return run.add(data_sets.load_data(*source, settings.limit, run.store_url), name)
 
 
+def score_by_models(
+    run: Run, scored: Sequence[TextsToScore], target: str | None
+) -> list[metrics.ModelScores]:
+    """Score the translations that are outputs by the metrics of models that the parameters name."""
+    by_models = []
+    for metric in getattr(run.parameters, "model_metrics", ()):
+        for number, entry in enumerate(scored):
+            if entry.prefix or entry.language is None:
+                continue
+            show_phase(f"scoring by {metric}")
+            task = label_task(sentence_scores.score_sentences, run.label)
+            stage = unwrap(task(entry, metric, target, run.store_url))
+            if stage is None:
+                run.notes.append(f"{metric}: nothing has all that it reads (docs/metrics.md); not scored")
+                continue
+            ref = run.add(stage, name_stage(entry.texts.stage, metric))
+            by_models.append(metrics.ModelScores(number, metric, ref))
+    return by_models
+
+
 def score(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:
     """Score every node that gives texts for which there are references."""
-    scored = metrics.find_texts_to_score(pipeline, run.stages)
+    scored = find_texts_to_score(pipeline, run.stages)
     if scored:
         show_phase("scoring")
         target = pipeline.languages[1]
-        ref = run.add(label_task(metrics.score_texts, run.label)(scored, target, run.store_url, normalizer))
+        by_models = score_by_models(run, scored, target)
+        task = label_task(metrics.score_texts, run.label)
+        ref = run.add(task(scored, target, run.store_url, normalizer, by_models))
         run.metrics = metrics.read_scores(ref)
         if not run.metrics:
             run.notes.append("nothing is scored: the data have neither transcripts nor references")

@@ -28,6 +28,7 @@ ROOMS = (
     "components.synthesis",
     "components.perturbation",
     "components.metrics",
+    "components.neural_metrics",
     "components.analysis",
     "components.export",
     "components.campaign",

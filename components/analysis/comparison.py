@@ -7,9 +7,8 @@ or count as empty outputs; both are stated with their number, and nothing is dro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import get_args
 
 from components.analysis.buckets import group_utterances
 from components.analysis.comparison_settings import ComparisonSettings
@@ -25,17 +24,17 @@ from components.analysis.leaderboard import (
     score_buckets,
 )
 from components.analysis.metric_correlation import Correlation, correlate
-from components.analysis.ranking import choose_ranking, score_items, score_sentences
+from components.analysis.ranking import Scope, choose_ranking, scope_of, score_items, score_sentences
 from components.analysis.stated_comparisons import check_stated, compare_pairs
 from components.analysis.strength_curves import Conditions
-from components.errors import DataError
+from components.errors import ConfigError, DataError
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.languages import Language
-from components.metrics.metric import Metric, Output, Segments
+from components.metrics.metric import Metric, Segments
 from components.metrics.scores_file import ExternalScores
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.significance import Difference
-from components.metrics.table import METRICS, get_metric
+from components.metrics.table import METRICS, get_metric, under_normalizer
 from components.metrics.turns import Turns
 from components.records import Record, Utterance
 
@@ -84,6 +83,7 @@ def compare(
     *,
     language: Language,
     source_language: Language,
+    bind: Callable[[str], Metric] = get_metric,
     scores: Sequence[ExternalScores] = (),
 ) -> tuple[Comparison, dict[str, dict[str, float]]]:
     """Compare systems; also gives utterance id -> system -> score of that utterance alone.
@@ -100,6 +100,7 @@ def compare(
         settings: which metrics, the one that ranks first; which test; what counts as missing.
         language: of translations, for all utterances or each: decides on tokenizers.
         source_language: of transcripts: decides on normalizers.
+        bind: gives a metric by its name in the settings, those that models compute with their models.
         scores: external scores, which join the metrics.
 
     Raises:
@@ -111,24 +112,29 @@ def compare(
     check_stated(settings.primary, [system.name for system in systems], baseline)
     complete, notes = _complete(utterances, systems, settings.missing)
     languages = {"translation": language, "transcript": source_language}
-    units: dict[Output, ScoringUnits] = {
-        output: ScoringUnits(utterances, output, languages[output]) for output in get_args(Output)
+    bound = [under_normalizer(bind(name), settings.normalizer) for name in settings.metrics]
+    metrics = {metric.name: metric for metric in bound}
+    units = {
+        scope: ScoringUnits(
+            utterances, scope.output, languages[scope.output], with_references=scope.has_references
+        )
+        for scope in dict.fromkeys(map(scope_of, (*METRICS.values(), *metrics.values())))
     }
     segments = {
         system.name: {
-            output: of.align(getattr(system, f"{output}s"), len(utterances), system.turns)
-            for output, of in units.items()
+            scope: of.align(getattr(system, f"{scope.output}s"), len(utterances), system.turns)
+            for scope, of in units.items()
         }
         for system in complete
     }
-    metrics = [get_metric(name, settings.normalizer) for name in settings.metrics]
     tables = {
-        name: _statistics(outputs, units, metrics, len(utterances)) for name, outputs in segments.items()
+        name: _statistics(outputs, units, metrics.values(), len(utterances))
+        for name, outputs in segments.items()
     }
     _share_recordings(tables)
     judgements = _join_scores(scores, tables, units, len(utterances), notes)
     ranking = choose_ranking(settings, tables[baseline])
-    ranked = score_items(ranking, tables, segments, units, len(utterances), settings.normalizer)
+    ranked = score_items(ranking, metrics, tables, segments, units, len(utterances), settings.normalizer)
     values = {
         u.id: {name: of[u.id] for name, of in ranked.scores.items() if u.id in of} for u in ranked.units
     }
@@ -152,7 +158,7 @@ def compare(
         n_total=ranked.n_total,
         notes=tuple(notes),
         judgements=judgements,
-        correlations=tuple(correlate(scores, tables, segments)),
+        correlations=tuple(correlate(scores, metrics, tables, segments)),
         degradations=measure_degradation(
             {system.name: system.conditions for system in systems if system.conditions is not None},
             tables,
@@ -166,7 +172,7 @@ def compare(
 def _join_scores(
     scores: Sequence[ExternalScores],
     tables: Mapping[str, dict[str, CorpusStatistics]],
-    units: Mapping[Output, ScoringUnits],
+    units: Mapping[Scope, ScoringUnits],
     n_total: int,
     notes: list[str],
 ) -> tuple[Judgements, ...]:
@@ -177,6 +183,8 @@ def _join_scores(
         measured, omissions = measure_scores(entry, list(tables), ids, max(len(ids), n_total))
         notes += omissions
         for name, table in measured.items():
+            if entry.name in tables[name]:
+                raise ConfigError(f"scores: expected another name than that of a metric, found {entry.name}")
             tables[name][entry.name] = table
         judgements.append(describe_scores(entry, next(iter(measured.values()))))
     return tuple(judgements)
@@ -232,15 +240,15 @@ def _complete(
 
 
 def _statistics(
-    outputs: Mapping[Output, Segments | None],
-    units: Mapping[Output, ScoringUnits],
-    metrics: Sequence[Metric],
+    outputs: Mapping[Scope, Segments | None],
+    units: Mapping[Scope, ScoringUnits],
+    metrics: Iterable[Metric],
     n_total: int,
 ) -> dict[str, CorpusStatistics]:
-    """Metric name -> statistics, in their order; metrics with nothing to score are left out."""
+    """Metric name -> statistics, in the order of ``metrics``; those with nothing to score are left out."""
     tables = {}
     for metric in metrics:
-        segments, of = outputs[metric.output], units[metric.output]
+        segments, of = outputs[scope_of(metric)], units[scope_of(metric)]
         table = None if segments is None else of.measure(metric, segments, n_total)
         if table is not None:
             tables[metric.name] = table

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from components.deprecated_names import read_deprecated_value
-from components.metrics.choices import MetricName, Test
+from components.metrics.choices import AnyMetricName, Test
 from components.metrics.normalizers import BY_LANGUAGE, NORMALIZER_DESCRIPTION, NormalizerName
 
 
@@ -52,10 +52,11 @@ class ComparisonSettings(BaseModel):
         title="Test",
         description="paired bootstrap (10,000 resamples) or approximate randomization (10,000 trials)",
     )
-    metrics: tuple[MetricName, ...] = Field(
+    metrics: tuple[AnyMetricName, ...] = Field(
         ("bleu", "chrf", "wer"),
         title="Metrics",
-        description="scores to compare, the one that ranks first; TER is slow on large sets",
+        description="scores to compare, the one that ranks first; TER is slow on large sets; models compute "
+        "others, such as comet:hub:Unbabel/wmt22-comet-da (docs/metrics.md)",
     )
     ranking: str | None = Field(
         None,

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from components.analysis.ranking import Scope, scope_of
 from components.metrics.bootstrap import Estimate
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.correlation import MAX_UTTERANCES, kendall_tau, pearson
-from components.metrics.metric import Output, Segments
+from components.metrics.metric import Metric, Segments
 from components.metrics.scores_file import ExternalScores
 from components.metrics.table import METRICS
 from components.records import Record
@@ -32,33 +33,35 @@ class Correlation(Record):
 
 def correlate(
     scores: Sequence[ExternalScores],
+    metrics: Mapping[str, Metric],
     tables: Mapping[str, Mapping[str, CorpusStatistics]],
-    segments: Mapping[str, Mapping[Output, Segments | None]],
+    segments: Mapping[str, Mapping[Scope, Segments | None]],
 ) -> Iterator[Correlation]:
     """Each of the external scores against each metric that scores the same outputs one by one.
 
     Args:
         scores: external ones.
+        metrics: those that were computed, by name.
         tables: system -> score -> statistics, external ones among them.
-        segments: system -> kind of output -> outputs beside their references.
+        segments: system -> what a metric scores -> outputs beside their references.
     """
     for entry in scores:
         judged = {name: of[entry.name].scores_by_id() for name, of in tables.items() if entry.name in of}
-        metrics = dict.fromkeys(metric for name in judged for metric in tables[name] if metric in METRICS)
-        names = dict.fromkeys(METRICS[metric].sentence_metric or metric for metric in metrics)
-        for name in names:
+        names = dict.fromkeys(name for system in judged for name in tables[system] if name in metrics)
+        used = dict.fromkeys(metrics[name].sentence_metric or name for name in names)
+        for metric in (metrics.get(name) or METRICS[name] for name in used):
             measured = {
-                system: METRICS[name].sentence_scores(outputs)
+                system: metric.sentence_scores(outputs)
                 for system in judged
-                if (outputs := segments[system][METRICS[name].output]) is not None
+                if (outputs := segments[system][scope_of(metric)]) is not None
             }
-            if correlation := _correlate(entry, name, judged, measured):
+            if correlation := _correlate(entry, metric, judged, measured):
                 yield correlation
 
 
 def _correlate(
     scores: ExternalScores,
-    metric: str,
+    metric: Metric,
     judged: Mapping[str, Mapping[str, float]],
     measured: Mapping[str, Mapping[str, float]],
 ) -> Correlation | None:
@@ -69,16 +72,14 @@ def _correlate(
     ]
     if not ids:
         return None
-    signs = (
-        1.0 if higher else -1.0 for higher in (scores.higher_is_better, METRICS[metric].higher_is_better)
-    )
+    signs = (1.0 if higher else -1.0 for higher in (scores.higher_is_better, metric.higher_is_better))
     x, y = (
         sign * np.array([[of[system][key] for system in measured] for key in ids])
         for sign, of in zip(signs, (judged, measured), strict=True)
     )
     return Correlation(
         name=scores.name,
-        metric=metric,
+        metric=metric.name,
         systems=len(measured),
         n=len(ids),
         pearson=pearson(x, y),

@@ -26,6 +26,18 @@ def choose_ranking(settings: ComparisonSettings, tables: Mapping[str, CorpusStat
     return settings.ranking or next(iter(tables), None)
 
 
+class Scope(NamedTuple):
+    """What a metric scores: one kind of output, where it has a reference or wherever it is."""
+
+    output: Output
+    has_references: bool
+
+
+def scope_of(metric: Metric) -> Scope:
+    """What a metric scores."""
+    return Scope(metric.output, "reference" in metric.needs)
+
+
 class RankedItems(NamedTuple):
     """What can be ranked one by one: system -> utterance id -> score, and the utterances themselves."""
 
@@ -37,14 +49,15 @@ class RankedItems(NamedTuple):
 
 def score_items(
     ranking: str | None,
+    metrics: Mapping[str, Metric],
     tables: Mapping[str, Mapping[str, CorpusStatistics]],
-    segments: Mapping[str, Mapping[Output, Segments | None]],
-    units: Mapping[Output, ScoringUnits],
+    segments: Mapping[str, Mapping[Scope, Segments | None]],
+    units: Mapping[Scope, ScoringUnits],
     n_total: int,
     normalizer: NormalizerName,
 ) -> RankedItems:
     """Score single utterances by the ranking metric, or by the one that does so in its place."""
-    if ranking is not None and ranking not in METRICS:
+    if ranking is not None and ranking not in metrics:
         external = {name: of[ranking] for name, of in tables.items() if ranking in of}
         first = next(iter(external.values()))
         by_id = {unit.id: unit for of in units.values() for unit in of.utterances}
@@ -54,14 +67,15 @@ def score_items(
             first.metric.higher_is_better,
             first.n_total,
         )
-    name = ranking or "chrf"
-    metric = get_metric(METRICS[name].sentence_metric or name, normalizer)
-    of = units[metric.output]
+    ranked_by = METRICS["chrf"] if ranking is None else metrics[ranking]
+    in_place = ranked_by.sentence_metric
+    metric = get_metric(in_place, normalizer) if in_place else ranked_by
+    of = units[scope_of(metric)]
     scores = {name: score_sentences(outputs, metric) for name, outputs in segments.items()}
     return RankedItems(scores, of.utterances, metric.higher_is_better, of.count(n_total))
 
 
-def score_sentences(outputs: Mapping[Output, Segments | None], metric: Metric) -> dict[str, float]:
+def score_sentences(outputs: Mapping[Scope, Segments | None], metric: Metric) -> dict[str, float]:
     """Utterance id -> score of a system's output alone; {} where it has none of this kind."""
-    segments = outputs[metric.output]
+    segments = outputs[scope_of(metric)]
     return {} if segments is None else metric.sentence_scores(segments)

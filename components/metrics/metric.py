@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from components.errors import DataError
 from components.metrics.bootstrap import PROTOCOL, FloatArray, Interval, bootstrap_interval
@@ -113,6 +113,8 @@ class CorpusScore(ABC):
     higher_is_better: bool
     ceiling: float
     """Score of a perfect output; no score is better."""
+    worst: float = 100.0
+    """Where less is better: the score at which outputs have nothing in common."""
 
     @abstractmethod
     def score(self, sums: FloatArray) -> FloatArray:
@@ -137,6 +139,8 @@ class Metric(CorpusScore):
     """It counts whole recordings, also where others count the segments of their references."""
     is_utility: bool = True
     """It scores one text against another: it may be a utility, or the objective of tuning."""
+    needs_model: ClassVar[bool] = False
+    """A model computes it, which a user names behind a colon; see :mod:`.model_metric`."""
     sentence_metric: str | None = None
     """Name of the metric that scores single utterances in its place; None where it does so itself."""
 

@@ -96,8 +96,9 @@ def load_scores(files: Sequence[ScoresFile]) -> list[ExternalScores]:
     entries = [entry for file in files for entry in read_scores(file)]
     names = [entry.name for entry in entries]
     for name in names:
-        if name in METRICS or names.count(name) > 1:
-            taken = "is a metric of Antiphon" if name in METRICS else "is there twice"
+        is_metric = name in METRICS and not METRICS[name].needs_model  # a COMET of one's own is welcome
+        if is_metric or names.count(name) > 1:
+            taken = "is a metric of Antiphon" if is_metric else "is there twice"
             raise ConfigError(
                 f"scores: expected a name of its own for each, found {name!r}, which {taken}; "
                 "write OTHER=FILE"

@@ -39,6 +39,7 @@ class ScoringUnits:
         output: Which text is scored.
         language: Of the outputs, of all or of each utterance.
         blocks: Whether long recordings without reference segments are cut into blocks.
+        with_references: Whether units without a reference are left out; quality estimation needs none.
 
     Attributes:
         utterances: The units, as utterances with their own references.
@@ -47,7 +48,13 @@ class ScoringUnits:
     """
 
     def __init__(
-        self, utterances: Sequence[Utterance], output: Output, language: Language, *, blocks: bool = True
+        self,
+        utterances: Sequence[Utterance],
+        output: Output,
+        language: Language,
+        *,
+        blocks: bool = True,
+        with_references: bool = True,
     ) -> None:
         written = assign_languages([utterance.id for utterance in utterances], language)
         segments = {u.id: units for u in utterances if (units := _split(u, output))}
@@ -67,13 +74,15 @@ class ScoringUnits:
             for unit in self._segments.get(utterance.id, [utterance])
         }
         texts = {unit.id: _references(unit, output) for unit in self.utterances}
-        self.references = {key: stated for key, stated in texts.items() if stated is not None}
+        self.references = {
+            key: stated or () for key, stated in texts.items() if stated is not None or not with_references
+        }
         # A cut gives a stretch without words none, whatever the system wrote there: nothing to score.
         self._gaps = {
             unit.id
             for units in self._segments.values()
             for unit in units
-            if not any(text.strip() for text in self.references[unit.id])
+            if texts[unit.id] is not None and not any(text.strip() for text in self.references[unit.id])
         }
         self._turns = {u.id: reference_turns(u) for u in utterances if output == "transcript"}
         self._recording_languages = {u.id: code for u, code in zip(utterances, written, strict=True)}

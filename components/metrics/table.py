@@ -11,6 +11,8 @@ from components.metrics.chrf import Chrf
 from components.metrics.hallucinations import HallucinatedWords, Hallucinations
 from components.metrics.meetings import ConcatenatedErrorRate, TimeConstrainedErrorRate
 from components.metrics.metric import Metric, Output
+from components.metrics.metric_names import split_metric
+from components.metrics.model_metric import MODEL_METRICS, ModelMetric, missing_model
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.ter import TranslationEditRate
 from components.metrics.wer import WordErrorRate
@@ -26,6 +28,7 @@ _ROWS: tuple[Metric, ...] = (
     Bleu(),  # Papineni et al. 2002, https://aclanthology.org/P02-1040, by sacreBLEU
     Chrf(),  # Popović 2015, https://aclanthology.org/W15-3049
     TranslationEditRate(),  # Snover et al. 2006, https://aclanthology.org/2006.amta-papers.25
+    *MODEL_METRICS,
 )
 METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
 """Name -> metric."""
@@ -35,12 +38,15 @@ def get_metric(name: str, normalizer: str = BY_LANGUAGE) -> Metric:
     """The row of a metric, counting transcripts under a normalizer.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is none of that name, or a model computes it.
     """
     if name not in METRICS:
         hint = did_you_mean(name, METRICS)
         raise ConfigError(f"metric: expected one of {', '.join(METRICS)}, found {name!r}{hint}")
-    return under_normalizer(METRICS[name], normalizer)
+    metric = METRICS[name]
+    if isinstance(metric, ModelMetric):
+        raise missing_model(name, metric.example)
+    return under_normalizer(metric, normalizer)
 
 
 def under_normalizer(metric: Metric, normalizer: str) -> Metric:
@@ -50,12 +56,33 @@ def under_normalizer(metric: Metric, normalizer: str) -> Metric:
     return replace(metric, normalizer=normalizer)
 
 
+def get_model_metric(text: str) -> ModelMetric:
+    """The row that ``NAME:MODEL`` names.
+
+    Raises:
+        ConfigError: there is none of that name, no model computes it, or the model's name is missing.
+    """
+    name, model = split_metric(text)
+    metric = METRICS.get(name)
+    if not isinstance(metric, ModelMetric):
+        names = [row.name for row in MODEL_METRICS]
+        hint = did_you_mean(name, names)
+        raise ConfigError(f"metric: expected NAME:MODEL with one of {', '.join(names)}, found {text!r}{hint}")
+    if not model:
+        raise missing_model(name, metric.example)
+    if model.startswith("node:"):
+        raise ConfigError(
+            f"metric {name}: expected a model that exists, found {model}; store:RUN/NODE names one"
+        )
+    return metric
+
+
 def metrics_of(output: Output, normalizer: str = BY_LANGUAGE) -> dict[str, Metric]:
-    """The metrics of transcripts or of translations, those of transcripts under a normalizer."""
+    """The metrics of transcripts or of translations that need no model, under a normalizer."""
     return {
         name: under_normalizer(metric, normalizer)
         for name, metric in METRICS.items()
-        if metric.output == output
+        if metric.output == output and not metric.needs_model
     }
 
 

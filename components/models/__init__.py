@@ -7,7 +7,8 @@
 ``store:KEY``                a checkpoint that a stage of the store holds, verified against its DONE.json
 ``store:RUN``                the one that a run made, by the run's name; ``store:RUN/NODE`` of several
 ``node:NAME``                one that another node of the pipeline makes: it becomes ``store:KEY``
-a path                       a transformers or CTranslate2 folder; a Whisper .pt, .safetensors or .gguf file
+a path                       a transformers or CTranslate2 folder; a COMET or MetricX checkpoint's folder; a
+                             Whisper .pt, .safetensors or .gguf file
 
 :mod:`components.models.loading` loads the :class:`Checkpoint` that :func:`resolve` returns.
 """
@@ -45,7 +46,7 @@ def resolve(
     """
     scheme, name = split_reference(reference)
     if scheme == "path":
-        return _from_path(reference)
+        return _from_path(reference, on_progress)
     if scheme == "packaged":
         return _from_packaged(name, on_progress)
     if scheme == "store":
@@ -136,8 +137,18 @@ def _check_path(reference: str) -> Path:
     return path
 
 
-def _from_path(reference: str) -> Checkpoint:
+def _from_path(reference: str, on_progress: ProgressCallback) -> Checkpoint:
     path = _check_path(reference)
+    if (path / "hparams.yaml").is_file() or list(path.glob("pytorch_model*.bin")):
+        from components.models.sources import metric_folder  # noqa: PLC0415 - needs torch
+
+        def fetch_encoder(repository: str) -> Path:
+            from components.models.sources.hub import encoder_files  # noqa: PLC0415 - imports the hub's client
+
+            return encoder_files(repository, on_progress)
+
+        if metric_folder.is_metric_folder(path):
+            return metric_folder.convert_metric(path.absolute(), reference, fetch_encoder, on_progress)
     if path.is_dir() and not (path / "model.bin").is_file():
         return checkpoint_of(path.absolute(), reference)
     if path.is_dir() and (path / "model.safetensors").is_file():

@@ -28,6 +28,8 @@ TOKENIZER_NAMES = frozenset(
         *("chat_template.jinja", "chat_template.json"),
     }
 )
+VOCABULARIES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model")
+"""Files that hold the vocabulary of the encoders that metrics were trained from."""
 CONFIGURATION_NAMES = frozenset(
     {"config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"}
 )
@@ -124,6 +126,11 @@ def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
 def count_stored_parameters(folder: Path) -> int:
     """Count the weights that a model folder stores, from the headers of its files."""
     return sum(math.prod(shape) for file in weight_files(folder) for _, shape in read_header(file).values())
+
+
+def has_vocabulary(folder: Path) -> bool:
+    """Whether a folder has a tokenizer's vocabulary, one of :data:`VOCABULARIES`."""
+    return any((folder / name).is_file() for name in VOCABULARIES)
 
 
 def refuse_code(folder: Path) -> None:

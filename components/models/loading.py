@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import (
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSpeechSeq2Seq,
@@ -28,15 +30,17 @@ from components.models.tensor_checks import (
     refuse_mismatch,
     refuse_non_finite,
     refuse_report,
+    without_heads,
 )
 from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import Checkpoint
 
-Kind = Literal["seq2seq", "causal", "speech"]
+Kind = Literal["seq2seq", "causal", "speech", "encoder"]
 AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
     "seq2seq": (AutoModelForSeq2SeqLM, AutoTokenizer),
     "causal": (AutoModelForCausalLM, AutoTokenizer),
     "speech": (AutoModelForSpeechSeq2Seq, AutoProcessor),
+    "encoder": (AutoModel, AutoTokenizer),
 }
 
 
@@ -110,7 +114,7 @@ def load_transformers(
     if is_quantized:
         placement = {"dtype": "auto", "device_map": {"": device}}
     model, tokenizer, report = _from_pretrained(checkpoint, kind, placement)
-    refuse_report(checkpoint, report)
+    refuse_report(checkpoint, without_heads(report) if kind == "encoder" else report)
     if not is_quantized:
         refuse_integers(checkpoint, model.state_dict())
         model = model.to(device)
@@ -124,6 +128,9 @@ def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, An
     model_class = OWN_CLASSES.get(checkpoint.architecture, auto_class)
     safe = {"local_files_only": True, "trust_remote_code": False}
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    if kind == "encoder":  # transformers warns of the heads that an encoder does not have
+        for part in ("modeling_utils", "distributed.tensor_parallel"):
+            logging.getLogger(f"transformers.{part}").setLevel(logging.ERROR)
     try:
         model, report = model_class.from_pretrained(
             checkpoint.path,

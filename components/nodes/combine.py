@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -12,15 +11,18 @@ from components.ensembling.output_level.config import (
     SYSTEM_COMBINATION_VERSION,
     SystemCombinationConfig,
 )
+from components.errors import ConfigError
 from components.files import read_json
+from components.metrics.metric_names import split_metric
 from components.metrics.normalizers import check_normalizer, libraries_of_normalizer
-from components.nodes.kind import Component, Item, Kind, Site
-from components.records import NBest, Outcome, Quarantined
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.records import NBest, Outcome, Quarantined, Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_nbests
 
 if TYPE_CHECKING:
     from components.ensembling.output_level.weighted_hypotheses import TextScorer
+    from components.metrics.metric import Metric
 
 
 class CombineSettings(SystemCombinationConfig):
@@ -54,9 +56,13 @@ class Combine(Kind[CombineSettings]):
         return (*libraries, "torch", "transformers") if self.models(settings) else libraries
 
     def models(self, settings: CombineSettings) -> dict[str, str]:
-        """Return the language model whose log-probability is a feature."""
-        name = settings.language_model
-        return {} if settings.method != "reranking" or name is None else {"language_model": name}
+        """Return the language model whose log-probability is a feature, and the model of the utility."""
+        models = {"language_model": settings.language_model, "utility": split_metric(settings.utility)[1]}
+        if settings.method != "reranking":
+            del models["language_model"]
+        if settings.method == "rover":
+            del models["utility"]
+        return {role: name for role, name in models.items() if name is not None}
 
     def tables(self, settings: CombineSettings) -> dict[str, str]:
         """Return the node that learned the coefficients."""
@@ -67,9 +73,17 @@ class Combine(Kind[CombineSettings]):
         return "auto" if self.models(settings) else "cpu"
 
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
-        """Return everything but the language model and the node that learned the coefficients."""
+        """Return everything but the models and the node that learned the coefficients."""
         values = settings.model_dump(mode="json", exclude={"language_model", "tuned"})
+        values |= {"utility": split_metric(settings.utility)[0], **self._model_version(settings)}
         return values | settings.newer_key_parameters()
+
+    def _model_version(self, settings: CombineSettings) -> dict[str, int]:
+        if "utility" not in self.models(settings):
+            return {}
+        from components import neural_metrics  # noqa: PLC0415 - only where a model computes the utility
+
+        return {"neural_metrics": neural_metrics.version}
 
     def check(self, settings: CombineSettings, site: Site) -> None:
         """Check the number of votes, the coefficients of reranking and the language model's name."""
@@ -77,41 +91,74 @@ class Combine(Kind[CombineSettings]):
 
         check_normalizer(settings.normalizer)
         system_combination.check_combination(settings, site.of, learned=settings.tuned is not None)
-        if self.models(settings):
+        self.check_utility(settings, site)
+        for reference in self.models(settings).values():
             from components import models  # noqa: PLC0415 - imports torch
 
-            models.check(str(settings.language_model), site.store)
+            models.check(reference, site.store)
+
+    def check_utility(self, settings: CombineSettings, site: Site) -> None:
+        """Refuse a utility that reads a source for transcripts, which have none."""
+        if self.sees_source(settings) and site.transcripts:
+            raise ConfigError(
+                f"utility: expected one that reads no source for transcripts, such as wer, found "
+                f"{split_metric(settings.utility)[0]}, which scores translations"
+            )
+
+    def sees_source(self, settings: CombineSettings) -> bool:
+        """Return whether the model of the utility reads the source."""
+        if "utility" not in self.models(settings):
+            return False
+        from components.metrics.table import get_model_metric  # noqa: PLC0415 - imports numpy and jiwer
+
+        return "source" in get_model_metric(settings.utility).needs
+
+    def validate_models(self, settings: CombineSettings, site: Site, pairs: LanguagePairs) -> None:
+        """Check that the utility's model computes the metric that it is named for."""
+        self.utility_metric(settings, site)
 
     def build(self, settings: CombineSettings, site: Site) -> Component:
         """Return the method, with the coefficients that were learned."""
         from components.ensembling.output_level import system_combination  # noqa: PLC0415 - imports numpy and sacrebleu
+        from components.ensembling.output_level.mbr_utilities import UtilityMetric  # noqa: PLC0415 - as above
 
         if settings.tuned is not None:
             learned = read_json(site.table_folder("tuned") / COEFFICIENTS_FILE)["coefficients"]
             settings = settings.model_copy(update={"coefficients": learned})
         model = self.language_model(settings, site)
+        metric = self.utility_metric(settings, site)
+        sees_source = self.sees_source(settings)
 
-        def combine(items: Sequence[Item]) -> list[Outcome]:
-            return [
-                system_combination.combine_outputs(
-                    item.utterance.id,
-                    {str(number): _outcome_of(item, name) for number, name in enumerate(site.of, 1)},
-                    settings,
-                    item.utterance.source_language,
-                    model,
-                )
-                for item in items
-            ]
+        def combine_item(item: Item) -> Outcome:
+            source = item.utterance.text or ""
+            if sees_source and not source.strip():
+                return _quarantine_without_source(item, settings, site)
+            return system_combination.combine_outputs(
+                item.utterance.id,
+                {str(number): _outcome_of(item, name) for number, name in enumerate(site.of, 1)},
+                settings,
+                language_of_texts(item.utterance, sees_source=sees_source),
+                model,
+                None if metric is None else UtilityMetric(metric, source),
+            )
 
-        return combine
+        return lambda items: [combine_item(item) for item in items]
 
     def language_model(self, settings: CombineSettings, site: Site) -> TextScorer | None:
         """Return the language model whose log-probability is a feature, if there is one."""
-        if not self.models(settings):
+        if "language_model" not in self.models(settings):
             return None
         from components.ensembling.output_level import language_model  # noqa: PLC0415 - imports torch
 
         return language_model.load_language_model(str(settings.language_model), site.store)
+
+    def utility_metric(self, settings: CombineSettings, site: Site) -> Metric | None:
+        """Return the metric of the utility, if a model computes it."""
+        if "utility" not in self.models(settings):
+            return None
+        from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
+
+        return bind_metric(settings.utility, site.store, str(self.device(settings)))
 
     def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say for how many utterances some of the inputs were missing."""
@@ -120,6 +167,20 @@ class Combine(Kind[CombineSettings]):
         fewer = sum(number < counted for number in systems)
         note = f"{ref.stage}: {fewer} of {len(systems)} utterances had outputs of fewer than {counted} inputs"
         return [note] if fewer else []
+
+
+def _quarantine_without_source(item: Item, settings: CombineSettings, site: Site) -> Quarantined:
+    name = split_metric(settings.utility)[0]
+    detail = (
+        f"expected the text that was translated, which {name} reads, found none; take a utility that reads "
+        "none, such as chrf"
+    )
+    return Quarantined(utterance_id=item.utterance.id, stage=site.name, reason="no source", detail=detail)
+
+
+def language_of_texts(utterance: Utterance, *, sees_source: bool) -> str:
+    """Return the language of the texts that are combined, beside their source or without it."""
+    return (utterance.target_language if sees_source else None) or utterance.source_language
 
 
 def _outcome_of(item: Item, name: str) -> Outcome | None:

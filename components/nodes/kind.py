@@ -162,6 +162,10 @@ class Kind(ABC, Generic[S]):
         """Return the sort of its output, where settings decide that."""
         return self.gives
 
+    def sees_source(self, settings: S) -> bool:
+        """Return whether its items have the source of the first input's text, as ``looks_back`` says."""
+        return self.looks_back
+
     def version(self, settings: S) -> str:
         """Return the version of the code that decides the outputs; it changes when they do."""
         raise NotImplementedError

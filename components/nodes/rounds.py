@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from components import neural_metrics
 from components.nodes.kind import Item, Kind, Site
 from components.records import NBest
 from components.refining.config import MODEL_GATES, VERSION, RoundsConfig
@@ -37,7 +38,10 @@ class Round(Kind[S]):
 
     def parameters(self, settings: S, site: Site) -> dict[str, Any]:
         """Return everything but models and device."""
-        return settings.model_dump(mode="json", exclude={"model", "gate_model", "device"})
+        values = settings.model_dump(mode="json", exclude={"model", "gate_model", "device"})
+        if settings.gate == "quality_estimation":
+            values["neural_metrics"] = neural_metrics.version
+        return values
 
     def device(self, settings: S) -> str:
         """Return the device that is set."""

@@ -21,6 +21,7 @@ from components.nodes.recognize import Recognize
 from components.nodes.refine import Refine, RefineRound
 from components.nodes.review import Review, ReviewAnswers
 from components.nodes.route import RouteKind
+from components.nodes.score import ScoreKind
 from components.nodes.select import Select
 from components.nodes.stack import Stack
 from components.nodes.stored import Stored
@@ -59,6 +60,7 @@ KINDS = KindRegistry(
         Review(),
         ReviewAnswers(),
         RouteKind(),
+        ScoreKind(),
         Select(),
         Stack(),
         Stored(),

@@ -11,7 +11,8 @@ from components.ensembling.output_level.weighted_hypotheses import SystemNBest, 
 from components.errors import DataError
 from components.files import read_json, write_json
 from components.languages import UNDETERMINED
-from components.nodes.combine import Combine, CombineSettings
+from components.metrics.metric_names import split_metric
+from components.nodes.combine import Combine, CombineSettings, language_of_texts
 from components.nodes.kind import Item, Site
 from components.records import NBest, Utterance
 from components.run_record import StageRef
@@ -19,11 +20,12 @@ from components.storage.whole_stage import Product
 
 
 class Example(NamedTuple):
-    """The systems' n-best lists for one utterance, its references, and the language of the texts."""
+    """The systems' n-best lists for one utterance, its references, their language, and the source."""
 
     offers: list[SystemNBest]
     references: tuple[str, ...]
     language: str
+    source: str
 
 
 class Tune(Combine):
@@ -40,8 +42,8 @@ class Tune(Combine):
 
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
         """Return what the features are computed from."""
-        values = settings.model_dump(mode="json", exclude={"language_model", "tuned", "coefficients"})
-        return values | settings.newer_key_parameters()
+        values = super().parameters(settings, site)
+        return {name: value for name, value in values.items() if name != "coefficients"}
 
     def check(self, settings: CombineSettings, site: Site) -> None:
         """Check what the node that combines checks."""
@@ -50,9 +52,12 @@ class Tune(Combine):
     def collect(self, settings: CombineSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Learn by minimum error rate training on the utterances that have references."""
         from components.ensembling.output_level import mert  # noqa: PLC0415 - imports numpy and sacrebleu
+        from components.ensembling.output_level.mbr_utilities import UtilityMetric  # noqa: PLC0415 - as above
 
         model = self.language_model(settings, site)
-        examples = [example for item in items if (example := _make_example(item, settings, site)) is not None]
+        sees_source = self.sees_source(settings)
+        made = (_make_example(item, settings, site, sees_source=sees_source) for item in items)
+        examples = [example for example in made if example is not None]
         if not examples:
             raise DataError(
                 f"{site.name}: expected development utterances with outputs and references, found none; "
@@ -65,7 +70,9 @@ class Tune(Combine):
         languages = {example.language for example in examples}
         language = languages.pop() if len(languages) == 1 else UNDETERMINED
         references = [example.references for example in examples]
-        result = mert.mert(offers, references, settings, language, site.seed)
+        metric = self.utility_metric(settings, site)
+        judges = [] if metric is None else [UtilityMetric(metric, example.source) for example in examples]
+        result = mert.mert(offers, references, settings, language, site.seed, judges)
         values = {"coefficients": result.coefficients, "score": result.score, "single": result.single}
         write_json(folder / COEFFICIENTS_FILE, values)
         return Product([COEFFICIENTS_FILE], items=len(examples))
@@ -73,13 +80,14 @@ class Tune(Combine):
     def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say what score was reached."""
         values = read_json(Path(ref.path) / COEFFICIENTS_FILE)
+        name = split_metric(settings.utility)[0]
         return [
-            f"{ref.stage}: {settings.utility} {values['score']:.2f} on {ref.items} development utterances, "
+            f"{ref.stage}: {name} {values['score']:.2f} on {ref.items} development utterances, "
             f"{values['single']:.2f} with the best single feature"
         ]
 
 
-def _make_example(item: Item, settings: CombineSettings, site: Site) -> Example | None:
+def _make_example(item: Item, settings: CombineSettings, site: Site, *, sees_source: bool) -> Example | None:
     """Return one example, if a system that counts gave something for it and there are references."""
     utterance = item.utterance
     weights = settings.weights or (1.0,) * len(site.of)
@@ -89,14 +97,17 @@ def _make_example(item: Item, settings: CombineSettings, site: Site) -> Example 
         for number, (outcome, weight) in enumerate(zip(outcomes, weights, strict=True), 1)
         if weight > 0 and isinstance(outcome, NBest)
     ]
-    references = _references_of(utterance, transcripts=site.transcripts)
-    return Example(offers, references, utterance.source_language) if offers and references else None
+    language = language_of_texts(utterance, sees_source=sees_source)
+    references = _references_of(utterance, language, transcripts=site.transcripts)
+    source = utterance.text or ""
+    is_complete = offers and references and (source.strip() or not sees_source)
+    return Example(offers, references, language, source) if is_complete else None
 
 
-def _references_of(utterance: Utterance, *, transcripts: bool) -> tuple[str, ...]:
+def _references_of(utterance: Utterance, language: str, *, transcripts: bool) -> tuple[str, ...]:
     """Return what the texts are compared with: the transcript, or references in their language."""
     if transcripts:
         return (utterance.transcript,) if utterance.transcript else ()
-    if utterance.source_language not in (utterance.target_language, UNDETERMINED):
+    if language not in (utterance.target_language, UNDETERMINED):
         return ()
     return tuple(reference for reference in utterance.references if reference.strip())

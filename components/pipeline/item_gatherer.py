@@ -136,7 +136,9 @@ class ItemGatherer:
         read = next((n for n in texts if n in passed or isinstance(inputs.get(n), NBest)), None)
         base = self._with_text(base, read, inputs, outcomes)
         text = None if read is None else inputs.get(read)
-        segments = text.best.segments if isinstance(text, NBest) and not kind.looks_back else ()
+        segments = (
+            text.best.segments if isinstance(text, NBest) and not kind.sees_source(node.settings) else ()
+        )
         carried = {n: o for n, o in inputs.items() if isinstance(o, NBest | Route | Quarantined)}
         return Item(utterance=base, segments=segments, inputs=carried if kind.needs_inputs else {})
 
@@ -178,7 +180,7 @@ class ItemGatherer:
             update["target_language"] = node.to or base.target_language or self._pipeline.languages[1]
         if read is not None:
             update |= self._text_fields(read, base, inputs.get(read))
-        if node.kind.looks_back and read is not None and not node.translates:
+        if node.kind.sees_source(node.settings) and read is not None and not node.translates:
             written = update.get("source_language", base.source_language)
             if node.origin is not None:  # else a transcript: it was made from sound, not from text
                 # What passed the origin, or is the data's, was translated as it is written.

@@ -3,6 +3,7 @@
 ``forward``     log P(translation | source) per token, by a translation model
 ``round_trip``  chrF of the translation, translated back, against the source
 ``fluency``     log P(translation) per token, by a language model
+``quality_estimation``  CometKiwi, xCOMET or MetricX without a reference
 ``reference_chrf``  chrF against the references: no estimate, but what a perfect gate could gain
 """
 
@@ -17,13 +18,15 @@ from components.decoding.models.causal import CausalModel
 from components.decoding.search import force_decode
 from components.errors import ConfigError
 from components.languages import UNDETERMINED, base_of
+from components.metrics.model_metric import Sample
+from components.neural_metrics.factory import bind_quality_metric
 from components.records import NBest, Utterance
 from components.refining.config import RoundsConfig
 from components.translation.config import TranslationConfig
 from components.translation.factory import build, load_resident
 from components.translation.sanitization import find_control_tokens, sanitize
 
-SOURCE_GATES = ("forward", "round_trip")
+SOURCE_GATES = ("forward", "round_trip", "quality_estimation")
 """Gates that compare a translation with its source text; a transcript has none."""
 METRIC_OF_GATE = {"reference_chrf": "chrf"}
 """Gate -> the reported metric that is the gate's own measure."""
@@ -99,6 +102,17 @@ def _round_trip_estimator(config: RoundsConfig, store: str | None) -> Estimator:
     return estimate
 
 
+def _quality_estimator(config: RoundsConfig, store: str | None) -> Estimator:
+    metric = bind_quality_metric(config.gate_model, store, config.device)
+    sign = 1.0 if metric.higher_is_better else -1.0
+
+    def estimate(items: Items, texts: Texts) -> list[float]:
+        samples = [Sample(text, item.text or "") for item, text in zip(items, texts, strict=True)]
+        return [sign * metric.scale * score.value for score in metric.bound_scorer.score(samples)]
+
+    return estimate
+
+
 def _reference_estimator(config: RoundsConfig, store: str | None) -> Estimator:
     chrf = CHRF()
     return lambda items, texts: [
@@ -118,6 +132,7 @@ GATES: dict[str, Callable[[RoundsConfig, str | None], Estimator]] = {
     "forward": _forward_estimator,
     "round_trip": _round_trip_estimator,
     "fluency": _fluency_estimator,
+    "quality_estimation": _quality_estimator,
     "reference_chrf": _reference_estimator,
 }
 """Gate -> (settings, store) -> its estimator, with its model loaded."""

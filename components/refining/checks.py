@@ -9,6 +9,7 @@ from components.device import pick_device
 from components.errors import ConfigError
 from components.languages import UNDETERMINED, base_of
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
+from components.neural_metrics.factory import bind_quality_metric
 from components.records import Checkpoint
 from components.refining import acceptance
 from components.refining.config import MODEL_GATES, RefineConfig, RoundsConfig
@@ -73,7 +74,9 @@ def validate_models(config: RefineConfig, store: str | None, pairs: Iterable[Lan
 
 def validate_gate_model(config: RoundsConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
     """Refuse a fetched gate model that cannot judge texts of ``pairs``: ConfigError."""
-    if config.gate in MODEL_GATES:
+    if config.gate == "quality_estimation":
+        bind_quality_metric(config.gate_model, store, config.device)
+    elif config.gate in MODEL_GATES:
         _validate_gate_architecture(config, resolve_text_model(config.gate_model, store), list(pairs))
 
 

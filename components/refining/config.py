@@ -10,8 +10,8 @@ from components.metrics.choices import TranslationMetricName
 
 VERSION = 4
 """Version of rounds, gates and stop rules: raised when their outputs change."""
-GateName = Literal["forward", "round_trip", "fluency", "reference_chrf", "off"]
-MODEL_GATES = ("forward", "round_trip", "fluency")
+GateName = Literal["forward", "round_trip", "fluency", "quality_estimation", "reference_chrf", "off"]
+MODEL_GATES = ("forward", "round_trip", "fluency", "quality_estimation")
 """Gates that need ``gate_model``."""
 
 
@@ -26,7 +26,8 @@ class RoundsConfig(BaseModel):
     )
     gate_model: str = Field(
         "packaged:gemma-3-270m",
-        description="forward: a translator; round_trip: one that translates back; fluency: an LM",
+        description="forward: a translator; round_trip: one that translates back; fluency: an LM; "
+        "quality_estimation: CometKiwi, xCOMET or MetricX (docs/metrics.md)",
     )
     reported: TranslationMetricName = Field(
         "bleu", description="metric of the harm rate; the gate may not be the same"

@@ -57,6 +57,15 @@ DataSet = Annotated[
     typer.Option("--data", metavar="SET", help="manifest, 'a.en,a.de', sample or multi30k:SPLIT"),
 ]
 Language = Annotated[str | None, typer.Option("--target-language", metavar="CODE", help="such as de")]
+ModelMetrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model-metrics",
+        metavar="NAME:MODEL",
+        help="also score translations by a model: comet, cometkiwi, xcomet, xcomet_qe, metricx, metricx_qe, "
+        "bertscore, sentence_cosine (docs/metrics.md); may be repeated",
+    ),
+]
 ListParameters = Annotated[
     bool, typer.Option("--parameters", help="list what can be set on the flow, with defaults, and stop")
 ]

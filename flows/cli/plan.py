@@ -18,6 +18,7 @@ from flows.cli.options import (
     FlowOrFile,
     Language,
     Limit,
+    ModelMetrics,
     StoreUrl,
     Until,
 )
@@ -43,6 +44,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
     target_language: Language = None,
     limit: Limit = None,
     until: Until = None,
+    model_metrics: ModelMetrics = None,
     mermaid: AsMermaid = False,
     as_json: AsJson = False,
 ) -> None:
@@ -62,15 +64,16 @@ def plan(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
         "target_language": target_language,
         "limit": limit,
         "until": until,
+        "model_metrics": model_metrics or None,
     }
-    for name, graph, forecasts in plan_systems(flow, config, assignments or [], shortcuts):
-        _print_plan(name, graph, forecasts, mermaid=mermaid, as_json=as_json)
+    for name, graph, forecasts, metrics in plan_systems(flow, config, assignments or [], shortcuts):
+        _print_plan(name, graph, forecasts, metrics, mermaid=mermaid, as_json=as_json)
 
 
 def plan_systems(
     flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
-) -> list[tuple[str, Pipeline, list[Forecast]]]:
-    """Every system that a run would compute: its name ("" for the only one), graph and forecast."""
+) -> list[tuple[str, Pipeline, list[Forecast], tuple[str, ...]]]:
+    """Every system of a run: its name ("" for the only one), graph, forecast, and metrics by models."""
     from flows.cli.run_parameters import resolve_parameters
     from flows.parameters.pipeline import PipelineParameters, systems_of
 
@@ -79,17 +82,19 @@ def plan_systems(
     return [(name, *_plan_system(entry, system)) for name, system in systems.items()]
 
 
-def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Forecast]]:
+def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Forecast], tuple[str, ...]]:
     from components.data.stage import store_data
     from components.models.weight_digests import resolve_weight_digests
     from components.pipeline.forecast import forecast_nodes
     from components.pipeline.pipeline import DATA
     from components.pipeline.planning import plan_nodes
     from components.storage.store import Store
-    from flows.preflight import admit_data, check_needs, needs_of_pipeline
+    from flows.preflight import admit_data, check_needs, needs_of_metrics, needs_of_pipeline
 
     graph = entry.pipeline(parameters)
+    metrics = tuple(getattr(parameters, "model_metrics", ()))
     needs = needs_of_pipeline(graph, parameters.store, parameters.seed)
+    needs += needs_of_metrics(metrics, parameters.store, "model_metrics")
     check_needs(needs)
     store, sets = Store(parameters.store), {}
     if getattr(parameters, "draft", None) is not None:  # it goes on with the data of a finished run
@@ -103,15 +108,23 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Fore
     for name, ref in sets.items():
         admit_data(needs, ref, name)
     plans = plan_nodes(graph, sets, parameters.store, parameters.seed, resolve_weight_digests)
-    return graph, forecast_nodes(plans, sets, store)
+    return graph, forecast_nodes(plans, sets, store), metrics
 
 
 def _print_plan(
-    name: str, graph: Pipeline, forecasts: Sequence[Forecast], *, mermaid: bool, as_json: bool
+    name: str,
+    graph: Pipeline,
+    forecasts: Sequence[Forecast],
+    metrics: Sequence[str],
+    *,
+    mermaid: bool,
+    as_json: bool,
 ) -> None:
+    notes = _list_license_notes(graph, metrics)
     if as_json:
         nodes = {node_forecast.node: node_forecast.model_dump(mode="json") for node_forecast in forecasts}
         values = {"system": name, "pipeline": graph.to_record().model_dump(mode="json"), "forecast": nodes}
+        values |= {"model_metrics": list(metrics), "licences": notes}
         typer.echo(json.dumps(values, ensure_ascii=True))
         return
     remarks = {node_forecast.node: _describe_forecast(node_forecast) for node_forecast in forecasts}
@@ -134,6 +147,17 @@ def _print_plan(
     if graph.outputs:
         outputs = ", ".join(f"{role} {output}" for role, output in graph.outputs.items())
         console().print(Text(f"scored: {outputs}"))
+    for line in (*(f"metric: {metric}" for metric in metrics), *(f"licence: {note}" for note in notes)):
+        console().print(Text(line))
+
+
+def _list_license_notes(graph: Pipeline, metrics: Sequence[str]) -> list[str]:
+    """What the licences of models restrict, a line each."""
+    from components.metrics.metric_names import split_metric
+    from components.models.licenses import license_notes
+
+    references = [reference for node in graph for reference in node.models.values()]
+    return license_notes([*references, *(str(split_metric(metric)[1]) for metric in metrics)])
 
 
 def _describe_forecast(forecast: Forecast) -> str:

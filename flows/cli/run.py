@@ -19,6 +19,7 @@ from flows.cli.options import (
     Language,
     Limit,
     ListParameters,
+    ModelMetrics,
     Replace,
     RunName,
     StoreUrl,
@@ -50,6 +51,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     target_language: Language = None,
     limit: Limit = None,
     until: Until = None,
+    model_metrics: ModelMetrics = None,
     parameters: ListParameters = False,
     template: Template = False,
     yes: Yes = False,
@@ -71,6 +73,8 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
 
     - `antiphon run examples/routed_cascade.yaml --data talks.jsonl --set nodes.good.beam_size=8`
 
+    - `antiphon run cascade --model-metrics comet:hub:Unbabel/wmt22-comet-da`
+
     - `antiphon run cascade -c cascade.yaml --set mt.beam_size=5 --json`
 
     A later value wins: the defaults, then FILE, then the flags, then --set.
@@ -90,6 +94,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
         "target_language": target_language,
         "limit": limit,
         "until": until,
+        "model_metrics": model_metrics or None,
     }
     raise typer.Exit(run_flow(flow, config, assignments or [], shortcuts, as_json=as_json, yes=yes))
 

@@ -16,6 +16,7 @@ from pydantic import (
 
 from components.errors import ConfigError
 from components.languages import check_code
+from components.metrics.choices import ModelMetricName
 from components.metrics.normalizers import (
     BY_LANGUAGE,
     NORMALIZER_DESCRIPTION,
@@ -101,6 +102,19 @@ def check_installed(normalizer: str) -> str:
         raise ValueError(str(error)) from None
 
 
+def check_metric_names(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that no metric is named twice, with two models.
+
+    Raises:
+        ValueError: one is (pydantic expects this error).
+    """
+    names = [metric.partition(":")[0] for metric in metrics]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"expected each metric once, found {twice} twice; score its models in two runs")
+    return metrics
+
+
 class DataParameters(FlowParameters):
     """Parameters of every flow that runs a graph of models over a data set."""
 
@@ -123,12 +137,19 @@ class DataParameters(FlowParameters):
         None, gt=0, title="Price per hour", description=PRICE_DESCRIPTION, allow_inf_nan=False
     )
 
+    model_metrics: tuple[ModelMetricName, ...] = Field(
+        (),
+        title="Metrics by models",
+        description="further scores of translations, NAME:MODEL each, such as "
+        "comet:hub:Unbabel/wmt22-comet-da or bertscore:FOLDER (docs/metrics.md)",
+    )
     edits: tuple[NodeEdit, ...] = Field(
         (),
         title="Edits",
         description="corrections by hand that are in the store, by node; `antiphon edit` sets them",
     )
 
+    _check_metrics = field_validator("model_metrics")(check_metric_names)
     _language = field_validator("source_language", "target_language")(check_language)
     _normalizer = field_validator("normalizer")(check_installed)
 

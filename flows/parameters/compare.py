@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from components.analysis.comparison_settings import ComparisonSettings
 from components.metrics.scores_settings import ScoresFile
-from flows.parameters.base import DataParameters
+from flows.parameters.base import DataParameters, check_metric_names
 
 FlowName = Literal["cascade", "stack", "ensemble", "refine", "pipeline"]
 """Flows whose systems can be compared: those that run over a data set."""
@@ -47,6 +47,8 @@ class CompareParameters(ComparisonSettings, DataParameters):
         "NAME=FILE, NAME=FILE:lower where lower is better (docs/judgements.md)",
     )
     blame: bool = Field(False, description="of each cascade also say which stage loses what")
+
+    _check_metrics = field_validator("metrics")(check_metric_names)
 
     def settings(self) -> ComparisonSettings:
         """How the systems are compared."""

@@ -26,7 +26,7 @@ FIRST_FIELDS = (
     "systems",
 )
 LAST_FIELDS = (
-    *("normalizer", "price_per_hour", "edits", "blame"),
+    *("model_metrics", "normalizer", "price_per_hour", "edits", "blame"),
     *("device", "dtype", "threads", "runner", "seed", "name", "replace", "store"),
 )
 MAIN_FIELDS = frozenset(

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import cast
 
 from components.alignment import Edit
+from components.metrics.model_metric import ErrorSpan
 from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Quarantined, Segment, Token
 from reports.escaping import to_printable
 from reports.page.audio import relative_url
+from reports.views.judgments import Judgment
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
 from reports.views.sections import Column
@@ -179,7 +181,19 @@ def _stage(view: RunView, stage: str, row: UtteranceRow) -> dict[str, object]:
         entry["spaced"] = comparison.spaced
         entry["edits"] = [_edit(edit) for edit in comparison.written_edits]
         entry["values"] = {label_of(name): _round(value, 4) for name, value in comparison.values.items()}
+    if judgments := row.judgments.get(stage):
+        entry["values"] = {**cast("dict[str, float]", entry.get("values", {})), **_judged(judgments)}
+        entry["errors"] = [_error(judgment, span) for judgment in judgments for span in judgment.spans]
     return entry
+
+
+def _judged(judgments: Sequence[Judgment]) -> dict[str, float | None]:
+    return {judgment.label: _round(judgment.value, 4) for judgment in judgments}
+
+
+def _error(judgment: Judgment, span: ErrorSpan) -> list[object]:
+    """[metric, severity, start, end, confidence]: characters of the best hypothesis, as code points."""
+    return [judgment.label, to_printable(span.severity), span.start, span.end, _round(span.confidence)]
 
 
 def _segment(segment: Segment) -> list[object]:

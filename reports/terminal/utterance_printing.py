@@ -13,6 +13,7 @@ from components.suggestions import did_you_mean
 from reports.escaping import to_printable
 from reports.terminal.run_printing import format_quarantined, plain_text, print_line
 from reports.terminal.tables import new_table
+from reports.views.judgments import Judgment
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
 from reports.views.steps import Step, steps_of
@@ -75,6 +76,7 @@ def _step(step: Step, row: UtteranceRow) -> Text:
 def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Console) -> None:
     comparison = row.alignments.get(stage)
     values = "" if comparison is None else _format_values(comparison)
+    values += "".join(f"  {judgment.label} {judgment.value:.1f}" for judgment in row.judgments.get(stage, ()))
     console.print(Text.assemble((to_printable(stage), "bold"), f"  {values}"))
     if isinstance(outcome, Quarantined):
         console.print(format_quarantined(outcome))
@@ -88,6 +90,16 @@ def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Con
     if comparison is not None and any(edit.operation != "equal" for edit in comparison.edits):
         console.print(Text.assemble(("aligned    ", "dim"), *map(_format_edit, comparison.edits)))
         console.print(Text("           [reference→output] substituted, +inserted, -deleted", "dim"))
+    for judgment in row.judgments.get(stage, ()):
+        _print_errors(judgment, outcome.best.text, console)
+
+
+def _print_errors(judgment: Judgment, text: str, console: Console) -> None:
+    """The errors that a model marks, a line each: severity, place, the words, confidence."""
+    for span in judgment.spans:
+        words = to_printable(text[span.start : span.end])
+        line = f"{span.severity} {span.start}-{span.end} {words!r} ({span.confidence:.2f})"
+        console.print(Text.assemble((f"{judgment.label} error  ", "dim"), (line, "yellow")))
 
 
 def _format_edit(edit: Edit[str]) -> Text:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Utterance
+from reports.views.judgments import Judgment
 from reports.views.utterance_alignment import ReferenceAlignment
 
 Models = Mapping[str, str | None]
@@ -54,12 +55,13 @@ class StageRow:
 
 @dataclass(frozen=True)
 class UtteranceRow:
-    """One utterance with the outcome of every node and its alignment with the references."""
+    """One utterance with the outcome of every node, its alignment with the references, and models' scores."""
 
     utterance: Utterance
     outcomes: dict[str, NodeOutcome]
     alignments: dict[str, ReferenceAlignment] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict)
+    judgments: dict[str, list[Judgment]] = field(default_factory=dict)
 
     @property
     def quarantined(self) -> Quarantined | None:

@@ -17,6 +17,7 @@ from components.pipeline.item_gatherer import takes_way
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
 from components.records import NBest, NodeOutcome, Route, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
+from reports.views.judgments import StoredJudgments
 from reports.views.rows import GraphEdge, Models, StageRow, UtteranceNumbers, UtteranceRow
 from reports.views.sections import Column, Section, Sentence
 from reports.views.utterance_alignment import align_to_references
@@ -60,6 +61,11 @@ class RunView:
     texts: Sequence[str] = ()
     cost: Cost | None = None
     _numbers: dict[str, UtteranceNumbers] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def judgments(self) -> StoredJudgments:
+        """The sentence scores of models."""
+        return StoredJudgments(self.run)
 
     @cached_property
     def audio_seconds(self) -> float:
@@ -176,8 +182,18 @@ class RunView:
         for node in self.run.pipeline.nodes:
             if node.name in self.outcomes and node.gives == "text":
                 self._compare(node, rows)
+                self._judge(node, rows)
         self._numbers.update((row.utterance.id, row.numbers) for row in rows)
         return rows
+
+    def _judge(self, node: NodeRecord, rows: Sequence[UtteranceRow]) -> None:
+        """Store in the rows what models said of the node's texts."""
+        for row in rows:
+            outcome = row.outcomes.get(node.name)
+            if isinstance(outcome, NBest):
+                found = self.judgments.of(node.name, row.utterance, outcome.best.text)
+                if found:
+                    row.judgments[node.name] = found
 
     def _compare(self, node: NodeRecord, rows: Sequence[UtteranceRow]) -> None:
         """Align the node's texts with the references and store that in the rows, a language at a time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from components.analysis.comparison_settings import ComparisonSettings
 from components.canonical_json import digest_of
 from components.files import write_bytes, write_json
 from components.languages import UNDETERMINED
+from components.metrics.metric_names import split_metric
 from components.metrics.scores_file import ExternalScores, load_scores
 from components.metrics.scores_settings import ScoresFile
 from components.metrics.significance import Difference
+from components.models.weight_digests import resolve_weight_digests
 from components.records import Utterance
 from components.run_record import RunRecord, StageRef
-from components.storage.stage_plan import StagePlan, content_of
+from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
 from reports.analyses import comparison_report
@@ -31,6 +34,8 @@ from reports.analyses.stage_results import COMPARISON, VALUES, read_comparison
 from reports.views.run_outputs import check_comparable, load_same_data, read_latency, system_of, text_stages
 from tasks.artifacts import publish_table
 from tasks.stages.metrics import libraries_of
+from tasks.stages.sentence_scores import LIBRARIES as MODEL_LIBRARIES
+from tasks.stages.sentence_scores import bind_staged
 from tasks.task_options import NOT_STORED, as_prefect_state
 
 VERSION = "comparison/3"
@@ -69,6 +74,7 @@ def compute_comparison(
             settings,
             language=_target_languages(utterances, runs),
             source_language={utterance.id: utterance.source_language for utterance in utterances},
+            bind=partial(bind_staged, store=store),
             scores=scores,
         )
         write_json(folder / COMPARISON, comparison.model_dump(mode="json"))
@@ -125,6 +131,8 @@ def _make_plan(
     scores: Sequence[ExternalScores],
     store: Store,
 ) -> StagePlan:
+    named = dict(map(split_metric, settings.metrics))
+    references = {name: model for name, model in named.items() if model is not None}
     upstream = {
         f"{name}/{ref.stage}": content_of(ref) for name, run in runs.items() for ref in text_stages(run)
     }
@@ -132,13 +140,21 @@ def _make_plan(
         stage="comparison",
         kind="comparison",
         version=f"{VERSION} metrics/{metrics.version}",
-        parameters={**settings.deciding(), "systems": list(runs), **_stated_costs(runs, store)},
+        parameters={
+            **settings.deciding(),
+            "metrics": list(named),
+            "systems": list(runs),
+            **_stated_costs(runs, store),
+        },
         upstream=upstream,
         inputs={
             "utterances": digest_of([utterance.model_dump(exclude={"audio"}) for utterance in utterances]),
             **{f"scores {entry.name}": digest_of(asdict(entry)) for entry in scores},
         },
-        libraries=libraries_of(settings.normalizer),
+        weights=resolve_weight_digests(references, store.backend.url),
+        libraries=libraries_of(settings.normalizer)
+        | (library_versions(MODEL_LIBRARIES) if references else {}),
+        models=references,
     )
 
 

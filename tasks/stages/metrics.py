@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,39 +11,33 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.files import read_json, write_json
-from components.languages import UNDETERMINED
-from components.metrics.metric import Output
+from components.metrics.metric_names import split_metric
 from components.metrics.normalizers import BY_LANGUAGE, libraries_of_normalizer
-from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import metrics_of
-from components.metrics.turns import output_turns
-from components.pipeline.pipeline import DATA, TARGET, Pipeline
-from components.records import Utterance
 from components.run_record import Score, StageRef
-from components.storage.reader import read_nbests, read_utterances
 from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
+from tasks.stages.sentence_scores import bind_staged
+from tasks.stages.texts_to_score import TextsToScore, align_texts
 from tasks.task_options import NOT_STORED, as_prefect_state
 
 LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
 SCORES = "scores.json"
 
 
-class TextsToScore(NamedTuple):
-    """A stage of texts to score.
+class ModelScores(NamedTuple):
+    """The sentence scores of one entry of the texts to score.
 
     Attributes:
-        prefix: of the names of its scores.
-        data: its utterances.
-        texts: the stage.
-        language: None for transcripts, ``target`` for the language of the references, or a code.
+        number: of the entry.
+        metric: ``NAME:MODEL``.
+        stage: the scores.
     """
 
-    prefix: str
-    data: StageRef
-    texts: StageRef
-    language: str | None
+    number: int
+    metric: str
+    stage: StageRef
 
 
 def libraries_of(normalizer: str) -> dict[str, str]:
@@ -51,42 +45,23 @@ def libraries_of(normalizer: str) -> dict[str, str]:
     return library_versions((*LIBRARIES, *libraries_of_normalizer(normalizer)))
 
 
-def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[TextsToScore]:
-    """Return the nodes of a pipeline that are scored: its outputs first, then the other texts."""
-    selected = []
-    for node in pipeline:
-        name = node.name
-        if node.gives != "text" or name not in stages or pipeline.data_of(name) != DATA:
-            continue
-        is_output = name in pipeline.outputs.values()
-        if is_output or node.kind.scored:
-            language = None if pipeline.is_spoken(name) else pipeline.language_of(name)
-            prefix = "" if is_output else f"{name}_"
-            selected.append(TextsToScore(prefix, stages[pipeline.speech_of(name)], stages[name], language))
-    return sorted(selected, key=lambda entry: entry.prefix != "")
-
-
 def _score(entry: TextsToScore, target_language: str | None, normalizer: str) -> dict[str, Score]:
-    """Return the scores of a stage's texts by metric; long recordings count by their reference segments."""
-    output: Output = "transcript" if entry.language is None else "translation"
-    utterances = list(read_utterances(entry.data))
-    if output == "transcript":
-        units = ScoringUnits(utterances, output, {u.id: u.source_language for u in utterances})
-    else:
-        languages = {u.id: _target_language_of(u, target_language) for u in utterances}
-        scored = [u for u in utterances if entry.language in (TARGET, languages[u.id])]
-        units = ScoringUnits(scored, output, languages)
-    best = {nbest.utterance_id: nbest.best for nbest in read_nbests(entry.texts)}
-    texts = {key: hypothesis.text for key, hypothesis in best.items()}
-    turns = {key: output_turns(hypothesis) for key, hypothesis in best.items()}
-    segments = units.align(texts, entry.data.items, turns)
-    if segments is None:
+    """Return the scores of a stage's texts by the metrics that need no model."""
+    aligned = align_texts(entry, target_language)
+    if aligned is None:
         return {}
-    return units.score(metrics_of(output, normalizer).values(), segments, entry.data.items)
+    rows = metrics_of(aligned.output, normalizer).values()
+    return aligned.units.score(rows, aligned.segments, entry.data.items)
 
 
-def _target_language_of(utterance: Utterance, target_language: str | None) -> str:
-    return target_language or utterance.target_language or UNDETERMINED
+def _score_by_model(
+    entry: TextsToScore, target_language: str | None, scored: ModelScores, store: Store
+) -> dict[str, Score]:
+    """Return the score of a stage's texts by a model, whose sentence scores are stored."""
+    metric = bind_staged(scored.metric, store)
+    aligned = align_texts(entry, target_language, with_references="reference" in metric.needs)
+    assert aligned is not None
+    return aligned.units.score([metric], aligned.segments, entry.data.items)
 
 
 def read_scores(ref: StageRef) -> dict[str, Score]:
@@ -101,15 +76,18 @@ def score_texts(
     target_language: str | None,
     store_url: str | None,
     normalizer: str = BY_LANGUAGE,
+    by_models: Sequence[ModelScores] = (),
 ) -> StageRef | State[StageRef]:
     """Score stages of texts against the references of their utterances, where these have any.
 
     Args:
         texts: the stages.
-        target_language: of translations; the data's own if None.
-        store_url: where.
+        target_language: of the run.
+        store_url: URL of the store.
         normalizer: that transcripts are counted under.
+        by_models: finished sentence scores, of metrics that models compute.
     """
+    named = {f"by_models{number}": split_metric(scored.metric)[0] for number, scored in enumerate(by_models)}
     plan = StagePlan(
         stage="metrics",
         kind="metrics",
@@ -118,21 +96,26 @@ def score_texts(
             "target_language": target_language,
             "scored": [[entry.prefix, entry.language] for entry in texts],
             **({} if normalizer == BY_LANGUAGE else {"normalizer": normalizer}),
+            **({"by_models": named} if named else {}),
         },
         upstream={
             f"{number}{role}": content_of(ref)
             for number, entry in enumerate(texts)
             for role, ref in (("data", entry.data), ("texts", entry.texts))
-        },
+        }
+        | {role: content_of(scored.stage) for role, scored in zip(named, by_models, strict=True)},
         libraries=libraries_of(normalizer),
     )
 
     def work(folder: Path) -> Product:
         scores: list[Score] = []
-        for entry in texts:
+        for number, entry in enumerate(texts):
+            by_name = _score(entry, target_language, normalizer)
+            for scored in by_models:
+                if scored.number == number:
+                    by_name |= _score_by_model(entry, target_language, scored, Store(store_url))
             scores += [
-                score.model_copy(update={"name": f"{entry.prefix}{name}"})
-                for name, score in _score(entry, target_language, normalizer).items()
+                score.model_copy(update={"name": f"{entry.prefix}{name}"}) for name, score in by_name.items()
             ]
         write_json(folder / SCORES, {"scores": [score.model_dump(mode="json") for score in scores]})
         return Product([SCORES], items=texts[0].data.items)

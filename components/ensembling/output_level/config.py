@@ -81,7 +81,8 @@ class SystemCombinationConfig(DeprecatedNames):
     utility: UtilityName = Field(
         "chrf",
         title="Utility",
-        description="minimum_bayes_risk and reranking: how alike two candidates are; wer for transcripts",
+        description="minimum_bayes_risk and reranking: how alike two candidates are; wer for transcripts, or "
+        "NAME:MODEL such as comet:hub:Unbabel/wmt22-comet-da (docs/metrics.md)",
     )
     coefficients: dict[str, float] = Field(
         default={},

@@ -9,7 +9,7 @@ are one matrix product.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,8 @@ from sacrebleu.metrics.bleu import BLEU
 
 from components.languages import without_spaces
 from components.metrics.bleu import bleu_tokenizer
-from components.metrics.metric import Segments
+from components.metrics.metric import Metric, Segments
 from components.metrics.normalizers import BY_LANGUAGE, OPEN_ASR, normalizer_for
-from components.metrics.table import METRICS, get_metric
 from components.metrics.wer import WordErrorRate
 
 Matrix = NDArray[np.float64]
@@ -94,39 +93,48 @@ UTILITIES: dict[str, Utility] = {"chrf": sentence_chrf, "bleu": sentence_bleu}
 """Metric -> utility of all pairs at once, for metrics whose counts can be shared between the pairs."""
 
 
-def pairwise_utility(name: str, texts: Sequence[str], language: str, normalizer: str = BY_LANGUAGE) -> Matrix:
+class UtilityMetric(NamedTuple):
+    """The metric of a utility, and the text that was translated, for models that read it."""
+
+    metric: Metric
+    source: str = ""
+
+
+def pairwise_utility(utility: UtilityMetric, texts: Sequence[str], language: str) -> Matrix:
     """Utility of every text with every text as the reference; larger is better.
 
+    A metric that needs no reference gives a text the same utility with every other: quality estimation.
+
     Args:
-        name: of the metric.
+        utility: the metric.
         texts: the n candidates.
         language: of the texts.
-        normalizer: that error rates count under.
 
     Returns:
         (n, n): entry (i, j) is the utility of text i with text j as the reference.
     """
-    metric, n = get_metric(name, normalizer), len(texts)
-    if isinstance(metric, WordErrorRate) and normalizer != OPEN_ASR:  # which counts compounds in its own way
-        return negative_wer(texts, language, normalizer)
-    if name in UTILITIES:
-        return UTILITIES[name](texts, language)
+    metric, n = utility.metric, len(texts)
+    if isinstance(metric, WordErrorRate) and metric.normalizer != OPEN_ASR:  # which counts compounds its way
+        return negative_wer(texts, language, metric.normalizer)
+    if metric.name in UTILITIES:
+        return UTILITIES[metric.name](texts, language)
     pairs = Segments(
         ids=tuple(map(str, range(n * n))),
         hypotheses=tuple(text for text in texts for _ in texts),
         languages=(language,) * n * n,
         references=tuple((reference,) for _ in texts for reference in texts),
+        sources=(utility.source,) * n * n,
     )
     scores = metric.score(metric.statistics(pairs)).reshape(n, n)
     return scores if metric.higher_is_better else -scores
 
 
-def agreement_of(name: str, utility: Matrix) -> Matrix:
+def agreement_of(metric: Metric, utility: Matrix) -> Matrix:
     """A utility as an agreement of at least 0, so that it can be divided into shares.
 
     That of an error rate is the percentage of words that are right.
     """
-    return utility if METRICS[name].higher_is_better else np.maximum(100.0 + utility, 0.0)
+    return np.maximum(utility if metric.higher_is_better else metric.worst + utility, 0.0)
 
 
 def count_clipped_matches(bags: Sequence[Sequence[Any]]) -> Matrix:

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from components.ensembling.output_level.candidates import collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
+from components.ensembling.output_level.mbr_utilities import UtilityMetric
 from components.ensembling.output_level.reranking import compute_features
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import DataError
 from components.metrics.bootstrap import FloatArray
-from components.metrics.metric import Segments
-from components.metrics.table import METRICS, get_metric
+from components.metrics.metric import CorpusScore, Segments
+from components.metrics.table import get_metric
 
 Array = NDArray[np.float64]
 MIN_GAIN = 1e-9
@@ -45,11 +46,11 @@ class RerankingProblem:
 
     features: tuple[Array, ...]
     statistics: tuple[Array, ...]
-    metric: str
+    metric: CorpusScore
 
     def score_sums(self, sums: FloatArray) -> FloatArray:
         """The corpus metric of sums (..., m) of statistics, negated where less is better."""
-        metric = METRICS[self.metric]
+        metric = self.metric
         return metric.score(sums) if metric.higher_is_better else -metric.score(sums)
 
     def score(self, weights: Array) -> float:
@@ -65,6 +66,7 @@ def mert(
     config: SystemCombinationConfig,
     language: str,
     seed: int = 0,
+    judges: Sequence[UtilityMetric] = (),
 ) -> TunedCoefficients:
     """Learn the coefficients of reranking that give the best corpus metric on development utterances.
 
@@ -76,6 +78,7 @@ def mert(
         config: its utility names the metric.
         language: of the texts.
         seed: of the random directions and starts.
+        judges: the metric with the source, utterance by utterance, where a model computes it.
 
     Raises:
         DataError: there are no utterances, or one lacks references.
@@ -85,10 +88,14 @@ def mert(
             f"expected development utterances with references to learn coefficients on, found {len(nbests)} "
             f"with {sum(map(bool, references))} references"
         )
+    judges = judges or [UtilityMetric(get_metric(config.utility, config.utility_normalizer))] * len(nbests)
     candidate_sets = [
         collect_candidates(nbests_of_utterance, config.n_best, config.scale) for nbests_of_utterance in nbests
     ]
-    features = [compute_features(candidate_set, config, language) for candidate_set in candidate_sets]
+    features = [
+        compute_features(candidate_set, config, language, judge)
+        for candidate_set, judge in zip(candidate_sets, judges, strict=True)
+    ]
     names = sorted({name for by_name in features for name in by_name})
     names = [
         name for name in names if name.startswith("vote:") or all(name in by_name for by_name in features)
@@ -99,18 +106,18 @@ def mert(
     ]
     spread = np.concatenate([table - table.mean(0) for table in tables]).std(0)
     scale = np.where(spread > 1e-12, 1 / np.maximum(spread, 1e-12), 0.0)
-    metric = get_metric(config.utility, config.utility_normalizer)
     statistics = [
-        metric.statistics(_segments(candidate_set.texts, texts, language))
-        for candidate_set, texts in zip(candidate_sets, references, strict=True)
+        judge.metric.statistics(_segments(candidate_set.texts, texts, language, judge.source))
+        for candidate_set, texts, judge in zip(candidate_sets, references, judges, strict=True)
     ]
-    problem = RerankingProblem(tuple(table * scale for table in tables), tuple(statistics), config.utility)
+    metric = judges[0].metric
+    problem = RerankingProblem(tuple(table * scale for table in tables), tuple(statistics), metric)
     weights, score, single = search_weights(problem, seed)
     coefficients = {name: float(value) for name, value in zip(names, weights * scale, strict=True) if value}
     return TunedCoefficients(coefficients, score, single)
 
 
-def _segments(candidates: Sequence[str], references: Sequence[str], language: str) -> Segments:
+def _segments(candidates: Sequence[str], references: Sequence[str], language: str, source: str) -> Segments:
     """The candidates of one utterance, each beside its references."""
     n = len(candidates)
     return Segments(
@@ -118,6 +125,7 @@ def _segments(candidates: Sequence[str], references: Sequence[str], language: st
         hypotheses=tuple(candidates),
         languages=(language,) * n,
         references=(tuple(references),) * n,
+        sources=(source,) * n,
     )
 
 

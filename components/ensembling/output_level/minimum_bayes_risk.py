@@ -10,14 +10,22 @@ from collections.abc import Sequence
 
 from components.ensembling.output_level.candidates import collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.mbr_utilities import agreement_of, pairwise_utility
+from components.ensembling.output_level.mbr_utilities import (
+    UtilityMetric,
+    agreement_of,
+    pairwise_utility,
+)
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.languages import UNDETERMINED
+from components.metrics.table import get_metric
 from components.records import Hypothesis
 
 
 def rank_by_expected_utility(
-    nbests: Sequence[SystemNBest], config: SystemCombinationConfig, language: str = UNDETERMINED
+    nbests: Sequence[SystemNBest],
+    config: SystemCombinationConfig,
+    language: str = UNDETERMINED,
+    judge: UtilityMetric | None = None,
 ) -> tuple[Hypothesis, ...]:
     """Order the different texts of all systems by their expected utility, best first.
 
@@ -31,11 +39,13 @@ def rank_by_expected_utility(
         nbests: one list per system.
         config: number of hypotheses, scale of the posterior, utility.
         language: of the texts.
+        judge: the metric that ``config`` names, where a model computes it.
     """
+    judge = judge or UtilityMetric(get_metric(config.utility, config.utility_normalizer))
     candidate_set = collect_candidates(nbests, config.n_best, config.scale)
-    utility = pairwise_utility(config.utility, candidate_set.texts, language, config.utility_normalizer)
+    utility = pairwise_utility(judge, candidate_set.texts, language)
     expected = utility @ candidate_set.vote_shares.sum(0)
-    agreement = agreement_of(config.utility, utility) @ candidate_set.vote_shares.T  # (texts, systems)
+    agreement = agreement_of(judge.metric, utility) @ candidate_set.vote_shares.T  # (texts, systems)
     total = agreement.sum(1, keepdims=True)
     shares = (
         (agreement / total).tolist()

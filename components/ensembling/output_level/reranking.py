@@ -13,32 +13,33 @@ from numpy.typing import NDArray
 
 from components.ensembling.output_level.candidates import Candidates, collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.mbr_utilities import pairwise_utility
+from components.ensembling.output_level.mbr_utilities import UtilityMetric, pairwise_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import ConfigError
 from components.languages import UNDETERMINED
+from components.metrics.table import get_metric
 from components.records import Hypothesis
 
 Vector = NDArray[np.float64]
-Feature = Callable[[Candidates, SystemCombinationConfig, str], dict[str, Vector]]
-"""(candidates, config, language) -> features by name, each with one number per candidate."""
+Feature = Callable[[Candidates, SystemCombinationConfig, str, UtilityMetric], dict[str, Vector]]
+"""(candidates, config, language, metric of the utility) -> features by name, a number per candidate each."""
 
 
 def _score_features(
-    candidate_set: Candidates, config: SystemCombinationConfig, language: str
+    candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
 ) -> dict[str, Vector]:
     """Log-probability (nats) and its mean per token, from the first system that has the text."""
-    del config, language
+    del config, language, judge
     scores = np.array([hypothesis.score for hypothesis in candidate_set.hypotheses])
     lengths = np.array([max(hypothesis.n_tokens, 1) for hypothesis in candidate_set.hypotheses])
     return {"log_prob": scores, "mean_log_prob": scores / lengths}
 
 
 def _length_features(
-    candidate_set: Candidates, config: SystemCombinationConfig, language: str
+    candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
 ) -> dict[str, Vector]:
     """Numbers of words and of characters; the latter for languages written without spaces."""
-    del config, language
+    del config, language, judge
     return {
         "words": np.array([float(len(text.split())) for text in candidate_set.texts]),
         "characters": np.array([float(len(text)) for text in candidate_set.texts]),
@@ -46,10 +47,10 @@ def _length_features(
 
 
 def _vote_features(
-    candidate_set: Candidates, config: SystemCombinationConfig, language: str
+    candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
 ) -> dict[str, Vector]:
     """Each system's posterior weight of the text; 0 where the system does not have it."""
-    del config, language
+    del config, language, judge
     return {
         f"vote:{system}": candidate_set.vote_shares[number]
         for number, system in enumerate(candidate_set.systems)
@@ -57,22 +58,20 @@ def _vote_features(
 
 
 def _agreement_feature(
-    candidate_set: Candidates, config: SystemCombinationConfig, language: str
+    candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
 ) -> dict[str, Vector]:
     """Expected utility under the posterior of all systems, in percent: minimum Bayes risk as a feature."""
+    del config
     return {
-        "agreement": pairwise_utility(
-            config.utility, candidate_set.texts, language, config.utility_normalizer
-        )
-        @ candidate_set.vote_shares.sum(0)
+        "agreement": pairwise_utility(judge, candidate_set.texts, language) @ candidate_set.vote_shares.sum(0)
     }
 
 
 def _hypothesis_features(
-    candidate_set: Candidates, config: SystemCombinationConfig, language: str
+    candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
 ) -> dict[str, Vector]:
     """Features that every hypothesis has, such as ``lm``, a language model's log-probability."""
-    del config, language
+    del config, language, judge
     names = set.intersection(*(set(hypothesis.features) for hypothesis in candidate_set.hypotheses))
     return {name: np.array([h.features[name] for h in candidate_set.hypotheses]) for name in sorted(names)}
 
@@ -88,17 +87,27 @@ FEATURES: dict[str, Feature] = {
 
 
 def compute_features(
-    candidate_set: Candidates, config: SystemCombinationConfig, language: str
+    candidate_set: Candidates,
+    config: SystemCombinationConfig,
+    language: str,
+    judge: UtilityMetric | None = None,
 ) -> dict[str, Vector]:
-    """Every feature of the candidates of an utterance, by name; ours replace hypotheses' own of that name."""
+    """Every feature of the candidates of an utterance, by name; ours replace hypotheses' own of that name.
+
+    ``judge`` is the metric of the utility, where a model computes it.
+    """
+    judge = judge or UtilityMetric(get_metric(config.utility, config.utility_normalizer))
     features: dict[str, Vector] = {}
     for compute_group in reversed(FEATURES.values()):
-        features |= compute_group(candidate_set, config, language)
+        features |= compute_group(candidate_set, config, language, judge)
     return features
 
 
 def rerank(
-    nbests: Sequence[SystemNBest], config: SystemCombinationConfig, language: str = UNDETERMINED
+    nbests: Sequence[SystemNBest],
+    config: SystemCombinationConfig,
+    language: str = UNDETERMINED,
+    judge: UtilityMetric | None = None,
 ) -> tuple[Hypothesis, ...]:
     """Order the candidates by the sum of coefficient times feature, best first; ties keep their order.
 
@@ -108,6 +117,7 @@ def rerank(
         nbests: one list per system.
         config: has the coefficients by feature name.
         language: of the texts.
+        judge: the metric of the utility, where a model computes it.
 
     Raises:
         ConfigError: there are no coefficients, or one names a feature that the candidates do not have.
@@ -118,7 +128,7 @@ def rerank(
             "development data"
         )
     candidate_set = collect_candidates(nbests, config.n_best, config.scale)
-    features = compute_features(candidate_set, config, language)
+    features = compute_features(candidate_set, config, language, judge)
     total = np.zeros(len(candidate_set.hypotheses))
     for name, coefficient in config.coefficients.items():
         if name in features:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from components.ensembling.output_level.config import SystemCombinationConfig
+from components.ensembling.output_level.mbr_utilities import UtilityMetric
 from components.ensembling.output_level.minimum_bayes_risk import rank_by_expected_utility
 from components.ensembling.output_level.reranking import rerank
 from components.ensembling.output_level.rover import combine_by_rover
@@ -17,14 +18,16 @@ from components.ensembling.output_level.weighted_hypotheses import (
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest, Outcome, Quarantined
 
-CombinationMethod = Callable[[Sequence[SystemNBest], SystemCombinationConfig, str], tuple[Hypothesis, ...]]
+CombinationMethod = Callable[
+    [Sequence[SystemNBest], SystemCombinationConfig, str, UtilityMetric | None], tuple[Hypothesis, ...]
+]
 
 METHODS: dict[str, CombinationMethod] = {
-    "rover": lambda nbests, config, language: (combine_by_rover(nbests, config, language),),
+    "rover": lambda nbests, config, language, judge: (combine_by_rover(nbests, config, language),),
     "minimum_bayes_risk": rank_by_expected_utility,
     "reranking": rerank,
 }
-"""Name -> function of (n-best lists, settings, language of the texts) that gives hypotheses, best first."""
+"""Name -> function of (n-best lists, settings, language, metric of the utility) -> hypotheses, best first."""
 
 
 def check_combination(
@@ -65,6 +68,7 @@ def combine_outputs(
     config: SystemCombinationConfig,
     language: str,
     language_model: TextScorer | None = None,
+    judge: UtilityMetric | None = None,
 ) -> Outcome:
     """Combine what several systems made of one utterance.
 
@@ -77,6 +81,7 @@ def combine_outputs(
         config: method and settings.
         language: of the texts.
         language_model: the one that ``config`` names, where it names one.
+        judge: the metric of the utility, where a model computes it.
 
     Returns:
         One n-best list, or a quarantine record where no system is left.
@@ -98,7 +103,7 @@ def combine_outputs(
     nbests = [SystemNBest(name, outcome.hypotheses, weight) for name, outcome, weight in available]
     if language_model is not None:
         nbests = add_language_model_scores(nbests, language_model)
-    best = METHODS[config.method](nbests, config, language)[: config.n_best]
+    best = METHODS[config.method](nbests, config, language, judge)[: config.n_best]
     n_systems = {"systems": float(len(nbests))}
     hypotheses = tuple(h.model_copy(update={"features": {**h.features, **n_systems}}) for h in best)
     return NBest(utterance_id=utterance_id, hypotheses=hypotheses, language=available[0][1].language)

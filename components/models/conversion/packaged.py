@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
+import zlib
 from pathlib import Path
 
 import torch
 from whisper.model import ModelDimensions
 
 from components.errors import ModelError
-from components.models.checkpoints import read_json
+from components.models.checkpoints import TOKENIZER_NAMES, WEIGHTS, read_json
 from components.models.conversion import gguf, whisper
 from components.models.conversion.ctranslate2 import whisper_tensors
 from components.models.packaged_models import PackagedModel
@@ -21,7 +23,8 @@ def convert_packaged(row: PackagedModel, raw: Path, folder: Path) -> None:
     """Convert ``raw/weights`` and the files beside it into a model folder.
 
     A CTranslate2 Whisper becomes float32 safetensors, and its raw files stay in ``folder/ct2`` for
-    faster-whisper; a GGUF becomes bfloat16 safetensors, and the files beside it (notices) stay as they are.
+    faster-whisper; a GGUF becomes bfloat16 safetensors, and the files beside it (notices) stay as they are. A
+    transformers folder in a zip archive is unpacked.
 
     Args:
         row: The packaged model.
@@ -39,11 +42,35 @@ def convert_packaged(row: PackagedModel, raw: Path, folder: Path) -> None:
             if (raw / name).is_file():
                 shutil.move(raw / name, raw_folder / name)
         convert_ctranslate2(raw_folder, folder)
+    elif row.format == "transformers":
+        unpack_transformers(raw / "weights", folder)
     else:
         gguf.convert_gguf(raw / "weights", folder, row.eos_token_ids)
         for path in raw.iterdir():
             if path.name != "weights":
                 shutil.move(path, folder / path.name)
+
+
+def unpack_transformers(archive: Path, folder: Path) -> None:
+    """Unpack weights, configuration and tokenizer of a transformers folder, and nothing else.
+
+    Args:
+        archive: a zip file whose top level is the folder.
+        folder: the folder to fill.
+
+    Raises:
+        ModelError: it is damaged, or has no weights or configuration.
+    """
+    names = TOKENIZER_NAMES | {"config.json", WEIGHTS}
+    try:
+        with zipfile.ZipFile(archive) as members:
+            for name in names & set(members.namelist()):
+                with members.open(name) as source, (folder / name).open("wb") as target:
+                    shutil.copyfileobj(source, target)
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise ModelError(f"{archive}: expected a zip archive of a transformers folder ({error})") from None
+    if not all((folder / name).is_file() for name in ("config.json", WEIGHTS)):
+        raise ModelError(f"{archive}: expected config.json and {WEIGHTS}, found less")
 
 
 def convert_ctranslate2(source: Path, folder: Path) -> None:

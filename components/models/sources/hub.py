@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
+    HFValidationError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
 
 from components.errors import ConfigError, ModelError, TransientError
-from components.models.checkpoints import architecture_of, checkpoint_of, weight_files
+from components.models.checkpoints import architecture_of, checkpoint_of, has_vocabulary, weight_files
 from components.models.references import display_reference
 from components.models.wheels import ProgressCallback
 from components.records import Checkpoint
 
-PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.jinja")
+TEXTS = ("*.json", "*.txt", "*.model", "*.spm", "*.jinja")
+PATTERNS = ("*.safetensors", *TEXTS)
+METRIC_PATTERNS = (*PATTERNS, "hparams.yaml", "checkpoints/model.ckpt", "pytorch_model*.bin")
+"""Files of COMET and MetricX, whose publishers have no safetensors; they are read with weights_only."""
+METRIC_NAME = re.compile(r"(?i)[^/]*/(.*comet.*|metricx.*)")
+"""Repositories that are asked for the files of metrics."""
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
 
 
@@ -42,11 +50,52 @@ def hub_model(name: str, on_progress: ProgressCallback, *, cache: Path | None = 
     reference = f"hub:{name}"
     check_name(name)
     repository, _, revision = name.partition("@")
-    folder = _local_snapshot(repository, revision or None, cache)
+    is_metric = _metric_check(repository)
+    patterns = PATTERNS if is_metric is None else METRIC_PATTERNS
+    folder = _local_snapshot(repository, revision or None, cache, patterns)
     if folder is None:
         on_progress(f"{reference}: downloading")
-        folder = _download_snapshot(reference, repository, revision or None, cache)
-    return checkpoint_of(folder, reference, (f"hub:{repository}@{folder.name}",))
+        folder = _download_snapshot(reference, repository, revision or None, cache, patterns)
+    lineage = (f"hub:{repository}@{folder.name}",)
+    if is_metric is not None and is_metric(folder):
+        from components.models.sources.metric_folder import convert_metric  # noqa: PLC0415 - imports torch
+
+        fetch_encoder = partial(encoder_files, on_progress=on_progress, cache=cache)
+        return convert_metric(folder, reference, fetch_encoder, on_progress, lineage)
+    return checkpoint_of(folder, reference, lineage)
+
+
+def _metric_check(repository: str) -> Callable[[Path], bool] | None:
+    """What says whether a folder is a metric's checkpoint; None for repositories that are no metric's."""
+    if not METRIC_NAME.fullmatch(repository):
+        return None
+    from components.models.sources.metric_folder import is_metric_folder  # noqa: PLC0415 - imports torch
+
+    return is_metric_folder
+
+
+def encoder_files(repository: str, on_progress: ProgressCallback, *, cache: Path | None = None) -> Path:
+    """The folder with configuration and tokenizer of a repository; its weights are not fetched.
+
+    Args:
+        repository: ORG/NAME, or NAME of one of the hub's first models, as ``xlm-roberta-large``.
+        on_progress: Called with a line of text before a download.
+        cache: The hub's local cache; None for its default.
+
+    Raises:
+        ModelError: There is no such repository, or its licence was not accepted.
+        TransientError: The hub cannot be reached.
+    """
+    try:
+        folder = Path(
+            snapshot_download(repository, cache_dir=cache, allow_patterns=list(TEXTS), local_files_only=True)
+        )
+        if (folder / "config.json").is_file() and has_vocabulary(folder):
+            return folder
+    except (LocalEntryNotFoundError, HFValidationError):
+        pass
+    on_progress(f"hub:{repository}: downloading configuration and tokenizer")
+    return _download_snapshot(f"hub:{repository}", repository, None, cache, TEXTS)
 
 
 def check_name(name: str) -> None:
@@ -56,7 +105,9 @@ def check_name(name: str) -> None:
         raise ConfigError(f"model: expected hub:ORG/NAME or hub:ORG/NAME@REVISION, found {reference!r}")
 
 
-def _local_snapshot(repository: str, revision: str | None, cache: Path | None) -> Path | None:
+def _local_snapshot(
+    repository: str, revision: str | None, cache: Path | None, patterns: Sequence[str]
+) -> Path | None:
     """The snapshot in the local cache; None where it is not complete."""
     try:
         folder = Path(
@@ -64,10 +115,13 @@ def _local_snapshot(repository: str, revision: str | None, cache: Path | None) -
                 repository,
                 revision=revision,
                 cache_dir=cache,
-                allow_patterns=list(PATTERNS),
+                allow_patterns=list(patterns),
                 local_files_only=True,
             )
         )
+        is_metric = _metric_check(repository)
+        if is_metric is not None and is_metric(folder):
+            return folder
         architecture_of(folder)
         weight_files(folder)
     except (LocalEntryNotFoundError, ModelError):
@@ -75,10 +129,12 @@ def _local_snapshot(repository: str, revision: str | None, cache: Path | None) -
     return folder
 
 
-def _download_snapshot(reference: str, repository: str, revision: str | None, cache: Path | None) -> Path:
+def _download_snapshot(
+    reference: str, repository: str, revision: str | None, cache: Path | None, patterns: Sequence[str]
+) -> Path:
     try:
         return Path(
-            snapshot_download(repository, revision=revision, cache_dir=cache, allow_patterns=list(PATTERNS))
+            snapshot_download(repository, revision=revision, cache_dir=cache, allow_patterns=list(patterns))
         )
     except GatedRepoError as error:
         raise ModelError(

@@ -62,6 +62,15 @@
     const shown = add(region(stage.stage + ": features"), add(table, add(el("thead"), head), body));
     return add(el("details", "features"), el("summary", "quiet", "Features of the hypotheses"), shown);
   }
+  // The errors that a model such as xCOMET marks in the best hypothesis: one line each.
+  function errors(stage) {
+    const list = el("ul", "errors"), points = Array.from(stage.nbest[0][0]);
+    for (const [metric, severity, start, end, confidence] of stage.errors) {
+      const where = " (" + metric + ", characters " + start + " to " + end + ", confidence " + confidence + ")";
+      list.append(add(el("li"), el("b", "bad", severity), " ", words("bdi", "", points.slice(start, end).join("")), el("span", "quiet", where)));
+    }
+    return list;
+  }
   // What each member of an ensemble gave every token: one row per token, its highest in bold.
   function members(stage, list) {
     const names = [...new Set(list.flatMap((token) => Object.keys(token[2] || {})))];
@@ -111,6 +120,7 @@
       box.append(head);
       if (stage.reason) { box.append(words("div", "bad", stage.reason + ": " + stage.detail)); continue; }
       add(box, nbest(stage), features(stage) || "");
+      if (stage.errors && stage.errors.length) add(box, el("div", "who", "Errors that a model marks in the best"), errors(stage));
       const best = stage.nbest[0][3];
       if (best.length) add(box, el("div", "who", "Tokens of the best, underlined the more the less likely"), tokens(best));
       const given = members(stage, best);

@@ -19,10 +19,11 @@ from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.mert import mert
 from components.errors import ConfigError
 from components.metrics.bootstrap import FloatArray
+from components.metrics.choices import MetricChoice
 from components.metrics.metric import Metric, Segments, align_segments
 from components.metrics.sacrebleu_metric import SacreBleuMetric
 from components.metrics.significance import translation_tests
-from components.metrics.table import METRICS, get_metric
+from components.metrics.table import METRICS, get_metric, get_model_metric
 from components.metrics.translation import translation_scores
 from reports.analyses import attribution_report, comparison_report
 from reports.plots import comparison_plots
@@ -35,6 +36,9 @@ COUNTED = sorted(name for name, row in METRICS.items() if row.needs == {"referen
 """Metrics that need nothing but texts."""
 sentences = st.lists(st.sampled_from(["ein", "Hund", "läuft", "zwei", ".", "你好"]), max_size=6).map(" ".join)
 rows = st.tuples(sentences, st.lists(sentences.filter(str.strip), min_size=1, max_size=2))
+
+OWN = [name for name, metric in METRICS.items() if not metric.needs_model]
+"""Metrics that no model computes."""
 
 
 def segments_of(corpus: list[tuple[str, list[str]]], language: str = "de") -> Segments:
@@ -92,8 +96,14 @@ def test_a_name_that_is_no_metric() -> None:
         get_metric("blue")
     with pytest.raises(ValidationError, match=r"expected one of wer, cer, .*, found 'blue'"):
         ComparisonSettings.model_validate({"metrics": ["blue"]})
-    schema = ComparisonSettings.model_json_schema()["properties"]["metrics"]["items"]
-    assert schema == {"enum": list(METRICS), "type": "string"}
+    assert MetricChoice().names == OWN
+    assert ComparisonSettings.model_validate({"metrics": ["comet:hub:a/b"]}).metrics == ("comet:hub:a/b",)
+    with pytest.raises(ValidationError, match="comet: expected the model that computes it, found none"):
+        ComparisonSettings.model_validate({"metrics": ["comet"]})
+    with pytest.raises(
+        ConfigError, match=r"expected NAME:MODEL with one of comet, .*'comett:x'; did you mean"
+    ):
+        get_model_metric("comett:x")
 
 
 @dataclass(frozen=True)

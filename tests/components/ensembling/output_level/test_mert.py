@@ -17,6 +17,7 @@ from components.ensembling.output_level.mert import (
 )
 from components.ensembling.output_level.reranking import rerank
 from components.errors import DataError
+from components.metrics.table import METRICS
 from components.metrics.translation import translation_scores
 from components.records import Hypothesis
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
@@ -51,7 +52,7 @@ def problem(seed: int, utterances: int = 12, metric: str = "bleu", size: int = 2
         noise = rng.normal(size=(4, size))
         noise[:, 0] += 0.3 * matches[:, 0]
         features.append(noise)
-    return RerankingProblem(tuple(features), tuple(statistics), metric)
+    return RerankingProblem(tuple(features), tuple(statistics), METRICS[metric])
 
 
 @settings(max_examples=8, deadline=None)

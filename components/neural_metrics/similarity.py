@@ -1,0 +1,130 @@
+"""Similarity of a text to its reference by any encoder: BERTScore's F1, or cosine of sentence embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from components.metrics.model_metric import Sample, SentenceScore
+from components.neural_metrics.batches import compute_once_each, map_batches
+
+BEST_LAYERS = {
+    ("bert", 12): 9,
+    ("bert", 24): 18,
+    ("roberta", 12): 10,
+    ("roberta", 24): 17,
+    ("xlm-roberta", 12): 9,
+    ("xlm-roberta", 24): 17,
+}
+"""(model_type, layers) -> the layer that agrees best with people, by bert-score; of others the last."""
+
+
+def best_layer(config: Mapping[str, object]) -> int:
+    """The layer that BERTScore takes of an encoder, by its configuration."""
+    kind, layers = (
+        config.get("model_type"),
+        int(str(config.get("num_hidden_layers") or config.get("n_layers"))),
+    )
+    return BEST_LAYERS.get((str(kind), layers), layers)
+
+
+class _EncoderScorer:
+    """Encodes each different text once.
+
+    Args:
+        model: a transformers encoder.
+        tokenizer: its tokenizer.
+    """
+
+    layer = -1
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.model = model
+        self._tokenizer = tokenizer
+        positions = getattr(model.config, "max_position_embeddings", 512)
+        reserved = 2 if "roberta" in model.config.model_type else 0  # its positions begin behind padding's
+        self._max_tokens = min(positions - reserved, tokenizer.model_max_length)
+
+    @torch.inference_mode()
+    def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
+        """Scores of samples; with several references the best, as bert-score has it."""
+        texts = [text for s in samples for text in (s.hypothesis, *s.references)]
+        rows = dict(zip(texts, compute_once_each(texts, self._encode), strict=True))
+        return [
+            SentenceScore(
+                max(self.compare(rows[s.hypothesis], rows[reference]) for reference in s.references)
+            )
+            for s in samples
+        ]
+
+    def compare(self, hypothesis: Tensor, reference: Tensor) -> float:
+        """Similarity of two encoded texts."""
+        raise NotImplementedError
+
+    def represent(self, states: Tensor, ids: list[int]) -> Tensor:
+        """What is kept of a text's states (tokens, hidden)."""
+        raise NotImplementedError
+
+    def _encode(self, texts: list[str]) -> list[Tensor]:
+        sequences = [
+            self._tokenizer(text.strip(), truncation=True, max_length=self._max_tokens).input_ids
+            for text in texts
+        ]
+
+        def compute(ids: Tensor, mask: Tensor, rows: list[int]) -> list[Tensor]:
+            output = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+            states = output.hidden_states[self.layer]
+            return [
+                self.represent(states[number, : len(sequences[row])], sequences[row])
+                for number, row in enumerate(rows)
+            ]
+
+        return map_batches(sequences, self._tokenizer.pad_token_id, self.model.device, compute)
+
+
+class BertScorer(_EncoderScorer):
+    """F1 of greedily matched token states (Zhang et al. 2020): no idf weights, no rescaling.
+
+    As in bert-score the tokens of begin and end can be matched, but do not count themselves.
+
+    Args:
+        model: a transformers encoder.
+        tokenizer: its tokenizer.
+        layer: whose states are compared; 0 are the embeddings.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, layer: int) -> None:
+        super().__init__(model, tokenizer)
+        self.layer = layer
+        self._uncounted = {tokenizer.cls_token_id, tokenizer.sep_token_id}
+
+    def represent(self, states: Tensor, ids: list[int]) -> Tensor:
+        """Unit vectors (tokens, hidden + 1); the last number is 1 for tokens that count."""
+        counts = torch.tensor([[float(token not in self._uncounted)] for token in ids], device=states.device)
+        return torch.cat((normalize(states.float(), dim=-1), counts), -1)
+
+    def compare(self, hypothesis: Tensor, reference: Tensor) -> float:
+        """F1 in about [0, 1]; 0 where one of the two has no tokens."""
+        similarity = hypothesis[:, :-1] @ reference[:, :-1].T
+        sides = ((similarity.amax(1), hypothesis[:, -1]), (similarity.amax(0), reference[:, -1]))
+        if any(not counts.any() for _, counts in sides):
+            return 0.0
+        precision, recall = (float((best * counts).sum() / counts.sum()) for best, counts in sides)
+        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+class SentenceCosineScorer(_EncoderScorer):
+    """Cosine of the mean states of all tokens of the last layer (Reimers and Gurevych 2019)."""
+
+    def represent(self, states: Tensor, ids: list[int]) -> Tensor:
+        """The sentence embedding (hidden,), of unit length."""
+        del ids
+        return normalize(states.float().mean(0), dim=0)
+
+    def compare(self, hypothesis: Tensor, reference: Tensor) -> float:
+        """Cosine in [-1, 1]."""
+        return float(hypothesis @ reference)

@@ -1,0 +1,58 @@
+"""Scores of single translations by models, and the errors that they mark, as a run has stored them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from components.metrics.metric import align_segments
+from components.metrics.model_metric import MODEL_METRICS, ErrorSpan, ModelMetric, SentenceScore
+from components.neural_metrics.stored_scores import digest_sample, index_scores, name_stage
+from components.records import Utterance
+from components.run_record import RunRecord
+
+
+class Judgment(NamedTuple):
+    """What a model says of one text: its metric, the value as it is reported, and errors."""
+
+    label: str
+    value: float
+    spans: tuple[ErrorSpan, ...] = ()
+
+
+class StoredJudgments:
+    """The sentence scores of a run, by node.
+
+    Args:
+        run: its record; stages lie where it says.
+    """
+
+    def __init__(self, run: RunRecord) -> None:
+        stages = {ref.stage: ref for ref in run.stages}
+        self._tables: dict[str, list[tuple[ModelMetric, Mapping[str, SentenceScore]]]] = {}
+        for node in run.pipeline.nodes:
+            for metric in MODEL_METRICS:
+                ref = stages.get(name_stage(node.name, metric.name))
+                if ref is not None:
+                    table = (metric, index_scores(Path(ref.path)))
+                    self._tables.setdefault(node.name, []).append(table)
+
+    def of(self, node: str, utterance: Utterance, text: str) -> list[Judgment]:
+        """What models said of a node's text of an utterance; nothing of a recording cut into segments."""
+        if node not in self._tables:
+            return []
+        source = utterance.text or utterance.transcript or ""
+        segments = align_segments(
+            {utterance.id: utterance.references},
+            {utterance.id: text},
+            utterance.target_language or utterance.source_language,
+            1,
+            sources={utterance.id: source},
+        )
+        judgments = []
+        for metric, scores in self._tables[node]:
+            score = scores.get(digest_sample(metric.samples(segments)[0]))
+            if score is not None:
+                judgments.append(Judgment(metric.label, score.value * metric.scale, score.spans))
+        return judgments

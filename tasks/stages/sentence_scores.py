@@ -1,0 +1,116 @@
+"""The ``sentence_scores`` stage: the scores of a system's sentences by a model, such as COMET.
+
+It is kept by what was scored: a comparison of finished runs finds the scores that their own runs left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from components import models, neural_metrics
+from components.canonical_json import digest_of
+from components.machine import resolve_device_type
+from components.metrics.metric import Metric
+from components.metrics.metric_names import split_metric
+from components.metrics.model_metric import ModelMetric, Sample, SentenceScore
+from components.metrics.table import get_metric, get_model_metric
+from components.models.weight_digests import digest_weights
+from components.neural_metrics.stored_scores import (
+    SCORES,
+    digest_sample,
+    index_scores,
+    score_in_chunks,
+    write_scores,
+)
+from components.run_record import StageRef
+from components.storage.stage_plan import StagePlan, library_versions
+from components.storage.store import Store
+from components.storage.whole_stage import WORK, Product, compute_once
+from tasks.stages.texts_to_score import TextsToScore, align_texts
+from tasks.task_options import NOT_STORED, as_prefect_state
+
+KIND = "sentence_scores"
+DEVICE = "auto"
+LIBRARIES = ("torch", "transformers")
+
+
+@task(name="sentence scores", task_run_name="scores of {metric}", **NOT_STORED)
+def score_sentences(
+    texts: TextsToScore, metric: str, target_language: str | None, store_url: str | None
+) -> StageRef | State[StageRef] | None:
+    """Score a stage's texts, sentence by sentence; None where nothing has all that the metric needs."""
+    row = get_model_metric(metric)
+    aligned = align_texts(texts, target_language, with_references="reference" in row.needs)
+    if aligned is None or row.output != aligned.output:
+        return None
+    samples = row.samples(row.select(aligned.segments))
+    return as_prefect_state(score_samples(metric, samples, Store(store_url))) if samples else None
+
+
+def score_samples(metric: str, samples: Sequence[Sample], store: Store) -> StageRef:
+    """Score samples by the model that ``NAME:MODEL`` names, or return the stage that has their scores.
+
+    Args:
+        metric: as a user writes it.
+        samples: what the model reads, in order.
+        store: where.
+    """
+    name, reference = split_metric(metric)
+    url = store.backend.url
+    plan = StagePlan(
+        stage=KIND,
+        kind=KIND,
+        version=f"{KIND}/{neural_metrics.version}",
+        parameters={"metric": name, "device": resolve_device_type(DEVICE)},
+        inputs={"samples": digest_of([digest_sample(sample) for sample in samples])},
+        weights=digest_weights(model=models.resolve(str(reference), url)),
+        libraries=library_versions(LIBRARIES),
+        models={"model": str(reference)},
+    )
+
+    def work(folder: Path) -> Product:
+        from tasks.gpu_lock import lock_device  # noqa: PLC0415 - imports torch, which a reused stage need not
+
+        with lock_device(DEVICE):
+            scorer = _bind(metric, store).bound_scorer
+            rows = score_in_chunks(scorer, samples, folder / WORK)
+        write_scores(folder, rows)
+        return Product([SCORES], items=len(rows))
+
+    return compute_once(store, plan, work)
+
+
+class StagedScorer:
+    """Scores by a stage of the store: what was scored before is read from there."""
+
+    def __init__(self, metric: str, store: Store) -> None:
+        self._metric, self._store = metric, store
+        self._scores: dict[str, SentenceScore] = {}
+
+    def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
+        """Scores of samples, in order."""
+        digests = [digest_sample(sample) for sample in samples]
+        if any(digest not in self._scores for digest in digests):
+            ref = score_samples(self._metric, samples, self._store)
+            self._scores |= index_scores(Path(self._store.localize(ref).path))
+        return [self._scores[digest] for digest in digests]
+
+
+def bind_staged(metric: str, store: Store) -> Metric:
+    """Return the metric of ``NAME`` or ``NAME:MODEL``; what a model scores is kept in the store."""
+    if split_metric(metric)[1] is None:
+        return get_metric(metric)
+    bound = _bind(metric, store)
+    return bound.bind(StagedScorer(metric, store), bound.model)
+
+
+def _bind(metric: str, store: Store) -> ModelMetric:
+    from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports transformers
+
+    bound = bind_metric(metric, store.backend.url, DEVICE)
+    assert isinstance(bound, ModelMetric)
+    return bound

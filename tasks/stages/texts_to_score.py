@@ -1,0 +1,85 @@
+"""What of a pipeline is scored, and each text beside its references."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from components.languages import UNDETERMINED
+from components.metrics.metric import Output, Segments
+from components.metrics.scoring_units import ScoringUnits
+from components.metrics.turns import output_turns
+from components.pipeline.pipeline import DATA, TARGET, Pipeline
+from components.records import Utterance
+from components.run_record import StageRef
+from components.storage.reader import read_nbests, read_utterances
+
+
+class TextsToScore(NamedTuple):
+    """A stage of texts to score.
+
+    Attributes:
+        prefix: of the names of its scores.
+        data: its utterances.
+        texts: the stage.
+        language: None for transcripts, ``target`` for the language of the references, or a code.
+    """
+
+    prefix: str
+    data: StageRef
+    texts: StageRef
+    language: str | None
+
+
+@dataclass(frozen=True)
+class AlignedTexts:
+    """Texts beside their references: the segments, and what they are units of."""
+
+    output: Output
+    segments: Segments
+    units: ScoringUnits
+
+
+def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[TextsToScore]:
+    """Return the nodes of a pipeline that are scored: its outputs first, then the other texts."""
+    selected = []
+    for node in pipeline:
+        name = node.name
+        if node.gives != "text" or name not in stages or pipeline.data_of(name) != DATA:
+            continue
+        is_output = name in pipeline.outputs.values()
+        if is_output or node.kind.scored:
+            language = None if pipeline.is_spoken(name) else pipeline.language_of(name)
+            prefix = "" if is_output else f"{name}_"
+            selected.append(TextsToScore(prefix, stages[pipeline.speech_of(name)], stages[name], language))
+    return sorted(selected, key=lambda entry: entry.prefix != "")
+
+
+def align_texts(
+    entry: TextsToScore, target_language: str | None, *, with_references: bool = True
+) -> AlignedTexts | None:
+    """Return a stage's texts beside their references; long recordings count by their reference segments.
+
+    Args:
+        entry: the stage.
+        target_language: of the run.
+        with_references: whether only what has references is taken; else all, for quality estimation.
+    """
+    output: Output = "transcript" if entry.language is None else "translation"
+    utterances = list(read_utterances(entry.data))
+    if output == "transcript":
+        units = ScoringUnits(utterances, output, {u.id: u.source_language for u in utterances})
+    else:
+        languages = {u.id: _target_language_of(u, target_language) for u in utterances}
+        scored = [u for u in utterances if entry.language in (TARGET, languages[u.id])]
+        units = ScoringUnits(scored, output, languages, with_references=with_references)
+    best = {nbest.utterance_id: nbest.best for nbest in read_nbests(entry.texts)}
+    texts = {key: hypothesis.text for key, hypothesis in best.items()}
+    turns = {key: output_turns(hypothesis) for key, hypothesis in best.items()}
+    segments = units.align(texts, entry.data.items, turns)
+    return None if segments is None else AlignedTexts(output, segments, units)
+
+
+def _target_language_of(utterance: Utterance, target_language: str | None) -> str:
+    return target_language or utterance.target_language or UNDETERMINED

@@ -1,0 +1,53 @@
+"""What a model said of a translation is found by its content, in the terminal and in the page, as text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from components.metrics.model_metric import ErrorSpan, Sample
+from components.neural_metrics.stored_scores import StoredScore, digest_sample, write_scores
+from components.records import NBest
+from reports.page.utterance_json import build_details
+from reports.terminal.utterance_printing import print_utterance
+from reports.views.run_view import RunView
+from tests.reports.example_runs import HOSTILE, cascade, stage
+
+
+def judged(folder: Path) -> RunView:
+    """A run whose first translation, which is hostile, and whose last one are scored by xCOMET."""
+    view = cascade(folder, 4)
+    rows = []
+    for number in (0, 3):
+        utterance = view.utterances[number]
+        outcome = view.outcomes["mt"][utterance.id]
+        assert isinstance(outcome, NBest)
+        sample = Sample(outcome.best.text, utterance.transcript or "", utterance.references)
+        span = ErrorSpan(start=1, end=7, text=HOSTILE, severity="major", confidence=0.75)
+        rows.append(StoredScore(sample=digest_sample(sample), value=0.5 + number / 12, spans=(span,)))
+    write_scores(folder, rows)
+    scores = stage("mt-xcomet", 2, 0, 1.0).model_copy(update={"path": str(folder)})
+    run = view.run.model_copy(update={"stages": (*view.run.stages, scores)})
+    return replace(view, run=run)
+
+
+def test_scores_and_errors_stand_beside_the_translation(tmp_path: Path) -> None:
+    view = judged(tmp_path)
+    first, _, third, second = view.rows()
+    (judgment,) = second.judgments["mt"]
+    assert (judgment.label, judgment.value) == ("xCOMET", 75.0)
+    assert third.judgments == {}
+    console = Console(width=200, record=True)
+    print_utterance(view, second.utterance.id, console)
+    text = console.export_text()
+    best = second.outcomes["mt"]
+    assert isinstance(best, NBest)
+    assert "xCOMET 75.0" in text
+    assert f"xCOMET error  major 1-7 {best.best.text[1:7]!r} (0.75)" in text
+    details = build_details(view, first, (), tmp_path, frozenset())
+    stages = {entry["stage"]: entry for entry in details["stages"]}  # type: ignore[attr-defined]
+    assert stages["mt"]["values"]["xCOMET"] == 50.0
+    assert stages["mt"]["errors"] == [["xCOMET", "major", 1, 7, 0.75]]
+    assert "errors" not in stages["asr"]

@@ -1,0 +1,63 @@
+"""Scores of sentences are a stage: reused by what was scored, resumed where they stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from components.metrics.model_metric import ErrorSpan, Sample, SentenceScore
+from components.neural_metrics import stored_scores
+from components.neural_metrics.stored_scores import index_scores, score_in_chunks
+from components.storage.store import Store
+from tasks.stages.sentence_scores import StagedScorer, bind_staged, score_samples
+from tests.components.neural_metrics.tiny import write_comet
+
+
+@pytest.fixture
+def metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    return f"cometkiwi:{write_comet('cometkiwi', tmp_path / 'model')}"
+
+
+SAMPLES = [Sample("Ein Hund", "A dog"), Sample("", "A dog"), Sample("Ein Hund", "A dog")]
+
+
+def test_what_was_scored_once_is_read(metric: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(str(tmp_path / "store"))
+    first = score_samples(metric, SAMPLES, store)
+    bound = bind_staged(metric, store)
+    monkeypatch.setattr("components.neural_metrics.factory.load_scorer", pytest.fail)
+    again = score_samples(metric, SAMPLES, store)
+    assert again.reused and again.key == first.key
+    scores = StagedScorer(metric, store).score(SAMPLES)
+    assert scores[0] == scores[2] and scores[0].spans and scores[0] != scores[1]
+    assert bound.name == "cometkiwi"
+    assert len(index_scores(Path(first.path))) == 2
+
+
+class Stopping:
+    """A scorer that is interrupted after some calls."""
+
+    def __init__(self, calls: int) -> None:
+        self.calls, self.scored = calls, 0
+
+    def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
+        if not self.calls:
+            raise KeyboardInterrupt
+        self.calls -= 1
+        self.scored += len(samples)
+        span = ErrorSpan(start=0, end=1, text="E", severity="minor", confidence=0.5)
+        return [SentenceScore(len(sample.hypothesis), (span,)) for sample in samples]
+
+
+def test_an_interrupted_scoring_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored_scores, "CHUNK", 2)
+    samples = [Sample("x" * n) for n in range(5)]
+    with pytest.raises(KeyboardInterrupt):
+        score_in_chunks(Stopping(2), samples, tmp_path / "work")
+    rest = Stopping(9)
+    rows = score_in_chunks(rest, samples, tmp_path / "work")
+    assert rest.scored == 1
+    assert [row.value for row in rows] == [0.0, 1.0, 2.0, 3.0, 4.0] and rows[0].spans[0].severity == "minor"
