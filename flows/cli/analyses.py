@@ -76,6 +76,8 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
 
     - `antiphon compare small large huge --primary 'huge versus large in chrf'`: this one comparison is tested
 
+    - `antiphon compare small large --metric comet:hub:Unbabel/wmt22-comet-da`: by a model (docs/metrics.md)
+
     - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
 
     - `antiphon compare small large --normalizer open-asr --price-per-hour 1.20`
@@ -98,7 +100,7 @@ def _rank_by(metric: str | None) -> dict[str, object]:
     from components.analysis.comparison_settings import ComparisonSettings
     from components.metrics.table import METRICS
 
-    if metric is None or metric not in METRICS:
+    if metric is None or (":" not in metric and (metric not in METRICS or METRICS[metric].needs_model)):
         return {"ranking": metric}
     return {"metrics": list(dict.fromkeys([metric, *ComparisonSettings().metrics]))}
 
