@@ -8,7 +8,11 @@ from components.run_record import Score
 
 
 def score_transcripts(
-    references: Mapping[str, str], hypotheses: Mapping[str, str], *, language: str | Mapping[str, str]
+    references: Mapping[str, str],
+    hypotheses: Mapping[str, str],
+    *,
+    language: str | Mapping[str, str],
+    normalizer: str = "by-language",
 ) -> dict[str, Score]:
     """Error rates of transcripts, with 95% bootstrap intervals.
 
@@ -16,16 +20,25 @@ def score_transcripts(
         references: utterance id -> what was said.
         hypotheses: utterance id -> transcript; an utterance without one is not scored, see ``Score.n``.
         language: of all utterances, or of each by its id.
+        normalizer: that both pass before words are compared, such as ``open-asr``.
 
     Returns:
         Metric (``wer``, ``cer``, ...) -> score in percent.
 
     Raises:
         DataError: hypotheses of utterances that have no reference.
+        ConfigError: no such normalizer, or its libraries are missing.
     """
+    from components.metrics.normalizers import check_normalizer
     from components.metrics.recognition import recognition_scores
 
-    return recognition_scores(references, hypotheses, language=language, n_total=len(references))
+    return recognition_scores(
+        references,
+        hypotheses,
+        language=language,
+        n_total=len(references),
+        normalizer=check_normalizer(normalizer),
+    )
 
 
 def score_translations(

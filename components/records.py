@@ -9,7 +9,15 @@ from __future__ import annotations
 import unicodedata
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 
 def _to_nfc(value: object) -> object:
@@ -48,12 +56,19 @@ class Audio(Record):
 
 
 class ReferenceSegment(Record):
-    """A stretch of a long recording with what is said in it; times in seconds from its utterance's start."""
+    """A stretch of a long recording, what is said in it and by whom; times in seconds from its start."""
 
     start: float = Field(ge=0)
     end: float = Field(ge=0)
     transcript: Text | None = None
     references: tuple[Text, ...] = ()
+    speaker: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _leave_out_no_speaker(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Records from before there were speakers keep their digests."""
+        values: dict[str, object] = handler(self)
+        return values if self.speaker is not None else {k: v for k, v in values.items() if k != "speaker"}
 
 
 class Utterance(Record):
@@ -132,6 +147,7 @@ class Segment(Record):
         text: what is said, stripped.
         words: its words with their times, where they are known.
         mean_log_prob: mean log-probability of its tokens in nats, where it is known.
+        speaker: a label of who speaks, where it is known.
     """
 
     start: float = Field(ge=0)
@@ -139,6 +155,7 @@ class Segment(Record):
     text: Text
     words: tuple[Word, ...] = ()
     mean_log_prob: float | None = None
+    speaker: str | None = None
 
 
 class Decision(Record):

@@ -6,16 +6,14 @@ beside the number. :data:`NORMALIZERS` is the table.
 
 from __future__ import annotations
 
-import sys
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
-from pathlib import Path
-from types import ModuleType
 
 from components.errors import ConfigError
+from components.open_asr_normalization import OPEN_ASR_VERSION, OpenAsrEnglish, OpenAsrMultilingual
+from components.whisper_normalizers import load_whisper_normalizers
 
 WHISPER_VERSION = f"openai-whisper {version('openai-whisper')}"
 
@@ -55,21 +53,7 @@ def _strip_spaces(text: str) -> str:
     return unicodedata.normalize("NFKC", letters)  # combining marks after a removed space join their letter
 
 
-def _load_whisper_normalizers() -> ModuleType:
-    """``whisper.normalizers`` without ``whisper``, which imports torch (1.5 s); they are plain Python."""
-    package = find_spec("whisper")
-    folder = Path(str(package and package.origin)).parent / "normalizers"
-    spec = spec_from_file_location(
-        "whisper_normalizers", folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    if spec is None or spec.loader is None:
-        raise ImportError(f"expected openai-whisper with its normalizers, found none in {folder}")
-    module = sys.modules[spec.name] = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_whisper = _load_whisper_normalizers()
+_whisper = load_whisper_normalizers()
 _english = _whisper.EnglishTextNormalizer()
 _whisper_basic = _whisper.BasicTextNormalizer()
 _whisper_letters = _whisper.BasicTextNormalizer(split_letters=True)
@@ -107,6 +91,18 @@ NORMALIZERS: dict[str, Normalizer] = {
             _whisper_letters,
             "the same with a space between letters, as Whisper's authors score Chinese and Japanese",
             f"whisper-basic-letters {WHISPER_VERSION}",
+        ),
+        Normalizer(
+            "open-asr-english",
+            OpenAsrEnglish(),
+            "the Open ASR leaderboard's English one: Whisper's with more fillers, names, compounds, acronyms",
+            f"open-asr-english/{OPEN_ASR_VERSION} {WHISPER_VERSION}",
+        ),
+        Normalizer(
+            "open-asr-multilingual",
+            OpenAsrMultilingual(),
+            "the Open ASR leaderboard's for other languages: whisper-basic, digits as they are",
+            f"open-asr-multilingual/{OPEN_ASR_VERSION} {WHISPER_VERSION}",
         ),
     )
 }

@@ -13,8 +13,11 @@ from functools import partial
 from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
+from components.analysis.external_scores import check_systems
 from components.analysis.stated_comparisons import check_stated
 from components.errors import AntiphonError, ConfigError, DataError
+from components.metrics.scores_file import load_scores
+from components.metrics.table import METRICS
 from components.run_record import RunRecord
 from components.storage.store import Store
 from components.suggestions import did_you_mean
@@ -70,7 +73,7 @@ def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord
         records = run_systems(systems, run) | earlier_runs
         if len(records) < 2 or (parameters.baseline or names[0]) not in records:
             raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
-        run.add(comparison.compare_runs(records, parameters.settings(), run.store_url))
+        run.add(comparison.compare_runs(records, parameters.settings(), run.store_url, parameters.scores))
         record_comparison(run, records)
         report.publish_run_report(run.record, run.store_url)
     return final_state(run.record)
@@ -92,11 +95,12 @@ def compare_finished(parameters: CompareParameters) -> RunRecord:
         AntiphonError: no such run, or runs of different data.
     """
     system_names(parameters)
+    _check_scores(parameters)  # before a record of a run is left
     store = Store(parameters.store)
     records = {name: store.load_run(name) for name in parameters.runs}  # before a record of a run is left
     run = Run("compare", parameters)
     with run:
-        run.add(comparison.compute_comparison(records, parameters.settings(), run.store))
+        run.add(comparison.compute_comparison(records, parameters.settings(), run.store, parameters.scores))
         record_comparison(run, records)
         report.render(run.record, run.store)
     return run.record
@@ -111,11 +115,34 @@ def needs(parameters: CompareParameters) -> list[Need]:
     store = Store(parameters.store)
     run_needs = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
     name_need = Need("systems", lambda: system_names(parameters))
+    score_need = Need("scores", lambda: _check_scores(parameters))
     return [
         name_need,
+        score_need,
         *(need for system in parameters.systems for need in _needs_of(system, parameters)),
         *run_needs,
     ]
+
+
+def _check_scores(parameters: CompareParameters) -> None:
+    """Refuse external scores that cannot be read or are of other systems, and scores that there are none of.
+
+    Raises:
+        ConfigError: a line per kind of fault.
+    """
+    names = system_names(parameters)
+    run_names = [f"{parameters.name}.{system.name}" for system in parameters.systems]
+    scores = load_scores(parameters.scores)
+    for entry in scores:
+        check_systems(entry, [*names, *run_names])
+    known = [*METRICS, *(entry.name for entry in scores)]
+    for where, name in (
+        ("ranking", parameters.ranking),
+        *(("primary", one.metric) for one in parameters.primary),
+    ):
+        if name is not None and name not in known:
+            hint = did_you_mean(name, known)
+            raise ConfigError(f"{where}: expected one of {', '.join(known)}, found {name!r}{hint}")
 
 
 def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:
@@ -160,4 +187,13 @@ def _check_parameters(
     return validated
 
 
-_SHARED = ("data", "audio", "limit", "source_language", "target_language", "seed")
+_SHARED = (
+    "data",
+    "audio",
+    "limit",
+    "source_language",
+    "target_language",
+    "seed",
+    "normalizer",
+    "price_per_hour",
+)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from prefect.client.schemas.objects import State
 
+from components.metrics.normalizers import BY_LANGUAGE
 from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import with_models
@@ -70,7 +71,7 @@ class System:
     def finish(self, run: Run, executed: PipelineResult) -> None:
         """Score and report the finished nodes; raises the first error of a node."""
         record_execution(run, executed)
-        score(run, executed.pipeline)
+        score(run, executed.pipeline, self.parameters.normalizer)
         if not executed.errors:
             self.hooks.after(run, executed.pipeline)
         show_phase("writing the report")
@@ -177,13 +178,13 @@ def _load_data_node(run: Run, pipeline: Pipeline, name: str) -> StageRef:
     return run.add(data_sets.load_data(*source, settings.limit, run.store_url), name)
 
 
-def score(run: Run, pipeline: Pipeline) -> None:
+def score(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:
     """Score every node that gives texts for which there are references."""
     scored = metrics.find_texts_to_score(pipeline, run.stages)
     if scored:
         show_phase("scoring")
         target = pipeline.languages[1]
-        ref = run.add(label_task(metrics.score_texts, run.label)(scored, target, run.store_url))
+        ref = run.add(label_task(metrics.score_texts, run.label)(scored, target, run.store_url, normalizer))
         run.metrics = metrics.read_scores(ref)
         if not run.metrics:
             run.notes.append("nothing is scored: the data have neither transcripts nor references")

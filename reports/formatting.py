@@ -28,6 +28,27 @@ def format_duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def format_p_value(p: float | None) -> str:
+    """A p-value as text: 0.012, <0.001; empty where there is none."""
+    if p is None:
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def format_rtfx(rtfx: float | None) -> str:
+    """An RTFx as text: 0.84, 12.3, 1,250; empty where there is none."""
+    if rtfx is None:
+        return ""
+    return f"{rtfx:,.0f}" if rtfx >= 100 else f"{rtfx:.3g}"
+
+
+def format_price(price: float | None) -> str:
+    """A price without its currency, of three significant digits: 0.00123, 1.20, 34,100."""
+    if price is None:
+        return ""
+    return f"{price:,.0f}" if price >= 100 else f"{price:#.3g}"
+
+
 def flatten_parameters(parameters: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Dotted names and values of nested parameters, as ``--set`` takes them."""
     for name, value in parameters.items():

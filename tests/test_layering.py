@@ -30,6 +30,7 @@ ROOMS = (
     "components.metrics",
     "components.analysis",
     "components.export",
+    "components.campaign",
     "components.ensembling",
     "components.training",
     "components.refining",

@@ -61,13 +61,20 @@ class Outputs:
         seed: int,
         texts: Texts,
         language: str = "de",
+        *,
+        metrics: Sequence[str] = ("bleu", "chrf"),
+        keep_texts: bool = True,
     ) -> None:
-        """Keep translations with the statistics of BLEU and chrF."""
+        """Keep translations with the statistics of ``metrics``; of many like systems the statistics alone.
+
+        1,000 captions take 25 kB, their statistics 5 kB (BLEU) and 20 kB (chrF).
+        """
         references = {u.id: u.references for u in utterances}
         total = len(references)
-        names = ("bleu", "chrf")
-        tables = translation_statistics(references, texts, language=language, n_total=total, names=names)
+        tables = translation_statistics(references, texts, language=language, n_total=total, names=metrics)
         self._add(data, [u.id for u in utterances], (system, seed), texts, tables)
+        if not keep_texts:
+            self.systems[-1].texts = []
 
     def add_transcripts(
         self,

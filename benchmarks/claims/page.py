@@ -34,9 +34,8 @@ def write_pages(docs: Path, kept: Path = OUTPUTS) -> list[Path]:
         results |= experiment_named(name).results(outputs)
     pages = {docs / "claims.md": claims_page(results, measured)}
     for name, outputs in measured.items():
-        pages[docs / "results" / f"{name.replace('_', '-')}.md"] = experiment_page(
-            name, outputs, results[name]
-        )
+        page = docs / "results" / f"{name.replace('_', '-')}.md"
+        pages[page] = experiment_page(name, outputs, results)
     for path, text in pages.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.verdict import Result
 from benchmarks.common.tables import format_interval, markdown_table
-from components.metrics.bootstrap import FloatArray, bootstrap_interval
+from components.metrics.bootstrap import FloatArray
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.two_level import Arms, ItemSums, TwoLevelEstimate, two_level_bootstrap, two_level_test
 
@@ -86,8 +87,8 @@ def score_table(outputs: Outputs, data: str, metrics: Sequence[str] = ("bleu", "
             tables = [outputs.statistics(data, system, seed, metric) for seed in seeds]
             scores = [table.score() for table in tables]
             spread = f" ({min(scores):.1f} to {max(scores):.1f})" if len(scores) > 1 else ""
-            resampled = np.mean([table.resampled_scores for table in tables], axis=0)
-            interval = bootstrap_interval(resampled, float(np.mean(scores)))
+            mean = replace(tables[0], rows=np.mean([table.rows for table in tables], axis=0))
+            interval = mean.to_score().interval
             cells.append(f"{np.mean(scores):.2f}{spread}{format_interval(interval, ' [{:.1f}, {:.1f}]')}")
         rows.append(cells)
     n = len(outputs.ids[data])

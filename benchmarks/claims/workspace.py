@@ -84,7 +84,7 @@ class Workspace:
         model = folder / "model"
         changed = values.model_dump(mode="json", exclude_defaults=True)
         self.models[name] = {
-            "settings": changed,
+            "settings": {key: self._shorten(value) for key, value in changed.items()},
             "sha256": digest_of(model),
             "minutes": round(seconds / 60, 1),
         }
@@ -170,6 +170,12 @@ class Workspace:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(file, json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
         return json.loads(file.read_text(encoding="utf-8"))
+
+    def _shorten(self, value: Any) -> Any:
+        """A setting without the folder of this work in it, which is of no interest elsewhere."""
+        if isinstance(value, list):
+            return [self._shorten(item) for item in value]
+        return value.replace(f"{self.folder}/", "") if isinstance(value, str) else value
 
     def _say_step(self, name: str, row: dict[str, float]) -> None:
         self.report(f"{name}: {json.dumps({key: round(value, 3) for key, value in row.items()})}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from benchmarks.common.cached_recognition import cached
@@ -20,7 +20,11 @@ def transcribe_with_openai(model: str, utterances: Sequence[Utterance]) -> dict[
     """
     digest = resolve(model).sha256
     rows = [
-        cached("openai", [digest, u.audio.sha256 if u.audio else "", u.source_language], _Call(model, u))
+        cached(
+            "openai",
+            [digest, u.audio.sha256 if u.audio else "", u.source_language],
+            partial(_transcribe, model, u),
+        )
         for u in utterances
     ]
     return {
@@ -29,26 +33,20 @@ def transcribe_with_openai(model: str, utterances: Sequence[Utterance]) -> dict[
     }
 
 
-class _Call:
-    """One transcription, done where it is not stored."""
+def _transcribe(model: str, utterance: Utterance) -> dict[str, Any]:
+    import torch
+    import whisper
 
-    def __init__(self, model: str, utterance: Utterance) -> None:
-        self.model, self.utterance = model, utterance
-
-    def __call__(self) -> dict[str, Any]:
-        import torch
-        import whisper
-
-        torch.manual_seed(0)
-        result = whisper.transcribe(
-            _load(self.model),
-            decode_audio(self.utterance),
-            language=self.utterance.source_language,
-            condition_on_previous_text=False,
-            fp16=False,
-        )
-        temperatures = [segment["temperature"] for segment in result["segments"]]
-        return {"text": result["text"], "temperature": max(temperatures, default=0.0)}
+    torch.manual_seed(0)
+    result = whisper.transcribe(
+        _load(model),
+        decode_audio(utterance),
+        language=utterance.source_language,
+        condition_on_previous_text=False,
+        fp16=False,
+    )
+    temperatures = [segment["temperature"] for segment in result["segments"]]
+    return {"text": result["text"], "temperature": max(temperatures, default=0.0)}
 
 
 @cache

@@ -20,7 +20,7 @@ best at 8 to 64 tokens, 0.75 at 512, 0.9 at 8,192, 1.0 at 1; 0.25 of *all* at 51
 at 2,048 and more. bfloat16: never above 1."""
 SPARSE = """\
 Two of eight experts do a quarter of the arithmetic. The column *ours / all* shows how much of the time is
-left: {low:.2f} to {high:.2f} with 512 tokens or more, where products are bound by arithmetic. One token
+left: {left} with 512 tokens or more, where products are bound by arithmetic. One token
 reads the weights of its two experts only; a few dozen tokens together need nearly all experts, so all
 weights are read and little is saved."""
 
@@ -36,7 +36,7 @@ def page(measurements: Measurements) -> str:
             one_paragraph(SETUP.format(experts=inference["experts"], top_k=inference["top_k"])),
             "## Inference (ours: sorted, prepacked weights)",
             _inference_table(inference["rows"]),
-            one_paragraph(SPARSE.format(low=left[0], high=left[1])),
+            one_paragraph(SPARSE.format(left=left)),
             "## Training (forward and backward). Bar: never above 1",
             _training_table(measurements["training"]["rows"]),
             "## In a tensor: arithmetic left against time left (2048 x 512, float32; dense = 1)",
@@ -72,9 +72,8 @@ def _result(measurements: Measurements) -> str:
     rows = measurements["inference"]["rows"]
     by_type = [[row for row in rows if row["arithmetic"] == name] for name in ("float32", "bfloat16")]
     spans = [_span(part, "of_best") for part in (*by_type, measurements["training"]["rows"])]
-    float32, bfloat16, training, of_all = (
-        f"{low:.2f} to {high:.2f}" for low, high in (*spans, _span(rows, "of_all", 512))
-    )
+    float32, bfloat16, training = spans
+    of_all = _span(rows, "of_all", 512)
     return (
         f"Inference takes {float32} of the time of transformers' best Mixtral implementation in float32 and "
         f"{bfloat16} in bfloat16 (1 to 8,192 tokens), {of_all} of running all experts at 512 and more; "
@@ -82,10 +81,10 @@ def _result(measurements: Measurements) -> str:
     )
 
 
-def _span(rows: Sequence[dict[str, Any]], key: str, tokens: int = 1) -> tuple[float, float]:
-    """Least and greatest of a column, of lines with ``tokens`` or more."""
+def _span(rows: Sequence[dict[str, Any]], key: str, tokens: int = 1) -> str:
+    """Least and greatest of a column, of lines with ``tokens`` or more, as ``0.17 to 0.22``."""
     values = [row[key] for row in rows if row["tokens"] >= tokens and row[key] is not None]
-    return min(values), max(values)
+    return f"{min(values):.2f} to {max(values):.2f}" if values else "not measured"
 
 
 def _inference_table(rows: Sequence[dict[str, Any]]) -> str:

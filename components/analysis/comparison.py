@@ -8,43 +8,60 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 from components.analysis.buckets import group_utterances
 from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.cost import Cost
+from components.analysis.degradation import Degradation, measure_degradation
+from components.analysis.external_scores import Judgements, describe_scores, measure_scores
 from components.analysis.leaderboard import (
     Bucket,
     Contrast,
-    Cost,
     SystemRow,
     build_leaderboard,
     find_contrasts,
     score_buckets,
 )
+from components.analysis.metric_correlation import Correlation, correlate
+from components.analysis.ranking import choose_ranking, score_items, score_sentences
 from components.analysis.stated_comparisons import check_stated, compare_pairs
+from components.analysis.strength_curves import Conditions
 from components.errors import DataError
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.languages import Language
 from components.metrics.metric import Metric, Output, Segments
+from components.metrics.scores_file import ExternalScores
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.significance import Difference
-from components.metrics.table import METRICS
+from components.metrics.table import METRICS, get_metric
+from components.metrics.turns import Turns
 from components.records import Record, Utterance
 
 
 @dataclass(frozen=True)
 class System:
-    """A system's outputs by utterance id: translations and, of speech, transcripts; and what they cost."""
+    """A system's outputs by utterance id: translations and, of speech, transcripts; and what they cost.
+
+    ``conditions`` say at which strengths of perturbations, where they are known; ``turns`` are those of its
+    transcripts, where these have speakers.
+    """
 
     name: str
     translations: Mapping[str, str]
     transcripts: Mapping[str, str]
     cost: Cost
+    conditions: Conditions | None = None
+    turns: Mapping[str, Turns] = field(default_factory=dict)
 
 
 class Comparison(Record):
-    """The whole comparison; ``ranking`` names the metric that groups, examples and the Pareto set use."""
+    """The whole comparison; ``ranking`` names the metric that groups, examples and the Pareto set use.
+
+    Of external scores there are ``judgements`` and their ``correlations`` with metrics; ``degradations`` are
+    those of systems that differ in the strength of a perturbation.
+    """
 
     baseline: str
     ranking: str | None
@@ -55,6 +72,9 @@ class Comparison(Record):
     n: int
     n_total: int
     notes: tuple[str, ...] = ()
+    judgements: tuple[Judgements, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
+    degradations: tuple[Degradation, ...] = ()
 
 
 def compare(
@@ -64,6 +84,7 @@ def compare(
     *,
     language: Language,
     source_language: Language,
+    scores: Sequence[ExternalScores] = (),
 ) -> tuple[Comparison, dict[str, dict[str, float]]]:
     """Compare systems; also gives utterance id -> system -> score of that utterance alone.
 
@@ -79,9 +100,11 @@ def compare(
         settings: which metrics, the one that ranks first; which test; what counts as missing.
         language: of translations, for all utterances or each: decides on tokenizers.
         source_language: of transcripts: decides on normalizers.
+        scores: external scores, which join the metrics.
 
     Raises:
         DataError: a system or an utterance twice, no such baseline, outputs of other utterances.
+        ConfigError: external scores of other systems or items, or nothing to rank by as is wanted.
     """
     baseline = settings.baseline or systems[0].name
     _check(utterances, systems, baseline)
@@ -93,20 +116,23 @@ def compare(
     }
     segments = {
         system.name: {
-            output: of.align(getattr(system, f"{output}s"), len(utterances)) for output, of in units.items()
+            output: of.align(getattr(system, f"{output}s"), len(utterances), system.turns)
+            for output, of in units.items()
         }
         for system in complete
     }
+    metrics = [get_metric(name, settings.normalizer) for name in settings.metrics]
     tables = {
-        name: _statistics(outputs, units, settings.metrics, len(utterances))
-        for name, outputs in segments.items()
+        name: _statistics(outputs, units, metrics, len(utterances)) for name, outputs in segments.items()
     }
-    ranking = next((name for name in settings.metrics if name in tables[baseline]), None)
-    sentence_metric = METRICS[METRICS[ranking or "chrf"].sentence_metric or ranking or "chrf"]
-    scores = {name: _sentence_scores(outputs, sentence_metric) for name, outputs in segments.items()}
-    scored = units[sentence_metric.output]
-    values = {u.id: {name: of[u.id] for name, of in scores.items() if u.id in of} for u in scored.utterances}
-    error_rates = _sentence_scores(segments[baseline], METRICS["wer"])
+    _share_recordings(tables)
+    judgements = _join_scores(scores, tables, units, len(utterances), notes)
+    ranking = choose_ranking(settings, tables[baseline])
+    ranked = score_items(ranking, tables, segments, units, len(utterances), settings.normalizer)
+    values = {
+        u.id: {name: of[u.id] for name, of in ranked.scores.items() if u.id in of} for u in ranked.units
+    }
+    error_rates = score_sentences(segments[baseline], get_metric("wer", settings.normalizer))
     differences = compare_pairs(tables, baseline, ranking, settings)
     comparison = Comparison(
         baseline=baseline,
@@ -118,15 +144,42 @@ def compare(
             ranking,
         ),
         differences=differences,
-        buckets=score_buckets(tables, group_utterances(scored.utterances, error_rates), baseline, ranking),
+        buckets=score_buckets(tables, group_utterances(ranked.units, error_rates), baseline, ranking),
         contrasts=find_contrasts(
-            values, baseline, settings.examples, higher_is_better=sentence_metric.higher_is_better
+            values, baseline, settings.examples, higher_is_better=ranked.higher_is_better
         ),
         n=len(tables[baseline][ranking].ids) if ranking else 0,
-        n_total=scored.count(len(utterances)),
+        n_total=ranked.n_total,
         notes=tuple(notes),
+        judgements=judgements,
+        correlations=tuple(correlate(scores, tables, segments)),
+        degradations=measure_degradation(
+            {system.name: system.conditions for system in systems if system.conditions is not None},
+            tables,
+            baseline,
+            ranking,
+        ),
     )
     return comparison, values
+
+
+def _join_scores(
+    scores: Sequence[ExternalScores],
+    tables: Mapping[str, dict[str, CorpusStatistics]],
+    units: Mapping[Output, ScoringUnits],
+    n_total: int,
+    notes: list[str],
+) -> tuple[Judgements, ...]:
+    """Add the statistics of external scores to those of the metrics, and notes on what they lack."""
+    ids = list(dict.fromkeys(unit.id for of in units.values() for unit in of.utterances))
+    judgements = []
+    for entry in scores:
+        measured, omissions = measure_scores(entry, list(tables), ids, max(len(ids), n_total))
+        notes += omissions
+        for name, table in measured.items():
+            tables[name][entry.name] = table
+        judgements.append(describe_scores(entry, next(iter(measured.values()))))
+    return tuple(judgements)
 
 
 def _check(utterances: Sequence[Utterance], systems: Sequence[System], baseline: str) -> None:
@@ -169,7 +222,11 @@ def _complete(
         completed.append({name: {key: texts[key] for key in common} for name, texts in outputs.items()})
     translations, transcripts = completed
     return [
-        System(system.name, translations.get(system.name, {}), transcripts.get(system.name, {}), system.cost)
+        replace(
+            system,
+            translations=translations.get(system.name, {}),
+            transcripts=transcripts.get(system.name, {}),
+        )
         for system in systems
     ], notes
 
@@ -177,23 +234,29 @@ def _complete(
 def _statistics(
     outputs: Mapping[Output, Segments | None],
     units: Mapping[Output, ScoringUnits],
-    names: Sequence[str],
+    metrics: Sequence[Metric],
     n_total: int,
 ) -> dict[str, CorpusStatistics]:
-    """Metric name -> statistics, in the order of ``names``; metrics with nothing to score are left out."""
+    """Metric name -> statistics, in their order; metrics with nothing to score are left out."""
     tables = {}
-    for name in names:
-        output = METRICS[name].output
-        segments, of = outputs[output], units[output]
-        table = None if segments is None else of.measure(METRICS[name], segments, n_total)
+    for metric in metrics:
+        segments, of = outputs[metric.output], units[metric.output]
+        table = None if segments is None else of.measure(metric, segments, n_total)
         if table is not None:
-            tables[name] = table
+            tables[metric.name] = table
     return tables
 
 
-def _sentence_scores(outputs: Mapping[Output, Segments | None], metric: Metric) -> dict[str, float]:
-    segments = outputs[metric.output]
-    return {} if segments is None else metric.sentence_scores(segments)
+def _share_recordings(tables: dict[str, dict[str, CorpusStatistics]]) -> None:
+    """Keep of metrics of whole recordings those recordings that every system with the metric has."""
+    for name in [name for name, metric in METRICS.items() if metric.of_recordings]:
+        counted = [of_system[name] for of_system in tables.values() if name in of_system]
+        common = [key for key in counted[0].ids if all(key in t.ids for t in counted)] if counted else []
+        for of_system in tables.values():
+            if name in of_system and common:
+                of_system[name] = of_system[name].subset(common)
+            else:
+                of_system.pop(name, None)
 
 
 def _count_missing(utterances: Sequence[Utterance], systems: Sequence[System]) -> dict[str, int]:

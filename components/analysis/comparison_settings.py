@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from components.deprecated_names import read_deprecated_value
 from components.metrics.choices import MetricName, Test
+from components.metrics.normalizers import BY_LANGUAGE, NORMALIZER_DESCRIPTION, NormalizerName
 
 
 def _read_old_test(value: object) -> object:
@@ -22,7 +23,7 @@ class StatedComparison(BaseModel):
 
     system: str = Field(description="what is tested")
     versus: str | None = Field(None, description="what it is tested against; the baseline if empty")
-    metric: MetricName | None = Field(None, description="the score; the first of metrics if empty")
+    metric: str | None = Field(None, description="the score, maybe an external one; what ranks if empty")
 
     @model_validator(mode="before")
     @classmethod
@@ -56,6 +57,12 @@ class ComparisonSettings(BaseModel):
         title="Metrics",
         description="scores to compare, the one that ranks first; TER is slow on large sets",
     )
+    ranking: str | None = Field(
+        None,
+        title="Ranking",
+        description="score that ranks (groups, examples, plots), maybe an external one; the first metric "
+        "if empty",
+    )
     primary: tuple[StatedComparison, ...] = Field(
         (),
         title="Stated comparisons",
@@ -70,3 +77,18 @@ class ComparisonSettings(BaseModel):
     examples: int = Field(
         5, ge=0, le=50, title="Examples", description="utterances of largest gain and of largest loss"
     )
+    normalizer: NormalizerName = Field(BY_LANGUAGE, title="Normalizer", description=NORMALIZER_DESCRIPTION)
+    price_per_hour: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        title="Price per hour",
+        description="price of an hour of the machine, in any currency, where a run does not state its own",
+    )
+
+    def deciding(self) -> dict[str, Any]:
+        """What decides the comparison, for its key; newer settings are in it where they are set."""
+        newer = {"ranking", "normalizer", "price_per_hour"}
+        return self.model_dump(mode="json", exclude=newer) | self.model_dump(
+            mode="json", include=newer, exclude_defaults=True
+        )

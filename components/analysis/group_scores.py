@@ -8,9 +8,10 @@ from typing import NamedTuple
 from components.analysis.buckets import group_utterances
 from components.metrics.corpus_statistics import CorpusStatistics, draw_together
 from components.metrics.languages import Language
-from components.metrics.metric import Output
+from components.metrics.metric import Metric, Output
+from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.scoring_units import ScoringUnits
-from components.metrics.table import METRICS
+from components.metrics.table import get_metric
 from components.records import Utterance
 from components.run_record import Score
 
@@ -33,6 +34,7 @@ def score_groups(
     outputs: Mapping[Output, Mapping[str, str]],
     languages: Mapping[Output, Language],
     metrics: Sequence[str] = GROUP_METRICS,
+    normalizer: str = BY_LANGUAGE,
 ) -> list[GroupScores]:
     """Score every group of utterances; properties that do not divide the data set are left out.
 
@@ -41,11 +43,14 @@ def score_groups(
         outputs: texts of the system by utterance id, for each kind of output that it has.
         languages: of the transcripts and of the translations, for all utterances or by id.
         metrics: names of metrics.
+        normalizer: that transcripts are counted under.
     """
     groups = [group for group in group_utterances(utterances) if group.by in PROPERTIES]
     if not groups:
         return []
-    tables = dict(_measure(utterances, outputs, languages, metrics))
+    tables = dict(
+        _measure(utterances, outputs, languages, [get_metric(name, normalizer) for name in metrics])
+    )
     scored = []
     for group in groups:
         parts = {name: table.subset(units.ids_of(group.ids)) for name, (units, table) in tables.items()}
@@ -60,13 +65,13 @@ def _measure(
     utterances: Sequence[Utterance],
     outputs: Mapping[Output, Mapping[str, str]],
     languages: Mapping[Output, Language],
-    metrics: Sequence[str],
+    metrics: Sequence[Metric],
 ) -> Iterator[tuple[str, tuple[ScoringUnits, CorpusStatistics]]]:
     for output, texts in outputs.items():
         units = ScoringUnits(utterances, output, languages[output])
         segments = units.align(texts, len(utterances))
-        for name in metrics:
-            if segments is not None and METRICS[name].output == output:
-                table = units.measure(METRICS[name], segments, len(utterances))
+        for metric in metrics:
+            if segments is not None and metric.output == output:
+                table = units.measure(metric, segments, len(utterances))
                 if table is not None:
-                    yield name, (units, table)
+                    yield metric.name, (units, table)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from components.analysis.buckets import UtteranceGroup
+from components.analysis.cost import Cost
 from components.metrics.bootstrap import Estimate
 from components.metrics.corpus_statistics import CorpusStatistics, draw_together
 from components.metrics.significance import paired_test
@@ -15,20 +16,6 @@ from components.run_record import Score
 
 Tables = Mapping[str, Mapping[str, CorpusStatistics]]
 """System -> metric -> statistics."""
-
-
-class Cost(Record):
-    """Computing cost of a system's stages, measured when they were computed (maybe by an earlier run).
-
-    ``calls`` counts utterances times the stages that decoded them; ``parameters`` is None where a model
-    is no longer there to be counted.
-    """
-
-    seconds: float = Field(ge=0)
-    real_time_factor: float | None = Field(default=None, ge=0)
-    peak_memory_bytes: int = Field(ge=0)
-    parameters: int | None = Field(default=None, ge=0)
-    calls: int = Field(ge=0)
 
 
 class SystemRow(Record):

@@ -30,6 +30,7 @@ class DraftSegment:
     end: float
     transcript: str | None = None
     references: References = field(default_factory=dict)
+    speaker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -279,15 +280,21 @@ def _read_segments(fields: Fields, name: str) -> tuple[DraftSegment, ...]:
 
 
 def _read_segment(entry: Fields) -> DraftSegment:
-    unknown = sorted(entry.keys() - {"start", "end", "transcript", "references"})
+    unknown = sorted(entry.keys() - {"start", "end", "transcript", "references", "speaker"})
     if unknown:
-        expected = "expected start, end, transcript and references"
+        expected = "expected start, end, transcript, references and speaker"
         raise RecordError("bad field", f"{expected}, found {_abbreviate(unknown[0])}; leave it out")
     start, end = _read_seconds(entry, "start"), _read_seconds(entry, "end")
     if start is None or end is None:
         missing = "start" if start is None else "end"
         raise RecordError("bad field", f"expected seconds in {missing!r}, found none; add it")
-    return DraftSegment(start, end, _read_string(entry, "transcript"), _read_references(entry, "references"))
+    return DraftSegment(
+        start,
+        end,
+        _read_string(entry, "transcript"),
+        _read_references(entry, "references"),
+        _read_string(entry, "speaker"),
+    )
 
 
 def _abbreviate(value: object) -> str:

@@ -25,32 +25,38 @@ def build_segments(draft: Draft, audio: Audio | None, target: str | None) -> tup
 
     Raises:
         RecordError: There is no audio, or a segment ends before it starts, begins before the one before it
-            has ended, or ends behind the audio.
+            (of the same speaker: before that has ended), or ends behind the audio.
     """
     if not draft.segments:
         return ()
     if audio is None:
         expected = "expected segments of a recording, found a record without audio"
         raise RecordError("bad segments", f"{expected}; leave segments out, or name the audio")
-    previous = 0.0
+    ends: dict[str | None, float] = {}
+    begun = 0.0
     for number, segment in enumerate(draft.segments, 1):
         where = f"segment {number} of {len(draft.segments)}"
         if segment.start < 0 or segment.end <= segment.start:
             times = f"expected 0 <= start < end, found {segment.start:g} to {segment.end:g} s"
             raise RecordError("bad segments", f"{where}: {times}; correct it")
+        previous = ends.get(segment.speaker, 0.0)
         if segment.start < previous - MAX_OVERLAP_SECONDS:
             order = f"expected a start after the end before it, {previous:g} s, found {segment.start:g} s"
             raise RecordError("bad segments", f"{where}: {order}; order the segments, without overlaps")
+        if segment.start < begun:
+            order = f"expected a start after the start before it, {begun:g} s, found {segment.start:g} s"
+            raise RecordError("bad segments", f"{where}: {order}; order the segments")
         if segment.end > audio.seconds + MAX_BEYOND_SECONDS:
             beyond = f"expected an end within the {audio.seconds:g} s of audio, found {segment.end:g} s"
             raise RecordError("bad segments", f"{where}: {beyond}; correct it")
-        previous = segment.end
+        ends[segment.speaker], begun = segment.end, segment.start
     return tuple(
         ReferenceSegment(
             start=segment.start,
             end=min(segment.end, audio.seconds),
             transcript=segment.transcript,
             references=select_references(segment.references, draft.target_language, target),
+            speaker=segment.speaker,
         )
         for segment in draft.segments
     )

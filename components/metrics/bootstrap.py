@@ -25,8 +25,8 @@ MIN_UTTERANCES = 10
 """Utterances that a resampling needs."""
 PROTOCOL = f"bs:{RESAMPLES}|ci:percentile|seed:{SEED}"
 """How intervals of scores are signed."""
-_DRAWS_PER_BATCH = 1 << 20
-"""Draws made at once: 8 MB."""
+_DRAWS_PER_BATCH = 1 << 17
+"""Draws made at once: 1 MB."""
 _KEPT_DRAWS = 1 << 25
 """Draws that stay in memory for the next table of as many utterances: 32 MB."""
 
@@ -62,7 +62,8 @@ def _draw(n: int, resamples: int) -> Iterator[Counts]:
     batch = max(1, _DRAWS_PER_BATCH // n)
     for start in range(0, resamples, batch):
         size = min(batch, resamples - start)
-        indices = rng.choice(n, size=(size, n), replace=True) + n * np.arange(size)[:, None]
+        indices = rng.integers(n, size=(size, n))  # what rng.choice with replacement draws
+        indices += n * np.arange(size)[:, None]
         counts = np.bincount(indices.ravel(), minlength=size * n).reshape(size, n)
         yield counts.astype(np.uint8)  # one of n drawn n times is drawn 256 times with probability 1 / 256!
 
@@ -70,8 +71,16 @@ def _draw(n: int, resamples: int) -> Iterator[Counts]:
 def resample_sums(table: ArrayLike, resamples: int = RESAMPLES) -> FloatArray:
     """Sums (resamples, k) of the rows (n, k) drawn: by one product with how often each row is."""
     rows = np.asarray(table, np.float64)
-    sums = [counts.astype(np.float64) @ rows for counts in draw_counts(len(rows), resamples)]
-    return np.concatenate([np.zeros((0, rows.shape[1])), *sums])
+    columns = np.ascontiguousarray(rows.T, _exact_type(rows))
+    sums = [columns @ counts.T.astype(columns.dtype) for counts in draw_counts(len(rows), resamples)]
+    # Column by column in memory, as scores read them.
+    return np.concatenate([np.zeros((len(columns), 0)), *sums], axis=1, dtype=np.float64).T
+
+
+def _exact_type(rows: FloatArray) -> type[np.float32 | np.float64]:
+    """The shortest numbers in which sums are exact: of counts below 2^24 these are half as long."""
+    is_short = rows.size and np.abs(rows).max() * len(rows) < 1 << 24 and (rows == np.rint(rows)).all()
+    return np.float32 if is_short else np.float64
 
 
 def resample_together(tables: Sequence[FloatArray]) -> list[FloatArray]:

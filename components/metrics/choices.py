@@ -21,17 +21,20 @@ class MetricChoice:
     Attributes:
         output: only metrics of transcripts or of translations; None for all.
         further: names beside those of metrics that are allowed too.
+        utilities: only metrics that score one text against another.
     """
 
     output: Literal["transcript", "translation"] | None = None
     further: tuple[str, ...] = ()
+    utilities: bool = False
 
     @property
     def names(self) -> list[str]:
         """What may be chosen."""
         from components.metrics.table import METRICS, metrics_of  # noqa: PLC0415 - numpy and jiwer, 0.3 s
 
-        return [*self.further, *(METRICS if self.output is None else metrics_of(self.output))]
+        rows = METRICS if self.output is None else metrics_of(self.output)
+        return [*self.further, *(name for name, row in rows.items() if row.is_utility or not self.utilities)]
 
     def check(self, name: str) -> str:
         """``name``, if it may be chosen.
@@ -55,4 +58,6 @@ class MetricChoice:
 
 
 MetricName = Annotated[str, MetricChoice()]
+UtilityName = Annotated[str, MetricChoice(utilities=True)]
+"""One that scores a text against another text, whatever was said."""
 TranslationMetricName = Annotated[str, MetricChoice("translation")]

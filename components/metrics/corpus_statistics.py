@@ -15,7 +15,6 @@ import numpy as np
 from components.metrics.bootstrap import (
     PROTOCOL,
     FloatArray,
-    bootstrap_interval,
     resample_sums,
     resample_together,
 )
@@ -60,11 +59,15 @@ class CorpusStatistics:
             name=self.metric.name,
             value=value,
             higher_is_better=self.metric.higher_is_better,
-            interval=bootstrap_interval(self.resampled_scores, value),
+            interval=self.metric.interval(self.rows, self.resampled_scores),
             n=len(self.ids),
             n_total=self.n_total,
             signature=f"{self.signature}|{PROTOCOL}",
         )
+
+    def scores_by_id(self) -> dict[str, float]:
+        """Utterance id -> score of its own row."""
+        return dict(zip(self.ids, self.metric.score(self.rows).tolist(), strict=True))
 
     def subset(self, ids: Iterable[str]) -> CorpusStatistics:
         """The same metric over these utterances, in this order; ids that were not scored are left out."""

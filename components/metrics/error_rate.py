@@ -19,7 +19,7 @@ import numpy as np
 from components.metrics.bootstrap import PROTOCOL, FloatArray
 from components.metrics.languages import merge_signatures
 from components.metrics.metric import Metric, Segments
-from components.metrics.normalizers import normalizer_for
+from components.metrics.normalizers import BY_LANGUAGE, normalizer_for
 
 if TYPE_CHECKING:
     import jiwer
@@ -51,7 +51,8 @@ class ErrorCounts:
 class ErrorRate(Metric):
     """An error rate of transcripts; statistics are errors and the length of the reference.
 
-    ``normalizer`` is that of all languages; if None every utterance passes the one of its language.
+    ``normalizer`` is a protocol by language, or that of all languages; see
+    :mod:`components.metrics.normalizers`.
     """
 
     output = "transcript"
@@ -60,7 +61,7 @@ class ErrorRate(Metric):
     ceiling = 0.0
     unit: ClassVar[str]
     """Of lengths, in signatures."""
-    normalizer: Normalizer | None = None
+    normalizer: str = BY_LANGUAGE
 
     @abstractmethod
     def count_errors(self, segments: Segments) -> list[ErrorCounts]:
@@ -88,7 +89,7 @@ class ErrorRate(Metric):
     def signature(self, segments: Segments) -> str:
         """Normalizers of the languages and the version of jiwer."""
         normalizers = normalizer_signature(segments, self.normalizer)
-        return f"{self.name}|corpus|norm:{normalizers}|jiwer:{version('jiwer')}"
+        return f"{self.name}|corpus|norm:{normalizers}|{self.counter}"
 
     def score_signature(self, segments: Segments, rows: FloatArray) -> str:
         """The signature with the total length of the references and the number of empty ones kept apart."""
@@ -98,15 +99,20 @@ class ErrorRate(Metric):
         normalizers = normalizer_signature(self.select(segments), self.normalizer)
         return (
             f"{self.name}|corpus|{self.unit}:{length}|norm:{normalizers}|empty:{empty} apart"
-            f"|jiwer:{version('jiwer')}|{PROTOCOL}"
+            f"|{self.counter}|{PROTOCOL}"
         )
 
+    @property
+    def counter(self) -> str:
+        """What counts the edits, and its version."""
+        return f"jiwer:{version('jiwer')}"
 
-def normalize_segments(segments: Segments, normalizer: Normalizer | None) -> tuple[list[str], list[str]]:
-    """First references and outputs under ``normalizer``, or else under that of their language."""
+
+def normalize_segments(segments: Segments, normalizer: str) -> tuple[list[str], list[str]]:
+    """First references and outputs under a normalizer, or under those of their languages."""
     references, hypotheses = [""] * len(segments), [""] * len(segments)
     for language, positions in segments.positions_by_language().items():
-        normalize = normalizer or normalizer_for(language)
+        normalize = normalizer_for(language, normalizer)
         for n in positions:
             references[n] = _normalize(normalize, segments.references[n][0] if segments.references[n] else "")
             hypotheses[n] = _normalize(normalize, segments.hypotheses[n])
@@ -119,10 +125,10 @@ def _normalize(normalizer: Normalizer, text: str) -> str:
     return normalizer(text)
 
 
-def normalizer_signature(segments: Segments, normalizer: Normalizer | None) -> str:
+def normalizer_signature(segments: Segments, normalizer: str) -> str:
     """The normalizers of the languages, as signatures name them."""
     languages = dict.fromkeys(sorted(segments.languages))
-    return merge_signatures({code: (normalizer or normalizer_for(code)).signature for code in languages})
+    return merge_signatures({code: normalizer_for(code, normalizer).signature for code in languages})
 
 
 def count_word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:

@@ -1,60 +1,121 @@
-"""Hallucinated words: transcripts of utterances in which nothing is said."""
+"""Hallucinations: what a recognizer writes where nothing is said.
+
+Utterances whose reference is empty after normalization (``text: ""`` in a manifest) hold no speech: noise,
+music, silence. Error rates leave them out, since nothing can be divided by no words; these two count them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from components.metrics.bootstrap import FloatArray, Interval
 from components.metrics.error_rate import normalize_segments, normalizer_signature
 from components.metrics.metric import Metric, Segments
-
-if TYPE_CHECKING:
-    from components.text_normalization import Normalizer
+from components.metrics.normalizers import BY_LANGUAGE
+from components.metrics.proportions import wilson_interval
 
 
 @dataclass(frozen=True)
-class Hallucinations(Metric):
-    """Utterances with an empty reference that got words; statistics are that (0 or 1) and how many words.
+class _OfNonSpeech(Metric):
+    """A metric of utterances in which nothing is said."""
 
-    ``normalizer`` is that of all languages; if None every utterance passes the one of its language.
-    """
-
-    name = "hallucinations"
-    label = "hallucinations"
     output = "transcript"
     needs = frozenset({"reference"})
     higher_is_better = False
     ceiling = 0.0
-    normalizer: Normalizer | None = None
-
-    def score(self, sums: FloatArray) -> FloatArray:
-        """Counts (...) of sums (..., 2)."""
-        return np.asarray(sums[..., 0])
-
-    def interval(self, rows: FloatArray) -> Interval | None:
-        """None: it is a count of these utterances, not an estimate."""
-        del rows
-        return None
+    is_utility = False
+    normalizer: str = BY_LANGUAGE
 
     def select(self, segments: Segments) -> Segments:
         """The utterances whose reference is empty after normalization."""
         references, _ = normalize_segments(segments, self.normalizer)
         return segments.subset([n for n, reference in enumerate(references) if not reference])
 
-    def statistics(self, segments: Segments) -> FloatArray:
-        """(n, 2): whether there are words, and how many."""
+    def count_words(self, segments: Segments) -> list[int]:
+        """Words of each output after normalization."""
         _, hypotheses = normalize_segments(segments, self.normalizer)
-        counts = [(bool(text), len(text.split())) for text in hypotheses]
+        return [len(text.split()) for text in hypotheses]
+
+
+@dataclass(frozen=True)
+class Hallucinations(_OfNonSpeech):
+    """Percentage of the utterances without speech that got words; statistics are that (0 or 1), 1, words.
+
+    The interval is Wilson's, not a bootstrap's, so that none of n says how many there may still be: 0 of 300
+    is 0 to 1.3% (by the rule of three, which is one-sided, up to 1%).
+    """
+
+    name = "hallucinations"
+    label = "hallucinations"
+
+    def score(self, sums: FloatArray) -> FloatArray:
+        """Percentages (...) of sums (..., 3)."""
+        return 100.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1))
+
+    def interval(self, rows: FloatArray, resampled_scores: FloatArray) -> Interval | None:
+        """Wilson's 95% interval."""
+        del resampled_scores
+        share = wilson_interval(int(rows[:, 0].sum()), len(rows))
+        return share and (100.0 * share[0], 100.0 * share[1])
+
+    def statistics(self, segments: Segments) -> FloatArray:
+        """(n, 3): whether there are words, 1, and how many words."""
+        counts = [(bool(words), 1, words) for words in self.count_words(segments)]
+        return np.asarray(counts, np.float64).reshape(-1, 3)
+
+    def signature(self, segments: Segments) -> str:
+        """The normalizers of the languages."""
+        return f"{self.name}|norm:{normalizer_signature(segments, self.normalizer)}"
+
+    def score_signature(self, segments: Segments, rows: FloatArray) -> str:
+        """How many utterances without speech got words, and how many words."""
+        normalizers = normalizer_signature(self.select(segments), self.normalizer)
+        got, n, words = (int(total) for total in rows.sum(0))
+        return f"{self.name}|{got} of {n} without speech|words:{words}|norm:{normalizers}|interval:wilson"
+
+
+@dataclass(frozen=True)
+class HallucinatedWords(_OfNonSpeech):
+    """Words per minute of audio without speech; statistics are words and seconds.
+
+    Where there are none there is no interval: words come in sentences, so their number says little of how
+    rare they are; the rate of utterances (:class:`Hallucinations`) has one.
+    """
+
+    name = "hallucinated_words"
+    label = "hallucinated words/min"
+    needs = frozenset({"reference", "audio"})
+
+    def score(self, sums: FloatArray) -> FloatArray:
+        """Words per minute (...) of sums (..., 2)."""
+        return 60.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1e-9))
+
+    def interval(self, rows: FloatArray, resampled_scores: FloatArray) -> Interval | None:
+        """95% bootstrap interval over utterances; None where no words are."""
+        return super().interval(rows, resampled_scores) if rows[:, 0].any() else None
+
+    def select(self, segments: Segments) -> Segments:
+        """The utterances without speech whose audio is there."""
+        if not segments.audio:
+            return segments.subset([])
+        silent = super().select(segments)
+        return silent.subset([n for n, audio in enumerate(silent.audio) if audio is not None])
+
+    def statistics(self, segments: Segments) -> FloatArray:
+        """(n, 2): words and seconds."""
+        recordings = segments.audio or (None,) * len(segments)
+        seconds = [0.0 if audio is None else audio.seconds for audio in recordings]
+        counts = list(zip(self.count_words(segments), seconds, strict=True))
         return np.asarray(counts, np.float64).reshape(-1, 2)
 
     def signature(self, segments: Segments) -> str:
         """The normalizers of the languages."""
-        return f"count|norm:{normalizer_signature(segments, self.normalizer)}"
+        return f"{self.name}|norm:{normalizer_signature(segments, self.normalizer)}"
 
     def score_signature(self, segments: Segments, rows: FloatArray) -> str:
-        """How many references are empty, and how many words were inserted."""
-        normalizers = normalizer_signature(segments, self.normalizer)
-        return f"count|empty references:{len(rows)}|inserted words:{int(rows[:, 1].sum())}|norm:{normalizers}"
+        """How many words there are in how many seconds."""
+        words, seconds = rows.sum(0)
+        normalizers = normalizer_signature(self.select(segments), self.normalizer)
+        return f"{self.name}|words:{int(words)}|seconds:{seconds:.1f}|norm:{normalizers}"

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.errors import DataError
-from components.metrics.bootstrap import PROTOCOL, FloatArray
+from components.metrics.bootstrap import PROTOCOL, FloatArray, Interval, bootstrap_interval
 from components.metrics.languages import Language, assign_languages, group_by_language
 from components.metrics.pairing import align_by_id, nfc
+from components.metrics.turns import Turns
 from components.records import Audio
 
 Output = Literal["transcript", "translation"]
 """Which text of a system a metric scores."""
-Need = Literal["source", "reference", "audio"]
+Need = Literal["source", "reference", "audio", "speakers"]
 """What a metric reads beside the output."""
 
 
@@ -29,6 +30,8 @@ class Segments:
     """Outputs beside what they are scored against, one entry of every field per utterance.
 
     ``references`` may be several or none; ``sources`` and ``audio`` are empty where nobody gave them.
+    ``recordings`` are the same outputs as whole recordings, with ``turns`` (of the reference and of the
+    output) where speakers are known.
     """
 
     ids: tuple[str, ...]
@@ -37,6 +40,8 @@ class Segments:
     references: tuple[tuple[str, ...], ...]
     sources: tuple[str, ...] = ()
     audio: tuple[Audio | None, ...] = ()
+    turns: tuple[tuple[Turns, Turns], ...] = ()
+    recordings: Segments | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,6 +59,7 @@ class Segments:
             references=tuple(self.references[position] for position in positions),
             sources=tuple(self.sources[position] for position in positions) if self.sources else (),
             audio=tuple(self.audio[position] for position in positions) if self.audio else (),
+            turns=tuple(self.turns[position] for position in positions) if self.turns else (),
         )
 
 
@@ -112,12 +118,25 @@ class CorpusScore(ABC):
     def score(self, sums: FloatArray) -> FloatArray:
         """Scores (...) of sums (..., k) of statistics."""
 
+    def interval(self, rows: FloatArray, resampled_scores: FloatArray) -> Interval | None:
+        """The 95% interval of the score of ``rows`` (n, k); None of too few.
+
+        Args:
+            rows: statistics.
+            resampled_scores: scores of their bootstrap resamples.
+        """
+        return bootstrap_interval(resampled_scores, float(self.score(rows.sum(0))))
+
 
 class Metric(CorpusScore):
     """A score of the outputs of a system."""
 
     output: Output
     needs: frozenset[Need]
+    of_recordings: bool = False
+    """It counts whole recordings, also where others count the segments of their references."""
+    is_utility: bool = True
+    """It scores one text against another: it may be a utility, or the objective of tuning."""
     sentence_metric: str | None = None
     """Name of the metric that scores single utterances in its place; None where it does so itself."""
 
@@ -155,5 +174,6 @@ class Metric(CorpusScore):
             "reference": any(text.strip() for text in segments.references[position]),
             "source": bool(segments.sources and segments.sources[position].strip()),
             "audio": bool(segments.audio and segments.audio[position] is not None),
+            "speakers": bool(segments.turns and all(segments.turns[position])),
         }
         return all(present[need] for need in self.needs)

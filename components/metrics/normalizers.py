@@ -1,19 +1,84 @@
-"""The default normalizer of each language's transcripts."""
+"""Which normalizer transcripts pass before they are counted: by language, or one that a user sets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, Literal
 
+from components.errors import ConfigError
 from components.languages import base_of, without_spaces
 
 if TYPE_CHECKING:
     from components.text_normalization import Normalizer
 
+BY_LANGUAGE: Final = "by-language"
+"""``whisper-english`` for English, ``basic-no-spaces`` without spaces between words, else ``basic``."""
+OPEN_ASR: Final = "open-asr"
+"""The Open ASR leaderboard's protocol; its error rates join and split compounds for nothing."""
+NormalizerName = Literal[
+    "by-language",
+    "open-asr",
+    "whisper-english",
+    "whisper-basic",
+    "whisper-basic-letters",
+    "basic",
+    "basic-no-spaces",
+    "none",
+]
+"""Setting: a protocol by language, or one normalizer for all of them."""
+NORMALIZER_DESCRIPTION = (
+    "of transcripts before errors are counted: by-language (Whisper's for English), open-asr (the Open ASR "
+    "leaderboard's protocol), or one for all languages"
+)
 
-def normalizer_for(language: str) -> Normalizer:
-    """``whisper-english`` for English, ``basic-no-spaces`` without spaces between words, else ``basic``."""
+
+@lru_cache(maxsize=256)
+def normalizer_for(language: str, name: str = BY_LANGUAGE) -> Normalizer:
+    """The normalizer of a language's transcripts.
+
+    Args:
+        language: its code.
+        name: a protocol by language, or a row of :data:`~components.text_normalization.NORMALIZERS` for all.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
     from components.text_normalization import get_normalizer  # noqa: PLC0415 - 0.1 s, when something is scored
 
+    is_english = base_of(language) == "en"
+    if name == OPEN_ASR:
+        return get_normalizer("open-asr-english") if is_english else _open_asr_of(base_of(language))
+    if name != BY_LANGUAGE:
+        return get_normalizer(name)
     if without_spaces(language):
         return get_normalizer("basic-no-spaces")
-    return get_normalizer("whisper-english" if base_of(language) == "en" else "basic")
+    return get_normalizer("whisper-english" if is_english else "basic")
+
+
+def check_normalizer(name: str) -> str:
+    """Refuse a normalizer whose libraries are not installed, before anything runs; gives it back.
+
+    Raises:
+        ConfigError: they are missing.
+    """
+    missing = [module for module in ("kaldialign", "num2words") if find_spec(module) is None]
+    if name == OPEN_ASR and missing:
+        raise ConfigError(
+            f"normalizer open-asr: expected {' and '.join(missing)}, which its counts need, found none; "
+            "pip install 'antiphon[open-asr]'"
+        )
+    return name
+
+
+def libraries_of_normalizer(name: str) -> tuple[str, ...]:
+    """The distributions whose versions decide what a normalizer counts, beside openai-whisper."""
+    return ("kaldialign", "num2words") if name == OPEN_ASR else ()
+
+
+def _open_asr_of(language: str) -> Normalizer:
+    from components.open_asr_normalization import OpenAsrMultilingual  # noqa: PLC0415
+    from components.text_normalization import Normalizer, get_normalizer  # noqa: PLC0415
+
+    row, function = get_normalizer("open-asr-multilingual"), OpenAsrMultilingual(language)
+    return Normalizer(row.name, function, row.summary, f"{row.signature}{function.signature}")

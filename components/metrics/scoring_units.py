@@ -17,11 +17,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from components.metrics.corpus_statistics import CorpusStatistics, measure
+from components.metrics.corpus_statistics import CorpusStatistics, measure, score_segments
 from components.metrics.languages import Language, assign_languages
 from components.metrics.metric import Metric, Output, Segments, align_segments
+from components.metrics.turns import Turns, reference_turns
 from components.records import Audio, Utterance
 from components.resegmentation import PROTOCOL, count_edits, cut_blocks, resegment
+from components.run_record import Score
 
 BLOCK_WORDS = 50
 """Words (or characters, in languages written without spaces) of a block."""
@@ -66,6 +68,15 @@ class ScoringUnits:
         }
         texts = {unit.id: _references(unit, output) for unit in self.utterances}
         self.references = {key: stated for key, stated in texts.items() if stated is not None}
+        # A cut gives a stretch without words none, whatever the system wrote there: nothing to score.
+        self._gaps = {
+            unit.id
+            for units in self._segments.values()
+            for unit in units
+            if not any(text.strip() for text in self.references[unit.id])
+        }
+        self._turns = {u.id: reference_turns(u) for u in utterances if output == "transcript"}
+        self._recording_languages = {u.id: code for u, code in zip(utterances, written, strict=True)}
 
     def split(self, texts: Mapping[str, str]) -> dict[str, str]:
         """Outputs by utterance id -> outputs by unit id, of the units that have a reference."""
@@ -80,27 +91,46 @@ class ScoringUnits:
             nearest = min(streams, key=lambda stream: count_edits(text, stream, language))
             pieces = resegment(text, nearest, language)
             outputs |= {unit.id: piece for unit, piece in zip(units, pieces, strict=True)}
-        return {key: text for key, text in outputs.items() if key in self.references}
+        return {
+            key: text for key, text in outputs.items() if key in self.references and key not in self._gaps
+        }
 
-    def align(self, texts: Mapping[str, str], n_total: int) -> Segments | None:
+    def align(
+        self, texts: Mapping[str, str], n_total: int, turns: Mapping[str, Turns] | None = None
+    ) -> Segments | None:
         """Outputs by utterance id beside their references; None where no output has one.
 
         Args:
             texts: Utterance id -> output.
             n_total: Utterances of the data set.
+            turns: Utterance id -> turns of the output, where it has speakers.
         """
         outputs = self.split(texts)
         if not outputs:
             return None
         # Nobody knows which stretch of the sound or of the source a block is.
         aligned = [unit for unit in self.utterances if unit.id not in self._block_ids]
-        return align_segments(
+        segments = align_segments(
             self.references,
             outputs,
             self.languages,
             self.count(n_total),
             sources={unit.id: unit.text or unit.transcript or "" for unit in aligned},
             audio={unit.id: unit.audio for unit in aligned if unit.audio is not None},
+        )
+        return replace(segments, recordings=self._with_turns(texts, turns or {}))
+
+    def _with_turns(self, texts: Mapping[str, str], turns: Mapping[str, Turns]) -> Segments | None:
+        """The recordings with speakers on both sides; None where there are none."""
+        ids = tuple(key for key, own in self._turns.items() if own and key in texts and turns.get(key))
+        if not ids:
+            return None
+        return Segments(
+            ids=ids,
+            hypotheses=tuple(texts[key] for key in ids),
+            languages=tuple(self._recording_languages[key] for key in ids),
+            references=tuple((" ".join(turn.text for turn in self._turns[key]),) for key in ids),
+            turns=tuple((self._turns[key], turns[key]) for key in ids),
         )
 
     def measure(self, metric: Metric, segments: Segments, n_total: int) -> CorpusStatistics | None:
@@ -111,8 +141,26 @@ class ScoringUnits:
             segments: Outputs beside their references.
             n_total: Utterances of the data set.
         """
+        if metric.of_recordings:
+            return measure(metric, segments, n_total)
         table = measure(metric, segments, self.count(n_total))
         return None if table is None else replace(table, signature=self.sign(table.signature))
+
+    def score(self, metrics: Iterable[Metric], segments: Segments, n_total: int) -> dict[str, Score]:
+        """Metric name -> signed score of ``segments``; metrics with nothing to score are left out.
+
+        Args:
+            metrics: Of this kind of output.
+            segments: Outputs beside their references, from :meth:`align`.
+            n_total: Utterances of the data set.
+        """
+        scores = {}
+        for metric in metrics:
+            n = n_total if metric.of_recordings else self.count(n_total)
+            for name, score in score_segments([metric], segments, n).items():
+                signature = score.signature if metric.of_recordings else self.sign(score.signature)
+                scores[name] = score.model_copy(update={"signature": signature})
+        return scores
 
     def ids_of(self, utterance_ids: Iterable[str]) -> list[str]:
         """The ids of the units of utterances, in order."""

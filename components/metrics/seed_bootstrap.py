@@ -134,7 +134,7 @@ class _SeedLevel:
     def draw(self, resamples: int, rng: np.random.Generator) -> FloatArray:
         """Means (resamples,) of deviations drawn with replacement."""
         k = len(self.deviations)
-        return self.deviations[rng.integers(k, size=(resamples, k))].mean(1)
+        return np.asarray(self.deviations[rng.integers(k, size=(resamples, k))].mean(1))
 
 
 def _estimate(estimate: TwoLevelEstimate, items: FloatArray, levels: list[_SeedLevel]) -> TwoLevelEstimate:

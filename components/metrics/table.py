@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass, replace
+
 from components.errors import ConfigError
 from components.metrics.bleu import Bleu
 from components.metrics.cer import CharacterErrorRate
 from components.metrics.chrf import Chrf
-from components.metrics.hallucinations import Hallucinations
+from components.metrics.hallucinations import HallucinatedWords, Hallucinations
+from components.metrics.meetings import ConcatenatedErrorRate, TimeConstrainedErrorRate
 from components.metrics.metric import Metric, Output
+from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.ter import TranslationEditRate
 from components.metrics.wer import WordErrorRate
 from components.suggestions import did_you_mean
@@ -16,6 +20,9 @@ _ROWS: tuple[Metric, ...] = (
     WordErrorRate(),  # Levenshtein 1966, by jiwer
     CharacterErrorRate(),
     Hallucinations(),
+    HallucinatedWords(),
+    ConcatenatedErrorRate(),  # Watanabe et al. 2020, https://arxiv.org/abs/2004.09249, by meeteval
+    TimeConstrainedErrorRate(),  # von Neumann et al. 2023, https://arxiv.org/abs/2307.11394
     Bleu(),  # Papineni et al. 2002, https://aclanthology.org/P02-1040, by sacreBLEU
     Chrf(),  # Popović 2015, https://aclanthology.org/W15-3049
     TranslationEditRate(),  # Snover et al. 2006, https://aclanthology.org/2006.amta-papers.25
@@ -24,8 +31,8 @@ METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
 """Name -> metric."""
 
 
-def get_metric(name: str) -> Metric:
-    """The row of a metric.
+def get_metric(name: str, normalizer: str = BY_LANGUAGE) -> Metric:
+    """The row of a metric, counting transcripts under a normalizer.
 
     Raises:
         ConfigError: there is none of that name.
@@ -33,12 +40,23 @@ def get_metric(name: str) -> Metric:
     if name not in METRICS:
         hint = did_you_mean(name, METRICS)
         raise ConfigError(f"metric: expected one of {', '.join(METRICS)}, found {name!r}{hint}")
-    return METRICS[name]
+    return under_normalizer(METRICS[name], normalizer)
 
 
-def metrics_of(output: Output) -> dict[str, Metric]:
-    """The metrics of transcripts or of translations."""
-    return {name: metric for name, metric in METRICS.items() if metric.output == output}
+def under_normalizer(metric: Metric, normalizer: str) -> Metric:
+    """The same metric under another normalizer; one that normalizes nothing as it is."""
+    if not is_dataclass(metric) or "normalizer" not in {field.name for field in fields(metric)}:
+        return metric
+    return replace(metric, normalizer=normalizer)
+
+
+def metrics_of(output: Output, normalizer: str = BY_LANGUAGE) -> dict[str, Metric]:
+    """The metrics of transcripts or of translations, those of transcripts under a normalizer."""
+    return {
+        name: under_normalizer(metric, normalizer)
+        for name, metric in METRICS.items()
+        if metric.output == output
+    }
 
 
 def label_of(name: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.languages import without_spaces
+from components.languages import base_of, without_spaces
+from components.metrics.compounds import count_with_compounds, counter_signature
 from components.metrics.error_rate import (
     ErrorCounts,
     ErrorRate,
@@ -13,6 +14,7 @@ from components.metrics.error_rate import (
     normalize_segments,
 )
 from components.metrics.metric import Segments
+from components.metrics.normalizers import OPEN_ASR
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class WordErrorRate(ErrorRate):
     """WER in percent over the whole corpus: 100 x (S + D + I) / N.
 
     Of languages written without spaces there is no corpus score; a single utterance is counted in characters.
+    Under the normalizer ``open-asr`` a compound that is written in one word or in two is no error.
     """
 
     name = "wer"
@@ -36,8 +39,18 @@ class WordErrorRate(ErrorRate):
         references, hypotheses = normalize_segments(segments, self.normalizer)
         counts: list[ErrorCounts | None] = [None] * len(segments)
         for language, positions in segments.positions_by_language().items():
-            count = count_character_errors if without_spaces(language) else count_word_errors
-            language_counts = count([references[n] for n in positions], [hypotheses[n] for n in positions])
+            texts = [references[n] for n in positions], [hypotheses[n] for n in positions]
+            if without_spaces(language):
+                language_counts = count_character_errors(*texts)
+            elif self.normalizer == OPEN_ASR:
+                language_counts = count_with_compounds(*texts, is_english=base_of(language) == "en")
+            else:
+                language_counts = count_word_errors(*texts)
             for n, errors in zip(positions, language_counts, strict=True):
                 counts[n] = errors
         return [errors for errors in counts if errors is not None]
+
+    @property
+    def counter(self) -> str:
+        """What counts the edits, and its version."""
+        return counter_signature() if self.normalizer == OPEN_ASR else super().counter

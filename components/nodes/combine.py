@@ -13,6 +13,7 @@ from components.ensembling.output_level.config import (
     SystemCombinationConfig,
 )
 from components.files import read_json
+from components.metrics.normalizers import check_normalizer, libraries_of_normalizer
 from components.nodes.kind import Component, Item, Kind, Site
 from components.records import NBest, Outcome, Quarantined
 from components.run_record import StageRef
@@ -48,7 +49,8 @@ class Combine(Kind[CombineSettings]):
 
     def libraries(self, settings: CombineSettings) -> tuple[str, ...]:
         """Return the libraries of metrics and normalization, and those of a language model."""
-        libraries = ("numpy", "sacrebleu", "rapidfuzz", "openai-whisper")
+        libraries: tuple[str, ...] = ("numpy", "sacrebleu", "rapidfuzz", "openai-whisper")
+        libraries += libraries_of_normalizer(settings.normalizer)
         return (*libraries, "torch", "transformers") if self.models(settings) else libraries
 
     def models(self, settings: CombineSettings) -> dict[str, str]:
@@ -66,12 +68,14 @@ class Combine(Kind[CombineSettings]):
 
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
         """Return everything but the language model and the node that learned the coefficients."""
-        return settings.model_dump(mode="json", exclude={"language_model", "tuned"})
+        values = settings.model_dump(mode="json", exclude={"language_model", "tuned"})
+        return values | settings.newer_key_parameters()
 
     def check(self, settings: CombineSettings, site: Site) -> None:
         """Check the number of votes, the coefficients of reranking and the language model's name."""
         from components.ensembling.output_level import system_combination  # noqa: PLC0415 - imports numpy and sacrebleu
 
+        check_normalizer(settings.normalizer)
         system_combination.check_combination(settings, site.of, learned=settings.tuned is not None)
         if self.models(settings):
             from components import models  # noqa: PLC0415 - imports torch

@@ -28,7 +28,7 @@ class Perturb(Kind[PerturbationConfig]):
 
     def output_sort(self, settings: PerturbationConfig) -> Sort:
         """Return speech, unless the settings are of text."""
-        return "text" if settings.changes_text else "speech"
+        return "text" if settings.is_of_text else "speech"
 
     def version(self, settings: PerturbationConfig) -> str:
         """Return the version of the perturbations."""
@@ -36,7 +36,7 @@ class Perturb(Kind[PerturbationConfig]):
 
     def libraries(self, settings: PerturbationConfig) -> tuple[str, ...]:
         """Return the libraries of sound."""
-        return () if settings.changes_text else ("av", "numpy", "soundfile")
+        return () if settings.is_of_text else ("av", "numpy", "soundfile")
 
     def files(self, settings: PerturbationConfig) -> dict[str, str]:
         """Return the recording of noise."""
@@ -58,7 +58,7 @@ class Perturb(Kind[PerturbationConfig]):
         self, settings: PerturbationConfig, site: Site, items: Iterator[Item], folder: Path
     ) -> Product:
         """Write the perturbed utterances, with audio in the stage's own folder, or the perturbed texts."""
-        perturb = _perturb_texts if settings.changes_text else _perturb_sounds
+        perturb = _perturb_texts if settings.is_of_text else _perturb_sounds
         outcomes = list(perturb(settings, site, items, folder))
         bad = [outcome for outcome in outcomes if isinstance(outcome, Quarantined)]
         good = [outcome for outcome in outcomes if not isinstance(outcome, Quarantined)]

@@ -40,7 +40,8 @@ class Tune(Combine):
 
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
         """Return what the features are computed from."""
-        return settings.model_dump(mode="json", exclude={"language_model", "tuned", "coefficients"})
+        values = settings.model_dump(mode="json", exclude={"language_model", "tuned", "coefficients"})
+        return values | settings.newer_key_parameters()
 
     def check(self, settings: CombineSettings, site: Site) -> None:
         """Check what the node that combines checks."""

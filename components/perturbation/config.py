@@ -75,6 +75,11 @@ class PerturbationConfig(BaseModel):
         """Whether it perturbs text."""
         return self.typos > 0 or self.disfluencies > 0 or self.lowercase or self.strip_punctuation
 
+    @property
+    def is_of_text(self) -> bool:
+        """Whether it gives text: it changes it, or an amount of text is set, be it to nothing (a matrix)."""
+        return self.changes_text or (not self.changes_speech and bool(_OF_TEXT & self.model_fields_set))
+
     @model_validator(mode="after")
     def _check_sorts(self) -> Self:
         if self.changes_speech and self.changes_text:
@@ -84,3 +89,6 @@ class PerturbationConfig(BaseModel):
         if self.min_hz >= self.max_hz:
             raise ValueError(f"min_hz: expected less than max_hz {self.max_hz:g}, found {self.min_hz:g}")
         return self
+
+
+_OF_TEXT = frozenset({"typos", "disfluencies", "lowercase", "strip_punctuation"})

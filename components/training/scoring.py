@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from components import data
-from components.metrics.bootstrap import SEED, ratio_interval
+from components.metrics.bootstrap import PROTOCOL, ratio_interval
 from components.metrics.translation import translation_scores
 from components.models.checkpoints import checkpoint_of
 from components.models.loading import load_transformers
@@ -67,7 +67,7 @@ def score_perplexity(
         interval=interval and (math.exp(interval[0]), math.exp(interval[1])),
         n=len(examples),
         n_total=len(text),
-        signature=f"per piece, eos counted|pieces:{model.config.vocab_size}|bs:1000|seed:{SEED}",
+        signature=f"per piece, eos counted|pieces:{model.config.vocab_size}|{PROTOCOL}",
     )
     return {score.name: score}
 

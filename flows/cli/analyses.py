@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from flows.cli.completion import complete_runs
-from flows.cli.options import AsJson, Assignments, FinishedRun, Replace, RunName, StoreUrl
+from flows.cli.options import (
+    AsJson,
+    Assignments,
+    ExternalScores,
+    FinishedRun,
+    Replace,
+    RunName,
+    StoreUrl,
+)
 from flows.cli.run import print_result, run_flow
 
 
@@ -24,6 +32,15 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
     baseline: Annotated[
         str | None,
         typer.Option("--baseline", metavar="RUN", help="the run to test against; the first if omitted"),
+    ] = None,
+    scores: ExternalScores = None,
+    normalizer: Annotated[
+        str | None,
+        typer.Option("--normalizer", metavar="NAME", help="of transcripts, such as open-asr, for all runs"),
+    ] = None,
+    price_per_hour: Annotated[
+        float | None,
+        typer.Option("--price-per-hour", metavar="PRICE", help="of the machine, to compare prices"),
     ] = None,
     metric: Annotated[
         str | None,
@@ -51,12 +68,17 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
 
     - `antiphon compare large` compares with the accepted run of the same data (`antiphon runs accept`)
 
+    - `antiphon compare small large --scores esa=scores.tsv --metric esa`: by human judgement
+      (`antiphon campaign` asks for it)
+
     - `antiphon compare small large huge --baseline small --metric bleu`: a verdict and a p for each in BLEU,
       corrected for two comparisons; differences in other scores are exploratory
 
     - `antiphon compare small large huge --primary 'huge versus large in chrf'`: this one comparison is tested
 
     - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
+
+    - `antiphon compare small large --normalizer open-asr --price-per-hour 1.20`
     """
     if len(runs) == 1:
         from components.storage.acceptance import find_baseline
@@ -65,17 +87,20 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
         opened = Store(store)
         runs = [find_baseline(opened, opened.load_run(runs[0])).name, *runs]
     shortcuts: dict[str, object] = {"runs": runs, "baseline": baseline, "store": store, "name": name}
-    shortcuts |= {"replace": replace or None, "primary": primary or None, "metrics": _rank_first(metric)}
+    shortcuts |= {"replace": replace or None, "primary": primary or None, "scores": scores or None}
+    shortcuts |= {"normalizer": normalizer, "price_per_hour": price_per_hour}
+    shortcuts |= _rank_by(metric)
     raise typer.Exit(_compare_finished(assignments or [], shortcuts, as_json=as_json))
 
 
-def _rank_first(metric: str | None) -> list[str] | None:
-    """The default metrics with this one before them; None without one."""
-    if metric is None:
-        return None
+def _rank_by(metric: str | None) -> dict[str, object]:
+    """The settings by which a metric comes first, or an external score ranks; none without one."""
     from components.analysis.comparison_settings import ComparisonSettings
+    from components.metrics.table import METRICS
 
-    return list(dict.fromkeys([metric, *ComparisonSettings().metrics]))
+    if metric is None or metric not in METRICS:
+        return {"ranking": metric}
+    return {"metrics": list(dict.fromkeys([metric, *ComparisonSettings().metrics]))}
 
 
 def _compare_finished(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:
@@ -102,7 +127,12 @@ def blame(
     """Attribute errors to stages: transcripts and drafts are corrected, and the stages below run again.
 
     Of a run of any pipeline; what was computed is reused. The copy of the run with its blame is named
-    RUN-blame. Examples: `antiphon blame RUN`, with `--segments pieces.jsonl`.
+    RUN-blame. Examples:
+
+    - `antiphon blame RUN`, with `--segments pieces.jsonl`
+
+    - `antiphon blame RUN --set 'human_scores={bleu: 55}'` also names the stage that loses most: what a human
+      scores against the same references must be known for that
     """
     shortcuts: dict[str, object] = {"run": run, "segments": segments, "store": store, "name": name}
     shortcuts["replace"] = replace or None

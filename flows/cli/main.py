@@ -18,12 +18,14 @@ from typer.core import TyperCommand
 
 from components.errors import AntiphonError, ConfigError
 from flows.cli import analyses
+from flows.cli.campaign import CampaignGroup, campaign_app
 from flows.cli.commands import Command, Group, RunCommand
 from flows.cli.data import data_app
 from flows.cli.edit import edit
 from flows.cli.export import export
 from flows.cli.init import init
 from flows.cli.inspect import inspect
+from flows.cli.latency import latency
 from flows.cli.learn_from_edits import learn_from_edits
 from flows.cli.merge import merge
 from flows.cli.models import models_app
@@ -52,7 +54,16 @@ Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configura
 )
 
 FIRST: tuple[Callable[..., None], ...] = (transcribe, translate, init)
-FURTHER: tuple[Callable[..., None], ...] = (plan, inspect, export, report, edit, learn_from_edits, merge)
+FURTHER: tuple[Callable[..., None], ...] = (
+    plan,
+    inspect,
+    export,
+    report,
+    latency,
+    edit,
+    learn_from_edits,
+    merge,
+)
 for command in FIRST:
     app.command()(command)
 app.command(cls=RunCommand)(run)
@@ -60,12 +71,13 @@ for command in FURTHER:
     app.command()(command)
 for analysis in (analyses.compare, analyses.blame, analyses.contribution):
     app.command()(analysis)
+app.add_typer(campaign_app, name="campaign")
 app.add_typer(runs_app, name="runs")
 app.add_typer(store_app, name="store")
 app.add_typer(models_app, name="models")
 app.add_typer(data_app, name="data")
 for group in app.registered_groups:
-    group.cls = Group
+    group.cls = CampaignGroup if group.typer_instance is campaign_app else Group
 for commands in (app, *(group.typer_instance for group in app.registered_groups)):
     for info in commands.registered_commands if commands is not None else ():
         info.callback = info.callback and with_verbosity(info.callback)

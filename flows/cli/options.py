@@ -65,3 +65,12 @@ Template = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="start a long training although nothing was set on it")]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="only the first N utterances")]
+ExternalScores = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scores",
+        metavar="NAME=FILE",
+        help="scores that somebody else gave: a TSV with the columns id, system (the run), value; "
+        "NAME=FILE:lower where lower is better; repeatable",
+    ),
+]

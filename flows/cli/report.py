@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.completion import complete_runs
-from flows.cli.options import StoreUrl
+from flows.cli.options import ExternalScores, StoreUrl
 
 
 def report(
@@ -17,18 +17,27 @@ def report(
     index: Annotated[
         bool, typer.Option("--index", help="the index of the store's runs instead, STORE/index.html")
     ] = False,
+    scores: ExternalScores = None,
     store: StoreUrl = None,
 ) -> None:
     """Write the HTML report and the plots of a run again, and print where they are.
 
     With --index, write a page with all runs of the store (flow, data, models, scores, status, time), which
-    sorts, filters and leads to their reports. Examples: `antiphon report RUN`, `antiphon report --index`.
+    sorts, filters and leads to their reports. With --scores, those that somebody else gave join.
+    Examples: `antiphon report RUN`, `antiphon report --index`, `antiphon report RUN --scores esa=scores.tsv`.
     """
     from components.errors import ConfigError
+    from components.metrics.scores_settings import ScoresFile
     from components.storage.store import Store
-    from tasks.stages.report import render_again, write_store_index
+    from reports.escaping import to_printable
+    from tasks.stages.report import add_scores, render_again, write_store_index
 
     if (run is None) != index:
         raise ConfigError("report: expected the name of a run, or --index for the index of all runs")
+    if scores and run is None:
+        raise ConfigError("--scores: expected the name of the run that they are of, found none")
     opened = Store(store)
+    if run is not None and scores:
+        for note in add_scores(run, [ScoresFile.model_validate(text) for text in scores], opened):
+            typer.echo(f"antiphon: {to_printable(note)}", err=True)
     typer.echo(str(write_store_index(opened) if run is None else render_again(run, opened)))

@@ -16,6 +16,12 @@ from pydantic import (
 
 from components.errors import ConfigError
 from components.languages import check_code
+from components.metrics.normalizers import (
+    BY_LANGUAGE,
+    NORMALIZER_DESCRIPTION,
+    NormalizerName,
+    check_normalizer,
+)
 from components.pipeline.editing import NodeEdit, apply_edits
 from components.pipeline.pipeline import Pipeline
 from components.storage.location import local_root
@@ -25,6 +31,10 @@ _SECRET = re.compile(  # 'tokens' counts something, a 'token' opens something
     r"(^|_)(token|(secret|password|passwd|credential|api_?key|access_?key|private_?key)s?)($|_)"
 )
 
+PRICE_DESCRIPTION = (
+    "price of an hour of the machine, in any currency: then tables say what an hour of audio and a million "
+    "characters cost"
+)
 DATA_DESCRIPTION = "manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT"
 
 
@@ -79,6 +89,18 @@ def check_language(code: str | None) -> str | None:
         raise ValueError(str(error)) from None
 
 
+def check_installed(normalizer: str) -> str:
+    """Check that what a normalizer needs is installed.
+
+    Raises:
+        ValueError: it is not (pydantic expects this error).
+    """
+    try:
+        return check_normalizer(normalizer)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
 class DataParameters(FlowParameters):
     """Parameters of every flow that runs a graph of models over a data set."""
 
@@ -96,6 +118,11 @@ class DataParameters(FlowParameters):
     source_language: str | None = Field(None, description="ISO code such as en; the data's own if empty")
     target_language: str | None = Field(None, description="ISO code such as de; the data's own if empty")
 
+    normalizer: NormalizerName = Field(BY_LANGUAGE, title="Normalizer", description=NORMALIZER_DESCRIPTION)
+    price_per_hour: float | None = Field(
+        None, gt=0, title="Price per hour", description=PRICE_DESCRIPTION, allow_inf_nan=False
+    )
+
     edits: tuple[NodeEdit, ...] = Field(
         (),
         title="Edits",
@@ -103,6 +130,7 @@ class DataParameters(FlowParameters):
     )
 
     _language = field_validator("source_language", "target_language")(check_language)
+    _normalizer = field_validator("normalizer")(check_installed)
 
     @property
     def data_set(self) -> DataSet:

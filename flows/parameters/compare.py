@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from components.analysis.comparison_settings import ComparisonSettings
+from components.metrics.scores_settings import ScoresFile
 from flows.parameters.base import DataParameters
 
 FlowName = Literal["cascade", "stack", "ensemble", "refine", "pipeline"]
@@ -38,6 +39,13 @@ class CompareParameters(ComparisonSettings, DataParameters):
     )
     data: str | None = Field(None, description="data set of all systems; the flow's own default if empty")
 
+    scores: tuple[ScoresFile, ...] = Field(
+        (),
+        max_length=20,
+        title="External scores",
+        description="files of scores that somebody else gave (id, system, value), tested as any metric; "
+        "NAME=FILE, NAME=FILE:lower where lower is better (docs/judgements.md)",
+    )
     blame: bool = Field(False, description="of each cascade also say which stage loses what")
 
     def settings(self) -> ComparisonSettings:

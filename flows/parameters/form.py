@@ -25,7 +25,10 @@ FIRST_FIELDS = (
     "limit",
     "systems",
 )
-LAST_FIELDS = ("edits", "blame", "device", "dtype", "threads", "runner", "seed", "name", "replace", "store")
+LAST_FIELDS = (
+    *("normalizer", "price_per_hour", "edits", "blame"),
+    *("device", "dtype", "threads", "runner", "seed", "name", "replace", "store"),
+)
 MAIN_FIELDS = frozenset(
     {
         *("model", "method", "members", "combination", "beam_size", "run", "data", "dev", "source_language"),

@@ -8,23 +8,17 @@ from rich.console import Console
 from rich.text import Text
 
 from components.analysis.comparison import Comparison
-from components.analysis.leaderboard import Cost
 from components.metrics.bootstrap import Estimate
 from components.metrics.significance import Difference
 from components.metrics.table import label_of
+from reports.analyses import degradation_report, judgement_report
 from reports.analyses.attribution_report import format_estimate
+from reports.costs import COST_NOTE, build_cost_table
 from reports.escaping import to_printable
-from reports.formatting import format_bytes, format_seconds
+from reports.formatting import format_p_value
 from reports.terminal.run_printing import describe_too_few, format_interval
 from reports.terminal.tables import new_table
 from reports.views.sections import Cell, Section, link_to_utterance
-
-
-def format_p_value(p: float | None) -> str:
-    """A p-value as text: 0.012, <0.001; empty where there is none."""
-    if p is None:
-        return ""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def describe_verdict(difference: Difference) -> str:
@@ -67,17 +61,6 @@ def _than(difference: Difference, comparison: Comparison) -> str:
     return "" if difference.baseline == comparison.baseline else f"than {to_printable(difference.baseline)}: "
 
 
-def format_cost(cost: Cost) -> tuple[str, str, str, str, str]:
-    """Seconds, real-time factor, memory, parameters and calls as texts."""
-    return (
-        format_seconds(cost.seconds),
-        "" if cost.real_time_factor is None else f"{cost.real_time_factor:.3f}",
-        format_bytes(cost.peak_memory_bytes),
-        "" if cost.parameters is None else f"{cost.parameters / 1e6:,.1f} M",
-        f"{cost.calls:,}",
-    )
-
-
 def summarize(difference: Difference) -> str:
     """One system's test: ``tiny: BLEU -0.40 (-1.22 to +0.43), p 0.310, not told apart``."""
     p = "" if difference.p_holm is None else f", p {format_p_value(difference.p_holm)}"
@@ -112,11 +95,11 @@ def build_score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
 
 def build_cost_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
     """One row per system: what it cost and left out, and whether none beats it in quality and cost."""
-    names = ("time", "x real time", "memory", "parameters", "calls")
-    for row in comparison.rows:
+    costs = build_cost_table([row.cost for row in comparison.rows])
+    for row, cost in zip(comparison.rows, costs, strict=True):
         yield {
             "system": to_printable(row.system),
-            **dict(zip(names, format_cost(row.cost), strict=True)),
+            **cost,
             "missing": str(row.missing),
             "Pareto": "yes" if row.pareto else "",
         }
@@ -155,9 +138,12 @@ def build_sections(comparison: Comparison) -> list[Section]:
             protocol="; ".join(protocols),
         ),
         Section(
-            "Cost", "Pareto: no other system is both better and faster.", tuple(build_cost_rows(comparison))
+            "Cost",
+            f"Pareto: no other system is both better and faster. {COST_NOTE}",
+            tuple(build_cost_rows(comparison)),
         ),
     ]
+    sections += [*degradation_report.build_sections(comparison), *judgement_report.build_sections(comparison)]
     groups = tuple(build_bucket_rows(comparison))
     note = "Difference to the baseline with its 95% interval, not corrected for the number of groups."
     sections += [Section("Groups", note, groups)] if groups else []
@@ -181,7 +167,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     differences = _difference_rows(comparison)
     for row in comparison.rows:
         for number, (name, score) in enumerate(row.scores.items()):
-            cells = [
+            cells: list[str | Text] = [
                 Text(to_printable(row.system) if number == 0 else "", "bold"),
                 label_of(name),
                 f"{score.value:.2f}",
@@ -195,11 +181,14 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
                 scores.add_row(*cells, *_test_cells(test, comparison))
                 cells = [""] * len(cells)
     console.print(scores)
-    costs = new_table("system", ">time", ">x real time", ">memory", ">parameters", ">calls", ">missing", "")
-    for row in comparison.rows:
+    cost_cells = build_cost_table([row.cost for row in comparison.rows])
+    costs = new_table("system", *(f">{name}" for name in cost_cells[0]), ">missing", "")
+    for row, cost in zip(comparison.rows, cost_cells, strict=True):
         mark = "none beats it in both" if row.pareto else ""
-        costs.add_row(Text(to_printable(row.system), "bold"), *format_cost(row.cost), str(row.missing), mark)
+        costs.add_row(Text(to_printable(row.system), "bold"), *cost.values(), str(row.missing), mark)
     console.print(costs)
+    degradation_report.print_degradations(comparison, console)
+    judgement_report.print_judgements(comparison, console)
     _print_buckets(comparison, console)
     _print_contrasts(comparison, console)
     for signature in dict.fromkeys(difference.signature for difference in comparison.differences):

@@ -34,7 +34,7 @@ def build_group_section(view: RunView) -> Section | None:
             utterance.id: view.target_language_of(utterance) or UNDETERMINED for utterance in utterances
         },
     }
-    groups = score_groups(utterances, outputs, languages)
+    groups = score_groups(utterances, outputs, languages, normalizer=view.normalizer)
     if not groups:
         return None
     by_id = {utterance.id: utterance for utterance in utterances}

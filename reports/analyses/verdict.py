@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from components.analysis.cascade_attribution import AttributionReport
 from components.analysis.comparison import Comparison
 from components.analysis.contribution import Contribution, Share
-from components.analysis.leaderboard import Cost
+from components.analysis.cost import Cost
 from components.metrics.significance import Difference
 from components.metrics.table import METRICS, label_of
 from components.run_record import RunRecord, Score
-from reports.analyses import attribution_report
+from reports.analyses import attribution_report, degradation_report
 from reports.analyses.attribution_report import format_estimate
-from reports.analyses.comparison_report import describe_verdict, format_p_value
+from reports.analyses.comparison_report import describe_verdict
 from reports.analyses.word_errors import MAX_LINKED, WordErrors
+from reports.formatting import format_p_value
 from reports.views.sections import Link, Sentence, filter_by, link_to_filter
 
 MAIN_METRICS = ("wer", "cer", "bleu", "chrf")
@@ -27,6 +28,8 @@ def describe_comparison(comparison: Comparison) -> list[Sentence]:
     """A sentence per system: how far it is from the baseline, whether that is sure, how fast it is."""
     costs = {row.system: row.cost for row in comparison.rows}
     names = _main_metrics([difference.metric for difference in comparison.differences])
+    if comparison.ranking is not None and comparison.ranking not in METRICS:
+        names = [comparison.ranking, *names]  # an external score
     sentences = []
     for row in comparison.rows:
         tests = {
@@ -45,6 +48,8 @@ def describe_comparison(comparison: Comparison) -> list[Sentence]:
             ]
             speed = describe_speed(costs[row.system], costs[base])
             sentences.append(Sentence(f"{row.system} is {'; '.join(filter(None, [*changes, speed]))}."))
+    ranked_curves = (one for one in comparison.degradations if one.metric == comparison.ranking)
+    sentences += [Sentence(f"{line}.") for one in ranked_curves for line in degradation_report.summarize(one)]
     return sentences
 
 

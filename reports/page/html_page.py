@@ -17,6 +17,7 @@ from reports.analyses.group_table import build_group_section
 from reports.analyses.node_scores import build_node_scores
 from reports.analyses.verdict import suggest_first_look
 from reports.analyses.word_errors import WordErrors
+from reports.costs import build_cost_section
 from reports.escaping import to_script_json
 from reports.formatting import flatten_parameters
 from reports.page.audio import EMBED_LIMIT, data_uri, select_embeddable
@@ -129,6 +130,7 @@ def _context(
         "texts": view.texts,
         "sections": [
             *build_node_scores(view.run),
+            *build_cost_section(view),
             *view.sections,
             *([groups] if groups else []),
             *errors.sections(),

@@ -22,7 +22,7 @@ from reports.analyses import attribution_report, comparison_report, verdict
 from reports.analyses.stage_results import VALUES, read_blame, read_comparison, read_contributions
 from reports.formatting import flatten_parameters
 from reports.views.rows import Models
-from reports.views.run_outputs import read_plan
+from reports.views.run_outputs import cost_of, read_plan, text_stages
 from reports.views.run_view import RunView
 from reports.views.sections import Cell, Column, Section, link_to_utterance, load_pictures
 
@@ -66,6 +66,7 @@ def view_of(run: RunRecord, store: Store) -> RunView:
             *verdict.describe_quarantined(run),
         ],
         texts=list_texts(store.run_folder(run.name)),
+        cost=cost_of(run, store) if DATA in stages and text_stages(run) else None,
     )
 
 

@@ -10,6 +10,7 @@ from components.analysis.comparison import Comparison
 from components.metrics.significance import Difference
 from components.metrics.table import label_of
 from reports.escaping import to_printable
+from reports.plots.degradation_plots import draw_degradations
 from reports.plots.run_plots import new_axes, plot_style, save_figures, to_data_uri
 
 TITLES = {
@@ -19,7 +20,7 @@ TITLES = {
 
 
 def draw_figures(comparison: Comparison) -> dict[str, Figure]:
-    """The plots by file name."""
+    """The plots of scores and cost by file name."""
     if comparison.ranking is None:
         return {}
     figures = {"quality_cost": _quality_cost(comparison)}
@@ -34,9 +35,12 @@ def draw_pictures(comparison: Comparison) -> tuple[tuple[str, str], ...]:
 
 
 def save_plots(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write every plot as SVG and PNG; returns the files."""
+    """Write every plot as SVG and PNG, those of degradation among them; returns the files."""
+    degradations = list(draw_degradations(comparison.degradations))
+    figures = draw_figures(comparison) | {name: figure for name, _, figure in degradations}
+    titles = TITLES | {name: title for name, title, _ in degradations}
     with plot_style():
-        return save_figures(draw_figures(comparison), TITLES, folder)
+        return save_figures(figures, titles, folder)
 
 
 def _quality_cost(comparison: Comparison) -> Figure:

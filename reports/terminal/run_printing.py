@@ -12,8 +12,9 @@ from components.errors import DataError
 from components.metrics.bootstrap import MIN_UTTERANCES
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.run_record import Score
+from reports.costs import summarize_cost
 from reports.escaping import to_printable
-from reports.formatting import format_bytes, format_seconds
+from reports.formatting import format_bytes, format_rtfx, format_seconds
 from reports.terminal.tables import new_table
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
@@ -35,6 +36,8 @@ def print_run(view: RunView, console: Console) -> None:
         _print_texts(utterance_row, console)
     if run.metrics:
         print_scores(run.scores, console)
+    if view.cost is not None and (cost := summarize_cost(view.cost)):
+        console.print(Text(f"all nodes: {cost}", "dim"))
     for note in run.notes:
         console.print(Text(to_printable(note), "dim"))
 
@@ -42,7 +45,7 @@ def print_run(view: RunView, console: Console) -> None:
 def _stages(view: RunView) -> Table:
     """A table of the data set, the pipeline's nodes in order, and further stages."""
     table = new_table(
-        "node", "kind", "models and ways", ">items", ">quarantined", ">time", ">x real time", ">memory", ""
+        "node", "kind", "models and ways", ">items", ">quarantined", ">time", ">RTFx", ">memory", ""
     )
     for row in view.stages():
         ways = [f"{way}: {count:,}" for way, count in view.ways.get(row.stage, {}).items()]
@@ -50,7 +53,7 @@ def _stages(view: RunView) -> Table:
             f"{row.items:,}",
             Text(f"{row.quarantined:,}", "yellow" if row.quarantined else "dim"),
             format_seconds(row.seconds),
-            "" if row.real_time_factor is None else f"{row.real_time_factor:.2f}",
+            format_rtfx(row.rtfx),
             format_bytes(row.peak_memory_bytes),
         )
         table.add_row(

@@ -42,7 +42,7 @@ class StageRow:
     items: int = 0
     quarantined: int = 0
     seconds: float = 0.0
-    real_time_factor: float | None = None
+    rtfx: float | None = None
     peak_memory_bytes: int = 0
     key: str = ""
 

@@ -8,18 +8,22 @@ from typing import Any, Literal
 
 from components import models
 from components.analysis.comparison import System
-from components.analysis.leaderboard import Cost
+from components.analysis.cost import Cost, Latency
+from components.analysis.strength_curves import Conditions, read_conditions
 from components.errors import AntiphonError, DataError, StoreError
 from components.files import read_json
+from components.metrics.turns import output_turns
 from components.models.checkpoints import count_stored_parameters as count_parameters
 from components.pipeline.pipeline import DATA
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
-from components.storage.reader import read_best_texts, read_utterances
+from components.storage.reader import read_best_texts, read_nbests, read_utterances
 from components.storage.seal import PLAN
 from components.storage.store import Store
 
 Role = Literal["transcript", "translation"]
+LATENCY = "latency.json"
+"""File in the folder of a run: its latency, of the system and of each node."""
 
 
 def text_stages(run: RunRecord) -> list[StageRef]:
@@ -80,29 +84,68 @@ def check_comparable(run: RunRecord) -> None:
         )
 
 
-def system_of(name: str, run: RunRecord, store: Store) -> System:
-    """The translation and the transcript of a run that :func:`check_comparable` let pass, by utterance id."""
+def system_of(name: str, run: RunRecord, store: Store, price_per_hour: float | None = None) -> System:
+    """The translation and the transcript of a run that :func:`check_comparable` let pass, by utterance id.
+
+    ``price_per_hour`` is that of machines whose run states none.
+    """
     translation, transcript = output_of(run, "translation"), output_of(run, "transcript")
+    spoken = {nbest.utterance_id: nbest.best for nbest in read_nbests(transcript)} if transcript else {}
     return System(
         name,
         read_best_texts(translation) if translation else {},
-        read_best_texts(transcript) if transcript else {},
-        cost_of(run, store),
+        {key: hypothesis.text for key, hypothesis in spoken.items()},
+        cost_of(run, store, price_per_hour),
+        conditions_of(run),
+        {key: output_turns(hypothesis) for key, hypothesis in spoken.items()},
     )
 
 
-def cost_of(run: RunRecord, store: Store) -> Cost:
-    """Seconds of computing (when a stage was reused: those of its first time), memory, parameters, calls."""
+def conditions_of(run: RunRecord) -> Conditions:
+    """What the nodes of a run's graph are set to."""
+    return read_conditions(
+        {node.name: (node.kind, _flatten_settings(node.settings)) for node in run.pipeline.nodes}
+    )
+
+
+def _flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = _flatten_settings(value, f"{prefix}{name}.") if isinstance(value, dict) else {}
+        flat |= inner or {f"{prefix}{name}": value}
+    return flat
+
+
+def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -> Cost:
+    """Seconds of computing (when a stage was reused: those of its first time), memory, parameters, prices.
+
+    Args:
+        run: finished.
+        store: where.
+        price_per_hour: of the machine, if the run states none.
+    """
     used, texts = _stages_in_use(run), text_stages(run)
     seconds = sum(ref.seconds for ref in used)
-    audio = sum(utterance.audio.seconds for utterance in load_utterances(run) if utterance.audio)
+    utterances = load_utterances(run)
+    audio = sum(utterance.audio.seconds for utterance in utterances if utterance.audio)
+    written = [u.text for u in utterances if u.text is not None and u.audio is None]
+    stated = run.parameters.get("price_per_hour")
     return Cost(
         seconds=seconds,
         real_time_factor=seconds / audio if audio else None,
         peak_memory_bytes=max(ref.peak_memory_bytes for ref in used),
         parameters=parameters_of(run, store),
         calls=sum(ref.items for ref in texts),
+        characters=sum(map(len, written)) if len(written) == len(utterances) else None,
+        price_per_hour=stated if isinstance(stated, int | float) else price_per_hour,
+        latency=read_latency(run, store),
     )
+
+
+def read_latency(run: RunRecord, store: Store) -> Latency | None:
+    """The latency of a run's system that ``antiphon latency`` measured; None where it did not."""
+    path = store.run_folder(run.name) / LATENCY
+    return Latency.model_validate(read_json(path)["system"]) if path.exists() else None
 
 
 def load_utterances(run: RunRecord) -> list[Utterance]:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from components.analysis.cost import Cost
 from components.languages import UNDETERMINED
 from components.metrics.metric import Output
+from components.metrics.normalizers import BY_LANGUAGE
 from components.nodes.table import KINDS
 from components.pipeline.item_gatherer import takes_way
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
@@ -43,6 +45,7 @@ class RunView:
         systems: of a comparison, system -> role -> node; the baseline first.
         verdict: what came out, in sentences.
         texts: names of text files of its outputs, relative to the report.
+        cost: of all nodes together, of a run that decodes a data set.
     """
 
     run: RunRecord
@@ -55,12 +58,18 @@ class RunView:
     systems: Mapping[str, Mapping[Output, str]] = field(default_factory=dict)
     verdict: Sequence[Sentence] = ()
     texts: Sequence[str] = ()
+    cost: Cost | None = None
     _numbers: dict[str, UtteranceNumbers] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def audio_seconds(self) -> float:
         """Length of all audio together."""
         return sum(utterance.audio.seconds for utterance in self.utterances if utterance.audio)
+
+    @property
+    def normalizer(self) -> str:
+        """That of the run's error rates."""
+        return str(self.run.parameters.get("normalizer", BY_LANGUAGE))
 
     def numbers(self) -> list[UtteranceNumbers]:
         """Numbers of every utterance for the plots; utterances are scored once."""
@@ -180,7 +189,11 @@ class RunView:
             references = {row.utterance.id: self._references(node, row.utterance) for row in group}
             texts = {row.utterance.id: _best(row.outcomes[node.name]) for row in group}
             alignments = align_to_references(
-                references, texts, language=language, recognition=node.transcribes
+                references,
+                texts,
+                language=language,
+                recognition=node.transcribes,
+                normalizer=self.normalizer,
             )
             for row in group:
                 if row.utterance.id in alignments:
@@ -231,7 +244,7 @@ class RunView:
             items=ref.items,
             quarantined=ref.quarantined,
             seconds=ref.seconds,
-            real_time_factor=ref.seconds / self.audio_seconds if is_timed else None,
+            rtfx=self.audio_seconds / ref.seconds if is_timed and ref.seconds else None,
             peak_memory_bytes=ref.peak_memory_bytes,
             key=ref.key,
         )

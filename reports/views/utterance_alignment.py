@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from components.alignment import Edit, align, count_operations
 from components.languages import UNDETERMINED, without_spaces
-from components.metrics.normalizers import normalizer_for
+from components.metrics.normalizers import BY_LANGUAGE, OPEN_ASR, normalizer_for
+from components.metrics.recognition import utterance_errors
 from components.metrics.translation import sentence_scores
 from reports.views.written_words import restore_written_words
 
@@ -29,6 +30,7 @@ class ReferenceAlignment:
         values: percentages; None where the reference is empty and no rate exists.
         hypothesis: the output.
         language: of both.
+        normalizer: that a transcript was aligned under.
     """
 
     reference: str
@@ -37,25 +39,35 @@ class ReferenceAlignment:
     values: dict[str, float | None] = field(default_factory=dict)
     hypothesis: str = ""
     language: str = UNDETERMINED
+    normalizer: str = BY_LANGUAGE
 
     @property
     def written_edits(self) -> tuple[Edit[str], ...]:
         """The same errors on the words as they are written."""
         if not self.spaced or "wer" not in self.values:
             return self.edits
-        return restore_written_words(self.edits, self.reference, self.hypothesis, self.language)
+        return restore_written_words(
+            self.edits, self.reference, self.hypothesis, normalizer_for(self.language, self.normalizer)
+        )
 
 
 def align_to_references(
-    references: Mapping[str, Sequence[str]], texts: Mapping[str, str], *, language: str, recognition: bool
+    references: Mapping[str, Sequence[str]],
+    texts: Mapping[str, str],
+    *,
+    language: str,
+    recognition: bool,
+    normalizer: str = BY_LANGUAGE,
 ) -> dict[str, ReferenceAlignment]:
     """Align outputs in one language with their references, by utterance id.
 
     Transcripts are aligned under the normalizer of their WER, so that the marks are the counted errors.
+    (A compound that is written in two words is marked, also where ``open-asr`` does not count it.)
     Translations are aligned as they stand with the closest of their references.
     """
     if recognition:
-        return _transcripts({key: refs[0] for key, refs in references.items()}, texts, language)
+        spoken = {key: texts_of[0] for key, texts_of in references.items()}
+        return _transcripts(spoken, texts, language, normalizer)
     scores = sentence_scores(references, texts, language=language)
     result = {}
     for key, values in scores.items():
@@ -77,9 +89,9 @@ def split_units(text: str, language: str) -> list[str]:
 
 
 def _transcripts(
-    references: Mapping[str, str], texts: Mapping[str, str], language: str
+    references: Mapping[str, str], texts: Mapping[str, str], language: str, normalizer: str
 ) -> dict[str, ReferenceAlignment]:
-    normalize = normalizer_for(language)
+    normalize = normalizer_for(language, normalizer)
     spaced = not without_spaces(language)
     split: Callable[[str], list[str]] = str.split if spaced else list
     result = {}
@@ -87,9 +99,13 @@ def _transcripts(
         words = split(normalize(reference))
         edits = align(words, split(normalize(texts[key])))
         rate = 100.0 * _cost(edits) / len(words) if words else None
-        result[key] = ReferenceAlignment(
-            reference, edits, spaced, {"wer" if spaced else "cer": rate}, texts[key], language
-        )
+        if normalizer == OPEN_ASR and spaced:
+            counts = utterance_errors(
+                {key: reference}, {key: texts[key]}, language=language, normalizer=normalizer
+            )
+            rate = counts[key].rate
+        values = {"wer" if spaced else "cer": rate}
+        result[key] = ReferenceAlignment(reference, edits, spaced, values, texts[key], language, normalizer)
     return result
 
 

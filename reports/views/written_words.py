@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from components.alignment import Edit
-from components.metrics.normalizers import normalizer_for
+
+if TYPE_CHECKING:
+    from components.text_normalization import Normalizer
 
 LONGEST = 5
 """Written words that may together become other tokens, as in ``one hundred and twenty five``."""
@@ -24,15 +26,17 @@ class _Group(NamedTuple):
 
 
 def restore_written_words(
-    edits: Sequence[Edit[str]], reference: str, hypothesis: str, language: str
+    edits: Sequence[Edit[str]], reference: str, hypothesis: str, normalizer: Normalizer
 ) -> tuple[Edit[str], ...]:
     """The alignment of normalized tokens with the words of both texts as they are written.
 
     Words that become several tokens, or one token together, are one column, and are wrong if any of their
     tokens is. Where the tokens cannot be led back to words the alignment is returned as it is.
     """
-    references = _group_words(reference, [e.reference for e in edits if e.reference is not None], language)
-    hypotheses = _group_words(hypothesis, [e.hypothesis for e in edits if e.hypothesis is not None], language)
+    expected = [edit.reference for edit in edits if edit.reference is not None]
+    counted = [edit.hypothesis for edit in edits if edit.hypothesis is not None]
+    references = _group_words(reference, expected, normalizer)
+    hypotheses = _group_words(hypothesis, counted, normalizer)
     if references is None or hypotheses is None or not all(g.tokens for g in (*references, *hypotheses)):
         return tuple(edits)
     of_references = _assign([e.reference is not None for e in edits], references)
@@ -46,14 +50,14 @@ def restore_written_words(
     return tuple(columns)
 
 
-def _group_words(text: str, tokens: Sequence[str], language: str) -> list[_Group] | None:
+def _group_words(text: str, tokens: Sequence[str], normalizer: Normalizer) -> list[_Group] | None:
     """Groups of the words of a text that give ``tokens`` in order; None if there is no such division."""
     words, groups = text.split(), list[_Group]()
     word = token = 0
     while word < len(words):
         for size in range(1, min(LONGEST, len(words) - word) + 1):
             part = " ".join(words[word : word + size])
-            own = _normalize(part, language)
+            own = _normalize(part, normalizer)
             if list(own) == list(tokens[token : token + len(own)]) and (own or size == 1):
                 break
         else:
@@ -68,8 +72,8 @@ def _group_words(text: str, tokens: Sequence[str], language: str) -> list[_Group
 
 
 @lru_cache(maxsize=2**16)
-def _normalize(text: str, language: str) -> tuple[str, ...]:
-    return tuple(normalizer_for(language)(text).split())
+def _normalize(text: str, normalizer: Normalizer) -> tuple[str, ...]:
+    return tuple(normalizer(text).split())
 
 
 def _assign(present: Sequence[bool], groups: Sequence[_Group]) -> list[int | None]:

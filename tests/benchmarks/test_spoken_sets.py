@@ -7,9 +7,12 @@ from collections import defaultdict
 import torch
 
 from benchmarks.claims.experiments.captions_sound import draw_other_captions
+from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.speech.dual_source import HeardInstead
 from benchmarks.claims.speech.homograph_audio import VOICES, SpokenHomographs, draw_sounds
+from benchmarks.claims.speech.homograph_choices import mean_share, word_sums
 from benchmarks.claims.speech.homographs import sentences
+from benchmarks.common.manifest import describe_run
 from components.records import Utterance
 from components.stacking.encoder_states import EncoderStates
 from components.synthesis.markup import PRONUNCIATION_MARK, strip_marks
@@ -76,3 +79,20 @@ def test_shuffled_captions_are_heard_once_each_and_never_with_their_own_sound() 
     heard = HeardInstead(states, other)
     assert all(torch.equal(heard[key], states[source]) for key, source in other.items())
     assert "absent" not in heard
+
+
+def test_a_system_that_reads_alone_is_right_in_half_of_the_choices_of_every_word() -> None:
+    test = [s for s in SET if s.split != "train"]
+    outputs = Outputs(describe_run("test"))
+    outputs.measurements["sentences"] = [{"split": s.split, "word": s.word, "keys": s.keys} for s in test]
+    by_reading = [1.0 if s.reading == 0 else -1.0 for s in test]
+    outputs.measurements["margins"] = {
+        "reads": {"1": by_reading},
+        "hears": {"1": [1.0] * len(test), "2": by_reading},
+    }
+    for split in ("sentences", "words"):
+        assert (word_sums(outputs, "reads", split)[..., 0] == 50).all()
+        assert mean_share(word_sums(outputs, "hears", split).sum(1)).tolist() == [100, 50]
+    assert "read" in {s.word for s in test if s.split == "sentences"}
+    with_read = word_sums(outputs, "reads", "sentences").shape[1]
+    assert word_sums(outputs, "reads", "sentences", with_read=False).shape[1] == with_read - 1

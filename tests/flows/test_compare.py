@@ -248,3 +248,70 @@ def test_the_automation_notifies_once_when_quality_dropped(
     assert message["body"].startswith("bleu ")
     assert "on 12 utterances" in message["body"]
     assert posted.empty()
+
+
+def test_people_judge_a_comparison_and_their_scores_join_it(
+    antiphon: Command, tmp_path: Path, data: str
+) -> None:
+    by_label = [f"s{n}\t{name}\t{n}\n" for n in range(12) for name in ("cut", "whole")]
+    Path("first.tsv").write_text("".join(["id\tsystem\tvalue\n", *by_label]))
+    file = configuration(tmp_path, data, ("cut", "poor"), ("whole", "good"), scores=["edits=first.tsv:lower"])
+    code, output = antiphon("run", "compare", "-c", file, "--name", "two")
+    assert (code, output["metrics"]["whole.edits"]["value"]) == (0, 5.5)
+    code, written = antiphon("campaign", "two", "--items", "12", "--out", "trial", "--protocol", "DA")
+    assert (code, written["systems"], written["items"]) == (0, ["two.cut", "two.whole"], 24)
+    key = json.loads(Path("trial/key.json").read_text())
+    items = {item["item"]: item for item in key["items"]}
+    rows = [line.split("\t") for line in Path("trial/table-1.tsv").read_text().splitlines()]
+    for row in rows[1:]:  # whoever judges likes the whole sentences
+        row[6] = {"two.cut": "50", "two.whole": "90"}.get(items[row[0]]["systems"].get(row[1]), "10")
+    Path("anna.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    with pytest.raises(SystemExit) as ending:
+        cli.main(["campaign", "import", "anna.tsv", "--campaign", "trial", "--out", "scores.tsv"])
+    assert not ending.value.code
+
+    code, output = antiphon(
+        "compare", "two.cut", "two.whole", "--scores", "esa=scores.tsv", "--metric", "esa"
+    )
+    comparison = json.loads((Path(output["stages"][0]["path"]) / "comparison.json").read_text())
+    assert comparison["ranking"] == "esa"
+    (esa,) = [one for one in comparison["differences"] if one["metric"] == "esa"]
+    assert (esa["difference"], esa["verdict"], esa["n"]) == (40, "better", 12)
+    assert comparison["judgements"][0]["annotators"] == 1
+    assert "External scores" in (Path(output["path"]) / "report.html").read_text()
+
+    assert antiphon("compare", "two.cut", "two.whole", "--scores", "bleu=scores.tsv")[0] == 2
+    for flag, value in (("--primary", "two.whole in wrr"), ("--metric", "esa")):
+        code, message = antiphon("compare", "two.cut", "two.whole", flag, value)
+        assert (code, "expected one of wer" in message) == (2, True)
+    code, message = antiphon("compare", "two.cut", "two.whole", "--scores", "esa=none.tsv")
+    assert (code, message.count("\n")) == (2, 1)
+    with pytest.raises(SystemExit):
+        cli.main(["report", "two.cut", "--scores", "esa=scores.tsv", "--store", str(tmp_path / "store")])
+    run = json.loads((tmp_path / "store" / "runs" / "two.cut" / "run.json").read_text())
+    assert (run["metrics"]["esa"]["value"], run["metrics"]["esa"]["n"]) == (50, 12)
+
+
+def test_a_matrix_of_strengths_says_how_fast_a_system_loses(
+    antiphon: Command, tmp_path: Path, data: str
+) -> None:
+    graph = {
+        "data": data,
+        "source_language": "en",
+        "target_language": "de",
+        "matrix": {"worse.typos": [0, 0.5, 1.0]},
+        "nodes": {
+            "worse": {"kind": "perturb", "of": "data"},
+            "mt": {"kind": "translate", "of": "worse", "model": "good"},
+        },
+    }
+    (tmp_path / "typos.yaml").write_text(json.dumps(graph))
+    code, output = antiphon("run", "typos.yaml", "--name", "typos")
+    assert code == 0
+    comparison = json.loads((Path(output["stages"][0]["path"]) / "comparison.json").read_text())
+    (bleu,) = [one for one in comparison["degradations"] if one["metric"] == "bleu"]
+    assert [point["strength"] for point in bleu["curves"][0]["points"]] == [0, 0.5, 1]
+    assert bleu["curves"][0]["slope"]["value"] == 0  # this translator does not read
+    page = (Path(output["path"]) / "report.html").read_text()
+    assert "Robustness" in page
+    assert (Path(output["path"]) / "plots" / "degradation_typos_bleu.svg").exists()

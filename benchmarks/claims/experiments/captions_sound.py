@@ -69,7 +69,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
     test = work.utterances(FLICKR16)
     for voice in VOICES:
         spoken = speak(work, test, voice)
-        states = encode(work, spoken, f"{FLICKR16}-{voice}")
+        states = encode(work, spoken)
         texts = best_texts(transcribe(work, spoken, BASE), spoken)
         outputs.add_transcripts(f"transcripts, {voice}", spoken, BASE, 0, texts)
         cascade = best_texts(translate_texts(work, spoken, texts), spoken)
@@ -90,11 +90,11 @@ def train_seed(work: Workspace, seed: int) -> dict[str, Path]:
     parts: list[list[SpokenPair]] = []
     right: dict[str, Tensor] = {}
     shuffled: dict[str, Tensor] = {}
-    for captions, name, voice in _training_sets(work):
+    for captions, voice in _training_sets(work):
         spoken = speak(work, captions, voice)
         texts = best_texts(transcribe(work, spoken, BASE), spoken)
         parts.append([SpokenPair(u.id, (texts[u.id],), u.references[0]) for u in spoken])
-        states = encode(work, spoken, name)
+        states = encode(work, spoken)
         right |= dict(states)
         shuffled |= dict(HeardInstead(states, draw_other_captions(spoken)))
     heard: dict[str, Mapping[str, Tensor]] = {RIGHT: right, SHUFFLED: shuffled, NONE: {}}
@@ -109,11 +109,11 @@ def train_seed(work: Workspace, seed: int) -> dict[str, Path]:
     }
 
 
-def _training_sets(work: Workspace) -> list[tuple[list[Utterance], str, str]]:
-    """Captions, name and voice of what is learned from, and of what chooses the checkpoint."""
+def _training_sets(work: Workspace) -> list[tuple[list[Utterance], str]]:
+    """Captions and voice of what is learned from, and of what chooses the checkpoint."""
     train = random.Random(7).sample(work.utterances("train"), N_TRAIN)
     dev = random.Random(7).sample(work.utterances(DEV), N_DEV)
-    return [(train, "train", "flite slt and rms"), (dev, "val", "flite slt")]
+    return [(train, "flite slt and rms"), (dev, "flite slt")]
 
 
 def draw_other_captions(spoken: Sequence[Utterance]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import ChainMap
 from collections.abc import Sequence
@@ -67,7 +68,7 @@ DIRECT_TRAINING: dict[str, Any] = {
 def run(work: Workspace, outputs: Outputs) -> None:
     """Translators and direct models of every size and seed; translations of spoken captions."""
     test = speak(work, work.utterances(FLICKR16), VOICE)
-    states = encode(work, test, f"{FLICKR16}-{VOICE}")
+    states = encode(work, test)
     transcripts = best_texts(transcribe(work, test, BASE), test)
     outputs.add_transcripts("transcripts", test, BASE, 0, transcripts)
     for seed, model in train_seeds(work, SEEDS).items():
@@ -89,20 +90,18 @@ def draw_captions(work: Workspace, size: int) -> list[Utterance]:
 
 def train_translator(work: Workspace, size: int, seed: int) -> Path:
     """A translator that sees ``size`` pairs."""
-    captions = draw_captions(work, size)
-    stem = work.folder / "spoken" / f"pairs-{size}"
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    for suffix, texts in (("en", [u.text for u in captions]), ("de", [u.references[0] for u in captions])):
-        write_atomically(stem.with_suffix(f".{suffix}"), "".join(f"{text}\n" for text in texts).encode())
-    data = f"{stem}.en,{stem}.de"
-    return work.train(f"translator-{size}-{seed}", data=data, seed=seed, **TRANSLATOR)
+    rows = [{"id": u.id, "text": u.text, "references": u.references} for u in draw_captions(work, size)]
+    data = work.folder / "spoken" / f"pairs-{size}.jsonl"
+    data.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(data, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows).encode())
+    return work.train(f"translator-{size}-{seed}", data=str(data), seed=seed, **TRANSLATOR)
 
 
 def train_direct(work: Workspace, size: int, seed: int, translator: Path) -> Path:
     """A direct model that hears ``size`` captions and starts from their translator."""
     everything = speak(work, draw_captions(work, max(SIZES)), TRAINING_VOICES)
     dev = speak(work, random.Random(7).sample(work.utterances(DEV), N_DEV), VOICE)
-    states = [encode(work, everything, f"train-{max(SIZES)}"), encode(work, dev, "val")]
+    states = [encode(work, everything), encode(work, dev)]
     pairs = (_pairs(everything[:size]), _pairs(dev))
     learner = _learner_of(translator, pairs, states)
     settings = DIRECT_TRAINING | {"init_from": str(translator), "seed": seed}

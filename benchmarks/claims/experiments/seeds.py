@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ checkpoints of one training, or dropout at test time, do the same for less?
 SEEDS = (1, 2, 3, 4, 5, 6, 7)
 TESTS = (FLICKR16, FLICKR17)
 LAST = (1100, 1200, 1300, 1400, 1500)
-TRAINING = {
+TRAINING: dict[str, Any] = {
     "tokenizer": PACKAGED,
     "max_steps": 1500,
     "eval_every": 100,

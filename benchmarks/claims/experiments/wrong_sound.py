@@ -21,6 +21,7 @@ from benchmarks.claims.speech.dual_source import (
     translate,
 )
 from benchmarks.claims.speech.homograph_audio import SpokenHomographs, draw_sounds, speak, transcribe
+from benchmarks.claims.speech.homograph_choices import mean_share, shown_share, word_sums
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import PACKAGED, Workspace, digest_of
 from benchmarks.common.tables import format_interval, markdown_table
@@ -127,24 +128,6 @@ def _describe(spoken: SpokenHomographs, utterance_id: str) -> dict[str, Any]:
     return {"split": s.split, "family": s.family, "word": s.word, "keys": list(s.keys)}
 
 
-def word_sums(outputs: Outputs, system: str, split: str, *, with_read: bool = True) -> np.ndarray:
-    """Percent of right choices and 1, for each seed and word (seeds, words, 2)."""
-    sentences = outputs.measurements["sentences"]
-    fit = [i for i, s in enumerate(sentences) if s["split"] == split and (with_read or s["word"] != "read")]
-    words = sorted({sentences[i]["word"] for i in fit})
-    of_word = np.array([[sentences[i]["word"] == word for i in fit] for word in words], np.float64)
-    rows = []
-    for margins in outputs.measurements["margins"][system].values():
-        right = np.array([margins[i] > 0 for i in fit], np.float64)
-        shares = 100 * of_word @ right / of_word.sum(1)
-        rows.append(np.stack([shares, np.ones(len(words))], 1))
-    return np.stack(rows)
-
-
-def _mean(sums: np.ndarray) -> np.ndarray:
-    return np.asarray(sums[..., 0] / sums[..., 1])
-
-
 def results(outputs: Outputs) -> dict[str, Result]:
     """The registered comparisons: p by sign flips of words, intervals by a bootstrap over seeds and words."""
     found = {}
@@ -152,7 +135,7 @@ def results(outputs: Outputs) -> dict[str, Result]:
         right, other = (word_sums(outputs, system, split) for system in (RIGHT, OTHER))
         words = right.shape[1]
         over = f"{len(right)} seeds x {words} words, sign flips of words"
-        result = of_sums(ItemSums(_mean, right, other), over)
+        result = of_sums(ItemSums(mean_share, right, other), over)
         p = sign_flip_p((right - other)[..., 0].mean(0).tolist())
         found[f"stacking.{name}"] = result.model_copy(update={"p": p})
     return found
@@ -177,11 +160,11 @@ def _table(outputs: Outputs, split: str) -> list[str]:
         for _, with_read in columns:
             sums = word_sums(outputs, system, split, with_read=with_read)
             chance = np.concatenate([np.full_like(sums[..., :1], 50), sums[..., 1:]], -1)
-            estimate = two_level_bootstrap(ItemSums(_mean, sums, chance))
+            estimate = two_level_bootstrap(ItemSums(mean_share, sums, chance))
             low, high = estimate.interval or (0.0, 0.0)
             value = 50 + estimate.difference
             cells.append(f"{value:.1f}{format_interval((50 + low, 50 + high), ' ({:.1f} to {:.1f})')}")
-        rows.append((*cells, f"{_shown(outputs, system, split):.1f}"))
+        rows.append((*cells, f"{shown_share(outputs, system, split):.1f}"))
     header = (
         "heard",
         *(f"right choice, %, {name}" for name, _ in columns),
@@ -189,19 +172,6 @@ def _table(outputs: Outputs, split: str) -> list[str]:
     )
     note = "Macro means over words; intervals over seeds and words. True transcripts unless it says so."
     return [note, "", markdown_table(header, rows)]
-
-
-def _shown(outputs: Outputs, system: str, split: str) -> float:
-    """Percent of translations with the reading's word and without the other's, a macro mean over words."""
-    sentences = outputs.measurements["sentences"]
-    by_word: dict[str, list[bool]] = {}
-    for row in (s for s in outputs.systems if s.system == system):
-        for sentence, text in zip(sentences, row.texts, strict=True):
-            if sentence["split"] == split:
-                words = set(text.replace(".", " ").split())
-                mine, other = (set(key.split()) <= words for key in sentence["keys"])
-                by_word.setdefault(sentence["word"], []).append(mine and not other)
-    return 100 * float(np.mean([np.mean(shown) for shown in by_word.values()]))
 
 
 def _word_table(outputs: Outputs) -> list[str]:

@@ -12,6 +12,7 @@ import soundfile
 from benchmarks.claims.speech.dual_source import SPEECH
 from benchmarks.claims.workspace import PACKAGED, Workspace, digest_of
 from components import audio
+from components.digests import combine_digests
 from components.files import rename_durably
 from components.perturbation.config import PerturbationConfig
 from components.perturbation.speech import perturb_speech
@@ -138,10 +139,11 @@ def translate_texts(
     return {row["utterance_id"]: NBest.model_validate(row) for row in work.cached(key, decode)}
 
 
-def encode(work: Workspace, spoken: Sequence[Utterance], name: str) -> EncoderStates:
-    """Whisper's encoder states of recordings, in a folder of this name."""
-    folder = work.folder / "spoken" / f"states-{name}"
+def encode(work: Workspace, spoken: Sequence[Utterance]) -> EncoderStates:
+    """Whisper's encoder states of recordings, in a folder that is named by their digests."""
+    audio_files = {u.id: u.audio.sha256 for u in spoken if u.audio}
+    folder = work.folder / "spoken" / f"states-{combine_digests(audio_files)[:16]}"
     missing = write_states(SpeechEncoder(SPEECH, device="cpu"), spoken, folder)
     if missing:
-        raise ValueError(f"{name}: expected every recording encoded, found {missing[0].detail}")
+        raise ValueError(f"expected every recording encoded, found {missing[0].detail}")
     return EncoderStates(folder)

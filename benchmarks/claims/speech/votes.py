@@ -67,3 +67,14 @@ def tune(spoken: Sequence[Utterance], outputs: Outputs, grid: str) -> tuple[Syst
         for config in GRIDS[grid]()
     ]
     return min(scored, key=lambda pair: pair[1])
+
+
+def choose_by_reference(
+    spoken: Sequence[Utterance], candidates: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """The transcript with the fewest errors: what no choice among whole transcripts can beat."""
+    texts = {}
+    for u in spoken:
+        own = dict.fromkeys(row[u.id] for row in candidates.values())
+        texts[u.id] = min(own, key=lambda text, u=u: word_error_rate([u], {u.id: text}))
+    return texts

@@ -10,7 +10,8 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from components.deprecated_names import DeprecatedNames
-from components.metrics.choices import MetricName
+from components.metrics.choices import UtilityName
+from components.metrics.normalizers import BY_LANGUAGE, NormalizerName
 
 COEFFICIENTS_FILE = "coefficients.json"
 """File, in the folder of a ``tune`` node, that holds the coefficients of reranking."""
@@ -70,13 +71,14 @@ class SystemCombinationConfig(DeprecatedNames):
         le=1.0,
         description="rover: the confidence of saying no word at a place; unused with voting=frequency",
     )
-    normalizer: Literal["none", "basic", "whisper-english"] = Field(
+    normalizer: NormalizerName = Field(
         "none",
         title="Normalizer",
         description="rover: none keeps the words as written (case and punctuation never separate votes); "
-        "the others vote on normalized text, so that '6' and 'six' can agree",
+        "the others vote on normalized text, so that '6' and 'six' can agree. Error rates as utility count "
+        "under it, with none under that of the language",
     )
-    utility: MetricName = Field(
+    utility: UtilityName = Field(
         "chrf",
         title="Utility",
         description="minimum_bayes_risk and reranking: how alike two candidates are; wer for transcripts",
@@ -91,3 +93,13 @@ class SystemCombinationConfig(DeprecatedNames):
         title="Language model",
         description="reranking: reference of a causal language model whose log-probability is the feature lm",
     )
+
+    @property
+    def utility_normalizer(self) -> str:
+        """The normalizer under which an error rate is a utility or the objective of tuning."""
+        return BY_LANGUAGE if self.normalizer == "none" else self.normalizer
+
+    def newer_key_parameters(self) -> dict[str, str]:
+        """What keys have beside the settings: the normalizer of a utility, which had no effect before."""
+        has_effect = self.method != "rover" and self.utility in ("wer", "cer") and self.normalizer != "none"
+        return {"utility_normalizer": self.normalizer} if has_effect else {}

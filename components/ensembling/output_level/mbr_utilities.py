@@ -20,8 +20,9 @@ from sacrebleu.metrics.bleu import BLEU
 from components.languages import without_spaces
 from components.metrics.bleu import bleu_tokenizer
 from components.metrics.metric import Segments
-from components.metrics.normalizers import normalizer_for
-from components.metrics.table import METRICS
+from components.metrics.normalizers import BY_LANGUAGE, OPEN_ASR, normalizer_for
+from components.metrics.table import METRICS, get_metric
+from components.metrics.wer import WordErrorRate
 
 Matrix = NDArray[np.float64]
 Utility = Callable[[Sequence[str], str], Matrix]
@@ -72,12 +73,12 @@ def sentence_bleu(texts: Sequence[str], language: str) -> Matrix:
     return np.where(alive, 100.0 * penalty * np.exp(logs / orders), 0.0)
 
 
-def negative_wer(texts: Sequence[str], language: str) -> Matrix:
-    """Minus the word error rate in percent, so at most 0, under the language's normalizer.
+def negative_wer(texts: Sequence[str], language: str, normalizer: str = BY_LANGUAGE) -> Matrix:
+    """Minus the word error rate in percent, so at most 0, under a normalizer.
 
     An empty reference counts as one word, so that the rate stays finite.
     """
-    norm = normalizer_for(language)
+    norm = normalizer_for(language, normalizer)
     codes: dict[str, int] = {}
     rows = []
     for text in map(norm, texts):
@@ -89,24 +90,27 @@ def negative_wer(texts: Sequence[str], language: str) -> Matrix:
     return rates
 
 
-UTILITIES: dict[str, Utility] = {"chrf": sentence_chrf, "bleu": sentence_bleu, "wer": negative_wer}
+UTILITIES: dict[str, Utility] = {"chrf": sentence_chrf, "bleu": sentence_bleu}
 """Metric -> utility of all pairs at once, for metrics whose counts can be shared between the pairs."""
 
 
-def pairwise_utility(name: str, texts: Sequence[str], language: str) -> Matrix:
+def pairwise_utility(name: str, texts: Sequence[str], language: str, normalizer: str = BY_LANGUAGE) -> Matrix:
     """Utility of every text with every text as the reference; larger is better.
 
     Args:
         name: of the metric.
         texts: the n candidates.
         language: of the texts.
+        normalizer: that error rates count under.
 
     Returns:
         (n, n): entry (i, j) is the utility of text i with text j as the reference.
     """
+    metric, n = get_metric(name, normalizer), len(texts)
+    if isinstance(metric, WordErrorRate) and normalizer != OPEN_ASR:  # which counts compounds in its own way
+        return negative_wer(texts, language, normalizer)
     if name in UTILITIES:
         return UTILITIES[name](texts, language)
-    metric, n = METRICS[name], len(texts)
     pairs = Segments(
         ids=tuple(map(str, range(n * n))),
         hypotheses=tuple(text for text in texts for _ in texts),

@@ -23,7 +23,7 @@ from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import DataError
 from components.metrics.bootstrap import FloatArray
 from components.metrics.metric import Segments
-from components.metrics.table import METRICS
+from components.metrics.table import METRICS, get_metric
 
 Array = NDArray[np.float64]
 MIN_GAIN = 1e-9
@@ -99,7 +99,7 @@ def mert(
     ]
     spread = np.concatenate([table - table.mean(0) for table in tables]).std(0)
     scale = np.where(spread > 1e-12, 1 / np.maximum(spread, 1e-12), 0.0)
-    metric = METRICS[config.utility]
+    metric = get_metric(config.utility, config.utility_normalizer)
     statistics = [
         metric.statistics(_segments(candidate_set.texts, texts, language))
         for candidate_set, texts in zip(candidate_sets, references, strict=True)

@@ -33,7 +33,7 @@ def rank_by_expected_utility(
         language: of the texts.
     """
     candidate_set = collect_candidates(nbests, config.n_best, config.scale)
-    utility = pairwise_utility(config.utility, candidate_set.texts, language)
+    utility = pairwise_utility(config.utility, candidate_set.texts, language, config.utility_normalizer)
     expected = utility @ candidate_set.vote_shares.sum(0)
     agreement = agreement_of(config.utility, utility) @ candidate_set.vote_shares.T  # (texts, systems)
     total = agreement.sum(1, keepdims=True)

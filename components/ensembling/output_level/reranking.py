@@ -61,7 +61,9 @@ def _agreement_feature(
 ) -> dict[str, Vector]:
     """Expected utility under the posterior of all systems, in percent: minimum Bayes risk as a feature."""
     return {
-        "agreement": pairwise_utility(config.utility, candidate_set.texts, language)
+        "agreement": pairwise_utility(
+            config.utility, candidate_set.texts, language, config.utility_normalizer
+        )
         @ candidate_set.vote_shares.sum(0)
     }
 

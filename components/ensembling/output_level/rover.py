@@ -24,9 +24,9 @@ from components.ensembling.output_level.weighted_hypotheses import (
 )
 from components.ensembling.output_level.words import MIN_CONFIDENCE, split_words
 from components.languages import UNDETERMINED, without_spaces
+from components.metrics.normalizers import normalizer_for
 from components.records import Hypothesis, Segment, Token
 from components.resegmentation import retime
-from components.text_normalization import get_normalizer
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def combine_by_rover(
         log-probability is the log of its share of the scores, and the score is their sum; its ``members``
         hold the log of the confidence of every system that voted for it.
     """
-    normalize = None if config.normalizer == "none" else get_normalizer(config.normalizer)
+    normalize = None if config.normalizer == "none" else normalizer_for(language, config.normalizer)
     voters = posterior_weights(nbests, config.n_best, config.scale)
     columns = build_confusion_network(
         [split_words(voter.hypothesis, language, normalize) for voter in voters]

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from components.analysis.buckets import group_utterances
 from components.analysis.comparison import System, compare
 from components.analysis.comparison_settings import ComparisonSettings
-from components.analysis.leaderboard import Cost, pareto_front
+from components.analysis.cost import Cost
+from components.analysis.leaderboard import pareto_front
 from components.errors import DataError
 from components.metrics.translation import translation_scores
 from components.records import Utterance
@@ -102,7 +103,7 @@ def test_a_stated_comparison_that_is_none_is_refused(stated: str, message: str) 
         run(system("base", 1), system("good", 3), primary=[stated])
 
 
-@pytest.mark.parametrize("text", ["good versus", "a b c", "", "good in wrr"])
+@pytest.mark.parametrize("text", ["good versus", "a b c", ""])
 def test_a_text_that_states_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match=r"expected (SYSTEM, SYSTEM versus|one of)"):
         ComparisonSettings.model_validate({"primary": [text]})

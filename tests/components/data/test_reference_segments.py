@@ -52,6 +52,16 @@ def test_a_segment_without_transcript_leaves_the_whole_without(tmp_path: Path) -
 FAULTS = [
     ([SECOND, FIRST], {}, "segment 2 of 2: expected a start after the end before it, 4.05 s, found 0 s"),
     ([FIRST, {"start": 1.3, "end": 2}], {}, "segment 2 of 2: expected a start after the end before it"),
+    (
+        [{"start": 1, "end": 2, "speaker": "a"}, {"start": 0, "end": 1, "speaker": "b"}],
+        {},
+        "segment 2 of 2: expected a start after the start before it, 1 s, found 0 s",
+    ),
+    (
+        [{"start": 0, "end": 2, "speaker": "a"}, {"start": 1, "end": 3, "speaker": "a"}],
+        {},
+        "segment 2 of 2: expected a start after the end before it, 2 s",
+    ),
     ([{"start": 1, "end": 1}], {}, "segment 1 of 1: expected 0 <= start < end, found 1 to 1 s"),
     ([{"start": -1, "end": 1}], {}, "expected 0 <= start < end, found -1 to 1 s"),
     ([{"start": 1, "end": 4.2}], {}, "segment 1 of 1: expected an end within the 4 s of audio, found 4.2 s"),
@@ -80,9 +90,19 @@ def test_a_small_overlap_is_fine(tmp_path: Path) -> None:
     assert load_record(tmp_path, [FIRST, {"start": 1.42, "end": 2}]).utterances
 
 
+def test_speakers_may_talk_at_the_same_time(tmp_path: Path) -> None:
+    lines = [FIRST | {"speaker": "ann"}, {"start": 0.5, "end": 2, "transcript": "Oh.", "speaker": "bob"}]
+    (talk,) = load_record(tmp_path, lines).utterances
+    assert [segment.speaker for segment in talk.reference_segments] == ["ann", "bob"]
+    read = type(talk).model_validate_json(talk.model_dump_json(exclude_defaults=True))
+    assert read == talk
+
+
 def test_segments_are_part_of_the_digest_and_records_without_them_keep_theirs(tmp_path: Path) -> None:
     (plain,) = load_record(tmp_path, None, transcript="a").utterances
     (segmented,) = load_record(tmp_path, [FIRST], transcript="a").utterances
     assert content_digest([plain], ()) != content_digest([segmented], ())
-    # This is what it was before records had segments and speakers.
+    # This is what it was before segments had speakers of their own, and the next
+    assert content_digest([segmented], ()).startswith("d9915bfd45ec23fca53993411d597118")
+    # is what it was before records had segments and speakers.
     assert content_digest([plain], ()) == "178dce44460dd65a442bd6e41cea04c6910323905a33487d8bf82d6e755ab28d"

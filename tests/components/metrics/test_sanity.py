@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from components.analysis.comparison import Comparison, System, compare
 from components.analysis.comparison_settings import ComparisonSettings
-from components.analysis.leaderboard import Cost
+from components.analysis.cost import Cost
 from components.errors import DataError
 from components.metrics.corpus_statistics import recognition_statistics, translation_statistics
 from components.metrics.recognition import recognition_scores

@@ -7,8 +7,9 @@ import pytest
 from components.analysis.cascade_attribution import AttributionCase, attribute_cascade
 from components.analysis.comparison import System, compare
 from components.analysis.comparison_settings import ComparisonSettings
-from components.analysis.leaderboard import Cost
+from components.analysis.cost import Cost
 from components.metrics.scoring_units import ScoringUnits
+from components.metrics.table import metrics_of
 from components.metrics.translation import translation_scores
 from components.records import Audio, ReferenceSegment, Utterance
 from components.resegmentation import PROTOCOL, cut_blocks
@@ -51,6 +52,39 @@ def test_units_are_segments_with_their_own_stretch_of_sound() -> None:
     assert units.count(2) == 13
     assert units.sign("x") == f"x|unit:segment|{PROTOCOL}"
     assert ScoringUnits([SHORT], "translation", "de").sign("x") == "x"
+
+
+def test_a_stretch_without_words_is_no_unit_of_hallucinations() -> None:
+    """The cut gives it no words, whatever the system wrote there: 0 of 1 would be a claim about nothing."""
+    recording = talk(segment(0, transcript="a b"), segment(1, transcript=""), segment(2, transcript="c d"))
+    silence = Utterance(id="silence", audio=SOUND, source_language="en", transcript="")
+    units = ScoringUnits([recording, silence], "transcript", "en")
+    segments = units.align({"talk": "a b thanks for watching c d", "silence": "you"}, 2)
+    assert segments is not None
+    scores = units.score(metrics_of("transcript").values(), segments, 2)
+    assert (scores["hallucinations"].value, scores["hallucinations"].n) == (100.0, 1)
+    assert scores["wer"].value == pytest.approx(100 * 3 / 4)  # they stay insertions of a neighbor
+    assert (scores["wer"].n, scores["wer"].n_total) == (2, 4)
+
+
+@pytest.mark.parametrize("name", ["bleu", "chrf", "ter"])
+def test_every_metric_of_translations_compares_segments(name: str) -> None:
+    """Equal to the score of the sentences by themselves, with a test over twelve of them."""
+    words = [text.replace("nicht", "gar nicht") for text in SENTENCES]
+    cost = Cost(seconds=1, peak_memory_bytes=1, calls=1)
+    systems = [
+        System("a", {"talk": " ".join(words)}, {}, cost),
+        System("b", {"talk": " ".join(SENTENCES)}, {}, cost),
+    ]
+    settings = ComparisonSettings.model_validate({"metrics": (name,)})
+    result, values = compare([LONG], systems, settings, language="de", source_language="en")
+    ids = [f"talk#{n}" for n in range(1, 13)]
+    references = {key: [text] for key, text in zip(ids, SENTENCES, strict=True)}
+    expected = translation_scores(references, dict(zip(ids, words, strict=True)), language="de", n_total=12)
+    assert result.rows[0].scores[name].value == pytest.approx(expected[name].value)
+    assert (result.n, list(values)) == (12, ids)
+    (difference,) = result.differences
+    assert difference.verdict == "better"
 
 
 def test_a_recording_scores_as_its_sentences_would_have() -> None:

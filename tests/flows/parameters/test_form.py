@@ -62,7 +62,7 @@ def test_what_a_form_sends_untouched_is_what_a_flow_does_without_it(model: Any) 
 
 def test_data_come_first_and_the_store_last() -> None:
     first = ["data", "audio", "source_language", "target_language", "limit", "asr", "mt"]
-    last = ["edits", "blame", "runner", "seed", "name", "replace", "store"]
+    last = ["normalizer", "price_per_hour", "edits", "blame", "runner", "seed", "name", "replace", "store"]
     assert order_fields(flow_named("cascade").parameters) == [*first, *last]
     for name in FLOWS:
         fields = order_fields(flow_named(name).parameters)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from components.analysis.comparison import Comparison, compare
 from components.analysis.comparison_settings import ComparisonSettings
+from reports import formatting
 from reports.analyses import comparison_report
 from reports.plots import comparison_plots
 from tests.components.analysis.test_comparison import UTTERANCES, system
@@ -110,7 +111,7 @@ def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("3 utterances: too few to tell") == 2
     assert len(re.findall(r"too few +3 of 3 ", text)) == 4  # in the place of intervals
-    assert " to " not in text.replace("too few to tell", "").split("x real time")[0]
+    assert " to " not in text.replace("too few to tell", "").split("memory")[0]
     row = next(row for row in comparison_report.build_score_rows(result) if row["system"] == "good")
     assert (row["p"], row["verdict"]) == ("", "3 utterances: too few to tell")
     assert re.fullmatch(r"[+-][0-9.]+", row["difference"])
@@ -118,7 +119,7 @@ def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path
 
 
 def test_p_values() -> None:
-    assert [comparison_report.format_p_value(p) for p in (0.0004, 0.0312, 1.0)] == [
+    assert [formatting.format_p_value(p) for p in (0.0004, 0.0312, 1.0)] == [
         "<0.001",
         "0.031",
         "1.000",

@@ -6,7 +6,7 @@ import pytest
 
 from components.analysis.comparison import compare
 from components.analysis.comparison_settings import ComparisonSettings
-from components.analysis.leaderboard import Cost
+from components.analysis.cost import Cost
 from reports.analyses import verdict
 from reports.analyses.node_scores import build_node_scores
 from tests.components.analysis.test_comparison import UTTERANCES, system

@@ -7,13 +7,22 @@ import pytest
 
 from components import models
 from components.analysis.comparison import Comparison
+from components.analysis.cost import summarize_latency
 from components.errors import DataError, StoreError
+from components.files import write_json
 from components.records import Audio, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
 from components.storage.store import Store
 from reports.analyses.stage_results import read_comparison
 from reports.views import run_outputs as systems
-from reports.views.run_outputs import check_comparable, cost_of, output_of, parameters_of, text_stages
+from reports.views.run_outputs import (
+    LATENCY,
+    check_comparable,
+    cost_of,
+    output_of,
+    parameters_of,
+    text_stages,
+)
 from tests.flows import fakes
 from tests.reports.example_runs import node
 from tests.reports.page.test_report_view import stage
@@ -71,6 +80,18 @@ def test_the_cost_is_of_use_not_of_training_and_tuning(tmp_path: Path) -> None:
     refs = [stage(tmp_path, "data", DATA), *(stage(tmp_path, name) for name in names)]
     cost = cost_of(of(*refs), Store(str(tmp_path)))
     assert (cost.seconds, cost.calls, cost.real_time_factor) == (3.0, 2, 1.5)
+    assert (cost.price_per_hour, cost.latency, cost.characters) == (None, None, None)
+
+
+def test_a_runs_own_price_comes_before_that_of_a_comparison(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    run = of(stage(tmp_path, "data", DATA), stage(tmp_path, "asr"))
+    assert cost_of(run, store, 2.0).price_per_hour == 2.0
+    priced = run.model_copy(update={"parameters": {"price_per_hour": 1.2}})
+    assert cost_of(priced, store, 2.0).price_per_hour == 1.2
+    latency = summarize_latency([0.5] * 20, 10.0)
+    write_json(store.run_folder(run.name) / LATENCY, {"system": latency.model_dump(mode="json")})
+    assert cost_of(run, store).latency == latency
 
 
 def test_every_model_that_a_run_used_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

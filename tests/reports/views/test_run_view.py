@@ -49,8 +49,8 @@ def test_only_one_page_of_outcomes_is_asked_for_at_a_time(tmp_path: Path) -> Non
 def test_stage_rows(tmp_path: Path) -> None:
     rows = {row.stage: row for row in cascade(tmp_path, 10).stages()}
     assert list(rows) == ["data", "asr", "mt", "metrics"]
-    assert rows["asr"].real_time_factor == pytest.approx(48.7 / 4.0)
-    assert rows["mt"].real_time_factor is None
+    assert rows["asr"].rtfx == pytest.approx(4.0 / 48.7)
+    assert rows["mt"].rtfx is None
     assert rows["asr"].models == {"packaged:whisper-base": "c" * 64}
     assert rows["mt"].models == {"packaged:multi30k-en-de": None}
     assert rows["metrics"].models == {}

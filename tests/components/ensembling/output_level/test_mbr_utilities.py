@@ -5,16 +5,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.mbr_utilities import (
     UTILITIES,
     count_clipped_matches,
     negative_wer,
+    pairwise_utility,
     sentence_bleu,
     sentence_chrf,
 )
+from components.metrics.recognition import utterance_errors
 
 HARD = ["", " ", "a", "A dog runs.", "a dog runs", "the the the the", "Der Hund, er läuft!", "ein  Hund", "…"]
 texts = st.lists(st.text("ab .é", max_size=12), min_size=1, max_size=4)
@@ -61,6 +65,31 @@ def test_wer_is_jiwers() -> None:
     assert negative_wer(["你好", "你 好吗"], "zh").tolist() == pytest.approx(
         np.array([[0, -100 / 3], [-50, 0]])
     )
+
+
+@pytest.mark.parametrize("normalizer", ["by-language", "none", "open-asr"])
+def test_error_rates_are_utilities_under_any_normalizer(normalizer: str) -> None:
+    candidates = ["The wi-fi's e-mail", "the wifi s email", "The White Paper", "the whitepaper"]
+    table = pairwise_utility("wer", candidates, "en", normalizer)
+    for row, text in zip(table, candidates, strict=True):
+        for value, reference in zip(row, candidates, strict=True):
+            errors = utterance_errors({"u": reference}, {"u": text}, language="en", normalizer=normalizer)
+            assert value == pytest.approx(-(errors["u"].rate or 0.0))
+
+
+def test_what_needs_more_than_two_texts_is_no_utility() -> None:
+    for name in ("hallucinations", "cpwer", "tcpwer"):
+        with pytest.raises(ValidationError, match="expected one of wer, cer"):
+            SystemCombinationConfig(utility=name)
+
+
+def test_a_normalizer_of_utilities_is_in_the_key_where_it_counts() -> None:
+    """A stage of before, when the setting had no effect on them, is not taken for one of now."""
+    plain = SystemCombinationConfig(method="minimum_bayes_risk", utility="wer")
+    assert plain.newer_key_parameters() == {}
+    normalized = plain.model_copy(update={"normalizer": "open-asr"})
+    assert normalized.newer_key_parameters() == {"utility_normalizer": "open-asr"}
+    assert normalized.model_copy(update={"utility": "chrf"}).newer_key_parameters() == {}
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_size=4))

@@ -110,6 +110,15 @@ def test_the_other_metrics(utility: str) -> None:
     assert mert(NBESTS, REFERENCES, config, "de").score == pytest.approx(0.0 if utility == "wer" else 100.0)
 
 
+def test_the_objective_counts_under_the_normalizer_that_is_set() -> None:
+    """Only the leaderboard's knows that 200 and two hundred are equal."""
+    spoken = [make_nbests([candidate("two hundred dogs", -1.0, -1.0), candidate("cats", -2.0, -2.0)])]
+    config = SystemCombinationConfig(method="reranking", utility="wer", normalizer="open-asr")
+    assert mert(spoken, [["200 Dogs!"]], config, "en").score == pytest.approx(0.0)
+    plain = config.model_copy(update={"normalizer": "basic"})
+    assert mert(spoken, [["200 Dogs!"]], plain, "en").score == pytest.approx(-100.0)
+
+
 def test_nothing_to_learn_on() -> None:
     with pytest.raises(DataError, match="expected development utterances with references"):
         mert([], [], SystemCombinationConfig(), "de")

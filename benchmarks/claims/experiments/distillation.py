@@ -1,0 +1,137 @@
+"""E9: students of an ensemble, of its best member, and of nobody, at equal updates."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from benchmarks.claims.experiments.seeds import train_seeds
+from benchmarks.claims.merging import dev_scores
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.scoring import score_table, two_level
+from benchmarks.claims.verdict import Result
+from benchmarks.claims.workspace import FLICKR16, FLICKR17, Model, Workspace, digest_of
+from components.files import write_atomically
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.training.config import DistillationConfig
+from components.training.distillation import DistillationLearner
+from components.training.learner import MakeLearner
+
+TITLE = "Distillation: students of an ensemble, of one model, and of the references"
+QUESTION = """
+A student of 2 + 1 layers that starts with layers of the best of three teachers learns for 400 updates from
+4,000 sources: with the translations of the three teachers' ensemble, with those of the best of them alone, or
+with the references. Is the ensemble the better teacher, and is any teacher better than the references? Two
+controls say what more data are worth: all 29,000 pairs, and the ensemble's translations of all their sources.
+Word level (0.7 of the loss is the divergence from the ensemble's mixture at every word) is shown beside.
+"""
+SEEDS, TEACHERS = (1, 2, 3), (1, 2, 3)
+TESTS = (FLICKR16, FLICKR17)
+FEW = 4000
+SENTENCES = 500
+"""Sentences of val on which the best teacher is chosen."""
+LEARNER = cast("MakeLearner", DistillationLearner)
+STUDENT: dict[str, Any] = {
+    "num_layers": 2,
+    "decoder_layers": 1,
+    "dropout": 0.1,
+    "max_steps": 400,
+    "lr_schedule": "linear",
+    "learning_rate": 1e-3,
+    "warmup_steps": 50,
+    "eval_every": 200,
+    "eval_sentences": 200,
+    "average_checkpoints": 1,
+}
+ENSEMBLE, SINGLE, NOBODY = (
+    "taught by the ensemble",
+    "taught by its best member",
+    "learned from the references",
+)
+WORD_LEVEL = f"{ENSEMBLE}, word level"
+ALL_PAIRS, ALL_SOURCES = f"{NOBODY}, 29,000 pairs", f"{ENSEMBLE}, 29,000 sources"
+
+
+def find_teachers(work: Workspace) -> tuple[list[Path], Path]:
+    """The teachers, and the best of them on val."""
+    teachers = list(train_seeds(work, TEACHERS).values())
+    scores = {model: dev_scores(work, model, sentences=SENTENCES)[0] for model in teachers}
+    return teachers, max(scores, key=scores.__getitem__)
+
+
+def teach(work: Workspace, models: Sequence[Model], limit: int | None) -> str:
+    """Data of the training sources with the translations (beam 5) of one model or of an ensemble."""
+    sources = work.utterances("train", limit=limit)
+    texts = work.translate(sources, models)
+    name = hashlib.sha256("".join([f"{limit}", *map(digest_of, models)]).encode()).hexdigest()[:12]
+    files = [work.folder / "data" / f"taught-{name}.{language}" for language in ("en", "de")]
+    for file, lines in zip(
+        files, ([u.text or "" for u in sources], [texts[u.id] for u in sources]), strict=True
+    ):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, "".join(f"{' '.join(line.split())}\n" for line in lines).encode())
+    return ",".join(map(str, files))
+
+
+def train_students(work: Workspace, seeds: Sequence[int] = SEEDS) -> dict[str, dict[int, Path]]:
+    """Students by what taught them and by seed."""
+    teachers, best = find_teachers(work)
+    arms: Mapping[str, dict[str, Any]] = {
+        ENSEMBLE: {"data": teach(work, teachers, FEW)},
+        SINGLE: {"data": teach(work, [best], FEW)},
+        NOBODY: {"limit": FEW},
+        ALL_PAIRS: {},
+        ALL_SOURCES: {"data": teach(work, teachers, None)},
+        WORD_LEVEL: {"limit": FEW, "teachers": tuple(map(str, teachers)), "kd_ratio": 0.7},
+    }
+    shared = {**STUDENT, "tokenizer": str(best), "init_layers_from": str(best)}
+    return {
+        arm: {
+            seed: work.train(
+                f"student-{number}-{seed}",
+                learner=LEARNER,
+                config=DistillationConfig,
+                **{**shared, **settings, "seed": 700 + seed},
+            )
+            for seed in seeds
+        }
+        for number, (arm, settings) in enumerate(arms.items(), 1)
+    }
+
+
+def run(work: Workspace, outputs: Outputs) -> None:
+    """Teach, train, translate."""
+    students = train_students(work)
+    teachers, best = find_teachers(work)
+    for data in TESTS:
+        utterances = work.utterances(data)
+        systems: list[tuple[str, int, Sequence[Model]]] = [
+            ("teachers: the ensemble", 0, teachers),
+            ("teachers: the best member", 0, [best]),
+            *((arm, seed, [model]) for arm, models in students.items() for seed, model in models.items()),
+        ]
+        for system, seed, models in systems:
+            texts = work.translate(utterances, models)
+            outputs.add_translations(data, utterances, system, seed, texts, keep_texts=seed <= 1)
+
+
+def results(outputs: Outputs) -> dict[str, Result]:
+    """The registered comparisons."""
+
+    def of(system: str) -> list[CorpusStatistics]:
+        return [outputs.joined(TESTS, system, seed) for seed in SEEDS]
+
+    return {
+        "distillation.ensemble_against_single": two_level(of(ENSEMBLE), of(SINGLE)),
+        "distillation.taught_against_untaught": two_level(of(ENSEMBLE), of(NOBODY)),
+    }
+
+
+def page(outputs: Outputs) -> list[str]:
+    """Scores of teachers and students on both sets."""
+    lines = ["## Scores, beam 5", ""]
+    for data in TESTS:
+        lines += [f"### {data}", "", score_table(outputs, data), ""]
+    return lines

@@ -1,0 +1,73 @@
+"""Merged models of an experiment: made once, and scored on val where one is chosen among many."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.claims.workspace import DEV, Model, Workspace, digest_of
+from components.merging.config import VERSION as MERGING_VERSION
+from components.merging.merge import merge
+from components.merging.recipe.reader import parse_recipe
+from components.merging.recipe.recipe import Recipe
+from components.metrics.corpus_statistics import translation_statistics
+from components.translation.config import VERSION as TRANSLATION_VERSION
+
+SENTENCES = 200
+"""Sentences of val on which a merged model is chosen."""
+
+
+def vector_recipe(
+    method: str, base: Path, tuned: Sequence[Path], scale: float, **parameters: float
+) -> Recipe:
+    """The recipe of ``base`` plus ``scale`` times what ``method`` makes of the task vectors (weights 1)."""
+    settings = {"weight": 1.0, "lambda": scale, **parameters}
+    models = [{"model": str(folder)} for folder in tuned]
+    content = {"merge_method": method, "base_model": str(base), "parameters": settings, "models": models}
+    return parse_recipe(json.dumps(content))  # JSON is YAML
+
+
+def merged(work: Workspace, recipe: Recipe) -> Path:
+    """The merged model."""
+    digest = hashlib.sha256(_key_of(recipe).encode()).hexdigest()[:24]
+    return work.make(f"merged-{digest}", lambda folder: merge(recipe, folder))
+
+
+def dev_scores(
+    work: Workspace, model: Model, languages: Sequence[str] = ("de",), sentences: int = SENTENCES
+) -> list[float]:
+    """Greedy BLEU of a model on the first sentences of val, by target language."""
+    scores = []
+    for language in languages:
+        utterances = work.utterances(DEV, ("en", language), sentences)
+        texts = work.translate(utterances, [model], beam_size=1)
+        references = {u.id: u.references for u in utterances}
+        tables = translation_statistics(
+            references, texts, language=language, n_total=len(references), names=("bleu",)
+        )
+        scores.append(tables["bleu"].score())
+    return scores
+
+
+def dev_scores_of_recipe(work: Workspace, recipe: Recipe, languages: Sequence[str] = ("de",)) -> list[float]:
+    """The same of a model that is merged for that and not kept."""
+
+    def measure() -> list[float]:
+        with TemporaryDirectory() as folder:
+            model = Path(folder) / "model"
+            merge(recipe, model)
+            return dev_scores(work, model, languages)
+
+    what = [_key_of(recipe), TRANSLATION_VERSION, DEV, SENTENCES, list(languages)]
+    return list(work.cached({"dev scores of a merged model": what}, measure))
+
+
+def _key_of(recipe: Recipe) -> str:
+    """All that decides a merged model: the recipe with digests for the models' folders."""
+    text = recipe.text
+    for model in sorted(recipe.models, key=len, reverse=True):
+        text = text.replace(model, digest_of(model))
+    return f"{MERGING_VERSION} {text}"

@@ -1,0 +1,48 @@
+"""Do two properties of pairs of models go together? Pairs share models, so models are what is permuted.
+
+A pair's value depends on both its models: 66 pairs of 12 models are far from 66 independent points. The test
+permutes the models of one table (Mantel 1967), the interval draws models with replacement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.claims.verdict import Result
+from components.metrics.bootstrap import SEED
+
+Table = np.ndarray[Any, np.dtype[np.float64]]
+"""(k, k): the value of each pair of k models, symmetric; the diagonal is not read."""
+Models = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
+"""(k,): numbers of models."""
+
+
+def correlate_pairs(tables: Sequence[tuple[Table, Table]], over: str, *, resamples: int = 10_000) -> Result:
+    """Pearson's r over the pairs of two tables, the mean of several such pairs of tables.
+
+    Args:
+        tables: Of the same models in the same order; of two halves of the items, say, each a pair of tables.
+        over: What the pairs are, in words.
+        resamples: Permutations, and draws of models.
+    """
+    models = len(tables[0][0])
+    rng = np.random.default_rng(SEED)
+    first, second = np.triu_indices(models, 1)
+
+    def mean_r(left: Models, right: Models) -> float:
+        """r with ``left`` as the models of the first tables and ``right`` of the second."""
+        apart = left[first] != left[second]  # no model with itself
+        a, b = (order[rows][apart] for order, rows in ((left, first), (left, second)))
+        c, d = (order[rows][apart] for order, rows in ((right, first), (right, second)))
+        return float(np.mean([np.corrcoef(x[a, b], y[c, d])[0, 1] for x, y in tables]))
+
+    order = np.arange(models)
+    r = mean_r(order, order)
+    null = np.array([mean_r(order, rng.permutation(models)) for _ in range(resamples)])
+    drawn = np.array([mean_r(draw, draw) for draw in rng.integers(models, size=(resamples, models))])
+    low, high = np.nanpercentile(drawn, (2.5, 97.5)).tolist()
+    p = (1 + int((np.abs(null) >= abs(r)).sum())) / (1 + resamples)
+    return Result(difference=r, interval=(low, high), p=p, detectable=2.8 * float(null.std()), over=over)

@@ -1,0 +1,96 @@
+"""What a system costs: computing time, speed, latency, memory, and the price of what it computes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import Field
+
+from components.records import Record
+
+MIN_FOR_P95 = 20
+"""Requests that a 95th percentile needs; of fewer it would be their slowest one."""
+
+
+class Latency(Record):
+    """Seconds from an utterance to its output, one utterance at a time, with the models loaded.
+
+    Attributes:
+        n: utterances that were measured.
+        p50: median seconds.
+        p95: 95th percentile; None of fewer than 20.
+        seconds: of all of them.
+        audio_seconds: length of their audio; 0 of text.
+    """
+
+    n: int = Field(ge=1)
+    p50: float = Field(ge=0)
+    p95: float | None = Field(default=None, ge=0)
+    seconds: float = Field(ge=0)
+    audio_seconds: float = Field(default=0.0, ge=0)
+
+    @property
+    def rtfx(self) -> float | None:
+        """Seconds of audio per second of computing; None of text."""
+        return self.audio_seconds / self.seconds if self.audio_seconds and self.seconds else None
+
+
+def summarize_latency(seconds: Sequence[float], audio_seconds: float = 0.0) -> Latency:
+    """The latency of requests that took ``seconds``, at least one.
+
+    Args:
+        seconds: of each request.
+        audio_seconds: length of the audio of all of them.
+    """
+    p50, p95 = (float(np.percentile(seconds, share)) for share in (50, 95))
+    return Latency(
+        n=len(seconds),
+        p50=p50,
+        p95=p95 if len(seconds) >= MIN_FOR_P95 else None,
+        seconds=sum(seconds),
+        audio_seconds=audio_seconds,
+    )
+
+
+class Cost(Record):
+    """Computing cost of a system's stages, measured when they were computed (maybe by an earlier run).
+
+    Attributes:
+        seconds: of computing, in batches, without loading models.
+        real_time_factor: seconds of computing per second of audio.
+        peak_memory_bytes: of the stage that needed most.
+        parameters: of all models; None where one is no longer there to be counted.
+        calls: utterances times the stages that decoded them.
+        characters: of the text that went in; None of speech.
+        price_per_hour: of the machine, where it was stated.
+        latency: of one utterance at a time, where it was measured.
+    """
+
+    seconds: float = Field(ge=0)
+    real_time_factor: float | None = Field(default=None, ge=0)
+    peak_memory_bytes: int = Field(ge=0)
+    parameters: int | None = Field(default=None, ge=0)
+    calls: int = Field(ge=0)
+    characters: int | None = Field(default=None, ge=0)
+    price_per_hour: float | None = Field(default=None, gt=0)
+    latency: Latency | None = None
+
+    @property
+    def rtfx(self) -> float | None:
+        """Seconds of audio per second of computing, the Open ASR leaderboard's RTFx: total by total."""
+        return 1 / self.real_time_factor if self.real_time_factor else None
+
+    @property
+    def price_of_audio_hour(self) -> float | None:
+        """Price of an hour of audio."""
+        if self.price_per_hour is None or self.real_time_factor is None:
+            return None
+        return self.price_per_hour * self.real_time_factor
+
+    @property
+    def price_of_million_characters(self) -> float | None:
+        """Price of a million characters of source text."""
+        if self.price_per_hour is None or not self.characters:
+            return None
+        return self.price_per_hour * self.seconds / 3600 / (self.characters / 1e6)

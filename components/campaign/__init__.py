@@ -1,0 +1,1 @@
+"""Campaigns of human judgement: blinded items that tell systems apart, for pearmut or tables; answers."""

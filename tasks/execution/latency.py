@@ -1,0 +1,138 @@
+"""Latency of a finished run's system: its nodes compute one utterance at a time, with models loaded.
+
+What a run measures is throughput: seconds of whole shards. Dividing those by the utterances of a batch would
+be nobody's waiting time, so latency is measured on its own. Each node reads what the run has stored, so that
+it is measured by itself; the latency of an utterance is the sum over the nodes on its way, one after the
+other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from components.analysis.cost import Latency, summarize_latency
+from components.errors import DataError
+from components.models.weight_digests import resolve_weight_digests
+from components.nodes.kind import Component, Item
+from components.pipeline.item_gatherer import ItemGatherer
+from components.pipeline.pipeline import DATA, Node, Pipeline
+from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, plan_nodes, with_models, with_tables
+from components.records import Utterance
+from components.run_record import StageRef
+from components.storage.reader import read_utterances
+from components.storage.store import Store
+from tasks.execution.plan_check import check_plan
+from tasks.execution.shard_job import ShardJob
+
+
+class MeasuredLatency(NamedTuple):
+    """The latency of a system and of each of its nodes."""
+
+    system: Latency
+    nodes: dict[str, Latency]
+
+
+def measure_latency(
+    pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store_url: str | None, limit: int
+) -> MeasuredLatency:
+    """Compute utterances of a finished run again, one by one, and measure how long each takes.
+
+    The first request of a node is computed once before, unmeasured, so that nothing is loaded meanwhile.
+
+    Args:
+        pipeline: the run's.
+        stages: its finished stages by name.
+        seed: of the run.
+        store_url: where.
+        limit: utterances at most; they are spread evenly over the data set.
+
+    Raises:
+        DataError: no node computes anything for single utterances.
+    """
+    store = Store(store_url)
+    refs = {name: store.localize(ref) for name, ref in stages.items()}
+    sets = {name: refs[name] for name in (DATA, *(node.name for node in pipeline.data_nodes()))}
+    plans = plan_nodes(pipeline, sets, store_url, seed, resolve_weight_digests)
+    utterances = list(read_utterances(refs[DATA]))
+    n = min(limit, len(utterances))
+    requests = {utterances[number * len(utterances) // n].id for number in range(n)}
+    seconds: dict[str, dict[str, float]] = {}
+    for name, planned in plans.items():
+        if _answers_requests(pipeline, planned.node) and name in refs:
+            items = _gather_items(pipeline, planned.node, refs, utterances)
+            times = _measure_node(planned, refs, [item for item in items if item.utterance.id in requests])
+            seconds |= {name: times} if times else {}
+    if not seconds:
+        raise DataError("expected nodes that compute single utterances, found none to measure")
+    return _summarize(seconds, utterances)
+
+
+def _answers_requests(pipeline: Pipeline, node: Node) -> bool:
+    """Return whether a node computes the utterances of the run's data one by one, without asking a person."""
+    kind = node.kind
+    return not (kind.whole or kind.gathers or kind.asks) and pipeline.data_of(node.name) == DATA
+
+
+def _gather_items(
+    pipeline: Pipeline, node: Node, refs: Mapping[str, StageRef], utterances: Sequence[Utterance]
+) -> Iterator[Item]:
+    folders = {name: Path(refs[name].path) for name in node.reads.values() if name in refs}
+    gatherer = ItemGatherer(pipeline, node, folders)
+    for start in range(0, len(utterances), MIN_SHARD_SIZE):
+        yield from gatherer.gather(utterances[start : start + MIN_SHARD_SIZE])
+
+
+def _measure_node(planned: NodePlan, refs: Mapping[str, StageRef], items: Sequence[Item]) -> dict[str, float]:
+    """Return the seconds of every item by utterance id; {} where there is nothing to compute."""
+    if not items:
+        return {}
+    seconds = {}
+    with _open_component(planned, refs) as component:
+        component(items[:1])
+        for item in items:
+            start = time.perf_counter()
+            component([item])
+            seconds[item.utterance.id] = time.perf_counter() - start
+    return seconds
+
+
+@contextmanager
+def _open_component(planned: NodePlan, refs: Mapping[str, StageRef]) -> Iterator[Component]:
+    """Give the component of a node, built as a shard's is."""
+    node, plan = planned.node, planned.stage
+    kind = node.kind
+    site = with_tables(planned.site, node, {name: refs[name] for name in node.tables.values()})
+    settings = with_models(node.settings, node, {name: ref.key for name, ref in refs.items()})
+    files = kind.files(settings)
+    if "torch" not in plan.libraries:
+        component = kind.build(settings, site)
+        check_plan(plan, site.store, files)
+        yield component
+        return
+    from components.device import count_torch_threads  # noqa: PLC0415 - imports torch
+    from tasks.execution.device_context import shard_context  # noqa: PLC0415 - imports torch
+
+    job = ShardJob(
+        plan, settings.model_dump_json(), site, kind.device(settings) or "cpu", count_torch_threads()
+    )
+    with shard_context(job, 0, lambda: kind.build(settings, site), files) as component:
+        yield component
+
+
+def _summarize(
+    seconds: Mapping[str, Mapping[str, float]], utterances: Sequence[Utterance]
+) -> MeasuredLatency:
+    lengths = {u.id: u.audio.seconds if u.audio else 0.0 for u in utterances}
+
+    def summarize(times: Mapping[str, float]) -> Latency:
+        return summarize_latency(list(times.values()), sum(lengths[key] for key in times))
+
+    totals: dict[str, float] = {}
+    for times in seconds.values():
+        for key, value in times.items():
+            totals[key] = totals.get(key, 0.0) + value
+    return MeasuredLatency(summarize(totals), {name: summarize(times) for name, times in seconds.items()})

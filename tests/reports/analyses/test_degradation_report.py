@@ -1,0 +1,75 @@
+"""Degradation and external scores as a reader sees them, in the page and in the terminal."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from components.analysis.comparison import Comparison, compare
+from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.strength_curves import read_conditions
+from components.metrics.scores_file import ExternalScores
+from reports.analyses import comparison_report, degradation_report, verdict
+from reports.plots import comparison_plots
+from tests.components.analysis.test_comparison import UTTERANCES, system
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    """Two curves of two strengths each: ``a`` is clean, and worse at 0 dB; ``b`` is as bad at both."""
+    of = {
+        "a-20": ("good", "a", 20),
+        "a-0": ("base", "a", 0),
+        "b-20": ("base", "b", 20),
+        "b-0": ("base", "b", 0),
+    }
+    systems = [
+        replace(
+            system(text, 1),
+            name=name,
+            conditions=read_conditions(
+                {"n": ("perturb", {"snr_db": snr}), "mt": ("translate", {"model": model})}
+            ),
+        )
+        for name, (text, model, snr) in of.items()
+    ]
+    judged = {name: {u.id: float(n) for n, u in enumerate(UTTERANCES)} for name in of}
+    scores = [ExternalScores("esa", True, judged, annotators=2, agreement=0.25)]
+    settings = ComparisonSettings(metrics=("bleu",))
+    return compare(UTTERANCES, systems, settings, language="de", source_language="en", scores=scores)[0]
+
+
+def test_sentences_tables_and_plots(comparison: Comparison, tmp_path: Path) -> None:
+    (bleu,) = [one for one in comparison.degradations if one.metric == "bleu"]
+    first, second = degradation_report.summarize(bleu)
+    lost = (bleu.curves[0].points[1].score.value - bleu.curves[0].points[0].score.value) / 2
+    assert first.startswith(f"a: BLEU {lost:+.2f} (")
+    assert first.endswith(" per 10 dB more noise")
+    assert second.startswith("b: BLEU +0.00")
+    assert second.endswith("p <0.001, more robust than a")
+    assert f"{first}." in [sentence.text for sentence in verdict.describe_comparison(comparison)]
+    sections = {section.title: section for section in comparison_report.build_sections(comparison)}
+    robustness = sections["Robustness"]
+    assert robustness.rows[1]["verdict"] == "more robust"
+    assert list(robustness.rows[0])[2:5] == ["20", "0", "per 10 dB more noise"]
+    assert [title for title, _ in robustness.pictures] == [
+        "BLEU over ratio of speech to noise (dB)",
+        "esa over ratio of speech to noise (dB)",
+    ]
+    names = {path.name for path in comparison_plots.save_plots(comparison, tmp_path)}
+    assert {"degradation_snr_db_bleu.svg", "degradation_snr_db_bleu.png"} <= names
+    external = sections["External scores"]
+    assert "2 annotators, agreement (Krippendorff's alpha) 0.25" in external.note
+    assert [row["metric"] for row in external.rows] == ["chrF2"]
+
+
+def test_the_terminal_says_the_same(comparison: Comparison) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    comparison_report.print_comparison(comparison, console)
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    for words in ("ratio of speech to noise (dB)", "per 10 dB more noise", "more robust", "Kendall's tau"):
+        assert words in printed

@@ -1,0 +1,92 @@
+"""Latency: one utterance at a time, node by node, on what a finished run has stored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from components.analysis.cost import summarize_latency
+from components.errors import DataError
+from components.nodes.table import KINDS
+from components.pipeline.reader import read_pipeline
+from components.records import Audio, Hypothesis, NBest, Utterance
+from components.run_record import StageRef
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import open_stage
+from components.storage.store import Store
+from tasks.execution.latency import measure_latency
+from tests.tasks.kinds import FAKES
+
+ITEMS = 60
+IDS = [f"u{n}" for n in range(ITEMS)]
+
+
+@pytest.fixture(autouse=True)
+def kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, kind in FAKES.items():
+        monkeypatch.setitem(KINDS, name, kind)
+
+
+def seal(folder: Path, name: str, lines: Sequence[str]) -> StageRef:
+    with open_stage(Store(str(folder)), StagePlan(stage=name, version="1")) as writer:
+        writer.append(lines, [], seconds=0, peak=0)
+        return writer.finish(IDS, content="c" * 64 if name == "data" else None)
+
+
+def nbest(key: str) -> str:
+    best = Hypothesis(text=key, score=0.0, n_tokens=1, system="x")
+    return NBest(utterance_id=key, hypotheses=(best,)).model_dump_json(exclude_defaults=True)
+
+
+def utterance(key: str, seconds: float) -> str:
+    audio = Audio(path="/x.wav", sha256="0" * 64, seconds=seconds, sample_rate=16000)
+    return Utterance(id=key, text=key, audio=audio, source_language="en").model_dump_json(
+        exclude_defaults=True
+    )
+
+
+def test_each_request_is_one_utterance_and_the_first_time_does_not_count(tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    values = {"kind": "shout", "calls": str(calls)}
+    pipeline = read_pipeline(
+        {
+            "nodes": {
+                "a": {**values, "of": "data", "seconds": 0.01},
+                "b": {**values, "of": "a", "seconds": 0.02},
+            }
+        }
+    )
+    stages = {
+        "data": seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS]),
+        "a": seal(tmp_path, "a", list(map(nbest, IDS))),
+        "b": seal(tmp_path, "b", list(map(nbest, IDS))),
+    }
+    measured = measure_latency(pipeline, stages, 0, str(tmp_path), 20)
+    counts = Counter(calls.read_text().split("\n")[:-1])
+    assert counts == {f"{node} u{n}": 1 + (n == 0) for node in "ab" for n in range(0, ITEMS, 3)}
+    assert measured.nodes.keys() == {"a", "b"}
+    assert measured.system.n == 20
+    assert (measured.nodes["a"].p50 >= 0.01, measured.nodes["b"].p50 >= 0.02) == (True, True)
+    assert measured.system.p50 >= 0.03
+    total = sum(of_node.seconds for of_node in measured.nodes.values())
+    assert measured.system.seconds == pytest.approx(total)
+    assert measured.system.rtfx == pytest.approx(40.0 / total)
+    assert measured.system.p95 is not None
+    assert measure_latency(pipeline, stages, 0, str(tmp_path), 1000).system.n == ITEMS
+
+
+def test_a_run_without_such_nodes_is_refused(tmp_path: Path) -> None:
+    pipeline = read_pipeline({"nodes": {"a": {"kind": "count", "calls": "x", "of": "data"}}})
+    stages = {"data": seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS])}
+    with pytest.raises(DataError, match="none to measure"):
+        measure_latency(pipeline, stages, 0, str(tmp_path), 5)
+
+
+def test_percentiles_are_of_the_requests() -> None:
+    latency = summarize_latency([float(n) for n in range(1, 102)])
+    assert (latency.p50, latency.p95, latency.rtfx) == (51.0, 96.0, None)
+    assert summarize_latency([1.0] * 19, 38.0).p95 is None  # of 19 it is the slowest
+    assert summarize_latency([1.0] * 19, 38.0).rtfx == 2.0
