@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from benchmarks.claims.claim import Claim, Verdict, read_register
+from benchmarks.claims.claim import Claim, read_register
 from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
 from benchmarks.claims.outputs import Outputs, read_outputs
 from benchmarks.claims.picture import draw_verdicts
@@ -40,7 +40,7 @@ def write_pages(docs: Path, kept: Path = OUTPUTS) -> list[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     picture = docs / "claims.svg"
-    draw_verdicts([(claim.claim, _verdict_of(claim, results)) for claim in read_register()], picture)
+    draw_verdicts([(claim.claim, judge(claim, results)[0]) for claim in registered()], picture)
     return [*pages, picture]
 
 
@@ -51,15 +51,16 @@ def claims_page(results: Mapping[str, Result], measured: Mapping[str, Outputs]) 
     return "\n".join((HEAD, markdown_table(header, rows), ""))
 
 
-def _verdict_of(claim: Claim, results: Mapping[str, Result]) -> Verdict:
-    """By the rule; "holds" of a claim whose numbers stand on a page of their own."""
-    return judge(claim, results)[0] if claim.comparisons else "holds"
+def registered() -> list[Claim]:
+    """The claims that comparisons decide; those without stand on pages of measured times."""
+    return [claim for claim in read_register() if claim.comparisons]
 
 
 def _claim_row(
     claim: Claim, results: Mapping[str, Result], measured: Mapping[str, Outputs]
 ) -> tuple[str, ...]:
-    verdict, rows = _verdict_of(claim, results), judge(claim, results)[1]
+    verdict: str
+    verdict, rows = judge(claim, results)
     by_name = {comparison.name: (result, p) for comparison, result, p in rows}
     differences, detectable = [], []
     for comparison in claim.comparisons:
@@ -76,7 +77,7 @@ def _claim_row(
     if claim.experiment in measured:
         command = f"[{page}](results/{page}.md), `{measured[claim.experiment].manifest.command}`"
     elif not claim.comparisons:
-        command = f"[{page}](results/{page}.md)"
+        verdict, command = "see its page", f"[{page}](results/{page}.md)"
     text = f"**{claim.claim}** ({', '.join(claim.sources)})<br>{claim.design}"
     lines = ("<br>".join(cells) for cells in (compared, differences, detectable))
     return (text, *lines, verdict, command)

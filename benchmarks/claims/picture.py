@@ -20,7 +20,7 @@ COLORS: dict[Verdict, str] = {
 
 
 def draw_verdicts(verdicts: Sequence[tuple[str, Verdict]], path: Path) -> None:
-    """Write an SVG with a line for every claim, those with a verdict first.
+    """Write an SVG with a line for every claim that has a verdict, and the number of the others.
 
     Args:
         verdicts: claims and their verdicts.
@@ -32,7 +32,10 @@ def draw_verdicts(verdicts: Sequence[tuple[str, Verdict]], path: Path) -> None:
     from reports.plots.run_plots import plot_style
 
     order = list(COLORS)
-    rows = sorted(verdicts, key=lambda row: order.index(row[1]))
+    rows = sorted((row for row in verdicts if row[1] != "not measured"), key=lambda row: order.index(row[1]))
+    others = len(verdicts) - len(rows)
+    if others:
+        rows.append((f"{others} claims with their designs, registered before any run", "not measured"))
     with plot_style(), rc_context({"svg.fonttype": "none"}):
         figure = Figure(figsize=(8.4, 0.21 * len(rows) + 0.2))
         axes = figure.add_axes((0, 0, 1, 1))

@@ -58,7 +58,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
             {"ensembles": "ensembles", "bagging": "bagging", "int8": "ensembles-int8"},
             Headline(
                 "Does an ensemble beat its best member?",
-                "three seeds mixed at every token: +1.1 BLEU (0.5 to 2.0, p about 0.04) on test_2016_flickr; two bags: no gain that can be told (+0.3, -0.7 to 1.1)",
+                "three seeds mixed at every token: +1.1 BLEU (0.5 to 2.0) on test_2016_flickr; two bags: no gain that can be told (+0.3, -0.7 to 1.1)",
             ),
         ),
         Row({"speed": "speed-ensembles"}),
@@ -73,7 +73,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
             {"homographs": "stacking", "captions": "stacking-captions", "into English": "stacking-english"},
             Headline(
                 "Does a second system that also hears the sound beat its cascade?",
-                "where only the sound tells (spoken homographs): 78.7% right choices (64 to 88) against 50.0% on held-out sentences, 64.4% (56 to 74) on held-out words; on spoken captions +1.6 BLEU (0.4 to 2.9, p about 0.05) with a frozen text model and a known voice, no difference that can be told with an unknown one",
+                "where only the sound tells (spoken homographs): 78.7% right choices (64 to 88) against 50.0% on held-out sentences, 64.4% (56 to 74) on held-out words; on spoken captions +1.6 BLEU (0.4 to 2.9) with a frozen text model and a known voice, no difference that can be told with an unknown one",
             ),
         ),
         Row(
