@@ -21,6 +21,7 @@ DAMAGED = "\0damaged"
 """Stands for a system in an attention check; no run is called so."""
 MAX_DAMAGED_SCORE = 50
 """Score from 0 to 100 that an output half of which was replaced may get in an attention check."""
+_TRIES = 100
 MAX_SYSTEMS = 26
 """Systems of a campaign: they are called by letters."""
 
@@ -131,8 +132,12 @@ def _make_check(
 ) -> ShownItem:
     """An item with an output half of which was replaced, beside the whole one where all are side by side."""
     original = draw.choice([system for system, text in candidate.outputs.items() if text.strip()])
-    donor = draw.choice([other for other in material if other is not candidate] or [candidate])
-    spoiled = damage(candidate.outputs[original], donor.outputs[original], draw)
+    donors = [other for other in material if other is not candidate] or [candidate]
+    for _ in range(_TRIES):
+        donor = draw.choice(donors)
+        spoiled = damage(candidate.outputs[original], donor.outputs[original], draw)
+        if spoiled not in candidate.outputs.values():  # or it would be what another system wrote
+            break
     if not side_by_side:
         return _code(candidate, {DAMAGED: spoiled})
     others = [system for system in candidate.outputs if system != original][: len(candidate.outputs) - 2]

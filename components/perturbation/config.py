@@ -1,6 +1,7 @@
 """Settings of perturbations; each at its default changes nothing.
 
-Flat, described and bounded, so that a ``matrix`` of strengths is a list of values.
+Flat, described and bounded, so that a ``matrix`` of strengths is a list of values. Where nothing is changed,
+an amount of a text's perturbation (0, not None) says that the input is a text.
 """
 
 from __future__ import annotations
@@ -46,17 +47,17 @@ class PerturbationConfig(BaseModel):
     clipping: float = Field(
         0.0, ge=0, le=0.9, description="speech: share of samples that are cut off, as by an overdriven input"
     )
-    typos: float = Field(
-        0.0,
+    typos: float | None = Field(
+        None,
         ge=0,
         le=1,
         description="text: share of words with a letter left out, doubled, swapped or mistyped",
     )
-    disfluencies: float = Field(
-        0.0, ge=0, le=1, description="text: share of words with a filler before them, or said twice"
+    disfluencies: float | None = Field(
+        None, ge=0, le=1, description="text: share of words with a filler before them, or said twice"
     )
-    lowercase: bool = Field(False, description="text: without capital letters")
-    strip_punctuation: bool = Field(False, description="text: without punctuation")
+    lowercase: bool | None = Field(None, description="text: without capital letters")
+    strip_punctuation: bool | None = Field(None, description="text: without punctuation")
 
     @property
     def changes_speech(self) -> bool:
@@ -73,12 +74,13 @@ class PerturbationConfig(BaseModel):
     @property
     def changes_text(self) -> bool:
         """Whether it perturbs text."""
-        return self.typos > 0 or self.disfluencies > 0 or self.lowercase or self.strip_punctuation
+        return any((self.typos, self.disfluencies, self.lowercase, self.strip_punctuation))
 
     @property
     def is_of_text(self) -> bool:
         """Whether it gives text: it changes it, or an amount of text is set, be it to nothing (a matrix)."""
-        return self.changes_text or (not self.changes_speech and bool(_OF_TEXT & self.model_fields_set))
+        of_text = (self.typos, self.disfluencies, self.lowercase, self.strip_punctuation)
+        return not self.changes_speech and any(amount is not None for amount in of_text)
 
     @model_validator(mode="after")
     def _check_sorts(self) -> Self:
@@ -89,6 +91,3 @@ class PerturbationConfig(BaseModel):
         if self.min_hz >= self.max_hz:
             raise ValueError(f"min_hz: expected less than max_hz {self.max_hz:g}, found {self.min_hz:g}")
         return self
-
-
-_OF_TEXT = frozenset({"typos", "disfluencies", "lowercase", "strip_punctuation"})

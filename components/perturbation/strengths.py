@@ -33,4 +33,4 @@ STRENGTHS = {
     "typos": Strength("words with a typo (%)", 0.1, "10% of words with a typo", 1, 100),
     "disfluencies": Strength("disfluent words (%)", 0.1, "10% of disfluent words", 1, 100),
 }
-"""Setting -> how it is varied. None (of ``snr_db``) is no perturbation, which is no number on the axis."""
+"""Setting -> how it is varied. None is no perturbation, which is no number on the axis."""

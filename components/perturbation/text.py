@@ -60,8 +60,8 @@ def _perturb_line(line: str, config: PerturbationConfig, language: str, rng: ran
     words: list[str] = []
     for word in line.split(" "):
         draws = rng.random(), rng.random()
-        typed = mistype(word, rng) if draws[0] < config.typos else word
-        if word and draws[1] < config.disfluencies:
+        typed = mistype(word, rng) if draws[0] < (config.typos or 0) else word
+        if word and draws[1] < (config.disfluencies or 0):
             fillers = FILLERS.get(base_of(language), FILLERS["en"])
             words.append(rng.choice([typed, *fillers]))
         words.append(typed)

@@ -12,6 +12,7 @@ from sacrebleu.metrics.chrf import CHRF
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.mbr_utilities import (
     UTILITIES,
+    UtilityMetric,
     count_clipped_matches,
     negative_wer,
     pairwise_utility,
@@ -19,6 +20,7 @@ from components.ensembling.output_level.mbr_utilities import (
     sentence_chrf,
 )
 from components.metrics.recognition import utterance_errors
+from components.metrics.table import get_metric
 
 HARD = ["", " ", "a", "A dog runs.", "a dog runs", "the the the the", "Der Hund, er läuft!", "ein  Hund", "…"]
 texts = st.lists(st.text("ab .é", max_size=12), min_size=1, max_size=4)
@@ -70,7 +72,7 @@ def test_wer_is_jiwers() -> None:
 @pytest.mark.parametrize("normalizer", ["by-language", "none", "open-asr"])
 def test_error_rates_are_utilities_under_any_normalizer(normalizer: str) -> None:
     candidates = ["The wi-fi's e-mail", "the wifi s email", "The White Paper", "the whitepaper"]
-    table = pairwise_utility("wer", candidates, "en", normalizer)
+    table = pairwise_utility(UtilityMetric(get_metric("wer", normalizer)), candidates, "en")
     for row, text in zip(table, candidates, strict=True):
         for value, reference in zip(row, candidates, strict=True):
             errors = utterance_errors({"u": reference}, {"u": text}, language="en", normalizer=normalizer)
