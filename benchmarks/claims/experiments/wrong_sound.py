@@ -35,8 +35,10 @@ dual-source models (seeds) start from the packaged text model and train for 300 
 sound and translation; they are tested by voices that they never heard, on held-out sentences (known words in
 frames never heard) and held-out words (read in training in both readings, never heard). A choice is right
 when the model gives the reading's reference a higher probability than the other reading's. Each test sentence
-is judged with its own sound, with that of *the other reading*, with another sentence's and in silence. If
-the sound decides, the other reading's must turn the choices round, and silence must give exactly 50%.
+is judged with its own sound, with that of *the other reading*, with another sentence's and in silence. With
+one transcript for both readings, a sentence with the other reading's sound is that reading's own input: its
+choices are the mirror of the right ones by construction, and the difference is twice the distance from 50%.
+Another sentence's sound (about 50% if the word decides) and silence (exactly 50%) are the controls.
 """
 SEEDS = (1, 2, 3)
 TRAINING: dict[str, Any] = {
