@@ -1,8 +1,8 @@
-"""Stacked systems beside their cascade on spoken Multi30k, and the spoken homograph.
+"""Stacked systems beside their cascade on spoken Multi30k.
 
 ``python -m benchmarks.quality stacking`` makes the audio, the models and the runs that are not there yet (in
-the folder ``ANTIPHON_STACKING``), and writes docs/results/stacking.md (the homograph),
-stacking-captions.md and stacking-english.md (lists of systems with different vocabularies).
+the folder ``ANTIPHON_STACKING``), and writes docs/results/stacking-captions.md and stacking-english.md (lists
+of systems with different vocabularies). Spoken homographs are an experiment of benchmarks.claims.
 """
 
 from __future__ import annotations
@@ -15,14 +15,8 @@ import torch
 
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import format_interval, format_p_value
-from benchmarks.quality.stacking import choices, english
-from benchmarks.quality.stacking.experiment import (
-    prepare_speech,
-    seconds_per_step,
-    train_listener,
-    transcribe,
-)
-from benchmarks.quality.stacking.runs import ASR, BUDGETS, METHODS, WORK, run
+from benchmarks.quality.stacking import english
+from benchmarks.quality.stacking.runs import ASR, BUDGETS, METHODS, run
 from components.metrics.significance import translation_tests
 from components.metrics.translation import translation_scores
 from components.run_record import RunRecord
@@ -32,7 +26,6 @@ SETS = {
     "test": "captions of test_2016_flickr spoken by flite (a voice of the training)",
     "piper": "the shared folder's 50 captions of test_2016_flickr spoken by piper (a voice not trained on)",
 }
-HOMOGRAPH_STEPS = {"dual": 300, "text": 300}
 
 
 def caption_table(test: str, methods: Sequence[str], budget: str) -> list[str]:
@@ -109,24 +102,6 @@ def describe_protocol(name: str) -> list[str]:
     ]
 
 
-def homograph_tables() -> list[str]:
-    """The homograph tables."""
-    folder = WORK / "homographs"
-    spoken = prepare_speech(folder)
-    whisper_texts = transcribe(spoken, folder)
-    models = {
-        name: train_listener(spoken, folder / name, steps, with_sound=name == "dual")
-        for name, steps in HOMOGRAPH_STEPS.items()
-    }
-    results = {
-        (name, source): choices.measure(model, spoken, texts, name == "dual")
-        for name, model in models.items()
-        for source, texts in (("true transcript", None), ("Whisper's transcript", whisper_texts))
-    }
-    seconds = seconds_per_step(spoken)
-    return choices.format_tables(spoken, results, seconds, HOMOGRAPH_STEPS)
-
-
 def _caption_tables(options: argparse.Namespace) -> list[str]:
     lines = describe_protocol(options.budget)
     for test in options.sets:
@@ -135,11 +110,6 @@ def _caption_tables(options: argparse.Namespace) -> list[str]:
 
 
 PARTS: dict[str, tuple[str, str, Callable[[argparse.Namespace], list[str]]]] = {
-    "homographs": (
-        "stacking.md",
-        "Stacking: a second system that sees what the first one said, and the sound",
-        lambda options: homograph_tables(),
-    ),
     "captions": ("stacking-captions.md", "Stacked systems on spoken captions", _caption_tables),
     "english": (
         "stacking-english.md",
