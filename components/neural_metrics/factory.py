@@ -180,6 +180,10 @@ def load_tokenizer(folder: Path) -> Any:
     transformers 5 rebuilds the tokenizers of XLM-R and mT5 from their vocabularies, whose offsets and spaces
     differ from those of the file.
     """
+    if not any(next(folder.glob(pattern), None) for pattern in ("tokenizer.json", "*.model", "vocab.*")):
+        raise ModelError(
+            f"{folder}: expected a tokenizer, found none"
+        )  # transformers would make an empty one
     make: Any = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
     try:
         return make.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

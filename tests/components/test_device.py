@@ -51,3 +51,12 @@ def test_seeds_repeat_every_generator() -> None:
     assert draws[0] == draws[1]
     with pytest.raises(ConfigError):
         seed_everything(-1)
+
+
+def test_a_device_that_cannot_compute_in_a_type_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*values: object) -> None:
+        raise RuntimeError("not implemented for 'Half'")
+
+    monkeypatch.setattr(torch.nn.functional, "layer_norm", refuse)
+    with pytest.raises(ConfigError, match=r"cpu cannot compute in float16 \(not implemented.*use float32"):
+        pick_dtype("float16", torch.device("cpu"))

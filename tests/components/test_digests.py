@@ -60,3 +60,16 @@ def test_combined_depends_on_names_and_contents_not_on_order() -> None:
         )
         == 4
     )
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, content: bytes) -> None:
+        raise OSError("read-only")
+
+    monkeypatch.setattr(digests, "write_atomically", refuse)
+    monkeypatch.setattr(digests, "REMEMBERED_FROM", 1)
+    file = tmp_path / "weights"
+    file.write_bytes(b"weights")
+    assert digests.sha256_of(file) == hashlib.sha256(b"weights").hexdigest()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.records import Segment, Word
-from components.resegmentation import count_edits, resegment, retime
+from components.resegmentation import count_edits, cut_blocks, resegment, retime
 
 WORDS = st.lists(st.sampled_from("abcd"), max_size=7)
 
@@ -128,3 +128,9 @@ def test_a_changed_text_keeps_the_times_of_its_words() -> None:
     assert after == (before[0], Segment(start=2.5, end=4.0, text="Two men sit."))
     assert retime("A dog. Uh. Two man sit.", "en", before) == before
     assert retime("anything", "en", ()) == ()
+
+
+def test_a_rest_that_is_too_short_stays_with_the_block_before() -> None:
+    sentence = " ".join(["word"] * 18) + " end. "
+    text = (sentence + "short rest of it").strip()
+    assert cut_blocks(text, "en", 10) == [text]

@@ -7,7 +7,7 @@ from components.analysis.buckets import group_utterances
 from components.analysis.comparison import System, compare
 from components.analysis.comparison_settings import ComparisonSettings
 from components.analysis.cost import Cost
-from components.analysis.leaderboard import pareto_front
+from components.analysis.leaderboard import pareto_front, score_buckets
 from components.errors import DataError
 from components.metrics.translation import translation_scores
 from components.records import Utterance
@@ -219,3 +219,8 @@ def test_pareto_by_brute_force() -> None:
         for a, (q, s) in points.items()
         if not any((x >= q and y <= s and (x, y) != (q, s)) for x, y in points.values())
     }
+
+
+def test_without_a_ranking_nothing_is_ranked() -> None:
+    assert pareto_front({}, {}, None) == frozenset()
+    assert score_buckets({}, (), "a", None) == ()

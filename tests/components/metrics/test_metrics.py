@@ -20,7 +20,9 @@ from components.ensembling.output_level.mert import mert
 from components.errors import ConfigError
 from components.metrics.bootstrap import FloatArray
 from components.metrics.choices import MetricChoice
+from components.metrics.error_rate import count_character_errors, count_word_errors
 from components.metrics.metric import Metric, Segments, align_segments
+from components.metrics.model_metric import ModelMetric
 from components.metrics.sacrebleu_metric import SacreBleuMetric
 from components.metrics.significance import translation_tests
 from components.metrics.table import METRICS, get_metric, get_model_metric
@@ -195,3 +197,16 @@ def test_a_new_metric_is_tuned_for(share: str) -> None:
         nbests.append(make_nbests([one.model_copy(update={"features": {"lm": lm}}) for one, lm in scored]))
     config = SystemCombinationConfig.model_validate({"method": "reranking", "utility": share})
     assert mert(nbests, references, config, "de").score == 100.0
+
+
+def test_nothing_to_score_has_no_sentence_scores_and_no_errors() -> None:
+    nothing = Segments((), (), (), ())
+    assert METRICS["chrf"].sentence_scores(nothing) == {}
+    assert count_word_errors([], []) == count_character_errors([], []) == []
+
+
+def test_a_metric_of_a_model_without_one_names_what_is_missing() -> None:
+    row = METRICS["comet"]
+    assert isinstance(row, ModelMetric)
+    with pytest.raises(ConfigError, match="metric comet: expected the model that computes it"):
+        _ = row.bound_scorer

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from components.errors import ConfigError
 from components.metrics.agreement import krippendorff_alpha
-from components.metrics.scores_file import load_scores, read_scores
+from components.metrics.scores_file import _name_of, load_scores, read_scores
 from components.metrics.scores_settings import ScoresFile
 
 
@@ -120,3 +121,9 @@ def test_alpha_is_that_of_its_definition(units: list[list[float]]) -> None:
     alpha = krippendorff_alpha(units)
     assert (alpha is None) if expected == 0 else alpha == pytest.approx(1 - observed / expected)
     assert alpha is None or np.isfinite(alpha)
+
+
+def test_a_file_names_its_score_and_an_empty_name_is_refused() -> None:
+    assert [_name_of(Path(name)) for name in ("esa.tsv", "2 judges.tsv")] == ["esa", "scores"]
+    with pytest.raises(ValidationError, match="found no file"):
+        ScoresFile.model_validate("esa= ")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from components.metrics.corpus_statistics import (
 from components.metrics.recognition import recognition_scores
 from components.metrics.significance import (
     Difference,
+    compare_to_baseline,
     correct_holm,
     paired_test,
     recognition_tests,
@@ -251,3 +253,14 @@ def test_holm_by_its_definition(p_values: list[float]) -> None:
 def test_a_difference_is_a_record() -> None:
     difference = translation_tests(REFERENCES, SYSTEMS, "base", language="de")[0]
     assert Difference.model_validate_json(difference.model_dump_json()) == difference
+
+
+def test_what_cannot_be_compared_is_said() -> None:
+    table = table_of(np.ones((20, 1)))
+    with pytest.raises(DataError, match="expected the baseline among the systems a, found 'b'"):
+        compare_to_baseline({"a": {"bleu": table}}, "b")
+    with pytest.raises(DataError, match="expected a and b scored alike"):
+        paired_test(table, replace(table, signature="tok:char"), ("a", "b"))
+    empty = table.subset(())
+    with pytest.raises(DataError, match="expected utterances that a and b share, found none"):
+        paired_test(empty, empty, ("a", "b"))

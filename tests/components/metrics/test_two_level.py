@@ -9,7 +9,7 @@ from components.errors import DataError
 from components.metrics.bootstrap import FloatArray
 from components.metrics.corpus_statistics import CorpusStatistics, translation_statistics
 from components.metrics.two_level import ItemSums, two_level_bootstrap, two_level_test
-from tests.components.metrics.corpora import N, corpus
+from tests.components.metrics.corpora import N, corpus, table_of
 
 N_NULLS, ITEMS = 300, 60
 
@@ -137,3 +137,19 @@ def test_what_does_not_fit_is_refused() -> None:
         two_level_test((good, tables(0.2, 3, "chrf")))
     with pytest.raises(DataError, match="found none"):
         two_level_test(([], []))
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    few, many = arm(np.zeros((2, ITEMS))), arm(np.zeros((3, ITEMS)))
+    tasks = {
+        "at least one task": [],
+        "the same seeds in every task": [ItemSums(mean, few, few), ItemSums(mean, many, many)],
+        "say paired_seeds=False": [ItemSums(mean, few, many)],
+        "the same items in both arms": [ItemSums(mean, few, few[:, 1:])],
+    }
+    for message, wrong in tasks.items():
+        with pytest.raises(DataError, match=message):
+            two_level_bootstrap(wrong)
+    table = table_of(np.ones((ITEMS, 1)))
+    with pytest.raises(DataError, match="found one without seeds"):
+        two_level_test([([table], [])])

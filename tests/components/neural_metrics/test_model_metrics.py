@@ -22,12 +22,13 @@ from components.metrics.model_metric import ModelMetric, Sample, SentenceScore
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import METRICS, get_model_metric
 from components.networks.comet import RegressionNetwork, sparsemax
+from components.neural_metrics import factory
 from components.neural_metrics.error_spans import find_error_spans, mqm_score
 from components.neural_metrics.factory import bind_metric, bind_quality_metric
 from components.nodes.combine import Combine, CombineSettings
 from components.nodes.kind import Item, Site
 from components.nodes.score import ScoreKind, ScoreSettings
-from components.records import Hypothesis, NBest, Quarantined, Route, Utterance
+from components.records import Checkpoint, Hypothesis, NBest, Quarantined, Route, Utterance
 from components.refining.acceptance import GATES
 from components.refining.config import RoundsConfig
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
@@ -219,3 +220,24 @@ def test_spans_join_neighbors_and_one_that_is_open_at_the_end_is_dropped() -> No
     assert span.confidence == pytest.approx(0.65)
     assert mqm_score([span]) == pytest.approx(24 / 25) and mqm_score([]) == 1.0
     assert mqm_score([span.model_copy(update={"severity": "critical"})] * 3) == 0.0
+
+
+def test_what_a_similarity_signs_and_which_encoders_it_refuses(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "xlm-roberta", "num_hidden_layers": 2}')
+    checkpoint = Checkpoint(
+        reference=str(tmp_path), path=str(tmp_path), sha256="0" * 64, architecture="XLMRoberta"
+    )
+    cosine = factory.describe(get_model_metric("sentence_cosine:x"), checkpoint)
+    assert cosine == f"model:{tmp_path.name}@{'0' * 12}|pooling:mean|refs:max"
+    assert "|layer:" in factory.describe(get_model_metric("bertscore:x"), checkpoint)
+    with pytest.raises(ModelError, match="expected the settings of a COMET model, found none"):
+        factory.describe(get_model_metric("comet:x"), checkpoint)
+    with pytest.raises(ModelError, match="expected a tokenizer, found"):
+        factory.load_tokenizer(tmp_path)
+    (tmp_path / "modules.json").write_text('[{"type": "sentence_transformers.models.Dense"}]')
+    with pytest.raises(ModelError, match="found sentence_transformers.models.Dense; use another encoder"):
+        factory.refuse_other_pooling(tmp_path)
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    with pytest.raises(ModelError, match="expected pooling_mode_mean_tokens, found another"):
+        factory.refuse_other_pooling(tmp_path)
