@@ -232,10 +232,10 @@ def test_what_a_similarity_signs_and_which_encoders_it_refuses(tmp_path: Path) -
     assert "|layer:" in factory.describe(get_model_metric("bertscore:x"), checkpoint)
     with pytest.raises(ModelError, match="expected the settings of a COMET model, found none"):
         factory.describe(get_model_metric("comet:x"), checkpoint)
-    with pytest.raises(ModelError, match="expected a tokenizer, found"):
+    with pytest.raises(ModelError, match="expected a tokenizer, found none"):
         factory.load_tokenizer(tmp_path)
     (tmp_path / "modules.json").write_text('[{"type": "sentence_transformers.models.Dense"}]')
-    with pytest.raises(ModelError, match="found sentence_transformers.models.Dense; use another encoder"):
+    with pytest.raises(ModelError, match="Dense; use another encoder"):
         factory.refuse_other_pooling(tmp_path)
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
