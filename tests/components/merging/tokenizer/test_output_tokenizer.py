@@ -154,6 +154,17 @@ def test_a_token_that_a_model_lacks_comes_from_the_base(tmp_path: Path) -> None:
     assert by_word(tmp_path / "mean")["katze"] == [(11.0 + 101.0) / 2, (1.0 + 10.0) / 2]
 
 
+def test_a_row_that_no_token_has_is_zero(tmp_path: Path) -> None:
+    models = tuple(word_level_model(tmp_path / name, ["<unk>", "hund", "floh"], 1.0) for name in "ab")
+    for model in models:
+        file = model / "tokenizer.json"
+        settings = json.loads(file.read_text())
+        del settings["model"]["vocab"]["hund"]
+        file.write_text(json.dumps(settings))
+    out = merged(text(models, "tokenizer_source: base", base=True), tmp_path / "out")  # type: ignore[arg-type]
+    assert out["model.embed_tokens.weight"].tolist() == [[10.0, 1.0], [0.0, 0.0], [12.0, 1.0]]
+
+
 def test_where_the_size_of_a_vocabulary_is_read(tmp_path: Path) -> None:
     """A multimodal model names it in its text_config; without one the model is named."""
     sizes = {"vocab_size": None, "text_config": {"vocab_size": 2}}
