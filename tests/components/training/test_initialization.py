@@ -23,6 +23,6 @@ def test_source_and_target_of_unlike_pieces_are_refused(tmp_path: Path) -> None:
     build_marian(config, len(tokenizer)).save_pretrained(other)
     pieces, _ = load_or_learn_vocabulary(config, tmp_path / "first", lambda: b"", None)
     assert pieces == (other / "source.spm").read_bytes()
-    (other / "target.spm").write_bytes(vocabulary.train(WORDS, 40))
+    (other / "target.spm").write_bytes(vocabulary.train([line[::-1] for line in WORDS], 48))
     with pytest.raises(ModelError, match=r"expected a joint sentencepiece vocabulary .*train flow made"):
         load_or_learn_vocabulary(config, tmp_path / "second", lambda: b"", None)
