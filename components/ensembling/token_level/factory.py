@@ -117,10 +117,10 @@ def build_backend(
     }
     models = [loaded[name][1] for name in names]
     combiner.active_members(len(models))
-    require_mixable(dict(zip(number_duplicates(names), models, strict=True)))
-    translators = [model for model in models if isinstance(model, Seq2SeqModel)]
     if not isinstance(models[0], Seq2SeqModel):
         raise ConfigError(f"{names[0]}: expected an encoder-decoder model as the first member")
+    require_mixable(dict(zip(number_duplicates(names), models, strict=True)))
+    translators = [model for model in models if isinstance(model, Seq2SeqModel)]
     start, mask_numbers = translators[0].start[0], count(first_masks)
     builders: dict[str, BuildScorer] = {}
     for display_name, name, model in zip(number_duplicates(names), names, models, strict=True):

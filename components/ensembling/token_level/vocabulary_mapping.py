@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.decoding.scorers import MultiTokenScorer, TokenScorer, Vocabulary, digest_of
+from components.decoding.scorers import TokenScorer, Vocabulary, digest_of
 from components.errors import ConfigError
 
 _ROLE_TOKENS = ("<eos>", "<pad>", "<unk>")
@@ -221,16 +221,6 @@ class MappedScorer:
         """Scores (R, V) of the next token; row r continues row ``beam_indices[r]`` by ``tokens[r]``."""
         own = self._read_ids.to(tokens.device)[tokens]
         return self._count_lost(self.inner.step(beam_indices, own), beam_indices)
-
-    def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """As :meth:`step` by several tokens (R, t) at once; scores after the last."""
-        own = self._read_ids.to(tokens.device)[tokens]
-        if isinstance(self.inner, MultiTokenScorer):
-            return self._count_lost(self.inner.step_many(beam_indices, own), beam_indices)
-        scores, rows = self.inner.step(beam_indices, own[:, 0]), torch.arange(len(own), device=own.device)
-        for column in own.T[1:]:
-            scores = self.inner.step(rows, column)
-        return self._count_lost(scores, beam_indices)
 
     def _count_lost(self, scores: Tensor, beam_indices: Tensor) -> Tensor:
         log_probs, lost = self._restrict(scores)

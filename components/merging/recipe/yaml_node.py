@@ -33,11 +33,8 @@ class YamlNode:
     @property
     def where(self) -> str:
         """File, line and path for messages, as ``recipe.yml:7: models.0.weight``."""
-        path = self.path
-        while path and path not in self._lines:
-            path = path[:-1]
-        line = f":{self._lines[path]}" if path else ""
-        name = ".".join(part for part in self.path)
+        line = f":{self._lines[self.path]}" if self.path else ""
+        name = ".".join(self.path)
         return f"{self._file}{line}: {name}" if name else f"{self._file}{line}"
 
     def error(self, message: str) -> MergeError:

@@ -13,7 +13,6 @@ from typing import Any
 
 from torch import Tensor, nn
 from transformers import AutoConfig, MarianConfig, MarianMTModel
-from transformers import initialization as init
 
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.moe_block import MoEBlock
@@ -48,20 +47,6 @@ class SparseMarianMTModel(MarianMTModel):  # type: ignore[no-untyped-call]
         for layer, inner in sparse_layers(self):
             _make_sparse(layer, config, inner)
         self.post_init()  # type: ignore[no-untyped-call]
-
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)  # type: ignore[no-untyped-call]
-        std = self.config.init_std
-        if isinstance(module, GroupedExperts):
-            init.normal_(module.up, std=std)
-            init.normal_(module.down, std=std)
-            for bias in (module.up_bias, module.down_bias):
-                if bias is not None:
-                    init.zeros_(bias)
-        elif isinstance(module, Router):
-            init.normal_(module.weight, std=std)
-            if module.noise_weight is not None:
-                init.zeros_(module.noise_weight)
 
 
 def sparse_layers(model: Any) -> list[tuple[Any, int]]:

@@ -14,7 +14,7 @@ from components.decoding.beam_search import topk
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.logits_processors import force_at, force_last, suppress
-from components.decoding.scorers import Vocabulary
+from components.decoding.scorers import Vocabulary, require_same_vocabulary
 from components.decoding.search import force_decode, search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.errors import ConfigError, ModelError
@@ -196,10 +196,27 @@ def test_members_that_cannot_be_mixed_are_refused() -> None:
         )
     with pytest.raises(ConfigError, match="expected a combiner for 2 scorers"):
         search([Table(1), Table(1)], config)
+    with pytest.raises(ConfigError, match=r"same utterances, found scores of shapes \[\(1, 4\), \(2, 4\)\]"):
+        search([Table(1), Table(2)], config, combiner=LinearInterpolation([0.5, 0.5]))
+    with pytest.raises(ConfigError, match="at least one model to search with, found none"):
+        require_same_vocabulary([])
     with pytest.raises(ConfigError, match="sum to 1"):
         LinearInterpolation([0.5, 0.6])
     with pytest.raises(ConfigError, match="2 weights, one per member, found 1"):
         search([Table(1), Table(1)], config, combiner=LinearInterpolation([1.0]))
+
+
+@pytest.mark.parametrize(
+    ("sequences", "message"),
+    [
+        ([(2, EOS), ()], "at least one token in every forced sequence, found an empty one: add eos"),
+        ([(2, EOS)], "one sequence for each of 2 utterances, found 1"),
+        ([(2, EOS), (1,) * (LENGTH + 1)], f"at most {LENGTH} tokens, found {LENGTH + 1}"),
+    ],
+)
+def test_sequences_that_cannot_be_forced_are_refused(sequences: list[tuple[int, ...]], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        force_decode([Table(2)], sequences)
 
 
 @pytest.mark.parametrize("beam", [1, 3])
@@ -215,7 +232,14 @@ def test_a_member_that_gives_nan_is_named(beam: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"beam_size": 0}, {"n_best": 3, "beam_size": 2}, {"temperature": -1.0}, {"top_p": 0.0}]
+    "wrong",
+    [
+        {"beam_size": 0},
+        {"n_best": 3, "beam_size": 2},
+        {"temperature": -1.0},
+        {"top_p": 0.0},
+        {"early_stopping": "always"},
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="expected"):

@@ -43,7 +43,7 @@ def test_descendants_pass(tmp_path: Path) -> None:
 def test_unrelated_initializations_are_a_loud_warning(tmp_path: Path) -> None:
     result = diagnosis(folder(tmp_path / "a", {"w": W}), folder(tmp_path / "b", {"w": OTHER}))
     (finding,) = result.findings
-    assert finding.level == "warning" and "DIFFERENT INITIALIZATIONS" in finding.text
+    assert "DIFFERENT INITIALIZATIONS" in finding.text and str(finding) == f"warning: {finding.text}"
     assert abs(result.similarities[0].median) < result.similarities[0].layers[0].unrelated_bound
     result.require()
 

@@ -245,6 +245,12 @@ def test_missing_and_mismatched_tensors_are_named(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_model_without_tensors_is_refused(tmp_path: Path) -> None:
+    text = recipe("linear", None, (folder(tmp_path / "a", {}), "{weight: 1}"))
+    with pytest.raises(MergeError, match="expected models with tensors, found none in the first model"):
+        merged(text, tmp_path / "out")
+
+
 def test_quantized_weights_are_refused(tmp_path: Path) -> None:
     a = folder(tmp_path / "a", {"x": torch.ones(2)})
     save_file({"x": torch.ones(2).to(torch.float8_e4m3fn)}, a / "model.safetensors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,13 @@ from safetensors.torch import load_file
 
 from components.errors import MergeError
 from components.merging.merge import merge
-from components.merging.soups import average_of_last, exponential_average, greedy_soup, uniform_soup
+from components.merging.soups import (
+    average_of_last,
+    average_recipe,
+    exponential_average,
+    greedy_soup,
+    uniform_soup,
+)
 from tests.components.merging.model_folders import flat
 
 
@@ -58,6 +65,7 @@ def test_equal_scores_stay(tmp_path: Path) -> None:
         (lambda: uniform_soup([]), "at least one"),
         (lambda: uniform_soup(["a", "a"]), "every model once"),
         (lambda: average_of_last(["a"], 2), "1 to 1"),
+        (lambda: average_recipe({"a": math.nan}), "a: expected a finite weight, found nan"),
         (lambda: exponential_average(["a"], 0.0), "decay"),
     ],
 )

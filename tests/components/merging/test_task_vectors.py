@@ -59,3 +59,8 @@ def test_the_best_scale_is_found() -> None:
     best = search_scale([0.0, 0.3, 0.6, 1.0], lambda scale: -((scale - 0.5) ** 2))
     assert best.scale == 0.6 and len(best.scores_by_scale) == 4
     assert search_scale([0.2, 0.4], lambda scale: 1.0).scale == 0.2
+
+
+def test_no_scales_are_refused() -> None:
+    with pytest.raises(MergeError, match="expected scales to try, found none"):
+        search_scale([], lambda scale: scale)

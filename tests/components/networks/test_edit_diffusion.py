@@ -170,3 +170,12 @@ def test_choices() -> None:
         KEEP,
     ]  # 0.3 + 0.4 + 0.6 + 0.3 = 1.6
     assert set(edit_diffusion.TAG_CHOICES) == {"most", "expected"}
+
+
+def test_where_nothing_is_written_the_loss_of_writing_is_zero_and_flows() -> None:
+    network = diffusion(steps=2)
+    batch = batch_of([(1, (3, 4), (3, 4))], 11, 0)
+    tagging, written = tagging_and_writing_loss(network, SOURCE[:1], MASK[:1].bool(), batch, 0.1)
+    assert written.item() == 0 and tagging.item() > 0
+    (tagging + written).backward()  # a training step needs no case of its own
+    assert all(p.grad is None or bool(p.grad.isfinite().all()) for p in network.parameters())

@@ -6,7 +6,7 @@ import torch
 from whisper.model import ModelDimensions, Whisper
 
 
-def tiny(seed: int = 0, n_vocab: int = 51865, width: int = 32) -> Whisper:
+def tiny(seed: int = 0, n_vocab: int = 51865, width: int = 32, context: int = 64) -> Whisper:
     torch.manual_seed(seed)
     model = Whisper(
         ModelDimensions(
@@ -16,7 +16,7 @@ def tiny(seed: int = 0, n_vocab: int = 51865, width: int = 32) -> Whisper:
             n_audio_head=2,
             n_audio_layer=2,
             n_vocab=n_vocab,
-            n_text_ctx=64,
+            n_text_ctx=context,
             n_text_state=width,
             n_text_head=2,
             n_text_layer=2,

@@ -10,7 +10,7 @@ import pytest
 from components.digests import file_digest
 from components.storage.whole_stage import WORK
 from components.training.config import TrainingConfig
-from components.training.product import METRICS, make_model
+from components.training.product import METRICS, _percent_done, make_model
 from components.training.translation_learner import TranslationLearner
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -68,3 +68,14 @@ def test_what_is_stopped_goes_on_from_its_checkpoint(small: TrainingConfig, tmp_
     assert result == models(tmp_path / "whole")
     assert spent == [[100.0], [50.0, 100.0]]
     assert {Path(name).parts[0] for name in result} == {"model", "checkpoints"}
+
+
+@pytest.mark.parametrize(
+    ("step", "minutes", "budget", "expected"),
+    [(3, 9.0, None, 75.0), (1, 9.0, 10.0, 90.0), (3, 1.0, 10.0, 75.0), (2, 11.0, 10.0, 100.0)],
+)
+def test_the_budget_that_ends_first_counts(
+    small: TrainingConfig, step: int, minutes: float, budget: float | None, expected: float
+) -> None:
+    config = small.model_copy(update={"max_minutes": budget})
+    assert _percent_done(config, {"step": step, "minutes": minutes}) == pytest.approx(expected)

@@ -80,7 +80,7 @@ class LearnedCoefficients:
             gate = None if fields["gate"] is None else SoftmaxGate.from_json(fields["gate"])
             names, weights = tuple(fields["members"]), tuple(map(float, fields["weights"]))
             coefficients = cls(fields["kind"], names, weights, fields["learned"], fields["uniform"], gate)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
             raise ConfigError(
                 f"{path}: expected saved coefficients (JSON), found something else: {error}"
             ) from error
@@ -168,10 +168,7 @@ def _gradient_and_covariance(
 ) -> tuple[Tensor, Tensor]:
     """Gradient (M,) of the mean likelihood, and the mean covariance (M, M) of the log-probabilities."""
     values = statistics.distributions
-    if values is None:
-        raise ConfigError(
-            "expected statistics with distributions for log-linear coefficients, found none: collect them"
-        )
+    assert values is not None  # the likelihood was computed from them
     m, n, _ = values.shape
     gradient, covariance = torch.zeros(m, dtype=torch.float64), torch.zeros((m, m), dtype=torch.float64)
     for start in range(0, n, block):

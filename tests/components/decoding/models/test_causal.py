@@ -20,7 +20,7 @@ from tests.components.decoding.tiny_models import generated, llama, marian, read
 LENGTH = 10
 
 
-def gemma(vocabulary: int = 60, seed: int = 0) -> Any:
+def gemma(vocabulary: int = 60, seed: int = 0, first_layer: str = "sliding_attention") -> Any:
     """Gemma 3: layers that see a sliding window beside layers that see everything."""
     torch.manual_seed(seed)
     model = Gemma3ForCausalLM(
@@ -33,7 +33,7 @@ def gemma(vocabulary: int = 60, seed: int = 0) -> Any:
             num_key_value_heads=1,
             head_dim=8,
             sliding_window=6,
-            layer_types=["sliding_attention", "full_attention"],
+            layer_types=[first_layer, "full_attention"],
             max_position_embeddings=128,
             initializer_range=0.3,
         )
@@ -146,3 +146,9 @@ def test_prompts_that_do_not_fit_are_refused() -> None:
         ready.build_scorer([[5] * 70])
     with pytest.raises(ConfigError, match="empty"):
         ready.build_scorer([[5], []])
+
+
+def test_a_window_that_no_layer_has_does_not_keep_prompts_apart() -> None:
+    """Gemma's configuration names its window even where every layer sees everything."""
+    assert CausalModel(gemma(first_layer="full_attention"), "digest", "tiny").shares_prefix
+    assert not CausalModel(gemma(), "digest", "tiny").shares_prefix

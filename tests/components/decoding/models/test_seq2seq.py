@@ -13,6 +13,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import MarianScorer, Seq2SeqModel, Seq2SeqScorer
 from components.decoding.search import force_decode, search
+from components.errors import ConfigError
 from components.kernels.packed_linear import can_pack
 from tests.components.decoding.tiny_models import SEQ2SEQ, generated, marian, only, packed_marian, sources
 
@@ -157,3 +158,18 @@ def test_scores_are_those_of_one_uncached_pass(name: str) -> None:
         values = logits.log_softmax(-1)[range(len(target) - 1), target[1:]].tolist()
         for value, log_prob in zip(values, candidate.log_probs, strict=True):
             assert log_prob in (pytest.approx(value, abs=1e-4), 0.0)  # 0 where a processor forced the token
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("decoder_start_token_id", "tiny: expected decoder_start_token_id in its generation settings"),
+        ("eos_token_id", "expected an eos token in the generation settings of MarianMTModel, found none"),
+    ],
+)
+def test_a_model_that_cannot_begin_or_end_is_refused(setting: str, message: str) -> None:
+    model = marian()
+    for settings in (model.generation_config, model.config):
+        vars(settings)[setting] = None  # as read from a file that does not name it
+    with pytest.raises(ConfigError, match=message):
+        Seq2SeqModel(model, "digest", "tiny")

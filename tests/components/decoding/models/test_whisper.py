@@ -22,12 +22,15 @@ def model() -> Whisper:
     return tiny()
 
 
-def member_of(model: Whisper, features: torch.Tensor, prompts: list[list[int]]) -> WhisperTokenScorer:
+def member_of(
+    model: Whisper, features: torch.Tensor, prompts: list[list[int]], keeps_windows: bool = False
+) -> WhisperTokenScorer:
     decoder = WhisperDecoder(model)
     tokenizer = ModelDimensions(80, 64, model.dims.n_vocab).get_tokenizer(None, "transcribe")
     with torch.no_grad():
+        cross = decoder.cross_attention_states(features)
         return WhisperTokenScorer(
-            decoder, tokenizer, decoder.cross_attention_states(features), torch.tensor(prompts)
+            decoder, tokenizer, cross, torch.tensor(prompts), keeps_windows=keeps_windows
         )
 
 
@@ -51,6 +54,39 @@ def test_steps_equal_the_uncached_decoder_whatever_happens_to_the_rows(model: Wh
         got = member.step(torch.tensor(parents), tokens)
     full = model.decoder(torch.tensor(rows), features[owners])
     torch.testing.assert_close(got, full[:, -1], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_windows_that_are_kept_can_all_be_read_after_some_have_finished(model: Whisper) -> None:
+    features, prompt = model.encoder(mels(4)), [50258, 50259, 50359]
+    member = member_of(model, features, [prompt] * 4, keeps_windows=True)
+    before = [states.clone() for states in member.windows()[0]]
+    member.prefill()
+    for rows, alive in (([1, 2, 3], [1, 2, 3]), ([1, 2], [2, 3]), ([1], [3])):
+        scores = member.step(torch.tensor(rows), torch.full((len(rows),), 400))
+        prompt = [*prompt, 400]
+        full = model.decoder(torch.tensor([prompt] * len(alive)), features[alive])
+        torch.testing.assert_close(scores, full[:, -1], rtol=1e-4, atol=1e-4)
+    states, _, slots = member.windows()
+    assert slots.tolist() != [0, 1, 2, 3]
+    for layer, expected in zip(states, before, strict=True):
+        assert torch.equal(layer[:, slots], expected)
+
+
+@torch.no_grad()
+def test_texts_longer_than_the_first_cache_equal_the_uncached_decoder() -> None:
+    model = tiny(context=128)
+    features, rows = model.encoder(mels(1)), [[50258, 50259, 50359]]
+    member = member_of(model, features, rows)
+    member.prefill()
+    generator = torch.Generator().manual_seed(5)
+    for _ in range(2):
+        tokens = torch.randint(0, 50000, (1, 40), generator=generator)
+        rows = [[*rows[0], *tokens[0].tolist()]]
+        full = model.decoder(torch.tensor(rows), features)
+        torch.testing.assert_close(
+            member.score_tokens(torch.tensor([0]), tokens), full[:, -40:], rtol=1e-3, atol=1e-3
+        )
 
 
 @torch.no_grad()

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from tokenizers import Tokenizer as WordTokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.language_model import CausalLanguageModel
+from components.ensembling.output_level.language_model import CausalLanguageModel, load_language_model
 from components.ensembling.output_level.system_combination import combine_outputs
 from components.ensembling.output_level.weighted_hypotheses import add_language_model_scores
 from components.errors import ModelError
@@ -78,3 +82,15 @@ def test_reranking_by_it_alone_is_its_order(model: CausalLanguageModel) -> None:
     result = combine_outputs("u", outcomes, config, "de", model)
     assert isinstance(result, NBest)
     assert [h.text for h in result.hypotheses] == sorted(scores, key=lambda text: -scores[text])
+
+
+def test_a_folder_is_loaded_once_and_scores_as_its_model(network: LlamaForCausalLM, tmp_path: Path) -> None:
+    network.save_pretrained(tmp_path)
+    words = WordTokenizer(WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="</s>"))
+    words.pre_tokenizer = WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", eos_token="</s>").save_pretrained(
+        tmp_path
+    )
+    loaded = load_language_model(str(tmp_path))
+    assert loaded.score(TEXTS) == pytest.approx([plain(network, text) for text in TEXTS], abs=1e-3)
+    assert load_language_model(str(tmp_path)) is loaded

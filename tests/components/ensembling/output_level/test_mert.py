@@ -125,3 +125,11 @@ def test_nothing_to_learn_on() -> None:
         mert([], [], SystemCombinationConfig(), "de")
     with pytest.raises(DataError, match="found 1 with 0 references"):
         mert(NBESTS[:1], [[]], SystemCombinationConfig(), "de")
+
+
+def test_a_line_along_which_no_choice_changes_has_no_step() -> None:
+    features = (np.array([[1.0, 0.0]]), np.array([[0.5, 2.0], [0.5, 2.0]]))  # one candidate; two alike
+    statistics = tuple(rows for rows in (problem(0).statistics[0][:1], problem(0).statistics[1][:2]))
+    single = RerankingProblem(features, statistics, METRICS["bleu"])
+    start = np.array([1.0, 0.2])
+    assert line_search(single, start, np.array([-0.3, 1.0])) == (single.score(start), 0.0)

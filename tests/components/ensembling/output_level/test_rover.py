@@ -196,3 +196,10 @@ def test_errors() -> None:
         combine_by_rover(make_nbests(make_hypothesis("a"), make_hypothesis("b"), weights=(0.0, 0.0)), VOTES)
     with pytest.raises(ConfigError, match="at least 0 for a, found -1"):
         combine_by_rover(make_nbests(make_hypothesis("a"), weights=(-1.0,)), VOTES)
+
+
+@pytest.mark.parametrize("voting", ["frequency", "average", "maximum"])
+def test_a_system_without_weight_has_no_vote(voting: str) -> None:
+    config = VOTES.model_copy(update={"voting": voting, "alpha": 0.7})
+    assert vote("a cat", "a dog", config=config, weights=(0.0, 1.0)) == "a dog"
+    assert vote("a dog", "a cat", config=config, weights=(1.0, 0.0)) == "a dog"

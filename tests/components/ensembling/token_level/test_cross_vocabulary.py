@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 
 from components.decoding.combiner import Combiner
+from components.decoding.models.causal import CausalModel
+from components.ensembling.token_level import factory
 from components.ensembling.token_level.combiners import LinearInterpolation, LogLinearInterpolation
 from components.ensembling.token_level.config import MixingConfig
 from components.ensembling.token_level.cross_vocabulary import LOST_PREFIX, CrossVocabularyBackend
 from components.ensembling.token_level.factory import build_cross_vocabulary_backend, build_translator
 from components.ensembling.token_level.translator import EnsembleBackend
-from components.errors import ConfigError
+from components.errors import ConfigError, DataError
 from components.records import NBest, Utterance
 from components.training import vocabulary
 from components.training.config import TrainingConfig
 from components.training.marian_model import build_marian
 from components.translation.config import TranslationConfig
+from tests.components.decoding.tiny_models import llama
 from tests.components.stacking.tiny import WORDS
 
 SETTINGS = TranslationConfig(beam_size=3, n_best=2, max_tokens=8)
@@ -88,8 +91,21 @@ def test_what_cannot_be_mapped_is_refused(models: list[str], monkeypatch: pytest
         SETTINGS, models, LinearInterpolation([0.5, 0.5]), None, "union"
     )
     assert isinstance(engine, CrossVocabularyBackend)
+    with pytest.raises(DataError, match=r"at most \d+ tokens of .* per sentence, found \d+: split it"):
+        engine.prepare("hund " * 2000, "en", "de")
+    with monkeypatch.context() as patch:
+        patch.setattr(engine._vocabulary_members[1].model.model.config, "model_type", "m2m_100")
+        with pytest.raises(ConfigError, match="found target language's token its model's own: combine"):
+            outputs(models, LinearInterpolation([0.5, 0.5]), "union")
     monkeypatch.setattr(
         engine._vocabulary_members[1].model.model.generation_config, "no_repeat_ngram_size", 3
     )
     with pytest.raises(ConfigError, match=f"{models[1]}: .*found no_repeat_ngram_size 3: combine"):
         outputs(models, LinearInterpolation([0.5, 0.5]), "union")
+
+
+def test_language_models_alone_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = {name: CausalModel(llama(), "digest", name) for name in ("one", "other")}
+    monkeypatch.setattr(factory, "load_resident", lambda name, *_: (None, models[name]))
+    with pytest.raises(ConfigError, match="one: expected an encoder-decoder model as the first member"):
+        factory.build_backend(SETTINGS, list(models), LinearInterpolation([0.5, 0.5]), None)

@@ -156,6 +156,8 @@ def test_the_filter_acts_before_or_after_the_mixing() -> None:
     assert before.tolist() == pytest.approx([0.075 / 0.425, 0.35 / 0.425, 0.0], abs=1e-6)
     after = apply_negative_evidence(core, positive, negative, 1.0, plausibility=0.5, filter="after").exp()
     assert after.tolist() == pytest.approx([0.0, 0.35 / 0.75, 0.4 / 0.75], abs=1e-6)
+    everything = apply_negative_evidence(core, positive, negative, 1.0, plausibility=0.0, filter="before")
+    torch.testing.assert_close(everything.exp(), free)
 
 
 def test_forbidden_tokens_in_negative_evidence() -> None:

@@ -178,6 +178,9 @@ def test_tokenizers_of_both_kinds_give_the_same_pieces() -> None:
 def test_what_has_nothing_in_common_is_refused() -> None:
     with pytest.raises(ConfigError, match="next to none in common"):
         intersect_vocabularies([lexicon(FIRST), lexicon(("<eos>", "<unk>", "▁x", "▁y"))])
+    endless = Lexicon(lexicon(SECOND).vocabulary, tuple(p.replace("eos", "x") for p in SECOND), 0)
+    with pytest.raises(ConfigError, match="all have an end of sequence, found one without"):
+        intersect_vocabularies([lexicon(FIRST), endless])
     with pytest.raises(ConfigError, match="second: expected an end of sequence"):
         map_scorer(member(SECOND, 1, "second"), lexicon(SECOND), lexicon(FIRST), [-1] * 6)
 

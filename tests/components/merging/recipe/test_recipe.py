@@ -86,6 +86,7 @@ tokenizer:
   tokens:
     <a>: {source: {kind: model_token, model: ./local, token_id: 7}, force: true}
     <b>: {source: ./local}
+    <c>: {force: true}
 chat_template: auto
 """
     )
@@ -95,6 +96,7 @@ chat_template: auto
     assert (read.tokenizer.source, read.tokenizer.pad_to_multiple_of) == ("union", 64)
     assert read.tokenizer.tokens["<a>"] == ("./local", 7, True)
     assert read.tokenizer.tokens["<b>"] == ("./local", None, False)
+    assert read.tokenizer.tokens["<c>"] == (None, None, True)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,12 @@ chat_template: auto
             "one of zero, model_token",
         ),
         (
+            f"{MODELS}merge_method: linear\ntokenizer: {{tokens: {{x: {{force: [1]}}}}}}\n",
+            3,
+            "expected a number, true, false or text, found a list of 1",
+        ),
+        ("merge_method: linear\nmodels:\n  - model: a\n  -\n", 4, "expected a mapping, found nothing"),
+        (
             f"{MODELS}merge_method: linear\ntokenizer: {{tokens: {{x: {{source: {{model: a}}}}}}}}\n",
             3,
             "model and one of token and token_id",
@@ -161,6 +169,7 @@ def test_faults_name_the_line(text: str, line: int | None, expected: str) -> Non
             "r.yml:3: parameters.wieght: linear has no such parameter; did you mean weight",
         ),
         ("linear", "{weight: heavy}", "expected a number, found 'heavy'"),
+        ("linear", "{weight: true}", "expected a number, found True"),
         ("linear", "{normalize: 2}", "expected true or false"),
         ("ties", "{semantics: book}", "expected one of mergekit, paper, peft"),
     ],

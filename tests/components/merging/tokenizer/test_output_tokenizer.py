@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
@@ -16,16 +17,17 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from components.errors import MergeError
 from components.merging.checks import examine
 from components.merging.io.input_models import open_models
+from components.merging.recipe.chat_templates import most_common_template
 from components.merging.recipe.reader import parse_recipe
 from tests.components.merging.model_folders import folder, merged
 
 
-def word_level_model(path: Path, words: list[str], scale: float) -> Path:
+def word_level_model(path: Path, words: list[str], scale: float, **config: object) -> Path:
     """A model whose row of word n of its own vocabulary is (10 scale + n, scale); and a bias (1, words)."""
     n = len(words)
     rows = torch.stack([torch.arange(n) + 10 * scale, torch.full((n,), scale)], 1)
     tensors = {"model.embed_tokens.weight": rows, "final_logits_bias": torch.arange(float(n)).view(1, n)}
-    tokenizer = folder(path, tensors, vocab_size=n)
+    tokenizer = folder(path, tensors, **{"vocab_size": n, **config})
     vocabulary = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
     vocabulary.pre_tokenizer = Whitespace()
     PreTrainedTokenizerFast(tokenizer_object=vocabulary, unk_token="<unk>").save_pretrained(tokenizer)
@@ -100,6 +102,85 @@ def test_the_doctor_compares_the_numbers_of_tokens(models: tuple[Path, Path]) ->
     assert "2 of 3 token numbers mean other tokens" in result.refusals[0].text
     with pytest.raises(MergeError, match="tokenizer_source"):
         result.require()
+
+
+def findings(models: tuple[Path, Path]) -> list[str]:
+    read = parse_recipe(text(models, "dtype: float32"))
+    with open_models(read) as (folders, checkpoints):
+        return [f"{f}" for f in examine(read, folders, checkpoints).findings if "tokenizers" in f.text]
+
+
+def test_tokenizers_of_other_files_and_the_same_numbers_are_a_note(tmp_path: Path) -> None:
+    models = tuple(word_level_model(tmp_path / name, ["<unk>", "hund"], 1.0) for name in "ab")
+    assert not findings(models)  # type: ignore[arg-type]
+    settings = json.loads((models[1] / "tokenizer_config.json").read_text())
+    (models[1] / "tokenizer_config.json").write_text(json.dumps({**settings, "model_max_length": 7}))
+    (note,) = findings(models)  # type: ignore[arg-type]
+    assert note.startswith("note: ") and note.endswith("tokenizers differ in files, not in token numbers")
+
+
+def test_a_tokenizer_that_cannot_be_loaded_is_a_warning(models: tuple[Path, Path]) -> None:
+    (models[1] / "tokenizer.json").write_text("{}")
+    (warning,) = findings(models)
+    assert warning.startswith("warning: ") and "tokenizers differ and cannot be compared" in warning
+    assert f"expected a tokenizer in {models[1]}, transformers cannot load one" in warning
+    assert "\n" not in warning
+
+
+def test_only_tensors_of_the_vocabulary_are_rearranged(tmp_path: Path) -> None:
+    a = word_level_model(tmp_path / "a", ["<unk>", "hund"], 1.0)
+    b = word_level_model(tmp_path / "b", ["<unk>", "maus"], 1.0)
+    for path, value in ((a, 2.0), (b, 4.0)):
+        tensors = load_file(path / "model.safetensors")
+        tensors["model.norm.weight"] = torch.tensor([value, 0.0])
+        save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
+    out = merged(text((a, b), "tokenizer_source: union"), tmp_path / "out")
+    assert out["model.norm.weight"].tolist() == [3.0, 0.0]
+    assert len(out["model.embed_tokens.weight"]) == 3
+
+
+def test_a_token_that_a_model_lacks_comes_from_the_base(tmp_path: Path) -> None:
+    """Of the two that have katze, only the base gives its row to the third."""
+    words = {"base": "katze", "other": "katze", "third": "hund"}
+    paths = [
+        word_level_model(tmp_path / name, ["<unk>", word], 10.0**n)
+        for n, (name, word) in enumerate(words.items())
+    ]
+    listed = ", ".join(f"{{model: {path}, parameters: {{weight: {n // 2}}}}}" for n, path in enumerate(paths))
+    recipe = f"models: [{listed}]\nmerge_method: linear\ntokenizer_source: union\n"
+    merged(f"{recipe}base_model: {paths[0]}\n", tmp_path / "out")
+    assert by_word(tmp_path / "out")["katze"] == [11.0, 1.0]
+    merged(recipe, tmp_path / "mean")
+    assert by_word(tmp_path / "mean")["katze"] == [(11.0 + 101.0) / 2, (1.0 + 10.0) / 2]
+
+
+def test_a_row_that_no_token_has_is_zero(tmp_path: Path) -> None:
+    models = tuple(word_level_model(tmp_path / name, ["<unk>", "hund", "floh"], 1.0) for name in "ab")
+    for model in models:
+        file = model / "tokenizer.json"
+        settings = json.loads(file.read_text())
+        del settings["model"]["vocab"]["hund"]
+        file.write_text(json.dumps(settings))
+    out = merged(text(models, "tokenizer_source: base", base=True), tmp_path / "out")  # type: ignore[arg-type]
+    assert out["model.embed_tokens.weight"].tolist() == [[10.0, 1.0], [0.0, 0.0], [12.0, 1.0]]
+
+
+def test_where_the_size_of_a_vocabulary_is_read(tmp_path: Path) -> None:
+    """A multimodal model names it in its text_config; without one the model is named."""
+    sizes = {"vocab_size": None, "text_config": {"vocab_size": 2}}
+    nested = word_level_model(tmp_path / "a", ["<unk>", "hund"], 1.0, **sizes)
+    plain = word_level_model(tmp_path / "b", ["<unk>", "maus"], 1.0)
+    merged(text((nested, plain), "tokenizer_source: union"), tmp_path / "out")
+    assert set(by_word(tmp_path / "out")) == {"<unk>", "hund", "maus"}
+    unnamed = word_level_model(tmp_path / "c", ["<unk>", "maus"], 1.0, vocab_size=None)
+    with pytest.raises(MergeError, match=r"/c: expected vocab_size in config\.json, found None"):
+        merged(text((nested, unnamed), "tokenizer_source: union"), tmp_path / "again")
+
+
+def test_of_several_templates_the_default_one_counts() -> None:
+    several = {"default": "{{ 'a' }}", "tool_use": "{{ 'b' }}"}
+    tokenizers = [SimpleNamespace(chat_template=t) for t in (several, "{{ 'b' }}", several, None)]
+    assert most_common_template(tokenizers) == "{{ 'a' }}"
 
 
 def test_a_source_that_is_no_model_of_the_recipe(models: tuple[Path, Path], tmp_path: Path) -> None:

@@ -99,3 +99,13 @@ def test_gradient_moves_tokens_to_idle_experts() -> None:
         optimiser.step()
     assert before.max() > 190
     assert router(x).counts.max() < 120
+
+
+def test_load_of_all_experts_cannot_be_balanced() -> None:
+    router = Router(6, 4, 4, noisy=True)
+    with pytest.raises(ConfigError, match="expected top_k below 4 for the load loss, found 4"):
+        load_balancing_loss.load_loss(router(torch.randn(3, 6)))
+
+
+def test_one_expert_is_always_balanced() -> None:
+    assert load_balancing_loss.importance_loss(route(_logits(5, 1), 1)).item() == 0

@@ -208,3 +208,14 @@ def test_capacity_drops_in_training_only() -> None:
 def test_an_unknown_activation() -> None:
     with pytest.raises(ConfigError, match=r"activation: expected one of silu, .* found 'tanh'"):
         GroupedExperts(2, 4, 4, activation="tanh")
+
+
+def test_printed_experts_say_their_shape() -> None:
+    assert repr(block(gated=True).experts) == "GroupedExperts(4 x (16 -> 24 -> 16), silu, gated)"
+    assert repr(block(gated=False, activation="relu").experts) == "GroupedExperts(4 x (16 -> 24 -> 16), relu)"
+
+
+def test_experts_off_the_cpu_are_not_packed() -> None:
+    layer = block().to("meta")
+    assert prepack(layer, "float32") == 0
+    assert isinstance(layer.experts, GroupedExperts)

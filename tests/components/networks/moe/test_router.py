@@ -69,3 +69,8 @@ def test_routing_is_in_float32_also_under_autocast() -> None:
 def test_more_experts_per_token_than_there_are(k: int) -> None:
     with pytest.raises(ConfigError, match=f"top_k: expected 1 to 4 .* found {k}; lower top_k"):
         Router(8, 4, k)
+
+
+def test_a_printed_router_says_its_choice() -> None:
+    assert repr(Router(8, 4, 2)) == "Router(8 -> 2 of 4)"
+    assert repr(Router(8, 4, 1, noisy=True)) == "Router(8 -> 1 of 4, noisy)"

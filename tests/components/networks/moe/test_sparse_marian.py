@@ -13,14 +13,16 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of
 from components.decoding.search import search
-from components.errors import ConfigError, ModelError
+from components.errors import ConfigError, DataError, ModelError
+from components.experts import multilingual
 from components.experts.config import ExpertsConfig
-from components.experts.multilingual_learner import MultilingualLearner
+from components.experts.multilingual_learner import MultilingualLearner, build_model
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.networks.moe.moe_block import moe_blocks
 from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import NBest, Utterance
+from components.training import vocabulary
 from components.training.trainer import train
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
@@ -163,3 +165,20 @@ def test_config_json_says_what_it_is(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert config["architectures"] == ["SparseMarianMTModel"]
     assert (config["num_local_experts"], config["num_experts_per_tok"]) == (4, 2)
+
+
+def test_other_experts_than_those_of_the_start_are_refused(
+    settings: dict[str, object], folder: Path, tmp_path: Path
+) -> None:
+    config = ExpertsConfig.model_validate({**settings, "init_from": str(folder)})
+    assert isinstance(build_model(config, 90, None), SparseMarianMTModel)
+    with pytest.raises(ConfigError, match=r"init_from: .*'num_experts_per_tok': 1.*'num_experts_per_tok': 2"):
+        build_model(config.model_copy(update={"top_k": 1}), 90, None)
+
+
+def test_a_language_without_short_pairs_is_named() -> None:
+    spm = vocabulary.train([" ".join(WORDS)] * 3, 64)
+    short, long = [("rot hund", "rot")], [("rot hund", " ".join(WORDS * 9))]
+    assert len(multilingual.encode({"de": short}, spm, 20)) == 1
+    with pytest.raises(DataError, match=r"^fr: "):
+        multilingual.encode({"de": short, "fr": long}, spm, 20)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import json
 import math
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +17,8 @@ from torch import Tensor
 from components.decoding.config import SearchConfig
 from components.decoding.search import force_decode, search
 from components.ensembling.token_level.combiners import LinearInterpolation
+from components.ensembling.token_level.config import COEFFICIENTS_FILE, MixingConfig
+from components.ensembling.token_level.learning import fitting
 from components.ensembling.token_level.learning.coefficients import (
     LearnedCoefficients,
     cross_validate,
@@ -28,7 +34,8 @@ from components.ensembling.token_level.learning.reference_log_probs import (
     collect_log_probs,
     concatenate,
 )
-from components.errors import ConfigError, DataError, ModelError
+from components.ensembling.token_level.learning.weights_folder import read_combiner
+from components.errors import AntiphonError, ConfigError, DataError, ModelError, StoreError
 from tests.components.decoding.test_search import EOS, Table, ids
 
 
@@ -96,6 +103,8 @@ def test_log_linear_has_one_optimum_whatever_the_start_and_no_grid_beats_it() ->
     ]
     for other in result[1:]:
         torch.testing.assert_close(other, result[0], atol=1e-4, rtol=0)
+    to_the_last_bit = fit_log_linear_coefficients(statistics, tolerance=0.0)
+    torch.testing.assert_close(to_the_last_bit, result[0], atol=1e-4, rtol=0)
     best = mean(statistics, result[0], "log_linear")
     for shift in itertools.product((-0.05, 0.0, 0.05), repeat=3):
         assert mean(statistics, result[0] + torch.tensor(shift), "log_linear") <= best + 1e-5
@@ -177,8 +186,28 @@ def test_saved_and_loaded(kind: str, tmp_path: Path) -> None:
             LearnedCoefficients.load(path, ("a", "b", "other"))
         with pytest.raises(ConfigError, match=r"4 (weights|members)"):
             again.to_combiner().active_members(4)
-    (tmp_path / "no.json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"no\.json: expected saved coefficients"):
+
+
+SAVED = {"kind": "linear", "members": ["a", "b"], "weights": [0.5, 0.5], "gate": None}
+SAVED |= {"learned": -1.0, "uniform": -1.0}
+GATE = {"matrix": [[0.0]], "bias": [0.0], "means": [0.0], "scales": [1.0], "top_k": None}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "expected saved coefficients"),
+        ({**SAVED, "weights": [1.0]}, "expected linear or log_linear with one weight per member"),
+        ({**SAVED, "kind": "cubic"}, "expected linear or log_linear with one weight per member"),
+        ({**SAVED, "gate": {"matrix": [[0.0]]}}, "expected a saved gate .*, found another object: 'bias'"),
+        ({**SAVED, "gate": GATE}, r"expected a gate of 1 by 5 numbers, found \(1, 1\)"),
+    ],
+)
+def test_a_damaged_file_of_coefficients_is_named(
+    fields: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "no.json").write_text(json.dumps(fields))
+    with pytest.raises(ConfigError, match=rf"no\.json: .*{message}"):
         LearnedCoefficients.load(tmp_path / "no.json")
 
 
@@ -297,3 +326,57 @@ def test_a_gate_for_other_members_is_refused() -> None:
         search([Table(1), Table(1)], SearchConfig(beam_size=1), combiner=LinearInterpolation(gate))
     with pytest.raises(ConfigError, match="top_k from 1 to 3, found 4"):
         fit_gate(development(), top_k=4)
+
+
+def test_a_member_too_large_for_its_distributions_is_refused() -> None:
+    member = SimpleNamespace(vocabulary=SimpleNamespace(size=2**20))
+    with pytest.raises(ConfigError, match="at most 4 GiB, found 1025 tokens of 1 members over 1048576"):
+        collect_log_probs([member], [[1] * 1025])  # type: ignore[list-item]
+
+
+def _without_distributions() -> ReferenceLogProbs:
+    return dataclasses.replace(development(), distributions=None)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: concatenate([]), DataError, "at least one batch of development sentences, found none"),
+        (
+            lambda: fit_constants(development().select_sentences(torch.tensor([99])), "linear"),
+            DataError,
+            "sentences with references, found no token",
+        ),
+        (
+            lambda: fit_constants(_without_distributions(), "log_linear"),
+            ConfigError,
+            "statistics with distributions for log-linear coefficients, found none",
+        ),
+        (
+            lambda: fitting.fit_coefficients(development(), MixingConfig()),
+            ConfigError,
+            "expected constants or gate with linear or log_linear, found nothing with linear",
+        ),
+        (
+            lambda: fitting.likelihood_by_strength(_without_distributions()),
+            ConfigError,
+            "distributions of core, positive and negative model, found others",
+        ),
+        (
+            lambda: list(fitting.held_out_games(development(sentences=1), 12)),
+            DataError,
+            "at least 2 development sentences, found 1",
+        ),
+    ],
+)
+def test_statistics_that_do_not_suffice_are_refused(
+    call: Callable[[], object], error: type[AntiphonError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_what_was_learned_for_another_method_is_refused(tmp_path: Path) -> None:
+    fit_constants(development(), "linear").save(tmp_path / COEFFICIENTS_FILE)
+    with pytest.raises(StoreError, match="expected what negative_evidence learns, found kind, members"):
+        read_combiner(MixingConfig(method="negative_evidence"), tmp_path)
