@@ -73,6 +73,13 @@ def test_answers_are_corrections_and_approvals(tmp_path: Path) -> None:
     assert (approved.id, approved.before, approved.text) == ("u1", "text u1", "text u1")
 
 
+def test_a_review_that_asks_nobody_says_so(tmp_path: Path) -> None:
+    settings, product = {"below": 0.0001}, StageRef(stage="checked-answers", key="k", path=str(tmp_path), sha256="0" * 64)
+    answer(tmp_path, {}, **settings)
+    lines = ReviewAnswers().summarize(ReviewAnswersSettings.model_validate(settings), product)
+    assert lines == ["checked-answers: no text was doubtful enough to ask"]
+
+
 def test_a_review_is_a_node_that_asks_and_one_that_edits() -> None:
     graph = parse_pipeline(
         "nodes: {asr: {kind: recognize}, checked: {kind: review, of: asr, below: 0.4, max: 3}}"
