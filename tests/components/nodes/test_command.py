@@ -125,7 +125,10 @@ def test_no_program_outlives_the_process(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"run": "sed s/a/b/"}, r"expected a list such as \[sed, s/a/b/\], as there is no shell, found 'sed s"),
+        (
+            {"run": "sed s/a/b/"},
+            r"expected a list such as \[sed, s/a/b/\], as there is no shell, found 'sed s",
+        ),
         ({"format": "text", "gives": "speech"}, "expected jsonl where a program gives speech, found text"),
         ({"ways": ["up"]}, "ways: expected gives: table, found text"),
     ],

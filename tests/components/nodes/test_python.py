@@ -289,7 +289,10 @@ def test_a_function_of_a_package(steps: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("import nothing_of_this_name", r"broken_own: expected to import it, found ModuleNotFoundError: .*:1\)"),
+        (
+            "import nothing_of_this_name",
+            r"broken_own: expected to import it, found ModuleNotFoundError: .*:1\)",
+        ),
         ("def f(:", r"broken_own: expected to import it, found SyntaxError: .* \(broken_own.py:1\)"),
         ("g = 3", "broken_own: expected a function f, found NoneType"),
     ],
