@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -43,8 +44,12 @@ def test_a_filter_of_lines(tmp_path: Path) -> None:
     ]
     lengths = call(["awk", "{print length($0)}"], items("abc"), format="text", gives="table")
     assert lengths == [Route(utterance_id="u0", way="scored", value=3.0)]
+    routed = {"run": ["cat"], "format": "text", "gives": "table", "ways": ["up", "down"]}
+    assert Command().ways(CommandSettings.model_validate(routed)) == ("up", "down")
+    assert compute(Command(), routed, items("up")) == [Route(utterance_id="u0", way="up")]
     speech, text = call(["cat"], [item("u0"), *items("a")], format="text")
     assert (speech.reason, text.best.text) == ("nothing to read", "a")
+    assert [each.reason for each in call(["false"], [item("u0")], format="text")] == ["nothing to read"]
 
 
 def test_a_program_of_records() -> None:
@@ -69,6 +74,7 @@ def test_a_program_of_records() -> None:
             "can't decode byte 0xff",
         ),
         ("if r['text'] == 'poison': r['text'] = 3", "expected a text"),
+        ("if r['text'] == 'poison': print(3); continue", "expected an object with an id, found 3"),
         ("if r['text'] == 'poison': import os; os.kill(os.getpid(), 9)", "found -9"),
     ],
 )
@@ -98,6 +104,38 @@ def test_a_record_that_hangs_is_quarantined_and_one_that_always_does_fails_the_n
 def test_a_program_that_never_works_fails_the_node() -> None:
     with pytest.raises(AntiphonError, match="for every record: expected false to end with 0, found 1"):
         call(["false"], items("a", "b", "c"))
+
+
+def test_a_program_that_cannot_be_started_is_named(tmp_path: Path) -> None:
+    script = tmp_path / "own.sh"
+    script.write_text("#!/no/such/shell\n")
+    script.chmod(0o755)
+    (failed,) = call([str(script)], items("a"))
+    assert failed.reason == "program failed"
+    assert f"expected to start {script}, found [Errno 2]" in failed.detail
+
+
+def test_no_program_outlives_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    monkeypatch.setattr(own_program, "_running", {process})
+    own_program.kill_all()
+    assert process.returncode == -9
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"run": "sed s/a/b/"},
+            r"expected a list such as \[sed, s/a/b/\], as there is no shell, found 'sed s",
+        ),
+        ({"format": "text", "gives": "speech"}, "expected jsonl where a program gives speech, found text"),
+        ({"ways": ["up"]}, "ways: expected gives: table, found text"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CommandSettings.model_validate({"run": ["sed"], **values})
 
 
 def test_output_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,15 @@ def leave(record):
 
 def unreachable(record):
     raise ConnectionRefusedError("no server at 127.0.0.1:9")
+
+def in_threes(record):
+    return [("a", -1.0, "b")]
+
+def whole(records):
+    return "one text for all of them"
+
+def table(record):
+    return {"way": "up", "value": 0.5} if record["text"] == "a" else {"value": record["text"] == "b" or None}
 
 def length(record):
     return len(record["text"])
@@ -133,6 +143,7 @@ def test_what_fails_is_quarantined_with_its_line_and_the_others_go_on(steps: Pat
     assert "found int 3" in details[1]
     assert "expected the answer for 'u3', found one for 'x'" in details[3]
     assert "score" in details[4]
+    assert "expected a text, a list of (text, score)" in texts_of(call(steps, "in_threes", items("a")))[0]
     assert "SystemExit: 3" in texts_of(call(steps, "leave", items("a")))[0]
 
 
@@ -152,6 +163,10 @@ def test_a_table_is_a_number_or_a_way(steps: Path) -> None:
     way, wrong = call(steps, "way", items("up", "off"), gives="table", ways=["up", "down"])
     assert way == Route(utterance_id="u0", way="up")
     assert "expected one of the ways up, down, found 'off'" in wrong.detail
+    both, truth, nothing = call(steps, "table", items("a", "b", "c"), gives="table", ways=["up"])
+    assert both == Route(utterance_id="u0", way="up", value=0.5)
+    assert "expected a number" in truth.detail
+    assert "expected a number" in nothing.detail
 
 
 def test_a_batch_whose_function_fails_is_asked_for_one_by_one(steps: Path) -> None:
@@ -160,6 +175,8 @@ def test_a_batch_whose_function_fails_is_asked_for_one_by_one(steps: Path) -> No
     assert (outcomes[0], outcomes[2]) == ("a!", "b!")
     assert "RuntimeError: one of them is poison" in outcomes[1]
     assert texts_of(call(steps, "too_few", items("a", "b"), batch=True)) == ["one", "one"]
+    (text,) = texts_of(call(steps, "whole", items("a"), batch=True))
+    assert "expected a list of answers, found str" in text
 
 
 @pytest.mark.parametrize(
@@ -178,6 +195,20 @@ def test_what_is_not_there_is_refused_before_anything_runs(
         Python().check(settings, Site("node"))
     assert message in str(fault.value)
     assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "expected file or package, one of the two"),
+        ({"file": "a.py", "package": "pydantic"}, "expected file or package, one of the two"),
+        ({"package": "pydantic"}, "function: expected module:name of the package, found 'restore'"),
+        ({"file": "a.py", "ways": ["up"]}, "ways: expected gives: table, found text"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PythonSettings.model_validate({"function": "restore", **values})
 
 
 @pytest.mark.parametrize(
@@ -241,6 +272,9 @@ def test_a_recording_is_an_answer_of_a_node_that_gives_speech(tmp_path: Path) ->
     spoken, missing = call(path, "speak", items("a", "b"), **values)
     assert (spoken.id, spoken.audio.seconds, Path(spoken.audio.path).name) == ("u0", 1.0, "u0.wav")
     assert "no such file" in missing.detail.lower()
+    path.write_text("def speak(record):\n    return 3\n")
+    (number,) = call(path, "speak", items("a"), gives="speech")
+    assert "found int 3" in number.detail
 
 
 def test_a_function_of_a_package(steps: Path) -> None:
@@ -250,6 +284,29 @@ def test_a_function_of_a_package(steps: Path) -> None:
     assert texts_of(call(steps, "builtins:str", items("a"), file=None, package="pydantic"))[0].startswith(
         "{'id'"
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (
+            "import nothing_of_this_name",
+            r"broken_own: expected to import it, found ModuleNotFoundError: .*:1\)",
+        ),
+        ("def f(:", r"broken_own: expected to import it, found SyntaxError: .* \(broken_own.py:1\)"),
+        ("g = 3", "broken_own: expected a function f, found NoneType"),
+    ],
+)
+def test_a_package_that_cannot_be_imported_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str
+) -> None:
+    (tmp_path / "broken_own.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "broken_own", raising=False)
+    with pytest.raises(ConfigError, match=f"^{message}") as fault:
+        call(tmp_path, "broken_own:f", items("a"), file=None, package="pydantic")
+    assert "\n" not in str(fault.value)
+    sys.modules.pop("broken_own", None)
 
 
 def test_a_deployment_runs_no_code_unless_the_environment_says_so(
@@ -267,3 +324,6 @@ def test_an_item_of_several_nodes_names_them(steps: Path) -> None:
     record = PythonRecord(call(steps, "everything", read)[0])
     assert record["text"] == "one"
     assert record["inputs"]["b"]["hypotheses"][0]["text"] == "two"
+    read = [item("u0", a=nbest("u0", "one"), route=Route(utterance_id="u0", way="up", value=0.5))]
+    record = PythonRecord(call(steps, "everything", read)[0])
+    assert record["inputs"]["route"] == {"way": "up", "value": 0.5}

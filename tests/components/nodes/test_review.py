@@ -16,6 +16,7 @@ from components.nodes.review import ReviewAnswers, ReviewAnswersSettings
 from components.pipeline.reader import parse_pipeline
 from components.records import Hypothesis, NBest
 from tests.components.nodes.items import item
+from tests.components.pipeline.test_planning import REF
 
 GRAPH = "nodes: {asr: {kind: recognize}, checked: {kind: review, of: asr"
 SCORES = {"u0": -0.4, "u1": -4.0, "u2": -2.0, "u3": -8.0}
@@ -71,6 +72,28 @@ def test_answers_are_corrections_and_approvals(tmp_path: Path) -> None:
         "ann",
     )
     assert (approved.id, approved.before, approved.text) == ("u1", "text u1", "text u1")
+
+
+def test_a_review_that_asks_nobody_says_so(tmp_path: Path) -> None:
+    answer(tmp_path, {}, below=0.0001)
+    ref = REF.model_copy(update={"stage": "checked-answers", "path": str(tmp_path)})
+    settings = ReviewAnswersSettings.model_validate({"below": 0.0001})
+    assert ReviewAnswers().notes(settings, Site(name="checked-answers"), ref, None) == [
+        "checked-answers: no text was doubtful enough to ask"
+    ]
+
+
+def test_what_nobody_has_recognized_is_not_asked_for(tmp_path: Path) -> None:
+    asked: list[Question] = []
+
+    def ask(node: str, questions: Sequence[Question], hours: float) -> Answers:
+        asked.extend(questions)
+        return Answers({}, by="ann", at="2026-01-02T03:04:05Z", through="a form")
+
+    settings = ReviewAnswersSettings.model_validate({"worst": 9})
+    site = Site(name="checked-answers", of=("asr",), ask=ask)
+    ReviewAnswers().collect(settings, site, iter([item("speech"), *read()]), tmp_path)
+    assert [each.utterance_id for each in asked] == ["u3", "u1", "u2", "u0"]
 
 
 def test_a_review_is_a_node_that_asks_and_one_that_edits() -> None:

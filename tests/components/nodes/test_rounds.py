@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
+from components import neural_metrics
 from components.errors import ConfigError
 from components.nodes.kind import Site
+from components.nodes.loop import LoopRound, LoopRoundSettings
 from components.nodes.refine import Refine, RefineRound, RefineRoundSettings
 from components.pipeline.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import parse_pipeline, read_pipeline
-from components.records import Decision
+from components.records import Checkpoint, Decision, NBest
 from components.run_record import StageRef
 from tests.components.pipeline.test_item_gatherer import bad, spoken, stage, text, written
 
@@ -115,6 +117,53 @@ def test_what_needs_a_source_text_refuses_transcripts(settings: dict[str, Any], 
     checked = RefineRoundSettings.model_validate({"model": "packaged:multi30k-en-de", **settings})
     with pytest.raises(ConfigError, match=fault):
         RefineRound().check(checked, Site("words-1", transcripts=True))
+
+
+def test_another_critics_words_are_for_self_refine_and_about_the_draft(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from components.nodes.kind import Item
+    from components.refining import rounds
+
+    asked: list[Any] = []
+
+    class Refiner:
+        def __init__(self, settings: RefineRoundSettings, store: str | None) -> None: ...
+
+        def run_round(self, *arguments: Any) -> list[NBest]:
+            asked.append(arguments)
+            return [text("u1", "better")]
+
+    critic = RefineRoundSettings(model="m", method="deliberation", criticized=True)
+    with pytest.raises(ConfigError, match="of: expected method self_refine to read the critic's words"):
+        RefineRound().check(critic, Site("last-1"))
+    monkeypatch.setattr(rounds, "Refiner", Refiner)
+    draft, words = text("u1", "draft"), text("u1", "wrong article")
+    read = Item(utterance=spoken("u1"), inputs={"mt": draft, "critic": words})
+    settings = RefineRoundSettings(model="m", criticized=True, gate="off", left=1)
+    RefineRound().build(settings, Site("last-1"))([read])
+    assert asked == [([read.utterance], [[draft]], 1, ["wrong article"])]
+
+
+def test_a_loops_gate_is_checked_as_that_of_refine(monkeypatch: pytest.MonkeyPatch) -> None:
+    from components.refining import checks
+
+    kind, pairs = LoopRound(), frozenset({("en", "de")})
+    kind.check(LoopRoundSettings(gate="off"), Site("loop-1", transcripts=True))
+    with pytest.raises(ConfigError, match=r"gate forward: expected a translation, .* found a transcript"):
+        kind.check(LoopRoundSettings(gate="forward"), Site("loop-1", transcripts=True))
+    model = Checkpoint(reference="m", path="/x", sha256="0" * 64, architecture="MarianMTModel")
+    monkeypatch.setattr(checks, "resolve_text_model", lambda *_: model)
+    kind.validate_models(LoopRoundSettings(gate="off"), Site("loop-1"), pairs)
+    with pytest.raises(ConfigError, match="gate_model: expected a causal language model for gate fluency"):
+        kind.validate_models(LoopRoundSettings(gate="fluency", gate_model="m"), Site("loop-1"), pairs)
+
+
+def test_the_version_of_the_scorers_is_in_the_key_of_their_gate_alone() -> None:
+    estimated = RefineRoundSettings(gate="quality_estimation", gate_model="m")
+    parameters = RefineRound().parameters(estimated, Site("last-1"))
+    assert parameters["neural_metrics"] == neural_metrics.version
+    assert "neural_metrics" not in RefineRound().parameters(RefineRoundSettings(), Site("last-1"))
 
 
 def test_an_utterance_that_was_stopped_is_idle_unless_its_draft_was() -> None:

@@ -56,6 +56,24 @@ def test_what_does_not_fit_is_refused_in_one_line(name: str) -> None:
             "expected a method with a coefficient",
         ),
         (
+            {"kind": "tune_stack", "of": ["data", "asr"], "method": "late_fusion", "model": "m"},
+            "late_fusion mixes model and text_model, found one missing",
+        ),
+        (
+            {
+                "kind": "tune_stack",
+                "of": ["data", "asr"],
+                "method": "pooled",
+                "model": "m",
+                "text_model": "t",
+            },
+            "pooled reads speech, transcripts, translations",
+        ),
+        (
+            {"kind": "tune_stack", "of": READ, "method": "late_fusion", "model": "m", "text_model": "t"},
+            "late_fusion reads speech, transcripts$",
+        ),
+        (
             {"kind": "train_pre_translation", "of": ["data", "asr", "asr2", "mt"]},
             "train_pre_translation reads da",
         ),

@@ -26,6 +26,10 @@ def test_a_stored_stage_keeps_its_key(tmp_path: Path) -> None:
         Stored().find_stored_plan(StoredSettings(key=plan.key), site)
     with pytest.raises(StoreError, match=r"expected a finished stage 000000000000… in .*, found none"):
         Stored().find_stored_plan(StoredSettings(key="0" * 64), site)
+    with pytest.raises(
+        StoreError, match="draft: expected stage 000000000000… as it was planned, found it gone"
+    ):
+        Stored().build(StoredSettings(key="0" * 64), site)
 
 
 def test_its_language_is_said_by_to() -> None:

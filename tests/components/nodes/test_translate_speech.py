@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from components.errors import ConfigError
+from components.errors import ConfigError, ModelError
 from components.nodes.kind import Site
 from components.nodes.translate_speech import TranslateSpeech
 from components.recognition.config import RecognitionConfig
+from components.records import NBest, Utterance
 from components.translation import speech
+from tests.components.nodes.items import item, nbest, texts_of
+from tests.components.pipeline.test_planning import keys
 
 KIND = TranslateSpeech()
 
@@ -16,6 +21,36 @@ KIND = TranslateSpeech()
 def test_other_backends_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"expected backend whisper .* found transformers"):
         KIND.check(RecognitionConfig(backend="transformers"), Site("direct"))
+
+
+def test_a_model_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ModelError, match="whisper-bse"):
+        KIND.check(RecognitionConfig(model="packaged:whisper-bse"), Site("direct"))
+
+
+def test_its_key_says_what_decides_the_outputs() -> None:
+    def key(weights: str = "w", **settings: Any) -> str:
+        return keys({"direct": {"kind": "translate_speech", "to": "en", **settings}}, weights=weights)[
+            "direct"
+        ]
+
+    assert key() == key(device="cpu") == key(model="packaged:whisper-tiny.en")  # the digests are the same
+    assert len({key(), key("other"), key(beam_size=1, n_best=1), key(backend="transformers")}) == 4
+
+
+def test_each_item_is_translated_from_its_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Echo:
+        def __init__(self, settings: RecognitionConfig, store: str | None) -> None:
+            self.prefix = f"{settings.beam_size} {store}"
+
+        def translate(self, utterances: list[Utterance]) -> list[NBest]:
+            return [nbest(u.id, f"{self.prefix} {u.audio.path}") for u in utterances if u.audio]
+
+    monkeypatch.setattr(speech, "SpeechTranslator", Echo)
+    translate = KIND.build(RecognitionConfig(beam_size=7), Site("direct", store="s"))
+    assert texts_of(translate([item("u0"), item("u1")])) == ["7 s /x.wav"] * 2
+    assert KIND.applies(item("u0").utterance)
+    assert not KIND.applies(item("u0").utterance.model_copy(update={"audio": None}))
 
 
 @pytest.mark.models

@@ -80,6 +80,15 @@ def test_a_stacked_system_is_told_less() -> None:
     assert deaf.settings.model_dump()["ablate"] == ("sound",)
 
 
+def test_what_a_run_did_not_finish_is_not_ablated() -> None:
+    stack = {"kind": "stack", "of": ["data", "asr"], "method": "dual_source", "model": "store:s"}
+    refine = {"kind": "refine", "of": "mt", "rounds": 2}
+    pipeline = graph(
+        a=ASR, b={**ASR, "beam_size": 2}, asr={**ROVER, "of": ["a", "b"]}, mt=MT, stack=stack, r=refine
+    )
+    assert ablations_of(pipeline, ["a", "b", "mt"]) == []
+
+
 def test_parts_that_cannot_be_taken_away_and_texts_without_references() -> None:
     fixed = graph(asr=ASR, mt={**MT, "members": ["store:b"], "combine": {"coefficients": [0.5, 0.5]}})
     with pytest.raises(ConfigError, match="members of mt without dropout and without fixed coefficients"):
@@ -87,5 +96,8 @@ def test_parts_that_cannot_be_taken_away_and_texts_without_references() -> None:
     many = graph(asr=ASR, mt={**MT, "members": [f"store:{n}" for n in range(6)]})
     with pytest.raises(ConfigError, match="expected at most 6 parts in mt, found 7"):
         ablations_of(many, many.nodes)
+    weighted = graph(a=ASR, b={**ASR, "beam_size": 2}, asr={**ROVER, "of": ["a", "b"], "weights": [0.5, 0.5]})
+    with pytest.raises(ConfigError, match="members of asr without dropout and without fixed coefficients"):
+        ablations_of(weighted, weighted.nodes)
     pivot = graph(asr=ASR, fr={**MT, "to": "fr", "members": ["store:b"]}, de={**MT, "of": "fr"})
     assert ablations_of(pivot, pivot.nodes) == []

@@ -99,6 +99,13 @@ def test_a_stage_that_is_being_written_is_read_as_far_as_it_is_whole(tmp_path: P
     assert list(cursor.take(["u2"])) == ["u2"]
 
 
+def test_a_stage_that_has_not_begun_has_no_outcomes_yet(tmp_path: Path) -> None:
+    cursor = StageCursor(tmp_path / "asr", NBest)
+    assert cursor.take(["u1"]) == {}
+    stage(tmp_path / "asr", [text("u1", "one")])
+    assert list(cursor.take(["u1"])) == ["u1"]
+
+
 @given(st.lists(st.sampled_from("obn"), min_size=1, max_size=30), st.integers(1, 7))
 def test_slices_read_what_one_reading_does(
     tmp_path_factory: pytest.TempPathFactory, ways: str, size: int

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.errors import ConfigError
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import plan_nodes, shard_size
 from components.pipeline.reader import read_pipeline
@@ -84,6 +85,9 @@ def test_a_file_is_read_by_its_digest(tmp_path: Path) -> None:
     first = keys(nodes)
     examples.write_text("2")
     assert keys(nodes) != first
+    examples.unlink()
+    with pytest.raises(ConfigError, match=r"^mt: expected a readable file, found .*No such file"):
+        keys(nodes)
 
 
 @pytest.mark.parametrize(("total", "size"), [(0, 32), (1, 32), (6400, 32), (6401, 33), (1_000_000, 5000)])

@@ -144,6 +144,20 @@ FAULTS = {
         "  l: {kind: loop, of: mt, rounds: 1, body: {b: {kind: gold, of: 3}}}",
         "f.yaml:4: l: body.b.of: expected a node or a list of nodes, found 3",
     ),
+    "of a node twice": (
+        "nodes:\n  a: {kind: recognize}\n  b: {kind: combine, of: [a, a]}",
+        "f.yaml:3: b.of: expected different nodes, found one twice in a, a",
+    ),
+    "of two data sets": (
+        "nodes:\n  other: {kind: data, source: sample}\n  a: {kind: recognize}\n"
+        "  b: {kind: recognize, of: other}\n  c: {kind: combine, of: [a, b]}",
+        "f.yaml:5: c.of: expected nodes of one data set, found several in a, b",
+    ),
+    "an output that is no text": (
+        "nodes:\n  a: {kind: recognize}\n  r: {kind: route, of: a, by: length, below: 3}\n"
+        "  b: {kind: translate, of: a, when: r.escalate}\noutputs: {transcript: r}",
+        "f.yaml:5: outputs.transcript: expected a node that gives text, found r",
+    ),
     "a body that cannot change anything": (
         "target_language: de\nnodes:\n  mt: {kind: translate}\n"
         "  l: {kind: loop, of: mt, rounds: 1, body: {b: {kind: gold, of: mt}}}",
@@ -194,6 +208,10 @@ def test_a_matrix_is_a_system_for_each_combination() -> None:
     ]
     assert systems["beam_size-5.model-b"]["nodes"]["de"] == {"kind": "translate", "of": "words", "model": "b"}
     assert "beam_size" not in nodes["words"]  # what was written stays as it is
+    deep = {"de": {**nodes["de"], "combine": {"method": "linear"}}}
+    systems = expand_matrix({"nodes": deep, "matrix": {"de.combine.temperature": [1, 2]}})
+    assert systems["temperature-2"]["nodes"]["de"]["combine"] == {"method": "linear", "temperature": 2}
+    assert deep["de"]["combine"] == {"method": "linear"}
     for wrong in ({"words.beam_size": 3}, {"beam_size": [1]}, {"words.beam_size": list(range(21))}):
         with pytest.raises(ConfigError, match="matrix"):
             expand_matrix({"nodes": nodes, "matrix": wrong})
@@ -204,6 +222,9 @@ def test_mermaid_shows_every_edge() -> None:
     assert "data --> n_words" in drawn
     assert "n_words --> n_de" in drawn
     assert "say &quot;hi&quot; &lt;b&gt;" in drawn
+    looking_back = to_mermaid(parse_pipeline(TALK + "  better: {kind: refine, of: de, rounds: 1}\n"))
+    assert "n_de --> n_better_1" in looking_back
+    assert "n_words" in looking_back and "origin" not in looking_back  # the source is no edge of the file
 
 
 def test_inside_a_loop_a_function_meets_nodes_by_the_names_of_the_file() -> None:

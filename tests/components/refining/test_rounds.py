@@ -65,6 +65,15 @@ def test_two_cycles_and_fixed_points_stop(monkeypatch: pytest.MonkeyPatch) -> No
     assert stopped(refined(monkeypatch, "a", 1, gate="off")[-1]) == "no_change"
 
 
+def test_a_critics_words_are_for_a_method_that_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(methods.METHODS, "diffusion", Script)
+    refiner = rounds.Refiner(RefineConfig(method="diffusion", gate="off"))
+    with pytest.raises(
+        ConfigError, match="feedback: expected method self_refine to read it, found diffusion"
+    ):
+        refiner.run_round([ITEM], [[draft("a")]], 1, ["wrong article"])
+
+
 def test_an_utterance_in_a_language_without_examples_is_quarantined(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(methods.METHODS, "self_refine", Script)
     monkeypatch.setattr(Script, "texts", ("b",))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional
+from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
 from components import audio
@@ -92,6 +94,9 @@ def test_whispers_scorer_is_openai_whispers_decoder(whisper_folder: Path, tmp_pa
         logits = model.decoder(torch.tensor([prompt + ids[:-1]]), features)[0, len(prompt) - 1 :]
         expected = -functional.cross_entropy(logits.float(), torch.tensor(ids))
         assert value == pytest.approx(float(expected), abs=1e-3)
+    english = Whisper(replace(model.dims, n_vocab=51864))
+    with pytest.raises(ConfigError, match=r"expected a multilingual Whisper .*, found an English-only one"):
+        WhisperTextScorer(english)
     written = utterance.model_copy(update={"audio": None, "text": "x"})
     with pytest.raises(ConfigError, match="found none or more"):
         WhisperTextScorer(model)(written, ["a dog"])

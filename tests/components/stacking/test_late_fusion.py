@@ -91,3 +91,8 @@ def test_the_learned_coefficient_is_a_weight(systems: tuple[str, str, list[Utter
     weight, likelihood = learn_coefficient(config, text, utterances)
     assert 0 <= weight <= 1
     assert likelihood < 0
+    silent = utterances[0].model_copy(update={"id": "silent", "audio": None})
+    config = config.model_copy(update={"batch_size": 1})
+    assert learn_coefficient(config, text, [silent, *utterances]) == learn_coefficient(
+        config, text, utterances
+    )

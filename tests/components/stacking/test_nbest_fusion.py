@@ -102,6 +102,18 @@ def test_the_coefficient_sees_whole_lists(monkeypatch: pytest.MonkeyPatch) -> No
         StackConfig(method="pooled", n_best=1), "text", [utterance]
     )
     assert (weight, round(score)) == (0.55, 100)
+    direct.translate = Direct().translate
+    deaf = utterance.model_copy(update={"id": "deaf"})
+    with pytest.raises(DataError, match=r"data that both systems take, found none: .*heard nothing"):
+        nbest_fusion.learn_coefficient(StackConfig(method="pooled"), "text", [deaf])
+
+
+@pytest.mark.parametrize("missing", [{"coefficient": 0.5}, {"model": "w"}])
+def test_a_system_without_its_whisper_or_weight_is_refused(missing: dict[str, Any]) -> None:
+    with pytest.raises(
+        ConfigError, match=r"expected a Whisper \(stack.model\) and a coefficient, found none"
+    ):
+        nbest_fusion.build_translator(StackConfig(method="pooled", **missing), "text")
 
 
 @pytest.mark.parametrize("template", [None, "{% for m in messages %}{{ m.content }}{% endfor %}"])

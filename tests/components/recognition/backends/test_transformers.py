@@ -75,6 +75,16 @@ def test_language_detection_is_openai_whispers() -> None:
     assert backend.detect_languages(backend.encode(batch)) == expected
 
 
+@pytest.mark.parametrize("pair", [[2, 0], [0, 2], [-1, 0]])
+def test_alignment_heads_that_the_model_does_not_have_are_refused(pair: list[int]) -> None:
+    hub = as_hub(tiny(4))
+    hub.generation_config.alignment_heads = [[1, 0], pair]
+    layer, head = pair
+    message = rf"^tiny: expected alignment_heads of 2 layers with 2 heads, found \[{layer}, {head}\]: correct"
+    with pytest.raises(ModelError, match=message):
+        TransformersWhisperBackend(hub, "tiny")
+
+
 def test_other_models_are_refused() -> None:
     class Other:
         class config:  # noqa: N801

@@ -8,11 +8,12 @@ from torch import Tensor
 from whisper.model import Whisper
 from whisper.timing import find_alignment
 
+from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.backends.transformers import TransformersWhisperBackend
-from components.recognition.whisper.alignment import start_sequence
-from components.recognition.whisper.backend import DecodingResult, ModelDimensions
+from components.recognition.whisper.alignment import align, start_sequence
+from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
 from components.recognition.whisper.segments import text_positions
 from tests.components.recognition.backends.test_transformers import as_hub
 from tests.components.recognition.tiny import mels, tiny
@@ -90,6 +91,14 @@ def test_transformers_attention_is_the_same(packed: object) -> None:
         assert mine.alignment is not None
         assert its.alignment is not None
         assert its.alignment.times == pytest.approx(mine.alignment.times, abs=0.021)
+
+
+def test_windows_without_text_are_aligned_without_the_model() -> None:
+    silent = Candidate((), 0.0, (), (), TOKENIZER.eot, 0.0)
+    aligned = align(
+        lambda _: pytest.fail("read nothing"), [silent] * 2, PROMPTS[:2], [3000, 5], TOKENIZER, 64
+    )
+    assert aligned == [TokenAlignment((0.0,), ())] * 2
 
 
 def test_a_start_sequence_leaves_the_text_before_and_no_timestamps_out() -> None:

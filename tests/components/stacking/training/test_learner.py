@@ -10,9 +10,11 @@ import torch
 
 from components.errors import DataError
 from components.models.checkpoints import checkpoint_of
+from components.stacking.config import SpeechConfig, SpeechTrainingConfig
 from components.stacking.model_folder import load_stacked
 from components.stacking.padding import pad_texts
 from components.stacking.training.learner import SpokenPair, StackLearner
+from components.stacking.training.train import SpeechModelSettings, SpokenSet, train_speech_model
 from components.training.config import TrainingConfig
 from components.training.trainer import train
 from tests.components.stacking import tiny
@@ -64,3 +66,14 @@ def test_padded_text_keeps_every_transcript() -> None:
     ids, mask = pad_texts([[(1, 2), (3,)], [(4, 5, 6)]], pad=9)
     assert ids.tolist() == [[[1, 2, 9], [3, 9, 9]], [[4, 5, 6], [9, 9, 9]]]
     assert mask.sum(-1).tolist() == [[2, 1], [3, 0]]
+
+
+def test_sets_without_speech_are_refused(tmp_path: Path) -> None:
+    nothing = SpokenSet(iter(()), {}, tmp_path)
+    model = SpeechModelSettings("dual", 1, SpeechConfig())
+    with pytest.raises(
+        DataError, match="expected spoken utterances with references to learn from, found none"
+    ):
+        train_speech_model(
+            tmp_path, SpeechTrainingConfig(), model, (nothing, nothing), None, lambda percent: None
+        )

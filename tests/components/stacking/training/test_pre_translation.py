@@ -10,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import DataError
+from components.files import write_json
+from components.records import Utterance
+from components.stacking.config import PreTranslationConfig
 from components.stacking.methods import join_tokens
+from components.stacking.training import jackknife
 from components.stacking.training.pre_translation import DraftLearner, join_draft, split_folds
 from components.training.batches import collate
 from components.training.config import TrainingConfig
@@ -22,6 +26,52 @@ def test_every_item_is_in_exactly_one_part(count: int, total: int) -> None:
     parts = split_folds(count, total)
     assert sorted(i for part in parts for i in part) == list(range(total))
     assert not parts or max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def train(folder: Path, data: list[Utterance], dev: list[Utterance]) -> None:
+    config = PreTranslationConfig(init_from="m", folds=3)
+    jackknife.train_pre_translation(folder, config, data, (dev, []), ("en", "de"), None, lambda percent: None)
+
+
+def test_too_little_data_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    read = [
+        Utterance(id=f"u{n}", text="ein", source_language="en", references=("rot",), target_language="de")
+        for n in range(3)
+    ]
+    with pytest.raises(DataError, match="expected at least 3 pairs to jackknife, found 2"):
+        train(tmp_path, read[:2], read)
+    with pytest.raises(DataError, match="expected development data with drafts and references, found none"):
+        train(tmp_path, read, [])
+
+
+def test_folds_that_were_drafted_are_not_drafted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupted training goes on where it stopped; a text whose draft is empty is left out."""
+    read = [
+        Utterance(id=f"u{n}", text=f"s{n}", source_language="en", references=(f"t{n}",), target_language="de")
+        for n in range(4)
+    ]
+    learned: list[tuple[str, str]] = []
+    monkeypatch.setattr(jackknife, "train", lambda *_: pytest.fail("a fold was trained again"))
+    monkeypatch.setattr(jackknife, "DraftLearner", lambda config, pairs, *_: learned.extend(pairs[0]))
+    monkeypatch.setattr(jackknife.DraftLearner, "score_name", "bleu", raising=False)
+    monkeypatch.setattr(
+        jackknife,
+        "make_model",
+        lambda config, folder, learner, *_: learner(config, folder, torch.device("cpu")),
+    )
+    folds = split_folds(2, len(read))
+    for number, held_out in enumerate(folds):
+        drafts = [f"d{i}" if i else "" for i in held_out]
+        folder = tmp_path / jackknife.WORK / f"fold-{number}"
+        folder.mkdir(parents=True)
+        write_json(folder / "drafts.json", {"drafts": drafts})
+    config, dev = PreTranslationConfig(init_from="m", folds=2), [("s", "t")]
+    jackknife.train_pre_translation(
+        tmp_path, config, read, (read, dev), ("en", "de"), None, lambda percent: None
+    )
+    assert sorted(learned) == [(join_draft(f"s{n}", f"d{n}"), f"t{n}") for n in (1, 2, 3)]
 
 
 def test_a_joined_text_is_both_sequences(text_folder: Path) -> None:

@@ -1,0 +1,62 @@
+"""Forecasts: what is reused, and how long the rest takes by what the store remembers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.pipeline.forecast import Forecast, forecast_nodes
+from components.pipeline.pipeline import DATA
+from components.pipeline.planning import NodePlan, plan_nodes
+from components.pipeline.reader import read_pipeline
+from components.storage.seal import SEAL
+from components.storage.stage_writer import open_stage
+from components.storage.store import Store
+from tests.components.nodes.items import nbest
+from tests.components.pipeline.test_planning import REF, cascade
+
+ITEMS = REF.items - REF.quarantined
+
+
+def plan(store: Store, weights: str = "w") -> dict[str, NodePlan]:
+    pipeline = read_pipeline({"nodes": cascade(), "target_language": "de"})
+    named = {DATA: REF}
+    return plan_nodes(pipeline, named, str(store.root), 0, lambda models, _: dict.fromkeys(models, weights))
+
+
+def forecast(store: Store, weights: str = "w") -> dict[str, Forecast]:
+    return {each.node: each for each in forecast_nodes(plan(store, weights), {DATA: REF}, store)}
+
+
+def finish(store: Store, weights: str, seconds: float, items: int) -> Path:
+    """Store a finished recognizer that took ``seconds`` for ``items``; return its folder."""
+    with open_stage(store, plan(store, weights)["asr"].stage) as writer:
+        lines = [nbest(f"u{number}", "a dog").model_dump_json() for number in range(items)]
+        writer.append(lines, [], seconds=seconds, peak=1)
+        writer.finish([f"u{number}" for number in range(items)])
+    return store.stage_folder(writer.plan.key)
+
+
+def test_without_a_past_there_is_no_estimate(tmp_path: Path) -> None:
+    asr = forecast(Store(str(tmp_path)))["asr"]
+    assert (asr.status, asr.shards, asr.shards_done, asr.seconds) == ("run", 2, 0, None)
+
+
+def test_a_finished_stage_is_reused_and_what_follows_is_run(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    finish(store, "w", 6.0, 3)
+    nodes = forecast(store)
+    assert {name: each.status for name, each in nodes.items()} == {"asr": "reused", "mt": "run"}
+    assert (nodes["asr"].shards_done, nodes["asr"].seconds, nodes["mt"].seconds) == (2, None, None)
+
+
+def test_the_past_of_the_same_models_counts_before_that_of_the_kind(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    finish(store, "small", 3.0, 3)
+    finish(store, "middle", 6.0, 3)
+    finish(store, "large", 30.0, 3)
+    assert forecast(store, "other")["asr"].seconds == pytest.approx(2.0 * ITEMS)  # the median of 1, 2 and 10
+    damaged = finish(store, "damaged", 9.0, 3)
+    (damaged / SEAL).write_text("{")
+    assert forecast(store, "other")["asr"].seconds == pytest.approx(2.0 * ITEMS)
