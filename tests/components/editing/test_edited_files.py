@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from components.editing import edited_files
-from components.editing.edited_files import Edits, Origin, read_edits
 from components.editing.editable_text import EditableText
+from components.editing.edited_files import Edits, Origin, read_edits
 from components.errors import ConfigError
 from tests.components.editing.texts import by_id, segment, spoken, written
 
@@ -53,7 +53,12 @@ def test_a_single_file_may_have_any_name_where_there_is_one_recording(tmp_path: 
             [TALK, OTHER],
             r"tolk.srt: expected the name of a recording, such as \w+.srt; did you mean talk\?",
         ),
-        ("a.tsv", "id\ttext\n" + "x" * 200, [TALK], "a.tsv: expected at most 100 bytes, found more; split it"),
+        (
+            "a.tsv",
+            "id\ttext\n" + "x" * 200,
+            [TALK],
+            "a.tsv: expected at most 100 bytes, found more; split it",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_line(
