@@ -10,6 +10,7 @@ import shutil
 import tarfile
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -135,6 +136,28 @@ def test_recordings_go_along_if_asked_for(tmp_path: Path, other: Store) -> None:
     assert utterance.audio is not None
     assert Path(utterance.audio.path).read_bytes() == b"sound"
     assert Path(utterance.audio.path).is_relative_to(third.root)
+
+
+def test_recordings_of_an_object_store_come_where_they_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, sound = Store(str(tmp_path / "store")), tmp_path / "sound.wav"
+    sound.write_bytes(b"sound")
+    audio = Audio(path=str(sound), sha256=sha256_of(sound), seconds=1.0, sample_rate=16_000)
+    save_run(store, "mine", [write_data(store, audio, None)])
+    export_run(store, "mine", tmp_path / "a.tar", with_audio=True)
+    sound.unlink()
+    url = f"memory://{uuid.uuid4().hex}/store"
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "one"))
+    import_run(Store(url), tmp_path / "a.tar")
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "two"))
+    remote = Store(url)
+    assert verify_store(remote).faults == ()
+    (data,) = remote.load_run("mine").stages
+    (utterance,) = read_utterances(remote.backend.localize(data))
+    assert utterance.audio is not None
+    assert Path(utterance.audio.path).is_relative_to(remote.root)
+    assert Path(utterance.audio.path).read_bytes() == b"sound"
 
 
 def test_a_recording_has_the_name_of_its_content(tmp_path: Path, other: Store) -> None:
