@@ -19,6 +19,8 @@ from components.models import loading, resolve
 from components.models.checkpoints import checkpoint_of, count_stored_parameters, read_header
 from components.models.conversion import whisper
 from components.models.loading import count_parameters, load_transformers, load_whisper
+from components.models.tensor_checks import refuse_report
+from components.records import Checkpoint
 from tests.components.models.whisper_binary import DIMS, tiny_whisper
 
 LAYER = "model.layers.1.mlp.up_proj.weight"
@@ -352,3 +354,21 @@ def test_a_folder_without_a_class_has_its_type_and_a_missing_one_is_named(causal
 def test_a_model_folder_may_hold_another_librarys_weights_too(causal: Path) -> None:
     (causal / "model.bin").write_bytes(b"of CTranslate2")
     assert resolve(str(causal)).path == str(causal)
+
+
+def test_a_type_that_safetensors_does_not_know_is_one_line(speech: Path) -> None:
+    """Also where the header looks whole."""
+    path = speech / "model.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"F32"', b'"F99"', 1))
+    assert path.read_bytes() != content
+    with pytest.raises(ModelError, match=r"model\.safetensors: not a safetensors file .*; fetch the model"):
+        load_whisper(checkpoint_of(speech, "test"))
+
+
+def test_what_transformers_reports_of_loading_is_told() -> None:
+    checkpoint = Checkpoint(reference="test", path="/m", sha256="0" * 64, architecture="Llama")
+    report = {"mismatched_keys": [], "missing_keys": [], "unexpected_keys": [], "error_msgs": ["size of x"]}
+    with pytest.raises(ModelError, match=r"^test \(/m\): Llama: size of x$"):
+        refuse_report(checkpoint, report)
+    refuse_report(checkpoint, {**report, "error_msgs": []})

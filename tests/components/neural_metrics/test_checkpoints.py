@@ -13,6 +13,7 @@ import torch
 from components import models
 from components.errors import ConfigError, ModelError, TransientError
 from components.metrics.table import get_metric, get_model_metric
+from components.models.architectures import METRICX
 from components.models.checkpoints import VOCABULARIES
 from components.models.conversion import metricx
 from components.models.licenses import license_notes
@@ -180,14 +181,15 @@ def test_shards_of_a_pickled_checkpoint_lie_beside_their_index(tmp_path: Path) -
     assert metricx.weights_of(tmp_path) == (tmp_path / "model.safetensors",)
 
 
-def test_metricx_may_have_its_tokenizer_beside_the_weights(
+def test_metricx_may_have_its_tokenizer_beside_its_weights(
     tiny_models: dict[str, Path], tmp_path: Path
 ) -> None:
-    shutil.copytree(tiny_models["metricx"], tmp_path / "m")
-    for path in (tmp_path / "m" / "encoder").iterdir():
-        if path.name != "config.json":
-            path.rename(tmp_path / "m" / path.name)
-    shutil.rmtree(tmp_path / "m" / "encoder")
-    first, second = (models.resolve(str(path)) for path in (tiny_models["metricx"], tmp_path / "m"))
-    assert first.identity == second.identity
-    assert models.resolve(first.path).path == first.path  # converted: not one to convert any more
+    encoder = tiny_models["comet"] / "encoder"
+    shutil.copytree(encoder, tmp_path / "in")
+    shutil.copytree(encoder, tmp_path / "beside" / "encoder")
+    for folder in (tmp_path / "in", tmp_path / "beside"):
+        (folder / "config.json").write_text(json.dumps({"architectures": [METRICX]}))
+        torch.save({"shared.weight": torch.ones(2, 2)}, folder / metricx.BIN)
+    inside, beside = (models.resolve(str(tmp_path / name), on_progress=str) for name in ("in", "beside"))
+    assert inside.identity == beside.identity
+    assert not metricx.is_metricx_folder(Path(inside.path))  # converted: nothing is left to convert

@@ -39,7 +39,9 @@ def test_nobody_holds_what_was_never_taken_or_was_released(objects: ObjectStore)
 def test_a_lease_that_cannot_be_read_counts_as_held_and_runs_out(objects: ObjectStore) -> None:
     objects.write("locks/x/000001.json", b"{")
     assert is_leased(objects, "x")
-    with lease(objects).hold(LockWait("stage x", 5.0)):  # nobody renews it
+    mine = lease(objects)
+    mine._seconds = 0.05
+    with mine.hold(LockWait("stage x", 5.0)):  # nobody renews it
         assert len(objects.list_names("locks/x")) == 2
     assert latest(objects)["released"] is True
 
@@ -59,7 +61,7 @@ def test_an_answer_that_was_lost_on_the_way_is_no_other_holder(
 
 
 def test_whoever_is_renewed_is_waited_for(objects: ObjectStore) -> None:
-    with lease(objects, "theirs").hold(LockWait("stage x", 0.1)) as _:
+    with lease(objects, "theirs").hold(LockWait("stage x", 0.1)):
         claim = latest(objects)
         waits: list[str] = []
 
