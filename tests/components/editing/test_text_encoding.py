@@ -17,6 +17,8 @@ from components.errors import ConfigError
         ("Männer", "utf-16-le", "de", "UTF-16-LE"),
         ("Männer", "utf-16-be", "de", "UTF-16-BE"),
         ("Männer", "utf-32", "de", "UTF-32"),
+        ("Two dogs", "utf-16-le", "en", "UTF-16-LE"),  # valid UTF-8, too
+        ("Two dogs", "utf-16-be", "en", "UTF-16-BE"),
         ("Männer – “größer”", "cp1252", "de", "CP1252"),
         ("El niño está", "latin-1", "es", "CP1252"),
         ("Mężczyzna, żółć", "cp1250", "pl-PL", "CP1250"),
