@@ -40,3 +40,8 @@ def test_every_encoding_gives_the_text_and_is_named(
 def test_what_is_no_text_is_refused(content: bytes) -> None:
     with pytest.raises(ConfigError, match=r"^talk.srt: expected utf-.*save it again$"):
         decode_text(content, "talk.srt")
+
+
+def test_bytes_of_no_encoding_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^talk.srt: expected text, found bytes of no known encoding"):
+        decode_text(bytes(range(256)) * 3, "talk.srt")
