@@ -34,7 +34,8 @@ def store_data(
             dataset = load(str(source), limit=limit, **options)
     everything = [*dataset.utterances, *dataset.quarantined]
     if not everything:
-        raise DataError(f"{source or audio}: expected at least one utterance, found none")
+        why = "".join(f"; {note}" for note in dataset.notes)
+        raise DataError(f"{source or audio}: expected at least one utterance, found none{why}")
     plan = StagePlan(
         stage="data",
         version="data/2",

@@ -50,8 +50,6 @@ def divide(text: Text, second: Text, rules: SubtitleRules) -> list[tuple[int, in
     cost_of = _CueCosts(text, second, cuts, rules)
     best, begins = [0.0] + [float("inf")] * n, [0] * (n + 1)
     for start in range(n):
-        if best[start] == float("inf"):
-            continue
         for end in range(start + 1, n + 1):
             if end - start > 1 and not _fits(words[start:end], second.words[cuts[start] : cuts[end]], rules):
                 break

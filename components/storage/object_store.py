@@ -186,8 +186,6 @@ class ObjectStore:
         names = {kind.__name__ for kind in type(error).__mro__}
         detail = redact(" ".join(str(error).split())) or type(error).__name__
         at = f"{self.url}/{name}"
-        if isinstance(error, AntiphonError):
-            return error
         if isinstance(error, FileNotFoundError):
             return StoreError(
                 f"{at}: expected a bucket that exists, found: {detail}; make it, or check --store"

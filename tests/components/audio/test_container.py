@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import time
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -102,3 +103,14 @@ def test_zeros_instead_of_samples_are_refused_at_once(head, tmp_path):
     with pytest.raises(DataError):
         audio.probe(tmp_path / "a")
     assert time.process_time() - begun < 0.5
+
+
+def test_a_film_without_sound_is_refused(tmp_path):
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width = stream.height = 16
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8))))
+        container.mux(stream.encode(None))
+    with pytest.raises(DataError, match="expected an audio stream, found none"):
+        audio.probe(path)

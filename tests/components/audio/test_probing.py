@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import soundfile
 
 from components import audio
+from components.audio.headers import FLAC_SLACK, MAX_CHUNKS, find_flac_end
 from components.errors import DataError
 from tests.malformed import tone, write_silence, write_tone
 
@@ -57,3 +60,23 @@ def test_files_cut_anywhere_in_their_middle_are_refused(extension, tmp_path):
         path.write_bytes(content[: len(content) * tenth // 10])
         with pytest.raises(DataError, match="truncated"):
             audio.describe(path)
+
+
+@pytest.mark.parametrize("size", [5, 300])
+def test_a_tag_before_an_mp3_does_not_hide_its_frame_count(size, tmp_path):
+    """ID3 says its size in four bytes of seven bits; behind it lies the frame with the count."""
+    content = write_tone(tmp_path / "a.mp3", 4.0).read_bytes()
+    path = tmp_path / "tagged.mp3"
+    tag = b"ID3\4\0\0" + bytes([0, 0, size >> 7, size & 127]) + bytes(size)
+    path.write_bytes(tag + content)
+    expected = audio.probe(tmp_path / "a.mp3").seconds
+    assert audio.probe(path).seconds == expected
+    path.write_bytes(tag + content[: len(content) // 2])
+    with pytest.raises(DataError, match="truncated"):
+        audio.probe(path)
+
+
+def test_flac_whose_blocks_never_end_has_no_known_end():
+    head = b"fLaC\0\0\0\x22" + bytes(10) + (44100 << 44 | 15 << 36 | 9).to_bytes(8, "big") + bytes(16)
+    assert find_flac_end(io.BytesIO(head + b"\1\0\0\0" * MAX_CHUNKS)) is None
+    assert find_flac_end(io.BytesIO(head + b"\x81\0\0\0")) == len(head) + 4 + 2 * 9 * 16 // 8 + FLAC_SLACK

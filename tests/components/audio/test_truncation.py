@@ -45,3 +45,24 @@ def test_chunks_before_the_samples_are_skipped(tmp_path):
 
 def test_other_containers_are_left_to_the_decoder(tmp_path):
     check_not_truncated(tmp_path / "absent", "flac")
+
+
+def test_a_wav_file_that_ends_before_its_samples_is_truncated(tmp_path):
+    path = write_tone(tmp_path / "a.wav")
+    path.write_bytes(path.read_bytes()[:30])
+    with pytest.raises(DataError, match="expected 1 more bytes"):
+        check_not_truncated(path, "wav")
+
+
+@pytest.mark.parametrize("left", [0, 10, 22, 23, 24])
+def test_an_ogg_page_that_ends_in_its_own_header_is_truncated(left, tmp_path):
+    path = write_tone(tmp_path / "a.ogg")
+    content = path.read_bytes()
+    path.write_bytes(content[: content.rfind(b"OggS") + 4 + left])
+    with pytest.raises(DataError, match="truncated"):
+        check_not_truncated(path, "ogg")
+
+
+def test_what_has_no_page_of_ogg_is_left_to_the_decoder(tmp_path):
+    (tmp_path / "a.ogg").write_bytes(b"x" * 1000)
+    check_not_truncated(tmp_path / "a.ogg", "ogg")

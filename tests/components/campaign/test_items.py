@@ -5,24 +5,29 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, pvariance
 
 import pytest
 import sacrebleu
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from components.audio import describe
 from components.campaign.blinding import assign, damage
+from components.campaign.candidates import gather_candidates
 from components.campaign.folder import KEY, PEARMUT, read_key, write_campaign
 from components.campaign.pearmut import count_units, escape_tags
 from components.campaign.selection import rate_diversity, select_candidates
 from components.campaign.settings import CampaignSettings
 from components.campaign.spans import Span, find_doubtful_words
-from components.errors import ConfigError
+from components.errors import ConfigError, DataError
 from components.records import Hypothesis, Segment, Word
-from tests.components.campaign.example import GOLDEN, campaign, candidates, outcome
+from tests.components.campaign.example import GOLDEN, UTTERANCES, campaign, candidates, outcome
+from tests.malformed import write_tone
 
 PEARMUT_GOLDEN = Path(__file__).parents[2] / "golden" / "pearmut" / "campaign.json"
 
@@ -170,3 +175,33 @@ def test_one_check_for_every_ten_items() -> None:
 def test_nobody_judges_an_item_twice() -> None:
     with pytest.raises(ValidationError, match=r"copies: expected at most as many .* \(2\), found 3"):
         CampaignSettings(annotators=2, copies=3)
+
+
+def test_speech_is_written_as_flac_and_played(tmp_path: Path) -> None:
+    """Pearmut serves the folder of assets; what is known of the words stands below the player."""
+    sound = describe(write_tone(tmp_path / "a.wav", 0.5))
+    items, key = campaign(GOLDEN)
+    first = items[0].utterance.id
+    spoken = [
+        replace(item, utterance=item.utterance.model_copy(update={"audio": sound}))
+        if item.utterance.id == first
+        else item
+        for item in items
+    ]
+    files = write_campaign(tmp_path / "c", spoken, key, GOLDEN)
+    samples, rate = soundfile.read(tmp_path / "c" / "assets" / "example" / "001.flac")
+    assert (files.recordings, len(samples), rate) == (1, 8000, 16000)
+    player = '<audio controls src="assets/example/001.flac"></audio>'
+    written = (tmp_path / "c" / PEARMUT).read_text()
+    assert json.dumps(player)[1:-1] in written
+    assert json.dumps(f"{player}<p>")[1:-1] in written
+
+
+def test_a_folder_without_a_campaign_and_systems_without_a_common_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"expected the folder of a campaign, found no key\.json in it"):
+        read_key(tmp_path)
+    outputs = {"large": {"u0": outcome("u0", "Ja")}, "small": {"u1": outcome("u1", "Ja")}}
+    with pytest.raises(
+        DataError, match="utterances that all of large, small have a translation of, found none"
+    ):
+        gather_candidates(UTTERANCES, outputs, "translation", "de", 0.3)

@@ -116,3 +116,13 @@ def test_a_lone_damaged_output_must_be_called_bad() -> None:
     assert [(score.id, score.system, score.value) for score in found.scores] == [("u3", "large", 60)]
     assert found.judged == 1
     assert len(items) == 9
+
+
+def test_a_skipped_item_of_a_submission_is_no_answer(tmp_path: Path) -> None:
+    entry = {
+        "user_id": "anna",
+        "item": [{"item_id": "i0"}, {"item_id": "i1"}],
+        "annotation": [None, {"A": {"score": 50}}],
+    }
+    (tmp_path / "log.jsonl").write_text(json.dumps(entry))
+    assert read_answers([tmp_path / "log.jsonl"], "example") == [Answer("anna", "i1", "A", 50)]

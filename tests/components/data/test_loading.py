@@ -293,3 +293,9 @@ def test_every_line_ends_as_exactly_one_outcome(tmp_path_factory, items):
     assert len(dataset.utterances) + len(dataset.quarantined) == records
     lines_named = [int(fault.detail.split(":")[1]) for fault in dataset.quarantined]
     assert lines_named == sorted(set(lines_named))
+
+
+def test_the_file_that_parallel_text_lacks_is_named(tmp_path):
+    (tmp_path / "a.en").write_text("A\n")
+    with pytest.raises(DataError, match=r"expected the file .*a\.de, found none; check the path"):
+        check(f"{tmp_path}/a.en,{tmp_path}/a.de")

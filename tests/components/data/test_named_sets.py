@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components import audio
-from components.data import load
+from components.data import load, named_sets
 from components.errors import DataError
 
 SHARED = Path(os.environ.get("ANTIPHON_SHARED") or Path(__file__).parents[4] / "shared")
@@ -101,3 +101,13 @@ def test_the_shared_sets_are_read_whole():
         dataset = load(str(SHARED / "data" / name / "manifest.jsonl"))
         assert (len(dataset.utterances), dataset.quarantined, dataset.notes) == (count, (), ())
     assert len(load(f"multi30k:{SHARED}/data/multi30k:test_2016_flickr").utterances) == 1000
+
+
+def test_multi30k_that_is_nowhere_is_one_error(tmp_path, monkeypatch):
+    monkeypatch.delenv("ANTIPHON_SHARED", raising=False)
+    monkeypatch.setenv(named_sets.MULTI30K_VARIABLE, str(tmp_path / "none"))
+    monkeypatch.setattr(named_sets, "__file__", str(tmp_path / "a" / "b" / "c" / "d.py"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(DataError, match=r"multi30k: expected its folder in .*found none; write multi30k:F"):
+        load("multi30k:val")

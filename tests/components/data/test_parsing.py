@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.data import parsing
 from components.data.parsing import RecordError, read_csv_rows, read_json_rows, read_lines, read_tsv_rows
 from components.errors import DataError
 
@@ -124,3 +125,16 @@ def test_csv_written_by_python_is_read_back(tmp_path_factory, cells):
     path = tmp_path_factory.getbasetemp() / "round.csv"
     path.write_text(text.getvalue(), encoding="utf-8", newline="")
     assert [tuple(row.content.values()) for row in read_csv_rows(path)] == cells
+
+
+def test_a_manifest_that_is_too_large_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(parsing, "MAX_MANIFEST_BYTES", 10)
+    with pytest.raises(DataError, match=r"a.jsonl: expected at most 10 bytes, found more; split it"):
+        list(read_lines(write(tmp_path, b"x" * 11)))
+
+
+def test_a_header_that_cannot_be_read_is_named(tmp_path):
+    path = write(tmp_path, b'id,"te"xt\na,b\n', "a.csv")
+    with pytest.raises(DataError, match=r"a.csv:1: ") as caught:
+        list(read_csv_rows(path))
+    assert "\n" not in str(caught.value)

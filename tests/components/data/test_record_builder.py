@@ -55,3 +55,17 @@ def test_free_names():
     builder.quarantine(RecordError("r", "m"), "set:1", builder.usable_id("a"))
     assert builder.usable_id("cafe\u0301") == "caf\u00e9"
     assert [builder.usable_id(name) for name in ("a", "", 3, None, "\ud800")] == [None] * 5
+
+
+def test_a_code_that_is_longer_than_a_record_may_have_is_named():
+    dataset = build(Draft(id="a", text="x", source_language="deu-abcdefgh-12345678"))
+    ((reason, detail),) = [(bad.reason, bad.detail) for bad in dataset.quarantined]
+    assert reason == "bad field"
+    assert "source_language: String should have at most 16 characters" in detail
+
+
+def test_a_path_that_the_system_refuses_is_missing_audio():
+    dataset = build(Draft(id="a", audio="x" * 4000, source_language="en"))
+    ((reason, detail),) = [(bad.reason, bad.detail) for bad in dataset.quarantined]
+    assert reason == "missing audio"
+    assert "too long" in detail

@@ -94,3 +94,19 @@ def test_a_faulty_row_is_refused_with_its_line(content: str, message: str) -> No
 def test_speech_is_named_by_its_recording() -> None:
     table = render_table([spoken("u1", text="hello", path="/data/talk.wav", offset=20.0)])
     assert table.splitlines()[1] == "u1\thello\ttalk.wav 20.0-30.0 s\t0.779"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"id": "u1", "text": "x"}\n\n{"text": "y"}\n', "e.jsonl:3: expected id and text, found text"),
+        ('{"id": "u1", "text": 3}', "e.jsonl:1: expected id and text, found id, text"),
+        ("[1]", "e.jsonl:1: expected id and text, found nothing"),
+        ("{", "e.jsonl:1: expected one JSON object, found Expecting"),
+        ("[" * 100_000, "e.jsonl:1: expected one JSON object, found maximum recursion"),
+    ],
+)
+def test_a_faulty_line_of_json_is_refused_with_its_number(content: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as fault:
+        changes(content, "e.jsonl")
+    assert "\n" not in str(fault.value)

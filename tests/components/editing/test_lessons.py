@@ -94,3 +94,8 @@ def test_calibration_says_how_sure_and_how_right(utterance: Utterance) -> None:
     assert (wrong["kept"], wrong["right"], right["kept"], right["right"]) == (0.75, 0, 1.0, 1)
     assert wrong["confidence"] == pytest.approx(2.718281828 ** (-2 / 4))
     assert wrong["features"] == {"no_speech": 0.5}
+
+
+def test_the_share_of_words_that_a_correction_kept() -> None:
+    assert learning.share_kept("a dog runs fast", "the dog runs") == 0.5
+    assert (learning.share_kept("", ""), learning.share_kept("", "a")) == (1.0, 0.0)

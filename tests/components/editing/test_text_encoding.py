@@ -17,6 +17,8 @@ from components.errors import ConfigError
         ("Männer", "utf-16-le", "de", "UTF-16-LE"),
         ("Männer", "utf-16-be", "de", "UTF-16-BE"),
         ("Männer", "utf-32", "de", "UTF-32"),
+        ("Two dogs", "utf-16-le", "en", "UTF-16-LE"),  # valid UTF-8, too
+        ("Two dogs", "utf-16-be", "en", "UTF-16-BE"),
         ("Männer – “größer”", "cp1252", "de", "CP1252"),
         ("El niño está", "latin-1", "es", "CP1252"),
         ("Mężczyzna, żółć", "cp1250", "pl-PL", "CP1250"),
@@ -38,3 +40,8 @@ def test_every_encoding_gives_the_text_and_is_named(
 def test_what_is_no_text_is_refused(content: bytes) -> None:
     with pytest.raises(ConfigError, match=r"^talk.srt: expected utf-.*save it again$"):
         decode_text(content, "talk.srt")
+
+
+def test_bytes_of_no_encoding_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^talk.srt: expected text, found bytes of no known encoding"):
+        decode_text(bytes(range(256)) * 3, "talk.srt")

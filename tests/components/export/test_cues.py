@@ -174,3 +174,7 @@ def test_times_that_run_back_are_pushed_on() -> None:
     cues = build_cues(words, "en", RULES)
     assert written(cues) == ["One.", "Two.", "Three."]
     assert all(after.start > cue.start for cue, after in pairwise(cues))
+
+
+def test_no_subtitles_keep_all_rules() -> None:
+    assert check_rules([[], []], SubtitleRules()).describe() == "no subtitles"

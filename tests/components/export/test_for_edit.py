@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from components.errors import ConfigError
 from components.export.for_edit import write_for_edit
-from tests.components.editing.texts import by_id, segment, spoken
+from tests.components.editing.texts import by_id, segment, spoken, written
 
 TEXTS = by_id(spoken("u1", segment(0.0, 2.0, "hello there")))
 
@@ -17,3 +20,24 @@ def test_a_name_with_a_dot_is_a_file_by_its_ending_alone(tmp_path: Path) -> None
     file = tmp_path / "v1.2.srt"
     assert write_for_edit(TEXTS, "srt", file, "asr") == [file]
     assert "hello there" in file.read_text()
+
+
+def test_work_of_somebody_is_not_written_over(tmp_path: Path) -> None:
+    (path,) = write_for_edit(TEXTS, "tsv", tmp_path, "asr")
+    before = path.read_bytes()
+    write_for_edit(TEXTS, "tsv", tmp_path, "asr")  # the same texts
+    path.write_bytes(edited := before.replace(b"hello", b"hallo"))
+    with pytest.raises(ConfigError, match=r"asr\.tsv: expected no such file, .* or --overwrite it"):
+        write_for_edit(TEXTS, "tsv", tmp_path, "asr")
+    assert path.read_bytes() == edited
+    write_for_edit(TEXTS, "tsv", tmp_path, "asr", overwrite=True)
+    assert path.read_bytes() == before
+
+
+def test_subtitles_are_of_speech_and_a_file_of_one_recording(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected tsv, since the texts of mt are not of speech, found srt"):
+        write_for_edit(by_id(written("u1", "x")), "srt", tmp_path, "mt")
+    two = by_id(*TEXTS.values(), spoken("u2", segment(0.0, 2.0, "bye"), path="other.wav"))
+    with pytest.raises(ConfigError, match=r"a folder for subtitles of 2 recordings, found the file .*a\.srt"):
+        write_for_edit(two, "srt", tmp_path / "a.srt", "asr")
+    assert list(tmp_path.iterdir()) == []

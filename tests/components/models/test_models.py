@@ -5,11 +5,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import json
 import pickle
+import struct
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,8 +21,8 @@ from safetensors.torch import save_file
 
 from components.canonical_json import digest_of
 from components.digests import sha256_of
-from components.errors import AntiphonError, ModelError, StoreError, TransientError
-from components.models import available_references, resolve
+from components.errors import AntiphonError, ConfigError, ModelError, StoreError, TransientError
+from components.models import available_references, check, resolve
 from components.models.conversion import whisper
 from components.models.loading import load_whisper
 from components.models.sources import hub, openai_whisper
@@ -308,3 +312,77 @@ def test_a_model_by_the_name_of_the_run_that_made_it(tmp_path: Path) -> None:
     }.items():
         with pytest.raises(AntiphonError, match=fault):
             resolve(f"store:{name}", str(tmp_path))
+
+
+def test_a_download_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks, lines = [b"\0" * 2**20] * 101, list[str]()
+    answer = SimpleNamespace(
+        headers={"Content-Length": str(101 << 20)}, read=lambda _: chunks.pop() if chunks else b""
+    )
+    monkeypatch.setattr(openai_whisper.urllib.request, "urlopen", lambda *_, **__: nullcontext(answer))
+    with pytest.raises(ModelError, match="expected sha256 000000000000"):
+        openai_whisper.download("https://x/nano.pt", "0" * 64, "whisper:nano", lines.append)
+    assert lines == ["whisper:nano: 50 of 101 MiB", "whisper:nano: 100 of 101 MiB"]
+
+
+def test_a_downloaded_file_is_not_downloaded_again(cache: Path) -> None:
+    digest = hashlib.sha256(b"model").hexdigest()
+    path = cache / "downloads" / f"{digest}-nano.pt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"model")
+    assert openai_whisper.download("https://nowhere.invalid/nano.pt", digest, "whisper:nano", str) == path
+    assert path.read_bytes() == b"model"
+
+
+def test_files_that_hold_no_whisper_model_of_openai(tmp_path: Path) -> None:
+    tensors = tiny_whisper().state_dict()
+    save_file({f"model.{name}": tensor for name, tensor in tensors.items()}, tmp_path / "hub.safetensors")
+    with pytest.raises(ModelError, match="expected openai-whisper's tensor names, found the hub's"):
+        resolve(str(tmp_path / "hub.safetensors"))
+    header = {"encoder.conv1.weight": {"dtype": "F99", "shape": [1], "data_offsets": [0, 4]}}
+    content = json.dumps(header).encode()
+    (tmp_path / "odd.safetensors").write_bytes(struct.pack("<Q", len(content)) + content + bytes(4))
+    with pytest.raises(ModelError, match=r"odd\.safetensors: not a safetensors file"):
+        resolve(str(tmp_path / "odd.safetensors"))
+
+
+def test_a_node_of_a_pipeline_is_no_model_yet() -> None:
+    with pytest.raises(ConfigError, match="node:NAME is known to a pipeline's nodes only"):
+        resolve("node:asr")
+
+
+def test_names_of_the_hub_are_checked_without_it() -> None:
+    check("hub:org/name@main")
+    with pytest.raises(AntiphonError, match="expected hub:ORG/NAME"):
+        check("hub:justone")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (hub.GatedRepoError, "org/name: its licence has to be accepted on the hub first, then log in"),
+        (hub.RepositoryNotFoundError, "org/name: the hub has no such repository or revision; check the name"),
+        (hub.RevisionNotFoundError, "org/name: the hub has no such repository or revision; check the name"),
+    ],
+)
+def test_what_the_hub_refuses_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception], message: str
+) -> None:
+    def refuse(*_: object, local_files_only: bool = False, **__: object) -> str:
+        raise hub.LocalEntryNotFoundError("x") if local_files_only else error.__new__(error)
+
+    monkeypatch.setattr(hub, "snapshot_download", refuse)
+    with pytest.raises(ModelError, match=message):
+        hub.hub_model("org/name", str, cache=tmp_path)
+
+
+def test_a_stage_with_two_models_or_a_step_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    stage = finished_stage(tmp_path)
+    (stage / "model" / "notes.md").write_text("a file that no model reads")
+    (stage / "model" / "logs").mkdir()
+    assert resolve(f"store:{KEY}", str(tmp_path)).path == str(stage / "model")
+    with pytest.raises(ModelError, match="@last: expected the number of a step after @"):
+        resolve(f"store:{KEY}@last", str(tmp_path))
+    write_model(stage / "other")
+    with pytest.raises(ModelError, match=r"expected one model folder in .*, found 2"):
+        resolve(f"store:{KEY}", str(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 from pathlib import Path
@@ -12,6 +13,9 @@ import torch
 from components import models
 from components.errors import ConfigError, ModelError, TransientError
 from components.metrics.table import get_metric, get_model_metric
+from components.models.architectures import METRICX
+from components.models.checkpoints import VOCABULARIES
+from components.models.conversion import metricx
 from components.models.licenses import license_notes
 from components.models.sources import hub
 from components.neural_metrics.factory import bind_metric
@@ -147,3 +151,45 @@ def test_a_metric_and_a_model_that_do_not_belong_together(tiny_models: dict[str,
 def test_licences_that_restrict_are_said() -> None:
     (line,) = license_notes(["hub:Unbabel/XCOMET-XL@main", "hub:Unbabel/wmt22-comet-da", "packaged:x"])
     assert "CC BY-NC-SA 4.0" in line and "gated" in line
+
+
+def test_a_checkpoint_without_tensors_and_an_encoder_without_a_vocabulary_are_refused(
+    tiny_models: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_models["comet"], tmp_path / "m")
+    for name in VOCABULARIES:
+        (tmp_path / "m" / "encoder" / name).unlink(missing_ok=True)
+    with pytest.raises(ModelError, match=r"encoder: expected a tokenizer, one of .*, found none"):
+        models.resolve(str(tmp_path / "m"), on_progress=str)
+    torch.save({"state_dict": {"a": 1}}, tmp_path / "m" / "checkpoints" / "model.ckpt")
+    with pytest.raises(ModelError, match=r"model\.ckpt: expected a state_dict of tensors, found"):
+        models.resolve(str(tmp_path / "m"), on_progress=str)
+
+
+def test_shards_of_a_pickled_checkpoint_lie_beside_their_index(tmp_path: Path) -> None:
+    for name in ("b.bin", "a.bin"):
+        (tmp_path / name).touch()
+    index = tmp_path / metricx.BIN_INDEX
+    index.write_text(json.dumps({"weight_map": {"x": "b.bin", "y": "a.bin", "z": "b.bin"}}))
+    assert metricx.weights_of(tmp_path) == (tmp_path / "a.bin", tmp_path / "b.bin")
+    for table, found in (({"x": "../a.bin"}, "'../a.bin'"), ({"x": "c.bin"}, "'c.bin'"), ([], "'no file'")):
+        index.write_text(json.dumps({"weight_map": table}))
+        with pytest.raises(ModelError, match=f"expected names of files beside it, found {found}"):
+            metricx.weights_of(tmp_path)
+    index.unlink()
+    (tmp_path / "model.safetensors").touch()
+    assert metricx.weights_of(tmp_path) == (tmp_path / "model.safetensors",)
+
+
+def test_metricx_may_have_its_tokenizer_beside_its_weights(
+    tiny_models: dict[str, Path], tmp_path: Path
+) -> None:
+    encoder = tiny_models["comet"] / "encoder"
+    shutil.copytree(encoder, tmp_path / "in")
+    shutil.copytree(encoder, tmp_path / "beside" / "encoder")
+    for folder in (tmp_path / "in", tmp_path / "beside"):
+        (folder / "config.json").write_text(json.dumps({"architectures": [METRICX]}))
+        torch.save({"shared.weight": torch.ones(2, 2)}, folder / metricx.BIN)
+    inside, beside = (models.resolve(str(tmp_path / name), on_progress=str) for name in ("in", "beside"))
+    assert inside.identity == beside.identity
+    assert not metricx.is_metricx_folder(Path(inside.path))  # converted: nothing is left to convert

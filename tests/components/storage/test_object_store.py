@@ -63,12 +63,14 @@ def test_one_of_many_creates(store: ObjectStore) -> None:
     assert store.read("lock") == str(made[0]).encode()
 
 
-def test_a_bucket_that_is_not_there(s3_url: str) -> None:
+def test_a_bucket_that_is_not_there(s3_url: str, tmp_path: Path) -> None:
     missing = ObjectStore("s3://no-such-bucket/x")
     for call in (
         missing.read,
         missing.list_names,
         missing.list_folders,
+        missing.list_facts,
+        lambda name: missing.download(name, tmp_path / "x"),
         lambda name: missing.write(name, b""),
     ):
         with pytest.raises(StoreError, match=r"^s3://no-such-bucket/x/a: expected a bucket that exists"):

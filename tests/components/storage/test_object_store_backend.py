@@ -21,6 +21,7 @@ from components.storage import lease as leases
 from components.storage import locks
 from components.storage.object_store import ObjectStore
 from components.storage.record_files import ERRORS, OUTPUTS
+from components.storage.run_listing import list_runs
 from components.storage.seal import Seal
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
@@ -305,3 +306,37 @@ def test_ids(on: Callable[[str], Store]) -> None:
     with open_stage(on("one"), PLAN) as writer, pytest.raises(StoreError, match="asr"):
         writer.finish(IDS + "h")
     assert on("two").find_stage(PLAN) is None
+
+
+def test_a_stage_that_another_sealed_with_other_outputs_is_refused(
+    on: Callable[[str], Store], url: str
+) -> None:
+    with (
+        pytest.raises(StoreError, match=r"was sealed by another process; run the same command again"),
+        open_stage(on("one"), PLAN) as writer,
+    ):
+        for good, bad in SHARDS:
+            writer.append([record(x) for x in good], [record(x) for x in bad], seconds=1.0, peak=7)
+        ObjectStore(url).write(DONE, b"{}")
+        writer.finish(IDS)
+    assert ObjectStore(url).read(DONE) == b"{}"
+
+
+def test_what_a_killed_copy_left_is_removed(on: Callable[[str], Store], local: Path) -> None:
+    first = run(on("one"))
+    assert first is not None
+    two = on("two")
+    left = two.root / "stages" / f".{PLAN.key}.123.new"
+    left.mkdir(parents=True)
+    (left / OUTPUTS).write_bytes(b"half")
+    folder = two.stage_folder(PLAN.key)
+    folder.mkdir()
+    (folder / "DONE.json").write_bytes(b"of another store")
+    assert content(Path(two.localize(first).path)) == content(local)
+    assert not left.exists()
+
+
+def test_a_run_of_another_machine_has_no_time_here(on: Callable[[str], Store]) -> None:
+    claim(on("one"), "begun")
+    (entry,) = list_runs(on("two"))
+    assert (entry.name, entry.status, entry.started) == ("begun", "unfinished", "")

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from components.errors import DataError
 from components.records import Hypothesis, NBest, Quarantined, Utterance
 from components.run_record import StageRef
 from components.storage.reader import (
     StoredOutcomes,
     StoredUtterances,
+    languages_of,
     read_best_texts,
     read_nbests,
     read_quarantined,
@@ -72,3 +74,11 @@ def test_records_are_read_back_in_order_and_by_id(data: StageRef, asr: StageRef)
     assert dict(outcomes) == {"é": nbest("é"), "d": nbest("d"), "b": refusal("b")}
     with pytest.raises(KeyError):
         outcomes["c"]
+
+
+def test_data_without_a_target_language_says_what_to_set(tmp_path: Path) -> None:
+    utterance = Utterance(id="a", text="x", source_language="en").model_dump_json(exclude_defaults=True)
+    for number, good in enumerate(([utterance], [])):
+        ref = written(Store(str(tmp_path / str(number))), "data", good, [], ["a"][: len(good)])
+        with pytest.raises(DataError, match="with a target language, found none: set target_language"):
+            languages_of(ref)

@@ -97,6 +97,34 @@ def test_complete_shards_are_kept(tmp_path: Path) -> None:
         assert writer.seconds == 3.0
 
 
+def test_shards_whose_inputs_changed_are_computed_again(tmp_path: Path, expected: dict[str, bytes]) -> None:
+    store = Store(str(tmp_path))
+    run(store, until=3)
+    with open_stage(store, PLAN) as writer:
+        writer.discard_from(1)
+        assert (writer.shards_done, writer.seconds) == (1, 1.0)
+        assert (writer.path / OUTPUTS).read_text() == f"{record('a')}\n{record('b')}\n"
+        assert (writer.path / ERRORS).read_bytes() == b""
+    ref = run(store)
+    assert ref is not None
+    assert content(Path(ref.path)) == expected
+
+
+def test_a_journal_whose_shards_do_not_follow_each_other_ends_there(
+    tmp_path: Path, expected: dict[str, bytes]
+) -> None:
+    store = Store(str(tmp_path))
+    run(store, until=3)
+    journal = store.stage_folder(PLAN.key) / JOURNAL
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(lines[0] + lines[2] + lines[1])
+    with open_stage(store, PLAN) as writer:
+        assert writer.shards_done == 1
+    ref = run(store)
+    assert ref is not None
+    assert content(Path(ref.path)) == expected
+
+
 def test_a_flipped_bit_in_a_finished_stage_is_noticed(
     tmp_path: Path, expected: dict[str, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:

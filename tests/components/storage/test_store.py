@@ -123,6 +123,27 @@ def test_a_record_that_is_torn_is_one_line(tmp_path: Path, file: str) -> None:
         store.load_run("mine")
 
 
+def test_a_record_whose_stage_has_no_key_is_one_line(tmp_path: Path) -> None:
+    """A key is a folder's name: it does not lead elsewhere."""
+    store = Store(str(tmp_path))
+    ref = written(store, "asr", ['{"utterance_id": "a"}'], [], ["a"])
+    store.save_run(record("mine", stages=(ref,)))
+    path = store.run_folder("mine") / "run.json"
+    values = verify_digest(path.read_bytes())
+    values["stages"][0]["key"] = "../../elsewhere"
+    path.write_text(json.dumps(add_digest(values)))
+    with pytest.raises(StoreError, match=r"found: '../../elsewhere' is no key of a stage; run it again"):
+        store.load_run("mine")
+
+
+def test_names_of_a_second_come_to_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, names = Store(str(tmp_path)), list[str]()
+    monkeypatch.setattr(store.backend, "claim_run", names.append)
+    with pytest.raises(StoreError, match=r"a thousand runs named 20.*-cascade in .*; give this one a name"):
+        claim(store)
+    assert len(set(names)) == 999
+
+
 def test_a_record_with_a_field_that_is_not_known_is_one_line(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     path = store.save_run(record("mine")) / "run.json"

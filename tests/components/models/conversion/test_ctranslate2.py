@@ -102,6 +102,7 @@ def test_garbage_is_refused(data: bytes, tmp_path: Path) -> None:
         ({"surprise/weight": np.ones(2, np.float32)}, "surprise/weight"),
         ({"decoder/activation": np.array(1, np.int8)}, "activation = 3, found 1"),
         ({"encoder/layer_0/self_attention/linear_0/bias": np.ones(192, np.float16)}, "zero key bias"),
+        ({"encoder/layer_0/self_attention/linear_0/bias": np.zeros(9, np.float16)}, "to hold 3 equal parts"),
     ],
 )
 def test_what_is_not_whisper_is_refused(
@@ -111,3 +112,37 @@ def test_what_is_not_whisper_is_refused(
     (tmp_path / "model.bin").write_bytes(binary(variables, ALIASES))
     with pytest.raises(ModelError, match=message):
         whisper_tensors(tmp_path / "model.bin")
+
+
+def test_an_output_layer_of_its_own_is_not_whispers(model: Whisper, tmp_path: Path) -> None:
+    variables = ct2_variables(model)
+    (tmp_path / "model.bin").write_bytes(
+        binary({**variables, "decoder/projection/weight": variables["decoder/embeddings/weight"] + 1}, {})
+    )
+    with pytest.raises(ModelError, match="expected the output layer tied to the embeddings, found another"):
+        whisper_tensors(tmp_path / "model.bin")
+
+
+def test_another_kind_of_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(SMALL.replace(b"WhisperSpec", b"MarianSpec1"))
+    with pytest.raises(ModelError, match="expected a WhisperSpec, found 'MarianSpec1'; give a Whisper model"):
+        whisper_tensors(tmp_path / "model.bin")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            binary({"a": np.ones(1, np.float32), "c": np.ones(1, np.float32)}, {}).replace(b"c\0", b"a\0"),
+            "each variable once.* a twice",
+        ),
+        (binary({"a": np.ones(1, np.float32)}, {"b": "z"}), "an alias of a variable.* b -> z"),
+        (binary({"a": np.ones(1, np.float32)}, {"a": "a"}), "an alias of a variable.* a -> a"),
+    ],
+)
+def test_names_that_occur_twice_or_lead_nowhere_are_refused(
+    data: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "m").write_bytes(data)
+    with pytest.raises(ModelError, match=message):
+        read_binary(tmp_path / "m")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 from whisper.tokenizer import get_tokenizer
 
-from components.models.conversion.whisper_tokenizer import write_tokenizer
+from components.models.conversion.whisper_tokenizer import last_merge, write_tokenizer
 
 SIZES = {51864: (False, 99), 51865: (True, 99), 51866: (True, 100)}
 
@@ -43,3 +43,10 @@ def test_same_tokens_as_openai_whisper(written: dict, text: str) -> None:
         tokens = theirs.encoding.encode(text, disallowed_special=())
         assert written[size](text, add_special_tokens=False).input_ids == tokens
         assert written[size].decode(tokens) == theirs.decode(tokens)
+
+
+def test_a_token_that_no_merge_makes_is_refused() -> None:
+    ranks = {b"a": 0, b"b": 1, b"c": 2, b"ab": 3, b"abc": 4, b"cba": 5}
+    assert last_merge(b"abc", ranks) == (b"ab", b"c")
+    with pytest.raises(ValueError, match="b'cba' has no merge in this vocabulary"):
+        last_merge(b"cba", ranks)

@@ -10,6 +10,7 @@ import shutil
 import tarfile
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,6 +138,28 @@ def test_recordings_go_along_if_asked_for(tmp_path: Path, other: Store) -> None:
     assert Path(utterance.audio.path).is_relative_to(third.root)
 
 
+def test_recordings_of_an_object_store_come_where_they_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, sound = Store(str(tmp_path / "store")), tmp_path / "sound.wav"
+    sound.write_bytes(b"sound")
+    audio = Audio(path=str(sound), sha256=sha256_of(sound), seconds=1.0, sample_rate=16_000)
+    save_run(store, "mine", [write_data(store, audio, None)])
+    export_run(store, "mine", tmp_path / "a.tar", with_audio=True)
+    sound.unlink()
+    url = f"memory://{uuid.uuid4().hex}/store"
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "one"))
+    import_run(Store(url), tmp_path / "a.tar")
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "two"))
+    remote = Store(url)
+    assert verify_store(remote).faults == ()
+    (data,) = remote.load_run("mine").stages
+    (utterance,) = read_utterances(remote.backend.localize(data))
+    assert utterance.audio is not None
+    assert Path(utterance.audio.path).is_relative_to(remote.root)
+    assert Path(utterance.audio.path).read_bytes() == b"sound"
+
+
 def test_a_recording_has_the_name_of_its_content(tmp_path: Path, other: Store) -> None:
     store, sound = Store(str(tmp_path / "store")), tmp_path / "sound.wav"
     sound.write_bytes(b"sound")
@@ -148,6 +171,11 @@ def test_a_recording_has_the_name_of_its_content(tmp_path: Path, other: Store) -
     changed = with_manifest(entries, lambda m: m["files"].update({name: describe(b"other")}))  # type: ignore[attr-defined]
     path = write_tar(tmp_path / "b.tar", {**changed, name: b"other"})
     refused(other, path, f"{name} is not named by the sha256 of its recording")
+
+
+def test_a_data_set_of_texts_has_no_recordings(store: Store, tmp_path: Path) -> None:
+    manifest = export_run(store, "mine", tmp_path / "a.tar", with_audio=True)
+    assert not any(name.startswith("audio/") for name in manifest.files)
 
 
 def test_an_imported_run_is_not_accepted(store: Store, other: Store, tmp_path: Path) -> None:
@@ -219,6 +247,17 @@ def test_stages_that_are_here_are_kept_or_repaired(store: Store, other: Store, t
     assert third.backend.list_run_names() in ([], ["mine"])
     with pytest.raises(StoreError, match="mine has not finished"):
         third.load_run("mine")
+
+
+def test_a_finished_stage_of_these_outputs_is_not_written_again(
+    store: Store, other: Store, tmp_path: Path
+) -> None:
+    export_run(store, "mine", tmp_path / "a.tar")
+    path = other.stage_folder(write_data(other).key) / "outputs.jsonl"
+    before = path.stat()
+    imported = import_run(other, tmp_path / "a.tar")
+    assert (imported.new, imported.present) == (2, 1)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_stage_that_another_process_writes_is_waited_for(
@@ -360,6 +399,63 @@ def test_a_plan_or_a_later_record_that_is_none(
     changed = with_manifest(entries, lambda m: m["files"].update({failed: describe(b"{")}))  # type: ignore[attr-defined]
     path = write_tar(tmp_path / "failed.tar", {**changed, failed: b"{"})
     refused(other, path, "failed.json: expected the record of a run")
+
+
+def test_a_link_to_a_file_of_the_archive(other: Store, entries: dict[str, bytes], tmp_path: Path) -> None:
+    entry = tarfile.TarInfo("runs/mine/link")
+    entry.type, entry.linkname = tarfile.SYMTYPE, "run.json"
+    changed = with_manifest(entries, lambda m: m["files"].update({entry.name: describe(b"")}))  # type: ignore[attr-defined]
+    path = write_tar(tmp_path / "x.tar", changed, entry)
+    refused(other, path, "expected plain files, found 'runs/mine/link', a link or device")
+
+
+def test_an_archive_that_was_packed_again_with_its_folders(
+    other: Store, entries: dict[str, bytes], tmp_path: Path
+) -> None:
+    """As ``tar -c archive.json runs stages`` does."""
+    folder = tarfile.TarInfo("runs/empty")
+    folder.type = tarfile.DIRTYPE
+    assert import_run(other, write_tar(tmp_path / "x.tar", entries, folder)).run == "mine"
+    assert other.backend.list_run_names() == ["mine"]
+
+
+def test_a_folder_without_a_manifest(other: Store, tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    refused(other, tmp_path / "f", "expected an archive of a run that begins with archive.json, found none")
+
+
+def test_a_manifest_that_is_none(
+    other: Store, entries: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its digest fits it."""
+    for number, (values, match) in enumerate(
+        (({"format": 7}, "archive.json: .*format"), ({"runs": ["other"]}, "and its run among its runs"))
+    ):
+        changed = with_manifest(entries, lambda m: m.update(values))  # noqa: B023 - called now
+        refused(other, write_tar(tmp_path / f"{number}.tar", changed), match)
+    monkeypatch.setattr(archive_reader, "MAX_MANIFEST", 100)
+    refused(
+        other, write_tar(tmp_path / "x.tar", entries), "expected archive.json of at most 100 bytes, found"
+    )
+
+
+def test_stages_that_are_lacking_unfinished_or_have_more_files(
+    store: Store, other: Store, entries: dict[str, bytes], tmp_path: Path
+) -> None:
+    stage = f"stages/{store.load_run('mine').stages[-1].key}/"
+    cases = {
+        "expected a finished stage, found one without DONE.json": [f"{stage}DONE.json"],
+        "run mine: expected stage .* as its record states it, found none": [
+            name for name in entries if name.startswith(stage)
+        ],
+    }
+    for number, (match, gone) in enumerate(cases.items()):
+        left = {name: content for name, content in entries.items() if name not in gone}
+        changed = with_manifest(left, lambda m: [m["files"].pop(name) for name in gone])  # type: ignore[attr-defined]  # noqa: B023
+        refused(other, write_tar(tmp_path / f"{number}.tar", changed), match)
+    changed = with_manifest(entries, lambda m: m["files"].update({f"{stage}x": describe(b"x")}))  # type: ignore[attr-defined]
+    path = write_tar(tmp_path / "x.tar", {**changed, f"{stage}x": b"x"})
+    refused(other, path, f"{stage}x: expected the files that DONE.json names, found another")
 
 
 def test_a_bomb(

@@ -171,3 +171,13 @@ def test_a_run_that_did_not_complete_is_not_accepted(local: Store) -> None:
     (local.run_folder("x") / "accepted.json").write_text("{")
     with pytest.raises(StoreError, match=r"x/accepted.json: expected an acceptance"):
         read_acceptance(local, "x")
+
+
+def test_a_damaged_record_is_left_as_it_is(local: Store) -> None:
+    """Writing it anew, with a digest that fits, would make it look whole."""
+    save_run(local, "old", [])
+    save_run(local, "versus", [], systems={"old": "old"})
+    path = local.run_folder("versus") / "run.json"
+    path.write_bytes(damaged := path.read_bytes().replace(b"completed", b"suspended"))
+    assert rename_run(local, "old", "new") == []
+    assert path.read_bytes() == damaged

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from components.canonical_json import add_digest, verify_digest
 from components.errors import StoreError
 from components.storage.seal import read_seal
 from components.storage.stage_writer import open_stage
@@ -134,3 +137,49 @@ def test_every_byte_belongs_to_something(tmp_path: Path) -> None:
     assert usage.bytes == usage.stages + files + usage.leftovers + usage.audio + usage.locks + layout
     (store.run_folder("two") / "run.json").write_text("{")
     assert measure_usage(store).unknown == ("two",)
+
+
+@pytest.mark.parametrize(
+    ("file", "message"), [("run.json", "run.json: expected the record of a run"), ("metrics.json", "metrics")]
+)
+def test_a_record_that_is_cut_off_is_found(store: Store, file: str, message: str) -> None:
+    save_run(store, "mine", [write_stage(store, "mt")])
+    store.backend.files.write(f"runs/mine/{file}", b'{"format": 1,')
+    (fault,) = verify_store(store).faults
+    assert fault.what == "run mine"
+    assert message in fault.detail
+
+
+def test_a_run_that_has_not_finished_is_no_fault(store: Store) -> None:
+    with store.claim_run("cascade", "begun"):
+        assert verify_store(store) == (0, 1, 0, ())
+
+
+def test_a_plan_of_another_stage_under_a_seal_that_fits_is_found(store: Store) -> None:
+    """Whoever writes the seal anew cannot give a stage another's settings."""
+    ref, other = write_stage(store, "mt"), write_stage(store, "mt", seed=1)
+    files, folder = store.backend.files, f"stages/{ref.key}"
+    plan = files.read(f"stages/{other.key}/plan.json") or b""
+    seal = verify_digest(files.read(f"{folder}/DONE.json") or b"") | {"plan": sha256(plan).hexdigest()}
+    files.write(f"{folder}/plan.json", plan)
+    files.write(f"{folder}/DONE.json", json.dumps(add_digest(seal)).encode())
+    (fault,) = verify_store(store).faults
+    assert f"expected the plan of {ref.key[:12]}…, found that of {other.key[:12]}…" in fault.detail
+
+
+def test_a_recording_that_was_changed_is_found(store: Store) -> None:
+    name = sha256(b"sound").hexdigest()
+    store.backend.files.write(f"audio/{name}.wav", b"sound")
+    assert verify_store(store).faults == ()
+    store.backend.files.write(f"audio/{name}.wav", b"noise")
+    (fault,) = verify_store(store).faults
+    assert fault.what == f"audio/{name}.wav"
+    assert "expected the recording that its name is the sha256 of" in fault.detail
+
+
+def test_the_bytes_of_a_stage_with_a_damaged_plan_are_counted(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    ref = write_stage(store, "mt")
+    (store.stage_folder(ref.key) / "plan.json").write_text("{")
+    ((kind, n_stages),) = [(usage.kind, usage.stages) for usage in measure_usage(store).kinds]
+    assert (kind, n_stages) == ("unknown", 1)

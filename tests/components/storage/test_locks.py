@@ -1,0 +1,38 @@
+"""Who holds a lock, as its holder has told it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.storage import locks
+
+
+def tell(root: Path, **claim: object) -> None:
+    path = locks.path_of(root, "x").with_suffix(".holder")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"since": "2026", **claim}))
+
+
+def test_a_dead_process_of_this_machine_holds_nothing(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-S", "-c", ""]) as process:
+        pass
+    tell(tmp_path, pid=process.pid, host=socket.gethostname())
+    assert locks.holder_of(tmp_path, "x") is None
+    tell(tmp_path, pid=process.pid, host="elsewhere")  # what lives there is not known here
+    assert locks.holder_of(tmp_path, "x") == f"process {process.pid} on elsewhere since 2026"
+
+
+def test_a_process_of_another_user_is_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    tell(tmp_path, pid=os.getpid(), host=socket.gethostname())
+    monkeypatch.setattr(os, "kill", refuse)
+    assert locks.holder_of(tmp_path, "x") == f"process {os.getpid()} on {socket.gethostname()} since 2026"
