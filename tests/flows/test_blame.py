@@ -184,3 +184,12 @@ def test_runs_that_cannot_be_blamed_are_refused_with_the_reason(
         cli.main(["blame", "written", "--store", str(tmp_path / "store")])
     assert ending.value.code == 2
     assert "expected a run of speech, found no stage asr" in capsys.readouterr().err
+
+
+def test_a_cascade_attributes_its_own_errors(antiphon: Callable[..., Any]) -> None:
+    printed, output = antiphon("run", "cascade", "--data", "sample", "--limit", "4", "--set", "blame=true")
+    stage = output["stages"][-1]
+    assert stage["stage"] == "blame"
+    report = json.loads((Path(stage["path"]) / "blame.json").read_text())
+    assert [one["culprit"] for one in report["blames"]] == ["asr", "asr"]
+    assert "most is lost in asr" in printed
