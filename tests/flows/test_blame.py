@@ -187,9 +187,7 @@ def test_runs_that_cannot_be_blamed_are_refused_with_the_reason(
 
 
 def test_a_cascade_attributes_its_own_errors(antiphon: Callable[..., Any]) -> None:
-    printed, output = antiphon("run", "cascade", "--data", "sample", "--limit", "4", "--set", "blame=true")
-    stage = output["stages"][-1]
-    assert stage["stage"] == "blame"
-    report = json.loads((Path(stage["path"]) / "blame.json").read_text())
-    assert [one["culprit"] for one in report["blames"]] == ["asr", "asr"]
-    assert "most is lost in asr" in printed
+    _, output = antiphon("run", "cascade", "--data", "sample", "--limit", "2", "--set", "blame=true")
+    (stage,) = [stage for stage in output["stages"] if stage["stage"] == "blame"]
+    blames = json.loads((Path(stage["path"]) / "blame.json").read_text())["blames"]
+    assert [one["all_gold"]["value"] for one in blames] == pytest.approx([100, 100])
