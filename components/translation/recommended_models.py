@@ -36,14 +36,20 @@ class Recommendation(NamedTuple):
     is_general: bool = True
     settings: Mapping[str, Any] = MappingProxyType({})
 
-    def translates(self, source: str, target: str) -> bool:
-        """Whether it translates between two languages; a source that is not known can be any of its own."""
+    def translates(self, source: str, target: str | None) -> bool:
+        """Whether it translates between two languages.
+
+        Args:
+            source: code of the language; one that is not known can be any of its own.
+            target: the same; None for any of its own.
+        """
         if self.reads == "speech":  # Whisper hears 99 languages and writes one
-            return base_of(target) == "en"
-        pairs = PACKAGED_MODELS[self.model.removeprefix("packaged:")].translates
-        if is_undetermined(source):
-            return any(into == base_of(target) for _, into in pairs)
-        return (base_of(source), base_of(target)) in pairs
+            return target is None or base_of(target) == "en"
+        return any(
+            (is_undetermined(source) or out_of == base_of(source))
+            and (target is None or into == base_of(target))
+            for out_of, into in PACKAGED_MODELS[self.model.removeprefix("packaged:")].translates
+        )
 
     @property
     def direction(self) -> str:

@@ -139,8 +139,6 @@ def exit_code_of(call: Callable[[], object]) -> int:
     """Call, print expected errors in one line per fault, and return the exit code."""
     try:
         code = call()
-    except typer.Exit as ending:
-        return ending.exit_code
     except typer.TyperException as error:
         show = getattr(error, "show", None)  # usage errors know how to print themselves
         show() if show is not None else typer.echo(f"antiphon: {error}", err=True)

@@ -159,6 +159,6 @@ def translators(
 
     table = Table("model", "from and into", "good for", "BLEU", box=None, pad_edge=False)
     for row in ROWS:
-        if target is None or row.translates(source or UNDETERMINED, target):
+        if row.translates(source or UNDETERMINED, target):
             table.add_row(row.model, row.direction, row.good_for, row.measured)
     console().print(table)

@@ -38,6 +38,8 @@ class PipelineParameters(DataParameters):
     @classmethod
     def _gather_graph(cls, values: Any) -> Any:
         """A file names the parts of a graph beside the parameters of the run."""
+        if isinstance(values, dict) and isinstance(values.get("graph"), list):
+            raise ValueError("graph: expected a mapping with nodes, found a list")
         if not isinstance(values, dict) or not any(part in values for part in GRAPH_KEYS):
             return values
         graph = {part: values[part] for part in GRAPH_KEYS if part in values}

@@ -70,7 +70,7 @@ def draft_of(parameters: RefineParameters) -> dict[str, StageRef]:
     if "data" not in stages or "mt" not in stages:
         raise ConfigError(
             f"draft {parameters.draft}: expected a run with the stages data and mt, "
-            f"found {', '.join(stages)}; run the cascade first"
+            f"found {', '.join(stages) or 'none'}; run the cascade first"
         )
     return stages
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 import antiphon
+from antiphon._rows import describe_utterance, list_rows_of_node
 from components.records import Audio, Segment, Word
 from components.run_record import NodeRecord, PipelineRecord
 from components.storage.acceptance import accept_run
@@ -123,3 +125,57 @@ def test_texts_are_exported_and_wrong_wishes_refused_in_a_line(run: antiphon.Run
     for message, wish in wishes.items():
         with pytest.raises(antiphon.AntiphonError, match=message):
             run.export(tmp_path / "texts", **wish)
+
+
+def test_a_run_says_what_it_is_and_where(run: antiphon.Run, tmp_path: Path) -> None:
+    assert repr(run) == "Run('mine', completed, wer 5.5)"
+    assert run.path == tmp_path / "runs" / "mine"
+    assert [utterance.id for utterance in run.utterances] == ["a", "b"]
+    with pytest.raises(antiphon.AntiphonError, match="node: expected one of asr, found 'mt'"):
+        run.outcomes("mt")
+
+
+def test_ways_and_speech_are_columns_too(run: antiphon.Run) -> None:
+    spoken = run.utterances[0]
+    route = antiphon.Route(utterance_id="a", way="long", value=2.0)
+    (way,) = list_rows_of_node(route, spoken, "a", "utterance")
+    assert (way["way"], way["value"], way["speaker"]) == ("long", 2.0, "Ada")
+    assert spoken.audio is not None
+    cut = spoken.model_copy(
+        update={"audio": spoken.audio.model_copy(update={"path": "/cut.wav", "seconds": 1.0})}
+    )
+    (speech,) = list_rows_of_node(cut, spoken, "a", "utterance")
+    assert (speech["audio"], speech["seconds"], speech["offset"]) == ("/cut.wav", 1.0, 1.0)
+    row = describe_utterance(spoken, {"route": route, "cut": cut, "mt": None})
+    assert (row["route"], row["cut"], row["mt"]) == ("long", "/cut.wav", None)
+
+
+def test_a_frame_without_pandas_says_what_to_do(run: antiphon.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(
+        antiphon.AntiphonError, match=r"frame: expected pandas, found none; pip install pandas"
+    ):
+        run.frame()
+
+
+def test_a_wrong_parameter_is_one_line_and_nothing_runs(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with pytest.raises(
+        antiphon.AntiphonError, match=r"^mt.beam_sise: no such parameter; did you mean mt.beam_size\?$"
+    ):
+        antiphon.run_flow("cascade", store=str(store), mt={"beam_sise": 4})
+    graph = tmp_path / "graph.yaml"
+    graph.write_text("nodes:\n  mt: {kind: translate, of: dat}\n", encoding="utf-8")
+    with pytest.raises(antiphon.AntiphonError, match=r"^mt: there is no node .dat.; did you mean data\?$"):
+        antiphon.run_pipeline(graph, store=str(store))
+    assert not store.exists()
+
+
+def test_a_kind_of_anothers_name_is_refused() -> None:
+    class Taken(antiphon.Kind):  # type: ignore[type-arg]
+        name = "translate"
+
+    with pytest.raises(
+        antiphon.AntiphonError, match=r"kind translate: expected a new name, found that of components"
+    ):
+        antiphon.node_kind(Taken)

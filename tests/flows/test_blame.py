@@ -184,3 +184,10 @@ def test_runs_that_cannot_be_blamed_are_refused_with_the_reason(
         cli.main(["blame", "written", "--store", str(tmp_path / "store")])
     assert ending.value.code == 2
     assert "expected a run of speech, found no stage asr" in capsys.readouterr().err
+
+
+def test_a_cascade_attributes_its_own_errors(antiphon: Callable[..., Any]) -> None:
+    _, output = antiphon("run", "cascade", "--data", "sample", "--limit", "2", "--set", "blame=true")
+    (stage,) = [stage for stage in output["stages"] if stage["stage"] == "blame"]
+    blames = json.loads((Path(stage["path"]) / "blame.json").read_text())["blames"]
+    assert [one["all_gold"]["value"] for one in blames] == pytest.approx([100, 100])

@@ -17,9 +17,13 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from components.errors import ModelError
 from components.records import Outcome, Quarantined, Utterance
 from components.refining import checks
+from components.storage.acceptance import accept_run
+from components.storage.store import Store
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
 from flows.cli import main as cli
+from flows.compare import _make_system
+from flows.parameters.compare import CompareParameters, SystemConfig
 from tests.flows import fakes
 from tests.flows.test_cascade import calls, manifest  # noqa: F401 - a fixture that every test uses
 from tests.flows.test_deployments import call
@@ -201,6 +205,10 @@ def test_runs_of_other_data_are_refused(antiphon: Command, data: str) -> None:
     assert code == 1
     assert "expected all and some to be runs of the same data, found 's10' in all only" in output
     assert antiphon("compare", "all", "absent")[0] == 2
+    code, output = antiphon("compare", "all")
+    assert (code, "run all: expected an accepted run of the same data, found none" in output) == (2, True)
+    system = SystemConfig(name="a")
+    assert _make_system(system, CompareParameters(systems=(system,), blame=True)).parameters.blame is True
 
 
 @pytest.fixture
@@ -279,6 +287,11 @@ def test_people_judge_a_comparison_and_their_scores_join_it(
     assert (esa["difference"], esa["verdict"], esa["n"]) == (40, "better", 12)
     assert comparison["judgements"][0]["annotators"] == 1
     assert "External scores" in (Path(output["path"]) / "report.html").read_text()
+
+    accept_run(Store(str(tmp_path / "store")), "two.cut")
+    code, output = antiphon("compare", "two.whole")  # with the accepted run of the same data
+    record = json.loads((Path(output["path"]) / "run.json").read_text())
+    assert (code, list(record["systems"].values())) == (0, ["two.cut", "two.whole"])
 
     assert antiphon("compare", "two.cut", "two.whole", "--scores", "bleu=scores.tsv")[0] == 2
     for flag, value in (("--primary", "two.whole in wrr"), ("--metric", "esa")):

@@ -184,3 +184,24 @@ def test_recipes_are_files_or_text(tmp_path: Path) -> None:
     text = "merge_method: linear\nmodels: [{model: a}]\n"
     (tmp_path / "r.yml").write_text(text)
     assert recipe_of(text).models == recipe_of(str(tmp_path / "r.yml")).models == ("a",)
+
+
+def test_the_command_examines_or_writes_a_model(
+    toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, out = tmp_path / "recipe.yml", tmp_path / "out"
+    recipe.write_text(str(values(toys, tmp_path)["recipe"]))
+
+    def call(*arguments: str) -> tuple[int, list[str], str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["merge", str(recipe), *arguments])
+        output = capsys.readouterr()
+        return int(ended.value.code or 0), output.out.splitlines(), output.err
+
+    expected = "antiphon: merge: expected OUT, the new model's folder (or --check to examine only)\n"
+    assert call() == (2, [], expected)
+    code, lines, _ = call("--check")
+    assert (code, lines) == (0, [f"{recipe}: linear of 2 models can be merged"])
+    code, (line,), _ = call(str(out))
+    model = models.resolve(str(out))
+    assert (code, line) == (0, f"{out}  MarianMTModel  sha256 {model.sha256}")

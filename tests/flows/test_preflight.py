@@ -11,14 +11,19 @@ import pytest
 
 from components import models
 from components.data.named_sets import SAMPLES
-from components.errors import ConfigError
+from components.errors import ConfigError, TransientError
+from components.metrics import normalizers
+from components.pipeline.reader import read_pipeline
 from components.recognition import checks as recognition
+from components.storage.store import Store
 from components.translation import checks as translation
 from components.translation.config import TranslationConfig
 from flows.cli import main as cli
+from flows.cli import run
 from flows.cli.config_file import gather
-from flows.preflight import check_needs
+from flows.preflight import Need, check_needs, needs_of_pipeline
 from flows.registry import flow_named
+from tests.components.storage.test_store import record
 
 TALK = str(Path(str(SAMPLES)).parent / "caption-01.flac")
 
@@ -95,6 +100,23 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ("distill", ["teacher.model=packaged:nope"], "mt: packaged:nope"),
         ("distill", ["teacher.members=[packaged:nope]"], "mt: packaged:nope"),
         ("distill", ["level=word", "teacher.run=r"], "teacher.run: the word level needs"),
+        ("distill", ["student.kind=deliberation"], "student.kind: expected translation, found deliberation"),
+        (
+            "cascade",
+            ["model_metrics=[comet:packaged:nope]"],
+            "model_metrics: packaged:nope: no such packaged model",
+        ),
+        ("pipeline", ['graph="[a, b]"'], "graph: expected a mapping with nodes, found list"),
+        (
+            "pipeline",
+            ["graph={nodes: {mt: {kind: translate, of: data}}}", "until=tm"],
+            "until: there is no node 'tm'; known: mt",
+        ),
+        (
+            "compare",
+            ["runs=[a, b]", "primary=[{system: c, metric: bleu}]"],
+            "systems: primary: expected one of a, b, found 'c'",
+        ),
         ("compare", ["runs=[absent, b]"], "runs: no run 'absent'"),
         (
             "compare",
@@ -184,10 +206,13 @@ def test_a_long_training_by_defaults_asks_first(
         "distill": "student.limit=9",
         "stack": "learn.steps=9",
     }
+
+    def go_on(*_: object) -> None:
+        raise ConfigError("it goes on")
+
+    monkeypatch.setattr(run, "_call_flow", go_on)
     for more in ["--set", parts[flow]], ["--yes"]:
-        assert "--yes" not in " ".join(
-            told(capsys, "run", flow, *more, "--set", "store=s3://nobody:x@bucket")
-        )
+        assert told(capsys, "run", flow, *more) == ["antiphon: it goes on"]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +220,19 @@ def test_a_long_training_by_defaults_asks_first(
     [
         (["run", "cascad"], "found 'cascad'; did you mean cascade?"),
         (["run", "merge"], "recipe: must be set; mergekit's YAML: .*: --set recipe=recipe.yml"),
+        (["run", "graph.yaml", "-c", "b.yaml"], "--config: expected one file, found graph.yaml and b.yaml"),
+        (["run", "pipeline", "--set", "graph=[a, b]"], "graph: expected a mapping with nodes, found a list$"),
+        (["report"], "report: expected the name of a run, or --index for the index of all runs"),
+        (
+            ["report", "--index", "--scores", "esa=x.tsv"],
+            "--scores: expected the name of the run that they are of",
+        ),
+        (["campaign", "a", "b", "--items", "0"], "--items: expected"),
+        (["run", "cascade", "--set", "model_metrics=[comet:hub:a/b, comet:hub:c/d]"], "found comet twice"),
+        (
+            ["run", "compare", "--set", "systems=[{name: a, mt: b}, {name: b}]"],
+            "systems.0.mt: no such parameter$",
+        ),
         (["run", "cascade", "--data", "sample", "--audio", TALK], "expected --data or --audio, found both"),
         (["run", "train", "--audio", TALK], "--audio: train takes none"),
         (["run", "cascade", "--target-language", "german"], "target_language: .*'german'; did you mean de?"),
@@ -207,11 +245,26 @@ def test_slips(arguments: list[str], line: str, capsys: pytest.CaptureFixture[st
     assert re.search(line.replace("?", r"\?"), result)
 
 
+def test_the_name_of_a_flow_is_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(capsys, "cascade")[-1].endswith(
+        "No such command 'cascade'. Did you mean 'antiphon run cascade'?"
+    )
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ending:
         cli.main(["--version"])
     assert ending.value.code == 0
     assert capsys.readouterr().out.startswith("antiphon 0.")
+
+
+def test_the_version_outside_of_a_checkout_has_no_commit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli.shutil, "which", lambda name: None)
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert re.fullmatch(r"antiphon [0-9][^ ]*\n", capsys.readouterr().out)
 
 
 def test_what_a_wrong_value_says(capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,3 +276,50 @@ def test_what_a_wrong_value_says(capsys: pytest.CaptureFixture[str]) -> None:
     assert "TOKEN" not in line
     (line,) = told(capsys, "run", "cascade", "--set", f"limit={json.dumps('x' * 5000)}")
     assert len(line) < 400
+
+
+def test_a_normalizer_without_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(normalizers, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"normalizer open-asr: .*pip install 'antiphon\[open-asr\]'"):
+        gather(flow_named("cascade").parameters, None, ["normalizer=open-asr"], {})
+
+
+def test_a_translation_into_a_language_that_the_data_do_not_ask_for(tmp_path: Path) -> None:
+    nodes = {"mt": {"kind": "translate", "of": "data", "to": "fr", "model": "packaged:qwen2.5-coder-0.5b"}}
+    graph = read_pipeline({"nodes": nodes, "outputs": {"translation": "mt"}})
+    needs = {need.stage: need for need in needs_of_pipeline(graph, str(tmp_path), 0)}
+    needs["target_language"].admit(frozenset({("en", "fr-CA")}))
+    with pytest.raises(ConfigError, match="expected de, which nothing gives: the translation is mt, into fr"):
+        needs["target_language"].admit(frozenset({("en", "de")}))
+
+
+def test_a_draft_without_translations_is_refused(tmp_path: Path) -> None:
+    Store(str(tmp_path)).save_run(record("old"))
+    entry = flow_named("refine")
+    parameters = gather(entry.parameters, None, ["draft=old"], {"store": str(tmp_path)})
+    with pytest.raises(
+        ConfigError, match="draft old: expected a run with the stages data and mt, found none; "
+    ):
+        check_needs(entry.needs(parameters))
+
+
+def test_a_network_that_is_down_is_no_fault_of_the_configuration() -> None:
+    def fail() -> None:
+        raise TransientError("the hub: expected an answer, found none")
+
+    with pytest.raises(TransientError, match="the hub"):
+        check_needs([Need("mt", fail)])
+
+
+def test_a_flow_without_a_graph_says_so() -> None:
+    with pytest.raises(ConfigError, match="compare: expected a flow over a data set, found none"):
+        flow_named("compare").pipeline(None)
+
+
+def test_one_translator_beside_recognizers_is_not_combined(tmp_path: Path) -> None:
+    entry = flow_named("ensemble")
+    sets = ["asr.members=[packaged:whisper-tiny.en]", "combine.method=output_level"]
+    graph = entry.pipeline(gather(entry.parameters, None, sets, {"store": str(tmp_path)}))
+    assert [(node.name, node.kind.name) for node in graph if node.kind.name == "translate"] == [
+        ("mt", "translate")
+    ]

@@ -18,6 +18,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("cascade", {"data": "my 'own'.jsonl", "limit": 3, "target_language": "de", "asr": {"beam_size": 1}}),
     ("cascade", {"audio": "a b*.wav", "data": None, "mt": {"model": "store:K2", "n_best": 2}, "seed": 7}),
     ("cascade", {"source_language": "no", "blame": True}),
+    ("cascade", {"mt": {"model": "[no yaml"}, "asr": {"model": "*x"}}),
     ("ensemble", {"mt": {"members": ["store:a", "packaged:b"]}}),
     ("compare", {"runs": ["1e3", "yes"], "metrics": ["bleu"]}),
 ]

@@ -21,6 +21,7 @@ from tests.components.storage.test_store import record
         ("antiphon run ./graphs/o", {"./graphs/one.yaml"}),
         ("antiphon run cascade --set mt.beam", {"mt.beam_size="}),
         ("antiphon run cascade --set asr.dtype=f", {"asr.dtype=float32", "asr.dtype=float16"}),
+        ("antiphon run cascade --set blame=", {"blame=true", "blame=false"}),
         ("antiphon run nosuch --set a", set()),
         ("antiphon models show packaged:whisper-t", {"packaged:whisper-tiny.en"}),
         ("antiphon inspect min", {"mine"}),

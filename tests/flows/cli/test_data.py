@@ -64,3 +64,13 @@ def test_a_manifest_and_recordings_or_neither_are_refused(tmp_path):
         result = run(*arguments)
         assert result.exit_code == 2
         assert "one of the two" in result.stderr
+
+
+def test_fields_that_are_not_read_are_named(tmp_path):
+    (tmp_path / "a.jsonl").write_text(
+        json.dumps({"id": "a", "text": "hi", "source_language": "en", "colour": "red"}) + "\n"
+    )
+    result = run(tmp_path / "a.jsonl")
+    assert result.exit_code == 0
+    (note,) = [line for line in result.stdout.splitlines() if line.startswith("note: ")]
+    assert "colour" in note

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from components.export.export import Export
+from components.records import Quarantined
 from components.storage.store import Store
+from flows.cli.export import MAX_LISTED, print_files, report
 from flows.cli.main import main
 from tests.components.export.example_run import TRANSCRIPTS, UTTERANCES, new_store, write_run
 
@@ -94,3 +97,44 @@ def test_no_such_run(export: Command) -> None:
     code, _, err = export("rum")
     assert code == 2
     assert "rum" in err
+
+
+def test_a_comparison_names_the_runs_to_export(export: Command, store: Store) -> None:
+    run = store.load_run("run")
+    store.save_run(run.model_copy(update={"name": "both", "systems": {"small": "run", "large": "other"}}))
+    code, _, err = export("both")
+    assert code == 2
+    assert err == "antiphon: run both compares others: export one of them: other, run\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "--for-edit: expected one --node, such as --node asr, found none"),
+        (["--node", "asr", "--node", "mt"], "--for-edit: expected one --node, such as --node asr, found 2"),
+        (["--node", "asr", "--format", "vtt"], "--for-edit: expected --format tsv or srt, found 'vtt'"),
+        (["--node", "asr", "--out", "asr.docx"], "--for-edit: expected --format tsv or srt, found 'docx'"),
+    ],
+)
+def test_wrong_usage_of_files_to_edit_is_one_line(
+    export: Command, arguments: list[str], expected: str
+) -> None:
+    code, out, err = export("run", "--for-edit", *arguments)
+    assert (code, out, err) == (2, "", f"antiphon: {expected}\n")
+
+
+def test_subtitles_to_edit_and_what_to_do_with_them(export: Command) -> None:
+    code, out, err = export("run", "--for-edit", "--node", "asr", "--format", "srt", "--out", "subtitles")
+    assert (code, out) == (0, "subtitles/talk.srt\nsubtitles/talk-2.srt\n")
+    assert "Good morning." in Path("subtitles/talk.srt").read_text()
+    assert err == "correct the texts, then: antiphon edit run asr --from subtitles\n"
+
+
+def test_of_many_files_and_records_the_first_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_files([Path(f"texts/{n}.txt") for n in range(1234)])
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[-1], len(lines)) == ("texts/0.txt", "... 1,234 files in texts", MAX_LISTED + 1)
+    bad = [Quarantined(utterance_id=f"u{n}", stage="asr", reason="no sound", detail="") for n in range(1234)]
+    report(Export(quarantined=bad))
+    lines = capsys.readouterr().err.splitlines()
+    assert (lines[-1], len(lines)) == ("antiphon: ... 1,234 records have no text", MAX_LISTED + 1)

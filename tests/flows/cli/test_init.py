@@ -103,3 +103,14 @@ def test_what_it_cannot_do_is_one_line_and_leaves_nothing(
     assert error.count("\n") == 1
     assert sorted(folder.iterdir()) == before
     assert (folder / "old.yaml").read_text(encoding="utf-8") == "data: mine\n"
+
+
+def test_records_that_cannot_be_used_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        '{"id": "a", "text": "Ciao.", "source_language": "it"}',
+        '{"id": "b", "source_language": "it"}',
+    ]
+    (folder / "mine.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    assert call("init", "--data", "mine.jsonl", "--to", "en") == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("quarantined: ")]
+    assert "mine.jsonl:2: expected audio or text, found neither" in line

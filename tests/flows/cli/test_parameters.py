@@ -98,3 +98,16 @@ def test_a_file_with_a_pipeline_lists_what_can_be_set_beside_its_graph(
 ) -> None:
     call("run", "graph.yaml", "--parameters")
     assert "until" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", ["80", "200"])
+def test_descriptions_stand_beside_the_names_where_there_is_room(
+    width: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    print_parameters("cascade")
+    lines = capsys.readouterr().out.splitlines()
+    row = rows_of("cascade")["limit"]
+    line = next(n for n, line in enumerate(lines) if line.strip().startswith("limit "))
+    assert (row.description[:20] in lines[line]) == (width == "200")
+    assert row.description[:20] in " ".join(lines[line : line + 2])

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from components.pipeline.forecast import Forecast
 from flows.cli.main import main
+from flows.cli.plan import _describe_forecast
 
 GRAPH = """
 data: sample
@@ -56,3 +58,39 @@ def test_nothing_is_said_to_be_scored_where_a_model_is_made(
     out = capsys.readouterr().out
     assert "training" in out
     assert "scored" not in out
+
+
+def test_a_graph_with_a_second_data_set_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = "  more: {kind: data, source: sample, limit: 1}\n  third: {kind: gold, of: more}\n"
+    drawn = planned(tmp_path, GRAPH + nodes, capsys, "--mermaid")
+    assert drawn.startswith("flowchart LR\n")
+    assert "other" in drawn
+    assert "run" in drawn
+    assert len(list((tmp_path / "store" / "stages").iterdir())) == 2  # both data sets
+
+
+def test_metrics_and_their_licences_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = "cometkiwi:hub:Unbabel/wmt22-cometkiwi-da"
+    monkeypatch.setattr("components.models.check", lambda reference, store=None: None)
+    admitted = []
+    monkeypatch.setattr("components.neural_metrics.factory.bind_metric", lambda *of: admitted.append(of))
+    text = planned(tmp_path, GRAPH, capsys, "--set", f"model_metrics=[{metric}]")
+    assert f"metric: {metric}\n" in text
+    assert "licence: hub:Unbabel/wmt22-cometkiwi-da: CC BY-NC-SA 4.0" in " ".join(text.split())
+    assert admitted == [(metric, str(tmp_path / "store"))]
+
+
+def test_what_is_there_is_not_computed_again() -> None:
+    def described(status: str, **more: object) -> str:
+        return _describe_forecast(
+            Forecast.model_validate({"node": "mt", "kind": "translate", "key": "0", "status": status, **more})
+        )
+
+    assert described("reused") == "reused"
+    assert (
+        described("resumed", shards_done=2, shards=5, seconds=90.0)
+        == "resumed at shard 2 of 5, about 1 min 30 s"
+    )
+    assert described("run") == "run"

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
+from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
 from flows.cli.main import main
 from tests.components.storage.test_store import claim, record
+from tests.components.storage.upkeep.stores import save_run, write_data, write_stage
 
 
 @pytest.fixture
@@ -139,3 +142,59 @@ def test_a_run_gets_another_name_and_goes_elsewhere(
     again = called(other, capsys, "runs", "import", str(tmp_path / "x.tar.gz"), "--name", "theirs")
     assert "already: nothing to do" in again
     assert "theirs" in called(other, capsys, "runs", "list")
+
+
+def test_a_run_is_shown_with_its_stages_notes_and_systems(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    data = write_data(store)
+    mt = write_stage(store, "mt", data)
+    nodes = (
+        NodeRecord(name="mt", kind="translate", gives="text", reads={"of0": "data"}, models={"model": "m"}),
+        NodeRecord(name="refine", kind="refine", gives="text", reads={"of0": "mt"}, status="blocked"),
+    )
+    changes = {"notes": ("half of it",), "systems": {"small": "old"}, "status": "failed"}
+    store.save_run(record("staged", stages=(data, mt), pipeline=PipelineRecord(nodes=nodes), **changes))
+    text = called(store, capsys, "runs", "show", "staged")
+    rows = {cells[0]: cells for cells in map(str.split, text.splitlines()) if cells}
+    assert (rows["data"][1], rows["data"][-1]) == ("1", data.key[:12])
+    assert rows["mt"][1:5] == ["translate", "data", "m", "1"]
+    assert rows["mt"][-1] == mt.key[:12]
+    assert rows["refine"][1:] == ["refine", "mt", "blocked"]
+    assert "system small: run old\n" in text
+    assert "half of it\n" in text
+    called(store, capsys, "runs", "accept", "old", "--note", "best so far")
+    assert "accepted: best so far\n" in called(store, capsys, "runs", "show", "old")
+
+
+def test_the_report_of_a_renamed_run_shows_its_new_name_or_it_is_said(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_run(store, "mine", [write_data(store)])
+    (store.run_folder("mine") / "report.html").write_text("<h1>mine</h1>")
+    assert called(store, capsys, "runs", "rename", "mine", "yours") == "mine is now yours\n"
+    page = (store.run_folder("yours") / "report.html").read_text(encoding="utf-8")
+    assert "<title>yours" in page
+    (ref,) = store.load_run("yours").stages
+    (store.stage_folder(ref.key) / "outputs.jsonl").unlink()
+    with pytest.raises(SystemExit) as ending:
+        main(["runs", "rename", "yours", "ours", "--store", str(store.root)])
+    output = capsys.readouterr()
+    assert (ending.value.code, output.out) == (0, "yours is now ours\n")
+    assert output.err.startswith("antiphon: its report still shows the old name: ")
+
+
+def test_a_person_is_asked_before_a_run_is_deleted(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    with pytest.raises(SystemExit) as ending:
+        main(["runs", "delete", "old", "--store", str(store.root)])
+    assert ending.value.code == 130
+    assert "antiphon: interrupted" in capsys.readouterr().err
+    assert store.load_run("old").completed
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    assert "delete old? [y/N]: deleted old\n" in called(store, capsys, "runs", "delete", "old")

@@ -7,8 +7,10 @@ import pytest
 
 from components.errors import ConfigError
 from components.storage.store import Store
+from components.storage.upkeep.prune import Pruned
 from flows.cli.amounts import format_size, parse_age, parse_date
 from flows.cli.main import main
+from flows.cli.store import _print_pruned
 from tests.components.storage.upkeep.stores import (
     age,
     forget_own_uses,
@@ -103,4 +105,18 @@ def test_ages_dates_and_sizes() -> None:
     sizes = (0, 999, 1234, 999_499, 999_500, 5e6, 290_403_936, 3.1e9, 7.25e12)
     assert [format_size(size) for size in sizes] == [
         *("0 B", "999 B", "1.23 kB", "999 kB", "1 MB", "5 MB", "290 MB", "3.1 GB", "7.25 TB")
+    ]
+
+
+def test_a_damaged_record_and_stages_that_came_into_use_are_named(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = store.run_folder("mine") / "run.json"
+    path.write_bytes(path.read_bytes().replace(b"5.5", b"4.5"))
+    text = called(store, capsys, "store", "usage")
+    assert "run mine: its record is damaged; what it refers to is not known" in " ".join(text.split())
+    _print_pruned(Pruned(stages=("a",), runs=(), files=(), bytes=5, in_use=("b", "c")), "removed", "1h")
+    assert capsys.readouterr().out.splitlines() == [
+        "removed 1 stage, 0 runs and 0 leftover files, 5 B",
+        "left 2 stages that came into use meanwhile",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import prefect
 import pytest
 
+from components.progress import report_download
 from flows.cli.main import app, main
 from flows.cli.run_display import OwnLines, ShortLines, display_run
 from flows.cli.verbosity import Verbosity, set_verbosity, verbosity
@@ -75,4 +77,26 @@ def test_every_command_takes_both(capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_without_a_terminal_nothing_moves() -> None:
     with display_run() as display:
         display.show_phase("starting")
+        assert display.live is None
+
+
+def test_in_a_terminal_lines_move_until_the_run_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+    with display_run() as display:
+        assert display.live is None
+    monkeypatch.setenv("TERM", "xterm-256color")
+    with display_run() as display:
+        assert display.live is not None
+        display.attach()
+        assert report_download("whisper", 10, 20)
+        display.show_phase("loading the models")
+        display.live._live.refresh()
+    assert "loading the models" in terminal.getvalue()
+    assert not report_download("whisper", 20, 20)
+    monkeypatch.setenv("CI", "true")
+    with display_run() as display:
         assert display.live is None

@@ -1,0 +1,43 @@
+"""`antiphon latency`: what it measures is printed, and kept with the run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components.nodes.table import KINDS
+from components.run_record import NodeRecord, PipelineRecord
+from components.storage.store import Store
+from flows.cli.main import main
+from tests.components.storage.test_store import record
+from tests.tasks.execution.test_latency import IDS, nbest, seal, utterance
+from tests.tasks.kinds import FAKES
+
+
+def test_the_latency_of_a_run_is_kept_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, kind in FAKES.items():
+        monkeypatch.setitem(KINDS, name, kind)
+    stages = (
+        seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS]),
+        seal(tmp_path, "a", list(map(nbest, IDS))),
+    )
+    node = NodeRecord(name="a", kind="shout", gives="text", reads={"of0": "data"}, language="source")
+    graph = {"nodes": {"a": {"kind": "shout", "of": "data", "calls": str(tmp_path / "calls")}}}
+    pipeline = PipelineRecord(nodes=(node,), outputs={"transcript": "a"})
+    parameters = {"graph": graph, "data": "x.jsonl", "seed": 3}
+    store = Store(str(tmp_path))
+    store.save_run(record("mine", flow="pipeline", parameters=parameters, stages=stages, pipeline=pipeline))
+    with pytest.raises(SystemExit) as ending:
+        main(["latency", "mine", "--limit", "20", "--json", "--store", str(tmp_path)])
+    assert not ending.value.code
+    *table, line = capsys.readouterr().out.splitlines()
+    values = json.loads(line)
+    kept = json.loads((tmp_path / "runs" / "mine" / "latency.json").read_text())
+    assert values == {"run": "mine", "path": str(tmp_path / "runs" / "mine" / "latency.json"), **kept}
+    assert (kept["limit"], kept["system"]["n"], list(kept["nodes"])) == (20, 20, ["a"])
+    assert kept["system"]["seconds"] == pytest.approx(kept["nodes"]["a"]["seconds"])
+    assert [row.split()[0] for row in table if row.strip()][-2:] == ["a", "all"]

@@ -1,0 +1,53 @@
+"""What a run leaves behind when it is stopped, and which finished runs cannot be opened again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from prefect.exceptions import Pause, TerminationSignal
+
+from components.errors import ConfigError, DataError
+from components.run_record import NodeRecord, PipelineRecord
+from components.storage.store import Store
+from flows import signals
+from flows.parameters.blame import BlameParameters
+from flows.parameters.cascade import CascadeParameters
+from flows.run import Run, reopen_run
+from tests.components.storage.test_store import record
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "note"),
+    [
+        (KeyboardInterrupt(), "cancelled", "stopped; finished shards are kept: run it again to go on"),
+        (TerminationSignal(15), "cancelled", "stopped; finished shards are kept: run it again to go on"),
+        (Pause(), "suspended", "suspended; finished shards are kept: resume it to go on"),
+        (DataError("a.wav: expected audio"), "failed", "a.wav: expected audio"),
+        (ZeroDivisionError("by zero"), "failed", "ZeroDivisionError: by zero"),
+    ],
+)
+def test_a_run_that_is_stopped_says_why(
+    error: BaseException, status: str, note: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirmed = []
+    monkeypatch.setattr(signals, "confirm_cancellation", lambda: confirmed.append(True))
+    with pytest.raises(type(error)), Run("cascade", CascadeParameters(store=str(tmp_path), name="mine")):
+        raise error
+    run = Store(str(tmp_path)).load_run("mine")
+    assert (run.status, run.notes) == (status, (note,))
+    assert bool(confirmed) == isinstance(error, TerminationSignal)  # the server hears of it before it is gone
+
+
+def test_runs_that_cannot_be_opened_again_are_refused(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    graph = PipelineRecord(nodes=(NodeRecord(name="asr", kind="recognize", gives="text"),))
+    store.save_run(record("bare", flow="train"))
+    store.save_run(record("early", parameters={"limit": "many"}, pipeline=graph))
+    for name, message in (
+        ("bare", "run bare: blame expects a run of a pipeline, found one of train"),
+        ("early", r"run early: limit .*valid integer.*; run the flow again"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            reopen_run(name, "blame", BlameParameters(run=name, store=str(tmp_path)))
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["bare", "early"]
