@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.pipeline.reader import read_pipeline
+from tasks.stages.refinement_curve import find_rounds
+from tests.reports.page.test_report_view import stage
+
+
+def test_the_rounds_begin_with_the_draft_and_end_where_nothing_was_left_to_do(tmp_path: Path) -> None:
+    mt = {"kind": "translate", "model": "hub:a", "of": "data"}
+    body = {"again": {"kind": "correct", "of": "loop"}}
+    pipeline = read_pipeline(
+        {"nodes": {"mt": mt, "loop": {"kind": "loop", "of": "mt", "rounds": 3, "body": body}}}
+    )
+    stages = {name: stage(tmp_path, name) for name in ("mt", "loop-1", "loop-2")}
+    assert [ref.stage for ref in find_rounds(pipeline, stages, "loop")] == ["mt", "loop-1", "loop-2"]
+    del stages["mt"]
+    assert find_rounds(pipeline, stages, "loop") == ()
