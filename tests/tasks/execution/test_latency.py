@@ -31,10 +31,12 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(KINDS, name, kind)
 
 
-def seal(folder: Path, name: str, lines: Sequence[str], errors: Sequence[str] = ()) -> StageRef:
+def seal(
+    folder: Path, name: str, lines: Sequence[str], errors: Sequence[str] = (), ids: Sequence[str] = IDS
+) -> StageRef:
     with open_stage(Store(str(folder)), StagePlan(stage=name, version="1")) as writer:
         writer.append(lines, errors, seconds=0, peak=0)
-        return writer.finish(IDS, content="c" * 64 if name == "data" else None)
+        return writer.finish(ids, content="c" * 64 if name == "data" else None)
 
 
 def nbest(key: str) -> str:
@@ -93,8 +95,8 @@ def test_percentiles_are_of_the_requests() -> None:
     assert summarize_latency([1.0] * 19, 38.0).rtfx == 2.0
 
 
-def shouting(calls: Path, *, kind: str = "shout") -> dict[str, dict[str, object]]:
-    values = {"kind": kind, "calls": str(calls), "own_lane": False}
+def shouting(calls: Path) -> dict[str, dict[str, object]]:
+    values = {"kind": "shout", "calls": str(calls), "own_lane": False}
     return {"a": {**values, "of": "data"}, "b": {**values, "of": "a"}}
 
 
@@ -104,7 +106,7 @@ def test_a_node_that_gets_none_of_the_requests_has_no_latency(tmp_path: Path) ->
     stages = {
         "data": seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS]),
         "a": seal(tmp_path, "a", list(map(nbest, IDS[1:])), [aside]),
-        "b": seal(tmp_path, "b", list(map(nbest, IDS[1:]))),
+        "b": seal(tmp_path, "b", list(map(nbest, IDS[1:])), ids=IDS[1:]),
     }
     measured = measure_latency(pipeline, stages, 0, str(tmp_path), 1)
     assert (measured.nodes.keys(), measured.system.n) == ({"a"}, 1)

@@ -19,9 +19,7 @@ def test_outcomes_and_what_was_quarantined_are_lines_of_their_own() -> None:
     assert [len(result.outputs), len(result.errors)] == [1, 1]
 
 
-@pytest.mark.parametrize(
-    "outcomes", [[FIRST], [SECOND, FIRST], [FIRST, SECOND, SECOND], [FIRST, None], []]
-)
+@pytest.mark.parametrize("outcomes", [[FIRST], [SECOND, FIRST], [FIRST, SECOND, SECOND], [FIRST, None], []])
 def test_a_component_that_does_not_answer_for_each_item_in_order_is_at_fault(
     outcomes: Sequence[NodeOutcome | None],
 ) -> None:

@@ -11,9 +11,9 @@ PIPELINE = read_pipeline({"nodes": {"mt": {"kind": "translate", "of": "data", "m
 
 
 def test_a_system_without_parts_has_no_contributions() -> None:
-    with pytest.raises(ConfigError, match="expected a node with several members, .* found none in mt$"):
+    with pytest.raises(ConfigError, match=r"expected a node with several members, .* found none in mt$"):
         compute_contributions(PIPELINE, {}, 0, None, "bleu")
-    with pytest.raises(ConfigError, match="^expected a model with experts, found none in mt$"):
+    with pytest.raises(ConfigError, match=r"^expected a model with experts, found none in mt$"):
         compute_expert_contributions(PIPELINE, {}, None, None)
 
 

@@ -2,14 +2,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from components.nodes.table import KINDS
 from components.pipeline.reader import read_pipeline
 from tasks.stages.refinement_curve import find_rounds
 from tests.reports.page.test_report_view import stage
+from tests.tasks.kinds import FAKES
 
 
-def test_the_rounds_begin_with_the_draft_and_end_where_nothing_was_left_to_do(tmp_path: Path) -> None:
-    mt = {"kind": "translate", "model": "hub:a", "of": "data"}
-    body = {"again": {"kind": "correct", "of": "loop"}}
+def test_the_rounds_begin_with_the_draft_and_end_where_nothing_was_left_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KINDS, "shout", FAKES["shout"])
+    mt = {"kind": "shout", "calls": "none", "of": "data"}
+    body = {"again": {**mt, "of": "loop"}}
     pipeline = read_pipeline(
         {"nodes": {"mt": mt, "loop": {"kind": "loop", "of": "mt", "rounds": 3, "body": body}}}
     )
