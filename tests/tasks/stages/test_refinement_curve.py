@@ -16,11 +16,9 @@ def test_the_rounds_begin_with_the_draft_and_end_where_nothing_was_left_to_do(
 ) -> None:
     monkeypatch.setitem(KINDS, "shout", FAKES["shout"])
     mt = {"kind": "shout", "calls": "none", "of": "data"}
-    body = {"again": {**mt, "of": "loop"}}
-    pipeline = read_pipeline(
-        {"nodes": {"mt": mt, "loop": {"kind": "loop", "of": "mt", "rounds": 3, "body": body}}}
-    )
-    stages = {name: stage(tmp_path, name) for name in ("mt", "loop-1", "loop-2")}
-    assert [ref.stage for ref in find_rounds(pipeline, stages, "loop")] == ["mt", "loop-1", "loop-2"]
+    refine = {"kind": "refine", "of": "mt", "method": "self_refine", "rounds": 3}
+    pipeline = read_pipeline({"nodes": {"mt": mt, "refine": refine}})
+    stages = {name: stage(tmp_path, name) for name in ("mt", "refine-1", "refine-2")}
+    assert [ref.stage for ref in find_rounds(pipeline, stages, "refine")] == ["mt", "refine-1", "refine-2"]
     del stages["mt"]
-    assert find_rounds(pipeline, stages, "loop") == ()
+    assert find_rounds(pipeline, stages, "refine") == ()
