@@ -124,7 +124,7 @@ def build_details(
         "transcript": None if utterance.transcript is None else to_printable(utterance.transcript),
         "references": [to_printable(reference) for reference in utterance.references],
         "stages": [
-            _stage(view, stage, row)
+            _stage(view, stage, outcome, row)
             for stage, outcome in row.outcomes.items()
             if isinstance(outcome, NBest | Quarantined)
         ],
@@ -166,13 +166,10 @@ def _step(step: Step) -> dict[str, object]:
     return entry
 
 
-def _stage(view: RunView, stage: str, row: UtteranceRow) -> dict[str, object]:
-    outcome = row.outcomes[stage]
+def _stage(view: RunView, stage: str, outcome: NBest | Quarantined, row: UtteranceRow) -> dict[str, object]:
     entry: dict[str, object] = {"stage": to_printable(stage), "recognition": view.transcribes(stage)}
     if isinstance(outcome, Quarantined):
         return entry | {"reason": to_printable(outcome.reason), "detail": to_printable(outcome.detail)}
-    if not isinstance(outcome, NBest):
-        return entry
     entry["nbest"] = [_hypothesis(hypothesis) for hypothesis in outcome.hypotheses]
     if outcome.best.segments:
         entry["segments"] = [_segment(segment) for segment in outcome.best.segments]

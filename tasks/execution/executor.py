@@ -205,8 +205,6 @@ def _hide_suspension() -> Iterator[FlowRunSuspensionRequest]:
     Prefect would throw away what a task has computed when it finds the request at the task's end.
     """
     flow = FlowRunContext.get()
-    if flow is None:
-        yield FlowRunSuspensionRequest()
-        return
+    assert flow is not None
     with flow.model_copy(update={"flow_run_suspension_request": FlowRunSuspensionRequest()}):
         yield flow.flow_run_suspension_request

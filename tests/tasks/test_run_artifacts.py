@@ -108,6 +108,9 @@ def test_a_report_is_a_file_that_a_browser_saves_while_it_is_small(
     run_artifacts.publish_report(page, "store")
     assert "data:" not in published["report"]
     assert "antiphon report mine --store store" in published["report"]
+    monkeypatch.setattr(run_artifacts, "_MAX_REPORT_BYTES", 0)  # not even packed
+    run_artifacts.publish_report(page, "store")
+    assert "data:" not in published["report"]
 
 
 def test_a_report_is_linked_where_a_web_server_shows_the_store(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -165,3 +166,14 @@ def test_a_runner_is_chosen_for_a_block(monkeypatch: pytest.MonkeyPatch) -> None
     threads, dask = ("threads", "ThreadPoolTaskRunner"), ("dask", "Noted")
     assert choosing() == [threads, threads, dask, dask, dask, threads, threads]
     assert begun == ["dask"]  # once: a flow inside shares it
+
+
+@pytest.mark.parametrize("extra", ["dask", "ray"])
+def test_a_runner_whose_package_is_absent_says_what_to_install(
+    extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setitem(sys.modules, f"prefect_{extra}.task_runners", None)
+    with pytest.raises(ConfigError, match=rf"prefect-{extra}, found none; pip install 'antiphon\[{extra}\]'"):
+        task_runners.RUNNERS[extra]()

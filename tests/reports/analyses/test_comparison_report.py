@@ -124,3 +124,15 @@ def test_p_values() -> None:
         "0.031",
         "1.000",
     ]
+
+
+def test_without_references_nothing_is_tested_nor_drawn_and_notes_are_printed() -> None:
+    bare = [one.model_copy(update={"references": ()}) for one in UTTERANCES]
+    systems = [system("base", 1), system("good", 3)]
+    result = compare(bare, systems, ComparisonSettings(), language="de", source_language="en")[0]
+    assert (result.ranking, comparison_plots.draw_figures(result)) == (None, {})
+    out = Console(file=io.StringIO(), width=160, no_color=True)
+    comparison_report.print_comparison(result.model_copy(update={"notes": ("no \x1b[2J score",)}), out)
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "No comparison was tested. Groups are not corrected." in text
+    assert "no ⟨U+001B⟩[2J score" in text

@@ -7,10 +7,10 @@ import jiwer
 
 from components.metrics.normalizers import normalizer_for
 from components.records import NBest
-from reports.analyses.word_errors import MAX_LINKED, WordErrors
+from reports.analyses.word_errors import MAX_LINKED, MOST, WordErrors
 from reports.views.run_view import RunView
 from reports.views.sections import Link
-from tests.reports.example_runs import cascade
+from tests.reports.example_runs import cascade, nbest
 from tests.reports.page.test_reading import two_systems
 
 
@@ -68,3 +68,14 @@ def test_phrases_that_one_system_has(tmp_path: Path) -> None:
     assert not any(
         title.startswith("Words that one system has right") for title in sections
     )  # they share the transcript
+
+
+def test_of_many_phrases_the_most_frequent_are_listed(tmp_path: Path) -> None:
+    view = two_systems(tmp_path)
+    silent = {key: nbest(key, [""], "b") for key in view.outcomes["b: mt"]}
+    changed = RunView(view.run, view.utterances, {**view.outcomes, "b: mt": silent}, systems=view.systems)
+    (phrases,) = (one for one in counted(changed).sections() if one.title.startswith("Phrases"))
+    counts = [int(row["only a"].text) for row in phrases.rows if isinstance(row["only a"], Link)]
+    assert len(counts) == MOST
+    assert counts == sorted(counts, reverse=True)
+    assert len({str(row["words"]) for row in phrases.rows}) == MOST

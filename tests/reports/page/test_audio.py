@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import pytest
 
 from components.records import Audio
 from reports.page.audio import data_uri, relative_url, select_embeddable
@@ -34,3 +37,14 @@ def test_links_are_relative_quoted_and_never_another_scheme(tmp_path: Path) -> N
     assert to("a b.wav") == "./../a%20b.wav"
     assert to('runs/"#?.wav') == "./%22%23%3F.wav"
     assert to("runs/javascript:alert(1)") == "./javascript%3Aalert%281%29"
+
+
+def test_a_file_on_another_drive_has_its_whole_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def relpath(path: Path, start: Path) -> str:
+        raise ValueError("path is on mount 'C:', start on mount 'D:'")
+
+    monkeypatch.setattr(os.path, "relpath", relpath)
+    audio = Audio(path=str(tmp_path / "a b.wav"), sha256="a" * 64, seconds=1, sample_rate=8000)
+    assert relative_url(audio, tmp_path) == f"file://{tmp_path}/a%20b.wav"

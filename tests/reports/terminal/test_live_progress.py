@@ -100,3 +100,19 @@ def test_finished_nodes_stay_as_one_line_and_the_moving_lines_are_gone() -> None
     assert "asr          computed, 40 records, 10 s, 4.0 records/s, 2 quarantined" in out
     assert "failed: no such model" in out
     assert "\x1b[?25h" in out  # the cursor is back
+
+
+def test_before_a_node_begins_the_phase_and_a_download_are_told() -> None:
+    console = terminal(80)
+    live = LiveProgress(console)
+    live.show_phase("reading [red]data\x1b")
+    console.print(live._render())
+    live.show_download("packaged:whisper", 1_500_000, 2_000_000_000)
+    console.print(live._render())
+    live.show_phase("")
+    console.print(live._render())
+    assert isinstance(console.file, io.StringIO)
+    first, second, third = console.file.getvalue().splitlines()
+    assert "reading [red]data⟨U+001B⟩" in first
+    assert "fetching packaged:whisper: 2 of 2,000 MB" in second
+    assert third.strip() == ""

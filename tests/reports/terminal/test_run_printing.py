@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console
 
 from components.errors import DataError
-from components.records import Quarantined
+from components.records import Audio, Quarantined
 from reports.terminal.run_printing import print_data, print_quarantined, print_run, print_stage
 from reports.terminal.utterance_printing import print_utterance
 from reports.views.run_view import RunView
-from tests.reports.example_runs import cascade
+from tests.reports.example_runs import HOSTILE, cascade, node, routed
 
 
 @pytest.fixture
@@ -71,3 +71,35 @@ def test_why_records_were_quarantined(view: RunView, console: Console) -> None:
     print_data(view, [bad], console)
     assert "caption-0005" in text(console)
     assert "12 of 12 shown, 1 quarantined" in text(console)
+
+
+def test_a_stage_of_ways_or_of_speech_has_columns_of_its_own(tmp_path: Path, console: Console) -> None:
+    view = routed(tmp_path)
+    first, second = view.utterances[:2]
+    speech = Audio(path="spoken/a.wav", sha256="a" * 64, seconds=1.5, sample_rate=8000)
+    spoken = {
+        first.id: first.model_copy(update={"audio": speech}),
+        second.id: second.model_copy(update={"audio": None}),
+    }
+    nodes = (*view.run.pipeline.nodes, node("voice", "synthesize", "heard", gives="speech"))
+    run = view.run.model_copy(update={"pipeline": view.run.pipeline.model_copy(update={"nodes": nodes})})
+    changed = RunView(run, view.utterances, {**view.outcomes, "voice": spoken})
+    print_stage(changed, "doubt", console)
+    print_stage(changed, "voice", console)
+    lines = [" ".join(line.split()) for line in text(console).splitlines()]
+    assert {"utterance value way", "utterance value speech"} <= set(lines)
+    assert f"{second.id} -0.1 escalate" in lines
+    assert f"{first.id} 1.50 s spoken/a.wav" in lines
+    assert second.id in lines  # its speech is not there
+
+
+def test_the_steps_of_an_utterance_mark_what_each_changed(tmp_path: Path, console: Console) -> None:
+    view = routed(tmp_path)
+    print_utterance(view, view.utterances[0].id, console)
+    printed = text(console)
+    assert "de-1 refine_round of de: Zwei +große Hunde laufen  (accepted; stopped: maximum" in printed
+    assert "heard select of good, fast: the same as good" in printed
+    print_utterance(view, view.utterances[1].id, console)
+    printed = " ".join(text(console).split())
+    assert f"good recognize of data: ended here: too long: {HOSTILE}" in printed
+    assert f"quarantined {view.utterances[1].id}: too long: {HOSTILE}" in printed

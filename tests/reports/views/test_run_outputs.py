@@ -19,8 +19,11 @@ from reports.views.run_outputs import (
     LATENCY,
     check_comparable,
     cost_of,
+    load_same_data,
+    load_utterances,
     output_of,
     parameters_of,
+    read_plan,
     text_stages,
 )
 from tests.flows import fakes
@@ -146,3 +149,25 @@ def test_a_comparison_of_another_version_is_told_in_one_line(tmp_path: Path) -> 
     path.write_text(result.model_dump_json(exclude={"n"}))  # as if a field had been added since
     with pytest.raises(StoreError, match=r"comparison\.json: .* of another .* compare the runs again"):
         read_comparison(ref)
+
+
+def test_runs_of_the_same_utterances_must_have_the_same_references(tmp_path: Path) -> None:
+    def data(name: str, *references: str) -> RunRecord:
+        (tmp_path / name).mkdir()
+        one = Utterance(id="u", text="a dog", source_language="en", references=references)
+        return of(stage(tmp_path / name, "data", one.model_dump_json() + "\n"))
+
+    a, b = data("a", "ein Hund"), data("b", "ein Hund", "der Hund")
+    assert [one.id for one in load_same_data({"a": a, "again": a})] == ["u"]
+    with pytest.raises(DataError, match=r"^u: expected the same reference texts in a and b$"):
+        load_same_data({"a": a, "b": b})
+    with pytest.raises(DataError, match="run mine: expected a data stage, found none; it cannot be compared"):
+        load_utterances(of(stage(tmp_path, "mt")))
+
+
+def test_a_stage_whose_plan_is_gone_names_no_models(tmp_path: Path) -> None:
+    ref = stage(tmp_path, "mt", models={"model": "hub:a"})
+    assert read_plan(ref)["models"] == {"model": "hub:a"}
+    (Path(ref.path) / "plan.json").unlink()
+    assert read_plan(ref) == {}
+    assert parameters_of(of(ref), Store(str(tmp_path))) is None

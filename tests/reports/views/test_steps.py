@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from components.records import Decision, NBest
+from reports.views.run_view import RunView
 from reports.views.steps import Step, steps_of
-from tests.reports.example_runs import HOSTILE, routed
+from tests.reports.example_runs import HOSTILE, nbest, node, routed
 
 
 def steps(folder: Path, number: int) -> dict[str, Step]:
@@ -33,3 +37,28 @@ def test_where_it_ended_and_why_it_was_not_sent_are_told(tmp_path: Path) -> None
     assert way["heard"].near == "fast"
     way = steps(tmp_path, 2)
     assert (way["good"].result, way["good"].note) == ("none", "not sent here: doubt said keep")
+
+
+@pytest.mark.parametrize(
+    ("decision", "note"),
+    [
+        (Decision(round=1, accepted=True), ": loop-1 said going"),
+        (Decision(round=1, accepted=True, stopped="maximum"), None),
+        (None, " by loop-1"),
+    ],
+)
+def test_an_utterance_that_went_on_with_a_loop_was_not_sent_behind_it(
+    tmp_path: Path, decision: Decision | None, note: str | None
+) -> None:
+    view = routed(tmp_path)
+    first = view.utterances[0]
+    best = nbest(first.id, ["two dogs"], "loop").best.model_copy(update={"decision": decision})
+    nodes = (
+        node("loop-1", "loop_round", "fast", language="source"),
+        node("after", "refine", "loop-1", language="source", when="loop-1.stopped"),
+    )
+    graph = view.run.pipeline.model_copy(update={"nodes": nodes})
+    outcomes = {"loop-1": {first.id: NBest(utterance_id=first.id, hypotheses=(best,))}, "after": {}}
+    changed = RunView(view.run.model_copy(update={"pipeline": graph}), [first], outcomes)
+    notes = {step.node.name: step.note for step in steps_of(changed, next(iter(changed.rows())))}
+    assert notes.get("after") == (None if note is None else f"not sent here{note}")

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.metrics.normalizers import OPEN_ASR
 from components.metrics.recognition import utterance_errors
 from reports.views.utterance_alignment import align_to_references, split_units
 
@@ -65,3 +66,12 @@ def test_units_lose_nothing_but_spaces(text: str) -> None:
 def test_rates_are_those_of_the_metric(reference: str, output: str) -> None:
     result = align_to_references({"u": (reference,)}, {"u": output}, language="de", recognition=True)["u"]
     assert result.values["wer"] == utterance_errors({"u": reference}, {"u": output}, language="de")["u"].rate
+
+
+def test_the_rate_under_the_leaderboards_normalizer_is_that_of_its_metric() -> None:
+    """Which counts no error where a compound is written as two words; the marks are of single words."""
+    references, texts = {"u": "He colours the ice cream, uh, red."}, {"u": "he colors the icecream red"}
+    one = {"language": "en", "normalizer": OPEN_ASR}
+    result = align_to_references({"u": (references["u"],)}, texts, recognition=True, **one)["u"]
+    assert result.values == {"wer": utterance_errors(references, texts, **one)["u"].rate}
+    assert (result.normalizer, result.values) == (OPEN_ASR, {"wer": 0.0})

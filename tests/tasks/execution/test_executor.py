@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause, TerminationSignal
-from prefect.states import Suspended
+from prefect.states import Failed, Suspended
 
 from components.nodes.table import KINDS
 from components.pipeline.pipeline import DATA
@@ -29,8 +31,10 @@ from components.storage.reader import read_best_texts
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
+from tasks.execution import executor, node_run, sharded_stage
 from tasks.execution.executor import PipelineResult, execute
 from tasks.execution.joint_execution import execute_together
+from tasks.execution.run_coordinator import HaltedError, RunCoordinator
 from tests.tasks.kinds import FAKES
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -46,10 +50,11 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> None:
 class Bench:
     """A data set of 160 texts, a store, and the log of what was computed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ids: list[str] | None = None) -> None:
         self.store = str(folder / "store")
         self.log = folder / "calls"
-        ids = [f"bad{n}" if n % 50 == 7 else f"u{n}" for n in range(ITEMS)]
+        folder.mkdir(exist_ok=True)
+        ids = ids or [f"bad{n}" if n % 50 == 7 else f"u{n}" for n in range(ITEMS)]
         lines = [Utterance(id=key, text=key, source_language="en").model_dump_json() for key in ids]
         with open_stage(Store(self.store), StagePlan(stage="data", version="1")) as writer:
             writer.append(lines, [], seconds=0, peak=0)
@@ -275,3 +280,91 @@ def test_prefect_sees_a_task_for_each_node_with_the_edges_of_the_graph(bench: Be
     edges = {one.id for one in runs["b"].task_inputs["name"]}  # type: ignore[union-attr]
     assert edges == {runs["a"].id}
     assert {one.id for one in runs["a 0"].task_inputs["__parents__"]} == {runs["a"].id}  # type: ignore[union-attr]
+
+
+def test_a_task_that_never_began_is_an_error_of_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_task(**arguments: Any) -> Any:
+        return arguments["state"]
+
+    monkeypatch.setattr(executor, "run_task_sync", run_task)
+    coordinator, ended = RunCoordinator(), threading.Event()
+    run: Any = SimpleNamespace(node=SimpleNamespace(name="a"), coordinator=coordinator)
+    executor._run_node(run, {"state": Failed(data=RuntimeError("no server"))}, ended)
+    assert (ended.is_set(), coordinator.status) == (True, {"a": "failed"})
+    assert str(coordinator.errors["a"]) == "no server"
+
+
+def test_an_interrupted_run_waits_for_nothing() -> None:
+    class Interrupted(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            raise KeyboardInterrupt
+
+    coordinator = RunCoordinator()
+    request = suspension.FlowRunSuspensionRequest()
+    with pytest.raises(KeyboardInterrupt):
+        executor._wait_for_nodes([Interrupted()], coordinator, request)
+    assert coordinator.seconds_left <= 0
+    with pytest.raises(HaltedError):
+        coordinator.check_halted()
+
+
+def test_shards_of_which_nothing_is_left_are_empty(tmp_path: Path) -> None:
+    """Of the first and of a later one all is quarantined above: they are appended without being computed."""
+    ids = [f"bad{n}" if n // 32 in (0, 2) else f"u{n}" for n in range(ITEMS)]
+    bench = Bench(tmp_path, ids)
+    executed = bench.run({"a": {"of": DATA}, "b": {"of": "a", "mark": "?"}})
+    assert executed.statuses == {"a": "computed", "b": "computed"}
+    assert list(read_best_texts(executed.stages["b"])) == [key for key in ids if key.startswith("u")]
+    assert bench.count() == {"a": SHARDS, "b": SHARDS - 2}
+
+
+def test_a_shard_that_landed_is_computed_again_where_what_it_read_has_changed(bench: Bench) -> None:
+    """The node failed behind it; meanwhile the one above was lost and came out differently."""
+    first = bench.run({"a": {"of": DATA}, "b": {"of": "a", "mark": "?", "fails": True}})
+    assert first.statuses == {"a": "computed", "b": "failed"}
+    for file in Path(first.stages["a"].path).iterdir():
+        file.unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        build = FAKES["shout"].build
+
+        def louder(self: Any, settings: Any, site: Any) -> Any:
+            return build(settings.model_copy(update={"mark": "!!"} if site.name == "a" else {}), site)
+
+        patch.setattr(type(FAKES["shout"]), "build", louder)
+        again = bench.run({"a": {"of": DATA}, "b": {"of": "a", "mark": "?"}})
+    texts = read_best_texts(again.stages["b"])
+    assert (len(texts), texts) == (ITEMS, {key: f"{key}!!?" for key in texts})
+    assert bench.calls().count("b u0") == 2
+
+
+def test_a_shard_that_cannot_be_submitted_leaves_its_lane_to_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = sharded_stage.compute_shard.submit
+
+    def refuse(node: str, *arguments: Any) -> Any:
+        if node == "bad":
+            raise RuntimeError("no workers")
+        return submit(node, *arguments)
+
+    monkeypatch.setattr(sharded_stage, "compute_shard", SimpleNamespace(submit=refuse))
+    shared = {"of": DATA, "own_lane": False}
+    executed = bench.run({"bad": {**shared, "mark": "#"}, "good": shared})
+    assert executed.statuses == {"bad": "failed", "good": "computed"}
+    assert str(executed.errors["bad"]) == "no workers"
+
+
+def test_a_stage_that_another_run_finished_meanwhile_is_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Bench(bench.log.parent / "other")
+    finished = Path(other.run({"a": {"of": DATA}}).stages["a"].path)
+    open_one = node_run.open_stage
+
+    def open_late(store: Store, plan: StagePlan, **options: Any) -> Any:
+        shutil.copytree(finished, store.stage_folder(plan.key))
+        return open_one(store, plan, **options)
+
+    monkeypatch.setattr(node_run, "open_stage", open_late)
+    executed = bench.run({"a": {"of": DATA}})
+    assert (len(read_best_texts(executed.stages["a"])), bench.calls()) == (ITEMS - 4, [])

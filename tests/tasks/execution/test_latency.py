@@ -10,15 +10,16 @@ import pytest
 
 from components.analysis.cost import summarize_latency
 from components.errors import DataError
+from components.nodes.kind import Component, Site
 from components.nodes.table import KINDS
 from components.pipeline.reader import read_pipeline
-from components.records import Audio, Hypothesis, NBest, Utterance
+from components.records import Audio, Hypothesis, NBest, Quarantined, Utterance
 from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
 from tasks.execution.latency import measure_latency
-from tests.tasks.kinds import FAKES
+from tests.tasks.kinds import FAKES, Shout, ShoutSettings
 
 ITEMS = 60
 IDS = [f"u{n}" for n in range(ITEMS)]
@@ -30,10 +31,12 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(KINDS, name, kind)
 
 
-def seal(folder: Path, name: str, lines: Sequence[str]) -> StageRef:
+def seal(
+    folder: Path, name: str, lines: Sequence[str], errors: Sequence[str] = (), ids: Sequence[str] = IDS
+) -> StageRef:
     with open_stage(Store(str(folder)), StagePlan(stage=name, version="1")) as writer:
-        writer.append(lines, [], seconds=0, peak=0)
-        return writer.finish(IDS, content="c" * 64 if name == "data" else None)
+        writer.append(lines, errors, seconds=0, peak=0)
+        return writer.finish(ids, content="c" * 64 if name == "data" else None)
 
 
 def nbest(key: str) -> str:
@@ -90,3 +93,48 @@ def test_percentiles_are_of_the_requests() -> None:
     assert (latency.p50, latency.p95, latency.rtfx) == (51.0, 96.0, None)
     assert summarize_latency([1.0] * 19, 38.0).p95 is None  # of 19 it is the slowest
     assert summarize_latency([1.0] * 19, 38.0).rtfx == 2.0
+
+
+def shouting(calls: Path) -> dict[str, dict[str, object]]:
+    values = {"kind": "shout", "calls": str(calls), "own_lane": False}
+    return {"a": {**values, "of": "data"}, "b": {**values, "of": "a"}}
+
+
+def test_a_node_that_gets_none_of_the_requests_has_no_latency(tmp_path: Path) -> None:
+    pipeline = read_pipeline({"nodes": shouting(tmp_path / "calls")})
+    aside = Quarantined(utterance_id="u0", stage="a", reason="bad", detail="it is").model_dump_json()
+    stages = {
+        "data": seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS]),
+        "a": seal(tmp_path, "a", list(map(nbest, IDS[1:])), [aside]),
+        "b": seal(tmp_path, "b", list(map(nbest, IDS[1:])), ids=IDS[1:]),
+    }
+    measured = measure_latency(pipeline, stages, 0, str(tmp_path), 1)
+    assert (measured.nodes.keys(), measured.system.n) == ({"a"}, 1)
+
+
+def test_what_computes_with_torch_does_so_as_in_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the device's lock and the threads of a run, and a component that the process keeps."""
+    import torch
+
+    built: list[str] = []
+
+    class Model(Shout):
+        def libraries(self, settings: ShoutSettings) -> tuple[str, ...]:
+            return ("torch",)
+
+        def build(self, settings: ShoutSettings, site: Site) -> Component:
+            built.append(f"{site.name} {torch.get_num_threads()}")
+            return super().build(settings, site)
+
+    monkeypatch.setitem(KINDS, "shout", Model())
+    monkeypatch.setattr("components.device.count_torch_threads", lambda: 3)
+    pipeline = read_pipeline({"nodes": shouting(tmp_path / "calls")})
+    stages = {
+        "data": seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS]),
+        "a": seal(tmp_path, "a", list(map(nbest, IDS))),
+    }
+    measured = [measure_latency(pipeline, stages, 0, str(tmp_path), 4) for _ in range(2)]
+    assert built == ["a 3"]
+    assert [one.nodes["a"].n for one in measured] == [4, 4]

@@ -8,11 +8,19 @@ from pathlib import Path
 import pytest
 
 from components.metrics.model_metric import ErrorSpan, Sample, SentenceScore
+from components.metrics.normalizers import BY_LANGUAGE
 from components.neural_metrics import stored_scores
 from components.neural_metrics.stored_scores import index_scores, score_in_chunks
+from components.records import Utterance
+from components.run_record import StageRef
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import open_stage
 from components.storage.store import Store
-from tasks.stages.sentence_scores import StagedScorer, bind_staged, score_samples
+from tasks.stages.metrics import ModelScores, read_scores, score_texts
+from tasks.stages.sentence_scores import StagedScorer, bind_staged, score_samples, score_sentences
+from tasks.stages.texts_to_score import TextsToScore
 from tests.components.neural_metrics.tiny import write_comet
+from tests.reports.example_runs import nbest
 
 
 @pytest.fixture
@@ -61,3 +69,31 @@ def test_an_interrupted_scoring_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     rows = score_in_chunks(rest, samples, tmp_path / "work")
     assert rest.scored == 1
     assert [row.value for row in rows] == [0.0, 1.0, 2.0, 3.0, 4.0] and rows[0].spans[0].severity == "minor"
+
+
+def seal(store: Store, name: str, line: str) -> StageRef:
+    with open_stage(store, StagePlan(stage=name, version="1")) as writer:
+        writer.append([line], [], seconds=0, peak=0)
+        return writer.finish(["u"], content="c" * 64 if name == "data" else None)
+
+
+def test_a_models_score_of_a_translation_joins_those_of_the_other_metrics(
+    metric: str, tmp_path: Path
+) -> None:
+    store = Store(str(tmp_path / "store"))
+    german = {"target_language": "de", "references": ("Ein Hund",)}
+    one = Utterance(id="u", text="A dog", source_language="en", **german)
+    data, texts = seal(store, "data", one.model_dump_json()), nbest("u", ["Ein Hund"], "mt")
+    entry = TextsToScore("", data, seal(store, "mt", texts.model_dump_json()), "target")
+    url = store.backend.url
+    transcripts = entry._replace(language=None)
+    assert score_sentences.fn(transcripts, metric, "de", url) is None
+    stage = score_sentences.fn(entry, metric, "de", url)
+    assert isinstance(stage, StageRef)
+    (sentence,) = index_scores(Path(stage.path)).values()
+    by_models = [ModelScores(0, metric, stage), ModelScores(1, metric, stage)]  # the second is of no entry
+    ref = score_texts.fn([entry], "de", url, BY_LANGUAGE, by_models)
+    assert isinstance(ref, StageRef)
+    scores = read_scores(ref)
+    assert scores["cometkiwi"].value == pytest.approx(100 * sentence.value)
+    assert (scores["cometkiwi"].n, scores["bleu"].n) == (1, 1)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from components.analysis.contribution import Contribution, Share
+from components.metrics.bootstrap import Estimate
+from reports.analyses.contribution_report import print_contributions
+
+
+def estimate(value: float) -> Estimate:
+    return Estimate(value=value, interval=None)
+
+
+def test_the_terminal_has_a_table_for_each_system_and_the_signature_once() -> None:
+    shares = (
+        Share(
+            part="[red]asr",
+            alone=estimate(12.5),
+            lost=estimate(3.0),
+            share=None,
+        ),
+        Share(part="mt", alone=None, lost=estimate(-1.25), share=None),
+    )
+    first = Contribution(
+        title="mine", metric="bleu", score=estimate(30.0), nobody=2.0, empty="no text", shares=shares,
+        n=9, n_total=10, signature="bleu|seed:1",
+    )  # fmt: skip
+    out = Console(file=io.StringIO(), width=120, no_color=True)
+    print_contributions([first, first.model_copy(update={"title": "other"})], out)
+    lines = [" ".join(line.split()) for line in out.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert "mine: BLEU 30.00 with all, 2.00 with none (no text); 9 of 10 utterances" in lines
+    assert lines.count("part alone lost without it") == 2  # no column of shares: nobody has one
+    assert lines.count("[red]asr 12.50 +3.00") == 2  # a name is no markup
+    assert lines.count("mt -1.25") == 2
+    assert lines.count("bleu|seed:1") == 1

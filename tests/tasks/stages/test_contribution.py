@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from components.errors import ConfigError, DataError
+from components.pipeline.reader import read_pipeline
+from tasks.execution.executor import PipelineResult
+from tasks.stages.contribution import _output_of, compute_contributions, compute_expert_contributions
+
+PIPELINE = read_pipeline({"nodes": {"mt": {"kind": "translate", "of": "data", "model": "hub:a"}}})
+
+
+def test_a_system_without_parts_has_no_contributions() -> None:
+    with pytest.raises(ConfigError, match=r"expected a node with several members, .* found none in mt$"):
+        compute_contributions(PIPELINE, {}, 0, None, "bleu")
+    with pytest.raises(ConfigError, match=r"^expected a model with experts, found none in mt$"):
+        compute_expert_contributions(PIPELINE, {}, None, None)
+
+
+def test_a_part_that_had_nothing_to_do_or_failed_is_told() -> None:
+    idle = PipelineResult({}, {"mt": "skipped"}, {}, {}, PIPELINE)
+    with pytest.raises(DataError, match="expected texts of mt with some of its parts, found none"):
+        _output_of(idle)
+    with pytest.raises(DataError, match="no voice"):
+        _output_of(idle._replace(errors={"mt": DataError("no voice")}))

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.training.config import TrainingConfig
+from tasks.stages import model_scores
+
+
+@pytest.mark.parametrize(
+    ("kind", "scorer"),
+    [
+        ("deliberation", "refiner"),
+        ("edit_diffusion", "refiner"),
+        ("language_model", "perplexity"),
+        ("translation", "translations"),
+    ],
+)
+def test_a_network_is_scored_as_it_is_used(kind: str, scorer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that revises drafts is not asked to translate, nor a language model."""
+
+    def note(name: str) -> Any:
+        return lambda *given: (name, *given)
+
+    monkeypatch.setattr(model_scores.refiners, "score_refiner", note("refiner"))
+    monkeypatch.setattr(model_scores.scoring, "score_perplexity", note("perplexity"))
+    monkeypatch.setattr(model_scores.scoring, "score_translations", note("translations"))
+    config = TrainingConfig.model_construct(kind=kind, source_language="en", target_language="de")
+    beam = () if scorer == "perplexity" else (5,)
+    scored = model_scores._score_set(config, Path("model"), "dev.tsv", 5)
+    assert scored == (scorer, Path("model"), "dev.tsv", ("en", "de"), *beam)
