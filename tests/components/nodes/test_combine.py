@@ -52,6 +52,16 @@ def test_two_outvote_one_unless_its_vote_weighs_more() -> None:
     assert weighted.best.text == "bat"
 
 
+def test_the_language_model_of_a_feature_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from components.ensembling.output_level import language_model
+
+    monkeypatch.setattr(language_model, "load_language_model", lambda *asked: asked)
+    site = Site("asr", of=("x", "y"), store="s")
+    named = CombineSettings(method="reranking", coefficients={}, language_model="packaged:lm")
+    assert Combine().language_model(named, site) == ("packaged:lm", "s")
+    assert Combine().language_model(RERANK, site) is None
+
+
 def test_one_that_others_lack_goes_on_and_one_that_all_lack_is_quarantined() -> None:
     site = Site("asr", of=("x", "y"))
     single = combined(VOTES, site, {"x": poison("u"), "y": nbest("u", "cat")})

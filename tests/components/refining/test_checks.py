@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import ConfigError
+from components.errors import ConfigError, ModelError
 from components.models.architectures import DELIBERATION
 from components.records import Checkpoint
 from components.refining import checks
@@ -60,6 +60,12 @@ def test_a_prompt_needs_examples_in_the_languages() -> None:
 def test_a_gate_needs_a_model_that_can_judge(gate: str, model: str, fault: str) -> None:
     config = RoundsConfig.model_validate({"gate": gate, "gate_model": model})
     with pytest.raises(ConfigError, match=f"^gate_model: {fault}"):
+        checks.validate_gate_model(config, None, [("en", "de")])
+
+
+def test_a_gate_that_estimates_quality_needs_a_model_that_does() -> None:
+    config = RoundsConfig(gate="quality_estimation", gate_model="/no/such/folder")
+    with pytest.raises(ModelError, match="/no/such/folder"):
         checks.validate_gate_model(config, None, [("en", "de")])
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from components.errors import ModelError
 from components.models.checkpoints import DOMAIN, checkpoint_of
 from components.records import NBest, Utterance
+from components.translation import domain_notes
 from components.translation.config import TranslationConfig
 from components.translation.domain import UNFAMILIAR_FEATURE, format_warning, measure_domain, read_domain
 from components.translation.factory import build
+from tests.components.nodes.items import nbest
+from tests.components.pipeline.test_planning import REF
 
 CAPTIONS = [
     "A man in a blue shirt is riding a bicycle.",
@@ -77,3 +81,26 @@ def test_a_damaged_domain_is_refused_and_belongs_to_the_digest(tmp_path: Path) -
         read_domain(tmp_path)
     (tmp_path / DOMAIN).unlink()
     assert read_domain(tmp_path) is None
+
+
+@pytest.mark.parametrize("shares", [(1.0, 1.0), (0.0, 0.0)])
+def test_texts_are_called_unfamiliar_to_a_model_that_has_a_domain_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares: tuple[float, float]
+) -> None:
+    texts = [nbest(f"u{n}", "x", features={UNFAMILIAR_FEATURE: share}) for n, share in enumerate(shares)]
+    source = Utterance(id="u0", text="a dog", source_language="en", target_language="de")
+    for name, records in (("mt", texts), ("data", [source])):
+        (tmp_path / name).mkdir()
+        lines = [record.model_dump_json() + "\n" for record in records]
+        (tmp_path / name / "outputs.jsonl").write_text("".join(lines))
+    ref, data = (REF.model_copy(update={"stage": n, "path": str(tmp_path / n)}) for n in ("mt", "data"))
+    model = SimpleNamespace(path=str(tmp_path))
+    monkeypatch.setattr(domain_notes.models, "resolve", lambda *_: model)
+    assert domain_notes.domain_notes(ref, "m", data, None) == []
+    described = measure_domain("captions", [[1]] * 5, [([1], -1.0, 1)])
+    monkeypatch.setattr(domain_notes, "read_domain", lambda folder: described)
+    notes = domain_notes.domain_notes(ref, "m", data, None)
+    assert len(notes) == (shares[0] == 1.0)
+    assert all(
+        note.startswith("mt: ") and "2 of 2 texts are not what m was made for" in note for note in notes
+    )
