@@ -110,7 +110,8 @@ def spread_text(text: str, spans: Sequence[Span], confidence: float | None = Non
     for (piece, spaced), width in zip(pieces, widths, strict=True):
         start = clock.at(before / total)
         before += width
-        words.append(TimedWord(start, clock.at(before / total, ends=True), piece, spaced, confidence))
+        end = max(start, clock.at(before / total, ends=True))  # a mark without width ends where it begins
+        words.append(TimedWord(start, end, piece, spaced, confidence))
     return words
 
 

@@ -35,6 +35,10 @@ class Corrections(Kind[CorrectionsSettings]):
     gives = "table"
     whole = True
 
+    def version(self, settings: CorrectionsSettings) -> str:
+        """Return a constant: the version stands in the stage's own plan."""
+        return KIND
+
     def find_stored_plan(self, settings: CorrectionsSettings, site: Site) -> StagePlan:
         """Return the plan of the stage."""
         return Store(site.store).load_plan(settings.key)

@@ -24,6 +24,10 @@ class Data(Kind[DataSettings]):
     inputs = (0, 0)
     gives = "data"
 
+    def version(self, settings: DataSettings) -> str:
+        """Return a constant: the stage of a data set has a plan of its own."""
+        return "data"
+
     def check(self, settings: DataSettings, site: Site) -> None:
         """Check that the data set is there."""
         from components import data  # noqa: PLC0415 - decodes audio

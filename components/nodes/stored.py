@@ -25,6 +25,10 @@ class Stored(Kind[StoredSettings]):
     reads = ("speech", "text")
     may_translate = True
 
+    def version(self, settings: StoredSettings) -> str:
+        """Return a constant: the version stands in the stage's own plan."""
+        return "stored"
+
     def find_stored_plan(self, settings: StoredSettings, site: Site) -> StagePlan:
         """Return the plan of the finished stage."""
         return Store(site.store).load_plan(settings.key)
