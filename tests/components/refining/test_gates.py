@@ -87,7 +87,6 @@ def test_a_prompt_needs_a_causal_model(monkeypatch: pytest.MonkeyPatch) -> None:
         SelfRefiner(RefineConfig(model="mt", gate="off"), None)
 
 
-
 @torch.no_grad()
 @pytest.mark.parametrize("feedback", [True, False])
 def test_a_revision_is_the_line_that_the_model_writes_after_the_prompt(model: Any, *, feedback: bool) -> None:
