@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.completion import complete_runs
+from flows.cli.completion import complete_choices, complete_metrics, complete_runs
 from flows.cli.options import (
     AsJson,
     Assignments,
@@ -31,12 +31,22 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
     ],
     baseline: Annotated[
         str | None,
-        typer.Option("--baseline", metavar="RUN", help="the run to test against; the first if omitted"),
+        typer.Option(
+            "--baseline",
+            metavar="RUN",
+            help="the run to test against; the first if omitted",
+            autocompletion=complete_runs,
+        ),
     ] = None,
     scores: ExternalScores = None,
     normalizer: Annotated[
         str | None,
-        typer.Option("--normalizer", metavar="NAME", help="of transcripts, such as open-asr, for all runs"),
+        typer.Option(
+            "--normalizer",
+            metavar="NAME",
+            help="of transcripts, such as open-asr, for all runs",
+            autocompletion=complete_choices("components.metrics.normalizers", "NormalizerName"),
+        ),
     ] = None,
     price_per_hour: Annotated[
         float | None,
@@ -44,7 +54,12 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
     ] = None,
     metric: Annotated[
         str | None,
-        typer.Option("--metric", metavar="NAME", help="score of the stated comparisons; others follow it"),
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="score of the stated comparisons; others follow it",
+            autocompletion=complete_metrics,
+        ),
     ] = None,
     primary: Annotated[
         list[str] | None,
@@ -96,13 +111,17 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
 
 
 def _rank_by(metric: str | None) -> dict[str, object]:
-    """The settings by which a metric comes first, or an external score ranks; none without one."""
+    """The settings by which a metric, or an external score, ranks and is tested; none without one."""
     from components.analysis.comparison_settings import ComparisonSettings
+    from components.metrics.metric_names import split_metric
     from components.metrics.table import METRICS
 
-    if metric is None or (":" not in metric and (metric not in METRICS or METRICS[metric].needs_model)):
-        return {"ranking": metric}
-    return {"metrics": list(dict.fromkeys([metric, *ComparisonSettings().metrics]))}
+    if metric is None:
+        return {}
+    name, model = split_metric(metric)
+    if model is None and (name not in METRICS or METRICS[name].needs_model):
+        return {"ranking": name}
+    return {"ranking": name, "metrics": list(dict.fromkeys([metric, *ComparisonSettings().metrics]))}
 
 
 def _compare_finished(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:

@@ -12,7 +12,7 @@ import typer
 
 from flows.cli.campaign_answers import import_answers
 from flows.cli.commands import Group
-from flows.cli.completion import complete_runs
+from flows.cli.completion import complete_choices, complete_runs
 from flows.cli.options import AsJson, StoreUrl
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ campaign_app = typer.Typer(
     no_args_is_help=True,
     help="""Ask people which system is better: items for pearmut or a table, and their answers as scores.
 
-`antiphon campaign RUN RUN` writes a campaign, `antiphon campaign import` reads the answers, and
+`antiphon campaign RUN RUN` writes a campaign (`antiphon campaign create --help`: its options),
+`antiphon campaign import` reads the answers, and
 `antiphon compare RUN RUN --scores esa=scores.tsv --metric esa` tests them (docs/judgements.md).""",
 )
 
@@ -58,6 +59,7 @@ def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
             metavar="HOW",
             help="disagreement (scores differ most), diversity (outputs differ most; needs no references) or "
             "random",
+            autocompletion=complete_choices("components.campaign.settings", "Selection"),
         ),
     ] = "disagreement",
     protocol: Annotated[
@@ -66,6 +68,7 @@ def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
             "--protocol",
             metavar="NAME",
             help="ESA (error spans and a score), cESA (the same, all systems side by side) or DA (a score)",
+            autocompletion=complete_choices("components.campaign.settings", "Protocol"),
         ),
     ] = "ESA",
     annotators: Annotated[int, typer.Option("--annotators", metavar="N", help="people who judge")] = 1,
@@ -84,7 +87,10 @@ def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", metavar="KIND", help="translation or transcript; what all runs have if omitted"
+            "--output",
+            metavar="KIND",
+            help="translation or transcript; what all runs have if omitted",
+            autocompletion=complete_choices("components.metrics.choices", "Output"),
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="of choice, order and blinding")] = 0,
@@ -131,9 +137,9 @@ def _create(
     systems = load_systems(runs, Store(store))
     kind = choose_output(systems, output)
     candidates = load_candidates(systems, kind, settings.prefill)
-    chosen = select_candidates(candidates, settings.select, settings.items, settings.seed)
-    ids = {candidate.utterance.id for candidate in chosen}
-    items = blind(chosen, [one for one in candidates if one.utterance.id not in ids], settings)
+    judged = select_candidates(candidates, settings.select, settings.items, settings.seed)
+    ids = {candidate.utterance.id for candidate in judged}
+    items = blind(judged, [each for each in candidates if each.utterance.id not in ids], settings)
     key = CampaignKey(
         campaign=re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name).strip("-") or "campaign",
         output=kind,
@@ -147,9 +153,9 @@ def _create(
         "folder": str(folder),
         "campaign": key.campaign,
         "systems": list(systems),
-        "utterances": len(chosen),
+        "utterances": len(judged),
         "of": len(candidates),
-        "equal": sum(len(set(one.outputs.values())) == 1 for one in chosen),
+        "equal": sum(len(set(candidate.outputs.values())) == 1 for candidate in judged),
         "items": sum(item.damaged is None for item in key.items),
         "checks": sum(item.damaged is not None for item in key.items),
         **files._asdict(),

@@ -1,14 +1,16 @@
-"""Completion in the shell: flows, runs, nodes, parameters after ``--set``, models; read from what is there.
+"""Completion in the shell: flows, runs, nodes, parameters after ``--set``, models, metrics, choices.
 
-A completion that fails completes nothing: nobody wants an error under the cursor.
+All of it is read from what is there. A completion that fails completes nothing: nobody wants an error under
+the cursor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 
@@ -89,6 +91,32 @@ def complete_assignments(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]
 def complete_models(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
     """Packaged models."""
     return _model_names()
+
+
+def complete_choices(module: str, name: str) -> Callable[..., Completions]:
+    """Return what completes the values of a ``Literal``, whose module is imported when Tab is pressed."""
+
+    @_quiet
+    def complete(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
+        return [(choice, "") for choice in get_args(getattr(import_module(module), name))]
+
+    return complete
+
+
+@_quiet
+def complete_metrics(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
+    """Metrics; the model of one that needs it follows its colon."""
+    from components.metrics.table import METRICS
+
+    return [(f"{name}{':' * row.needs_model}", row.label) for name, row in METRICS.items()]
+
+
+@_quiet
+def complete_model_metrics(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
+    """Metrics that models compute."""
+    from components.metrics.table import METRICS
+
+    return [(f"{name}:", row.label) for name, row in METRICS.items() if row.needs_model]
 
 
 def _model_names() -> Completions:

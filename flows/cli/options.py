@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.completion import complete_assignments, complete_flows, complete_runs
+from flows.cli.completion import complete_assignments, complete_flows, complete_model_metrics, complete_runs
 from flows.registry import FLOWS
 
 FlowOrFile = Annotated[
@@ -64,6 +64,7 @@ ModelMetrics = Annotated[
         metavar="NAME:MODEL",
         help="also score translations by a model: comet, cometkiwi, xcomet, xcomet_qe, metricx, metricx_qe, "
         "bertscore, sentence_cosine (docs/metrics.md); may be repeated",
+        autocompletion=complete_model_metrics,
     ),
 ]
 ListParameters = Annotated[

@@ -25,6 +25,11 @@ from tests.components.storage.test_store import record
         ("antiphon run nosuch --set a", set()),
         ("antiphon models show packaged:whisper-t", {"packaged:whisper-tiny.en"}),
         ("antiphon inspect min", {"mine"}),
+        ("antiphon compare mine --normalizer open", {"open-asr"}),
+        ("antiphon compare mine --metric ch", {"chrf"}),
+        ("antiphon run cascade --model-metrics xcomet_", {"xcomet_qe:"}),
+        ("antiphon campaign other mi", {"mine"}),
+        ("antiphon campaign create --select d", {"disagreement", "diversity"}),
         ("antiphon inspect mine --node m", {"mt"}),
     ],
 )
