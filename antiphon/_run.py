@@ -176,20 +176,15 @@ class Run:
             ConfigError: no such format, node or rule, or a file holds something else.
             StoreError: the disk is full.
         """
-        from pydantic import ValidationError
-
         from components.export.export import write_run
         from components.export.formats import FORMATS, ExportSettings
         from components.export.rules import SubtitleRules
         from components.export.run_texts import RunTexts
-        from flows.parameters.faults import describe_faults
+        from flows.parameters.faults import check_values
 
         if unknown := [name for name in formats if name not in FORMATS]:
             raise ConfigError(f"format: expected some of {', '.join(FORMATS)}, found {unknown[0]!r}")
-        try:
-            settings = ExportSettings(SubtitleRules(**rules), bilingual, mark_below)
-        except ValidationError as error:
-            raise ConfigError("\n".join(describe_faults(SubtitleRules, error))) from None
+        settings = ExportSettings(check_values(SubtitleRules, rules), bilingual, mark_below)
         texts = RunTexts(self.record)
         return write_run(
             texts, texts.select_nodes(nodes), formats, settings, Path(folder), overwrite=overwrite

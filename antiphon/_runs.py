@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from antiphon._run import Run
-from components.errors import ConfigError
 from components.pipeline.pipeline import Pipeline
 from components.storage.store import Store
 
@@ -50,19 +49,14 @@ def run_flow(flow: str, /, **parameters: Any) -> Run:
         ConfigError: a fault of a parameter, a line each; nothing was computed.
         AntiphonError: what stopped the run. What was finished is kept.
     """
-    from pydantic import ValidationError
-
     from components.nodes.code_permission import allow_own_code
-    from flows.parameters.faults import describe_faults
+    from flows.parameters.faults import check_values
     from flows.preflight import check_needs
     from flows.registry import flow_named
     from tasks.task_options import unwrap
 
     entry = flow_named(flow)
-    try:
-        checked = entry.parameters.model_validate(parameters)
-    except ValidationError as error:
-        raise ConfigError("\n".join(describe_faults(entry.parameters, error))) from None
+    checked = check_values(entry.parameters, parameters)
     allow_own_code()  # whoever calls this runs code of his own in this process already
     check_needs(entry.needs(checked))
     record = unwrap(entry.call(**{field: getattr(checked, field) for field in type(checked).model_fields}))
@@ -106,7 +100,8 @@ def compare_runs(*runs: Run | str, store: str | None = None, **settings: Any) ->
     Args:
         runs: runs or their names; the first is the baseline unless ``baseline`` names another.
         store: where named runs lie; that of the first :class:`Run` if None.
-        settings: as ``antiphon run compare --parameters`` lists them: ``metrics``, ``test``, ``name`` ...
+        settings: as ``antiphon run compare --parameters`` lists them: ``metrics``, ``test``, ``name``,
+            ``primary=["beam in chrf"]``, ``scores=["esa=scores.tsv"]``, ``normalizer`` ...
 
     Returns:
         A row per system (``rows``: scores, cost), and paired tests against the baseline (``differences``).
@@ -117,12 +112,14 @@ def compare_runs(*runs: Run | str, store: str | None = None, **settings: Any) ->
     """
     from flows.compare import compare_finished
     from flows.parameters.compare import CompareParameters
+    from flows.parameters.faults import check_values
     from reports.analyses.stage_results import read_comparison
 
     stores = [run.store.backend.url for run in runs if isinstance(run, Run)]
     names = tuple(run.name if isinstance(run, Run) else run for run in runs)
     where = store if store is not None or not stores else stores[0]
-    record = compare_finished(CompareParameters(runs=names, store=where, **settings))
+    values = {"runs": names, "store": where, **settings}
+    record = compare_finished(check_values(CompareParameters, values))
     return read_comparison(next(ref for ref in record.stages if ref.stage == "comparison"))
 
 

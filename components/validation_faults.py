@@ -23,6 +23,7 @@ _EXPECTED = {
     "string_type": "text",
     **dict.fromkeys(("tuple_type", "list_type"), "a list, such as [a, b]"),
     **dict.fromkeys(("dict_type", "model_type"), "a group of settings"),
+    "string_pattern_mismatch": "a text that matches {pattern}",
     "too_long": "at most {max_length} of them",
     "too_short": "at least {min_length} of them",
     "string_too_short": "at least {min_length} characters",

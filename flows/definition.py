@@ -14,9 +14,8 @@ from prefect.utilities.callables import parameter_schema
 from pydantic import Field, ValidationError, WithJsonSchema
 from pydantic_core import MISSING
 
-from components.errors import ConfigError
 from flows.parameters.base import FlowParameters, check_no_secret
-from flows.parameters.faults import describe_faults
+from flows.parameters.faults import check_values
 from flows.parameters.form import build_form, drop_empty, order_fields
 from flows.run_names import describe_run
 from tasks.task_runners import make_runner
@@ -39,11 +38,7 @@ def define_flow(model: type[P]) -> Callable[[Callable[[P], R]], Flow[..., R]]:
     def decorate(function: Callable[[P], R]) -> Flow[..., R]:
         @wraps(function)
         def wrapper(**values: Any) -> R:
-            try:
-                parameters = model.model_validate(drop_empty(values, model))
-            except ValidationError as error:
-                raise ConfigError("\n".join(describe_faults(model, error))) from None
-            return function(parameters)
+            return function(check_values(model, drop_empty(values, model)))
 
         del wrapper.__wrapped__  # its signature is not this one's
         wrapper.__annotations__ = {}

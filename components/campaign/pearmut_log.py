@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components.campaign.answers import Answer, AnswerFaults
@@ -50,10 +50,15 @@ def _parse_log(text: str, where: str, campaign: str) -> list[dict[str, Any]]:
 
 
 def _read_log(entries: Sequence[dict[str, Any]], faults: AnswerFaults) -> Iterator[Answer]:
-    void = {entry.get("user_id"): n for n, entry in enumerate(entries) if entry.get("annotation") == _RESET}
+    resets = {_user_of(entry): n for n, entry in enumerate(entries) if entry.get("annotation") == _RESET}
     for number, entry in enumerate(entries):
-        if number > void.get(entry.get("user_id"), -1):
+        if number > resets.get(_user_of(entry), -1):
             yield from _read_entry(entry, number + 1, faults)
+
+
+def _user_of(entry: Mapping[str, Any]) -> str:
+    """Who has answered, as a text whatever stands there."""
+    return str(entry.get("user_id"))
 
 
 def _read_entry(entry: dict[str, Any], line: int, faults: AnswerFaults) -> Iterator[Answer]:

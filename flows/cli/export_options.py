@@ -111,16 +111,11 @@ def settings_of(rules: Rules, *, bilingual: bool, low: float | None) -> ExportSe
     Raises:
         ConfigError: a rule is out of bounds.
     """
-    from pydantic import ValidationError
-
     from components.export.formats import ExportSettings
     from components.export.rules import SubtitleRules
-    from flows.parameters.faults import describe_faults
+    from flows.parameters.faults import check_values
 
-    try:
-        checked = SubtitleRules.model_validate({k: v for k, v in rules.items() if v is not None})
-    except ValidationError as error:
-        raise ConfigError("\n".join(describe_faults(SubtitleRules, error))) from None
+    checked = check_values(SubtitleRules, {k: v for k, v in rules.items() if v is not None})
     return ExportSettings(checked, bilingual, low)
 
 

@@ -29,6 +29,7 @@ def report(
     from components.errors import ConfigError
     from components.metrics.scores_settings import ScoresFile
     from components.storage.store import Store
+    from flows.parameters.faults import check_values
     from reports.escaping import to_printable
     from tasks.stages.report import add_scores, render_again, write_store_index
 
@@ -38,6 +39,6 @@ def report(
         raise ConfigError("--scores: expected the name of the run that they are of, found none")
     opened = Store(store)
     if run is not None and scores:
-        for note in add_scores(run, [ScoresFile.model_validate(text) for text in scores], opened):
+        for note in add_scores(run, [check_values(ScoresFile, text) for text in scores], opened):
             typer.echo(f"antiphon: {to_printable(note)}", err=True)
     typer.echo(str(write_store_index(opened) if run is None else render_again(run, opened)))

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from components.errors import ConfigError
 from components.suggestions import suggest
 from components.validation_faults import describe_value_fault
 from components.yaml_text import Lines
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def check_values(model: type[M], values: object) -> M:
+    """The values as a model.
+
+    Raises:
+        ConfigError: a line per fault.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(describe_faults(model, error))) from None
 
 
 def describe_fault(fault: Mapping[str, Any]) -> str:

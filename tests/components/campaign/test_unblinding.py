@@ -92,6 +92,7 @@ def test_answers_to_another_campaign_and_wrong_scores_are_refused(key: CampaignK
         ("c.jsonl", "{", "expected answers of pearmut as JSON"),
         ("d.json", "[1]", "expected a list of answers"),
         ("e.jsonl", '{"item": []}', "expected user_id, item and annotation in every answer"),
+        ("f.jsonl", '{"user_id": ["a"], "annotation": []}', "expected user_id, item and annotation"),
     ):
         (tmp_path / name).write_text(text)
         with pytest.raises(ConfigError, match=message):
