@@ -197,4 +197,5 @@ _SHARED = (
     "seed",
     "normalizer",
     "price_per_hour",
+    "model_metrics",
 )

@@ -208,7 +208,9 @@ def test_runs_of_other_data_are_refused(antiphon: Command, data: str) -> None:
     code, output = antiphon("compare", "all")
     assert (code, "run all: expected an accepted run of the same data, found none" in output) == (2, True)
     system = SystemConfig(name="a")
-    assert _make_system(system, CompareParameters(systems=(system,), blame=True)).parameters.blame is True
+    shared = {"blame": True, "model_metrics": ("comet:hub:Unbabel/wmt22-comet-da",)}
+    parameters = _make_system(system, CompareParameters(systems=(system,), **shared)).parameters
+    assert {name: getattr(parameters, name) for name in shared} == shared
 
 
 @pytest.fixture
@@ -297,6 +299,11 @@ def test_people_judge_a_comparison_and_their_scores_join_it(
     for flag, value in (("--primary", "two.whole in wrr"), ("--metric", "esa")):
         code, message = antiphon("compare", "two.cut", "two.whole", flag, value)
         assert (code, "expected one of wer" in message) == (2, True)
+    code, message = antiphon("compare", "two.cut", "two.whole", "--metric", "wer")  # they have no transcripts
+    assert (code, "expected a score that the baseline has, one of bleu, chrf, found 'wer'" in message) == (
+        2,
+        True,
+    )
     code, message = antiphon("compare", "two.cut", "two.whole", "--scores", "esa=none.tsv")
     assert (code, message.count("\n")) == (2, 1)
     with pytest.raises(SystemExit):
