@@ -67,20 +67,20 @@ class ShownItem:
 
 
 def blind(
-    chosen: Sequence[Candidate], others: Sequence[Candidate], settings: CampaignSettings
+    judged: Sequence[Candidate], others: Sequence[Candidate], settings: CampaignSettings
 ) -> list[ShownItem]:
     """Items under codes, the order of systems drawn anew for each, and attention checks among them.
 
     Args:
-        chosen: what is judged.
-        others: what attention checks are made of, then of ``chosen`` if these are too few.
+        judged: what annotators judge.
+        others: what attention checks are made of, then of ``judged`` if these are too few.
         settings: of the campaign.
     """
     draw = random.Random(f"blind {settings.seed}")  # noqa: S311 - no secret
     items = [
-        item for candidate in chosen for item in _show(candidate, draw, side_by_side=settings.side_by_side)
+        item for candidate in judged for item in _show(candidate, draw, side_by_side=settings.side_by_side)
     ]
-    material = [*draw.sample(others, len(others)), *draw.sample(chosen, len(chosen))]
+    material = [*draw.sample(others, len(others)), *draw.sample(judged, len(judged))]
     checks = (
         _make_check(candidate, material, draw, side_by_side=settings.side_by_side)
         for candidate in material

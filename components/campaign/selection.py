@@ -25,8 +25,8 @@ def select_candidates(
     draw = random.Random(seed)  # noqa: S311 - no secret
     values = dict(zip((c.utterance.id for c in candidates), _RATINGS[method](candidates), strict=True))
     ranked = sorted(candidates, key=lambda c: (-values[c.utterance.id], draw.random()))
-    chosen = {candidate.utterance.id for candidate in ranked[:n]}
-    return [candidate for candidate in candidates if candidate.utterance.id in chosen]
+    ids = {candidate.utterance.id for candidate in ranked[:n]}
+    return [candidate for candidate in candidates if candidate.utterance.id in ids]
 
 
 def rate_disagreement(candidates: Sequence[Candidate]) -> list[float]:

@@ -132,12 +132,12 @@ def _is_known(answer: Answer, items: Mapping[str, BlindedItem]) -> bool:
 
 def _count_checks(answers: Sequence[Answer], items: Mapping[str, BlindedItem]) -> dict[str, Checks]:
     """Attention checks by annotator, of all annotators."""
-    given = {(answer.annotator, answer.item, answer.code): answer.score for answer in answers}
+    scores = {(answer.annotator, answer.item, answer.code): answer.score for answer in answers}
     passed: dict[str, list[bool]] = {answer.annotator: [] for answer in answers}
-    for (who, name, code), score in given.items():
+    for (who, name, code), score in scores.items():
         item = items[name]
         if item.damaged is not None and code == item.damaged:
-            whole = None if item.whole is None else given.get((who, name, item.whole))
+            whole = None if item.whole is None else scores.get((who, name, item.whole))
             passed[who].append(score <= MAX_DAMAGED_SCORE if whole is None else whole > score)
     return {who: Checks(sum(of), len(of)) for who, of in passed.items()}
 

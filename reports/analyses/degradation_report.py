@@ -69,7 +69,7 @@ def build_sections(comparison: Comparison) -> list[Section]:
             _note(comparison, of_axis),
             tuple(row for degradation in of_axis for row in build_rows(degradation)),
             tuple((title, to_data_uri(figure)) for _, title, figure in draw_degradations(of_axis)),
-            protocol="; ".join(f"{label_of(one.metric)} {one.signature}" for one in of_axis),
+            protocol="; ".join(f"{label_of(each.metric)} {each.signature}" for each in of_axis),
         )
         for of_axis in _by_axis(comparison.degradations)
     ]
@@ -77,11 +77,11 @@ def build_sections(comparison: Comparison) -> list[Section]:
 
 def _by_axis(degradations: Sequence[Degradation]) -> list[list[Degradation]]:
     axes = dict.fromkeys(degradation.axis for degradation in degradations)
-    return [[one for one in degradations if one.axis == axis] for axis in axes]
+    return [[each for each in degradations if each.axis == axis] for axis in axes]
 
 
 def _note(comparison: Comparison, degradations: Sequence[Degradation]) -> str:
-    first = next((one for one in degradations if one.metric == comparison.ranking), degradations[0])
+    first = next((each for each in degradations if each.metric == comparison.ranking), degradations[0])
     text = f"{'. '.join(summarize(first))}. Columns: {first.strength.label}. "
     return text + (
         "Slope of the least-squares line through the scores of perturbed inputs, with 95% intervals over "

@@ -29,14 +29,14 @@ def describe_judgements(judgements: Judgements) -> str:
 
 def build_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
     """One row per external score and metric: their correlation, item by item."""
-    for one in comparison.correlations:
+    for correlation in comparison.correlations:
         yield {
-            "score": to_printable(one.name),
-            "metric": label_of(one.metric),
-            "Pearson's r": _format(one.pearson),
-            "Kendall's tau": _format(one.kendall),
-            "items": f"{one.n:,}",
-            "systems": str(one.systems),
+            "score": to_printable(correlation.name),
+            "metric": label_of(correlation.metric),
+            "Pearson's r": _format(correlation.pearson),
+            "Kendall's tau": _format(correlation.kendall),
+            "items": f"{correlation.n:,}",
+            "systems": str(correlation.systems),
         }
 
 

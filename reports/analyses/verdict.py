@@ -48,8 +48,10 @@ def describe_comparison(comparison: Comparison) -> list[Sentence]:
             ]
             speed = describe_speed(costs[row.system], costs[base])
             sentences.append(Sentence(f"{row.system} is {'; '.join(filter(None, [*changes, speed]))}."))
-    ranked_curves = (one for one in comparison.degradations if one.metric == comparison.ranking)
-    sentences += [Sentence(f"{line}.") for one in ranked_curves for line in degradation_report.summarize(one)]
+    degradations = (each for each in comparison.degradations if each.metric == comparison.ranking)
+    sentences += [
+        Sentence(f"{line}.") for each in degradations for line in degradation_report.summarize(each)
+    ]
     return sentences
 
 

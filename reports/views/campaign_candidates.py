@@ -38,25 +38,25 @@ def load_systems(names: Sequence[str], store: Store) -> dict[str, RunRecord]:
     return systems
 
 
-def choose_output(systems: Mapping[str, RunRecord], wanted: str | None) -> Output:
-    """The kind of output to judge: as wanted, else the translations if all runs have them.
+def choose_output(systems: Mapping[str, RunRecord], output: str | None) -> Output:
+    """The kind of output to judge: ``output``, or the translations if all runs have them.
 
     Raises:
         ConfigError: not all runs have it.
     """
     kinds: tuple[Output, ...] = get_args(Output)
-    if wanted is not None and wanted not in kinds:
+    if output is not None and output not in kinds:
         raise ConfigError(
-            f"--output: expected one of {', '.join(kinds)}, found {wanted!r}{did_you_mean(wanted, kinds)}"
+            f"--output: expected one of {', '.join(kinds)}, found {output!r}{did_you_mean(output, kinds)}"
         )
     shared = [kind for kind in reversed(kinds) if all(output_of(run, kind) for run in systems.values())]
-    chosen = next((kind for kind in shared if wanted in {None, kind}), None)
-    if chosen is None:
+    kind = next((kind for kind in shared if output in {None, kind}), None)
+    if kind is None:
         raise ConfigError(
-            f"expected runs that all have a {wanted or 'translation or a transcript'}, found "
+            f"expected runs that all have a {output or 'translation or a transcript'}, found "
             f"{', '.join(systems)} to share {', '.join(shared) or 'neither'}"
         )
-    return chosen
+    return kind
 
 
 def load_candidates(systems: Mapping[str, RunRecord], output: Output, prefill: float) -> list[Candidate]:

@@ -191,9 +191,9 @@ class RunView:
         for row in rows:
             outcome = row.outcomes.get(node.name)
             if isinstance(outcome, NBest):
-                found = self.judgments.of(node.name, row.utterance, outcome.best.text)
-                if found:
-                    row.judgments[node.name] = found
+                judgments = self.judgments.of(node.name, row.utterance, outcome.best.text)
+                if judgments:
+                    row.judgments[node.name] = judgments
 
     def _compare(self, node: NodeRecord, rows: Sequence[UtteranceRow]) -> None:
         """Align the node's texts with the references and store that in the rows, a language at a time."""
