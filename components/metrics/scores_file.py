@@ -8,6 +8,7 @@ judged them yet. Everything else that is wrong is one line per kind of fault, wi
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from components.suggestions import suggest
 
 COLUMNS = ("id", "system", "value")
 """Columns that a file must have."""
+_FURTHER_COLUMNS = ("metric", "annotator")
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ class _Faults:
     def refuse(self) -> None:
         """Raise one line per kind, if there is any."""
         lines = [
-            f"{self.where}: {kind}, found {len(found):,} that are not (first in {found[0]})"
-            for kind, found in self.kinds.items()
+            f"{self.where}: {kind}, found {len(places):,} that are not (first in {places[0]})"
+            for kind, places in self.kinds.items()
         ]
         if lines:
             raise ConfigError("\n".join(lines))
@@ -158,16 +160,26 @@ def _read_rows(path: Path) -> Iterator[_Row]:
         text = decode_text(path.read_bytes(), path.name).text
     except OSError as error:
         raise ConfigError(f"{path}: expected a file of scores, found {error.strerror}") from error
-    reader = csv.DictReader(text.split("\n"), delimiter="\t", strict=False)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t")
     names = [name.strip().lower() for name in reader.fieldnames or ()]
     if missing := [name for name in COLUMNS if name not in names]:
         raise ConfigError(
             f"{path.name}:1: expected a header line with the columns {', '.join(COLUMNS)}, separated by "
             f"tabs, found no {', '.join(missing)} in {', '.join(names)[:100] or 'nothing'}"
         )
+    if repeated := [name for name in (*COLUMNS, *_FURTHER_COLUMNS) if names.count(name) > 1]:
+        raise ConfigError(
+            f"{path.name}:1: expected every column once, found {', '.join(repeated)} again; rename one"
+        )
     reader.fieldnames = names
     faults, seen = _Faults(path.name), set[tuple[str, str, str, str]]()
-    rows = [row for cells in reader if (row := _read_row(cells, reader.line_num, faults, seen))]
+    try:
+        rows = [row for cells in reader if (row := _read_row(cells, reader.line_num, faults, seen))]
+    except csv.Error as error:
+        raise ConfigError(
+            f"{path.name}:{reader.line_num + 1}: expected cells separated by tabs, found {error}; "
+            "close the quote"
+        ) from error
     faults.refuse()
     yield from rows
 
@@ -175,9 +187,12 @@ def _read_rows(path: Path) -> Iterator[_Row]:
 def _read_row(
     cells: Mapping[str | None, Any], line: int, faults: _Faults, seen: set[tuple[str, str, str, str]]
 ) -> _Row | None:
-    texts = {name: nfc((cells.get(name) or "").strip()) for name in (*COLUMNS, "metric", "annotator")}
+    texts = {name: nfc((cells.get(name) or "").strip()) for name in (*COLUMNS, *_FURTHER_COLUMNS)}
     if None in cells:
         faults.add("expected as many cells as the header has", line, "look for a stray tab")
+    # An open quote takes the rows below it into its cell.
+    if any("\n" in cell and "\t" in cell for cell in cells.values() if isinstance(cell, str)):
+        faults.add("expected quotes that close in their cell", line, "rows within a cell")
     if not texts["value"]:
         return None
     if not texts["id"] or not texts["system"]:
