@@ -19,6 +19,7 @@ from components.models.conversion import metricx
 from components.models.licenses import license_notes
 from components.models.sources import hub
 from components.neural_metrics.factory import bind_metric
+from tests.components.neural_metrics.tiny import segments
 
 COMMIT = "a" * 40
 
@@ -31,10 +32,8 @@ def test_a_checkpoint_is_converted_once_and_its_digest_is_that_of_its_content(
     shutil.copytree(tiny_models["comet"], tmp_path / "elsewhere")
     second = models.resolve(str(tmp_path / "elsewhere"), on_progress=lines.append)
     assert first.path == second.path and first.identity == second.identity
-    assert (first.architecture, len(lines)) == (
-        "AntiphonComet",
-        lines.count(f"{first.reference}: converting"),
-    )
+    assert first.architecture == "AntiphonComet"
+    assert lines in ([], [f"{first.reference}: converting"])  # another test may have been the first
     other = torch.load(tmp_path / "elsewhere" / "checkpoints" / "model.ckpt", weights_only=True)
     other["state_dict"]["layerwise_attention.gamma"] += 1
     torch.save(other, tmp_path / "elsewhere" / "checkpoints" / "model.ckpt")
@@ -101,6 +100,8 @@ def test_a_pickle_that_would_run_code_is_refused(
         ),
         ("class_identifier", "class: !!python/object:os.x", "expected YAML of plain values"),
         ("XLM-RoBERTa", "XLM-RoBERTa-XL", "expected model_type xlm-roberta-xl"),
+        ("sparsemax", "entmax", "expected layer_transformation as one of softmax, .* found 'entmax'"),
+        ("pool: avg", "pool: 3", "expected pool as one of avg, max, cls, default, found 3"),
     ],
 )
 def test_other_hyperparameters_are_refused(
@@ -120,11 +121,19 @@ def test_a_tensor_that_is_missing_is_named(tiny_models: dict[str, Path], tmp_pat
     del checkpoint["state_dict"]["estimator.ff.0.bias"]
     torch.save(checkpoint, path)
     metric = bind_metric(f"comet:{tmp_path / 'm'}")
-    segments = __import__(
-        "tests.components.neural_metrics.test_model_metrics", fromlist=["segments"]
-    ).segments()
     with pytest.raises(ModelError, match=r"expected tensor estimator\.ff\.0\.bias"):
-        metric.statistics(metric.select(segments))
+        metric.statistics(metric.select(segments()))
+
+
+def test_an_activation_that_torch_does_not_have_is_named(
+    tiny_models: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_models["comet"], tmp_path / "m")
+    path = tmp_path / "m" / "hparams.yaml"
+    path.write_text(path.read_text().replace("activations: Tanh", "activations: Wiggle"))
+    metric = bind_metric(f"comet:{tmp_path / 'm'}")
+    with pytest.raises(ModelError, match=r"expected an activation of torch\.nn .* found 'Wiggle'"):
+        metric.statistics(metric.select(segments()))
 
 
 def test_a_metric_and_a_model_that_do_not_belong_together(tiny_models: dict[str, Path]) -> None:
