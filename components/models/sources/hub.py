@@ -140,7 +140,7 @@ def _download_snapshot(
         raise ModelError(
             f"{reference}: its licence has to be accepted on the hub first, then log in"
         ) from error
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
         raise ModelError(
             f"{reference}: the hub has no such repository or revision; check the name"
         ) from error
