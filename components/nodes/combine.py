@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from components import neural_metrics
 from components.ensembling.output_level.config import (
     COEFFICIENTS_FILE,
     SYSTEM_COMBINATION_VERSION,
@@ -79,11 +80,7 @@ class Combine(Kind[CombineSettings]):
         return values | settings.newer_key_parameters()
 
     def _model_version(self, settings: CombineSettings) -> dict[str, int]:
-        if "utility" not in self.models(settings):
-            return {}
-        from components import neural_metrics  # noqa: PLC0415 - only where a model computes the utility
-
-        return {"neural_metrics": neural_metrics.version}
+        return {"neural_metrics": neural_metrics.version} if "utility" in self.models(settings) else {}
 
     def check(self, settings: CombineSettings, site: Site) -> None:
         """Check the number of votes, the coefficients of reranking and the language model's name."""
