@@ -70,8 +70,11 @@ def test_a_tokenizer_that_is_nowhere_is_said_in_one_line(
         raise hub.LocalEntryNotFoundError("no network")
 
     monkeypatch.setattr(hub, "snapshot_download", offline)
-    with pytest.raises(TransientError, match=r"json of xlm-roberta-large.* in .*/encoder or on the hub"):
+    with pytest.raises(
+        TransientError, match=r"json of xlm-roberta-large.* in .*/encoder or on the hub"
+    ) as caught:
         models.resolve(str(tmp_path / "m"))
+    assert "models fetch" not in str(caught.value)  # which takes hub:ORG/NAME, and fetches the weights, too
 
 
 class Hostile:
