@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from components.errors import ModelError
 from components.metrics.model_metric import Sample, SentenceScore
-from components.neural_metrics.batches import compute_once_each, map_batches
+from components.neural_metrics.batches import compute_by_key, map_batches
 
 BEST_LAYERS = {
     ("bert", 12): 9,
@@ -71,7 +71,7 @@ class _EncoderScorer(ABC):
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
         """Scores of samples; with several references the best, as bert-score has it."""
         texts = [text for s in samples for text in (s.hypothesis, *s.references)]
-        rows = dict(zip(texts, compute_once_each(texts, self._encode), strict=True))
+        rows = compute_by_key(texts, self._encode)
         return [
             SentenceScore(
                 max(self.compare(rows[s.hypothesis], rows[reference]) for reference in s.references)

@@ -42,10 +42,10 @@ def test_a_checkpoint_is_converted_once_and_its_digest_is_that_of_its_content(
 
 def hub_cache(root: Path, repository: str, folder: Path) -> None:
     """The hub client's own layout, with a named revision."""
-    place = root / f"models--{repository.replace('/', '--')}"
-    (place / "refs").mkdir(parents=True)
-    (place / "refs" / "main").write_text(COMMIT)
-    shutil.copytree(folder, place / "snapshots" / COMMIT)
+    repository_folder = root / f"models--{repository.replace('/', '--')}"
+    (repository_folder / "refs").mkdir(parents=True)
+    (repository_folder / "refs" / "main").write_text(COMMIT)
+    shutil.copytree(folder, repository_folder / "snapshots" / COMMIT)
 
 
 def test_a_repository_of_the_hub_takes_its_tokenizer_from_that_of_its_encoder(
@@ -184,9 +184,9 @@ def test_shards_of_a_pickled_checkpoint_lie_beside_their_index(tmp_path: Path) -
     index = tmp_path / metricx.BIN_INDEX
     index.write_text(json.dumps({"weight_map": {"x": "b.bin", "y": "a.bin", "z": "b.bin"}}))
     assert metricx.weights_of(tmp_path) == (tmp_path / "a.bin", tmp_path / "b.bin")
-    for table, found in (({"x": "../a.bin"}, "'../a.bin'"), ({"x": "c.bin"}, "'c.bin'"), ([], "'no file'")):
+    for table, name in (({"x": "../a.bin"}, "'../a.bin'"), ({"x": "c.bin"}, "'c.bin'"), ([], "'no file'")):
         index.write_text(json.dumps({"weight_map": table}))
-        with pytest.raises(ModelError, match=f"expected names of files beside it, found {found}"):
+        with pytest.raises(ModelError, match=f"expected names of files beside it, found {name}"):
             metricx.weights_of(tmp_path)
     index.unlink()
     (tmp_path / "model.safetensors").touch()

@@ -43,9 +43,9 @@ def write_comet(name: str, folder: Path) -> Path:
     return folder
 
 
-def samples(given: str) -> list[Sample]:
+def samples(fields: str) -> list[Sample]:
     return [
-        Sample(mt, source, (reference,) if "ref" in given else ())
+        Sample(mt, source, (reference,) if "ref" in fields else ())
         for source, mt, reference in recipe.SENTENCES
     ]
 
