@@ -58,11 +58,11 @@ class Combine(Kind[CombineSettings]):
 
     def models(self, settings: CombineSettings) -> dict[str, str]:
         """Return the language model whose log-probability is a feature, and the model of the utility."""
-        models = {"language_model": settings.language_model, "utility": split_metric(settings.utility)[1]}
-        if settings.method != "reranking":
-            del models["language_model"]
-        if settings.method == "rover":
-            del models["utility"]
+        models: dict[str, str | None] = {}
+        if settings.method == "reranking":
+            models["language_model"] = settings.language_model
+        if settings.method != "rover":
+            models["utility"] = split_metric(settings.utility)[1]
         return {role: name for role, name in models.items() if name is not None}
 
     def tables(self, settings: CombineSettings) -> dict[str, str]:
