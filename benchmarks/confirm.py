@@ -71,11 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except DataError as error:
         command_parser.error(str(error))
     outputs_folder = options.out / "outputs"
-    command = f"python -m benchmarks.confirm --data {options.data.name}"
+    note = (
+        f"Confirmatory: texts of {options.data.name} ({', '.join(unseen.stems)}) stand in for the test sets."
+    )
     for name in options.only or EXPERIMENTS:
         workspace = Workspace(options.work, lambda text: print(text, flush=True), unseen)
+        command = f"python -m benchmarks.confirm --data {options.data.name} --only {name}"
         try:
-            run(name, workspace, command, outputs_folder)
+            run(name, workspace, command, outputs_folder, [note])
         except DataError as error:
             print(f"{name}: not confirmed: {error}", flush=True)
             continue
