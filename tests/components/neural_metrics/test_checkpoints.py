@@ -19,6 +19,7 @@ from components.models.conversion import metricx
 from components.models.licenses import license_notes
 from components.models.sources import hub
 from components.neural_metrics.factory import bind_metric
+from tests.components.neural_metrics.tiny import segments
 
 COMMIT = "a" * 40
 
@@ -120,11 +121,8 @@ def test_a_tensor_that_is_missing_is_named(tiny_models: dict[str, Path], tmp_pat
     del checkpoint["state_dict"]["estimator.ff.0.bias"]
     torch.save(checkpoint, path)
     metric = bind_metric(f"comet:{tmp_path / 'm'}")
-    segments = __import__(
-        "tests.components.neural_metrics.test_model_metrics", fromlist=["segments"]
-    ).segments()
     with pytest.raises(ModelError, match=r"expected tensor estimator\.ff\.0\.bias"):
-        metric.statistics(metric.select(segments))
+        metric.statistics(metric.select(segments()))
 
 
 def test_a_metric_and_a_model_that_do_not_belong_together(tiny_models: dict[str, Path]) -> None:

@@ -11,6 +11,7 @@ import torch
 import yaml
 from transformers import XLMRobertaConfig, XLMRobertaXLConfig
 
+from components.metrics.metric import Segments, align_segments
 from components.metrics.model_metric import Sample
 from tests.components.neural_metrics import recipe
 
@@ -47,3 +48,15 @@ def samples(given: str) -> list[Sample]:
         Sample(mt, source, (reference,) if "ref" in given else ())
         for source, mt, reference in recipe.SENTENCES
     ]
+
+
+def segments() -> Segments:
+    """The goldens' sentences; each has its source as a second reference."""
+    rows = {str(n): row for n, row in enumerate(recipe.SENTENCES)}
+    return align_segments(
+        {key: [reference, source] for key, (source, _, reference) in rows.items()},
+        {key: text for key, (_, text, _) in rows.items()},
+        "de",
+        len(rows),
+        sources={key: source for key, (source, _, _) in rows.items()},
+    )
