@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from safetensors.torch import save_file
 from torch import Tensor
 
-from components.errors import ModelError, to_one_line
+from components.errors import ConfigError, ModelError, to_one_line
 from components.file_limits import refuse_irregular
 from components.models.architectures import COMET
 from components.models.checkpoints import TOKENIZER_NAMES, VOCABULARIES, WEIGHTS, has_vocabulary, read_json
+from components.yaml_text import parse_yaml
 
 HPARAMS, CKPT = "hparams.yaml", Path("checkpoints/model.ckpt")
 CLASSES = ("regression_metric", "referenceless_regression_metric", "unified_metric", "xcomet_metric")
@@ -57,13 +57,13 @@ def read_hparams(folder: Path) -> dict[str, Any]:
     path = folder / HPARAMS
     try:
         refuse_irregular(path)
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        values, _ = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, ValueError, ConfigError) as error:
         raise ModelError(f"{path}: expected YAML of plain values, found {to_one_line(error)}") from None
     for name, known in (("class_identifier", CLASSES), ("encoder_model", tuple(ENCODERS))):
-        found = values.get(name) if isinstance(values, dict) else None
-        if found not in known:
-            raise ModelError(f"{path}: expected {name} as one of {', '.join(known)}, found {found!r}")
+        value = values.get(name) if isinstance(values, dict) else None
+        if value not in known:
+            raise ModelError(f"{path}: expected {name} as one of {', '.join(known)}, found {value!r}")
     return dict(values)
 
 
