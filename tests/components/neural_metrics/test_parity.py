@@ -65,9 +65,7 @@ def test_metricx_equals_googles(fields: str, metricx: SentenceScorer) -> None:
 @pytest.fixture(scope="module")
 def metricx(tmp_path_factory: pytest.TempPathFactory) -> SentenceScorer:
     """MetricX as Google publishes it: ``pytorch_model.bin``, and a tokenizer from elsewhere."""
-    patch = pytest.MonkeyPatch()
     root = tmp_path_factory.mktemp("metricx")
-    patch.setenv("ANTIPHON_CACHE", str(root / "cache"))
     folder = root / "model"
     folder.mkdir()
     tensors = tensors_of("metricx")
@@ -78,10 +76,11 @@ def metricx(tmp_path_factory: pytest.TempPathFactory) -> SentenceScorer:
     config = {**recipe.MT5, "model_type": "mt5", "architectures": ["MT5ForRegression"]}
     (folder / "config.json").write_text(json.dumps(config))
     shutil.copytree(HERE / "mt5", folder / "encoder")
-    checkpoint = models.resolve(str(folder))
-    factory.validate(get_model_metric("metricx:x"), checkpoint)
-    scorer = factory.load_scorer(get_model_metric("metricx:x"), checkpoint, "cpu")
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANTIPHON_CACHE", str(root / "cache"))
+        checkpoint = models.resolve(str(folder))
+        factory.validate(get_model_metric("metricx:x"), checkpoint)
+        scorer = factory.load_scorer(get_model_metric("metricx:x"), checkpoint, "cpu")
     assert isinstance(scorer, MetricXScorer)
     return MetricXScorer(scorer.model, scorer._tokenizer, max_tokens=64)
 

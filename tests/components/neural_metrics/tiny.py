@@ -51,6 +51,7 @@ def samples(fields: str) -> list[Sample]:
 
 
 def segments() -> Segments:
+    """The goldens' sentences; each has its source as a second reference."""
     rows = {str(n): row for n, row in enumerate(recipe.SENTENCES)}
     return align_segments(
         {key: [reference, source] for key, (source, _, reference) in rows.items()},
