@@ -64,20 +64,28 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
-    options = parser().parse_args(arguments)
-    unseen, kept = UnseenTexts(options.data), options.out / "outputs"
-    command = f"python -m benchmarks.confirm --data {options.data.name}"
+    command_parser = parser()
+    options = command_parser.parse_args(arguments)
+    try:
+        unseen = UnseenTexts(options.data)
+    except DataError as error:
+        command_parser.error(str(error))
+    outputs_folder = options.out / "outputs"
+    note = (
+        f"Confirmatory: texts of {options.data.name} ({', '.join(unseen.stems)}) stand in for the test sets."
+    )
     for name in options.only or EXPERIMENTS:
         workspace = Workspace(options.work, lambda text: print(text, flush=True), unseen)
+        command = f"python -m benchmarks.confirm --data {options.data.name} --only {name}"
         try:
-            run(name, workspace, command, kept)
+            run(name, workspace, command, outputs_folder, [note])
         except DataError as error:
             print(f"{name}: not confirmed: {error}", flush=True)
             continue
         if not workspace.tests:
-            outputs_file(name, kept).unlink()
+            outputs_file(name, outputs_folder).unlink()
             print(f"{name}: not confirmed: it reads no test set of text", flush=True)
-    write_pages(options.out, kept)
+    write_pages(options.out, outputs_folder)
     print(options.out / "claims.md")
 
 

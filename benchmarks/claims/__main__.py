@@ -34,12 +34,14 @@ def parser() -> argparse.ArgumentParser:
     return commands
 
 
-def run(name: str, workspace: Workspace, command: str, kept: Path = OUTPUTS) -> None:
-    """Run one experiment and keep what it gives."""
-    outputs = Outputs(describe_run(command))
+def run(
+    name: str, workspace: Workspace, command: str, outputs_folder: Path = OUTPUTS, notes: Sequence[str] = ()
+) -> None:
+    """Run one experiment and keep what it gives; its page ends with ``notes``."""
+    outputs = Outputs(describe_run(command, notes=tuple(notes)))
     experiment_named(name).run(workspace, outputs)
     outputs.manifest.models = workspace.models
-    write_outputs(name, outputs, kept)
+    write_outputs(name, outputs, outputs_folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

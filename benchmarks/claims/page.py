@@ -12,6 +12,7 @@ from benchmarks.claims.picture import draw_verdicts
 from benchmarks.claims.verdict import Result, judge
 from benchmarks.common.manifest import OUTPUTS
 from benchmarks.common.tables import markdown_table
+from components.files import write_bytes
 
 HEAD = """# Claims of the field, measured
 
@@ -26,9 +27,9 @@ not hold elsewhere. `python -m benchmarks.claims run NAME` measures, `make pages
 """
 
 
-def write_pages(docs: Path, kept: Path = OUTPUTS) -> list[Path]:
+def write_pages(docs: Path, outputs_folder: Path = OUTPUTS) -> list[Path]:
     """Write docs/claims.md and the page of every experiment that was run; their paths."""
-    measured = {name: outputs for name in EXPERIMENTS if (outputs := read_outputs(name, kept))}
+    measured = {name: outputs for name in EXPERIMENTS if (outputs := read_outputs(name, outputs_folder))}
     results: dict[str, Result] = {}
     for name, outputs in measured.items():
         results |= experiment_named(name).results(outputs)
@@ -37,8 +38,7 @@ def write_pages(docs: Path, kept: Path = OUTPUTS) -> list[Path]:
         page = docs / "results" / f"{name.replace('_', '-')}.md"
         pages[page] = experiment_page(name, outputs, results)
     for path, text in pages.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_bytes(path, text.encode())
     picture = docs / "claims.svg"
     draw_verdicts([(claim.claim, judge(claim, results)[0]) for claim in registered()], picture)
     return [*pages, picture]

@@ -72,11 +72,6 @@ def gain_difference(first: Arms, second: Arms, *, replicates: str = "seeds") -> 
     return of_sums(ItemSums(gain, rows(first), rows(second)), over)
 
 
-def bleu_of(statistics: CorpusStatistics) -> float:
-    """The corpus score of all items."""
-    return statistics.score()
-
-
 def score_table(outputs: Outputs, data: str, metrics: Sequence[str] = ("bleu", "chrf")) -> str:
     """Every system on a set: mean over seeds, their range, and the 95% interval over sentences."""
     rows = []

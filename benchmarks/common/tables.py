@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 from components.metrics.bootstrap import Interval
+from components.metrics.proportions import wilson_interval
 from components.metrics.significance import Difference
 from components.run_record import Score
 
@@ -33,12 +33,10 @@ def format_p_value(p: float | None) -> str:
     return "of too few" if p is None else f"{p:.3f}"
 
 
-def wilson_interval(k: int, n: int) -> str:
-    """``3 of 72: 4.2% (1.4-11.5)``, with Wilson's interval of 95%."""
-    z, p = 1.959964, k / n
-    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    low, high = (100 * max(0.0, middle + sign * half) / (1 + z * z / n) for sign in (-1, 1))
-    return f"{k} of {n}: {100 * p:.1f}% ({low:.1f}-{high:.1f})"
+def format_share(count: int, n: int) -> str:
+    """``3 of 72: 4.2% (1.4-11.5)``, with Wilson's interval of 95%; ``n`` is not 0."""
+    low, high = wilson_interval(count, n) or (0.0, 1.0)
+    return f"{count} of {n}: {count / n:.1%} ({100 * low:.1f}-{100 * high:.1f})"
 
 
 def one_paragraph(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.common.measurements import Measurements
-from benchmarks.common.tables import markdown_table, one_paragraph, wilson_interval
+from benchmarks.common.tables import format_share, markdown_table, one_paragraph
 
 MODEL = "packaged:multi30k-en-de"
 PROTOCOL = """\
@@ -15,7 +15,7 @@ kind that the model was made for, and unseen."""
 def page(measurements: Measurements) -> str:
     """One row a set."""
     shares = measurements["shares"]
-    rows = [[name, wilson_interval(*count(values))] for name, values in shares.items()]
+    rows = [[name, format_share(*count(values))] for name, values in shares.items()]
     return "\n\n".join(
         [
             f"# Texts that {MODEL} was not made for",
@@ -40,7 +40,5 @@ def _result(measurements: Measurements) -> str:
     shares = measurements["shares"]
     captions = [count(values) for name, values in shares.items() if name.startswith("captions")]
     percent = [100 * marked / n for marked, n in captions]
-    others = [
-        f"{wilson_interval(*count(v))} of {name}" for name, v in shares.items() if "captions" not in name
-    ]
+    others = [f"{format_share(*count(v))} of {name}" for name, v in shares.items() if "captions" not in name]
     return f"{min(percent):.0f} to {max(percent):.0f}% of unseen captions, but {' and '.join(others)}"

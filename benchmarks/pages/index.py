@@ -12,6 +12,7 @@ from benchmarks.claims.claim import read_register
 from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
 from benchmarks.claims.outputs import read_outputs
 from benchmarks.claims.verdict import judge
+from benchmarks.common.measurements import outputs_path
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import markdown_table
 from benchmarks.pages.page import Headline, headline
@@ -24,6 +25,8 @@ Each page says how it was measured: command, day, version of the code, libraries
 how many of how many utterances were scored; intervals are 95% bootstrap intervals. Pages are written from
 [outputs](outputs) by `make pages`, without a model. What was tried and did not work is in [the
 log](../log.md)."""
+WITHOUT_OUTPUTS = """\
+These pages are from before outputs were stored, and stand as the command on them wrote them: {pages}."""
 
 
 class Row(NamedTuple):
@@ -139,6 +142,8 @@ def write_index(folder: Path = RESULTS) -> None:
 def render_index(folder: Path = RESULTS) -> str:
     """The text of the list of results."""
     blocks = [INTRODUCTION]
+    if older := _pages_without_outputs(folder):
+        blocks += [WITHOUT_OUTPUTS.format(pages=", ".join(f"[{page}]({page}.md)" for page in older))]
     for title, rows in SECTIONS.items():
         cells = [_cells(row, folder) for row in rows]
         blocks += [f"## {title}", markdown_table(["question", "result", "page"], cells)]
@@ -146,6 +151,12 @@ def render_index(folder: Path = RESULTS) -> str:
         blocks += ["## [Claims of the field](../claims.md)"]
         blocks += [markdown_table(["experiment", "verdicts", "page"], experiments)]
     return "\n\n".join(blocks) + "\n"
+
+
+def _pages_without_outputs(folder: Path) -> list[str]:
+    """Pages of results in the list that have no outputs beside them."""
+    pages = (page for rows in SECTIONS.values() for row in rows for page in row.links.values())
+    return [page for page in pages if "/" not in page and not outputs_path(page, folder).exists()]
 
 
 def _experiments(folder: Path) -> list[list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.common.measurements import Measurements
-from benchmarks.common.tables import markdown_table, one_paragraph, wilson_interval
+from benchmarks.common.tables import format_share, markdown_table, one_paragraph
 from benchmarks.common.word_errors import scored_columns
 
 DEFAULT = "beam 5 (the default)"
@@ -25,7 +25,7 @@ def page(measurements: Measurements) -> str:
     recordings, systems = values["recordings"], values["systems"]
     rows, wrong = [], []
     for name, row in systems.items():
-        counts = [wilson_interval(*row[part]) for part in ("sounds", "words", "recordings")]
+        counts = [format_share(*row[part]) for part in ("sounds", "words", "recordings")]
         rows.append([name, *counts, *(f"{rate:.2f}" for rate in row["wer"].values())])
         wrong += [f"- {name}, {sound}: {text[:60]}" for sound, text in row["wrong"].items()]
     first = systems[DEFAULT]
@@ -57,5 +57,5 @@ def headline(measurements: Measurements) -> tuple[str, str]:
 
 def _result(measurements: Measurements) -> str:
     first = measurements["texts"]["systems"][DEFAULT]
-    sounds, recordings = (wilson_interval(*first[part]) for part in ("sounds", "recordings"))
+    sounds, recordings = (format_share(*first[part]) for part in ("sounds", "recordings"))
     return f"about sounds without speech in {sounds}; about human recordings in {recordings}"

@@ -134,9 +134,9 @@ def attribute(
 
 def _find_culprit(stages: Sequence[StageAttribution]) -> str | None:
     """The stage that passes on least; None where none loses anything."""
-    kept = {stage.stage: stage.retention.value for stage in stages if stage.retention is not None}
-    worst = min(kept, key=lambda stage: kept[stage])
-    return worst if kept[worst] < 100 - 1e-9 else None
+    retention = {stage.stage: stage.retention.value for stage in stages if stage.retention is not None}
+    worst = min(retention, key=lambda stage: retention[stage])
+    return worst if retention[worst] < 100 - 1e-9 else None
 
 
 def list_parts(stages: Mapping[str, Sequence[str]]) -> list[str]:

@@ -14,7 +14,7 @@ from components.analysis.buckets import group_utterances
 from components.analysis.comparison_settings import ComparisonSettings
 from components.analysis.cost import Cost
 from components.analysis.degradation import Degradation, measure_degradation
-from components.analysis.external_scores import Judgements, describe_scores, measure_scores
+from components.analysis.external_scores import Judgements, join_scores
 from components.analysis.leaderboard import (
     Bucket,
     Contrast,
@@ -27,7 +27,7 @@ from components.analysis.metric_correlation import Correlation, correlate
 from components.analysis.ranking import Scope, choose_ranking, scope_of, score_items, score_sentences
 from components.analysis.stated_comparisons import check_stated, compare_pairs
 from components.analysis.strength_curves import Conditions
-from components.errors import ConfigError, DataError
+from components.errors import DataError
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.languages import Language
 from components.metrics.metric import Metric, Segments
@@ -89,10 +89,8 @@ def compare(
     """Compare systems; also gives utterance id -> system -> score of that utterance alone.
 
     Long recordings with reference segments are compared segment by segment (``talk#3``), each of which counts
-    as an utterance.
-
-    Single utterances are compared by the sentence metric of the metric that ranks: chrF for BLEU, WER for
-    CER.
+    as an utterance. Single utterances are compared by the sentence metric of the metric that ranks: chrF for
+    BLEU, WER for CER.
 
     Args:
         utterances: of the data set.
@@ -132,14 +130,13 @@ def compare(
         for name, outputs in segments.items()
     }
     _share_recordings(tables)
-    judgements = _join_scores(scores, tables, units, len(utterances), notes)
+    judgements = join_scores(scores, tables, units, len(utterances), notes)
     ranking = choose_ranking(settings, tables[baseline])
     ranked = score_items(ranking, metrics, tables, segments, units, len(utterances), settings.normalizer)
     values = {
         u.id: {name: of[u.id] for name, of in ranked.scores.items() if u.id in of} for u in ranked.units
     }
     error_rates = score_sentences(segments[baseline], get_metric("wer", settings.normalizer))
-    differences = compare_pairs(tables, baseline, ranking, settings)
     comparison = Comparison(
         baseline=baseline,
         ranking=ranking,
@@ -149,7 +146,7 @@ def compare(
             _count_missing(utterances, systems),
             ranking,
         ),
-        differences=differences,
+        differences=compare_pairs(tables, baseline, ranking, settings),
         buckets=score_buckets(tables, group_utterances(ranked.units, error_rates), baseline, ranking),
         contrasts=find_contrasts(
             values, baseline, settings.examples, higher_is_better=ranked.higher_is_better
@@ -167,27 +164,6 @@ def compare(
         ),
     )
     return comparison, values
-
-
-def _join_scores(
-    scores: Sequence[ExternalScores],
-    tables: Mapping[str, dict[str, CorpusStatistics]],
-    units: Mapping[Scope, ScoringUnits],
-    n_total: int,
-    notes: list[str],
-) -> tuple[Judgements, ...]:
-    """Add the statistics of external scores to those of the metrics, and notes on what they lack."""
-    ids = list(dict.fromkeys(unit.id for of in units.values() for unit in of.utterances))
-    judgements = []
-    for entry in scores:
-        measured, omissions = measure_scores(entry, list(tables), ids, max(len(ids), n_total))
-        notes += omissions
-        for name, table in measured.items():
-            if entry.name in tables[name]:
-                raise ConfigError(f"scores: expected another name than that of a metric, found {entry.name}")
-            tables[name][entry.name] = table
-        judgements.append(describe_scores(entry, next(iter(measured.values()))))
-    return tuple(judgements)
 
 
 def _check(utterances: Sequence[Utterance], systems: Sequence[System], baseline: str) -> None:

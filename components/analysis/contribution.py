@@ -109,7 +109,6 @@ def _estimate_rows(matrix: Array, values: Mapping[Coalition, CorpusStatistics]) 
     used = [column for column in range(matrix.shape[1]) if matrix[:, column].any()]
     tables = [list(values.values())[column] for column in used]
     weights = matrix[:, used]
-    draw_together(table for table in tables if "resampled_scores" not in vars(table))
     points = weights @ np.array([table.score() for table in tables])
     resampled = weights @ np.stack([table.resampled_scores for table in tables])
     return [

@@ -9,7 +9,6 @@ where the curve is bent its slope is that of the strengths that were chosen.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,8 +16,7 @@ import numpy as np
 from components.analysis.strength_curves import Conditions, Curve, find_curves
 from components.metrics.bootstrap import Estimate, FloatArray, bootstrap_interval
 from components.metrics.corpus_statistics import CorpusStatistics
-from components.metrics.null_distributions import two_sided_p
-from components.metrics.significance import correct_holm
+from components.metrics.null_distributions import correct_holm, two_sided_p
 from components.perturbation.strengths import STRENGTHS, Strength
 from components.records import Record
 
@@ -109,25 +107,23 @@ def _measure(
     is_tested: bool,
 ) -> Degradation:
     systems = [system for curve in curves for _, system in curve.systems]
-    shared = reduce(
-        lambda ids, system: ids & set(tables[system][metric].ids), systems, set(tables[baseline][metric].ids)
-    )
+    shared = set.intersection(*(set(tables[system][metric].ids) for system in (baseline, *systems)))
     ids = [key for key in tables[baseline][metric].ids if key in shared]
     aligned = {system: tables[system][metric].subset(ids) for system in systems}
     first = next((n for n, curve in enumerate(curves) if baseline in dict(curve.systems).values()), 0)
     strength = STRENGTHS[axis.rpartition(".")[2]]
     slopes = [_slope(curve, strength, aligned) for curve in curves]
-    a_table = aligned[systems[0]]
+    table = aligned[systems[0]]
     return Degradation(
         axis=axis,
         metric=metric,
-        higher_is_better=a_table.metric.higher_is_better,
+        higher_is_better=table.metric.higher_is_better,
         curves=tuple(_draw(curve, slope, aligned) for curve, slope in zip(curves, slopes, strict=True)),
         differences=_compare(
-            curves, slopes, first, higher_is_better=a_table.metric.higher_is_better, is_tested=is_tested
+            curves, slopes, first, higher_is_better=table.metric.higher_is_better, is_tested=is_tested
         ),
         n=len(ids),
-        signature=f"{a_table.signature}|least-squares|paired-bs:{len(slopes[0].resampled)}|two-sided",
+        signature=f"{table.signature}|least-squares|paired-bs:{len(slopes[0].resampled)}|two-sided",
     )
 
 

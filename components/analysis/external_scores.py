@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from components.analysis.ranking import Scope
 from components.errors import ConfigError
 from components.metrics.bootstrap import FloatArray
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.metric import CorpusScore
 from components.metrics.scores_file import ExternalScores
+from components.metrics.scoring_units import ScoringUnits
 from components.records import Record
 from components.suggestions import did_you_mean, suggest
 
@@ -52,6 +54,38 @@ def check_systems(scores: ExternalScores, systems: Sequence[str]) -> None:
             f"{scores.name}: expected scores of {', '.join(systems)}, found none of them, but of "
             f"{', '.join(list(scores.values)[:8])}; the column system holds the names of the runs"
         )
+
+
+def join_scores(
+    scores: Sequence[ExternalScores],
+    tables: Mapping[str, dict[str, CorpusStatistics]],
+    units: Mapping[Scope, ScoringUnits],
+    n_total: int,
+    notes: list[str],
+) -> tuple[Judgements, ...]:
+    """Add the statistics of external scores to those of the metrics, and notes on what they lack.
+
+    Args:
+        scores: of several names.
+        tables: system -> metric -> statistics; gets those of the scores.
+        units: of what metrics score.
+        n_total: utterances of the data set.
+        notes: gets a line for each kind of what was left out.
+
+    Raises:
+        ConfigError: scores named as a metric, or of no system or no item of the comparison.
+    """
+    ids = list(dict.fromkeys(unit.id for of in units.values() for unit in of.utterances))
+    judgements = []
+    for entry in scores:
+        measured, omissions = measure_scores(entry, list(tables), ids, max(len(ids), n_total))
+        notes += omissions
+        for name, table in measured.items():
+            if entry.name in tables[name]:
+                raise ConfigError(f"scores: expected another name than that of a metric, found {entry.name}")
+            tables[name][entry.name] = table
+        judgements.append(describe_scores(entry, next(iter(measured.values()))))
+    return tuple(judgements)
 
 
 def measure_scores(

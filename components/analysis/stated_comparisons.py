@@ -34,10 +34,11 @@ def compare_pairs(
         tables: Statistics of the systems.
         baseline: A system.
         ranking: Metric of stated comparisons that name none.
-        settings: What was stated (every system in ``ranking`` if nothing), and which test.
+        settings: What was stated (every system in ``ranking`` if nothing; see :func:`check_stated`), and
+            which test.
 
     Raises:
-        DataError: a stated comparison of systems or in a metric that are not there.
+        DataError: a stated comparison in a metric that is not there.
     """
     all_pairs = [
         _Pair(metric, system, baseline)
@@ -46,7 +47,7 @@ def compare_pairs(
         if system != baseline and metric in tables[system]
     ]
     if settings.primary:
-        stated = [_resolve(one, tables, baseline, ranking) for one in settings.primary]
+        stated = [_resolve(comparison, tables, baseline, ranking) for comparison in settings.primary]
     else:
         stated = [pair for pair in all_pairs if pair.metric == ranking]
     draw_together(table for metrics in tables.values() for table in metrics.values())
@@ -70,19 +71,18 @@ def check_stated(stated: Sequence[StatedComparison], systems: Sequence[str], bas
     Raises:
         DataError: it is not.
     """
-    for one in stated:
-        versus = one.versus or baseline
-        for name in (one.system, versus):
+    for comparison in stated:
+        system, versus = comparison.system, comparison.versus or baseline
+        for name in (system, versus):
             if name not in systems:
                 hint = did_you_mean(name, systems)
                 raise DataError(f"primary: expected one of {', '.join(systems)}, found {name!r}{hint}")
-        if one.system == versus:
-            raise DataError(f"primary: expected two systems to compare, found {one.system} and itself")
+        if system == versus:
+            raise DataError(f"primary: expected two systems to compare, found {system} and itself")
 
 
-def _resolve(one: StatedComparison, tables: Tables, baseline: str, ranking: str | None) -> _Pair:
-    check_stated([one], list(tables), baseline)
-    pair = _Pair(one.metric or ranking or "", one.system, one.versus or baseline)
+def _resolve(stated: StatedComparison, tables: Tables, baseline: str, ranking: str | None) -> _Pair:
+    pair = _Pair(stated.metric or ranking or "", stated.system, stated.versus or baseline)
     for name in (pair.system, pair.versus):
         if pair.metric not in tables[name]:
             scored = ", ".join(tables[name]) or "none"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from components.campaign.answers import Answer, AnswerFaults
 from components.campaign.blinding import ShownItem
 from components.editing.edited_table import guard_cell
+from components.metrics.judgement_table import open_table, read_cells
 
 COLUMNS = ("item", "output", "source", "reference", "audio", "text", "score", "comment")
 """``score`` is filled in, from 0 (nonsense) to 100 (perfect); item and output lead back to the systems."""
@@ -46,14 +47,13 @@ def read_table(text: str, annotator: str, faults: AnswerFaults) -> list[Answer]:
         annotator: who filled it in, where no column ``annotator`` says it.
         faults: notes what is wrong.
     """
-    reader = csv.DictReader(text.split("\n"), delimiter="\t")
-    names = [name.strip().lower() for name in reader.fieldnames or ()]
+    reader = open_table(text)
+    names = list(reader.fieldnames or ())
     if not {"item", "output", "score"} <= set(names):
         faults.add("expected a header line with the columns item, output, score", 1, ", ".join(names)[:100])
         return []
-    reader.fieldnames = names
     answers = []
-    for cells in reader:
+    for cells in read_cells(reader, faults):
         score = (cells.get("score") or "").strip()
         if score:
             value = faults.read_score(score, reader.line_num)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from components.errors import ConfigError
+from components.metrics.judgement_table import TableFaults
 
 
 class Answer(NamedTuple):
@@ -18,16 +18,8 @@ class Answer(NamedTuple):
     score: float
 
 
-class AnswerFaults:
+class AnswerFaults(TableFaults):
     """What is wrong in a file of answers, by kind: how many, and the first."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-        self._kinds: dict[str, list[str]] = {}
-
-    def add(self, kind: str, line: int, what: str) -> None:
-        """Note a fault."""
-        self._kinds.setdefault(kind, []).append(f"line {line}: {what}")
 
     def read_score(self, value: object, line: int) -> float:
         """A score from 0 to 100; anything else is noted."""
@@ -38,16 +30,6 @@ class AnswerFaults:
         if not 0 <= score <= 100:
             self.add("expected scores from 0 to 100", line, repr(value)[:40])
         return score
-
-    def refuse(self) -> None:
-        """Raise ConfigError with a line per kind, if there is any."""
-        if self._kinds:
-            raise ConfigError(
-                "\n".join(
-                    f"{self._where}: {kind}, found {len(places):,} that are not (first in {places[0]})"
-                    for kind, places in self._kinds.items()
-                )
-            )
 
 
 def keep_last(answers: Iterable[Answer]) -> tuple[list[Answer], int]:

@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 
 from components.data.dataset import Dataset
-from components.data.formats import FORMATS, Draft, Format
+from components.data.drafts import Draft
+from components.data.formats import FORMATS, Format
 from components.data.named_sets import (
     NAMED,
     PARAGRAPHS,

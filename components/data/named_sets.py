@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from components.data.dataset import Dataset
-from components.data.formats import Draft
+from components.data.drafts import Draft
 from components.data.parsing import RecordError, read_lines
 from components.data.record_builder import RecordBuilder
 from components.errors import DataError

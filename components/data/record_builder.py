@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from components import audio
 from components.data.dataset import STAGE, Dataset, assemble
-from components.data.formats import Draft
+from components.data.drafts import Draft
 from components.data.parsing import RecordError
 from components.data.reference_segments import (
     build_segments,

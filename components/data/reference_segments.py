@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.data.formats import Draft, References
+from components.data.drafts import Draft, References
 from components.data.parsing import RecordError
 from components.languages import UNDETERMINED, is_same_language, without_spaces
 from components.records import Audio, ReferenceSegment

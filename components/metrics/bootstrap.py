@@ -27,7 +27,7 @@ PROTOCOL = f"bs:{RESAMPLES}|ci:percentile|seed:{SEED}"
 """How intervals of scores are signed."""
 _DRAWS_PER_BATCH = 1 << 17
 """Draws made at once: 1 MB."""
-_KEPT_DRAWS = 1 << 25
+_MAX_CACHED_DRAWS = 1 << 25
 """Draws that stay in memory for the next table of as many utterances: 32 MB."""
 
 Interval = tuple[float, float]
@@ -49,11 +49,11 @@ def draw_counts(n: int, resamples: int = RESAMPLES) -> Iterable[Counts]:
     """
     if n < MIN_UTTERANCES:
         return ()
-    return _kept_counts(n, resamples) if n * resamples <= _KEPT_DRAWS else _draw(n, resamples)
+    return _cached_counts(n, resamples) if n * resamples <= _MAX_CACHED_DRAWS else _draw(n, resamples)
 
 
 @lru_cache(maxsize=4)
-def _kept_counts(n: int, resamples: int) -> tuple[Counts, ...]:
+def _cached_counts(n: int, resamples: int) -> tuple[Counts, ...]:
     return tuple(_draw(n, resamples))
 
 

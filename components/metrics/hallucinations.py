@@ -38,6 +38,10 @@ class _OfNonSpeech(Metric):
         _, hypotheses = normalize_segments(segments, self.normalizer)
         return [len(text.split()) for text in hypotheses]
 
+    def signature(self, segments: Segments) -> str:
+        """The normalizers of the languages."""
+        return f"{self.name}|norm:{normalizer_signature(segments, self.normalizer)}"
+
 
 @dataclass(frozen=True)
 class Hallucinations(_OfNonSpeech):
@@ -64,10 +68,6 @@ class Hallucinations(_OfNonSpeech):
         """(n, 3): whether there are words, 1, and how many words."""
         counts = [(bool(words), 1, words) for words in self.count_words(segments)]
         return np.asarray(counts, np.float64).reshape(-1, 3)
-
-    def signature(self, segments: Segments) -> str:
-        """The normalizers of the languages."""
-        return f"{self.name}|norm:{normalizer_signature(segments, self.normalizer)}"
 
     def score_signature(self, segments: Segments, rows: FloatArray) -> str:
         """How many utterances without speech got words, and how many words."""
@@ -98,8 +98,6 @@ class HallucinatedWords(_OfNonSpeech):
 
     def select(self, segments: Segments) -> Segments:
         """The utterances without speech whose audio is there."""
-        if not segments.audio:
-            return segments.subset([])
         silent = super().select(segments)
         return silent.subset([n for n, audio in enumerate(silent.audio) if audio is not None])
 
@@ -109,10 +107,6 @@ class HallucinatedWords(_OfNonSpeech):
         seconds = [0.0 if audio is None else audio.seconds for audio in recordings]
         counts = list(zip(self.count_words(segments), seconds, strict=True))
         return np.asarray(counts, np.float64).reshape(-1, 2)
-
-    def signature(self, segments: Segments) -> str:
-        """The normalizers of the languages."""
-        return f"{self.name}|norm:{normalizer_signature(segments, self.normalizer)}"
 
     def score_signature(self, segments: Segments, rows: FloatArray) -> str:
         """How many words there are in how many seconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
@@ -62,8 +63,8 @@ def check_normalizer(name: str) -> str:
     Raises:
         ConfigError: they are missing.
     """
-    missing = [module for module in ("kaldialign", "num2words") if find_spec(module) is None]
-    if name == OPEN_ASR and missing:
+    missing = [library for library in libraries_of_normalizer(name) if find_spec(library) is None]
+    if missing:
         raise ConfigError(
             f"normalizer open-asr: expected {' and '.join(missing)}, which its counts need, found none; "
             "pip install 'antiphon[open-asr]'"
@@ -78,7 +79,7 @@ def libraries_of_normalizer(name: str) -> tuple[str, ...]:
 
 def _open_asr_of(language: str) -> Normalizer:
     from components.open_asr_normalization import OpenAsrMultilingual  # noqa: PLC0415
-    from components.text_normalization import Normalizer, get_normalizer  # noqa: PLC0415
+    from components.text_normalization import get_normalizer  # noqa: PLC0415
 
     row, function = get_normalizer("open-asr-multilingual"), OpenAsrMultilingual(language)
-    return Normalizer(row.name, function, row.summary, f"{row.signature}{function.signature}")
+    return replace(row, function=function, signature=f"{row.signature}{function.signature}")

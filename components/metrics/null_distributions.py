@@ -1,13 +1,14 @@
-"""The null distribution of a difference of two systems, and the p-value that follows from it."""
+"""The null distribution of a difference of two systems, and the p-values that follow from it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.metrics.bootstrap import SEED, FloatArray
+from components.metrics.bootstrap import MIN_UTTERANCES, SEED, FloatArray
+from components.metrics.choices import Test
 from components.metrics.corpus_statistics import CorpusStatistics
 
 TRIALS = 10_000
@@ -21,6 +22,34 @@ def two_sided_p(null: FloatArray, observed: float) -> float:
     """
     extreme = np.abs(null) >= abs(observed) * (1 - 1e-9)
     return (int(extreme.sum()) + 1) / (len(null) + 1)
+
+
+def compute_p_values(
+    system: CorpusStatistics, baseline: CorpusStatistics, test: Test, observed: float, resampled: FloatArray
+) -> tuple[float | None, float | None]:
+    """Two-sided p and sacreBLEU's p of the ``observed`` difference; None of too few utterances."""
+    if len(system.ids) < MIN_UTTERANCES:
+        return None, None
+    if test == "bootstrap":
+        sizes = np.abs(resampled)
+        null, sacrebleu_null = resampled - observed, sizes - sizes.mean()
+    else:
+        null = sacrebleu_null = draw_randomized_differences(system, baseline)
+    above = int((sacrebleu_null > abs(observed)).sum())
+    return two_sided_p(null, observed), (above + 1) / (len(null) + 1)
+
+
+def correct_holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down p-values, in the order given: k-th smallest of m times m - k + 1, monotone.
+
+    What was not tested (None) is no comparison.
+    """
+    order = sorted((p, position) for position, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (p, position) in enumerate(order):
+        highest = corrected[position] = max(highest, min(1.0, (len(order) - rank) * p))
+    return corrected
 
 
 def draw_randomized_differences(system: CorpusStatistics, baseline: CorpusStatistics) -> FloatArray:

@@ -7,11 +7,10 @@ judged them yet. Everything else that is wrong is one line per kind of fault, wi
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 from components.editing.text_encoding import decode_text
 from components.errors import ConfigError
 from components.metrics.agreement import krippendorff_alpha
+from components.metrics.judgement_table import TableFaults, open_table, read_cells
 from components.metrics.pairing import nfc
 from components.metrics.scores_settings import NAME, ScoresFile
 from components.metrics.table import METRICS
@@ -26,6 +26,7 @@ from components.suggestions import suggest
 
 COLUMNS = ("id", "system", "value")
 """Columns that a file must have."""
+_FURTHER_COLUMNS = ("metric", "annotator")
 
 
 @dataclass(frozen=True)
@@ -65,26 +66,6 @@ class _Row(NamedTuple):
     value: float
     metric: str
     annotator: str
-
-
-@dataclass
-class _Faults:
-    """Faults of a file by kind: how many, and the first."""
-
-    where: str
-    kinds: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, kind: str, line: int, what: str) -> None:
-        self.kinds.setdefault(kind, []).append(f"line {line}: {what}")
-
-    def refuse(self) -> None:
-        """Raise one line per kind, if there is any."""
-        lines = [
-            f"{self.where}: {kind}, found {len(found):,} that are not (first in {found[0]})"
-            for kind, found in self.kinds.items()
-        ]
-        if lines:
-            raise ConfigError("\n".join(lines))
 
 
 def load_scores(files: Sequence[ScoresFile]) -> list[ExternalScores]:
@@ -158,24 +139,31 @@ def _read_rows(path: Path) -> Iterator[_Row]:
         text = decode_text(path.read_bytes(), path.name).text
     except OSError as error:
         raise ConfigError(f"{path}: expected a file of scores, found {error.strerror}") from error
-    reader = csv.DictReader(text.split("\n"), delimiter="\t", strict=False)
-    names = [name.strip().lower() for name in reader.fieldnames or ()]
+    reader = open_table(text)
+    names = list(reader.fieldnames or ())
     if missing := [name for name in COLUMNS if name not in names]:
         raise ConfigError(
             f"{path.name}:1: expected a header line with the columns {', '.join(COLUMNS)}, separated by "
             f"tabs, found no {', '.join(missing)} in {', '.join(names)[:100] or 'nothing'}"
         )
-    reader.fieldnames = names
-    faults, seen = _Faults(path.name), set[tuple[str, str, str, str]]()
-    rows = [row for cells in reader if (row := _read_row(cells, reader.line_num, faults, seen))]
+    if repeated := [name for name in (*COLUMNS, *_FURTHER_COLUMNS) if names.count(name) > 1]:
+        raise ConfigError(
+            f"{path.name}:1: expected every column once, found {', '.join(repeated)} again; rename one"
+        )
+    faults, seen = TableFaults(path.name), set[tuple[str, str, str, str]]()
+    rows = [
+        row
+        for cells in read_cells(reader, faults)
+        if (row := _read_row(cells, reader.line_num, faults, seen))
+    ]
     faults.refuse()
     yield from rows
 
 
 def _read_row(
-    cells: Mapping[str | None, Any], line: int, faults: _Faults, seen: set[tuple[str, str, str, str]]
+    cells: Mapping[str | None, Any], line: int, faults: TableFaults, seen: set[tuple[str, str, str, str]]
 ) -> _Row | None:
-    texts = {name: nfc((cells.get(name) or "").strip()) for name in (*COLUMNS, "metric", "annotator")}
+    texts = {name: nfc((cells.get(name) or "").strip()) for name in (*COLUMNS, *_FURTHER_COLUMNS)}
     if None in cells:
         faults.add("expected as many cells as the header has", line, "look for a stray tab")
     if not texts["value"]:

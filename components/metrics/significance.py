@@ -17,15 +17,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-import numpy as np
 from pydantic import Field
 
 from components.errors import DataError
 from components.metrics.bootstrap import (
-    MIN_UTTERANCES,
     PROTOCOL,
     RESAMPLES,
-    FloatArray,
     Interval,
     bootstrap_interval,
     detectable_effect,
@@ -37,7 +34,7 @@ from components.metrics.corpus_statistics import (
     translation_statistics,
 )
 from components.metrics.languages import Language
-from components.metrics.null_distributions import TRIALS, draw_randomized_differences, two_sided_p
+from components.metrics.null_distributions import TRIALS, compute_p_values, correct_holm
 from components.records import Record
 
 Verdict = Literal["better", "worse", "not told apart", "exploratory", "too few"]
@@ -185,7 +182,7 @@ def paired_test(
     system = system.subset(baseline.ids)
     value, base = system.score(), baseline.score()
     resampled = system.resampled_scores - baseline.resampled_scores
-    p, sacrebleu_p = _p_values(system, baseline, test, value - base, resampled)
+    p, sacrebleu_p = compute_p_values(system, baseline, test, value - base, resampled)
     difference = Difference(
         metric=system.metric.name,
         system=names[0],
@@ -206,34 +203,6 @@ def paired_test(
         signature=f"{system.signature}|{_PROTOCOLS[test]}|two-sided|{PROTOCOL}",
     )
     return _with_corrected_p(difference, p, 1)
-
-
-def correct_holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down p-values, in the order given: k-th smallest of m times m - k + 1, monotone.
-
-    What was not tested (None) is no comparison.
-    """
-    order = sorted((p, position) for position, p in enumerate(p_values) if p is not None)
-    corrected: list[float | None] = [None] * len(p_values)
-    highest = 0.0
-    for rank, (p, position) in enumerate(order):
-        highest = corrected[position] = max(highest, min(1.0, (len(order) - rank) * p))
-    return corrected
-
-
-def _p_values(
-    system: CorpusStatistics, baseline: CorpusStatistics, test: Test, observed: float, resampled: FloatArray
-) -> tuple[float | None, float | None]:
-    """Two-sided p and sacreBLEU's p of the ``observed`` difference; None of too few utterances."""
-    if len(system.ids) < MIN_UTTERANCES:
-        return None, None
-    if test == "bootstrap":
-        sizes = np.abs(resampled)
-        null, sacrebleu_null = resampled - observed, sizes - sizes.mean()
-    else:
-        null = sacrebleu_null = draw_randomized_differences(system, baseline)
-    above = int((sacrebleu_null > abs(observed)).sum())
-    return two_sided_p(null, observed), (above + 1) / (len(null) + 1)
 
 
 _PROTOCOLS = {

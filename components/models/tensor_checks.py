@@ -97,11 +97,11 @@ def without_heads(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return a loading report without what is beyond the encoder: a pooler, or a head of any sort."""
     heads = ("pooler.", "cls.", "lm_head.", "classifier.", "vocab_", "qa_outputs.", "score.")
 
-    def kept(names: Collection[str]) -> list[str]:
+    def select_encoder(names: Collection[str]) -> list[str]:
         return [name for name in names if not name.startswith(heads) and "position_ids" not in name]
 
     sides = ("missing_keys", "unexpected_keys")
-    return {**report, **{side: kept(report[side]) for side in sides}}
+    return {**report, **{side: select_encoder(report[side]) for side in sides}}
 
 
 def refuse_non_finite(checkpoint: Checkpoint, tensors: Iterable[tuple[str, Tensor]], note: str = "") -> None:

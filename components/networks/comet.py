@@ -10,8 +10,12 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from components.errors import ModelError
+
 LAYER_WEIGHTS = ("softmax", "sparsemax")
 """How the scalars of the layers become weights that sum to 1."""
+POOLS = ("avg", "max", "cls", "default")
+"""How a sentence's states become its embedding; ``default`` is the first token's state of the last layer."""
 
 
 def sparsemax(scores: Tensor) -> Tensor:
@@ -65,16 +69,23 @@ class FeedForward(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for size in hidden_sizes:
-            layers += [nn.Linear(n_inputs, size), getattr(nn, activation.title())(), nn.Dropout(0.1)]
+            layers += [nn.Linear(n_inputs, size), _make_activation(activation), nn.Dropout(0.1)]
             n_inputs = size
         layers.append(nn.Linear(n_inputs, 1))
         if final is not None:
-            layers.append(getattr(nn, final.title())())
+            layers.append(_make_activation(final))
         self.ff = nn.Sequential(*layers)
 
     def forward(self, features: Tensor) -> Tensor:
         """Scores (batch,) of features (batch, n_inputs)."""
         return cast(Tensor, self.ff(features)).squeeze(-1)
+
+
+def _make_activation(name: str) -> nn.Module:
+    layer = getattr(nn, name.title(), None)
+    if layer is None:
+        raise ModelError(f"expected an activation of torch.nn such as Tanh or Sigmoid, found {name!r}")
+    return cast(nn.Module, layer())
 
 
 class _Encoder(nn.Module):

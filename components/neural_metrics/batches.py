@@ -14,10 +14,15 @@ BATCH_TOKENS = 4096
 """Tokens of a batch at most, padding included: about 1 GB of activations with the largest encoders."""
 
 
+def compute_by_key(keys: Sequence[K], compute: Callable[[list[K]], Sequence[V]]) -> dict[K, V]:
+    """Compute the value of every different key."""
+    distinct = list(dict.fromkeys(keys))
+    return dict(zip(distinct, compute(distinct), strict=True))
+
+
 def compute_once_each(keys: Sequence[K], compute: Callable[[list[K]], Sequence[V]]) -> list[V]:
     """Compute the value of every different key, and give each position its own."""
-    distinct = list(dict.fromkeys(keys))
-    values = dict(zip(distinct, compute(distinct), strict=True))
+    values = compute_by_key(keys, compute)
     return [values[key] for key in keys]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from components.metrics.model_metric import ErrorSpan, Sample, SentenceScore
 from components.networks.comet import RegressionNetwork, UnifiedNetwork, UnifiedOutput
-from components.neural_metrics.batches import compute_once_each, map_batches
+from components.neural_metrics.batches import compute_by_key, compute_once_each, map_batches
 from components.neural_metrics.error_spans import find_error_spans, mqm_score
 
 SPAN_WEIGHTS = (0.1667, 0.3333, 0.5)
@@ -47,8 +47,7 @@ class RegressionScorer(_CometScorer):
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
         """Scores of samples; without references where the model reads none."""
         texts = [text for s in samples for text in (s.hypothesis, s.source, *s.references)]
-        rows = compute_once_each(texts, self._embed)
-        embeddings = dict(zip(texts, rows, strict=True))
+        embeddings = compute_by_key(texts, self._embed)
         pairs = [
             (s.hypothesis, s.source, reference) for s in samples for reference in s.references or (None,)
         ]

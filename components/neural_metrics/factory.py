@@ -14,12 +14,7 @@ from components.device import pick_device
 from components.errors import ModelError, to_one_line
 from components.metrics.metric import Metric
 from components.metrics.metric_names import split_metric
-from components.metrics.model_metric import (
-    ModelMetric,
-    Sample,
-    SentenceScore,
-    SentenceScorer,
-)
+from components.metrics.model_metric import ModelMetric, Sample, SentenceScore, SentenceScorer
 from components.metrics.table import get_metric, get_model_metric
 from components.model_cache import model_cache
 from components.models.architectures import COMET, METRICX
@@ -28,7 +23,12 @@ from components.models.loading import copy_weights_into, load_transformers
 from components.networks.comet import RegressionNetwork, UnifiedNetwork
 from components.neural_metrics.comet import RegressionScorer, UnifiedScorer
 from components.neural_metrics.metricx import MetricXScorer
-from components.neural_metrics.similarity import BertScorer, SentenceCosineScorer, best_layer
+from components.neural_metrics.similarity import (
+    BertScorer,
+    SentenceCosineScorer,
+    best_layer,
+    refuse_no_encoder,
+)
 from components.records import Checkpoint
 
 XCOMET_CLASS = "xcomet_metric"
@@ -108,6 +108,7 @@ def validate(row: ModelMetric, checkpoint: Checkpoint) -> None:
     expected = {"comet": COMET, "xcomet": COMET, "metricx": METRICX}.get(row.family)
     kind = checkpoint.architecture
     if expected is None:
+        refuse_no_encoder(checkpoint.reference, read_json(Path(checkpoint.path) / "config.json"))
         return
     if kind == COMET and expected == COMET:
         settings = _settings(checkpoint)
@@ -181,9 +182,8 @@ def load_tokenizer(folder: Path) -> Any:
     differ from those of the file.
     """
     if not any(next(folder.glob(pattern), None) for pattern in ("tokenizer.json", "*.model", "vocab.*")):
-        raise ModelError(
-            f"{folder}: expected a tokenizer, found none"
-        )  # transformers would make an empty one
+        # transformers would make an empty one
+        raise ModelError(f"{folder}: expected a tokenizer, found none")
     make: Any = PreTrainedTokenizerFast if (folder / "tokenizer.json").is_file() else AutoTokenizer
     try:
         return make.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -197,9 +197,16 @@ def refuse_other_pooling(folder: Path) -> None:
     if pooling.is_file() and not read_json(pooling).get("pooling_mode_mean_tokens"):
         raise ModelError(f"{pooling}: expected pooling_mode_mean_tokens, found another; use another encoder")
     modules = folder / "modules.json"
-    types = json.loads(modules.read_text(encoding="utf-8")) if modules.is_file() else []
+    if not modules.is_file():
+        return
+    try:
+        types = [str(module["type"]) for module in json.loads(modules.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(
+            f"{modules}: expected a list of modules with their types, found {to_one_line(error, 200)}"
+        ) from error
     known = ("Transformer", "Pooling", "Normalize")
-    if other := [str(m.get("type")) for m in types if not str(m.get("type")).endswith(known)]:
+    if other := [kind for kind in types if not kind.endswith(known)]:
         raise ModelError(f"{modules}: expected {', '.join(known)}, found {other[0]}; use another encoder")
 
 

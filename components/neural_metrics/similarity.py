@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from components.errors import ModelError
 from components.metrics.model_metric import Sample, SentenceScore
-from components.neural_metrics.batches import compute_once_each, map_batches
+from components.neural_metrics.batches import compute_by_key, map_batches
 
 BEST_LAYERS = {
     ("bert", 12): 9,
@@ -25,14 +27,30 @@ BEST_LAYERS = {
 
 def best_layer(config: Mapping[str, object]) -> int:
     """The layer that BERTScore takes of an encoder, by its configuration."""
-    kind, layers = (
-        config.get("model_type"),
-        int(str(config.get("num_hidden_layers") or config.get("n_layers"))),
-    )
-    return BEST_LAYERS.get((str(kind), layers), layers)
+    layers = _count_layers(config)
+    assert layers is not None  # refuse_no_encoder
+    return BEST_LAYERS.get((str(config.get("model_type")), layers), layers)
 
 
-class _EncoderScorer:
+def refuse_no_encoder(reference: str, config: Mapping[str, object]) -> None:
+    """Refuse a model that has a decoder beside its encoder, or no number of layers, by its configuration.
+
+    Raises:
+        ModelError: it is refused.
+    """
+    if config.get("is_encoder_decoder") or _count_layers(config) is None:
+        raise ModelError(
+            f"{reference}: expected an encoder such as packaged:all-minilm-l6-v2, found a model of type "
+            f"{config.get('model_type')}"
+        )
+
+
+def _count_layers(config: Mapping[str, object]) -> int | None:
+    layers = config.get("num_hidden_layers") or config.get("n_layers")
+    return layers if isinstance(layers, int) else None
+
+
+class _EncoderScorer(ABC):
     """Encodes each different text once.
 
     Args:
@@ -53,7 +71,7 @@ class _EncoderScorer:
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
         """Scores of samples; with several references the best, as bert-score has it."""
         texts = [text for s in samples for text in (s.hypothesis, *s.references)]
-        rows = dict(zip(texts, compute_once_each(texts, self._encode), strict=True))
+        rows = compute_by_key(texts, self._encode)
         return [
             SentenceScore(
                 max(self.compare(rows[s.hypothesis], rows[reference]) for reference in s.references)
@@ -61,13 +79,13 @@ class _EncoderScorer:
             for s in samples
         ]
 
+    @abstractmethod
     def compare(self, hypothesis: Tensor, reference: Tensor) -> float:
         """Similarity of two encoded texts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def represent(self, states: Tensor, ids: list[int]) -> Tensor:
-        """What is kept of a text's states (tokens, hidden)."""
-        raise NotImplementedError
+        """What a text is compared by, from its states (tokens, hidden)."""
 
     def _encode(self, texts: list[str]) -> list[Tensor]:
         sequences = [

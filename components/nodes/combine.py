@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from components import neural_metrics
 from components.ensembling.output_level.config import (
     COEFFICIENTS_FILE,
     SYSTEM_COMBINATION_VERSION,
@@ -57,11 +58,11 @@ class Combine(Kind[CombineSettings]):
 
     def models(self, settings: CombineSettings) -> dict[str, str]:
         """Return the language model whose log-probability is a feature, and the model of the utility."""
-        models = {"language_model": settings.language_model, "utility": split_metric(settings.utility)[1]}
-        if settings.method != "reranking":
-            del models["language_model"]
-        if settings.method == "rover":
-            del models["utility"]
+        models: dict[str, str | None] = {}
+        if settings.method == "reranking":
+            models["language_model"] = settings.language_model
+        if settings.method != "rover":
+            models["utility"] = split_metric(settings.utility)[1]
         return {role: name for role, name in models.items() if name is not None}
 
     def tables(self, settings: CombineSettings) -> dict[str, str]:
@@ -79,11 +80,7 @@ class Combine(Kind[CombineSettings]):
         return values | settings.newer_key_parameters()
 
     def _model_version(self, settings: CombineSettings) -> dict[str, int]:
-        if "utility" not in self.models(settings):
-            return {}
-        from components import neural_metrics  # noqa: PLC0415 - only where a model computes the utility
-
-        return {"neural_metrics": neural_metrics.version}
+        return {"neural_metrics": neural_metrics.version} if "utility" in self.models(settings) else {}
 
     def check(self, settings: CombineSettings, site: Site) -> None:
         """Check the number of votes, the coefficients of reranking and the language model's name."""

@@ -56,8 +56,8 @@ class Tune(Combine):
 
         model = self.language_model(settings, site)
         sees_source = self.sees_source(settings)
-        made = (_make_example(item, settings, site, sees_source=sees_source) for item in items)
-        examples = [example for example in made if example is not None]
+        candidates = (_make_example(item, settings, site, sees_source=sees_source) for item in items)
+        examples = [example for example in candidates if example is not None]
         if not examples:
             raise DataError(
                 f"{site.name}: expected development utterances with outputs and references, found none; "

@@ -17,7 +17,7 @@ from benchmarks.common.manifest import describe_run
 from components.records import Utterance
 
 DOCS = Path(__file__).parents[2] / "docs"
-KEPT = [name for name in EXPERIMENTS if read_outputs(name) is not None]
+MEASURED = [name for name in EXPERIMENTS if read_outputs(name) is not None]
 
 
 def result(low: float, high: float, p: float) -> Result:
@@ -99,15 +99,15 @@ def test_outputs_are_read_as_they_were_written_and_the_bytes_are_the_same(tmp_pa
     written = (tmp_path / "a-name.jsonl.gz").read_bytes()
     write_outputs("a_name", outputs, tmp_path)
     assert (tmp_path / "a-name.jsonl.gz").read_bytes() == written
-    back = read_outputs("a_name", tmp_path)
-    assert back == outputs
-    kept = outputs.statistics("set", "system", 1, "chrf")
-    assert back.statistics("set", "system", 1, "chrf").score() == kept.score() > 0
+    restored = read_outputs("a_name", tmp_path)
+    assert restored == outputs
+    statistics = outputs.statistics("set", "system", 1, "chrf")
+    assert restored.statistics("set", "system", 1, "chrf").score() == statistics.score() > 0
 
 
 def test_results_are_registered_comparisons() -> None:
     registered = {f"{claim.name}.{c.name}" for claim in read_register() for c in claim.comparisons}
-    for name in KEPT:
+    for name in MEASURED:
         outputs = read_outputs(name)
         assert outputs is not None
         assert set(experiment_named(name).results(outputs)) <= registered, name
@@ -119,7 +119,7 @@ def test_pages_are_what_the_kept_outputs_say(tmp_path: Path) -> None:
         assert committed.read_bytes() == page.read_bytes(), f"{committed}: run make pages"
 
 
-@pytest.mark.parametrize("name", KEPT)
+@pytest.mark.parametrize("name", MEASURED)
 def test_the_command_of_a_page_can_be_given(name: str) -> None:
     outputs = read_outputs(name)
     assert outputs is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.claims.workspace import DEV, TEST_SPLITS, Workspace
-from benchmarks.confirm import UnseenTexts
+from benchmarks.confirm import UnseenTexts, main
 from components.errors import DataError
 
 
@@ -47,3 +47,6 @@ def test_a_workspace_reads_them_where_an_experiment_asks_for_a_test_split(tmp_pa
 def test_a_folder_without_texts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected STEM.en beside STEM.de, found no .en file"):
         UnseenTexts(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["--data", str(tmp_path)])
+    assert end.value.code == 2

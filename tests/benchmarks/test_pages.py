@@ -7,6 +7,7 @@ import gzip
 import importlib
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,8 +19,9 @@ from benchmarks.claims.experiment import EXPERIMENTS
 from benchmarks.claims.outputs import outputs_file
 from benchmarks.common import sections
 from benchmarks.common.manifest import describe_run, portable
-from benchmarks.common.measurements import Part, read_measurements, store_part
+from benchmarks.common.measurements import Part, outputs_path, read_measurements, store_part
 from benchmarks.common.paths import RESULTS, ROOT, SHARED
+from benchmarks.pages.__main__ import main
 from benchmarks.pages.index import SECTIONS, render_index
 from benchmarks.pages.page import PAGES, page_module, render
 
@@ -96,6 +98,16 @@ def test_a_part_takes_the_place_of_its_former_self_only(tmp_path: Path) -> None:
         store_part("memory", Part(part=name, manifest=manifest, results=value), tmp_path)
     measurements = read_measurements("memory", tmp_path)
     assert [measurements["first"], measurements["second"]] == [3, 2]
+
+
+def test_one_page_is_written_where_the_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "outputs").mkdir()
+    shutil.copy(outputs_path("memory"), tmp_path / "outputs")
+    monkeypatch.setattr("sys.argv", ["pages", "memory", "--out", str(tmp_path)])
+    main()
+    assert [path.name for path in tmp_path.glob("*.md")] == ["memory.md"]
 
 
 def test_an_interrupted_section_keeps_what_it_measured(

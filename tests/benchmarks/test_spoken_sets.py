@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.claims.experiments.captions_sound import draw_other_captions
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.speech.dual_source import HeardInstead
+from benchmarks.claims.speech.dual_source import SubstituteStates
 from benchmarks.claims.speech.homograph_audio import VOICES, SpokenHomographs, draw_sounds
 from benchmarks.claims.speech.homograph_choices import mean_share, word_sums
 from benchmarks.claims.speech.homographs import sentences
@@ -76,9 +76,9 @@ def test_shuffled_captions_are_heard_once_each_and_never_with_their_own_sound() 
     assert sorted(other.values()) == sorted(other) == [u.id for u in captions]
     assert all(key != source for key, source in other.items())
     states = {u.id: torch.full((2, 3), float(i)) for i, u in enumerate(captions)}
-    heard = HeardInstead(states, other)
-    assert all(torch.equal(heard[key], states[source]) for key, source in other.items())
-    assert "absent" not in heard
+    substitutes = SubstituteStates(states, other)
+    assert all(torch.equal(substitutes[key], states[source]) for key, source in other.items())
+    assert "absent" not in substitutes
 
 
 def test_a_system_that_reads_alone_is_right_in_half_of_the_choices_of_every_word() -> None:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from components import models
 from components.recognition import factory as recognition
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Utterance
@@ -101,19 +103,19 @@ def resolve(reference: str, store: str | None = None) -> Checkpoint:
     return Checkpoint(reference=reference, path="nowhere", sha256=sha, architecture=kind)
 
 
-def install() -> None:
-    """Put the fakes in the place of the real components."""
-    models.resolve = resolve  # type: ignore[assignment]
-    models.check = lambda reference, store=None: None
-    recognition.build = lambda config, store=None, seed=0: Recognizer()  # type: ignore[assignment]
-    translation.Translator = Translator  # type: ignore[assignment, misc]
-    translation.build = lambda config, store=None: Translator()  # type: ignore[assignment]
-    methods.METHODS["self_refine"] = Editor
+def install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the fakes in the place of the real components, until ``monkeypatch`` is undone."""
+    monkeypatch.setattr(models, "resolve", resolve)
+    monkeypatch.setattr(models, "check", lambda reference, store=None: None)
+    monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: Recognizer())
+    monkeypatch.setattr(translation, "Translator", Translator)
+    monkeypatch.setattr(translation, "build", lambda config, store=None: Translator())
+    monkeypatch.setitem(methods.METHODS, "self_refine", Editor)
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
-    install()
+    install(pytest.MonkeyPatch())  # for as long as the process lives
     from flows.cli.main import main
 
     main()

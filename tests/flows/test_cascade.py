@@ -17,7 +17,6 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from components import models
 from components.data.named_sets import SAMPLES
 from components.errors import ModelError
-from components.recognition import factory as recognition
 from components.storage.acceptance import accept_run
 from components.storage.store import Store
 from components.translation import factory as translation
@@ -43,12 +42,7 @@ Command = Callable[..., tuple[int, Any]]
 @pytest.fixture(autouse=True)
 def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The fakes in place of the components; gives the file that their calls are written to."""
-    for module, names in {models: ["resolve", "check"], recognition: ["build"]}.items():
-        for name in names:
-            monkeypatch.setattr(module, name, getattr(module, name))
-    for name in ("Translator", "build"):
-        monkeypatch.setattr(translation, name, getattr(translation, name))
-    fakes.install()
+    fakes.install(monkeypatch)
     monkeypatch.setattr(fakes, "CALLS", str(tmp_path / "calls"))
     return tmp_path / "calls"
 

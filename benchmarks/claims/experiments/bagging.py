@@ -34,10 +34,10 @@ def run(work: Workspace, outputs: Outputs) -> None:
     seeds, bags = train_seeds(work, NUMBERS), {number: train_bag(work, number) for number in NUMBERS}
     for data in (*TESTS, MSCOCO):
         utterances = work.utterances(data)
-        for one, mixed, models in ((SEED, SEEDS, seeds), (BAG, BAGS, bags)):
+        for single, mixture, models in ((SEED, SEEDS, seeds), (BAG, BAGS, bags)):
             for number in NUMBERS:
                 triple = [models[other] for other in NUMBERS if other != number]
-                for system, members in ((one, [models[number]]), (mixed, triple)):
+                for system, members in ((single, [models[number]]), (mixture, triple)):
                     texts = work.translate(utterances, members)
                     outputs.add_translations(data, utterances, system, number, texts)
 

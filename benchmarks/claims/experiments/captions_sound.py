@@ -22,7 +22,7 @@ from benchmarks.claims.speech.cost import cost_table, measure_cost
 from benchmarks.claims.speech.dual_source import (
     DUAL_SOURCE_VERSION,
     SPEECH,
-    HeardInstead,
+    SubstituteStates,
     learner_of,
     load_dual_source,
     translate,
@@ -76,8 +76,8 @@ def run(work: Workspace, outputs: Outputs) -> None:
         outputs.add_translations(voice, spoken, CASCADE, 0, cascade)
         for sound in SOUNDS:
             for seed in SEEDS:
-                heard = {} if sound == NONE else states
-                translations = _translate(work, models[seed][sound], spoken, texts, heard)
+                sound_states = {} if sound == NONE else states
+                translations = _translate(work, models[seed][sound], spoken, texts, sound_states)
                 outputs.add_translations(voice, spoken, f"trained with {sound}", seed, translations)
     spoken = speak(work, test[:40], VOICES[0])
     model = models[SEEDS[0]][RIGHT]
@@ -96,8 +96,8 @@ def train_seed(work: Workspace, seed: int) -> dict[str, Path]:
         parts.append([SpokenPair(u.id, (texts[u.id],), u.references[0]) for u in spoken])
         states = encode(work, spoken)
         right |= dict(states)
-        shuffled |= dict(HeardInstead(states, draw_other_captions(spoken)))
-    heard: dict[str, Mapping[str, Tensor]] = {RIGHT: right, SHUFFLED: shuffled, NONE: {}}
+        shuffled |= dict(SubstituteStates(states, draw_other_captions(spoken)))
+    states_by_sound: dict[str, Mapping[str, Tensor]] = {RIGHT: right, SHUFFLED: shuffled, NONE: {}}
     return {
         sound: work.train(
             f"captions-{sound.split()[0]}-{seed}",
@@ -105,7 +105,7 @@ def train_seed(work: Workspace, seed: int) -> dict[str, Path]:
             seed=seed,
             **TRAINING,
         )
-        for sound, states in heard.items()
+        for sound, states in states_by_sound.items()
     }
 
 

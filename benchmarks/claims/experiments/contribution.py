@@ -206,23 +206,16 @@ def _twin_table(ensembles: Sequence[dict[str, Any]]) -> list[tuple[str, str, str
     def mean(values: Sequence[float], digits: int) -> str:
         return f"{np.mean(values):.{digits}f}"
 
+    def of_largest(rows: Sequence[dict[str, Any]], measure: str) -> str:
+        pairs = zip(rows, ensembles, strict=True)
+        return mean([row[measure][ensemble["largest"]] for row, ensemble in pairs], 3)
+
+    twins = [row["twin"] for row in ensembles]
+    beside_twin = mean([row["coefficient"] for row in twins], 3)
     sums = [(_twin_rows(row).sum(0) / sum(row["tokens"])) for row in ensembles]
-    largest = [row["largest"] for row in ensembles]
     return [
-        (
-            "coefficient",
-            mean([row["coefficients"][name] for row, name in zip(ensembles, largest, strict=True)], 3),
-            mean([row["twin"]["coefficient"] for row in ensembles], 3),
-        ),
-        (
-            "coefficient of both",
-            "",
-            mean([row["twin"]["both"] for row in ensembles], 3),
-        ),
+        ("coefficient", of_largest(ensembles, "coefficients"), beside_twin),
+        ("coefficient of both", "", mean([row["both"] for row in twins], 3)),
         ("leave-one-out", mean([row[1] for row in sums], 5), mean([row[0] for row in sums], 5)),
-        (
-            "Shapley value",
-            mean([row["shapley"][name] for row, name in zip(ensembles, largest, strict=True)], 3),
-            mean([row["twin"]["shapley"][name] for row, name in zip(ensembles, largest, strict=True)], 3),
-        ),
+        ("Shapley value", of_largest(ensembles, "shapley"), of_largest(twins, "shapley")),
     ]

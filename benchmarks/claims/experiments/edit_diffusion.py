@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.refining import refine
-from benchmarks.claims.scoring import bleu_of, score_table, two_level
+from benchmarks.claims.scoring import score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
@@ -65,7 +65,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
 def _chosen_systems(outputs: Outputs) -> list[str]:
     """By seed the refined system of highest BLEU on val."""
     names = [name_of(tags, step) for tags in TAG_CHOICES for step in range(1, STEPS + 1)]
-    return [max(names, key=lambda name: bleu_of(outputs.statistics(DEV, name, seed))) for seed in SEEDS]
+    return [max(names, key=lambda name: outputs.statistics(DEV, name, seed).score()) for seed in SEEDS]
 
 
 def results(outputs: Outputs) -> dict[str, Result]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.claims.merging import dev_scores
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import bleu_of, over_tasks
+from benchmarks.claims.scoring import over_tasks
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace, digest_of
 from benchmarks.common.tables import markdown_table
@@ -182,7 +182,7 @@ def page(outputs: Outputs) -> list[str]:
 def _score_rows(outputs: Outputs) -> Iterator[tuple[str, ...]]:
     for system in outputs.names(data_of(LANGUAGES[0])):
         seeds = outputs.seeds(system)
-        scores = [[bleu_of(outputs.statistics(data_of(x), system, s)) for s in seeds] for x in LANGUAGES]
+        scores = [[outputs.statistics(data_of(x), system, s).score() for s in seeds] for x in LANGUAGES]
         cells = [f"{np.mean(v):.2f} ({min(v):.1f} to {max(v):.1f})" for v in scores]
         size = f"{outputs.measurements['parameters'][system] / 1e6:.1f} M"
         yield system, size, str(len(seeds)), *cells, f"{np.mean(scores):.2f}"

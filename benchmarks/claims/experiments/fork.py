@@ -14,7 +14,7 @@ import torch
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.merging import dev_scores, merged
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import bleu_of, score_table, two_level
+from benchmarks.claims.scoring import score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, Model, Workspace
 from benchmarks.common.tables import markdown_table
@@ -136,7 +136,7 @@ def page(outputs: Outputs) -> list[str]:
     rows = []
     for fork in FORKS:
         scores = {
-            system: [bleu_of(outputs.statistics(FLICKR16, system_at(system, fork), s)) for s in SEEDS]
+            system: [outputs.statistics(FLICKR16, system_at(system, fork), s).score() for s in SEEDS]
             for system in SYSTEMS
         }
         cells = [f"{np.mean(v):.2f} ({', '.join(f'{x:.1f}' for x in v)})" for v in scores.values()]

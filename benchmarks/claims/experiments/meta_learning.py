@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import bleu_of, two_level
+from benchmarks.claims.scoring import two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
@@ -123,7 +123,7 @@ def page(outputs: Outputs) -> list[str]:
     for size in SIZES:
         cells = []
         for method in METHODS:
-            scores = [bleu_of(table) for table in _tables(outputs, method, size)]
+            scores = [table.score() for table in _tables(outputs, method, size)]
             cells.append(f"{np.mean(scores):.2f} ({', '.join(f'{x:.1f}' for x in scores)})")
         test = two_level(_tables(outputs, "reptile", size), _tables(outputs, "multilingual", size))
         low, high = test.interval

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.claims.domain_split import DomainSplit
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import bleu_of, score_table, two_level
+from benchmarks.claims.scoring import score_table, two_level
 from benchmarks.claims.texts import Pair, write_pairs
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
@@ -121,7 +121,7 @@ def choose_strength(work: Workspace, outputs: Outputs, domains: Domains, seed: i
     for strength in STRENGTHS:
         system = f"{arm[0]}, s = {strength}"
         outputs.add_translations(data, utterances, system, seed, decode_arm(work, utterances, arm, strength))
-        scores[strength] = bleu_of(outputs.statistics(data, system, seed))
+        scores[strength] = outputs.statistics(data, system, seed).score()
     return max(scores, key=scores.__getitem__)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import bleu_of, of_sums, score_table, two_level
+from benchmarks.claims.scoring import of_sums, score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
@@ -113,7 +113,7 @@ def measure_cost(models: Sequence[Path], rounds: int = 12, sentences: int = 100)
 def results(outputs: Outputs) -> dict[str, Result]:
     """The registered comparisons."""
     triples: list[list[int]] = outputs.measurements["triples"]
-    on_val = {seed: bleu_of(outputs.statistics(DEV, "one seed", seed)) for seed in SEEDS}
+    on_val = {seed: outputs.statistics(DEV, "one seed", seed).score() for seed in SEEDS}
     best = [max(triple, key=on_val.__getitem__) for triple in triples]
     numbers = range(1, len(triples) + 1)
     linear = [outputs.joined(TESTS, "triple, linear", n) for n in numbers]

@@ -112,7 +112,7 @@ def page(outputs: Outputs) -> list[str]:
             rows.append(
                 (model, system, f"{result.difference:+.2f} ({low:+.2f} to {high:+.2f})", str(changed))
             )
-    header = ("model", "system", "chrF less the draft's (95%)", f"changed of {SENTENCES}")
+    header = ("model", "system", "chrF less the draft's (95%)", f"changed of {len(outputs.ids[FLICKR16])}")
     return [
         "## Gain over the draft",
         "",

@@ -56,11 +56,11 @@ def _run_cascades(work: Workspace, outputs: Outputs, test: Sequence[Utterance]) 
     confidences: dict[str, dict[str, list[float]]] = {CONFIDENCE: {}, TRANSLATOR: {}}
     for voice in CONDITIONS:
         spoken = speak(work, test, voice)
-        heard = transcribe(work, spoken, BASE)
-        translated = captions.translate_texts(work, spoken, best_texts(heard, spoken))
+        transcripts = transcribe(work, spoken, BASE)
+        translated = captions.translate_texts(work, spoken, best_texts(transcripts, spoken))
         outputs.add_translations(FLICKR16, spoken, voice, 0, best_texts(translated, spoken))
-        outputs.add_transcripts("transcripts", spoken, voice, 0, best_texts(heard, spoken))
-        for name, nbests in ((CONFIDENCE, heard), (TRANSLATOR, translated)):
+        outputs.add_transcripts("transcripts", spoken, voice, 0, best_texts(transcripts, spoken))
+        for name, nbests in ((CONFIDENCE, transcripts), (TRANSLATOR, translated)):
             confidences[name][voice] = [round(confidence_of(nbests.get(u.id)), 4) for u in spoken]
     outputs.measurements["confidences"] = confidences
 
@@ -68,9 +68,9 @@ def _run_cascades(work: Workspace, outputs: Outputs, test: Sequence[Utterance]) 
 def _run_votes(work: Workspace, outputs: Outputs, test: Sequence[Utterance]) -> None:
     dev = _spread(work, work.utterances(DEV, limit=N_DEV))
     sets = {VOTES: _spread(work, test), HUMAN: load_recordings("en")}
-    heard = {name: transcribe(work, dev, name) for name in RECOGNIZERS}
-    on_dev = {name: votes.word_error_rate(dev, best_texts(row, dev)) for name, row in heard.items()}
-    tuned = {name: votes.tune(dev, heard, name) for name in votes.GRIDS}
+    transcripts = {name: transcribe(work, dev, name) for name in RECOGNIZERS}
+    on_dev = {name: votes.word_error_rate(dev, best_texts(row, dev)) for name, row in transcripts.items()}
+    tuned = {name: votes.tune(dev, transcripts, name) for name in votes.GRIDS}
     outputs.measurements["on val"] = on_dev | {name: value for name, (_, value) in tuned.items()}
     outputs.measurements["settings"] = {
         name: config.model_dump(mode="json", exclude_defaults=True) for name, (config, _) in tuned.items()
@@ -97,7 +97,7 @@ def results(outputs: Outputs) -> dict[str, Result]:
     signals = _signals(outputs)
     over = f"{is_bad.shape[1]:,} captions x {len(CONDITIONS)} conditions, bootstrap over captions"
     bad = is_bad.astype(np.float64)
-    single, vote = chosen_on_val(outputs)
+    single, vote = best_on_val(outputs)
     return {
         "transcript_as_check.asr_confidence": compare_auc(signals[CONFIDENCE], None, bad, over),
         "transcript_as_check.against_mt": compare_auc(signals[CONFIDENCE], signals[TRANSLATOR], bad, over),
@@ -105,7 +105,7 @@ def results(outputs: Outputs) -> dict[str, Result]:
     }
 
 
-def chosen_on_val(outputs: Outputs) -> tuple[str, str]:
+def best_on_val(outputs: Outputs) -> tuple[str, str]:
     """The best recognizer and the best vote, on captions of val."""
     on_val = outputs.measurements["on val"]
     vote_names = [name for name in votes.GRIDS if name.startswith("ROVER")]
@@ -188,7 +188,7 @@ def _auc_by_condition(signal: FloatArray, is_bad: FloatArray) -> list[str]:
 
 
 def _vote_table(outputs: Outputs, data: str) -> list[str]:
-    single, _ = chosen_on_val(outputs)
+    single, _ = best_on_val(outputs)
     on_val, settings = outputs.measurements["on val"], outputs.measurements["settings"]
     rows = []
     for system in outputs.names(data):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import bleu_of, score_table, two_level
+from benchmarks.claims.scoring import score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
@@ -51,7 +51,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
 
 def _best(outputs: Outputs, seed: int, systems: tuple[str, ...]) -> str:
     """The system of highest BLEU on val."""
-    return max(systems, key=lambda system: bleu_of(outputs.statistics(DEV, system, seed)))
+    return max(systems, key=lambda system: outputs.statistics(DEV, system, seed).score())
 
 
 def results(outputs: Outputs) -> dict[str, Result]:

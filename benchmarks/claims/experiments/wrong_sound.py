@@ -14,14 +14,14 @@ from benchmarks.claims.scoring import of_sums
 from benchmarks.claims.speech.dual_source import (
     DUAL_SOURCE_VERSION,
     SPEECH,
-    HeardInstead,
+    SubstituteStates,
     learner_of,
     load_dual_source,
     prefer,
     translate,
 )
 from benchmarks.claims.speech.homograph_audio import SpokenHomographs, draw_sounds, speak, transcribe
-from benchmarks.claims.speech.homograph_choices import mean_share, shown_share, word_sums
+from benchmarks.claims.speech.homograph_choices import mean_share, share_in_translations, word_sums
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import PACKAGED, Workspace, digest_of
 from benchmarks.common.tables import format_interval, markdown_table
@@ -66,12 +66,12 @@ READ_ONLY = "text model, Whisper's transcript"
 def run(work: Workspace, outputs: Outputs) -> None:
     """Speak, train with and without sound, judge under every sound."""
     spoken = speak(work.folder / "homographs")
-    heard = transcribe(work, spoken)
+    transcripts = transcribe(work, spoken)
     true = {u.id: str(u.transcript) for u in spoken.utterances["test"]}
     sounds = draw_sounds(spoken)
     systems = {name: (True, true, sound) for name, sound in sounds.items()}
-    systems[HEARD_TRANSCRIPT] = (True, heard, sounds[RIGHT])
-    systems[READ_ONLY] = (False, heard, {})
+    systems[HEARD_TRANSCRIPT] = (True, transcripts, sounds[RIGHT])
+    systems[READ_ONLY] = (False, transcripts, {})
     test = spoken.utterances["test"]
     outputs.measurements["sentences"] = [_describe(spoken, u.id) for u in test]
     margins: dict[str, dict[str, list[float]]] = {}
@@ -104,7 +104,7 @@ def _ask(
     """Margins of the right reading, and greedy translations, by utterance."""
     test = spoken.utterances["test"]
     pairs = {u.id: (spoken.sentence[u.id].german, spoken.sentence[u.id].other) for u in test}
-    states = HeardInstead(spoken.states, sound)
+    states = SubstituteStates(spoken.states, sound)
 
     def ask() -> dict[str, dict[str, Any]]:
         loaded = load_dual_source(model)
@@ -132,15 +132,15 @@ def _describe(spoken: SpokenHomographs, utterance_id: str) -> dict[str, Any]:
 
 def results(outputs: Outputs) -> dict[str, Result]:
     """The registered comparisons: p by sign flips of words, intervals by a bootstrap over seeds and words."""
-    found = {}
+    measured = {}
     for split, name in SPLITS.items():
         right, other = (word_sums(outputs, system, split) for system in (RIGHT, OTHER))
         words = right.shape[1]
         over = f"{len(right)} seeds x {words} words, sign flips of words"
         result = of_sums(ItemSums(mean_share, right, other), over)
         p = sign_flip_p((right - other)[..., 0].mean(0).tolist())
-        found[f"stacking.{name}"] = result.model_copy(update={"p": p})
-    return found
+        measured[f"stacking.{name}"] = result.model_copy(update={"p": p})
+    return measured
 
 
 def page(outputs: Outputs) -> list[str]:
@@ -166,7 +166,7 @@ def _table(outputs: Outputs, split: str) -> list[str]:
             low, high = estimate.interval or (0.0, 0.0)
             value = 50 + estimate.difference
             cells.append(f"{value:.1f}{format_interval((50 + low, 50 + high), ' ({:.1f} to {:.1f})')}")
-        rows.append((*cells, f"{shown_share(outputs, system, split):.1f}"))
+        rows.append((*cells, f"{share_in_translations(outputs, system, split):.1f}"))
     header = (
         "heard",
         *(f"right choice, %, {name}" for name, _ in columns),

@@ -128,7 +128,7 @@ def _batches(
         yield batch, Sources(text, mask, speech, speech_mask & audible[:, None])
 
 
-class HeardInstead(Mapping[str, Tensor]):
+class SubstituteStates(Mapping[str, Tensor]):
     """Encoder states of a set in which utterances are heard with the sound of others."""
 
     def __init__(self, states: Mapping[str, Tensor], sound: Sound) -> None:

@@ -27,7 +27,7 @@ def mean_share(sums: FloatArray) -> FloatArray:
     return np.asarray(sums[..., 0] / sums[..., 1])
 
 
-def shown_share(outputs: Outputs, system: str, split: str) -> float:
+def share_in_translations(outputs: Outputs, system: str, split: str) -> float:
     """Percent of translations with the reading's word and without the other's, a macro mean over words."""
     sentences = outputs.measurements["sentences"]
     by_word: dict[str, list[bool]] = {}
@@ -37,4 +37,4 @@ def shown_share(outputs: Outputs, system: str, split: str) -> float:
                 words = set(text.replace(".", " ").split())
                 mine, other = (set(key.split()) <= words for key in sentence["keys"])
                 by_word.setdefault(sentence["word"], []).append(mine and not other)
-    return 100 * float(np.mean([np.mean(shown) for shown in by_word.values()]))
+    return 100 * float(np.mean([np.mean(matches) for matches in by_word.values()]))

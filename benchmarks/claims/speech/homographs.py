@@ -30,7 +30,7 @@ FRAMES = (
     ("My answer was {}.", "Meine Antwort war {}."),
     ("A child shouted {} in the street.", "Ein Kind rief {} auf der Straße."),
 )
-HELD_FRAMES = (
+HELD_OUT_FRAMES = (
     ("Two girls sang {} at home.", "Zwei Mädchen sangen {} zu Hause."),
     ("The man on the stage said {}.", "Der Mann auf der Bühne sagte {}."),
 )
@@ -51,7 +51,7 @@ NOUN_FRAMES = (
     ("The girl liked the {}.", "Das Mädchen mochte {}."),
     ("A man pointed at the {}.", "Ein Mann zeigte auf {}."),
 )
-HELD_NOUN_FRAMES = (
+HELD_OUT_NOUN_FRAMES = (
     ("The woman remembered the {}.", "Die Frau erinnerte sich an {}."),
     ("Nobody noticed the {}.", "Niemand bemerkte {}."),
 )
@@ -75,7 +75,7 @@ TEXTS = {
     "poems": "Gedichte",
 }
 PLACES = {"": "", " in the garden": " im Garten", " on the train": " im Zug"}
-HELD_READERS, HELD_TEXTS = {"The girls", "Two men"}, {"the map", "a magazine"}
+HELD_OUT_READERS, HELD_OUT_TEXTS = {"The girls", "Two men"}, {"the map", "a magazine"}
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _mentions() -> Iterator[Sentence]:
         row = json.loads(line)
         phonemes = [reading["phonemes"] for reading in row["readings"]]
         words = [reading["german"] for reading in row["readings"]]
-        for number, (english, german) in enumerate((*FRAMES, *HELD_FRAMES)):
+        for number, (english, german) in enumerate((*FRAMES, *HELD_OUT_FRAMES)):
             split: Split = "words" if row["held_out"] else "sentences" if number >= len(FRAMES) else "train"
             name = f"{row['word']}-{number}"
             germans = [german.format(word) for word in words]
@@ -138,7 +138,7 @@ def _mentions() -> Iterator[Sentence]:
 
 def _nouns() -> Iterator[Sentence]:
     for word, (first, first_german, second, second_german) in NOUNS.items():
-        for number, (english, german) in enumerate((*NOUN_FRAMES, *HELD_NOUN_FRAMES)):
+        for number, (english, german) in enumerate((*NOUN_FRAMES, *HELD_OUT_NOUN_FRAMES)):
             split: Split = "sentences" if number >= len(NOUN_FRAMES) else "train"
             germans = [german.format(first_german), german.format(second_german)]
             keys = [first_german.split()[-1], second_german.split()[-1]]
@@ -151,7 +151,7 @@ def _read() -> Iterator[Sentence]:
     for who, verbs in READERS.items():
         for what, object_ in TEXTS.items():
             for where, ending in PLACES.items():
-                is_held_out = who in HELD_READERS or what in HELD_TEXTS
+                is_held_out = who in HELD_OUT_READERS or what in HELD_OUT_TEXTS
                 split: Split = "sentences" if is_held_out else "train"
                 name = f"read-{who}-{what}{where}".replace(" ", "_").lower()
                 germans = [f"{verb} {object_}{ending}." for verb in verbs]

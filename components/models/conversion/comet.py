@@ -12,20 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from safetensors.torch import save_file
 from torch import Tensor
 
-from components.errors import ModelError, to_one_line
+from components.errors import ConfigError, ModelError, to_one_line
 from components.file_limits import refuse_irregular
 from components.models.architectures import COMET
 from components.models.checkpoints import TOKENIZER_NAMES, VOCABULARIES, WEIGHTS, has_vocabulary, read_json
+from components.networks.comet import LAYER_WEIGHTS, POOLS
+from components.yaml_text import parse_yaml
 
 HPARAMS, CKPT = "hparams.yaml", Path("checkpoints/model.ckpt")
 CLASSES = ("regression_metric", "referenceless_regression_metric", "unified_metric", "xcomet_metric")
 """COMET's classes that can be read; ranking models have no score of their own."""
 ENCODERS = {"XLM-RoBERTa": "xlm-roberta", "XLM-RoBERTa-XL": "xlm-roberta-xl"}
 """COMET's name of an encoder -> ``model_type`` of its configuration."""
+SPARSEMAX_PATCH = "sparsemax_patch"
+"""A way to weigh layers that COMET since 2.2.4 reads as softmax."""
 DEFAULTS: dict[str, Any] = {
     "layer_transformation": "softmax",
     "layer_norm": True,
@@ -39,6 +42,13 @@ DEFAULTS: dict[str, Any] = {
     "error_labels": ["minor", "major"],
 }
 """COMET's own, for what older ``hparams.yaml`` leave out."""
+CHOICES: dict[str, tuple[str, ...]] = {
+    "class_identifier": CLASSES,
+    "encoder_model": tuple(ENCODERS),
+    "layer_transformation": (*LAYER_WEIGHTS, SPARSEMAX_PATCH),
+    "pool": POOLS,
+}
+"""Hyperparameter -> the values that can be read."""
 _ONLY_TRAINING = ("dropout_mask", "dropout_fill", "position_ids", "wordloss.weight", "sentloss.weight")
 """Ends of the names of tensors that only training reads, or that follow from the configuration."""
 
@@ -57,13 +67,15 @@ def read_hparams(folder: Path) -> dict[str, Any]:
     path = folder / HPARAMS
     try:
         refuse_irregular(path)
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        values, _ = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, ValueError, ConfigError) as error:
         raise ModelError(f"{path}: expected YAML of plain values, found {to_one_line(error)}") from None
-    for name, known in (("class_identifier", CLASSES), ("encoder_model", tuple(ENCODERS))):
-        found = values.get(name) if isinstance(values, dict) else None
-        if found not in known:
-            raise ModelError(f"{path}: expected {name} as one of {', '.join(known)}, found {found!r}")
+    if not isinstance(values, dict):
+        raise ModelError(f"{path}: expected names and values, found {type(values).__name__}")
+    for name, known in CHOICES.items():
+        value = values.get(name, DEFAULTS.get(name))
+        if value not in known:
+            raise ModelError(f"{path}: expected {name} as one of {', '.join(known)}, found {value!r}")
     return dict(values)
 
 
@@ -98,7 +110,7 @@ def metric_settings(hparams: dict[str, Any]) -> dict[str, Any]:
     settings = {name: hparams.get(name, value) for name, value in DEFAULTS.items()}
     settings["class_identifier"] = hparams["class_identifier"]
     settings["layer"] = hparams.get("sent_layer", hparams.get("layer", "mix"))
-    if settings["layer_transformation"] == "sparsemax_patch":  # COMET since 2.2.4 reads this as softmax
+    if settings["layer_transformation"] == SPARSEMAX_PATCH:
         settings["layer_transformation"] = "softmax"
     if settings["class_identifier"] == "xcomet_metric":
         settings |= {"input_segments": ["mt", "src", "ref"], "word_level_training": True}
@@ -121,8 +133,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ModelError(f"{path}: expected a state_dict of tensors, found something else")
-    kept = {str(name): tensor for name, tensor in state.items() if not str(name).endswith(_ONLY_TRAINING)}
-    return {name: tensor.contiguous() for name, tensor in kept.items()}
+    return {
+        str(name): tensor.contiguous()
+        for name, tensor in state.items()
+        if not str(name).endswith(_ONLY_TRAINING)
+    }
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:

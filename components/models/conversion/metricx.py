@@ -42,8 +42,8 @@ def convert_metricx(source: Path, tokenizer: Path, folder: Path) -> None:
     tensors: dict[str, Tensor] = {}
     for path in weights_of(source):
         tensors |= load_file(path) if path.suffix == ".safetensors" else read_state_dict(path)
-    kept = {name: tensor for name, tensor in tensors.items() if name not in _TIED}
-    save_file(kept, folder / WEIGHTS, metadata={"format": "pt"})
+    untied = {name: tensor for name, tensor in tensors.items() if name not in _TIED}
+    save_file(untied, folder / WEIGHTS, metadata={"format": "pt"})
     shutil.copyfile(source / "config.json", folder / "config.json")
     copy_tokenizer(tokenizer, folder)
 

@@ -95,7 +95,13 @@ def encoder_files(repository: str, on_progress: ProgressCallback, *, cache: Path
     except (LocalEntryNotFoundError, HFValidationError):
         pass
     on_progress(f"hub:{repository}: downloading configuration and tokenizer")
-    return _download_snapshot(f"hub:{repository}", repository, None, cache, TEXTS)
+    try:
+        return _download_snapshot(f"hub:{repository}", repository, None, cache, TEXTS)
+    except TransientError as error:  # whose advice is to fetch it as a model, which would fetch its weights
+        raise TransientError(
+            f"hub:{repository}: not in the hub's local cache, and the hub cannot be reached; put both files "
+            "there, or set HF_HOME to its cache"
+        ) from error
 
 
 def check_name(name: str) -> None:
@@ -140,7 +146,7 @@ def _download_snapshot(
         raise ModelError(
             f"{reference}: its licence has to be accepted on the hub first, then log in"
         ) from error
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
         raise ModelError(
             f"{reference}: the hub has no such repository or revision; check the name"
         ) from error

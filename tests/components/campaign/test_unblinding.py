@@ -127,3 +127,12 @@ def test_a_skipped_item_of_a_submission_is_no_answer(tmp_path: Path) -> None:
     }
     (tmp_path / "log.jsonl").write_text(json.dumps(entry))
     assert read_answers([tmp_path / "log.jsonl"], "example") == [Answer("anna", "i1", "A", 50)]
+
+
+@pytest.mark.parametrize("below", ["a\tA\tx\t80\n", ""])
+def test_a_text_that_begins_with_a_quote_takes_no_scores_with_it(tmp_path: Path, below: str) -> None:
+    """Some spreadsheets write tables without quoting."""
+    path = tmp_path / "anna.tsv"
+    path.write_text(f'item\toutput\ttext\tscore\na\tB\t"Hallo, sagte er\t70\n{below}'.rstrip("\n"))
+    with pytest.raises(ConfigError, match=r"quotes that close in their cell, found 1 .*first in line 2"):
+        read_answers([path], "example")

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.data.formats import FORMATS, Draft
+from components.data.drafts import Draft
+from components.data.formats import FORMATS
 from components.data.parsing import RecordError
 
 GOLDEN = [

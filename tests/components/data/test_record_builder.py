@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.data.formats import Draft
+from components.data.drafts import Draft
 from components.data.parsing import RecordError
 from components.data.record_builder import RecordBuilder, is_valid_id
 

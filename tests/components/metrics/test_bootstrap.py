@@ -17,12 +17,12 @@ def test_resamples_are_the_stated_draw() -> None:
     assert draw_counts(11) is draw_counts(11)  # drawn once for all that ask
 
 
-@pytest.mark.parametrize(("at_once", "kept"), [(1 << 20, 1 << 25), (5000, 0)])
+@pytest.mark.parametrize(("at_once", "max_cached"), [(1 << 20, 1 << 25), (5000, 0)])
 def test_sums_of_resamples_are_those_of_a_plain_loop(
-    monkeypatch: pytest.MonkeyPatch, at_once: int, kept: int
+    monkeypatch: pytest.MonkeyPatch, at_once: int, max_cached: int
 ) -> None:
     monkeypatch.setattr(bootstrap, "_DRAWS_PER_BATCH", at_once)  # cut in pieces, the draw is the same
-    monkeypatch.setattr(bootstrap, "_KEPT_DRAWS", kept)
+    monkeypatch.setattr(bootstrap, "_MAX_CACHED_DRAWS", max_cached)
     table = np.random.default_rng(1).integers(0, 50, (23, 4)).astype(float)
     drawn = np.random.default_rng(12345).choice(23, (10_000, 23))
     plain = np.stack([table[rows].sum(0) for rows in drawn])

@@ -19,11 +19,11 @@ from components.metrics.corpus_statistics import (
     recognition_statistics,
     translation_statistics,
 )
+from components.metrics.null_distributions import correct_holm
 from components.metrics.recognition import recognition_scores
 from components.metrics.significance import (
     Difference,
     compare_to_baseline,
-    correct_holm,
     paired_test,
     recognition_tests,
     translation_tests,

@@ -94,8 +94,8 @@ def score_comet(hparams: dict[str, Any], vocabulary: int) -> dict[str, Any]:
             pretrained_model=str(base), load_pretrained_weights=False, **own
         )
         shapes = {n: list(t.shape) for n, t in model.state_dict().items() if t.is_floating_point()}
-        made = {n: torch.tensor(w) for n, w in recipe.weights_of(shapes).items()}
-        state = {**model.state_dict(), **made}
+        tensors = {n: torch.tensor(w) for n, w in recipe.weights_of(shapes).items()}
+        state = {**model.state_dict(), **tensors}
         checkpoint = Path(folder) / "model" / "checkpoints" / "model.ckpt"
         checkpoint.parent.mkdir(parents=True)
         hyper = {**model.hparams}
@@ -108,11 +108,11 @@ def score_comet(hparams: dict[str, Any], vocabulary: int) -> dict[str, Any]:
         loaded.encoder.model.config._attn_implementation = "eager"
         golden: dict[str, Any] = {"shapes": shapes}
         columns = {"src": 0, "mt": 1, "ref": 2}
-        for given in (("src", "mt", "ref"), ("src", "mt")):
-            rows = [{name: row[columns[name]] for name in given} for row in recipe.SENTENCES]
-            if "ref" not in given and hparams["class_identifier"] == "regression_metric":
+        for fields in (("src", "mt", "ref"), ("src", "mt")):
+            rows = [{name: row[columns[name]] for name in fields} for row in recipe.SENTENCES]
+            if "ref" not in fields and hparams["class_identifier"] == "regression_metric":
                 continue
-            golden["+".join(given)] = [predict(loaded, [row]) for row in rows]
+            golden["+".join(fields)] = [predict(loaded, [row]) for row in rows]
     return golden
 
 
@@ -136,10 +136,10 @@ def score_metricx() -> dict[str, Any]:
     # Off: with newer transformers than its requirements, the class mixes up the caches of both attentions.
     model = models.MT5ForRegression(MT5Config(**recipe.MT5, use_cache=False)).eval()
     shapes = {n: list(t.shape) for n, t in model.state_dict().items() if "embed_tokens" not in n}
-    made = {n: torch.tensor(w) for n, w in recipe.weights_of(shapes).items()}
-    made |= {f"{side}.embed_tokens.weight": made["shared.weight"] for side in ("encoder", "decoder")}
-    made["lm_head.weight"] = made["lm_head.weight"] * 12  # so that most scores lie between the clamps
-    model.load_state_dict(made)
+    tensors = {n: torch.tensor(w) for n, w in recipe.weights_of(shapes).items()}
+    tensors |= {f"{side}.embed_tokens.weight": tensors["shared.weight"] for side in ("encoder", "decoder")}
+    tensors["lm_head.weight"] = tensors["lm_head.weight"] * 12  # so that most scores lie between the clamps
+    model.load_state_dict(tensors)
     golden: dict[str, Any] = {"shapes": shapes}
     for name in ("src+mt+ref", "src+mt"):
         golden[name] = []

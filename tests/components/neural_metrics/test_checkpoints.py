@@ -19,6 +19,7 @@ from components.models.conversion import metricx
 from components.models.licenses import license_notes
 from components.models.sources import hub
 from components.neural_metrics.factory import bind_metric
+from tests.components.neural_metrics.tiny import segments
 
 COMMIT = "a" * 40
 
@@ -31,10 +32,8 @@ def test_a_checkpoint_is_converted_once_and_its_digest_is_that_of_its_content(
     shutil.copytree(tiny_models["comet"], tmp_path / "elsewhere")
     second = models.resolve(str(tmp_path / "elsewhere"), on_progress=lines.append)
     assert first.path == second.path and first.identity == second.identity
-    assert (first.architecture, len(lines)) == (
-        "AntiphonComet",
-        lines.count(f"{first.reference}: converting"),
-    )
+    assert first.architecture == "AntiphonComet"
+    assert lines in ([], [f"{first.reference}: converting"])  # another test may have been the first
     other = torch.load(tmp_path / "elsewhere" / "checkpoints" / "model.ckpt", weights_only=True)
     other["state_dict"]["layerwise_attention.gamma"] += 1
     torch.save(other, tmp_path / "elsewhere" / "checkpoints" / "model.ckpt")
@@ -43,10 +42,10 @@ def test_a_checkpoint_is_converted_once_and_its_digest_is_that_of_its_content(
 
 def hub_cache(root: Path, repository: str, folder: Path) -> None:
     """The hub client's own layout, with a named revision."""
-    place = root / f"models--{repository.replace('/', '--')}"
-    (place / "refs").mkdir(parents=True)
-    (place / "refs" / "main").write_text(COMMIT)
-    shutil.copytree(folder, place / "snapshots" / COMMIT)
+    repository_folder = root / f"models--{repository.replace('/', '--')}"
+    (repository_folder / "refs").mkdir(parents=True)
+    (repository_folder / "refs" / "main").write_text(COMMIT)
+    shutil.copytree(folder, repository_folder / "snapshots" / COMMIT)
 
 
 def test_a_repository_of_the_hub_takes_its_tokenizer_from_that_of_its_encoder(
@@ -71,8 +70,11 @@ def test_a_tokenizer_that_is_nowhere_is_said_in_one_line(
         raise hub.LocalEntryNotFoundError("no network")
 
     monkeypatch.setattr(hub, "snapshot_download", offline)
-    with pytest.raises(TransientError, match=r"json of xlm-roberta-large.* in .*/encoder or on the hub"):
+    with pytest.raises(
+        TransientError, match=r"json of xlm-roberta-large.* in .*/encoder or on the hub"
+    ) as caught:
         models.resolve(str(tmp_path / "m"))
+    assert "models fetch" not in str(caught.value)  # which takes hub:ORG/NAME, and fetches the weights, too
 
 
 class Hostile:
@@ -101,6 +103,8 @@ def test_a_pickle_that_would_run_code_is_refused(
         ),
         ("class_identifier", "class: !!python/object:os.x", "expected YAML of plain values"),
         ("XLM-RoBERTa", "XLM-RoBERTa-XL", "expected model_type xlm-roberta-xl"),
+        ("sparsemax", "entmax", "expected layer_transformation as one of softmax, .* found 'entmax'"),
+        ("pool: avg", "pool: 3", "expected pool as one of avg, max, cls, default, found 3"),
     ],
 )
 def test_other_hyperparameters_are_refused(
@@ -120,11 +124,19 @@ def test_a_tensor_that_is_missing_is_named(tiny_models: dict[str, Path], tmp_pat
     del checkpoint["state_dict"]["estimator.ff.0.bias"]
     torch.save(checkpoint, path)
     metric = bind_metric(f"comet:{tmp_path / 'm'}")
-    segments = __import__(
-        "tests.components.neural_metrics.test_model_metrics", fromlist=["segments"]
-    ).segments()
     with pytest.raises(ModelError, match=r"expected tensor estimator\.ff\.0\.bias"):
-        metric.statistics(metric.select(segments))
+        metric.statistics(metric.select(segments()))
+
+
+def test_an_activation_that_torch_does_not_have_is_named(
+    tiny_models: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_models["comet"], tmp_path / "m")
+    path = tmp_path / "m" / "hparams.yaml"
+    path.write_text(path.read_text().replace("activations: Tanh", "activations: Wiggle"))
+    metric = bind_metric(f"comet:{tmp_path / 'm'}")
+    with pytest.raises(ModelError, match=r"expected an activation of torch\.nn .* found 'Wiggle'"):
+        metric.statistics(metric.select(segments()))
 
 
 def test_a_metric_and_a_model_that_do_not_belong_together(tiny_models: dict[str, Path]) -> None:
@@ -172,9 +184,9 @@ def test_shards_of_a_pickled_checkpoint_lie_beside_their_index(tmp_path: Path) -
     index = tmp_path / metricx.BIN_INDEX
     index.write_text(json.dumps({"weight_map": {"x": "b.bin", "y": "a.bin", "z": "b.bin"}}))
     assert metricx.weights_of(tmp_path) == (tmp_path / "a.bin", tmp_path / "b.bin")
-    for table, found in (({"x": "../a.bin"}, "'../a.bin'"), ({"x": "c.bin"}, "'c.bin'"), ([], "'no file'")):
+    for table, name in (({"x": "../a.bin"}, "'../a.bin'"), ({"x": "c.bin"}, "'c.bin'"), ([], "'no file'")):
         index.write_text(json.dumps({"weight_map": table}))
-        with pytest.raises(ModelError, match=f"expected names of files beside it, found {found}"):
+        with pytest.raises(ModelError, match=f"expected names of files beside it, found {name}"):
             metricx.weights_of(tmp_path)
     index.unlink()
     (tmp_path / "model.safetensors").touch()

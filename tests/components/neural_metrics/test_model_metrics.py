@@ -17,7 +17,6 @@ from components.ensembling.output_level.mert import mert
 from components.ensembling.output_level.minimum_bayes_risk import rank_by_expected_utility
 from components.errors import ConfigError, ModelError
 from components.metrics.corpus_statistics import measure
-from components.metrics.metric import Segments, align_segments
 from components.metrics.model_metric import ModelMetric, Sample, SentenceScore
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import METRICS, get_model_metric
@@ -32,7 +31,7 @@ from components.records import Checkpoint, Hypothesis, NBest, Quarantined, Route
 from components.refining.acceptance import GATES
 from components.refining.config import RoundsConfig
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
-from tests.components.neural_metrics import recipe
+from tests.components.neural_metrics.tiny import segments
 
 TEXTS = ["Ein Mann fährt Rad.", "Mann Fahrrad", "Zwei Hunde", "Ein Hund im Schnee."]
 SOURCE = "A man is riding a bike."
@@ -42,17 +41,6 @@ def bound(name: str, folder: Path) -> ModelMetric:
     metric = bind_metric(f"{name}:{folder}")
     assert isinstance(metric, ModelMetric)
     return metric
-
-
-def segments() -> Segments:
-    rows = {str(n): row for n, row in enumerate(recipe.SENTENCES)}
-    return align_segments(
-        {key: [reference, source] for key, (source, _, reference) in rows.items()},
-        {key: text for key, (_, text, _) in rows.items()},
-        "de",
-        len(rows),
-        sources={key: source for key, (source, _, _) in rows.items()},
-    )
 
 
 def test_the_corpus_score_is_the_mean_and_each_alone_scores_the_same(tiny_models: dict[str, Path]) -> None:
@@ -241,3 +229,17 @@ def test_what_a_similarity_signs_and_which_encoders_it_refuses(tmp_path: Path) -
     (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
     with pytest.raises(ModelError, match="expected pooling_mode_mean_tokens, found another"):
         factory.refuse_other_pooling(tmp_path)
+    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    for damaged in ("{", "[3]", '[{"name": "0"}]'):
+        (tmp_path / "modules.json").write_text(damaged)
+        with pytest.raises(ModelError, match=r"modules\.json: expected a list of modules with their types"):
+            factory.refuse_other_pooling(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["bertscore", "sentence_cosine"])
+@pytest.mark.parametrize("config", ['{"is_encoder_decoder": true, "num_hidden_layers": 2}', "{}"])
+def test_a_similarity_needs_an_encoder(name: str, config: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(config)
+    checkpoint = Checkpoint(reference="m", path=str(tmp_path), sha256="0" * 64, architecture="MarianMTModel")
+    with pytest.raises(ModelError, match=r"^m: expected an encoder such as packaged:all-minilm-l6-v2, found"):
+        factory.validate(get_model_metric(f"{name}:m"), checkpoint)

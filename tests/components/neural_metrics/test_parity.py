@@ -35,16 +35,16 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("metric", "name", "given"), CASES)
-def test_comet_equals_unbabels(metric: str, name: str, given: str, tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.mark.parametrize(("metric", "name", "fields"), CASES)
+def test_comet_equals_unbabels(metric: str, name: str, fields: str, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
     folder = write_comet(name, tmp_path / "model")
     row = get_model_metric(f"{metric}:{folder}")
     checkpoint = models.resolve(str(folder))
     factory.validate(row, checkpoint)
     scorer = factory.load_scorer(row, checkpoint, "cpu")
-    golden = GOLDENS[name][given]
-    scores = scorer.score(samples(given))
+    golden = GOLDENS[name][fields]
+    scores = scorer.score(samples(fields))
     assert [score.value for score in scores] == pytest.approx([entry["score"] for entry in golden], **CLOSE)
     for score, entry in zip(scores, golden, strict=True):
         spans = [span.model_dump() for span in score.spans]
@@ -54,10 +54,10 @@ def test_comet_equals_unbabels(metric: str, name: str, given: str, tmp_path: Pat
         assert spans == [{k: v for k, v in s.items() if k != "confidence"} for s in entry.get("spans", [])]
 
 
-@pytest.mark.parametrize("given", ["src+mt+ref", "src+mt"])
-def test_metricx_equals_googles(given: str, metricx: SentenceScorer) -> None:
-    golden = [entry["score"] for entry in GOLDENS["metricx"][given]]
-    scores = metricx.score(samples(given))
+@pytest.mark.parametrize("fields", ["src+mt+ref", "src+mt"])
+def test_metricx_equals_googles(fields: str, metricx: SentenceScorer) -> None:
+    golden = [entry["score"] for entry in GOLDENS["metricx"][fields]]
+    scores = metricx.score(samples(fields))
     assert [score.value for score in scores] == pytest.approx(golden, **CLOSE)
     assert len(set(golden)) > 4
 
@@ -65,9 +65,7 @@ def test_metricx_equals_googles(given: str, metricx: SentenceScorer) -> None:
 @pytest.fixture(scope="module")
 def metricx(tmp_path_factory: pytest.TempPathFactory) -> SentenceScorer:
     """MetricX as Google publishes it: ``pytorch_model.bin``, and a tokenizer from elsewhere."""
-    patch = pytest.MonkeyPatch()
     root = tmp_path_factory.mktemp("metricx")
-    patch.setenv("ANTIPHON_CACHE", str(root / "cache"))
     folder = root / "model"
     folder.mkdir()
     tensors = tensors_of("metricx")
@@ -78,10 +76,11 @@ def metricx(tmp_path_factory: pytest.TempPathFactory) -> SentenceScorer:
     config = {**recipe.MT5, "model_type": "mt5", "architectures": ["MT5ForRegression"]}
     (folder / "config.json").write_text(json.dumps(config))
     shutil.copytree(HERE / "mt5", folder / "encoder")
-    checkpoint = models.resolve(str(folder))
-    factory.validate(get_model_metric("metricx:x"), checkpoint)
-    scorer = factory.load_scorer(get_model_metric("metricx:x"), checkpoint, "cpu")
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANTIPHON_CACHE", str(root / "cache"))
+        checkpoint = models.resolve(str(folder))
+        factory.validate(get_model_metric("metricx:x"), checkpoint)
+        scorer = factory.load_scorer(get_model_metric("metricx:x"), checkpoint, "cpu")
     assert isinstance(scorer, MetricXScorer)
     return MetricXScorer(scorer.model, scorer._tokenizer, max_tokens=64)
 

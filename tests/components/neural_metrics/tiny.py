@@ -11,6 +11,7 @@ import torch
 import yaml
 from transformers import XLMRobertaConfig, XLMRobertaXLConfig
 
+from components.metrics.metric import Segments, align_segments
 from components.metrics.model_metric import Sample
 from tests.components.neural_metrics import recipe
 
@@ -42,8 +43,20 @@ def write_comet(name: str, folder: Path) -> Path:
     return folder
 
 
-def samples(given: str) -> list[Sample]:
+def samples(fields: str) -> list[Sample]:
     return [
-        Sample(mt, source, (reference,) if "ref" in given else ())
+        Sample(mt, source, (reference,) if "ref" in fields else ())
         for source, mt, reference in recipe.SENTENCES
     ]
+
+
+def segments() -> Segments:
+    """The goldens' sentences; each has its source as a second reference."""
+    rows = {str(n): row for n, row in enumerate(recipe.SENTENCES)}
+    return align_segments(
+        {key: [reference, source] for key, (source, _, reference) in rows.items()},
+        {key: text for key, (_, text, _) in rows.items()},
+        "de",
+        len(rows),
+        sources={key: source for key, (source, _, _) in rows.items()},
+    )

@@ -87,6 +87,16 @@ def test_a_prompt_needs_a_causal_model(monkeypatch: pytest.MonkeyPatch) -> None:
         SelfRefiner(RefineConfig(model="mt", gate="off"), None)
 
 
+@pytest.mark.usefixtures("model")
+def test_a_round_takes_the_words_of_another_critic() -> None:
+    draft = NBest(utterance_id="u", hypotheses=(Hypothesis(text="Hut", score=0.0, n_tokens=1, system="x"),))
+    refiner = Refiner(RefineConfig(model="tiny", gate="off", max_tokens=6))
+    (outcome,) = refiner.run_round([ITEM], [[draft]], 1, ["wrong\narticle"])
+    assert isinstance(outcome, NBest)
+    assert outcome.best.decision is not None
+    assert outcome.best.decision.feedback == "wrong article"
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("feedback", [True, False])
 def test_a_revision_is_the_line_that_the_model_writes_after_the_prompt(model: Any, *, feedback: bool) -> None:

@@ -9,9 +9,10 @@ from typer.testing import CliRunner
 
 from components.models.packaged_models import PACKAGED_MODELS
 from components.progress import report_download
+from flows.cli import verbosity
 from flows.cli.main import main
 from flows.cli.models import _show_downloads, models_app
-from flows.cli.verbosity import set_verbosity
+from flows.cli.verbosity import Verbosity
 
 run = CliRunner().invoke
 
@@ -78,7 +79,7 @@ def test_downloads_are_told_as_lines_as_moving_bars_or_not_at_all(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for quiet, is_terminal in ((False, False), (True, True), (False, True)):
-        set_verbosity(quiet=quiet, verbose=0)
+        monkeypatch.setattr(verbosity, "_current", Verbosity.QUIET if quiet else Verbosity.NORMAL)
         monkeypatch.setattr(sys.stderr, "isatty", lambda is_terminal=is_terminal: is_terminal)
         with _show_downloads() as tell:
             report_download("whisper", 10, 20)
@@ -87,4 +88,3 @@ def test_downloads_are_told_as_lines_as_moving_bars_or_not_at_all(
         printed = capsys.readouterr().err
         assert ("fetching [whisper]" in printed) == (not quiet)
         assert ("20/20 bytes" in printed) == (is_terminal and not quiet)
-    set_verbosity(quiet=False, verbose=0)

@@ -10,10 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from components import models
 from components.errors import ConfigError
-from components.recognition import factory as recognition
-from components.translation import factory as translation
 from components.translation.recommended_models import recommend
 from flows.cli import translate as translate_command
 from flows.cli.export import print_content
@@ -26,12 +23,7 @@ Command = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def antiphon(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    for module, names in {models: ["resolve", "check"], recognition: ["build"]}.items():
-        for name in names:
-            monkeypatch.setattr(module, name, getattr(module, name))
-    for name in ("Translator", "build"):
-        monkeypatch.setattr(translation, name, getattr(translation, name))
-    fakes.install()
+    fakes.install(monkeypatch)
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> tuple[int, str, str]:

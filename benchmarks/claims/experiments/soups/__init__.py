@@ -21,7 +21,7 @@ from benchmarks.claims.experiments.soups.models import (
 from benchmarks.claims.merging import merged
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.pair_correlation import correlate_pairs
-from benchmarks.claims.scoring import bleu_of, over_tasks, score_table, two_level
+from benchmarks.claims.scoring import over_tasks, score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, Model, Workspace
 from benchmarks.common.tables import markdown_table
@@ -114,10 +114,10 @@ def results(outputs: Outputs) -> dict[str, Result]:
 def gains_of_pairs(outputs: Outputs, system: str, ids: Sequence[str]) -> np.ndarray:
     """(12, 12): BLEU of the mean or ensemble of each two less the mean BLEU of the two, on ``ids``."""
     size = len(NUMBERS)
-    single = [bleu_of(outputs.statistics(FLICKR16, "one fine-tuning", n).subset(ids)) for n in NUMBERS]
+    single = [outputs.statistics(FLICKR16, "one fine-tuning", n).subset(ids).score() for n in NUMBERS]
     gains = np.zeros((size, size))
     for number, (i, j) in enumerate(itertools.combinations(range(size), 2)):
-        both = bleu_of(outputs.statistics(FLICKR16, system, number).subset(ids))
+        both = outputs.statistics(FLICKR16, system, number).subset(ids).score()
         gains[i, j] = gains[j, i] = both - (single[i] + single[j]) / 2
     return gains
 

@@ -9,7 +9,6 @@ import numpy as np
 from benchmarks.claims.experiments.task_vectors.models import FORGOTTEN, LANGUAGES, METHODS, SEEDS
 from benchmarks.claims.merging import SENTENCES
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import bleu_of
 from benchmarks.claims.workspace import FLICKR16
 from benchmarks.common.tables import markdown_table
 
@@ -48,7 +47,7 @@ def page(outputs: Outputs) -> list[str]:
 
 def _score_rows(outputs: Outputs) -> Iterator[tuple[str, ...]]:
     def scores(system: str, language: str) -> list[float]:
-        return [bleu_of(outputs.statistics(data_of(language), system, seed)) for seed in SEEDS]
+        return [outputs.statistics(data_of(language), system, seed).score() for seed in SEEDS]
 
     single = {x: np.mean(scores(f"fine-tuned on {x}", x)) for x in LANGUAGES}
     for system in outputs.names(data_of(LANGUAGES[0])):

@@ -120,7 +120,7 @@ def held_out_contributions(
     names = tuple(number_duplicates(statistics.names))
     games = [game for game, _ in held_out_games(statistics, vocabulary)]
     gains = np.concatenate([game.gains for game in games], axis=1)
-    game = CoalitionGame(tuple(names), gains, np.concatenate([game.sizes for game in games]))
+    game = CoalitionGame(names, gains, np.concatenate([game.sizes for game in games]))
     parts = estimate_contributions(game, dict(zip(names, coefficients.weights, strict=True)))
     alone = statistics.token_log_probs.double().mean(dim=1).tolist()  # also of members without weight
     return [part.model_copy(update={"alone": value}) for part, value in zip(parts, alone, strict=True)]
