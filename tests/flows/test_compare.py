@@ -111,7 +111,7 @@ def test_systems_are_run_share_stages_and_are_compared(
     assert tested["whole", "bleu"]["p_holm"] < 0.05
     assert tested["whole", "bleu"] == {**tested["again", "bleu"], "system": "whole"}
 
-    # A new name, nothing computed; then the finished runs, without Prefect; both have the same table.
+    # A new name, nothing computed; then the finished runs, without Prefect, ranked by a further metric.
     code, output = antiphon("run", "compare", "-c", file, "--name", "renamed")
     assert [stage["reused"] for stage in output["stages"]] == [True]
     code, output = antiphon("compare", "three.cut", "three.whole", "--name", "finished", "--metric", "ter")
