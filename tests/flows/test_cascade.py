@@ -17,11 +17,13 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from components import models
 from components.data.named_sets import SAMPLES
 from components.errors import ModelError
+from components.models import resolve as resolve_model
 from components.storage.acceptance import accept_run
 from components.storage.store import Store
 from components.translation import factory as translation
 from flows.cli import main as cli
 from tasks import progress
+from tests.components.neural_metrics.tiny import write_comet
 from tests.flows import fakes
 
 for module in (
@@ -198,6 +200,29 @@ def test_text_alone_skips_recognition_and_scores_without_references_are_left_out
     assert sorted(calls.read_text().splitlines()) == ["mt u0 32", "mt u32 32", "mt u64 6"]
     written = (Path(stages(output)["mt"]["path"]) / "outputs.jsonl").read_text().splitlines()
     assert [json.loads(line)["utterance_id"] for line in written] == [row["id"] for row in rows]
+
+
+def test_models_score_translations_that_have_all_that_they_read(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """COMET reads references, which are not there; CometKiwi does not."""
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    folders = [str(write_comet(name, tmp_path / name)) for name in ("comet", "cometkiwi")]
+
+    def resolve(reference: str, store: str | None = None) -> Any:
+        return (resolve_model if reference in folders else fakes.resolve)(reference, store)
+
+    monkeypatch.setattr(models, "resolve", resolve)
+    recording = str(Path(str(SAMPLES)).parent / "caption-01.flac")
+    data = manifest(tmp_path, {"id": "u", "audio": recording, "transcript": "a dog"})
+    metrics = f"model_metrics=[comet:{folders[0]}, cometkiwi:{folders[1]}]"
+    code, output = antiphon("--data", data, "--set", metrics)
+    assert code == 0
+    assert list(stages(output)) == ["data", "asr", "mt", "mt-cometkiwi", "metrics"]
+    assert "cometkiwi" in output["metrics"]
+    assert "comet" not in output["metrics"]
+    notes = json.loads((Path(output["path"]) / "run.json").read_text())["notes"]
+    assert notes == [f"comet:{folders[0]}: nothing has all that it reads (docs/metrics.md); not scored"]
 
 
 def test_what_cannot_be_processed_is_quarantined_and_the_rest_goes_on(

@@ -111,12 +111,14 @@ def test_systems_are_run_share_stages_and_are_compared(
     assert tested["whole", "bleu"]["p_holm"] < 0.05
     assert tested["whole", "bleu"] == {**tested["again", "bleu"], "system": "whole"}
 
-    # A new name, nothing computed; then the finished runs, without Prefect; both have the same table.
+    # A new name, nothing computed; then the finished runs, without Prefect, ranked by a further metric.
     code, output = antiphon("run", "compare", "-c", file, "--name", "renamed")
     assert [stage["reused"] for stage in output["stages"]] == [True]
-    code, output = antiphon("compare", "three.cut", "three.whole", "--name", "finished")
+    code, output = antiphon("compare", "three.cut", "three.whole", "--name", "finished", "--metric", "ter")
     assert code == 0
     assert output["metrics"]["three.whole.bleu"]["value"] == pytest.approx(100)
+    finished = json.loads((Path(output["stages"][0]["path"]) / "comparison.json").read_text())
+    assert [one["metric"] for one in finished["differences"]] == ["ter", "bleu", "chrf"]
     assert len(calls.read_text().splitlines()) == 2
 
 
@@ -133,6 +135,11 @@ def test_one_broken_system_leaves_the_others(antiphon: Command, tmp_path: Path, 
     code, message = antiphon("compare", "partly.cut", "partly.broken")
     assert code == 1
     assert "run partly.broken: expected a finished run, found one that is failed" in message
+    code, message = antiphon("run", "compare", "-c", file, "--set", "baseline=broken", "--name", "baseless")
+    assert code == 2
+    assert "expected the baseline and another system to finish; see the notes" in message.splitlines()[-1]
+    notes = json.loads((tmp_path / "store" / "runs" / "baseless" / "run.json").read_text())["notes"]
+    assert any(note.startswith("system broken failed: broken: expected weights") for note in notes)
 
 
 def test_systems_of_other_flows_on_data_of_two_languages_score_as_their_own_runs_do(

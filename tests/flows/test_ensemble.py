@@ -16,6 +16,7 @@ from components.run_record import RunRecord
 from components.storage.reader import read_best_texts, read_nbests
 from components.storage.store import Store
 from flows.cascade import cascade
+from flows.cli import main as cli
 from flows.contribution import contribution
 from flows.ensemble import ensemble
 from flows.train import train
@@ -214,13 +215,19 @@ def test_recognizers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: 
         ensemble(**shared, name="wrong", asr=wrong)
 
 
-def test_what_each_member_contributes(toy: dict[str, str]) -> None:
+def test_what_each_member_contributes(toy: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     whole = run(toy, "whole", {"model": toy["first"], "members": [toy["second"]]})
-    again = contribution(run="whole", store=toy["store"])
+    with pytest.raises(SystemExit) as ending:
+        cli.main(["contribution", "whole", "--store", toy["store"]])
+    printed = capsys.readouterr().out
+    assert not ending.value.code
+    again = Store(toy["store"]).load_run("whole-contribution")
     assert [ref.reused for ref in again.stages] == [*(True for _ in whole.stages), False]
     (result,) = read_contributions(again.stages[-1])
     labels = [f"training of seed {n} ({toy[name][6:14]})" for n, name in ((1, "first"), (2, "second"))]
     assert [one.part for one in result.shares] == labels
+    assert "members of mt" in printed
+    assert all(label in printed for label in labels)
     assert result.score.value == pytest.approx(whole.metrics["bleu"].value)
     for name, one in zip(("first", "second"), result.shares, strict=True):
         mt = {"model": toy[name], "beam_size": 2, "n_best": 2, "max_tokens": 20}

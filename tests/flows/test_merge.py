@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from components import models
-from components.errors import MergeError, StoreError
+from components.errors import ConfigError, DataError, MergeError, StoreError
 from components.merging.config import recipe_of
 from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.planning import plan_nodes
@@ -19,10 +19,12 @@ from components.storage.store import Store
 from components.training import vocabulary
 from components.training.config import TrainingConfig
 from components.training.marian_model import build_marian
+from flows.blame import blame
 from flows.cli import main as cli
 from flows.merge import merge
 from flows.pipeline import pipeline
 from reports.page.report_view import view_of
+from tests.components.stacking import tiny
 from tests.limits import files_of_at_most
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -85,6 +87,8 @@ def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
     other = merge(**{**settings, "recipe": chained, "dev": None, "test": None}, name="chained")
     assert [stage.stage for stage in other.stages] == ["merge"]
     assert other.stages[0].key != key
+    with pytest.raises(ConfigError, match=r"^run chained: expected a run over a data set, found none"):
+        blame(run="chained", store=settings["store"])
 
 
 @pytest.mark.usefixtures("server")
@@ -178,6 +182,15 @@ def test_the_doctor_comes_first(toys: Path, tmp_path: Path) -> None:
     text = f"merge_method: linear\nmodels: [{{model: {toys}/a}}, {{model: {tmp_path}/other}}]\n"
     with pytest.raises(MergeError, match="encoder_attention_heads 2 and 4"):
         merge(**values(toys, tmp_path, recipe=text), name="refused")
+
+
+@pytest.mark.usefixtures("server")
+def test_speech_models_need_development_data_that_are_spoken(toys: Path, tmp_path: Path) -> None:
+    whisper = tiny.whisper(tmp_path / "whisper")
+    text = f"merge_method: linear\nmodels: [{{model: {whisper}}}, {{model: {whisper}}}]\n"
+    settings = values(toys, tmp_path, recipe=text + "parameters: {weight: 0.5}\n")
+    with pytest.raises(DataError, match=f"^{settings['dev']}: expected audio for a speech model, found none"):
+        merge(**settings, name="unheard")
 
 
 def test_recipes_are_files_or_text(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import pytest
 
 from components.errors import ConfigError
 from components.recognition import factory as recognition
-from components.records import Decision, NBest
+from components.records import Decision, NBest, Outcome, Quarantined, Utterance
 from components.refining import acceptance, methods
 from components.refining.config import RefineConfig
 from components.run_record import RunRecord
 from components.storage.reader import read_nbests
 from components.storage.store import Store
+from flows.cli import main as cli
 from flows.contribution import contribution
 from flows.parameters.refine import RefineParameters
 from flows.refine import refine
@@ -128,14 +130,36 @@ def test_the_gate_keeps_what_is_better_under_it(settings: dict[str, object]) -> 
 
 
 @pytest.mark.usefixtures("server")
-def test_a_finished_run_is_the_draft(settings: dict[str, object]) -> None:
+def test_a_finished_run_is_the_draft(settings: dict[str, object], capsys: pytest.CaptureFixture[str]) -> None:
     first = run({**settings, "rounds": 1, "name": "first"}, gate="off")
     second = run({"store": settings["store"], "rounds": 1, "draft": "first"}, gate="off")
     assert [s.stage for s in second.stages] == [s.stage for s in first.stages]
     assert {s.stage: s.key for s in second.stages[:2]} == {s.stage: s.key for s in first.stages[:2]}
     assert story(second) == story(first)
+    assignments = [f"--set={one}" for one in ("draft=first", "rounds=1", "refine.gate=off")]
+    with pytest.raises(SystemExit):
+        cli.main(["plan", "refine", *assignments, "--json", "--store", str(settings["store"])])
+    forecast = json.loads(capsys.readouterr().out.splitlines()[-1])["forecast"]
+    assert {name: (node["status"], node["key"]) for name, node in forecast.items()} == {
+        s.stage: ("reused", s.key) for s in second.stages if s.stage in ("mt", "refine-1")
+    }
     with pytest.raises(ConfigError, match="limit: expected none with a draft"):
         run({"store": settings["store"], "rounds": 1, "draft": "first", "limit": 2}, gate="off")
+
+
+@pytest.mark.usefixtures("server")
+def test_where_nothing_was_heard_there_are_no_rounds(
+    settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deaf(fakes.Recognizer):
+        def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+            return [Quarantined(utterance_id=u.id, stage="asr", reason="deaf", detail="") for u in utterances]
+
+    monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: Deaf())
+    record = run({**settings, "data": "sample", "limit": 1}, gate="off")
+    assert record.status == "completed with quarantine"
+    assert [ref.stage for ref in record.stages] == ["data", "asr", "metrics"]
+    assert record.notes[0] == "1 of 1 records quarantined in stage asr"
 
 
 @pytest.mark.usefixtures("server")

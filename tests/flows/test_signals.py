@@ -126,6 +126,17 @@ def test_a_server_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatc
     server.stop()
 
 
+def test_a_server_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", "import time; time.sleep(60)"])
+    server = server_process.ServerProcess()
+    process = server._process
+    os.kill(process.pid, signal.SIGSTOP)  # SIGTERM waits until it goes on
+    patience = process.wait
+    monkeypatch.setattr(process, "wait", lambda seconds: patience(seconds / 50))
+    server.stop()
+    assert patience(10) == -signal.SIGKILL
+
+
 def test_sigterm_ends_a_flow_in_time_whatever_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prefect waits for the shard at work, and a thread inside PyTorch cannot be stopped."""
     monkeypatch.setattr(signals, "SIGTERM_LIMIT_SECONDS", 0.2)
@@ -144,6 +155,20 @@ def test_sigterm_ends_a_flow_in_time_whatever_it_waits_for(monkeypatch: pytest.M
     _, status = os.waitpid(fork(run), 0)
     assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGTERM
     assert time.monotonic() - begun < 10
+
+
+def test_a_flow_in_a_thread_is_not_watched() -> None:
+    """Python refuses a wakeup descriptor outside the main thread; the flow runs without one."""
+    entered: list[int] = []
+
+    def run() -> None:
+        with signals.limit_time_after_sigterm():
+            entered.append(threading.get_ident())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert entered == [thread.ident]
 
 
 def test_a_flow_that_ends_by_itself_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from prefect import flow, task
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from components.errors import ConfigError
@@ -83,6 +85,18 @@ def test_ray_with_two_nodes(by_threads: StageRef, tmp_path: Path, monkeypatch: p
     same(by_threads, ref)
     assert (len(shards), shards.total()) == (2, 10)
     assert loads == dict.fromkeys(shards, 1)
+
+
+def test_what_is_submitted_names_the_server_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PREFECT_API_URL names none, or each worker would start one."""
+    own = SimpleNamespace(api_url="http://127.0.0.1:8765/api")
+    monkeypatch.setattr("prefect.server.api.server.SubprocessASGIServer", lambda: own)
+    for runner, named in (("threads", None), ("dask", own.api_url)):
+        monkeypatch.setenv(task_runners.KIND, runner)
+        with temporary_settings(restore_defaults={PREFECT_API_URL}):
+            with task_runners.request_gpu("cpu"):
+                assert PREFECT_API_URL.value() == named
+            assert PREFECT_API_URL.value() is None
 
 
 def test_a_shard_for_a_gpu_goes_to_the_worker_that_has_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,11 +122,17 @@ def test_a_run_is_accepted_protected_and_deleted(store: Store, capsys: pytest.Ca
     assert store.load_run("old").completed
     assert called(store, capsys, "runs", "accept", "new", "--undo") == "new is no longer accepted\n"
     assert "expected --yes where nobody can answer" in called(store, capsys, "runs", "delete", "old", code=2)
+    with pytest.raises(SystemExit, match="0"):
+        main(["runs", "delete", "middle", "--yes", "--store", str(store.root)])
+    output = capsys.readouterr()
+    assert output.out == "deleted middle\n"
+    assert output.err.startswith("antiphon: runs/altered/run.json: ")
+    assert "nothing was pruned: delete that run first" in output.err
     text = called(store, capsys, "runs", "delete", "old", "altered", "begun", "--yes")
     assert text == "deleted old\ndeleted altered\ndeleted begun\nantiphon store prune would free 0 B\n"
     assert "no run 'old'" in called(store, capsys, "runs", "delete", "old", "--yes", code=2)
-    twice = called(store, capsys, "runs", "delete", "middle", "middle", "--yes")
-    assert twice.count("deleted middle") == 1
+    twice = called(store, capsys, "runs", "delete", "new", "new", "--yes")
+    assert twice.count("deleted new") == 1
     for command in (("show",), ("delete", "--force")):
         assert "expected a run name of letters" in called(store, capsys, "runs", *command, "../runs", code=2)
 

@@ -12,6 +12,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.translation.recommended_models import recommend
+from flows.cli import text_commands
 from flows.cli import translate as translate_command
 from flows.cli.export import print_content
 from flows.cli.input_files import InputFiles, find_inputs
@@ -65,6 +66,9 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
         0,
         "==> two.und.txt <==\nheard two\n\n==> one.und.txt <==\nheard one\n".replace(".und.", ".asr."),
     )
+    code, out, err = antiphon("transcribe", "talks/one.mp4", "--format", "srt")
+    assert (code, out) == (0, "1\n00:00:00,000 --> 00:00:01,000\nheard one\n\n")
+    assert "antiphon: 1 subtitles, read at 9 columns a second" in err
     (tmp_path / "talks" / "bad.mp4").write_bytes(b"no film")
     out_folder = ("--out", "texts", "--format", "srt,txt", "--bilingual", "--model", "fake")
     code, out, err = antiphon("translate", "talks", "--to", "de", "--from", "en", *out_folder)
@@ -87,6 +91,22 @@ def test_texts_are_translated_one_after_the_other(antiphon: Command, tmp_path: P
     first, second = "übersetzt: Three.\n", "übersetzt: One line.\nübersetzt: Two.\n"
     assert (code, out) == (0, f"==> b.de.txt <==\n{first}\n==> a.de.txt <==\n{second}")
     assert (tmp_path / "store" / "runs" / "n-2" / "run.json").exists()
+
+
+def test_what_ended_a_text_ends_the_command(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+
+    def end(name: str, config: None, assignments: list[str], values: dict[str, str]) -> tuple[int, None]:
+        begun.append(values["data"])
+        return 143, None
+
+    monkeypatch.setattr(text_commands, "compute_flow", end)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("One.\n")
+    code, out, _ = antiphon("translate", "a.txt", "b.txt", "--from", "en", "--to", "de", "--model", "fake")
+    assert (code, out, begun) == (143, "", ["a.txt"])
 
 
 @pytest.mark.parametrize(
