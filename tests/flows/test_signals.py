@@ -130,7 +130,8 @@ def test_a_server_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", "import time; time.sleep(60)"])
     server = server_process.ServerProcess()
     process = server._process
-    os.kill(process.pid, signal.SIGSTOP)  # SIGTERM waits until it goes on
+    os.kill(process.pid, signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)  # it has stopped: SIGTERM waits until it goes on
     patience = process.wait
     monkeypatch.setattr(process, "wait", lambda seconds: patience(seconds / 50))
     server.stop()
