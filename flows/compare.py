@@ -139,7 +139,7 @@ def _check_scores(parameters: CompareParameters) -> None:
     known = [*METRICS, *(entry.name for entry in scores)]
     for where, name in (
         ("ranking", parameters.ranking),
-        *(("primary", one.metric) for one in parameters.primary),
+        *(("primary", stated.metric) for stated in parameters.primary),
     ):
         if name is not None and name not in known:
             hint = did_you_mean(name, known)

@@ -146,8 +146,8 @@ def print_content(content: bytes) -> None:
     from reports.escaping import to_printable
 
     sys.stdout.flush()
-    shown = to_printable(content.decode(errors="replace")).encode() if sys.stdout.isatty() else content
-    sys.stdout.buffer.write(shown)
+    printable = to_printable(content.decode(errors="replace")).encode() if sys.stdout.isatty() else content
+    sys.stdout.buffer.write(printable)
     sys.stdout.flush()
 
 

@@ -69,8 +69,8 @@ def test_the_recognizer_is_blamed_and_what_was_computed_is_reused(
     assert list(stages) == ["data", "asr", "mt", "metrics", "blame"]
     assert [stage["reused"] for stage in output["stages"]] == [True, True, True, True, False]
     report = json.loads((Path(stages["blame"]["path"]) / "blame.json").read_text())
-    assert [one["culprit"] for one in report["blames"]] == ["asr", "asr"]
-    assert all(one["all_gold"]["value"] == pytest.approx(100) for one in report["blames"])
+    assert [blame_row["culprit"] for blame_row in report["blames"]] == ["asr", "asr"]
+    assert all(blame_row["all_gold"]["value"] == pytest.approx(100) for blame_row in report["blames"])
     assert sum(kind["errors"] for kind in report["kinds"]) == 20
     assert "most is lost in asr" in printed
     # Only translations of repaired transcripts were computed: words, both parts, and the one kind of error.
@@ -81,7 +81,9 @@ def test_the_recognizer_is_blamed_and_what_was_computed_is_reused(
         for line in (Path(stages["blame"]["path"]) / "utterances.jsonl").read_text().splitlines()
     ]
     assert len(values) == 10
-    assert all(one["gap asr"] > 0 and one["remainder"] == pytest.approx(0) for one in values)
+    assert all(
+        blame_row["gap asr"] > 0 and blame_row["remainder"] == pytest.approx(0) for blame_row in values
+    )
     printed, output = antiphon("blame", "plain", "--name", "again", *human)
     assert all(stage["reused"] for stage in output["stages"])
     assert len(calls.read_text().splitlines()) == len(before) + len(more)
@@ -93,10 +95,10 @@ class Stumbling(fakes.Recognizer):
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         fakes._called("asr", utterances)
         result = []
-        for one in utterances:
-            text = str(one.transcript)
-            whole = one.audio is not None and one.audio.seconds > 1.5
-            result.append(fakes._nbest(one, [" ".join(text.split()[::2]) if whole else text], "asr"))
+        for blame_row in utterances:
+            text = str(blame_row.transcript)
+            whole = blame_row.audio is not None and blame_row.audio.seconds > 1.5
+            result.append(fakes._nbest(blame_row, [" ".join(text.split()[::2]) if whole else text], "asr"))
         return result
 
 
@@ -130,14 +132,14 @@ def test_gold_segments_put_the_blame_on_the_cutting(
     printed, output = antiphon("blame", "long", "--segments", pieces)
     stage = output["stages"][-1]
     report = json.loads((Path(stage["path"]) / "blame.json").read_text())
-    for one in report["blames"]:
-        assert [result["stage"] for result in one["stages"]] == ["segmentation", "asr", "mt"]
-        assert one["culprit"] is None  # no human's score was stated
-        cut, asr, _ = one["stages"]
-        gap = one["all_gold"]["value"] - one["score"]["value"]
+    for blame_row in report["blames"]:
+        assert [result["stage"] for result in blame_row["stages"]] == ["segmentation", "asr", "mt"]
+        assert blame_row["culprit"] is None  # no human's score was stated
+        cut, asr, _ = blame_row["stages"]
+        gap = blame_row["all_gold"]["value"] - blame_row["score"]["value"]
         assert cut["gap"]["value"] == pytest.approx(gap)  # well cut is well heard
         assert asr["retention"]["value"] == pytest.approx(100)
-        assert sum(part["shapley"]["value"] for part in one["parts"]) == pytest.approx(gap)
+        assert sum(part["shapley"]["value"] for part in blame_row["parts"]) == pytest.approx(gap)
     assert "2 utterances: too few to tell" in " ".join(printed.split())
 
 
@@ -167,7 +169,7 @@ def test_a_draft_is_a_stage_of_its_own_also_of_written_data(
     )
     _, output = antiphon("blame", "g")
     (bleu, _) = json.loads((Path(output["stages"][-1]["path"]) / "blame.json").read_text())["blames"]
-    assert [one["stage"] for one in bleu["stages"]] == ["mt", "final"]
+    assert [blame_row["stage"] for blame_row in bleu["stages"]] == ["mt", "final"]
     assert bleu["parts"] == []
     mt, final = bleu["stages"]
     assert mt["gap"]["value"] + bleu["score"]["value"] + final["gap"]["value"] == pytest.approx(100)
@@ -190,4 +192,4 @@ def test_a_cascade_attributes_its_own_errors(antiphon: Callable[..., Any]) -> No
     _, output = antiphon("run", "cascade", "--data", "sample", "--limit", "2", "--set", "blame=true")
     (stage,) = [stage for stage in output["stages"] if stage["stage"] == "blame"]
     blames = json.loads((Path(stage["path"]) / "blame.json").read_text())["blames"]
-    assert [one["all_gold"]["value"] for one in blames] == pytest.approx([100, 100])
+    assert [blame_row["all_gold"]["value"] for blame_row in blames] == pytest.approx([100, 100])

@@ -20,8 +20,10 @@ GOOD = {key: value + 1 + n % 3 for n, (key, value) in enumerate(BASE.items())}
 
 def run(scores: ExternalScores, **settings: object) -> tuple[Comparison, dict[str, dict[str, float]]]:
     systems = [system("base", 1), system("alike", 9), system("good", 3)]
-    chosen = ComparisonSettings.model_validate(settings)
-    return compare(UTTERANCES, systems, chosen, language="de", source_language="en", scores=[scores])
+    comparison_settings = ComparisonSettings.model_validate(settings)
+    return compare(
+        UTTERANCES, systems, comparison_settings, language="de", source_language="en", scores=[scores]
+    )
 
 
 def judged(higher_is_better: bool = True, **values: dict[str, float]) -> ExternalScores:

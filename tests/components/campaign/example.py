@@ -51,7 +51,7 @@ def campaign(settings: CampaignSettings) -> tuple[list[ShownItem], CampaignKey]:
     """The items and the key of the campaign under settings."""
     every = candidates(settings.prefill)
     chosen = select_candidates(every, settings.select, settings.items, settings.seed)
-    items = blind(chosen, [one for one in every if one not in chosen], settings)
+    items = blind(chosen, [candidate for candidate in every if candidate not in chosen], settings)
     key = CampaignKey(
         campaign="example",
         output="translation",

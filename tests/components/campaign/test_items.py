@@ -40,9 +40,9 @@ def test_pearmut_has_accepted_this_very_campaign(tmp_path: Path) -> None:
     assert written == json.loads(PEARMUT_GOLDEN.read_text())
     assert read_key(tmp_path / "c") == key
     assert files.tables == ["table-1.tsv", "table-2.tsv"]
-    shown = "".join((tmp_path / "c" / name).read_text() for name in (PEARMUT, *files.tables))
-    assert "large" not in shown
-    assert "small" not in shown
+    content = "".join((tmp_path / "c" / name).read_text() for name in (PEARMUT, *files.tables))
+    assert "large" not in content
+    assert "small" not in content
     with pytest.raises(ConfigError, match="expected no campaign there, found one"):
         write_campaign(tmp_path / "c", items, key, GOLDEN)
     (tmp_path / "c" / KEY).write_text("{}")
@@ -63,28 +63,30 @@ def test_pearmut_has_accepted_this_very_campaign(tmp_path: Path) -> None:
         seed=st.integers(0, 9),
     )
 )
-def test_every_output_is_shown_as_often_as_asked_for_and_leads_back(chosen: CampaignSettings) -> None:
-    items, key = campaign(chosen)
+def test_every_output_is_shown_as_often_as_asked_for_and_leads_back(
+    campaign_settings: CampaignSettings,
+) -> None:
+    items, key = campaign(campaign_settings)
     texts = {one.utterance.id: one.outputs for one in candidates()}
     judged = [item for item in items if item.blinded.damaged is None]
     pairs = [
         (item.blinded.utterance_id, system) for item in judged for system in item.blinded.systems.values()
     ]
-    assert len(pairs) == len(set(pairs)) == 2 * chosen.items
+    assert len(pairs) == len(set(pairs)) == 2 * campaign_settings.items
     for item in items:
         for code, system in item.blinded.systems.items():
             assert item.outputs[code] == texts[item.blinded.utterance_id][system]
         if (damaged := item.blinded.damaged) is not None:
             assert item.outputs[damaged] not in texts[item.blinded.utterance_id].values()
-            assert (item.blinded.whole is not None) == (chosen.protocol == "cESA")
+            assert (item.blinded.whole is not None) == (campaign_settings.protocol == "cESA")
     assert len({item.item for item in key.items}) == len(items)
-    of_annotators = assign(items, chosen)
+    of_annotators = assign(items, campaign_settings)
     for item in items:
         times = sum(item in own for own in of_annotators)
-        wanted = chosen.annotators if item.blinded.damaged else chosen.copies
+        wanted = campaign_settings.annotators if item.blinded.damaged else campaign_settings.copies
         assert times == wanted
     n_checks = [sum(item.blinded.damaged is not None for item in own) for own in of_annotators]
-    assert n_checks == [chosen.n_checks] * chosen.annotators
+    assert n_checks == [campaign_settings.n_checks] * campaign_settings.annotators
 
 
 def test_the_order_of_systems_is_drawn_for_each_item() -> None:
@@ -106,9 +108,9 @@ def test_disagreement_is_the_variance_of_scores() -> None:
         for one in every
     }
     expected = sorted(variances, key=lambda key: -variances[key])[:3]
-    chosen = select_candidates(every, "disagreement", 3, 0)
-    assert {one.utterance.id for one in chosen} == set(expected)
-    assert [one.utterance.id for one in chosen] == sorted(expected)  # in the order of the data
+    campaign_settings = select_candidates(every, "disagreement", 3, 0)
+    assert {one.utterance.id for one in campaign_settings} == set(expected)
+    assert [one.utterance.id for one in campaign_settings] == sorted(expected)  # in the order of the data
     for one in every:
         assert pvariance(one.scores.values()) == pytest.approx(variances[one.utterance.id])
 
@@ -138,9 +140,9 @@ def test_doubtful_words_of_tokens_and_of_a_recognizer() -> None:
         Word(start=1, end=2, text=" wörld!", probability=0.2),
     )
     segment = Segment(start=0, end=2, text="Hello wörld!", words=words)
-    heard = Hypothesis(text="Hello wörld!", score=-1, n_tokens=3, system="asr", segments=(segment,))
-    assert find_doubtful_words(heard, 0.3) == [Span(6, 12)]
-    assert find_doubtful_words(heard.model_copy(update={"text": "Hello world"}), 0.3) == []
+    transcript = Hypothesis(text="Hello wörld!", score=-1, n_tokens=3, system="asr", segments=(segment,))
+    assert find_doubtful_words(transcript, 0.3) == [Span(6, 12)]
+    assert find_doubtful_words(transcript.model_copy(update={"text": "Hello world"}), 0.3) == []
 
 
 @settings(max_examples=50, deadline=None)

@@ -31,17 +31,17 @@ def test_what_pearmut_has_logged_leads_back_to_the_systems(
     key: CampaignKey, name: str, tmp_path: Path
 ) -> None:
     """Both files are of pearmut 1.1.6: two people, who changed their first answers; one failed the check."""
-    found = unblind(read_answers([FILES / name], "example"), key, keep_all=True)
-    assert (found.expected, found.judged, found.unknown) == (8, 8, 0)
-    assert found.replaced == 4  # the first item of each, with two outputs
-    assert found.checks == {"anna": (1, 1), "ben": (0, 1)}
-    assert {round(score.value, -1) for score in found.scores if score.system == "large"} == {90, 100}
-    assert {score.value for score in found.scores if score.system == "small"} == {40, 41, 45, 46}
+    result = unblind(read_answers([FILES / name], "example"), key, keep_all=True)
+    assert (result.expected, result.judged, result.unknown) == (8, 8, 0)
+    assert result.replaced == 4  # the first item of each, with two outputs
+    assert result.checks == {"anna": (1, 1), "ben": (0, 1)}
+    assert {round(score.value, -1) for score in result.scores if score.system == "large"} == {90, 100}
+    assert {score.value for score in result.scores if score.system == "small"} == {40, 41, 45, 46}
     trusted = unblind(read_answers([FILES / name], "example"), key)
     assert trusted.left_out == ["ben"]
     assert {score.annotator for score in trusted.scores} == {"anna"}
     path = tmp_path / "scores.tsv"
-    path.write_bytes(encode_scores(found.scores))
+    path.write_bytes(encode_scores(result.scores))
     (scores,) = read_scores(ScoresFile(file=str(path), name="esa"))
     assert scores.annotators == 2
     assert {system: len(of) for system, of in scores.values.items()} == {"large": 4, "small": 4}
@@ -53,8 +53,8 @@ def test_a_reset_voids_what_was_before(key: CampaignKey, tmp_path: Path) -> None
     reset = json.dumps({"user_id": "anna", "item_i": 0, "annotation": "__RESET__"})
     path = tmp_path / "log.jsonl"
     path.write_text("\n".join([*lines[:last], reset, *lines[last:]]))
-    found = unblind(read_answers([path], "example"), key, keep_all=True)
-    assert len({(score.id, score.system) for score in found.scores if score.annotator == "anna"}) <= 2
+    result = unblind(read_answers([path], "example"), key, keep_all=True)
+    assert len({(score.id, score.system) for score in result.scores if score.annotator == "anna"}) <= 2
 
 
 def test_filled_tables_come_back_with_what_is_missing(key: CampaignKey, tmp_path: Path) -> None:
@@ -71,10 +71,10 @@ def test_filled_tables_come_back_with_what_is_missing(key: CampaignKey, tmp_path
         rows[0]["score"] = ""  # forgotten
         lines = [list(rows[0]), *(row.values() for row in rows)]
         (tmp_path / f"{name}.tsv").write_text("".join("\t".join(line) + "\n" for line in lines))
-    found = unblind(read_answers([tmp_path / "anna.tsv", tmp_path / "ben.tsv"], "example"), key)
-    assert {score.annotator for score in found.scores} == {"anna", "ben"}
-    assert {score.value for score in found.scores} == {70.5}
-    assert len(found.scores) >= 14
+    result = unblind(read_answers([tmp_path / "anna.tsv", tmp_path / "ben.tsv"], "example"), key)
+    assert {score.annotator for score in result.scores} == {"anna", "ben"}
+    assert {score.value for score in result.scores} == {70.5}
+    assert len(result.scores) >= 14
 
 
 def test_answers_to_another_campaign_and_wrong_scores_are_refused(key: CampaignKey, tmp_path: Path) -> None:
@@ -112,10 +112,10 @@ def test_a_lone_damaged_output_must_be_called_bad() -> None:
         Answer("careful", other.item, code, 60),
         Answer("careless", other.item, code, 61),
     ]
-    found = unblind(answers, key)
-    assert found.checks == {"careful": (1, 1), "careless": (0, 1)}
-    assert [(score.id, score.system, score.value) for score in found.scores] == [("u3", "large", 60)]
-    assert found.judged == 1
+    result = unblind(answers, key)
+    assert result.checks == {"careful": (1, 1), "careless": (0, 1)}
+    assert [(score.id, score.system, score.value) for score in result.scores] == [("u3", "large", 60)]
+    assert result.judged == 1
     assert len(items) == 9
 
 

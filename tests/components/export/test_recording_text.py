@@ -13,7 +13,7 @@ def test_the_source_of_every_stretch_of_an_hour() -> None:
     texts = [
         Segment(start=4.0 * number + 2, end=4.0 * number + 4, text=f"Satz {number}.") for number in range(n)
     ]
-    said = [
+    utterances = [
         Segment(
             start=4.0 * number,
             end=4.0 * number + 3,
@@ -29,7 +29,7 @@ def test_the_source_of_every_stretch_of_an_hour() -> None:
         spoken("talk", stretch("talk.mp4", 4.0 * n)),
         nbest("talk", "Satz.", *texts),
         "de",
-        nbest("talk", "said", *said),
+        nbest("talk", "said", *utterances),
         translated=True,
     )
     assert part.segment_sources[0] == "early0 late0 early1"  # nothing is left out before the first

@@ -68,14 +68,14 @@ def test_four_in_five_of_detectable_effects_are_found() -> None:
     draw = np.random.default_rng(8)
     k, seed, item = 5, 0.3, 1.0
     error = (seed / k + item) ** 0.5
-    found, stated = 0, []
+    n_covered, stated = 0, []
     for _ in range(N_NULLS):
         system = 2.85 * error + draw_arm(draw, k, seed, item, 0)
         result = two_level_bootstrap(ItemSums(mean, arm(system), arm(np.zeros_like(system))), resamples=500)
         assert result.detectable is not None
-        found += (result.p or 0.0) < 0.05
+        n_covered += (result.p or 0.0) < 0.05
         stated.append(result.detectable)
-    assert found / N_NULLS == pytest.approx(0.8, abs=0.06)
+    assert n_covered / N_NULLS == pytest.approx(0.8, abs=0.06)
     assert np.mean(stated) == pytest.approx(2.85 * error, rel=0.06)
 
 

@@ -82,13 +82,13 @@ def test_a_store_that_does_not_answer_for_a_while_is_told_and_stops_nothing(
     def refuse(*_: object) -> None:
         raise TransientError("the store does not answer")
 
-    held = lease(objects)
-    with held.hold(LockWait("stage x", 0.1)):
+    owned = lease(objects)
+    with owned.hold(LockWait("stage x", 0.1)):
         monkeypatch.setattr(objects, "write", refuse)
         until = time.monotonic() + 5.0
         while "could not be renewed" not in caplog.text and time.monotonic() < until:
             time.sleep(0.01)  # a renewal is due every third of a second
-        held.check()
+        owned.check()
     assert "stage x: the lease could not be renewed: the store does not answer" in caplog.text
     assert "stage x: the lease could not be released: the store does not answer" in caplog.text
     assert is_leased(objects, "x")

@@ -36,8 +36,8 @@ def test_the_latency_of_a_run_is_kept_beside_it(
     assert not ending.value.code
     *table, line = capsys.readouterr().out.splitlines()
     values = json.loads(line)
-    kept = json.loads((tmp_path / "runs" / "mine" / "latency.json").read_text())
-    assert values == {"run": "mine", "path": str(tmp_path / "runs" / "mine" / "latency.json"), **kept}
-    assert (kept["limit"], kept["system"]["n"], list(kept["nodes"])) == (20, 20, ["a"])
-    assert kept["system"]["seconds"] == pytest.approx(kept["nodes"]["a"]["seconds"])
+    stored = json.loads((tmp_path / "runs" / "mine" / "latency.json").read_text())
+    assert values == {"run": "mine", "path": str(tmp_path / "runs" / "mine" / "latency.json"), **stored}
+    assert (stored["limit"], stored["system"]["n"], list(stored["nodes"])) == (20, 20, ["a"])
+    assert stored["system"]["seconds"] == pytest.approx(stored["nodes"]["a"]["seconds"])
     assert [row.split()[0] for row in table if row.strip()][-2:] == ["a", "all"]

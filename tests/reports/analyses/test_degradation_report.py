@@ -44,7 +44,7 @@ def comparison() -> Comparison:
 
 
 def test_sentences_tables_and_plots(comparison: Comparison, tmp_path: Path) -> None:
-    (bleu,) = [one for one in comparison.degradations if one.metric == "bleu"]
+    (bleu,) = [degradation for degradation in comparison.degradations if degradation.metric == "bleu"]
     first, second = degradation_report.summarize(bleu)
     lost = (bleu.curves[0].points[1].score.value - bleu.curves[0].points[0].score.value) / 2
     assert first.startswith(f"a: BLEU {lost:+.2f} (")

@@ -25,9 +25,9 @@ def store(tmp_path: Path) -> Store:
     """Two systems, one of them without translations, and a comparison of both."""
     store = Store(str(tmp_path / "store"))
     asr, mt = seal(store, "asr"), seal(store, "mt")
-    heard, both = of(asr), of(asr, mt)
+    transcripts, both = of(asr), of(asr, mt)
     compared = of(graph=(), flow="compare").model_copy(update={"systems": {"a": "heard", "b": "both"}})
-    for name, run in {"heard": heard, "both": both, "compared": compared}.items():
+    for name, run in {"heard": transcripts, "both": both, "compared": compared}.items():
         store.save_run(run.model_copy(update={"name": name}))
     return store
 

@@ -50,8 +50,14 @@ GRAPH = (
 def of(
     *refs: StageRef, graph: Sequence[NodeRecord] = GRAPH, flow: str = "cascade", status: str = "completed"
 ) -> RunRecord:
-    texts = [one for one in graph if one.gives == "text" and any(ref.stage == one.name for ref in refs)]
-    outputs = {"transcript" if one.transcribes else "translation": one.name for one in texts}
+    texts = [
+        utterance
+        for utterance in graph
+        if utterance.gives == "text" and any(ref.stage == utterance.name for ref in refs)
+    ]
+    outputs = {
+        "transcript" if utterance.transcribes else "translation": utterance.name for utterance in texts
+    }
     return RunRecord.model_validate(
         {
             "name": "mine",
@@ -68,7 +74,7 @@ def of(
 
 
 def test_what_a_system_wrote_of_its_own_data_is_told_by_its_graph(tmp_path: Path) -> None:
-    names = ("data", *(one.name for one in GRAPH), "metrics")
+    names = ("data", *(utterance.name for utterance in GRAPH), "metrics")
     run = of(*(stage(tmp_path, name) for name in names))
     assert [ref.stage for ref in text_stages(run)] == ["asr", "mt", "refine-1"]
     outputs = {role: output_of(run, role) for role in ("transcript", "translation")}
@@ -126,7 +132,7 @@ def test_runs_that_are_no_system_are_refused_with_what_to_do(tmp_path: Path) -> 
     ):
         check_comparable(of(stage(tmp_path, "asr"), aside))
     model = f"store:{made.key[:12]}"
-    teacher = [one for one in GRAPH if one.name == "soup"], node("mt", "translate", "data")
+    teacher = [utterance for utterance in GRAPH if utterance.name == "soup"], node("mt", "translate", "data")
     for graph in (teacher[0], [*teacher[0], teacher[1]]):  # a distillation holds what its teacher said
         with pytest.raises(
             DataError, match=rf"found one of train, which makes a model; run a system with {model}"
@@ -154,11 +160,11 @@ def test_a_comparison_of_another_version_is_told_in_one_line(tmp_path: Path) -> 
 def test_runs_of_the_same_utterances_must_have_the_same_references(tmp_path: Path) -> None:
     def data(name: str, *references: str) -> RunRecord:
         (tmp_path / name).mkdir()
-        one = Utterance(id="u", text="a dog", source_language="en", references=references)
-        return of(stage(tmp_path / name, "data", one.model_dump_json() + "\n"))
+        utterance = Utterance(id="u", text="a dog", source_language="en", references=references)
+        return of(stage(tmp_path / name, "data", utterance.model_dump_json() + "\n"))
 
     a, b = data("a", "ein Hund"), data("b", "ein Hund", "der Hund")
-    assert [one.id for one in load_same_data({"a": a, "again": a})] == ["u"]
+    assert [utterance.id for utterance in load_same_data({"a": a, "again": a})] == ["u"]
     with pytest.raises(DataError, match=r"^u: expected the same reference texts in a and b$"):
         load_same_data({"a": a, "b": b})
     with pytest.raises(DataError, match="run mine: expected a data stage, found none; it cannot be compared"):

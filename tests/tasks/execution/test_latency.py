@@ -138,4 +138,4 @@ def test_what_computes_with_torch_does_so_as_in_a_run(
     }
     measured = [measure_latency(pipeline, stages, 0, str(tmp_path), 4) for _ in range(2)]
     assert built == ["a 3"]
-    assert [one.nodes["a"].n for one in measured] == [4, 4]
+    assert [row.nodes["a"].n for row in measured] == [4, 4]
