@@ -17,6 +17,7 @@ from benchmarks.claims.page import write_pages
 from benchmarks.claims.workspace import Workspace
 from benchmarks.common.manifest import OUTPUTS, describe_run
 from benchmarks.common.paths import ROOT
+from components.device import use_threads
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,9 +38,10 @@ def parser() -> argparse.ArgumentParser:
 def run(
     name: str, workspace: Workspace, command: str, outputs_folder: Path = OUTPUTS, notes: Sequence[str] = ()
 ) -> None:
-    """Run one experiment and keep what it gives; its page ends with ``notes``."""
+    """Run one experiment on one thread and keep what it gives; its page ends with ``notes``."""
     outputs = Outputs(describe_run(command, notes=tuple(notes)))
-    experiment_named(name).run(workspace, outputs)
+    with use_threads(1):
+        experiment_named(name).run(workspace, outputs)
     outputs.manifest.models = workspace.models
     write_outputs(name, outputs, outputs_folder)
 

@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from components import data as data_sets
 from components.ensembling.token_level.config import TRANSLATION_VERSION as ENSEMBLE_VERSION
 from components.ensembling.token_level.config import MixingConfig
@@ -59,8 +57,6 @@ class Workspace:
         self.folder, self.report, self.unseen = folder, report, unseen
         self.models: dict[str, Any] = {}
         self.tests: set[str] = set()
-        torch.set_num_threads(1)
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
     def train(
         self,

@@ -19,6 +19,7 @@ from benchmarks.claims.scoring import of_sums, score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
+from components.device import use_threads
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.two_level import ItemSums
 
@@ -159,7 +160,7 @@ def page(outputs: Outputs) -> list[str]:
 if __name__ == "__main__":
     from tempfile import TemporaryDirectory
 
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, use_threads(1):
         work = Workspace(Path(folder))
         started = time.process_time()
         work.translate(work.utterances(FLICKR16, limit=int(sys.argv[1])), sys.argv[2:])
