@@ -179,6 +179,8 @@ class Hypothesis(Record):
         tokens: its tokens, where they are kept.
         segments: stretches with times, of a transcript.
         decision: that of the round that gave the text, where there are rounds.
+        word_confidences: calibrated probability that each word of ``text.split()`` is right, 0 to 1, where it
+            was estimated.
     """
 
     text: Text
@@ -189,6 +191,15 @@ class Hypothesis(Record):
     tokens: tuple[Token, ...] = ()
     segments: tuple[Segment, ...] = ()
     decision: Decision | None = None
+    word_confidences: tuple[float, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _leave_out_no_confidences(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Texts that nobody estimated are written as they were before there were estimates."""
+        values: dict[str, object] = handler(self)
+        if not self.word_confidences:
+            values.pop("word_confidences", None)
+        return values
 
 
 class NBest(Record):

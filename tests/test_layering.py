@@ -30,6 +30,7 @@ ROOMS = (
     "components.metrics",
     "components.neural_metrics",
     "components.analysis",
+    "components.confidence",
     "components.export",
     "components.campaign",
     "components.ensembling",

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.confidence import confidence_of
 from components.file_names import unique_names
 from components.records import Hypothesis, Segment, Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_best_texts, read_nbests_by_id, read_utterances
+from components.text_confidence import confidence_of
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from components.confidence import confidence_of, segment_confidence
 from components.export.timed_words import (
     Span,
     TimedWord,
@@ -19,6 +18,7 @@ from components.export.timed_words import (
 )
 from components.languages import UNDETERMINED
 from components.records import Hypothesis, NBest, Quarantined, Utterance
+from components.text_confidence import confidence_of, segment_confidence
 
 
 @dataclass(frozen=True)
