@@ -50,7 +50,10 @@ def _choose(pipeline: Pipeline, name: str, pairs: LanguagePairs) -> tuple[Recomm
     node = pipeline.nodes[pipeline.aliases.get(name, name)]
     task: Task = node.kind.name  # type: ignore[assignment]  # is_auto saw that it is one
     met = pipeline.pairs_of(node, pairs) or {(UNDETERMINED, None)}
-    rows = {model: row for row, model in (_choose_for(task, *pair) for pair in sorted(met, key=str))}
+    try:
+        rows = {model: row for row, model in (_choose_for(task, *pair) for pair in sorted(met, key=str))}
+    except ConfigError as error:
+        raise ConfigError(f"{name}.model: {error}") from None
     if len(rows) > 1:
         found = ", ".join(rows)
         raise ConfigError(f"{name}.model: expected one model for all languages of the data, found {found}")
@@ -65,4 +68,4 @@ def _choose_for(task: Task, source: str, target: str | None) -> tuple[Recommenda
     if task == "translate" and target is not None:
         raise ConfigError(explain_missing(source, target))
     language = f" into {english_name(target)}" if target is not None else ""
-    raise ConfigError(f"model auto: expected a model that can {task.replace('_', ' ')}{language}, found none")
+    raise ConfigError(f"expected a model that can {task.replace('_', ' ')}{language}, found none")
