@@ -11,7 +11,7 @@ from benchmarks.common.tables import markdown_table, one_paragraph
 PROTOCOL = """\
 Captions: test_2016_flickr, spoken by two voices of Festival Lite in turn, each without noise and with pink
 noise at 10 and 5 dB, so 3,000 recordings; beam 5. Human recordings: the English ones with a transcript.
-Estimators were fitted on val: 300 captions spoken in the same way (900 recordings), and the 1,014 texts of val
+Estimators were fitted on val: 300 captions spoken in the same way (900 recordings), and its 1,014 texts
 for text. *Log-probability*: e to the mean log-probability of the tokens of a word or a text, the raw signal.
 ECE over bins of equal mass, NCE, AUROC of being right, AURC, Kendall's tau with the sentence's own score; 95%
 of 10,000 bootstrap resamples of utterances in brackets."""
