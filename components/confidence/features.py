@@ -18,7 +18,7 @@ from components.recognition.whisper.fallback import compression_ratio
 from components.records import NBest, Quarantined, Route, Utterance
 
 __all__ = ["ESTIMATES", "FEATURES", "WORD_FEATURES", "extract_features", "extract_word_features"]
-ESTIMATES = ("p_correct", "expected_wer", "expected_chrf")
+ESTIMATES = ("p_correct", "expected_wer", "p_bad", "expected_chrf")
 """What an estimator adds to a hypothesis: no features, so that no estimate is fitted on an estimate."""
 
 

@@ -62,7 +62,7 @@ class Estimate(Kind[EstimateSettings]):
     filters = True
     annotates = True
     made_by: ClassVar = {"fitted": "train_estimate"}
-    learned_as: ClassVar = "fitted"
+    learned_as = "fitted"
 
     def version(self, settings: EstimateSettings) -> str:
         """Return the version of features and estimates."""
@@ -141,8 +141,7 @@ def features_of(item: Item, of: Sequence[str]) -> TextFeatures:
 
     nbest = first_text(item, of)
     others = {str(n): item.inputs[name] for n, name in enumerate(of[1:], 2) if name in item.inputs}
-    features = extract_features(nbest, item.utterance, others)
-    return TextFeatures(features, extract_word_features(nbest)).without_estimates()
+    return TextFeatures(extract_features(nbest, item.utterance, others), extract_word_features(nbest, others))
 
 
 def _locate(model: str, site: Site) -> Path:

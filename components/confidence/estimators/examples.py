@@ -23,10 +23,6 @@ class TextFeatures:
     text: Mapping[str, float]
     words: Sequence[Mapping[str, float]] = ()
 
-    def without_estimates(self) -> TextFeatures:
-        """Return those that are not estimates themselves, which a text may have from an earlier node."""
-        return TextFeatures({k: v for k, v in self.text.items() if k not in TARGETS}, self.words)
-
     def word_rows(self) -> list[dict[str, float]]:
         """Return the features of each word with those of its text, as ``text.NAME``."""
         of_text = {f"text.{name}": value for name, value in self.text.items()}
