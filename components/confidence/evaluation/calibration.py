@@ -1,11 +1,11 @@
 """Whether confidences are what they say: of all that is given 0.8, is 80% right?
 
-- Expected calibration error with bins of equal mass: ``sum_b n_b / n |accuracy_b - mean confidence_b|`` (Naeini
-  et al. 2015, https://doi.org/10.1609/aaai.v29i1.9602; bins of equal mass: Nguyen and O'Connor 2015,
+- Expected calibration error: ``sum_b n_b / n |accuracy_b - mean confidence_b|`` (Naeini et al. 2015,
+  https://doi.org/10.1609/aaai.v29i1.9602) over bins of equal mass (Nguyen and O'Connor 2015,
   https://aclanthology.org/D15-1182). Equal confidences are never divided, so there may be fewer bins.
-- Normalized cross-entropy, NIST's measure of word confidences: ``(H(r) - cross-entropy) / H(r)`` with ``H(r)`` the
-  entropy of always saying the share ``r`` that is right. 1 is perfect, 0 says no more than ``r``, below 0 worse
-  than ``r`` (Siu and Gish 1999, https://doi.org/10.1006/csla.1999.0134).
+- Normalized cross-entropy, NIST's measure of word confidences: ``(H(r) - cross-entropy) / H(r)`` with
+  ``H(r)`` the entropy of always saying ``r``, the share that is right. 1 is perfect, 0 says no more than ``r``,
+  below 0 is worse than ``r`` (Siu and Gish 1999, https://doi.org/10.1006/csla.1999.0134).
 - Brier score: mean squared difference of confidence and outcome (Brier 1950).
 """
 
@@ -21,7 +21,7 @@ from components.records import Record
 BINS = 15
 """As in Guo et al. 2017, https://arxiv.org/abs/1706.04599."""
 CLIP = 1e-4
-"""Probabilities are at least this far from 0 and 1 in a cross-entropy, where one sure error would be infinite."""
+"""Probabilities are this far from 0 and 1 in a cross-entropy, where one sure error would be infinite."""
 
 
 class ReliabilityBin(Record):
@@ -70,8 +70,8 @@ def measure_calibration(trials: Trials) -> dict[str, Resampled]:
 def _calibration_error(trials: Trials) -> Resampled:
     """In the bins of all trials; draws are reflected at the value.
 
-    A resample of finitely many trials is less calibrated than these, as these are less than all there could be:
-    the percentile interval would begin above the value. The basic bootstrap interval has that bias twice removed.
+    A resample looks less calibrated than these trials, as these look less calibrated than all there could be,
+    so a percentile interval would begin above the value. The basic bootstrap interval takes that bias away.
     """
     numbers = divide_by_mass(trials.confidence)
     gaps = trials.confidence - (1 - trials.loss)

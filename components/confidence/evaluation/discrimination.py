@@ -2,10 +2,11 @@
 
 - AUROC: the probability that something right is surer than something wrong; 0.5 is chance, equal confidences
   count half.
-- AUPRC of errors: average precision of finding what is wrong, least sure first; chance is the share of errors.
-- Risk-coverage curve: mean loss of the surest k of n, over k / n; its area AURC, the mean over all k (Geifman and
-  El-Yaniv 2017, https://arxiv.org/abs/1705.08500; Geifman et al. 2019, https://arxiv.org/abs/1805.08206).
-  E-AURC is what the area exceeds that of the best possible order by.
+- AUPRC of errors: average precision of finding what is wrong, least sure first; chance is the error rate.
+- Risk-coverage curve: mean loss of the surest k of n, over k / n (Geifman and El-Yaniv 2017,
+  https://arxiv.org/abs/1705.08500); AURC, its area, is the mean over all k (Geifman et al. 2019,
+  https://arxiv.org/abs/1805.08206).
+  E-AURC is AURC less that of the best possible order.
 
 Trials of equal confidence are taken in random order, in expectation. A resample is the same trials with whole
 numbers as weights, so all resamples are a few sums over one order.
@@ -104,16 +105,14 @@ def _measure(counts: FloatArray, surest: _Levels, best: _Levels, *, is_binary: b
     wrong = levels.lost[-1]
     nothing = np.zeros_like(wrong)
     perfect = _weigh(np.stack([levels.total[-1] - wrong, wrong]), np.stack([nothing, wrong]))
-    return np.stack(
-        [area, area - _area(perfect), _roc_area(levels), _average_precision(levels)], axis=1
-    )
+    return np.stack([area, area - _area(perfect), _roc_area(levels), _average_precision(levels)], axis=1)
 
 
 def _area(levels: _Weighed) -> FloatArray:
     """Mean over k of the mean loss of the first k, levels in random order within.
 
-    After level l the k = K + j first of K before and j of l's n lose (L + j m) / k, with L lost before and m the
-    level's mean; the sum over j is n m + (L - K m) (H(K + n) - H(K)) with the harmonic numbers H.
+    With K trials and loss L before a level of n trials of mean loss m, the first K + j have mean loss
+    (L + j m) / (K + j); over j that sums to n m + (L - K m) (H(K + n) - H(K)), H the harmonic numbers.
     """
     size, loss, total, lost = levels
     harmonic = np.r_[0.0, np.cumsum(1 / np.arange(1, total[-1].max() + 1))].astype(size.dtype)

@@ -1,4 +1,4 @@
-"""What confidences predict: the outcomes, and the estimate and the raw signal that are measured against each."""
+"""What confidences predict: the outcomes, and the signals that are measured against each."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from components.text_confidence import confidence_of
 
 OutcomeName = Literal["word", "utterance", "wer", "bad", "chrf"]
 RAW = "log-probability"
-"""The raw signal beside every estimate: e to the mean log-probability of the tokens, of the word or the text."""
+"""The raw signal beside every estimate: e to the mean log-probability of the tokens of a word or a text."""
 BAD_CHRF = 10.0
-"""A translation is bad whose chrF is so many points below the mean of the translations of the data set."""
+"""A translation is bad below the chrF that its estimator states, else so far below the mean of the data."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ OUTCOMES: dict[OutcomeName, Outcome] = {
     "utterance": Outcome("the transcript has no error", "transcript", "p_correct", is_class=True),
     "wer": Outcome("WER", "transcript", "expected_wer", is_class=False, to_confidence=lambda wer: -wer),
     "bad": Outcome(
-        f"chrF at most {BAD_CHRF:g} below the mean",
+        "the translation is not bad",
         "translation",
         "p_bad",
         is_class=True,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,22 +18,23 @@ from components.confidence.evaluation.discrimination import (
     measure_discrimination,
     risk_coverage_curve,
 )
-from components.confidence.evaluation.outcomes import (
-    BAD_CHRF,
-    OUTCOMES,
-    RAW,
-    OutcomeName,
-    signals_of_text,
-    signals_of_words,
+from components.confidence.evaluation.outcomes import OUTCOMES, RAW, OutcomeName
+from components.confidence.evaluation.trial_tables import (
+    ScoredText,
+    TrialTable,
+    judge_sentences,
+    list_scores,
+    tabulate_texts,
+    tabulate_words,
 )
 from components.confidence.evaluation.trials import Resampled, Trials
-from components.confidence.word_labels import label_words
-from components.languages import without_spaces
 from components.metrics.bootstrap import PROTOCOL, Estimate, FloatArray
-from components.metrics.metric import Output, Segments
-from components.metrics.normalizers import BY_LANGUAGE, normalizer_for
-from components.metrics.table import get_metric
-from components.records import Hypothesis, Record
+from components.metrics.metric import Output
+from components.metrics.normalizers import BY_LANGUAGE
+from components.records import Record
+
+VERSION = 1
+"""Version of what is measured; changes with its numbers."""
 
 
 class SignalQuality(Record):
@@ -83,22 +82,13 @@ MEASURES: dict[str, str] = {
 """Measure -> its name in tables, in their order."""
 
 
-@dataclass(frozen=True)
-class ScoredText:
-    """A text beside its references, all in one language."""
-
-    id: str
-    best: Hypothesis
-    references: tuple[str, ...]
-    language: str
-
-
 def measure_quality(
     node: str,
     texts: Sequence[ScoredText],
     output: Output,
     normalizer: str = BY_LANGUAGE,
     further: Mapping[str, Mapping[str, float]] | None = None,
+    bad_below: float | None = None,
     *,
     estimated_only: bool = False,
 ) -> list[SignalQuality]:
@@ -109,104 +99,24 @@ def measure_quality(
         texts: best hypotheses with references.
         output: which texts they are.
         normalizer: of transcripts.
-        further: score -> utterance id -> number, higher is better: sentence scores that signals of whole texts
-            are correlated with, too.
+        further: score -> utterance id -> number, higher is better: other sentence scores that signals of
+            whole texts are correlated with.
+        bad_below: chrF below which a translation is bad; some points below the mean if None.
         estimated_only: leave out outcomes that no estimate predicts, where the raw signal would stand alone.
     """
-    judged = _judge(texts, output, normalizer)
+    judged = judge_sentences(texts, output, normalizer, bad_below)
+    scores = list_scores(texts, judged, further or {})
     qualities: list[SignalQuality] = []
     for name in (name for name, row in OUTCOMES.items() if row.of == output):
-        table = _word_table(texts, normalizer) if name == "word" else _text_table(texts, name, judged)
-        if table.loss.size and not (estimated_only and np.isnan(table.signals[OUTCOMES[name].estimate]).all()):
-            qualities += _measure_table(node, name, table, _scores(texts, judged, further or {}), normalizer)
+        table = tabulate_words(texts, normalizer) if name == "word" else tabulate_texts(texts, name, judged)
+        is_estimated = not np.isnan(table.signals[OUTCOMES[name].estimate]).all()
+        if table.loss.size and (is_estimated or not estimated_only):
+            qualities += _measure_table(node, name, table, scores, normalizer)
     return qualities
 
 
-class _Judged(NamedTuple):
-    """Of utterances by id: the sentence score (WER or chrF), and the loss of each outcome of whole texts."""
-
-    metric: str
-    scores: dict[str, float]
-    losses: dict[str, dict[str, float]]
-
-
-class _Table(NamedTuple):
-    """The trials of an outcome before it is known which have which signal; NaN is none."""
-
-    loss: FloatArray
-    utterance: np.ndarray[tuple[int], np.dtype[np.intp]]
-    n_utterances: int
-    signals: dict[str, FloatArray]
-
-
-def _judge(texts: Sequence[ScoredText], output: Output, normalizer: str) -> _Judged:
-    name = "wer" if output == "transcript" else "chrf"
-    segments = Segments(
-        ids=tuple(text.id for text in texts),
-        hypotheses=tuple(text.best.text for text in texts),
-        languages=tuple(text.language for text in texts),
-        references=tuple(text.references for text in texts),
-    )
-    scores = get_metric(name, normalizer).sentence_scores(segments)
-    if name == "wer":
-        silent = [text for text in texts if text.id not in scores]  # right only if nothing was recognized
-        clean = {key: float(rate > 0) for key, rate in scores.items()}
-        clean |= {text.id: float(bool(text.best.text.strip())) for text in silent}
-        return _Judged(name, scores, {"utterance": clean, "wer": scores})
-    threshold = float(np.mean(list(scores.values()) or [0.0])) - BAD_CHRF
-    bad = {key: float(score < threshold) for key, score in scores.items()}
-    return _Judged(name, scores, {"bad": bad, "chrf": {key: 100 - score for key, score in scores.items()}})
-
-
-def _scores(
-    texts: Sequence[ScoredText], judged: _Judged, further: Mapping[str, Mapping[str, float]]
-) -> dict[str, FloatArray]:
-    """Sentence scores (texts) by the suffix of their correlations; higher is better, NaN is none."""
-    sign = -1 if judged.metric == "wer" else 1
-    own = {key: sign * score for key, score in judged.scores.items()}
-    return {
-        suffix: np.array([scores.get(text.id, np.nan) for text in texts])
-        for suffix, scores in {"": own, **{f" {name}": each for name, each in further.items()}}.items()
-    }
-
-
-def _word_table(texts: Sequence[ScoredText], normalizer: str) -> _Table:
-    loss: list[float] = []
-    utterance: list[int] = []
-    signals: dict[str, list[float | None]] = {OUTCOMES["word"].estimate: [], RAW: []}
-    for number, text in enumerate(texts):
-        if without_spaces(text.language):
-            continue
-        labels = label_words(
-            text.best.text, text.references[0], normalizer_for(text.language, normalizer)
-        )
-        loss += [1.0 - label for label in labels]
-        utterance += [number] * len(labels)
-        for name, values in signals_of_words(text.best).items():
-            signals[name] += values
-    return _Table(
-        np.array(loss), np.array(utterance, np.intp), len(texts), {n: _numbers(v) for n, v in signals.items()}
-    )
-
-
-def _text_table(texts: Sequence[ScoredText], name: OutcomeName, judged: _Judged) -> _Table:
-    losses = judged.losses[name]
-    numbers = [number for number, text in enumerate(texts) if text.id in losses]
-    signals = [signals_of_text(texts[number].best, OUTCOMES[name]) for number in numbers]
-    return _Table(
-        np.array([losses[texts[number].id] for number in numbers]),
-        np.array(numbers, np.intp),
-        len(texts),
-        {signal: _numbers([each[signal] for each in signals]) for signal in (OUTCOMES[name].estimate, RAW)},
-    )
-
-
-def _numbers(values: Sequence[float | None]) -> FloatArray:
-    return np.array([np.nan if value is None else value for value in values], np.float64)
-
-
 def _measure_table(
-    node: str, name: OutcomeName, table: _Table, scores: Mapping[str, FloatArray], normalizer: str
+    node: str, name: OutcomeName, table: TrialTable, scores: Mapping[str, FloatArray], normalizer: str
 ) -> Iterator[SignalQuality]:
     aurocs: dict[str, tuple[bytes, Resampled]] = {}
     rows = []
