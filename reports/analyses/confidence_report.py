@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from rich.console import Console
 from rich.text import Text
@@ -15,51 +16,68 @@ from reports.escaping import to_printable
 from reports.terminal.tables import new_table
 from reports.views.sections import Section
 
-_IN_TABLE = ("ece", "nce", "auroc", "auroc_gain", "aurc", "eaurc", "kendall", "pearson")
-"""Measures with a column; Brier and AUPRC are in `antiphon confidence --json`."""
+_IN_REPORT = ("ece", "nce", "auroc", "auroc_gain", "aurc", "eaurc", "kendall", "pearson")
+_IN_TERMINAL = ("ece", "nce", "auroc", "aurc", "kendall")
+"""Measures with a column; `antiphon confidence --json` has all of them."""
 _DIGITS = {"ece": 3, "aurc": 3, "eaurc": 3}
 _EXPLANATION = (
     "ECE: how far confidences are from the share that is right, 0 is best. NCE: what they tell beyond the "
     "share of all that is right, 1 is everything, 0 nothing, below 0 they mislead. AUROC: how well they tell "
-    "right from wrong, 0.5 is chance. AURC: mean loss of what is kept when only the surest are, over all shares; "
-    "E-AURC: less that of the best order. Kendall and Pearson: correlation with how good utterances are (WER or "
-    f"chrF), 1 is best. {RAW.capitalize()} is the raw signal: e to the mean log-probability of the tokens."
+    "right from wrong, 0.5 is chance. AURC: mean loss of what is kept when only the surest are, over all "
+    "shares; E-AURC: less that of the best order. Kendall and Pearson: correlation with how good utterances "
+    f"are (WER or chrF), 1 is best. {RAW.capitalize()} is the raw signal: e to the mean log-probability of "
+    "the tokens."
 )
 
 
 def build_rows(signals: Sequence[SignalQuality]) -> Iterator[dict[str, str]]:
     """A row per node, outcome and signal."""
     for signal in signals:
-        unit = "words" if signal.outcome == "word" else "utterances"
         row = {
             "node": signal.node,
             "predicts": OUTCOMES[signal.outcome].label,
             "signal": signal.signal,
-            "n": f"{signal.n:,} of {signal.n_total:,} {unit}",
-            "loss": _format_loss(signal),
+            "n": _describe_n(signal),
+            "mean": _describe_loss(signal),
         }
-        for name, label in _columns(signals):
-            if name in signal.measures:
-                row[label] = _format_measure(signal, name)
-        yield row
+        measures = {
+            label: format_measure(signal, name)
+            for name, label in _columns(signals)
+            if name in signal.measures
+        }
+        yield row | measures
 
 
-def _columns(signals: Sequence[SignalQuality]) -> list[tuple[str, str]]:
-    """Measures that any signal has: those of the table, then correlations with scores of models."""
-    names = dict.fromkeys(name for signal in signals for name in signal.measures)
-    known = [(name, MEASURES[name]) for name in _IN_TABLE if name in names]
-    further = [(n, f"{MEASURES[n.split(' ')[0]]} {n.partition(' ')[2]}") for n in names if n not in MEASURES]
-    return known + further
+def _columns(signals: Sequence[SignalQuality], names: Sequence[str] = _IN_REPORT) -> list[tuple[str, str]]:
+    """Measures that any signal has, with their labels: those of the table, then those by scores of models."""
+    present = dict.fromkeys(name for signal in signals for name in signal.measures)
+    listed = [name for name in names if name in present]
+    listed += [name for name in present if name not in MEASURES and name.split(" ")[0] in names]
+    return [(name, label_measure(name)) for name in listed]
 
 
-def _format_loss(signal: SignalQuality) -> str:
-    """What the mean loss is: a share that is wrong, a WER, or points that a chrF lacks to 100."""
-    if not OUTCOMES[signal.outcome].is_class:
-        return f"{signal.mean_loss:.1f}"
-    return f"{100 * signal.mean_loss:.1f}%"
+def label_measure(name: str) -> str:
+    """The label of a measure; of ``kendall COMET`` it names the score, too."""
+    measure, _, score = name.partition(" ")
+    return f"{MEASURES[measure]} {score}".rstrip()
 
 
-def _format_measure(signal: SignalQuality, name: str) -> str:
+def _describe_n(signal: SignalQuality) -> str:
+    unit = "words" if signal.outcome == "word" else "utterances"
+    return f"{signal.n:,} of {signal.n_total:,} {unit}"
+
+
+def _describe_loss(signal: SignalQuality) -> str:
+    """How good the texts are: the share that is wrong, the mean WER or chrF."""
+    if signal.outcome == "chrf":
+        return f"chrF {100 - signal.mean_loss:.1f}"
+    return (
+        f"WER {signal.mean_loss:.1f}" if signal.outcome == "wer" else f"{100 * signal.mean_loss:.1f}% wrong"
+    )
+
+
+def format_measure(signal: SignalQuality, name: str) -> str:
+    """A measure with its interval; areas of WER and chrF are percentages."""
     is_amount = name in ("aurc", "eaurc") and not OUTCOMES[signal.outcome].is_class
     digits = 1 if is_amount else _DIGITS.get(name, 2)
     return format_estimate(signal.measures[name], sign=name == "auroc_gain", digits=digits)
@@ -84,12 +102,20 @@ def _note(signals: Sequence[SignalQuality]) -> str:
 
 
 def print_confidences(signals: Sequence[SignalQuality], console: Console) -> None:
-    """Print the table, and what its columns are."""
-    rows = list(build_rows(signals))
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    texts = ("node", "predicts", "signal")
-    table = new_table(*(name if name in texts else f">{name}" for name in names))
-    for row in rows:
-        table.add_row(*(Text(to_printable(row.get(name, ""))) for name in names))
-    console.print(table)
+    """Print a table per node and outcome, and what its columns are."""
+    for _, group in groupby(signals, key=lambda signal: (signal.node, signal.outcome)):
+        of_outcome = list(group)
+        first, columns = of_outcome[0], _columns(of_outcome, _IN_TERMINAL)
+        head = f"{to_printable(first.node)}: {OUTCOMES[first.outcome].label}"
+        facts = f"  {_describe_n(first)}, {_describe_loss(first)}"
+        console.print(Text.assemble((head, "bold"), (facts, "dim")))
+        table = new_table("signal", ">n", *(f">{label}" for _, label in columns))
+        for signal in of_outcome:
+            cells = [
+                format_measure(signal, name).replace(" (", "\n").removesuffix(")")
+                for name, _ in columns
+                if name in signal.measures
+            ]
+            table.add_row(*map(Text, (signal.signal, f"{signal.n:,}", *cells)))
+        console.print(table)
     console.print(Text(_note(signals), "dim"))

@@ -1,9 +1,10 @@
-"""Plots of confidences: reliability diagrams, and risk over coverage beside random and best possible order."""
+"""Plots of confidences: reliability diagrams, and risk over coverage beside random and best order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from components.confidence.evaluation.outcomes import OUTCOMES
 from components.confidence.evaluation.quality import SignalQuality
 from reports.escaping import to_printable
-from reports.plots.run_plots import new_axes, plot_style
+from reports.plots.run_plots import new_axes, plot_style, save_figures
 
 _STYLES = (("#3d83d6", "o", "-"), ("#d9822b", "s", "--"))
 """Color, marker and line of the estimate and of the raw signal: told apart without color, too."""
@@ -27,6 +28,13 @@ def draw_confidences(signals: Sequence[SignalQuality]) -> Iterator[tuple[str, st
         if any(signal.reliability for signal in of_outcome):
             yield f"reliability_{node}_{outcome}", f"Reliability, {where}", _draw_reliability(of_outcome)
         yield f"risk_coverage_{node}_{outcome}", f"Risk over coverage, {where}", _draw_risk(of_outcome)
+
+
+def save_plots(signals: Sequence[SignalQuality], folder: Path) -> list[Path]:
+    """Write every plot as SVG and PNG; returns the files."""
+    drawn = list(draw_confidences(signals))
+    figures = {name: figure for name, _, figure in drawn}
+    return save_figures(figures, {name: title for name, title, _ in drawn}, folder)
 
 
 def _draw_reliability(signals: Sequence[SignalQuality]) -> Figure:

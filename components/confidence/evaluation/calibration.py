@@ -4,8 +4,8 @@
   https://doi.org/10.1609/aaai.v29i1.9602) over bins of equal mass (Nguyen and O'Connor 2015,
   https://aclanthology.org/D15-1182). Equal confidences are never divided, so there may be fewer bins.
 - Normalized cross-entropy, NIST's measure of word confidences: ``(H(r) - cross-entropy) / H(r)`` with
-  ``H(r)`` the entropy of always saying ``r``, the share that is right. 1 is perfect, 0 says no more than ``r``,
-  below 0 is worse than ``r`` (Siu and Gish 1999, https://doi.org/10.1006/csla.1999.0134).
+  ``H(r)`` the entropy of always saying ``r``, the share that is right. 1 is perfect, 0 says no more than
+  ``r``, below 0 is worse than ``r`` (Siu and Gish 1999, https://doi.org/10.1006/csla.1999.0134).
 - Brier score: mean squared difference of confidence and outcome (Brier 1950).
 """
 
