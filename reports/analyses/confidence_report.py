@@ -13,12 +13,14 @@ from components.confidence.evaluation.quality import MEASURES, SignalQuality
 from components.metrics.bootstrap import MIN_UTTERANCES
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
-from reports.terminal.tables import new_table
+from reports.terminal.tables import FittingTable, new_table
 from reports.views.sections import Section
 
 _IN_REPORT = ("ece", "nce", "auroc", "auroc_gain", "aurc", "eaurc", "kendall", "pearson")
-_IN_TERMINAL = ("ece", "nce", "auroc", "aurc", "kendall")
-"""Measures with a column; `antiphon confidence --json` has all of them."""
+_OF_CLASSES, _OF_AMOUNTS = ("ece", "nce", "auroc", "aurc"), ("aurc", "eaurc", "kendall", "pearson")
+"""Measures with a column, in the report and in the terminal; `antiphon confidence --json` has all of them."""
+_WIDE = 92
+"""Characters of a terminal in which a table of classes stands in columns."""
 _DIGITS = {"ece": 3, "aurc": 3, "eaurc": 3}
 _EXPLANATION = (
     "ECE: how far confidences are from the share that is right, 0 is best. NCE: what they tell beyond the "
@@ -49,7 +51,7 @@ def build_rows(signals: Sequence[SignalQuality]) -> Iterator[dict[str, str]]:
 
 
 def _columns(signals: Sequence[SignalQuality], names: Sequence[str] = _IN_REPORT) -> list[tuple[str, str]]:
-    """Measures that any signal has, with their labels: those of the table, then those by scores of models."""
+    """Measures that any signal has, with their labels: those listed, then those by scores of models."""
     present = dict.fromkeys(name for signal in signals for name in signal.measures)
     listed = [name for name in names if name in present]
     listed += [name for name in present if name not in MEASURES and name.split(" ")[0] in names]
@@ -105,17 +107,22 @@ def print_confidences(signals: Sequence[SignalQuality], console: Console) -> Non
     """Print a table per node and outcome, and what its columns are."""
     for _, group in groupby(signals, key=lambda signal: (signal.node, signal.outcome)):
         of_outcome = list(group)
-        first, columns = of_outcome[0], _columns(of_outcome, _IN_TERMINAL)
+        first = of_outcome[0]
         head = f"{to_printable(first.node)}: {OUTCOMES[first.outcome].label}"
         facts = f"  {_describe_n(first)}, {_describe_loss(first)}"
         console.print(Text.assemble((head, "bold"), (facts, "dim")))
-        table = new_table("signal", ">n", *(f">{label}" for _, label in columns))
-        for signal in of_outcome:
-            cells = [
-                format_measure(signal, name).replace(" (", "\n").removesuffix(")")
-                for name, _ in columns
-                if name in signal.measures
-            ]
-            table.add_row(*map(Text, (signal.signal, f"{signal.n:,}", *cells)))
-        console.print(table)
+        console.print(_tabulate(of_outcome, is_wide=console.width >= _WIDE))
     console.print(Text(_note(signals), "dim"))
+
+
+def _tabulate(signals: Sequence[SignalQuality], *, is_wide: bool) -> FittingTable:
+    """The signals of an outcome; intervals stand below their numbers where there is room for columns."""
+    names = _OF_CLASSES if OUTCOMES[signals[0].outcome].is_class else _OF_AMOUNTS
+    columns = _columns(signals, names)
+    table = new_table("signal", ">n", *(f">{label}" for _, label in columns))
+    for signal in signals:
+        cells = [format_measure(signal, name) if name in signal.measures else "" for name, _ in columns]
+        if is_wide:
+            cells = [cell.replace(" (", "\n").removesuffix(")") for cell in cells]
+        table.add_row(*map(Text, (to_printable(signal.signal), f"{signal.n:,}", *cells)))
+    return table
