@@ -40,7 +40,7 @@ def build_rows(signals: Sequence[SignalQuality]) -> Iterator[dict[str, str]]:
             "predicts": OUTCOMES[signal.outcome].label,
             "signal": signal.signal,
             "n": _describe_n(signal),
-            "mean": _describe_loss(signal),
+            "overall": _describe_loss(signal),
         }
         measures = {
             label: format_measure(signal, name)
@@ -66,7 +66,9 @@ def label_measure(name: str) -> str:
 
 def _describe_n(signal: SignalQuality) -> str:
     unit = "words" if signal.outcome == "word" else "utterances"
-    return f"{signal.n:,} of {signal.n_total:,} {unit}"
+    return (
+        f"{signal.n:,} {unit}" if signal.n == signal.n_total else f"{signal.n:,} of {signal.n_total:,} {unit}"
+    )
 
 
 def _describe_loss(signal: SignalQuality) -> str:

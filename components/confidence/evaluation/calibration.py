@@ -19,7 +19,9 @@ from components.metrics.bootstrap import FloatArray, resample_sums
 from components.records import Record
 
 BINS = 15
-"""As in Guo et al. 2017, https://arxiv.org/abs/1706.04599."""
+"""At most so many, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599."""
+MIN_IN_BIN = 20
+"""Trials of a bin at least: a share of fewer is mostly chance, and chance adds to the error."""
 CLIP = 1e-4
 """Probabilities are this far from 0 and 1 in a cross-entropy, where one sure error would be infinite."""
 
@@ -32,16 +34,17 @@ class ReliabilityBin(Record):
     n: int
 
 
-def divide_by_mass(confidence: FloatArray, bins: int = BINS) -> NDArray[np.intp]:
+def divide_by_mass(confidence: FloatArray) -> NDArray[np.intp]:
     """The bin of each trial, from 0: as equal in size as equal confidences allow, none empty."""
+    bins = max(1, min(BINS, len(confidence) // MIN_IN_BIN))
     edges = np.unique(np.quantile(confidence, np.arange(1, bins) / bins, method="inverted_cdf"))
     numbers = np.searchsorted(edges, confidence, side="left")
     return np.unique(numbers, return_inverse=True)[1].reshape(confidence.shape)
 
 
-def reliability_bins(trials: Trials, bins: int = BINS) -> tuple[ReliabilityBin, ...]:
+def reliability_bins(trials: Trials) -> tuple[ReliabilityBin, ...]:
     """The bins of the calibration error, least sure first."""
-    numbers = divide_by_mass(trials.confidence, bins)
+    numbers = divide_by_mass(trials.confidence)
     n = np.bincount(numbers)
     confidence = np.bincount(numbers, trials.confidence) / n
     accuracy = 1 - np.bincount(numbers, trials.loss) / n

@@ -8,6 +8,7 @@ import numpy as np
 
 from components.confidence.evaluation.calibration import (
     BINS,
+    MIN_IN_BIN,
     ReliabilityBin,
     measure_calibration,
     reliability_bins,
@@ -171,5 +172,5 @@ def _correlate(trials: Trials, scores: Mapping[str, FloatArray]) -> dict[str, Es
 
 def _sign(name: OutcomeName, normalizer: str) -> str:
     judged = f"norm:{normalizer}" if OUTCOMES[name].of == "transcript" else "chrf"
-    bins = f"|bins:{BINS} of equal mass" if OUTCOMES[name].is_class else ""
+    bins = f"|bins:{BINS} of equal mass, {MIN_IN_BIN} and more in each" if OUTCOMES[name].is_class else ""
     return f"{name}|{judged}{bins}|{PROTOCOL}|by utterance"
