@@ -24,7 +24,7 @@ class Column(BaseModel):
         name: of the feature.
         mean: of its values; stands for absent ones.
         deviation: their standard deviation, above 0.
-        absent: share of the examples that had no value. Above 0 there is a second column, 1 where it is absent.
+        absent: share of the examples that had no value. Above 0 there is a second column, 1 where absent.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -54,7 +54,7 @@ def fit_columns(rows: Sequence[Features], only: Sequence[str] = ()) -> tuple[Col
 
 
 def to_matrix(rows: Sequence[Features], columns: Sequence[Column]) -> FloatArray:
-    """Return the matrix (examples, features and marks) of standardized values; what is absent is 0, the mean."""
+    """Return the matrix (examples, features and marks) of standardized values; absent ones are 0, the mean."""
     parts = []
     for column in columns:
         values = np.asarray([row.get(column.name, np.nan) for row in rows], np.float64)

@@ -1,4 +1,4 @@
-"""The table of targets: what is estimated of a text, and what its true value is where there is a reference."""
+"""The table of targets: what is estimated of a text."""
 
 from __future__ import annotations
 
