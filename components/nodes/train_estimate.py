@@ -56,8 +56,8 @@ class TrainEstimate(Kind[EstimatorConfig]):
         check_first_is_text(site)
         if settings.against_gold and (len(site.of) < 2 or site.sorts[-1] != "text"):
             raise ConfigError(
-                "against_gold: expected a text as the last of two or more in `of`, what the same system gives "
-                f"for the reference transcript, found {', '.join(site.called)}"
+                "against_gold: expected a text as the last of two or more in `of`, what the same system "
+                f"gives for the reference transcript, found {', '.join(site.called)}"
             )
 
     def check(self, settings: EstimatorConfig, site: Site) -> None:

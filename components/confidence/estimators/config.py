@@ -26,8 +26,8 @@ class EstimatorConfig(BaseModel):
 
     method: MethodName = Field(
         "logistic",
-        description="logistic (expected values: linear); gradient_boosting (trees, for thousands of words "
-        "and more); isotonic (the one feature that ranks best)",
+        description="logistic (expected values: linear); gradient_boosting (trees, for thousands of "
+        "examples); isotonic (the one feature that ranks best)",
     )
     targets: tuple[TargetName, ...] = Field(
         (),
