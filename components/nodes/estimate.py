@@ -162,8 +162,8 @@ def _read(settings: EstimateSettings, site: Site) -> FittedEstimator:
     given = "transcript" if site.transcripts else "translation"
     if estimator.of != given:
         raise ConfigError(
-            f"{'fitted' if model is None else 'model'}: expected an estimator of {given}s, which {site.of[0]} "
-            f"gives, found one of {estimator.of}s"
+            f"{'fitted' if model is None else 'model'}: expected an estimator of {given}s, as "
+            f"{site.of[0]} gives, found one of {estimator.of}s"
         )
     return estimator
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from components.confidence.estimators.examples import Example
 
 LIBRARIES = (
-    "numpy", "scipy", "scikit-learn", "lightgbm", "jiwer", "rapidfuzz", "sacrebleu", "openai-whisper",
-)  # fmt: skip
+    *("numpy", "scipy", "scikit-learn", "lightgbm", "jiwer", "rapidfuzz", "sacrebleu", "openai-whisper"),
+)
 """Distributions whose versions decide the estimator."""
 
 
@@ -56,8 +56,8 @@ class TrainEstimate(Kind[EstimatorConfig]):
         check_first_is_text(site)
         if settings.against_gold and (len(site.of) < 2 or site.sorts[-1] != "text"):
             raise ConfigError(
-                "against_gold: expected a text as the last of two or more in `of`, what the same system gives "
-                f"for the reference transcript, found {', '.join(site.called)}"
+                "against_gold: expected a text as the last of two or more in `of`, what the same system "
+                f"gives for the reference transcript, found {', '.join(site.called)}"
             )
 
     def check(self, settings: EstimatorConfig, site: Site) -> None:
@@ -84,9 +84,7 @@ class TrainEstimate(Kind[EstimatorConfig]):
         fitted.save(folder)
         return Product([ESTIMATOR_FILE], items=len(examples))
 
-    def notes(
-        self, settings: EstimatorConfig, site: Site, ref: StageRef, data: StageRef | None
-    ) -> list[str]:
+    def notes(self, settings: EstimatorConfig, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say how good the estimates of held-out utterances are."""
         from components.confidence.estimators.fitted_estimator import read_estimator  # noqa: PLC0415
 

@@ -24,7 +24,7 @@ class Column(BaseModel):
         name: of the feature.
         mean: of its values; stands for absent ones.
         deviation: their standard deviation, above 0.
-        absent: share of the examples that had no value. Above 0 there is a second column, 1 where it is absent.
+        absent: share of the examples that had no value. Above 0 there is a second column, 1 where absent.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -40,11 +40,11 @@ def fit_columns(rows: Sequence[Features], only: Sequence[str] = ()) -> tuple[Col
 
     Args:
         rows: features of the examples.
-        only: the features to use; all if empty.
+        only: the features to use, of a word also as ``text.NAME``; all if empty.
     """
     names = sorted({name for row in rows for name in row})
     columns = []
-    for name in names if not only else [name for name in names if name in only]:
+    for name in names if not only else [name for name in names if name.removeprefix("text.") in only]:
         values = np.asarray([row[name] for row in rows if name in row], np.float64)
         absent = 1 - len(values) / len(rows)
         deviation = float(values.std())
@@ -54,7 +54,7 @@ def fit_columns(rows: Sequence[Features], only: Sequence[str] = ()) -> tuple[Col
 
 
 def to_matrix(rows: Sequence[Features], columns: Sequence[Column]) -> FloatArray:
-    """Return the matrix (examples, features and marks) of standardized values; what is absent is 0, the mean."""
+    """Return the matrix (examples, features and marks) of standardized values; absent ones are 0."""
     parts = []
     for column in columns:
         values = np.asarray([row.get(column.name, np.nan) for row in rows], np.float64)

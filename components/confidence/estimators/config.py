@@ -26,8 +26,8 @@ class EstimatorConfig(BaseModel):
 
     method: MethodName = Field(
         "logistic",
-        description="logistic (expected values: linear); gradient_boosting (trees; better from some thousand "
-        "words on); isotonic (the one feature that ranks best)",
+        description="logistic (expected values: linear); gradient_boosting (trees, for thousands of "
+        "examples); isotonic (the one feature that ranks best)",
     )
     targets: tuple[TargetName, ...] = Field(
         (),
@@ -37,7 +37,7 @@ class EstimatorConfig(BaseModel):
     features: tuple[str, ...] = Field((), description="only these features; all that the texts have if empty")
     calibration: Literal["auto", "isotonic", "sigmoid", "none"] = Field(
         "auto",
-        description="of the scores on held-out folds: isotonic, sigmoid (Platt), none; auto: isotonic from "
+        description="of scores on held-out folds: isotonic, sigmoid (Platt), none; auto: isotonic from "
         "1,000 examples on",
     )
     folds: int = Field(5, ge=2, le=20, description="parts of the data, each held out once")
@@ -46,7 +46,7 @@ class EstimatorConfig(BaseModel):
     )
     against_gold: bool = Field(
         False,
-        description="the last of `of` is what the system gives for the reference transcript: p_bad is the loss "
-        "against it, and it gives no features",
+        description="the last of `of` is what the system gives for the reference transcript: p_bad is the "
+        "loss against it, and it gives no features",
     )
     normalizer: NormalizerName = Field(BY_LANGUAGE, description=NORMALIZER_DESCRIPTION)

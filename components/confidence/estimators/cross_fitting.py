@@ -1,4 +1,4 @@
-"""Fitting with held-out parts: the calibration, and the quality that is stated, never see their own examples."""
+"""Fitting with held-out parts: neither the calibration nor the stated quality sees its own examples."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def predict(method: str, state: State, calibration: State, matrix: FloatArray) -
 
 
 def predict_out_of_fold(data: Data, recipe: Recipe) -> FloatArray:
-    """Return the estimate (n,) of each example by what the other folds alone were fitted and calibrated on."""
+    """Return the estimate (n,) of each example by what was fitted and calibrated on the other folds."""
     estimates = np.zeros(len(data.targets))
     folds = assign_folds(data, recipe.folds, recipe.seed)
     for number in np.unique(folds):

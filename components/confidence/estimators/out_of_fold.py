@@ -11,8 +11,10 @@ BINS = 15
 
 
 def measure_quality(estimates: FloatArray, targets: FloatArray, *, is_class: bool) -> dict[str, float]:
-    """Return ``n`` and, of probabilities, ``rate``, ``auroc``, ``ece``, ``nce``; of values ``mean``,
-    ``pearson``, ``mean_absolute_error``.
+    """Return numbers by name.
+
+    ``n``; of probabilities ``rate``, ``auroc``, ``ece``, ``nce``; of values ``mean``, ``pearson``,
+    ``mean_absolute_error``.
 
     Args:
         estimates: (n,)

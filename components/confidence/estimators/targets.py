@@ -1,4 +1,4 @@
-"""The table of targets: what is estimated of a text, and what its true value is where there is a reference."""
+"""The table of targets: what is estimated of a text."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TARGETS: dict[TargetName, Target] = {
         "expected chrF of the utterance, percent", "translation", is_class=False, high=100.0
     ),
 }
-"""Name of the estimate -> target. ``word`` becomes ``word_confidences``; the others are features of the text."""
+"""Name of the estimate -> target. ``word`` becomes ``word_confidences``, the others features of the text."""
 
 
 def targets_of(output: Output) -> tuple[TargetName, ...]:

@@ -16,7 +16,16 @@ from components.confidence.estimators.out_of_fold import measure_quality
 from components.confidence.estimators.targets import TARGETS, Output
 from components.errors import DataError
 
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "lightgbm", "jiwer", "rapidfuzz", "sacrebleu", "openai-whisper")
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "lightgbm",
+    "jiwer",
+    "rapidfuzz",
+    "sacrebleu",
+    "openai-whisper",
+)
 """Distributions whose versions decide a training."""
 
 
@@ -60,9 +69,7 @@ def fit_estimator(
     )
 
 
-def _fit_target(
-    name: TargetName, labeled: LabeledRows, config: EstimatorConfig, seed: int
-) -> FittedTarget:
+def _fit_target(name: TargetName, labeled: LabeledRows, config: EstimatorConfig, seed: int) -> FittedTarget:
     is_class = TARGETS[name].is_class
     if is_class:
         _check_classes(name, labeled)

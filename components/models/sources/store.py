@@ -140,6 +140,7 @@ def _checkpoint_folder(folder: Path, step: int, reference: str) -> Path:
 
 
 def verify_stage_file(path: Path, name: str, stated: dict[str, str], reference: str) -> None:
+    """Check a file of a stage against the digest in its seal. Raises StoreError."""
     if path.is_dir() or path.name == SEAL:
         return
     if name not in stated:
