@@ -70,9 +70,12 @@ def signals_of_words(hypothesis: Hypothesis) -> dict[str, Sequence[float | None]
 
 
 def signals_of_text(hypothesis: Hypothesis, outcome: Outcome) -> dict[str, float | None]:
-    """Signal -> confidence in an outcome of the whole text; None where there is none."""
+    """Signal -> confidence in an outcome of the whole text; None where there is none.
+
+    A score of 0 is none: systems that know no log-probability write it.
+    """
     estimate = hypothesis.features.get(outcome.estimate)
     return {
         outcome.estimate: None if estimate is None else outcome.to_confidence(estimate),
-        RAW: confidence_of(hypothesis),
+        RAW: confidence_of(hypothesis) if hypothesis.score else None,
     }
