@@ -73,11 +73,11 @@ def judge_sentences(
         clean = {key: float(rate > 0) for key, rate in scores.items()}
         clean |= {text.id: float(bool(text.best.text.strip())) for text in silent}
         return SentenceOutcomes(name, scores, {"utterance": clean, "wer": scores})
-    threshold = float(np.mean(list(scores.values()) or [0.0])) - BAD_CHRF
+    mean = float(np.mean(list(scores.values()) or [0.0]))
+    threshold = mean - BAD_CHRF if bad_below is None else bad_below
     bad = {key: float(score < threshold) for key, score in scores.items()}
-    return SentenceOutcomes(
-        name, scores, {"bad": bad, "chrf": {key: 100 - score for key, score in scores.items()}}
-    )
+    lost = {key: 100 - score for key, score in scores.items()}
+    return SentenceOutcomes(name, scores, {"bad": bad, "chrf": lost})
 
 
 def list_scores(

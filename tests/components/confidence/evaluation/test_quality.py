@@ -102,8 +102,10 @@ def test_translations_are_bad_below_the_threshold_of_the_estimator() -> None:
     assert bad.measures["auroc"].value == 1
     assert chrf.measures["kendall"].value == 1
     assert chrf.measures["kendall COMET"].value == pytest.approx(1 / 3)
-    relative = by_name(measure_quality("mt", texts, "translation"))["bad", "p_bad"]
-    assert relative.mean_loss == pytest.approx(1 / 3)  # more than 10 points below the mean
+    assert [
+        by_name(measure_quality("mt", texts, "translation", bad_below=threshold))["bad", "p_bad"].mean_loss
+        for threshold in (0.0, 100.0, None)
+    ] == pytest.approx([0.0, 2 / 3, 1 / 3])  # None: more than 10 points below the mean
 
 
 def test_words_of_languages_without_spaces_are_not_judged() -> None:
