@@ -30,6 +30,7 @@ from components.nodes.targets import Targets
 from components.nodes.train import Train
 from components.nodes.train_experts import TrainExperts
 from components.nodes.train_pre_translation import TrainPreTranslation
+from components.nodes.train_route import TrainRoute
 from components.nodes.train_stack import TrainStack
 from components.nodes.translate import Translate
 from components.nodes.translate_speech import TranslateSpeech
@@ -69,6 +70,7 @@ KINDS = KindRegistry(
         Train(),
         TrainExperts(),
         TrainPreTranslation(),
+        TrainRoute(),
         TrainStack(),
         Translate(),
         TranslateSpeech(),

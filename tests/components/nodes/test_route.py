@@ -49,7 +49,7 @@ def test_by_a_number_of_the_n_best_list() -> None:
     (fault,) = ways({"by": "no_such", "below": 2}, [sure])
     assert fault == (
         "expected a number no_such, found only length, seconds, mean_log_prob, score, n_tokens, n_best, "
-        "margin, no_speech"
+        "margin, confidence, no_speech"
     )
     # A text as it was written passes a recognizer: nothing about it is in doubt.
     assert ways({"by": "mean_log_prob", "below": -0.4}, [written("abc")]) == ["keep"]
