@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from components.metrics.bootstrap import FloatArray
 from components.routing.cuts import Cuts
 
-KEPT_SHARES = 20
-"""Shares (5%, 10% ... 100%) that may stay, where the risk is among those that stay."""
+KEPT_SHARES = 10
+"""Shares (10%, 20% ... 100%) that may stay, where the risk is among those that stay."""
 
 
 def bound_share_of_all(cuts: Cuts, bad: NDArray[np.bool_], risk: float, confidence: float) -> int | None:
