@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from components.errors import DataError
 from components.nodes.kind import Item
-from components.records import Hypothesis, NBest, Route
+from components.records import NBest, Route
 from components.routing.route_fit import Doubtful
+from components.suggestions import did_you_mean
 
 CONFIDENCE = "confidence"
-"""The calibrated probability that there is no error, if it was estimated, else the mean log-probability."""
-CALIBRATED, RAW = "p_correct", "mean_log_prob"
+"""The calibrated probability of a good text where it was estimated, else the mean log-probability."""
+CALIBRATED, WRONG, RAW = "p_correct", "p_bad", "mean_log_prob"
 
 
 def _length(item: Item) -> float:
@@ -34,7 +36,9 @@ def _margin(nbest: NBest) -> float:
 
 
 def _confidence(nbest: NBest) -> float:
-    return nbest.best.features.get(CALIBRATED, _mean_log_prob(nbest))
+    features = nbest.best.features
+    wrong = features.get(WRONG)
+    return features.get(CALIBRATED, _mean_log_prob(nbest) if wrong is None else 1 - wrong)
 
 
 MEASURES: dict[str, Callable[[Item], float | None]] = {"length": _length, "seconds": _seconds}
@@ -50,15 +54,10 @@ FEATURES: dict[str, Callable[[NBest], float]] = {
 """Numbers of every n-best list; the features of its best hypothesis count as well."""
 HIGH_IS_DOUBTFUL = frozenset(
     {
-        "length",
-        "seconds",
-        "n_tokens",
-        "n_best",
-        "no_speech",
-        "silence",
-        "compression_ratio",
-        "temperature",
-        "expected_wer",
+        *("length", "seconds", "n_tokens", "n_words", "n_best"),
+        *("no_speech", "silence", "compression_ratio", "temperature", "unfamiliar"),
+        *("mean_entropy", "max_entropy", "posterior_entropy"),
+        *("member_disagreement", "max_member_disagreement", "p_bad", "expected_wer"),
     }
 )
 """Numbers whose high end escalates unless ``doubtful`` says otherwise; of all others it is the low one."""
@@ -86,8 +85,22 @@ def measure(by: str, item: Item) -> float | None:
         return outcome.best.features[by]
     if by in FEATURES:
         return FEATURES[by](outcome)
-    raise DataError(f"expected a number {by}, found only {', '.join(_names(outcome.best))}")
+    numbers = measure_all(item)
+    if by not in numbers:
+        raise DataError(f"expected a number {by}, found only {', '.join(numbers)}{did_you_mean(by, numbers)}")
+    return numbers[by]
 
 
-def _names(hypothesis: Hypothesis) -> list[str]:
-    return list(dict.fromkeys([*MEASURES, *FEATURES, *hypothesis.features]))
+def measure_all(item: Item) -> dict[str, float]:
+    """Return every finite number of an item by name; those of its first text, if it has one."""
+    from components.confidence.features import extract_features  # noqa: PLC0415 - a second, for few routes
+
+    nbest = item.nbest
+    if nbest is None:
+        return {}
+    # The text of the item is the one that is measured: features that compare it with its source are absent.
+    extracted = extract_features(nbest, item.utterance.model_copy(update={"text": None}), {})
+    numbers = {"length": len(nbest.best.text), **{name: of(nbest) for name, of in FEATURES.items()}}
+    numbers |= {name: value for name, value in extracted.items() if name not in numbers}
+    numbers |= nbest.best.features
+    return {name: float(value) for name, value in numbers.items() if math.isfinite(value)}

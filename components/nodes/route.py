@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from components.errors import ConfigError, DataError
 from components.files import read_lines
 from components.nodes.kind import Component, Item, Kind, Site
-from components.nodes.measures import measure
-from components.nodes.route_settings import RouteSettings
+from components.nodes.measures import measure, measure_all
+from components.nodes.route_settings import RouteSettings, describe_number
 from components.records import Quarantined, Route
 from components.routing.objective import OBJECTIVES
-from components.routing.route_fit import TRAIN_ROUTE, read_route_fit
+from components.routing.route_fit import TRAIN_ROUTE, RouteFit, read_route_fit
 from components.run_record import StageRef
 from components.storage.record_files import OUTPUTS
 
@@ -26,6 +27,8 @@ LABELS: dict[str, Callable[[Item], str | None]] = {
     "domain": lambda item: item.utterance.domain,
 }
 """Labels that ``ways`` may be chosen by: the language of the text that is read, the utterance's domain."""
+Measure = Callable[[Item], float | None]
+"""The number of an item that decides; None where it has none by its nature."""
 _NEED_DEV = [name for name in OBJECTIVES if name != "budget"]
 
 
@@ -62,7 +65,7 @@ class RouteKind(Kind[RouteSettings]):
         if settings.fitted is not None and not settings.parts:
             return f"as {settings.fitted} has learned"
         limits = [f"{name} {value:g}" for name, value in settings.limits.items()]
-        return ", ".join(filter(None, [f"by {settings.by}", *limits, settings.describe()]))
+        return ", ".join(filter(None, [f"by {describe_number(settings.by)}", *limits, settings.describe()]))
 
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
         """Return the nodes of a budget without dev: it is learned from the very utterances that are sent.
@@ -85,13 +88,13 @@ class RouteKind(Kind[RouteSettings]):
 
     def build(self, settings: RouteSettings, site: Site) -> Component:
         """Return the component, with the threshold that was learned."""
-        if settings.by in LABELS and settings.fitted is None:
-            choose = _choose_by_label(settings)
-        elif settings.fitted is None:
-            choose = _choose_by_number(settings.by, _is_beyond(settings))
-        else:
+        if settings.fitted is not None:
             fit = read_route_fit(site.table_folder("fitted"))
-            choose = _choose_by_number(fit.by, fit.escalates_at)
+            choose = _choose_by_number(_make_measure(fit), fit.escalates_at)
+        elif settings.by in LABELS:
+            choose = _choose_by_label(settings)
+        else:
+            choose = _choose_by_number(partial(measure, str(settings.by)), _is_beyond(settings))
 
         def route(items: Sequence[Item]) -> list[Route | Quarantined]:
             return [_route(choose, item, site.name) for item in items]
@@ -123,15 +126,31 @@ def _choose_by_label(settings: RouteSettings) -> Callable[[Item], Route]:
     ways = {label: way for way, labels in settings.ways.items() for label in labels}
 
     def choose(item: Item) -> Route:
-        label = LABELS[settings.by](item)
+        label = LABELS[str(settings.by)](item)
         return Route(utterance_id=item.utterance.id, way=ways.get(label or "", settings.otherwise))
 
     return choose
 
 
-def _choose_by_number(by: str, escalates_at: Callable[[float], bool]) -> Callable[[Item], Route]:
+def _make_measure(fit: RouteFit) -> Measure:
+    """Return how the number of a learned route is measured: as it stands there, or predicted from several."""
+    if fit.predictor is None:
+        return partial(measure, fit.by)
+    from components.routing.gain_predictor import GainPredictor  # noqa: PLC0415 - imports numpy
+
+    predictor = GainPredictor.model_validate(fit.predictor)
+
+    def predict(item: Item) -> float | None:
+        return None if item.nbest is None else predictor.predict(measure_all(item))
+
+    return predict
+
+
+def _choose_by_number(
+    measure_item: Measure, escalates_at: Callable[[float], bool]
+) -> Callable[[Item], Route]:
     def choose(item: Item) -> Route:
-        value = measure(by, item)
+        value = measure_item(item)
         way = ESCALATE if value is not None and escalates_at(value) else KEEP
         return Route(utterance_id=item.utterance.id, way=way, value=None if value == float("inf") else value)
 

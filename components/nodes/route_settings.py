@@ -25,7 +25,10 @@ _NUMBERS = (
 class LearnedRouteSettings(Objective):
     """What a route and the node that learns it share."""
 
-    by: str = Field(CONFIDENCE, description=f"the number: {_NUMBERS}")
+    by: str | tuple[str, ...] = Field(
+        CONFIDENCE,
+        description=f"the number: {_NUMBERS}; of several, what escalation gains is predicted from them",
+    )
     doubtful: Doubtful | None = Field(
         None,
         description="the end of the number that escalates: low or high (default: by the number)",
@@ -37,13 +40,27 @@ class LearnedRouteSettings(Objective):
     @property
     def doubtful_end(self) -> Doubtful:
         """The end of the number that escalates."""
-        return self.doubtful or doubtful_end(self.by)
+        if self.by_several:
+            return "high"  # what is predicted is the gain
+        return self.doubtful or doubtful_end(str(self.by))
+
+    @property
+    def by_several(self) -> tuple[str, ...]:
+        """The numbers, where there are several."""
+        return self.by if isinstance(self.by, tuple) else ()
 
     @model_validator(mode="after")
     def _check_metric(self) -> LearnedRouteSettings:
         asked = self.target.metric if self.target else None
         if asked and self.metric and asked != self.metric:
             raise ValueError(f"expected one metric, found {self.metric} and a target in {asked}")
+        if self.by_several and self.guarantee is not None:
+            raise ValueError(
+                "by: expected one number for a guarantee, found several, which would be fitted on its data; "
+                "fit them by a node of kind estimate on other data, and say by: confidence"
+            )
+        if self.by_several and self.doubtful is not None:
+            raise ValueError("doubtful: expected none for several numbers, whose predicted gain decides")
         return self
 
 
@@ -62,7 +79,11 @@ class TrainRouteSettings(LearnedRouteSettings):
 class RouteSettings(LearnedRouteSettings):
     """What decides, and the ways."""
 
-    by: str = Field(CONFIDENCE, description=f"language or domain (with ways); or a number: {_NUMBERS}")
+    by: str | tuple[str, ...] = Field(
+        CONFIDENCE,
+        description=f"language or domain (with ways); or a number: {_NUMBERS}; or with dev several, which "
+        "predict what escalation gains",
+    )
     ways: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="way -> languages or domains that go there, such as german: [de]"
     )
@@ -95,6 +116,8 @@ class RouteSettings(LearnedRouteSettings):
             raise ValueError(f"{self.parts[0]}: expected dev: DATA SET, or fitted: NODE, found neither")
         elif not has_threshold and not learned:
             raise ValueError(f"expected below or above for by: {self.by}, found neither")
+        elif has_threshold and self.by_several:
+            raise ValueError("by: expected one number for a threshold, found several")
         _check_names(self.ways, self.otherwise)
         return self
 
@@ -123,3 +146,8 @@ def rungs_of(site: Site) -> tuple[str, ...]:
     """Return the rungs among the inputs, the cheap one first: the last two that are texts."""
     texts = [name for name, sort in zip(site.of, site.sorts, strict=True) if sort == "text"]
     return tuple(texts[-2:])
+
+
+def describe_number(by: str | tuple[str, ...]) -> str:
+    """Return what decides in words."""
+    return by if isinstance(by, str) else f"gain by {', '.join(by)}"

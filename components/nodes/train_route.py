@@ -8,7 +8,7 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.nodes.kind import Item, Kind, Site
-from components.nodes.route_settings import TrainRouteSettings, rungs_of
+from components.nodes.route_settings import TrainRouteSettings, describe_number, rungs_of
 from components.routing.route_fit import ROUTE_FILE, TRAIN_ROUTE, read_route_fit, write_route_fit
 from components.run_record import StageRef
 from components.storage.whole_stage import Product
@@ -48,15 +48,18 @@ class TrainRoute(Kind[TrainRouteSettings]):
 
     def describe(self, settings: TrainRouteSettings) -> str:
         """Return the number and what the threshold is for."""
-        return f"by {settings.by}, {settings.describe()}"
+        return f"by {describe_number(settings.by)}, {settings.describe()}"
 
     def check_inputs(self, settings: TrainRouteSettings, site: Site) -> None:
         """Check that there are the rungs that the objective needs."""
         rungs = rungs_of(site)
-        need = {"target": 2, "budget_seconds": 2, "guarantee": 1}.get(settings.parts[0], 0)
+        needs = {"target": 2, "budget_seconds": 2, "guarantee": 1}
+        what, need = settings.parts[0], needs.get(settings.parts[0], 0)
+        if settings.by_several:
+            what, need = "by: several", 2
         if len(rungs) < need:
             raise ConfigError(
-                f"{settings.parts[0]}: expected rungs: [CHEAP, EXPENSIVE] that give text ({self.name} reads "
+                f"{what}: expected rungs: [CHEAP, EXPENSIVE] that give text ({self.name} reads "
                 f"them by of), found {', '.join(site.called) or 'none'}"
             )
         if settings.by == "length" and rungs and site.sorts[0] != "text":

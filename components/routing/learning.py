@@ -35,6 +35,7 @@ class DevelopmentSet:
         outputs: statistics of both rungs, where there are references.
         bad: whether the cheap output of each is bad, where that is asked.
         costs: of the rungs, where both are known.
+        predictor: what gives the number, where it is predicted; ``values`` are then those of held-out ones.
     """
 
     by: str
@@ -44,6 +45,7 @@ class DevelopmentSet:
     outputs: RungOutputs | None = None
     bad: NDArray[np.bool_] | None = None
     costs: RungCosts | None = None
+    predictor: dict[str, object] | None = None
 
 
 def learn_route(dev: DevelopmentSet, objective: Objective) -> RouteFit:
@@ -52,11 +54,8 @@ def learn_route(dev: DevelopmentSet, objective: Objective) -> RouteFit:
     Raises:
         DataError: too few utterances, or the objective cannot be reached.
     """
-    if (objective.target or objective.guarantee) and len(dev.values) < MIN_UTTERANCES:
-        raise DataError(
-            f"expected at least {MIN_UTTERANCES} development utterances with references for "
-            f"{objective.parts[0]}, found {len(dev.values)}"
-        )
+    if objective.target or objective.guarantee:
+        require_enough(len(dev.values), objective.parts[0])
     values = np.asarray([to_finite(value) for value in dev.values.tolist()])
     cuts = find_cuts(-values if dev.doubtful == "low" else values)
     n, chosen = len(cuts), _choose_size(dev, cuts, objective)
@@ -71,12 +70,25 @@ def learn_route(dev: DevelopmentSet, objective: Objective) -> RouteFit:
         n=n,
         size=size,
         costs=dev.costs,
+        predictor=dev.predictor,
         cost_share=float(dev.units[cuts.order[:size]].sum() / dev.units.sum()),
     )
     if objective.guarantee is not None:
         shown = _describe_guarantee(dev, cuts, objective.guarantee, size, passed=chosen is not None)
         fit = fit.model_copy(update={"guarantee": shown})
     return fit if dev.outputs is None else _with_worth(fit, cuts, dev.outputs)
+
+
+def require_enough(n: int, purpose: str) -> None:
+    """Refuse too few utterances with references.
+
+    Raises:
+        DataError: there are fewer than 50.
+    """
+    if n < MIN_UTTERANCES:
+        raise DataError(
+            f"{purpose}: expected at least {MIN_UTTERANCES} development utterances with references, found {n}"
+        )
 
 
 def _choose_size(dev: DevelopmentSet, cuts: Cuts, objective: Objective) -> int | None:

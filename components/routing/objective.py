@@ -79,9 +79,8 @@ class Objective(BaseModel):
             return f"{self.target.metric or 'score'} {self.target.value:g}"
         if self.guarantee is not None:
             asked = self.guarantee
-            return (
-                f"{asked.condition}: at most {asked.risk:.3g} of {asked.among}, {asked.confidence:.3g} sure"
-            )
+            whose = "utterances" if asked.among == "all" else "those that stay"
+            return f"{asked.condition} of at most {asked.risk:.3g} of {whose} ({asked.confidence:.3g})"
         return ""
 
 

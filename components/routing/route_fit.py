@@ -78,6 +78,8 @@ class RouteFit(Record):
         costs: of the rungs, where both are known.
         cost_share: share of the units of cost that escalates.
         guarantee: what was shown, if that was asked.
+        predictor: what predicts the gain from several numbers, where these decide; see
+            :class:`~components.routing.gain_predictor.GainPredictor`.
     """
 
     by: str
@@ -93,6 +95,7 @@ class RouteFit(Record):
     costs: RungCosts | None = None
     cost_share: float | None = None
     guarantee: Guarantee | None = None
+    predictor: dict[str, object] | None = None
 
     @property
     def share(self) -> float:

@@ -18,7 +18,9 @@ RISK, CONFIDENCE = 0.1, 0.9
 BOUNDS = {"all": bound_share_of_all, "kept": bound_share_of_kept}
 
 
-def draw(rng: Generator, n: int, levels: int | None, slope: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def draw(
+    rng: Generator, n: int, levels: int | None, slope: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Doubts (rounded to so many levels) and bad outputs; ``slope`` 0 says that doubt tells nothing."""
     doubts = rng.random(n)
     bad = rng.random(n) < 0.02 + slope * doubts + (0.2 if slope == 0 else 0)
@@ -67,7 +69,9 @@ def test_against_a_plain_loop_over_thresholds() -> None:
     for levels in (None, 4):
         doubts, bad = draw(rng, 80, levels, 0.5)
         allowed = None
-        for value in sorted(set(doubts.tolist())):  # the least doubtful first: escalate what is there or beyond
+        for value in sorted(
+            set(doubts.tolist())
+        ):  # the least doubtful first: escalate what is there or beyond
             stays = doubts < value
             if binomtest(int((stays & bad).sum()), len(bad), RISK, "less").pvalue > 1 - CONFIDENCE:
                 break
@@ -84,7 +88,9 @@ def test_against_a_plain_loop_over_thresholds() -> None:
     st.floats(0.02, 0.5),
     st.sampled_from(sorted(BOUNDS)),
 )
-def test_what_stays_is_below_the_risk_on_dev_too(pairs: list[tuple[int, bool]], risk: float, among: str) -> None:
+def test_what_stays_is_below_the_risk_on_dev_too(
+    pairs: list[tuple[int, bool]], risk: float, among: str
+) -> None:
     doubts = np.asarray([float(doubt) for doubt, _ in pairs])
     bad = np.asarray([wrong for _, wrong in pairs])
     cuts = find_cuts(doubts)
