@@ -13,8 +13,6 @@ FloatArray = NDArray[np.float64]
 Features = Mapping[str, float]
 MAX_ABSENT = 0.5
 """Share of absent values above which a feature is not used."""
-LIMIT = 10.0
-"""Standardized values end here, so that an outlier does not decide alone."""
 
 
 class Column(BaseModel):
@@ -24,6 +22,8 @@ class Column(BaseModel):
         name: of the feature.
         mean: of its values; stands for absent ones.
         deviation: their standard deviation, above 0.
+        low: their least; lower values count as this one, since nothing was learned of them.
+        high: their greatest.
         absent: share of the examples that had no value. Above 0 there is a second column, 1 where absent.
     """
 
@@ -32,6 +32,8 @@ class Column(BaseModel):
     name: str
     mean: float
     deviation: float = Field(gt=0)
+    low: float
+    high: float
     absent: float = Field(ge=0, le=1)
 
 
@@ -40,16 +42,19 @@ def fit_columns(rows: Sequence[Features], only: Sequence[str] = ()) -> tuple[Col
 
     Args:
         rows: features of the examples.
-        only: the features to use, of a word also as ``text.NAME``; all if empty.
+        only: the features to use; all if empty.
     """
     names = sorted({name for row in rows for name in row})
     columns = []
-    for name in names if not only else [name for name in names if name.removeprefix("text.") in only]:
+    for name in names if not only else [name for name in names if name in only]:
         values = np.asarray([row[name] for row in rows if name in row], np.float64)
         absent = 1 - len(values) / len(rows)
         deviation = float(values.std())
         if absent <= MAX_ABSENT and deviation > 1e-9:
-            columns.append(Column(name=name, mean=float(values.mean()), deviation=deviation, absent=absent))
+            mean, low, high = map(float, (values.mean(), values.min(), values.max()))
+            columns.append(
+                Column(name=name, mean=mean, deviation=deviation, low=low, high=high, absent=absent)
+            )
     return tuple(columns)
 
 
@@ -59,7 +64,7 @@ def to_matrix(rows: Sequence[Features], columns: Sequence[Column]) -> FloatArray
     for column in columns:
         values = np.asarray([row.get(column.name, np.nan) for row in rows], np.float64)
         absent = np.isnan(values)
-        scaled = np.clip((values - column.mean) / column.deviation, -LIMIT, LIMIT)
+        scaled = (np.clip(values, column.low, column.high) - column.mean) / column.deviation
         parts.append(np.where(absent, 0.0, scaled))
         if column.absent > 0:
             parts.append(absent.astype(np.float64))

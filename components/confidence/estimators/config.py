@@ -26,15 +26,19 @@ class EstimatorConfig(BaseModel):
 
     method: MethodName = Field(
         "logistic",
-        description="logistic (expected values: linear); gradient_boosting (trees, for thousands of "
-        "examples); isotonic (the one feature that ranks best)",
+        description="logistic (expected values: linear), gradient_boosting (trees; needs thousands of "
+        "examples), isotonic (the one feature that ranks best)",
     )
     targets: tuple[TargetName, ...] = Field(
         (),
-        description="what is estimated: word, p_correct, expected_wer of transcripts; p_bad, expected_chrf of "
-        "translations; all of these if empty",
+        description="what is estimated: word, p_correct, expected_wer of transcripts; p_bad, expected_chrf "
+        "of translations; all of these if empty",
     )
-    features: tuple[str, ...] = Field((), description="only these features; all that the texts have if empty")
+    features: tuple[str, ...] = Field(
+        (),
+        description="only these features (docs/confidence.md), for words also text.NAME, that of their text; "
+        "all if empty",
+    )
     calibration: Literal["auto", "isotonic", "sigmoid", "none"] = Field(
         "auto",
         description="of scores on held-out folds: isotonic, sigmoid (Platt), none; auto: isotonic from "

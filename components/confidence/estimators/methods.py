@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from components.confidence.estimators.columns import FloatArray, State
+from components.errors import ConfigError
 
 BOOSTING = {
     "learning_rate": 0.05,
@@ -80,9 +82,24 @@ def _predict_linear(state: State, matrix: FloatArray) -> FloatArray:
     return scores
 
 
-def _fit_boosting(matrix: FloatArray, targets: FloatArray, is_class: bool, seed: int) -> State:
-    import lightgbm  # noqa: PLC0415 - a second, when fitted
+def _import_lightgbm() -> Any:
+    """Import LightGBM, which takes a second.
 
+    Raises:
+        ConfigError: the OpenMP library that its wheel does not carry is missing.
+    """
+    try:
+        import lightgbm  # noqa: PLC0415 - when it is used
+    except OSError as error:
+        raise ConfigError(
+            f"gradient_boosting: expected the OpenMP library of LightGBM, found {error}; apt-get install "
+            "libgomp1, or use method: logistic"
+        ) from None
+    return lightgbm
+
+
+def _fit_boosting(matrix: FloatArray, targets: FloatArray, is_class: bool, seed: int) -> State:
+    lightgbm = _import_lightgbm()
     parameters = {**BOOSTING, "objective": "binary" if is_class else "regression", "seed": seed}
     data = lightgbm.Dataset(matrix, targets, params={"verbosity": -1, "min_data_in_bin": 1})
     return {"lightgbm": lightgbm.train(parameters, data, num_boost_round=ROUNDS).model_to_string()}
@@ -90,9 +107,7 @@ def _fit_boosting(matrix: FloatArray, targets: FloatArray, is_class: bool, seed:
 
 def _predict_boosting(state: State, matrix: FloatArray) -> FloatArray:
     """Return the sum of the trees; for classes the log-odds."""
-    import lightgbm  # noqa: PLC0415 - a second, when such a model is used
-
-    model = lightgbm.Booster(model_str=state["lightgbm"])
+    model = _import_lightgbm().Booster(model_str=state["lightgbm"])
     return np.asarray(model.predict(matrix, raw_score=True, num_threads=1), np.float64)
 
 

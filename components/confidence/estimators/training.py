@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -15,6 +15,7 @@ from components.confidence.estimators.fitted_estimator import FittedEstimator, F
 from components.confidence.estimators.out_of_fold import measure_quality
 from components.confidence.estimators.targets import TARGETS, Output
 from components.errors import DataError
+from components.suggestions import suggest
 
 LIBRARIES = (
     "numpy",
@@ -54,6 +55,7 @@ def fit_estimator(
             f"{len(examples)}; give more data"
         )
     labeled, threshold = label_examples(examples, output, config)
+    _check_feature_names(labeled.values(), config.features)
     fitted: dict[TargetName, FittedTarget] = {}
     for name, rows in labeled.items():
         fitted[name] = _fit_target(name, rows, config, seed)
@@ -75,10 +77,9 @@ def _fit_target(name: TargetName, labeled: LabeledRows, config: EstimatorConfig,
         _check_classes(name, labeled)
     columns = fit_columns(labeled.rows, config.features)
     if not columns:
-        wanted = f" among {', '.join(config.features)}" if config.features else ""
         raise DataError(
-            f"{name}: expected features that most texts have and that differ{wanted}, found none; "
-            "read a node that keeps log-probabilities"
+            f"{name}: expected features that most texts have and that differ, found none; read a node that "
+            "keeps log-probabilities"
         )
     targets = np.asarray(labeled.values, np.float64)
     data = Data(to_matrix(labeled.rows, columns), targets, labeled.groups, is_class)
@@ -90,8 +91,16 @@ def _fit_target(name: TargetName, labeled: LabeledRows, config: EstimatorConfig,
     return FittedTarget(columns=columns, state=state, calibration=calibration, quality=quality)
 
 
+def _check_feature_names(labeled: Iterable[LabeledRows], names: Sequence[str]) -> None:
+    """Refuse a feature that no text and no word has."""
+    known = {name for rows in labeled for row in rows.rows for name in row}
+    for name in names:
+        if name not in known:
+            raise DataError(f"features: no text has {name}{suggest(name, sorted(known))}")
+
+
 def _check_classes(name: TargetName, labeled: LabeledRows) -> None:
-    """Refuse a target that has one class only, or hardely more."""
+    """Refuse a target that has one class only, or hardly more."""
     pairs = list(zip(labeled.groups, labeled.values, strict=True))
     for value, what in ((1.0, "are so"), (0.0, "are not")):
         groups = {group for group, target in pairs if target == value}
