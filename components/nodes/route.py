@@ -80,7 +80,7 @@ class RouteKind(Kind[RouteSettings]):
                 f"{missing}: expected dev: DATA SET (with references) to learn from, or fitted: NODE, found "
                 "neither"
             )
-        if values.get("budget") is None:
+        if values.get("budget") is None or values.get("by") in tuple(LABELS) or values.get("ways"):
             return None
         fit = f"{name}--fit"
         shared = {key: values[key] for key in ("of", "by", "doubtful", "budget") if key in values}

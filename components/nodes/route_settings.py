@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from components.routing.route_fit import Doubtful
 
 LABELS = ("language", "domain")
 """Names of labels that decide by ``ways``."""
+Several = Annotated[tuple[str, ...], Field(min_length=1)]
 _WAY = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _NUMBERS = (
     "length (characters), seconds (of speech), value (of a table that is read), "
@@ -25,7 +26,7 @@ _NUMBERS = (
 class LearnedRouteSettings(Objective):
     """What a route and the node that learns it share."""
 
-    by: str | tuple[str, ...] = Field(
+    by: str | Several = Field(
         CONFIDENCE,
         description=f"the number: {_NUMBERS}; of several, what escalation gains is predicted from them",
     )
@@ -79,7 +80,7 @@ class TrainRouteSettings(LearnedRouteSettings):
 class RouteSettings(LearnedRouteSettings):
     """What decides, and the ways."""
 
-    by: str | tuple[str, ...] = Field(
+    by: str | Several = Field(
         CONFIDENCE,
         description=f"language or domain (with ways); or a number: {_NUMBERS}; or with dev several, which "
         "predict what escalation gains",
