@@ -155,7 +155,7 @@ GUARANTEE = {"risk": 0.1, "bad": "wer > 0.2"}
         ({"by": ["margin", "score"], "budget": 0.3}, "by: several: expected rungs: [CHEAP, EXPENSIVE]"),
         ({"by": ["margin"], "below": 3}, "by: expected one number for a threshold, found several"),
         ({"by": ["margin"], "guarantee": GUARANTEE, "dev": "sample"}, "expected one number for a guarantee"),
-        ({"by": "language", "budget": 0.3}, "expected ways for by: language, found none"),
+        ({"by": "language", "budget": 0.3}, "ways: expected some such as {german: [de]} for by: language"),
         ({"budget": 0.3, "rungs": ["fast", "good"]}, "rungs: expected dev: DATA SET"),
         ({"fitted": "fast"}, "doubt.fitted: expected a node of kind train_route, found fast (recognize)"),
         ({"budgett": 0.3}, "doubt.budgett: route has no such setting; did you mean budget?"),
