@@ -32,6 +32,7 @@ from components.nodes.train import Train
 from components.nodes.train_estimate import TrainEstimate
 from components.nodes.train_experts import TrainExperts
 from components.nodes.train_pre_translation import TrainPreTranslation
+from components.nodes.train_route import TrainRoute
 from components.nodes.train_stack import TrainStack
 from components.nodes.translate import Translate
 from components.nodes.translate_speech import TranslateSpeech
@@ -73,6 +74,7 @@ KINDS = KindRegistry(
         TrainEstimate(),
         TrainExperts(),
         TrainPreTranslation(),
+        TrainRoute(),
         TrainStack(),
         Translate(),
         TranslateSpeech(),
