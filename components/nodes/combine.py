@@ -76,9 +76,10 @@ class Combine(Kind[CombineSettings]):
 
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models and the node that learned the coefficients."""
-        values = settings.model_dump(mode="json", exclude={"language_model", "tuned"})
-        values |= {"utility": split_metric(settings.utility)[0], **self._model_version(settings)}
-        return values | settings.newer_key_parameters()
+        values = settings.key_parameters()
+        for role in ("language_model", "tuned"):
+            del values[role]
+        return values | {"utility": split_metric(settings.utility)[0], **self._model_version(settings)}
 
     def _model_version(self, settings: CombineSettings) -> dict[str, int]:
         return {"neural_metrics": neural_metrics.version} if "utility" in self.models(settings) else {}
