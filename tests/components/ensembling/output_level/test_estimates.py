@@ -36,9 +36,10 @@ CALIBRATED = {"method": "rover", "confidence": "calibrated", "voting": "average"
 
 
 def test_a_sure_system_outvotes_an_unsure_one_word_by_word() -> None:
-    first, second = estimated("the cat sad", 0.9, 0.9, 0.2), estimated("the bat sat", 0.9, 0.3, 0.8) assert
-    text_of(CALIBRATED, first, second) == "the cat sat" assert text_of({**CALIBRATED, "voting": "frequency",
-    "confidence": "probability"}, first, second) == first.text
+    first, second = estimated("the cat sad", 0.9, 0.9, 0.2), estimated("the bat sat", 0.9, 0.3, 0.8)
+    assert text_of(CALIBRATED, first, second) == "the cat sat"
+    uncalibrated = {**CALIBRATED, "voting": "frequency", "confidence": "probability"}
+    assert text_of(uncalibrated, first, second) == first.text
 
 
 def test_confidences_follow_words_through_punctuation_and_normalization() -> None:
