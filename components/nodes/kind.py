@@ -86,6 +86,7 @@ class Site:
         called: what the file calls them.
         to: the language that it writes, if it translates and one was set.
         translates: whether it writes another language than it reads.
+        translated: whether texts that it reads were translated, or it translates them.
         tables: finished tables and models that it reads, by role; see :meth:`table_folder`.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
@@ -102,6 +103,7 @@ class Site:
     called: tuple[str, ...] = ()
     to: str | None = None
     translates: bool = False
+    translated: bool = False
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False

@@ -9,6 +9,7 @@ from components.nodes.data import Data
 from components.nodes.distill import Distill
 from components.nodes.edit import Edit
 from components.nodes.encode_speech import EncodeSpeech
+from components.nodes.fuse import Fuse
 from components.nodes.gold import Gold
 from components.nodes.join_segments import JoinSegments
 from components.nodes.kind_registry import KindRegistry
@@ -29,6 +30,7 @@ from components.nodes.synthesize import Synthesize
 from components.nodes.targets import Targets
 from components.nodes.train import Train
 from components.nodes.train_experts import TrainExperts
+from components.nodes.train_fuse import TrainFuse
 from components.nodes.train_pre_translation import TrainPreTranslation
 from components.nodes.train_stack import TrainStack
 from components.nodes.translate import Translate
@@ -46,6 +48,7 @@ KINDS = KindRegistry(
         Distill(),
         Edit(),
         EncodeSpeech(),
+        Fuse(),
         Gold(),
         JoinSegments(),
         Loop(),
@@ -68,6 +71,7 @@ KINDS = KindRegistry(
         Targets(),
         Train(),
         TrainExperts(),
+        TrainFuse(),
         TrainPreTranslation(),
         TrainStack(),
         Translate(),

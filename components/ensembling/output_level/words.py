@@ -58,7 +58,7 @@ def split_words(
         calibrated: its ``word_confidences`` give the confidences.
     """
     text = normalizer(hypothesis.text) if normalizer else hypothesis.text
-    words = _attach_punctuation(_split_units(text, language), "" if without_spaces(language) else " ")
+    words = _attach_punctuation(split_units(text, language), "" if without_spaces(language) else " ")
     if calibrated:
         token_words = _words_of_estimates(hypothesis, language)
     else:
@@ -72,7 +72,8 @@ def split_words(
     )
 
 
-def _split_units(text: str, language: str) -> list[str]:
+def split_units(text: str, language: str) -> list[str]:
+    """The words of a text, or its characters in languages written without spaces."""
     return [c for c in text if not c.isspace()] if without_spaces(language) else text.split()
 
 
@@ -95,7 +96,7 @@ def _words_of_estimates(hypothesis: Hypothesis, language: str) -> list[Word]:
     return [
         Word(key, unit, max(confidence, MIN_CONFIDENCE))
         for word, confidence in zip(hypothesis.text.split(), hypothesis.word_confidences, strict=True)
-        for unit in _split_units(word, language)
+        for unit in split_units(word, language)
         if (key := word_key(unit))
     ]
 
