@@ -9,7 +9,7 @@ from components import neural_metrics
 from components.fusing.config import VERSION, FuseConfig
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.nodes.rounds import LIBRARIES, texts_of
-from components.records import Outcome
+from components.records import NBest, Outcome
 from components.refining.config import MODEL_GATES
 from components.run_record import StageRef
 from components.storage.reader import read_nbests
@@ -28,6 +28,7 @@ class Fuse(Kind[FuseConfig]):
     looks_back = True
     same_language = True
     passes = True
+    pools = True
 
     def version(self, settings: FuseConfig) -> str:
         """Return the version of fusing."""
@@ -64,6 +65,12 @@ class Fuse(Kind[FuseConfig]):
         from components.fusing import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_models(settings, site.store, pairs, transcripts=site.transcripts)
+
+    def candidates(self, settings: FuseConfig, nbests: Sequence[NBest]) -> list[str]:
+        """Return the candidates that the model reads."""
+        from components.fusing.candidates import collect_texts  # noqa: PLC0415 - imports numpy
+
+        return collect_texts(nbests, settings.candidates)
 
     def build(self, settings: FuseConfig, site: Site) -> Component:
         """Return the fuser, its models loaded."""

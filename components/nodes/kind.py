@@ -151,6 +151,8 @@ class Kind(ABC, Generic[S]):
     """It writes another language than it reads: ``to``, else the data's target language."""
     may_translate: ClassVar[bool] = False
     """It translates where its node says ``to``."""
+    pools: ClassVar[bool] = False
+    """It chooses from :meth:`candidates`, whose oracles are scored beside it."""
     scored: ClassVar[bool] = True
     """Its texts are scored wherever there are references; rounds have a table of their own."""
     same_language: ClassVar[bool] = False
@@ -260,6 +262,10 @@ class Kind(ABC, Generic[S]):
     def is_idle(self, item: Item) -> bool:
         """Return whether there is nothing to do for an item (``waits`` kinds); if so for all, it skips."""
         return False
+
+    def candidates(self, settings: S, nbests: Sequence[NBest]) -> list[str]:
+        """Return the different texts that a kind with ``pools`` chooses from, of the lists that it reads."""
+        return []
 
     def build(self, settings: S, site: Site) -> Component:
         """Build the component, its models loaded."""
