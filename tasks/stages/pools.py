@@ -124,10 +124,11 @@ def score_pools(
         chosen_by: dict[str, None] = {}
         for pool in pools:
             own = _score_pool(pool, target_language, normalizer)
-            scores += [
-                score.model_copy(update={"name": f"{pool.entry.prefix}{name}"})
-                for name, score in own.oracles.items()
-            ]
+            if pool.node is not None:  # the lists that it reads are in the table alone
+                scores += [
+                    score.model_copy(update={"name": f"{pool.entry.prefix}{name}"})
+                    for name, score in own.oracles.items()
+                ]
             rows += own.rows
             chosen_by |= dict.fromkeys([own.chosen_by] if own.rows else [])
         note = NOTE.format(metric=" or ".join(chosen_by))

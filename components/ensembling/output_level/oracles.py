@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from components.ensembling.output_level.confusion_network import build_confusion_network
 from components.ensembling.output_level.words import Word, split_units
 from components.languages import without_spaces
@@ -79,23 +77,22 @@ def nearest_path(columns: Sequence[Sequence[str | None]], reference: Sequence[st
         columns: the alternatives; None is no word.
         reference: words.
     """
-    costs = np.zeros((len(columns) + 1, len(reference) + 1), int)
-    costs[0] = range(len(reference) + 1)
-    for i, column in enumerate(columns, 1):
-        skip = None not in column
-        costs[i, 0] = costs[i - 1, 0] + skip
-        for j, word in enumerate(reference, 1):
-            match = costs[i - 1, j - 1] + _cost(column, word)
-            costs[i, j] = min(match, costs[i - 1, j] + skip, costs[i, j - 1] + 1)
+    costs = [list(range(len(reference) + 1))]  # (columns + 1, words + 1): least edits of the beginnings
+    for column in columns:
+        above, skip = costs[-1], int(None not in column)
+        row = [above[0] + skip]
+        for j, word in enumerate(reference):
+            row.append(min(above[j] + _cost(column, word), above[j + 1] + skip, row[j] + 1))
+        costs.append(row)
     words: list[str] = []
     i, j = len(columns), len(reference)
     while i:
         column = columns[i - 1]
         spoken = [word for word in column if word is not None]
-        if j and spoken and costs[i, j] == costs[i - 1, j - 1] + _cost(column, reference[j - 1]):
+        if j and spoken and costs[i][j] == costs[i - 1][j - 1] + _cost(column, reference[j - 1]):
             i, j = i - 1, j - 1
             words.append(reference[j] if reference[j] in spoken else spoken[0])
-        elif costs[i, j] == costs[i - 1, j] + (None not in column):
+        elif costs[i][j] == costs[i - 1][j] + (None not in column):
             i -= 1
             words += [] if None in column else spoken[:1]
         else:
