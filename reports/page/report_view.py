@@ -241,7 +241,10 @@ def sections_of_stage(ref: StageRef) -> list[Section]:
     return [*sections, Section(f"Plots of {ref.stage}", pictures=plots)] if plots else sections
 
 
-_FIRST = ("utterance", "part", "stage", "round", "score")
+_FIRST = (
+    *("utterance", "part", "stage", "round", "score"),
+    *("pool", "metric", "candidates", "first candidate", "the node"),
+)
 """Columns that stand first, since JSON in the store has its keys in alphabetical order."""
 
 
