@@ -103,7 +103,7 @@ _WHISPER = "Radford et al. 2022 (Whisper)"
 _LISTS = "Wessel et al. 2001"
 _QUEST = "Specia et al. 2013 (QuEst)"
 _A_LIST = "a list of two or more"
-_STATISTICS = "token_statistics: true"
+_STATISTICS = "entropies: true"
 
 FEATURES: dict[str, Feature] = {
     "mean_log_prob": Feature(
@@ -223,7 +223,7 @@ FEATURES: dict[str, Feature] = {
     "language_probability": Feature(
         "probability of the language that was detected, the lowest of its windows",
         _WHISPER,
-        "a language that was detected, and token_statistics: true",
+        "a language that was detected, and entropies: true",
     ),
     "agreement": Feature("mean share of the votes for the words of ROVER", "Fiscus 1997", "ROVER"),
     "unanimous": Feature("share of the columns that all systems agree on", "Fiscus 1997", "ROVER"),

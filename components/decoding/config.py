@@ -24,7 +24,7 @@ class SearchConfig:
         top_p: Samples are drawn from the smallest set of tokens with this probability, in (0, 1].
         epsilon: Tokens below this probability are not drawn, in [0, 1).
         seed: Of the samples.
-        token_statistics: Keep the entropy and the margin of every token's distribution.
+        entropies: Keep the entropy and the margin of every token's distribution.
 
     Raises:
         ConfigError: A value is out of range, or ``n_best`` is larger than the beam.
@@ -40,7 +40,7 @@ class SearchConfig:
     seed: int = 0
     top_k: int = 0
     epsilon: float = 0.0
-    token_statistics: bool = False
+    entropies: bool = False
 
     def __post_init__(self) -> None:
         if self.beam_size < 1 or self.n_best < 1 or self.max_new_tokens < 1:

@@ -49,7 +49,7 @@ def search(
         ModelError: One of them gives NaN.
     """
     ensemble = EnsembleScorer(
-        scorers, combiner or SingleScorer(), calls, keeps_statistics=config.token_statistics
+        scorers, combiner or SingleScorer(), calls, keeps_statistics=config.entropies
     )
     if config.temperature > 0 or config.beam_size == 1:
         return greedy_or_sample(ensemble, config, logits_processors, keys)

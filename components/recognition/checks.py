@@ -32,7 +32,7 @@ def check(config: RecognitionConfig, store: str | None) -> None:
             f"backend: {config.backend} expects the extra {backend.extra!r}, found it missing; "
             f"pip install 'antiphon[{backend.extra}]' or use backend whisper"
         )
-    for setting in ("sampling", "token_statistics"):
+    for setting in ("sampling", "entropies"):
         if getattr(config, setting) and not backend.searches_here:
             names = " or ".join(name for name, row in BACKENDS.items() if row.searches_here)
             raise ConfigError(

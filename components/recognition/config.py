@@ -13,7 +13,7 @@ from components.stage_settings import StageSettings
 class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
-    later_settings: ClassVar = ("word_times", "sampling", "token_statistics")
+    later_settings: ClassVar = ("word_times", "sampling", "entropies")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -90,7 +90,7 @@ class RecognitionConfig(StageSettings):
         description="draw several transcripts instead of searching the likeliest (backends whisper and "
         "transformers; docs/confidence.md)",
     )
-    token_statistics: bool = Field(
+    entropies: bool = Field(
         False,
         description="keep the entropy and the margin of every token's distribution (backends whisper and "
         "transformers)",

@@ -67,7 +67,7 @@ def refuse_sampling(config: TranslationConfig, checkpoint: Checkpoint) -> None:
     Raises:
         ConfigError: the model cannot do what is asked for.
     """
-    name = "sampling" if config.sampling else "token_statistics" if config.token_statistics else ""
+    name = "sampling" if config.sampling else "entropies" if config.entropies else ""
     if name and checkpoint.architecture == EDIT_DIFFUSION:
         raise ConfigError(
             f"{name}: expected a model that writes from left to right, found {config.model} "

@@ -18,7 +18,7 @@ SPEECH_VERSION = 1
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
-    later_settings: ClassVar = ("context_sentences", "sampling", "token_statistics")
+    later_settings: ClassVar = ("context_sentences", "sampling", "entropies")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,7 +56,7 @@ class TranslationConfig(StageSettings):
     sampling: Sampling | None = Field(
         None, description="draw several translations instead of searching the likeliest (docs/confidence.md)"
     )
-    token_statistics: bool = Field(
+    entropies: bool = Field(
         False, description="keep the entropy and the margin of every token's distribution"
     )
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(

@@ -11,12 +11,12 @@ def search_config_of(config: TranslationConfig, seed: int = 0) -> SearchConfig:
     sampling = config.sampling
     if sampling is not None and not sampling.dropout:
         return sampling.search_config(
-            config.max_tokens, config.length_penalty, seed=seed, token_statistics=config.token_statistics
+            config.max_tokens, config.length_penalty, seed=seed, entropies=config.entropies
         )
     return SearchConfig(
         beam_size=config.beam_size,
         n_best=config.n_best,
         max_new_tokens=config.max_tokens,
         length_penalty=config.length_penalty,
-        token_statistics=config.token_statistics,
+        entropies=config.entropies,
     )

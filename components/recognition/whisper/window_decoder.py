@@ -122,7 +122,7 @@ class WindowDecoder:
 
     def _search_config(self, temperature: float) -> SearchConfig:
         settings = self._config
-        others = {"seed": self._seed, "token_statistics": settings.token_statistics}
+        others = {"seed": self._seed, "entropies": settings.entropies}
         if settings.sampling is not None:
             return settings.sampling.search_config(settings.max_tokens, settings.length_penalty, **others)
         return SearchConfig(

@@ -17,9 +17,9 @@ from components.ensembling.token_level.combiners import LinearInterpolation
 from tests.components.decoding.test_search import LENGTH, Table, ids
 
 SEARCHES = [
-    SearchConfig(beam_size=1, max_new_tokens=LENGTH, token_statistics=True),
-    SearchConfig(beam_size=3, n_best=3, max_new_tokens=LENGTH, token_statistics=True),
-    SearchConfig(temperature=2.0, n_best=4, max_new_tokens=LENGTH, token_statistics=True),
+    SearchConfig(beam_size=1, max_new_tokens=LENGTH, entropies=True),
+    SearchConfig(beam_size=3, n_best=3, max_new_tokens=LENGTH, entropies=True),
+    SearchConfig(temperature=2.0, n_best=4, max_new_tokens=LENGTH, entropies=True),
 ]
 
 
@@ -66,7 +66,7 @@ def test_statistics_change_nothing_else_and_are_not_kept_unless_asked_for(beam: 
         plain, kept = (
             search(
                 scorers,
-                SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH, token_statistics=keeps),
+                SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH, entropies=keeps),
                 combiner=combiner,
             )
             for keeps in (False, True)
@@ -87,7 +87,7 @@ def test_a_forced_token_has_no_entropy_and_the_largest_margin() -> None:
 def test_the_distribution_is_the_models_own_whatever_the_temperature() -> None:
     table = Table(1, 6)
     hot, cold = (
-        search([table], SearchConfig(temperature=t, n_best=1, max_new_tokens=1, token_statistics=True))[0][0]
+        search([table], SearchConfig(temperature=t, n_best=1, max_new_tokens=1, entropies=True))[0][0]
         for t in (3.0, 0.5)
     )
     assert hot.entropies == cold.entropies
