@@ -48,9 +48,7 @@ def search(
         ConfigError: The scorers cannot be mixed.
         ModelError: One of them gives NaN.
     """
-    ensemble = EnsembleScorer(
-        scorers, combiner or SingleScorer(), calls, keeps_statistics=config.entropies
-    )
+    ensemble = EnsembleScorer(scorers, combiner or SingleScorer(), calls, keeps_statistics=config.entropies)
     if config.temperature > 0 or config.beam_size == 1:
         return greedy_or_sample(ensemble, config, logits_processors, keys)
     return beam_search(ensemble, config, logits_processors)

@@ -13,7 +13,7 @@ from sacrebleu.metrics.chrf import CHRF
 from components.decoding.models.causal import CausalModel
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest, Quarantined, Utterance
-from components.refining import acceptance, methods, self_refine
+from components.refining import acceptance, methods, self_refine, text_estimators
 from components.refining.config import RefineConfig, RoundsConfig
 from components.refining.rounds import Refiner
 from components.refining.self_refine import SelfRefiner
@@ -29,7 +29,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A tiny causal model in the place of any other."""
     network = llama(vocabulary=len(TOKENIZER), positions=2048)
     ready = CausalModel(network, "digest", "tiny")
-    for module in (acceptance, self_refine, methods):
+    for module in (text_estimators, self_refine, methods):
         monkeypatch.setattr(
             module, "load_resident", lambda *_: (SimpleNamespace(reference="tiny"), ready, TOKENIZER)
         )
@@ -60,7 +60,7 @@ def test_a_round_trip_is_compared_with_the_source(monkeypatch: pytest.MonkeyPatc
         bad = Quarantined(utterance_id="u", stage="mt", reason="too long", detail="-")
         return [NBest(utterance_id="u", hypotheses=(back,)), bad]
 
-    monkeypatch.setattr(acceptance, "build", lambda *_: SimpleNamespace(translate=translate))
+    monkeypatch.setattr(text_estimators, "build", lambda *_: SimpleNamespace(translate=translate))
     config = RoundsConfig(gate="round_trip", gate_model="tiny")
     unknown = ITEM.model_copy(update={"target_language": None})
     values = acceptance.GATES["round_trip"](config, None)([ITEM, unknown], ["ein Punkt", "x"])
