@@ -1,4 +1,4 @@
-"""``score``: a number for each text by a model: CometKiwi, a forced score, a round trip; for routes, estimates."""
+"""``score``: a number for each text by a model, such as CometKiwi or a forced score, for routes and more."""
 
 from __future__ import annotations
 
@@ -88,7 +88,10 @@ class ScoreKind(Kind[ScoreSettings]):
 
         name = _estimate_of(settings)
         if name is not None:
-            validate_text_estimator(name, self.models(settings)["model"], site.store, pairs)
+            try:
+                validate_text_estimator(name, self.models(settings)["model"], site.store, pairs)
+            except ConfigError as error:
+                raise ConfigError(f"metric: {error}") from error
             return
         bind_metric(settings.metric, site.store, settings.device)
 

@@ -50,19 +50,18 @@ def forward_estimator(model: str, device: str, store: str | None, passes: int = 
     def score_text(item: Utterance, text: str) -> float:
         source = tokenizer(sanitize(item.text or "", controls), return_tensors="pt").to(on_device)
         target_ids = tokenizer(text_target=sanitize(text, controls)).input_ids
-        means = []
-        for number in range(passes or 1):
-            scorer: Any = ready.build_scorer(input_ids=source.input_ids, attention_mask=source.attention_mask)
-            if passes:
-                scorer = DropoutScorer(scorer, number, keys=[_key_of(item)])
-            means.append(force_decode([scorer], [target_ids])[0].score / len(target_ids))
-        return means[0] if not passes else statistics.fmean(means)
+        rows = {name: source[name].repeat(passes or 1, 1) for name in ("input_ids", "attention_mask")}
+        scorer: Any = ready.build_scorer(**rows)
+        if passes:
+            scorer = DropoutScorer(scorer, 0, keys=[_key_of(item, number) for number in range(passes)])
+        candidates = force_decode([scorer], [target_ids] * (passes or 1))
+        return statistics.fmean(candidate.score for candidate in candidates) / len(target_ids)
 
     return lambda items, texts: [score_text(item, text) for item, text in zip(items, texts, strict=True)]
 
 
-def _key_of(item: Utterance) -> int:
-    return int.from_bytes(hashlib.sha256(item.id.encode()).digest()[:8], "big")
+def _key_of(item: Utterance, number: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{item.id}/{number}".encode()).digest()[:8], "big")
 
 
 def fluency_estimator(model: str, device: str, store: str | None) -> Estimator:
@@ -88,7 +87,7 @@ def fluency_estimator(model: str, device: str, store: str | None) -> Estimator:
 def round_trip_estimator(
     model: str, device: str, store: str | None, max_tokens: int = MAX_BACK_TRANSLATION_TOKENS
 ) -> Estimator:
-    """chrF (0 to 100) of the greedy back-translation by ``model`` against the source; 0 where there is none."""
+    """chrF (0 to 100) of the greedy back-translation against the source; 0 where there is none."""
     settings = TranslationConfig(model=model, device=device, beam_size=1, n_best=1, max_tokens=max_tokens)
     translator, chrf = build(settings, store), CHRF()
 

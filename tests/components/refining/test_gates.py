@@ -11,6 +11,9 @@ import torch
 from sacrebleu.metrics.chrf import CHRF
 
 from components.decoding.models.causal import CausalModel
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.search import force_decode
+from components.ensembling.token_level.dropout import DropoutScorer
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest, Quarantined, Utterance
 from components.refining import acceptance, methods, self_refine, text_estimators
@@ -18,6 +21,7 @@ from components.refining.config import RefineConfig, RoundsConfig
 from components.refining.rounds import Refiner
 from components.refining.self_refine import SelfRefiner
 from tests.components.decoding.tiny_models import llama
+from tests.components.translation.test_seq2seq import plain
 from tests.components.translation.tokenizers import characters
 
 ITEM = Utterance(id="u", text="a dog", source_language="en", target_language="de")
@@ -49,6 +53,28 @@ def test_fluency_is_the_mean_log_probability_of_a_text(model: Any) -> None:
             sum(float(log_probs[i, t]) for i, t in enumerate(ids)) / len(ids), abs=1e-3
         )
     assert values[2] == pytest.approx(values[0])
+
+
+@pytest.mark.parametrize("passes", [0, 3])
+def test_a_forced_score_is_that_of_the_model_and_with_dropout_the_mean_of_its_passes(
+    passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, tokenizer = plain()
+    for module in network.modules():
+        if passes and hasattr(module, "dropout") and isinstance(module.dropout, float):
+            module.dropout = 0.3
+    ready = Seq2SeqModel(network, "digest", "tiny")
+    monkeypatch.setattr(text_estimators, "load_resident", lambda *_: (None, ready, tokenizer))
+    (value,) = text_estimators.forward_estimator("m", "cpu", None, passes)([ITEM], ["ein Hund"])
+    source, target = tokenizer("a dog", return_tensors="pt"), tokenizer("ein Hund").input_ids
+    means = []
+    for number in range(passes or 1):
+        scorer: Any = ready.build_scorer(**{k: source[k] for k in ("input_ids", "attention_mask")})
+        if passes:
+            scorer = DropoutScorer(scorer, 0, keys=[text_estimators._key_of(ITEM, number)])
+        means.append(force_decode([scorer], [target])[0].score / len(target))
+    assert value == pytest.approx(sum(means) / len(means), abs=1e-4)
+    assert len({round(mean, 3) for mean in means}) == (passes or 1)
 
 
 def test_a_round_trip_is_compared_with_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
