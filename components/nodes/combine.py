@@ -43,6 +43,7 @@ class Combine(Kind[CombineSettings]):
     joins = True
     needs_inputs = True
     made_by: ClassVar = {"tuned": "tune"}
+    learned_as = "tuned"
     same_language = True
     passes = True
 

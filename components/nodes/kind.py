@@ -131,6 +131,8 @@ class Kind(ABC, Generic[S]):
     gives: ClassVar[Sort] = "text"
     made_by: ClassVar[Mapping[str, str]] = {}
     """Role of a table that it reads -> the kind of node that makes it."""
+    learned_as: ClassVar[str] = ""
+    """The role of a table that is learned: a file may say from which data set by ``dev`` in its place."""
     whole: ClassVar[bool] = False
     """It is made in one piece by :meth:`make`, not shard by shard."""
     gathers: ClassVar[bool] = False

@@ -14,6 +14,7 @@ from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
+from components.pipeline.development import DEV_KEYS, add_development_nodes
 from components.pipeline.faults import Faults
 from components.pipeline.pipeline import (
     DATA,
@@ -70,7 +71,7 @@ def read_pipeline(
     faults.raise_if_any()
     written = _apply_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
     faults.raise_if_any()
-    expanded, aliases = _expand(written, faults)
+    expanded, aliases = _expand(add_development_nodes(written, faults), faults)
     drafts = {
         name: _read_node(name, written_node, aliases, faults, folder)
         for name, written_node in expanded.items()
@@ -227,7 +228,8 @@ def _add_faults(
         where = ("nodes", name, *path)
         setting = ".".join((name, *path))
         if fault["type"] == "extra_forbidden" and kind is not None:
-            settings = [*COMMON_KEYS[:-1], *kind.settings.model_fields] if len(path) == 1 else []
+            common = [*COMMON_KEYS[:-1], *(DEV_KEYS if kind.learned_as else ())]
+            settings = [*common, *kind.settings.model_fields] if len(path) == 1 else []
             hint = suggest(path[-1], settings) if settings else ""
             faults.add(where, f"{setting}: {kind.name} has no such setting{hint}")
             continue

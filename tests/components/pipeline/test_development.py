@@ -1,0 +1,82 @@
+"""``dev:`` stands for a data set, copies of what is above the node, and a node that learns from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components.errors import ConfigError
+from components.pipeline.development import add_development_nodes
+from components.pipeline.faults import Faults
+from components.pipeline.reader import read_pipeline
+
+ASR = {"kind": "recognize", "beam_size": 1, "n_best": 1}
+COMBINE = {"kind": "combine", "of": ["a", "b"], "method": "reranking"}
+
+
+def test_a_node_with_dev_is_the_graph_that_it_stands_for() -> None:
+    other = {**ASR, "model": "packaged:whisper-tiny.en"}
+    nodes = {"best": {**COMBINE, "dev": "sample", "dev_limit": 2}, "a": ASR, "b": other}
+    written_out = {
+        "a": ASR,
+        "b": other,
+        "data--dev": {"kind": "data", "source": "sample", "limit": 2},
+        "a--dev": {**ASR, "of": "data--dev"},
+        "b--dev": {**other, "of": "data--dev"},
+        "best--fit": {**COMBINE, "kind": "tune", "of": ["a--dev", "b--dev"]},
+        "best": {**COMBINE, "tuned": "best--fit"},
+    }
+    short, long = (read_pipeline({"nodes": values}) for values in (nodes, written_out))
+    assert {n.name: (n.kind, n.settings, n.of) for n in short} == {
+        n.name: (n.kind, n.settings, n.of) for n in long
+    }
+    assert short.outputs == {"transcript": "best"}
+
+
+def test_copies_are_shared_and_other_sets_have_their_own() -> None:
+    nodes: dict[str, dict[str, Any]] = {"a": ASR, "b": {**ASR, "beam_size": 2}}
+    nodes |= {name: {**COMBINE, "dev": dev} for name, dev in (("x", "s"), ("y", "s"), ("z", "t"))}
+    expanded = add_development_nodes(nodes, Faults())
+    assert [n for n in expanded if n.startswith("data")] == ["data--dev", "data--dev2"]
+    assert expanded["y--fit"]["of"] == expanded["x--fit"]["of"] == ["a--dev", "b--dev"]
+    assert expanded["z--fit"]["of"] == ["a--dev2", "b--dev2"]
+
+
+def test_rungs_lose_the_route_that_is_learned_and_keep_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    from components.nodes.table import KINDS
+
+    monkeypatch.setattr(type(KINDS["route"]), "learned_as", "fitted")
+    monkeypatch.setattr(type(KINDS["route"]), "made_by", {"fitted": "tune"})
+    route = {"kind": "route", "by": "margin", "dev": "s"}
+    nodes = {
+        "last": {**route, "of": "good", "rungs": ["good", "best"]},
+        "fast": ASR,
+        "doubt": {**route, "of": "fast", "rungs": ["fast", "good"]},
+        "good": {**ASR, "when": "doubt.escalate"},
+        "best": {**ASR, "beam_size": 3, "when": "last.escalate"},
+    }
+    expanded = add_development_nodes(nodes, Faults())
+    first, second = expanded["doubt--fit"]["of"], expanded["last--fit"]["of"]
+    assert (first, second) == (["fast--dev", "good--dev"], ["good--dev2", "best--dev"])
+    assert "when" not in expanded["good--dev"]
+    assert "when" not in expanded["best--dev"]
+    assert expanded["good--dev2"]["when"] == "doubt--dev.escalate"
+    assert expanded["doubt--dev"] == {k: v for k, v in route.items() if k != "dev"} | {
+        "of": "fast--dev",
+        "fitted": "doubt--fit",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({**COMBINE, "dev": 3}, "x.dev: expected a data set with references, found 3"),
+        ({**COMBINE, "dev": "s", "dev_limit": 0}, "x.dev_limit: expected a number of utterances from 1 on"),
+        ({**COMBINE, "dev": "s", "tuned": "t"}, "x: expected dev or tuned, found both"),
+        ({"kind": "recognize", "dev": "s"}, "x.dev: recognize has no such setting"),
+    ],
+)
+def test_faults_are_a_line_each(values: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        read_pipeline({"nodes": {"a": ASR, "b": {**ASR, "beam_size": 2}, "x": values}})
