@@ -92,8 +92,8 @@ class RecognitionConfig(StageSettings):
     )
     entropies: bool = Field(
         False,
-        description="keep the entropy and the margin of every token's distribution (backends whisper and "
-        "transformers)",
+        description="keep the entropy and the margin of every token's distribution, and the probability of a "
+        "detected language (backends whisper and transformers)",
     )
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
         "float32", description="arithmetic; int8 quantizes the linear layers (CPU) and costs accuracy"

@@ -160,8 +160,9 @@ class WhisperRecognizer:
         features = self._backend.encode(torch.stack([t.mel(self._backend.dims.n_mels) for t in decodable]))
         unknown = [i for i, t in enumerate(decodable) if t.state.language is None]
         if unknown:
-            for i, code in zip(unknown, self._backend.detect_languages(features[unknown]), strict=True):
-                decodable[i].state.language = code
+            for i, detected in zip(unknown, self._backend.detect_languages(features[unknown]), strict=True):
+                state = decodable[i].state
+                state.language, state.language_probability = detected
         finished: set[int] = set()
         for stream, window in zip(decodable, self._decoder.decode(decodable, features), strict=True):
             if isinstance(window, ModelError):
@@ -194,6 +195,9 @@ class WhisperRecognizer:
         tokenizer, sampling = self._decoder.tokenizer_of(state), self.config.sampling
         n = self.config.n_best if sampling is None else None
         hypotheses = build_nbest(state.windows, tokenizer, self.system, n, self._members)
+        if self.config.entropies and state.language_probability is not None:
+            added = {"language_probability": state.language_probability}
+            hypotheses = tuple(h.model_copy(update={"features": {**h.features, **added}}) for h in hypotheses)
         return NBest(utterance_id=state.utterance.id, hypotheses=hypotheses, language=state.language)
 
 

@@ -102,3 +102,14 @@ def test_the_settings_are_in_the_key_once_they_are_set() -> None:
     assert not RecognitionConfig().settings_for_key(set()).keys() & {"sampling", "entropies"}
     config = RecognitionConfig.model_validate({"sampling": SAMPLING, "entropies": True})
     assert config.settings_for_key(set())["sampling"]["epsilon"] == 0.01
+
+
+@pytest.mark.parametrize(("language", "keeps"), [("und", True), ("und", False), ("de", True)])
+def test_the_probability_of_a_detected_language_is_kept_on_request(
+    language: str, keeps: bool, tmp_path: Path
+) -> None:
+    machine, _ = scripted_recognizer(entropies=keeps)
+    (outcome,) = machine.recognize([utterance(tmp_path, "u", 1, language=language)])
+    assert isinstance(outcome, NBest)
+    expected = 0.75 if keeps and language == "und" else None
+    assert outcome.best.features.get("language_probability") == expected
