@@ -16,10 +16,9 @@ from components.confidence import agreement, nbest_features, token_features
 from components.confidence.word_features import WORD_FEATURES, extract_word_features
 from components.recognition.whisper.fallback import compression_ratio
 from components.records import NBest, Quarantined, Route, Utterance
+from components.text_confidence import ESTIMATES
 
 __all__ = ["ESTIMATES", "FEATURES", "WORD_FEATURES", "extract_features", "extract_word_features"]
-ESTIMATES = ("p_correct", "expected_wer", "expected_chrf")
-"""What an estimator adds to a hypothesis: no features, so that no estimate is fitted on an estimate."""
 
 
 @dataclass(frozen=True)
@@ -287,7 +286,9 @@ def extract_features(
     """
     text = Text(nbest, utterance)
     values: dict[str, float | None] = {
-        name: value for name, value in nbest.best.features.items() if name not in ESTIMATES
+        name: value
+        for name, value in nbest.best.features.items()
+        if name not in ESTIMATES  # no estimate is fitted on an estimate
     }
     for name, row in FEATURES.items():
         if row.compute is not None:

@@ -170,7 +170,8 @@ class Pipeline:
         if self.is_data(name):
             return False
         node = self.nodes[name]
-        return node.translates or any(map(self.is_translated, node.of))
+        texts = node.of[:1] if node.kind.annotates else node.of
+        return node.translates or any(map(self.is_translated, texts))
 
     def speech_of(self, name: str) -> str:
         """Return the node (or ``data``) whose utterances a node's texts belong to."""
