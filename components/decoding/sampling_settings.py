@@ -74,7 +74,7 @@ def refuse_settings(sampling: Sampling | None, **ignored: bool) -> None:
     """
     names = [name for name, is_set in ignored.items() if is_set]
     if sampling is not None and names:
+        it = "it" if len(names) == 1 else "them"
         raise ValueError(
-            f"sampling: expected no {', '.join(names)} beside it, found both: samples are drawn without a "
-            "beam and at one temperature, sampling.count of them"
+            f"sampling: expected no {', '.join(names)} beside it, found both: samples have no use for {it}"
         )
