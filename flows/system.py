@@ -64,8 +64,10 @@ class System:
 
     def load(self, run: Run) -> dict[str, StageRef]:
         """Load the data sets, by the names under which nodes read them, and check the models against them."""
-        needs = self.needs()
         sets = load_data(run, self._data)
+        self.pipeline, notes = preflight.choose_models(self.pipeline, sets[DATA])
+        run.notes += notes
+        needs = self.needs()
         show_phase("loading the models")
         preflight.admit_data(needs, sets[DATA])
         sets |= load_data_nodes(run, self.pipeline, needs)
@@ -92,7 +94,8 @@ def run_system(
     preflight.check_needs(system.needs())
     run = Run(flow, parameters)
     with run:
-        executed = execute(pipeline, system.load(run), run.store_url, parameters.seed)
+        sets = system.load(run)
+        executed = execute(system.pipeline, sets, run.store_url, parameters.seed)
         system.finish(run, executed)
     return final_state(run.record)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from components.nodes.kind import Kind, Site, Sort
+from components.languages import UNDETERMINED
+from components.nodes.kind import Kind, LanguagePairs, Site, Sort
 from components.run_record import NodeRecord, PipelineRecord
 
 DATA = "data"
@@ -160,6 +161,16 @@ class Pipeline:
             input_name for input_name in node.of if self.sort_of(input_name) in ("data", "text", "speech")
         ]
         return self.language_of(texts[0]) if texts else SOURCE
+
+    def pairs_of(self, node: Node, pairs: LanguagePairs) -> LanguagePairs:
+        """Return the source and target languages that a node meets, from those of the data set."""
+        source_role = self.language_of(node.origin or node.of[0]) if node.of else SOURCE
+        target_role = self.language_of(node.name)
+        codes = [{SOURCE: source, TARGET: target} for source, target in pairs]
+        return frozenset(
+            (by_role.get(source_role, source_role) or UNDETERMINED, by_role.get(target_role, target_role))
+            for by_role in codes
+        )
 
     def is_spoken(self, name: str) -> bool:
         """Return whether a node's texts were recognized from speech and never translated."""

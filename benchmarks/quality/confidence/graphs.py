@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon import Run, run_pipeline
+from benchmarks.quality.confidence.data import DEV_RECORDINGS
 
 Graph = dict[str, dict[str, Any]]
 """Nodes by name, as in a file."""
@@ -17,21 +18,21 @@ RECOGNIZERS: Mapping[str, Mapping[str, Any]] = {
     "sphinx": {"model": "sphinx:en-us", "backend": "pocketsphinx"},
 }
 METHODS = ("gradient_boosting", "logistic", "isotonic")
-"""Of estimators; which one counts is chosen on held-out folds of val."""
+"""Of estimators."""
 TRANSLATOR = {"model": "packaged:multi30k-en-de", "entropies": True}
 
 
-def recognition_graph(val: Path) -> Graph:
-    """Each recognizer, and what estimators that were fitted on ``val`` say of it."""
-    nodes: Graph = {name: {"kind": "recognize", **settings} for name, settings in RECOGNIZERS.items()}
-    for name in RECOGNIZERS:
+def recognition_graph(dev: Path, names: Sequence[str] = ("tiny", "base")) -> Graph:
+    """Recognizers, and what estimators that were fitted on ``dev`` say of each."""
+    nodes: Graph = {name: {"kind": "recognize", **RECOGNIZERS[name]} for name in names}
+    for name in names:
         for method in METHODS:
-            nodes[f"{name}_{method}"] = {"kind": "estimate", "of": name, "method": method, "dev": str(val)}
+            nodes[f"{name}_{method}"] = {"kind": "estimate", "of": name, "method": method, **learned_on(dev)}
     return nodes
 
 
-def cascade_graph(val: Path) -> Graph:
-    """Speech translated through Whisper base, and the loss that its errors will cost, estimated."""
+def cascade_graph(dev: Path) -> Graph:
+    """Speech translated through Whisper base, and whether its errors will cost more than 10 chrF."""
     nodes: Graph = {
         "base": {"kind": "recognize", **RECOGNIZERS["base"]},
         "de": {"kind": "translate", "of": "base", **TRANSLATOR},
@@ -44,27 +45,35 @@ def cascade_graph(val: Path) -> Graph:
             "of": ["de", "base", "of_correct"],
             "against_gold": True,
             "method": method,
-            "dev": str(val),
+            **learned_on(dev),
         }
     return nodes
 
 
-def text_graph(members: Sequence[str]) -> Graph:
-    """Text translated greedily and by an ensemble, and how bad the greedy translation will be."""
+def text_graph() -> Graph:
+    """Text translated greedily and by a beam, and how bad each translation will be."""
+    greedy = {**TRANSLATOR, "beam_size": 1, "n_best": 1}
     nodes: Graph = {
-        "greedy": {"kind": "translate", "of": "data", **TRANSLATOR, "beam_size": 1, "n_best": 1},
+        "greedy": {"kind": "translate", "of": "data", **greedy},
         "beam": {"kind": "translate", "of": "data", **TRANSLATOR},
-        "ensemble": {"kind": "translate", "of": "data", "model": members[0], "members": list(members[1:])},
     }
     for name in ("greedy", "beam"):
         for method in METHODS:
-            nodes[f"{name}_{method}"] = {
-                "kind": "estimate",
-                "of": name,
-                "method": method,
-                "dev": "multi30k:val",
-            }
+            values = {"kind": "estimate", "of": name, "method": method, "dev": "multi30k:val"}
+            nodes[f"{name}_{method}"] = values
     return nodes
+
+
+def ensemble_node(members: Sequence[str]) -> Graph:
+    """An ensemble of translators over the data, by the mean of their probabilities."""
+    return {
+        "ensemble": {"kind": "translate", "of": "data", "model": members[0], "members": list(members[1:])}
+    }
+
+
+def learned_on(dev: Path) -> dict[str, Any]:
+    """The keys of a node that is learned on spoken captions of val."""
+    return {"dev": str(dev), "dev_limit": DEV_RECORDINGS}
 
 
 def run_graph(nodes: Graph, data: Path | str, store: Path, name: str) -> Run:
