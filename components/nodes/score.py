@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 WAY = "scored"
 """The way of every utterance: a score sends nobody anywhere."""
+LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses", "sacrebleu")
+"""What decides an estimate by a translator or a language model."""
 ESTIMATE_VERSION = 1
 """Of the estimates that are no metrics: changes when their numbers do."""
 
@@ -59,7 +61,7 @@ class ScoreKind(Kind[ScoreSettings]):
 
     def libraries(self, settings: ScoreSettings) -> tuple[str, ...]:
         """Return the libraries of the model."""
-        return ("torch", "transformers")
+        return LIBRARIES if _estimate_of(settings) else ("torch", "transformers")
 
     def models(self, settings: ScoreSettings) -> dict[str, str]:
         """Return the model."""
