@@ -87,8 +87,8 @@ class Combine(Kind[CombineSettings]):
         """Refuse a single text unless its list, such as samples, is put into another order."""
         if len(site.of) == 1 and (settings.method == "rover" or settings.n_best == 1):
             raise ConfigError(
-                "of: expected 2 to 64 nodes, found 1, which only minimum_bayes_risk and reranking with n_best "
-                "above 1 put into another order"
+                "of: expected 2 to 64 nodes, found 1, whose list only minimum_bayes_risk and reranking with "
+                "n_best above 1 put into another order"
             )
 
     def check(self, settings: CombineSettings, site: Site) -> None:
