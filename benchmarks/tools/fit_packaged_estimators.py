@@ -106,10 +106,10 @@ def card(name: str, estimator: FittedEstimator) -> str:
     ]
     bad = "" if estimator.bad_below is None else f"`p_bad`: chrF below {estimator.bad_below:.1f}. "
     about = (
-        f"Fitted on {estimator.items:,} utterances: {row.data}. Method: {estimator.method}. No test data were "
-        "used. The numbers are of held-out folds, with all utterances of one reference in one fold."
+        f"Fitted on {estimator.items:,} utterances: {row.data}. Method: {estimator.method}. No test data "
+        "were used. The numbers are of held-out folds, with all utterances of one reference in one fold."
     )
-    use = f'{{kind: estimate, of: NODE, model: "packaged:{name}"}}'
+    use = f"{{kind: estimate, of: NODE, model: packaged:{name}}}"
     return f"""# Estimator packaged:{name}
 
 For {estimator.of}s by `{row.model}`: `{use}`.
