@@ -40,7 +40,7 @@ class Combine(Kind[CombineSettings]):
     summary = "finished texts -> text: ROVER, minimum Bayes risk, reranking"
     settings = CombineSettings
     reads = ("text",)
-    inputs = (2, 64)
+    inputs = (1, 64)
     joins = True
     needs_inputs = True
     made_by: ClassVar = {"tuned": "tune"}
@@ -85,6 +85,14 @@ class Combine(Kind[CombineSettings]):
 
     def _model_version(self, settings: CombineSettings) -> dict[str, int]:
         return {"neural_metrics": neural_metrics.version} if "utility" in self.models(settings) else {}
+
+    def check_inputs(self, settings: CombineSettings, site: Site) -> None:
+        """Refuse a single text unless its list, such as samples, is put into another order."""
+        if len(site.of) == 1 and (settings.method == "rover" or settings.n_best == 1):
+            raise ConfigError(
+                "of: expected 2 to 64 nodes, found 1, whose list only minimum_bayes_risk and reranking with "
+                "n_best above 1 put into another order"
+            )
 
     def check(self, settings: CombineSettings, site: Site) -> None:
         """Check the number of votes, the coefficients of reranking and the language model's name."""

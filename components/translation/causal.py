@@ -117,6 +117,7 @@ class CausalBackend:
             [scorer],
             self._search,
             logits_processors=answer_logits_processors(self._model, prompts, self._eos),
+            keys=[sentence.key for sentence in sentences],
         )
         return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
 
