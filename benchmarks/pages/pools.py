@@ -37,8 +37,8 @@ The 1,000 captions of test_2016_flickr, spoken by two voices of Festival Lite in
 single system, and the weight of votes and the confidence of silence of the calibrated votes ({setting}), were
 chosen on 200 captions of val that the estimators (gradient boosting, 300 captions of val) were not fitted on.
 *Against*: paired bootstrap, 10,000 resamples of captions, p corrected by Holm over the rows; *could see*: the
-smallest true difference that would have been found in 80% of cases. Oracle: of each caption the candidate with
-the fewest errors among five of each system."""
+smallest true difference that would have been found in 80% of cases. Oracle: of each caption the candidate
+with the fewest errors among five of each system."""
 TRANSLATIONS = """\
 The 1,000 captions of test_2016_flickr as text. Samples: epsilon 0.02, the packaged model. Against its beam 5,
 tested as above. Oracle: of each sentence the sample with the best chrF."""
