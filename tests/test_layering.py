@@ -38,6 +38,7 @@ ROOMS = (
     "components.training",
     "components.refining",
     "components.stacking",
+    "components.fusing",
     "components.experts",
     "components.pruning",
     "components.merging",

@@ -86,6 +86,7 @@ class Site:
         called: what the file calls them.
         to: the language that it writes, if it translates and one was set.
         translates: whether it writes another language than it reads.
+        translated: whether texts that it reads were translated, or it translates them.
         tables: finished tables and models that it reads, by role; see :meth:`table_folder`.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
@@ -103,6 +104,7 @@ class Site:
     called: tuple[str, ...] = ()
     to: str | None = None
     translates: bool = False
+    translated: bool = False
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False
@@ -151,6 +153,8 @@ class Kind(ABC, Generic[S]):
     """It writes another language than it reads: ``to``, else the data's target language."""
     may_translate: ClassVar[bool] = False
     """It translates where its node says ``to``."""
+    pools: ClassVar[bool] = False
+    """It chooses from :meth:`candidates`, whose oracles are scored beside it."""
     scored: ClassVar[bool] = True
     """Its texts are scored wherever there are references; rounds have a table of their own."""
     same_language: ClassVar[bool] = False
@@ -262,6 +266,10 @@ class Kind(ABC, Generic[S]):
     def is_idle(self, item: Item) -> bool:
         """Return whether there is nothing to do for an item (``waits`` kinds); if so for all, it skips."""
         return False
+
+    def candidates(self, settings: S, nbests: Sequence[NBest]) -> list[str]:
+        """Return the different texts that a kind with ``pools`` chooses from, of the lists that it reads."""
+        return []
 
     def build(self, settings: S, site: Site) -> Component:
         """Build the component, its models loaded."""

@@ -10,6 +10,7 @@ from components.nodes.distill import Distill
 from components.nodes.edit import Edit
 from components.nodes.encode_speech import EncodeSpeech
 from components.nodes.estimate import Estimate
+from components.nodes.fuse import Fuse
 from components.nodes.gold import Gold
 from components.nodes.join_segments import JoinSegments
 from components.nodes.kind_registry import KindRegistry
@@ -31,6 +32,7 @@ from components.nodes.targets import Targets
 from components.nodes.train import Train
 from components.nodes.train_estimate import TrainEstimate
 from components.nodes.train_experts import TrainExperts
+from components.nodes.train_fuse import TrainFuse
 from components.nodes.train_pre_translation import TrainPreTranslation
 from components.nodes.train_route import TrainRoute
 from components.nodes.train_stack import TrainStack
@@ -50,6 +52,7 @@ KINDS = KindRegistry(
         Edit(),
         EncodeSpeech(),
         Estimate(),
+        Fuse(),
         Gold(),
         JoinSegments(),
         Loop(),
@@ -73,6 +76,7 @@ KINDS = KindRegistry(
         Train(),
         TrainEstimate(),
         TrainExperts(),
+        TrainFuse(),
         TrainPreTranslation(),
         TrainRoute(),
         TrainStack(),

@@ -222,6 +222,7 @@ class Pipeline:
             called=node.called,
             to=node.to,
             translates=node.translates,
+            translated=self.is_translated(node.name),
             languages=self.languages,
             transcripts=self.language_of(node.name) == SOURCE,
         )
