@@ -12,6 +12,7 @@ from components.errors import AntiphonError
 from components.files import disk_full_as_store_error, write_json
 from components.merging.config import VERSION, MergeConfig, is_text, recipe_of
 from components.merging.recipe.model_names import reference_of
+from components.models.adapted_references import parts_of, replace_parts
 from components.nodes.kind import Site
 from components.nodes.model_kind import ModelKind
 from components.run_record import StageRef
@@ -74,7 +75,7 @@ class Merge(ModelKind[MergeConfig]):
         from components.merging.merge import MergeOptions, merge  # noqa: PLC0415 - imports torch
 
         recipe = recipe_of(settings.recipe)
-        references = {name: f"store:{ref.key}" for name, ref in site.tables.items()}
+        references = self._references(settings, site)
         with open_models(recipe, site.store, references) as models:
             diagnosis = examine(recipe, *models)
         diagnosis.require()
@@ -90,6 +91,20 @@ class Merge(ModelKind[MergeConfig]):
         site.verify()
         files = sorted(path.name for path in (folder / MODEL).iterdir())
         return Product([TABLES, *(f"{MODEL}/{name}" for name in files)], items=diagnosis.tensors)
+
+
+    def _references(self, settings: MergeConfig, site: Site) -> dict[str, str]:
+        """Return the references of the recipe's models that other nodes made, or parts of them, by name."""
+        references = {}
+        for name, reference in self.models(settings).items():
+            keys = {
+                part: f"store:{site.tables[role].key}"
+                for number, part in enumerate(parts_of(reference))
+                if (role := name if number == 0 else f"{name}+{number}") in site.tables
+            }
+            if keys:
+                references[name] = replace_parts(reference, keys)
+        return references
 
 
 def _report_findings(diagnosis: Diagnosis, folder: Path) -> None:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
+from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
 
 class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
-    later_settings: ClassVar = ("word_times",)
+    later_settings: ClassVar = ("word_times", "adapter")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(
         "packaged:whisper-base",
         description="model reference: hub:, whisper:, packaged:, sphinx:, store: or a path",
+    )
+    adapter: str | dict[str, float] | None = Field(
+        None,
+        description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several with "
+        "weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
     backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx"] = Field(
         "whisper",
@@ -88,3 +94,8 @@ class RecognitionConfig(StageSettings):
         "float32", description="arithmetic; int8 quantizes the linear layers (CPU) and costs accuracy"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adapter_is_part_of_the_model(cls, values: Any) -> Any:
+        return fold_adapter(values, cls.model_fields["model"].default)

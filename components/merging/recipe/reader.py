@@ -115,8 +115,6 @@ def _read_input(node: YamlNode, *, ranged: bool) -> InputSlice:
     if "model" not in values:
         raise node.error("expected model, found none")
     model = values["model"].text()
-    if "+" in model.rpartition("/")[2] and not Path(model).exists():
-        raise values["model"].error(f"{model}: adapters (MODEL+LORA) are not read; merge it into the model")
     if not ranged:
         if "layer_range" in values:
             raise values["layer_range"].error("layer_range belongs under slices: sources:, not under models:")
