@@ -52,8 +52,8 @@ class PairLearner:
         return validation.dev_bleu(self.model, self.tokenizer, self.dev_pairs[: self.config.eval_sentences])
 
     def export(self, folder: Path) -> None:
-        """Write a folder that transformers loads."""
-        self.model.save_pretrained(folder)
+        """Write a folder that transformers loads, or PEFT where an adapter was trained."""
+        initialization.save_model(self.model, folder)
         self.tokenizer.save_pretrained(folder)
 
 

@@ -22,7 +22,8 @@ def llama(path: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> Path
 def gpt2(path: Path) -> Path:
     """A causal model whose linear layers store (in, out)."""
     torch.manual_seed(0)
-    return _saved(GPT2LMHeadModel(GPT2Config(vocab_size=40, n_embd=16, n_layer=1, n_head=2)), path)
+    config = GPT2Config(vocab_size=40, n_embd=16, n_layer=1, n_head=2, bos_token_id=0, eos_token_id=1)
+    return _saved(GPT2LMHeadModel(config), path)
 
 
 def _saved(model: Any, path: Path, dtype: torch.dtype = torch.float32) -> Path:
