@@ -38,7 +38,11 @@ class Merge(ModelKind[MergeConfig]):
 
     def libraries(self, settings: MergeConfig) -> tuple[str, ...]:
         """Return the libraries of tensors, their files and tokenizers."""
-        return ("torch", "numpy", "safetensors", "transformers")
+        libraries = ("torch", "numpy", "safetensors", "transformers")
+        try:
+            return (*libraries, *(("peft",) if recipe_of(settings.recipe).adapters else ()))
+        except AntiphonError:
+            return libraries
 
     def models(self, settings: MergeConfig) -> dict[str, str]:
         """Return the recipe's models by name; :meth:`check` reports a recipe that cannot be read."""
@@ -70,14 +74,12 @@ class Merge(ModelKind[MergeConfig]):
         Raises:
             MergeError: they cannot be merged.
         """
-        from components.merging.checks import examine  # noqa: PLC0415 - imports torch
-        from components.merging.io.input_models import open_models  # noqa: PLC0415 - imports torch
+        from components.merging.checks import examine_recipe  # noqa: PLC0415 - imports torch
         from components.merging.merge import MergeOptions, merge  # noqa: PLC0415 - imports torch
 
         recipe = recipe_of(settings.recipe)
         references = self._references(settings, site)
-        with open_models(recipe, site.store, references) as models:
-            diagnosis = examine(recipe, *models)
+        diagnosis = examine_recipe(recipe, site.store, references)
         diagnosis.require()
         _report_findings(diagnosis, folder)
         site.progress(50.0)

@@ -113,6 +113,7 @@ class RecognitionLearner:
         ids = GenerationMixin.generate(
             self.model,
             batch.features.to(self.model.device),
+            attention_mask=torch.ones(batch.features.shape[0], batch.features.shape[2]),
             decoder_input_ids=prompts,
             max_length=self.model.config.max_target_positions,
             num_beams=1,

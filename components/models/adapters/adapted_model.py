@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.digests import cache_folder, combine_digests
 from components.errors import ModelError
@@ -25,6 +27,9 @@ from components.models.checkpoints import (
 from components.models.install_manifest import install_once
 from components.records import Checkpoint
 
+if TYPE_CHECKING:
+    from components.models.adapters.merge import Update
+
 VERSION = 1
 """Version of the merging: raised when the same adapters give other weights."""
 
@@ -40,12 +45,7 @@ def adapted_model(reference: str, base: Checkpoint, adapters: Sequence[tuple[Ada
     Raises:
         ModelError: An adapter is of another base, or the base is quantized.
     """
-    shapes = _base_shapes(base)
-    for adapter, _ in adapters:
-        refuse_other_base(adapter, base)
-    from components.models.adapters.merge import plan_updates  # noqa: PLC0415 - imports torch
-
-    updates = plan_updates(adapters, shapes, base.reference)
+    check_adapters(base, adapters)
     parts = {
         "version": str(VERSION),
         "base": base.sha256,
@@ -53,16 +53,36 @@ def adapted_model(reference: str, base: Checkpoint, adapters: Sequence[tuple[Ada
         **{f"adapter{n}": f"{weight!r} {adapter.sha256}" for n, (adapter, weight) in enumerate(adapters)},
     }
 
-    def write(folder: Path) -> None:
-        from components.models.adapters.writing import write_adapted  # noqa: PLC0415 - imports torch
-
-        copy_beside(Path(base.path), folder)
-        write_adapted(Path(base.path), folder, updates)
-        (folder / ADAPTERS).write_text(json.dumps(_record(base, adapters), indent=1) + "\n", encoding="utf-8")
-
-    folder = install_once(cache_folder() / "adapted" / combine_digests(parts)[:32], write)
+    folder = install_once(cache_folder() / "adapted" / combine_digests(parts)[:32], partial(write_model, base, adapters))
     lineage = (base.reference, *(adapter.reference for adapter, _ in adapters))
     return checkpoint_of(folder, reference, lineage)
+
+
+def check_adapters(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) -> dict[str, list[Update]]:
+    """Refuse adapters of another base, and a base that cannot be added to, without reading weights.
+
+    Returns:
+        Name of a tensor -> what is done to it, in order.
+
+    Raises:
+        ModelError: As :func:`adapted_model`.
+    """
+    from components.models.adapters.merge import plan_updates  # noqa: PLC0415 - imports torch
+
+    shapes = _base_shapes(base)
+    for adapter, _ in adapters:
+        refuse_other_base(adapter, base)
+    return plan_updates(adapters, shapes, base.reference)
+
+
+def write_model(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]], folder: Path) -> None:
+    """Write the folder of a base with adapters merged into it. Raises as :func:`adapted_model`."""
+    from components.models.adapters.writing import write_adapted  # noqa: PLC0415 - imports torch
+
+    updates = check_adapters(base, adapters)
+    copy_beside(Path(base.path), folder)
+    write_adapted(Path(base.path), folder, updates)
+    (folder / ADAPTERS).write_text(json.dumps(_record(base, adapters), indent=1) + "\n", encoding="utf-8")
 
 
 def copy_beside(source: Path, folder: Path) -> None:
