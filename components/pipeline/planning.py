@@ -10,7 +10,7 @@ from typing import Any
 from components.digests import file_digest
 from components.errors import ConfigError
 from components.machine import resolve_device_type
-from components.models.adapted_references import join_adapters, replace_parts, split_adapters
+from components.models.adapted_references import join_adapters, split_adapters
 from components.models.sources.store import pin_run_models
 from components.nodes.kind import Site
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
@@ -84,7 +84,8 @@ def make_stage_plan(
         weights: computes the digests of models.
     """
     kind, settings = node.kind, node.settings
-    made_here = {f"{NODE}{node.model_nodes[role]}": f"store:{upstream[role]}" for role in node.model_nodes}
+    elsewhere = _models_elsewhere(node)
+    made_here = {role: f"store:{upstream[role]}" for role in node.model_nodes}
     try:
         inputs = {role: file_digest(Path(path)) for role, path in kind.files(settings).items()}
     except OSError as error:
@@ -96,11 +97,11 @@ def make_stage_plan(
         parameters=_key_parameters(node, site),
         upstream=dict(upstream),
         inputs=inputs | kind.digests(settings, site),
-        weights=weights(_models_elsewhere(node), site.store),
+        weights=weights(elsewhere, site.store),
         seed=kind.seed(settings, site),
         shard_size=0 if kind.whole else shard_size(total),
         libraries=library_versions(kind.libraries(settings)),
-        models={role: replace_parts(name, made_here) for role, name in node.models.items()},
+        models={**node.models, **elsewhere, **made_here},
     )
 
 
