@@ -115,7 +115,9 @@ def examine(
     return Diagnosis(tuple(findings), similarities, count)
 
 
-def examine_recipe(recipe: Recipe, store: str | None, references: Mapping[str, str] = NO_REFERENCES) -> Diagnosis:
+def examine_recipe(
+    recipe: Recipe, store: str | None, references: Mapping[str, str] = NO_REFERENCES
+) -> Diagnosis:
     """Check the models of a recipe, or its adapters.
 
     Args:

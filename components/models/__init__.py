@@ -52,19 +52,21 @@ def resolve(
     base, adapters = split_adapters(reference)
     if adapters:
         return _with_adapters(reference, base, adapters, store, on_progress)
+    folder = _adapter_alone(reference, store)
+    if folder is not None:
+        return _from_adapter(reference, folder, store, on_progress)
+    return _resolve_model(reference, store, on_progress)
+
+
+def _resolve_model(reference: str, store: str | None, on_progress: ProgressCallback) -> Checkpoint:
     scheme, name = split_reference(reference)
     if scheme == "path":
-        if is_adapter(path := _check_path(reference)):
-            return _from_adapter(reference, path, store, on_progress)
         return _from_path(reference, on_progress)
     if scheme == "packaged":
         return _from_packaged(name, on_progress)
     if scheme == "store":
-        from components.models.sources.store import stage_folder, stage_model  # noqa: PLC0415
+        from components.models.sources.store import stage_model  # noqa: PLC0415
 
-        folder, _ = stage_folder(name, store, "config.json", ADAPTER_CONFIG)
-        if is_adapter(folder):
-            return _from_adapter(reference, folder, store, on_progress)
         return stage_model(name, store)
     if scheme == "sphinx":
         from components.models.sources.sphinx import sphinx_model  # noqa: PLC0415 - an extra
@@ -146,6 +148,18 @@ def _with_adapters(
 
     opened = [(resolve_adapter(a.reference, store, on_progress), a.weight) for a in adapters]
     return adapted_model(reference, resolve(base, store, on_progress=on_progress), opened)
+
+
+def _adapter_alone(reference: str, store: str | None) -> Path | None:
+    """The folder of a path or a stage that holds an adapter instead of a model; None of a model."""
+    scheme, name = split_reference(reference)
+    if scheme == "store":
+        from components.models.sources.store import stage_folder  # noqa: PLC0415
+
+        folder, _ = stage_folder(name, store, "config.json", ADAPTER_CONFIG)
+        return folder if is_adapter(folder) else None
+    folder = Path(os.path.expanduser(reference)).absolute()  # noqa: PTH111 - pathlib's raises for ~nobody
+    return folder if scheme == "path" and is_adapter(folder) else None
 
 
 def _from_adapter(

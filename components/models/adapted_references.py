@@ -41,7 +41,9 @@ def split_adapters(reference: str) -> tuple[str, tuple[WeightedAdapter, ...]]:
 
 def join_adapters(base: str, adapters: tuple[WeightedAdapter, ...]) -> str:
     """Return the reference of a base with adapters; a weight of 1 is left out."""
-    return "+".join([base, *(a.reference if a.weight == 1 else f"{a.weight!r}*{a.reference}" for a in adapters)])
+    return "+".join(
+        [base, *(a.reference if a.weight == 1 else f"{a.weight!r}*{a.reference}" for a in adapters)]
+    )
 
 
 def parts_of(reference: str) -> tuple[str, ...]:
@@ -68,7 +70,9 @@ def read_adapter_setting(value: object) -> tuple[WeightedAdapter, ...]:
     if isinstance(value, str) and value.strip():
         return tuple(_read_part(part.strip()) for part in value.split("+"))
     if isinstance(value, Mapping) and value:
-        return tuple(WeightedAdapter(str(name), _check_weight(weight, name)) for name, weight in value.items())
+        return tuple(
+            WeightedAdapter(str(name), _check_weight(weight, name)) for name, weight in value.items()
+        )
     raise ValueError(f"adapter: expected a reference, or {{reference: weight}}, found {value!r}")
 
 

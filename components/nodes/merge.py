@@ -94,7 +94,6 @@ class Merge(ModelKind[MergeConfig]):
         files = sorted(path.name for path in (folder / MODEL).iterdir())
         return Product([TABLES, *(f"{MODEL}/{name}" for name in files)], items=diagnosis.tensors)
 
-
     def _references(self, settings: MergeConfig, site: Site) -> dict[str, str]:
         """Return the references of the recipe's models that other nodes made, or parts of them, by name."""
         references = {}

@@ -119,7 +119,7 @@ def _models_elsewhere(node: Node) -> dict[str, str]:
 
 
 def _adapter_weights(node: Node) -> dict[str, list[float]]:
-    """Weights of the adapters that other nodes make, which no digest of a model holds, by the model's role."""
+    """Weights of adapters of which another node makes one: no digest of a model holds them. By role."""
     weights = {role: split_adapters(model)[1] for role, model in node.models.items() if NODE in model}
     return {role: [adapter.weight for adapter in adapters] for role, adapters in weights.items() if adapters}
 

@@ -23,8 +23,8 @@ class RecognitionConfig(StageSettings):
     )
     adapter: str | dict[str, float] | None = Field(
         None,
-        description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several with "
-        "weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
+        description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
+        "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
     backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx"] = Field(
         "whisper",

@@ -48,8 +48,9 @@ def _check_lora(config: FineTuningConfig) -> None:
     """Refuse an adapter of nothing, of a refiner, or without PEFT. ConfigError."""
     if config.init_from is None or config.kind in ("deliberation", "edit_diffusion"):
         raise ConfigError(
-            f"lora: expected a model in init_from that is adapted, and kind translation, language_model or "
-            f"recognition, found init_from {config.init_from} and {config.kind}; set init_from or leave lora out"
+            "lora: expected a model in init_from that is adapted, and kind translation, language_model or "
+            f"recognition, found init_from {config.init_from} and {config.kind}; set init_from or leave lora "
+            "out"
         )
     if find_spec("peft") is None:
         raise ConfigError(

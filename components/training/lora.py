@@ -51,7 +51,9 @@ def add_matrices(model: Any, settings: LoraSettings, base: str, base_sha256: str
     setattr(model, _CONFIG, config)
     setattr(model, _BASE, base_sha256)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    _log.info("LoRA of rank %d: %s of %s weights are trained", settings.rank, f"{trained:,}", f"{_count(model):,}")
+    _log.info(
+        "LoRA of rank %d: %s of %s weights are trained", settings.rank, f"{trained:,}", f"{_count(model):,}"
+    )
 
 
 def is_adapted(model: Any) -> bool:

@@ -69,7 +69,7 @@ class RecognitionLearner:
         hidden = self.model.model(
             input_features=features, decoder_input_ids=inputs, use_cache=False
         ).last_hidden_state
-        real = labels != -100  # noqa: PLR2004 - torch's ignored index
+        real = labels != -100
         scores = self.model.proj_out(hidden[real]).float()
         return functional.cross_entropy(scores, labels[real], label_smoothing=smoothing), int(real.sum())
 
@@ -96,7 +96,9 @@ class RecognitionLearner:
             texts,
             language={key: utterance.source_language for key, utterance in spoken.items()},
         ).values()
-        return 100.0 - 100.0 * sum(c.errors for c in counts if c.length) / max(1, sum(c.length for c in counts))
+        return 100.0 - 100.0 * sum(c.errors for c in counts if c.length) / max(
+            1, sum(c.length for c in counts)
+        )
 
     def _dev_batches(self) -> Iterator[Sequence[SpeechExample]]:
         examples = self._dev[: self.config.eval_sentences]

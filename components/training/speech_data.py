@@ -1,4 +1,4 @@
-"""Speech with transcripts, as Whisper is trained on it: log-mel features of 30 s and tokens behind a prompt."""
+"""Speech with transcripts, as Whisper is trained on it: features of 30 s, and tokens behind a prompt."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _encode(utterance: Utterance, tokenizer: Tokenizer, *, timestamps: bool) -> 
 
 
 def _tokenizer_of(utterance: Utterance, vocabulary: int) -> Tokenizer:
-    multilingual = vocabulary >= 51865  # noqa: PLR2004 - as openai-whisper's is_multilingual
+    multilingual = vocabulary >= 51865
     return get_tokenizer(
         multilingual,
         num_languages=vocabulary - 51765 - int(multilingual),

@@ -77,7 +77,7 @@ class TranslationLearner(PairLearner):
         store: str | None,
     ) -> None:
         """Prepare vocabulary, examples and model for ``text``, which stands in for the settings' data."""
-        self.config, self.dev_pairs = config, dev_pairs
+        self.config, self.dev_pairs, self._store = config, dev_pairs, store
         spm, self.tokenizer = initialization.load_or_learn_vocabulary(
             config, out, initialization.vocabulary_learner(config, text), store
         )
@@ -93,4 +93,4 @@ class TranslationLearner(PairLearner):
     def export(self, folder: Path) -> None:
         """Write a folder that transformers loads, with the record of the model's domain."""
         super().export(folder)
-        write_domain(folder, self.config)
+        write_domain(folder, self.config, self._store)

@@ -27,8 +27,8 @@ class TranslationConfig(StageSettings):
     )
     adapter: str | dict[str, float] | None = Field(
         None,
-        description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several with "
-        "weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
+        description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
+        "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per sentence; 1 is greedy")
     n_best: int = Field(

@@ -21,8 +21,9 @@ def merge(
 
     Examples: `antiphon merge recipe.yml --check`, `antiphon merge recipe.yml merged-model`.
 
-    Models are paths, MODEL+ADAPTER (a LoRA merged into it), ORG/NAME of the hub, `packaged:NAME` or `store:KEY`; `antiphon run merge` also scores
-    the result and keeps it in the store.
+    Models are paths, ORG/NAME of the hub, `packaged:NAME`, `store:KEY`, or MODEL+ADAPTER with a LoRA; a
+    recipe with `adapters` merges LoRAs with each other. `antiphon run merge` also scores the result and keeps it in
+    the store.
     """
     _merge(recipe, out, check=check, seed=seed, store=store)
 

@@ -20,8 +20,8 @@ from components.storage.stage_plan import StagePlan, library_versions, upstream_
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
 from components.training import parallel_data, scoring
-from components.training.config import TrainingConfig
 from components.training import recognition_scoring as recognizers
+from components.training.config import TrainingConfig
 from components.translation import factory
 from components.translation.config import TranslationConfig
 from components.translation.translator import Translator
@@ -44,9 +44,7 @@ def score_model(
         version=f"training-scores/1 metrics/{metrics.version}",
         parameters={"beam_size": beam_size, "languages": list(languages)},
         upstream=upstream_of(trained),
-        inputs={
-            f"{name}data": _data_digest(config, source, languages) for name, source in sets.items()
-        },
+        inputs={f"{name}data": _data_digest(config, source, languages) for name, source in sets.items()},
         libraries=library_versions(LIBRARIES),
     )
 

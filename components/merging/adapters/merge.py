@@ -94,8 +94,8 @@ def require_peft() -> None:
     """Raise ConfigError where PEFT, which merges adapters with each other, is not installed."""
     if find_spec("peft") is None:
         raise ConfigError(
-            "adapters: merging them with each other expects the extra 'adapters', found it missing; pip install "
-            "'antiphon[adapters]'"
+            "adapters: merging them with each other expects the extra 'adapters', found it missing; "
+            "pip install 'antiphon[adapters]'"
         )
 
 
@@ -104,8 +104,8 @@ def _refuse_unmergeable(adapter: Adapter, first: Adapter) -> None:
     if adapter.whole or adapter.config.dora or any("bias" in slots for slots in adapter.modules.values()):
         part = "DoRA" if adapter.config.dora else "biases or modules_to_save"
         raise MergeError(
-            f"{adapter.reference}: expected a plain LoRA, found {part}, which cannot be merged with another; merge "
-            "it into its base (BASE+ADAPTER)"
+            f"{adapter.reference}: expected a plain LoRA, found {part}, which cannot be merged with another; "
+            "merge it into its base (BASE+ADAPTER)"
         )
     for what, one, other in (
         ("fan_in_fan_out", first.config.transposed, adapter.config.transposed),
@@ -114,8 +114,8 @@ def _refuse_unmergeable(adapter: Adapter, first: Adapter) -> None:
     ):
         if one != other:
             raise MergeError(
-                f"{adapter.reference}: expected adapters of one base, found {what} {other!r} beside {one!r} of "
-                f"{first.reference}"
+                f"{adapter.reference}: expected adapters of one base, found {what} {other!r} beside "
+                f"{one!r} of {first.reference}"
             )
     for module in adapter.modules.keys() & first.modules.keys():
         if _shape(adapter, module) != _shape(first, module):
@@ -164,7 +164,7 @@ def describe(recipe: Recipe, adapters: Sequence[Adapter]) -> list[str]:
     """Return a line for every adapter of a recipe: its share, rank and modules."""
     settings = read_adapter_settings(recipe)
     return [
-        f"{adapter.reference}: weight {weight:g}, rank {adapter.config.rank}, {len(adapter.modules)} modules, "
-        f"sha256 {adapter.sha256[:12]}"
+        f"{adapter.reference}: weight {weight:g}, rank {adapter.config.rank}, {len(adapter.modules)} "
+        f"modules, sha256 {adapter.sha256[:12]}"
         for adapter, weight in zip(adapters, settings.weights, strict=True)
     ]

@@ -45,7 +45,9 @@ def read_adapter_settings(recipe: Recipe) -> AdapterMergeSettings:
         if name != "weight"
     }
     weights = tuple(
-        float(str(resolve_parameter("weight", WEIGHT, [item.parameters, recipe.parameters], item.model, 0.0)))
+        float(
+            resolve_parameter("weight", WEIGHT, [item.parameters, recipe.parameters], item.model, 0.0) or 0.0
+        )
         for item in recipe.adapters
     )
     settings = AdapterMergeSettings(
@@ -64,8 +66,8 @@ def _refuse_unknown(settings: Settings, allowed: tuple[str, ...], method: str) -
     for name, setting in settings.items():
         if name not in allowed:
             raise MergeError(
-                f"{setting.where}: {method} of adapters has no parameter {name}{did_you_mean(name, allowed)}; "
-                f"there are {', '.join(allowed)}"
+                f"{setting.where}: {method} of adapters has no parameter {name}"
+                f"{did_you_mean(name, allowed)}; there are {', '.join(allowed)}"
             )
 
 
@@ -75,7 +77,8 @@ def _check_values(settings: AdapterMergeSettings, where: str) -> None:
         raise MergeError(f"{where}: expected density above 0 and at most 1, found {settings.density:g}")
     if settings.majority_sign_method not in ("total", "frequency"):
         raise MergeError(
-            f"{where}: expected majority_sign_method total or frequency, found {settings.majority_sign_method}"
+            f"{where}: expected majority_sign_method total or frequency, found "
+            f"{settings.majority_sign_method}"
         )
     if settings.svd_rank is not None and settings.svd_rank < 1:
         raise MergeError(f"{where}: expected svd_rank of 1 or more, found {settings.svd_rank}")

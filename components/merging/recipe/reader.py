@@ -1,8 +1,9 @@
 """mergekit's YAML recipes, read as they are. Errors name the line.
 
 ``models`` (whole models), ``slices`` (ranges of layers) or ``modules`` (either, per stack: encoder, decoder)
-say what is merged, ``merge_method`` how; a key of ours, ``adapters``, merges LoRA adapters with each other. Models are references of ours (``packaged:``, ``store:``, ``hub:``)
-or, as in mergekit, paths and ORG/NAME of the hub.
+say what is merged, ``merge_method`` how; a key of ours, ``adapters``, merges LoRA adapters with each other.
+Models are references of ours (``packaged:``, ``store:``, ``hub:``) or, as in mergekit, paths and ORG/NAME of
+the hub.
 """
 
 from __future__ import annotations
@@ -25,7 +26,17 @@ from components.yaml_text import parse_yaml, read_yaml_text
 
 DTYPES = ("float32", "float16", "bfloat16", "float64")
 KEYS = (
-    *("merge_method", "models", "slices", "modules", "adapters", "base_model", "parameters", "dtype", "out_dtype"),
+    *(
+        "merge_method",
+        "models",
+        "slices",
+        "modules",
+        "adapters",
+        "base_model",
+        "parameters",
+        "dtype",
+        "out_dtype",
+    ),
     *("tokenizer_source", "tokenizer", "chat_template"),
 )
 
@@ -89,7 +100,7 @@ def _read_adapters(top: YamlNode, values: Mapping[str, YamlNode]) -> tuple[Input
             raise item.error("expected adapter, found none")
         inputs.append(InputSlice(inner["adapter"].text(), None, _read_parameters(inner)))
     names = [source.model for source in inputs]
-    if len(set(names)) < len(names) or len(names) < 2:  # noqa: PLR2004 - a merge is of two
+    if len(set(names)) < len(names) or len(names) < 2:
         raise top.error(f"expected two adapters or more, each once, found {', '.join(names) or 'none'}")
     return tuple(inputs)
 

@@ -109,7 +109,7 @@ class Recipe(NamedTuple):
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Every model that it names, the base first, else in order; an adapter with its base, if that is named."""
+        """Every model that it names, the base first, else in order; adapters with their base, if named."""
         if self.adapters:
             base = self.base_model
             names = [item.model if base is None else f"{base}+{item.model}" for item in self.adapters]

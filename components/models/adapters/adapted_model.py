@@ -53,7 +53,9 @@ def adapted_model(reference: str, base: Checkpoint, adapters: Sequence[tuple[Ada
         **{f"adapter{n}": f"{weight!r} {adapter.sha256}" for n, (adapter, weight) in enumerate(adapters)},
     }
 
-    folder = install_once(cache_folder() / "adapted" / combine_digests(parts)[:32], partial(write_model, base, adapters))
+    folder = install_once(
+        cache_folder() / "adapted" / combine_digests(parts)[:32], partial(write_model, base, adapters)
+    )
     lineage = (base.reference, *(adapter.reference for adapter, _ in adapters))
     return checkpoint_of(folder, reference, lineage)
 
@@ -81,8 +83,17 @@ def write_model(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]], fol
 
     updates = check_adapters(base, adapters)
     copy_beside(Path(base.path), folder)
+    _set_domain(adapters, folder)
     write_adapted(Path(base.path), folder, updates)
     (folder / ADAPTERS).write_text(json.dumps(_record(base, adapters), indent=1) + "\n", encoding="utf-8")
+
+
+def _set_domain(adapters: Sequence[tuple[Adapter, float]], folder: Path) -> None:
+    """Replace the base's record of its domain by the adapter's; without one, nothing is known any more."""
+    (folder / DOMAIN).unlink(missing_ok=True)
+    records = [adapter.folder / DOMAIN for adapter, _ in adapters]
+    if len(records) == 1 and records[0].is_file():
+        shutil.copyfile(records[0], folder / DOMAIN)
 
 
 def copy_beside(source: Path, folder: Path) -> None:
@@ -97,7 +108,8 @@ def _base_shapes(base: Checkpoint) -> dict[str, tuple[int, ...]]:
     folder = Path(base.path)
     if not (folder / "config.json").is_file():
         raise ModelError(
-            f"{base.reference}: expected a transformers model as the base of an adapter, found {base.architecture}"
+            f"{base.reference}: expected a transformers model as the base of an adapter, found "
+            f"{base.architecture}"
         )
     if read_json(folder / "config.json").get("quantization_config") is not None:
         raise ModelError(
@@ -108,7 +120,7 @@ def _base_shapes(base: Checkpoint) -> dict[str, tuple[int, ...]]:
 
 
 def _record(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) -> dict[str, object]:
-    """What ``adapters.json`` says, by digests: the same parts give the same file, whatever they are called."""
+    """What ``adapters.json`` says, by digests: the same parts give the same file under any names."""
     rows = [
         {"sha256": a.sha256, "weight": weight, "rank": a.config.rank, "modules": len(a.modules)}
         for a, weight in adapters

@@ -68,7 +68,9 @@ def read_adapter_config(folder: Path, reference: str) -> AdapterConfig:
     values = read_json(path)
     kind = values.get("peft_type")
     if str(kind).upper() != "LORA":
-        raise ModelError(f"{reference}: expected peft_type LORA in {path}, found {kind}; merge it with peft first")
+        raise ModelError(
+            f"{reference}: expected peft_type LORA in {path}, found {kind}; merge it with peft first"
+        )
     for name in REFUSED:
         if values.get(name):
             raise ModelError(
@@ -76,13 +78,15 @@ def read_adapter_config(folder: Path, reference: str) -> AdapterConfig:
             )
     if values.get("init_lora_weights") not in INITIALIZATIONS:
         raise ModelError(
-            f"{reference}: init_lora_weights {values['init_lora_weights']!r} of {path} changes the base's weights; "
-            "convert it to a plain LoRA with peft (save_pretrained with path_initial_model_for_weight_conversion)"
+            f"{reference}: init_lora_weights {values['init_lora_weights']!r} of {path} changes the base's "
+            "weights; convert it to a plain LoRA (peft's path_initial_model_for_weight_conversion)"
         )
     try:
         return _parse(values)
     except (TypeError, ValueError, AttributeError, re.error) as error:
-        raise ModelError(f"{path}: expected a LoRA's settings, found others ({error}); fetch it again") from None
+        raise ModelError(
+            f"{path}: expected a LoRA's settings, found others ({error}); fetch it again"
+        ) from None
 
 
 def _parse(values: Mapping[str, Any]) -> AdapterConfig:

@@ -64,8 +64,8 @@ def _refuse_combinations(adapters: Sequence[tuple[Adapter, float]]) -> None:
         part = "DoRA" if adapter.config.dora else "modules_to_save or bias" if adapter.whole else None
         if part is not None and (weight != 1 or len(adapters) > 1):
             raise ModelError(
-                f"{adapter.reference}: expected this adapter alone with weight 1, as its {part} replaces tensors of "
-                f"the base, found weight {weight:g} among {len(adapters)}; leave the others out"
+                f"{adapter.reference}: expected this adapter alone with weight 1, as its {part} replaces "
+                f"tensors of the base, found weight {weight:g} among {len(adapters)}; leave the others out"
             )
 
 
@@ -114,6 +114,6 @@ def _check_shape(
         found = "none" if actual is None else str(list(actual))
         trained = f", trained on {adapter.config.base}" if adapter.config.base else ""
         raise ModelError(
-            f"{adapter.reference}: an adapter of another base{trained}: it expects {name} {list(expected)}, found "
-            f"{found} in {base_name}"
+            f"{adapter.reference}: an adapter of another base{trained}: it expects {name} {list(expected)}, "
+            f"found {found} in {base_name}"
         )

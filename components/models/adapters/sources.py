@@ -54,7 +54,8 @@ def check_adapter(reference: str) -> None:
     elif scheme == "path":
         if not (_path(reference) / ADAPTER_CONFIG).is_file():
             raise ModelError(
-                f"{display_reference(reference)}: expected an adapter's folder with {ADAPTER_CONFIG}, found none"
+                f"{display_reference(reference)}: expected an adapter's folder with {ADAPTER_CONFIG}, found "
+                "none"
             )
     elif scheme not in {"store", "node"}:
         raise ConfigError(
@@ -65,7 +66,8 @@ def check_adapter(reference: str) -> None:
 
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter and no model."""
-    return (folder / ADAPTER_CONFIG).is_file() and not (folder / "config.json").is_file()
+    # pathlib's raises for a name that is too long
+    return os.path.isfile(folder / ADAPTER_CONFIG) and not os.path.isfile(folder / "config.json")  # noqa: PTH113
 
 
 def _path(reference: str) -> Path:

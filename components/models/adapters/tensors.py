@@ -18,7 +18,7 @@ from components.models.adapters.config import (
     AdapterConfig,
     read_adapter_config,
 )
-from components.models.checkpoints import PICKLES, read_header
+from components.models.checkpoints import DOMAIN, PICKLES, read_header
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ class Adapter:
         reference: How the user named it.
         folder: Where it is.
         config: How it is merged.
-        sha256: Digest of configuration and weights.
+        sha256: Digest of configuration, weights, and the record of its domain.
         shapes: Shape of every tensor of the file by its name.
         modules: Module of the base -> slot -> name of the tensor in the file.
         whole: Tensor of the base that is replaced (``modules_to_save``, biases) -> its name in the file.
@@ -89,13 +89,17 @@ def open_adapter(folder: Path, reference: str) -> Adapter:
     if not weights.is_file():
         pickles = [path.name for path in folder.iterdir() if path.suffix in PICKLES]
         problem = f"{pickles[0]}, a pickle, which can run code when it is read" if pickles else "none"
-        raise ModelError(f"{reference}: expected {ADAPTER_WEIGHTS} in {folder}, found {problem}; save it with peft")
+        raise ModelError(
+            f"{reference}: expected {ADAPTER_WEIGHTS} in {folder}, found {problem}; save it with peft"
+        )
     shapes = {name: shape for name, (_, shape) in read_header(weights).items()}
     modules: dict[str, dict[Slot, str]] = {}
     whole: dict[str, str] = {}
     for name in shapes:
         if not name.startswith(PREFIX):
-            raise ModelError(f"{reference}: expected tensors named {PREFIX}..., found {name}; save it with peft")
+            raise ModelError(
+                f"{reference}: expected tensors named {PREFIX}..., found {name}; save it with peft"
+            )
         target = name.removeprefix(PREFIX)
         if (parsed := _parse(target)) is not None:
             modules.setdefault(parsed.module, {})[parsed.slot] = name
@@ -144,4 +148,5 @@ def _check_module(adapter: Adapter, module: str, slots: Mapping[Slot, str]) -> N
 
 
 def _digest(folder: Path) -> str:
-    return combine_digests({name: sha256_of(folder / name) for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)})
+    names = (ADAPTER_CONFIG, ADAPTER_WEIGHTS, DOMAIN)
+    return combine_digests({name: sha256_of(folder / name) for name in names if (folder / name).is_file()})

@@ -1,4 +1,4 @@
-"""Trainings of adapters: only the matrices are trained, PEFT loads them, and we compute what PEFT computes."""
+"""Trainings of adapters: the matrices alone are trained, PEFT loads them, and both compute the same."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_an_adapter_of_ours_knows_its_base_by_digest(tmp_path: Path, settings: d
     base, other = (_train(tmp_path / str(seed), settings, seed=seed) for seed in (1, 2))
     adapter = _train(tmp_path / "lora", settings, init_from=str(base), lora={})
     models.resolve(f"{base}+{adapter}")
-    with pytest.raises(models.ModelError, match="of another base: it was trained on .*sha256"):
+    with pytest.raises(models.ModelError, match=r"of another base: it was trained on .*sha256"):
         models.resolve(f"{other}+{adapter}")
 
 
@@ -97,7 +97,9 @@ def test_an_adapter_of_ours_knows_its_base_by_digest(tmp_path: Path, settings: d
         ({"kind": "recognition"}, "expected a Whisper model that recognition starts from"),
     ],
 )
-def test_impossible_settings_are_refused(settings: dict[str, Any], values: dict[str, Any], problem: str) -> None:
+def test_impossible_settings_are_refused(
+    settings: dict[str, Any], values: dict[str, Any], problem: str
+) -> None:
     with pytest.raises(ConfigError, match=problem):
         checks.check(FineTuningConfig.model_validate({**settings, **values}), None)
 

@@ -12,7 +12,12 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file
-from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
+from transformers import (
+    GenerationConfig,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+)
 from whisper.tokenizer import get_tokenizer
 
 from components import models
@@ -43,7 +48,13 @@ def whisper_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     halves |= dict.fromkeys(("encoder_layers", "decoder_layers"), 1)
     halves |= dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), 32)
     config = WhisperConfig(
-        vocab_size=51864, d_model=8, max_target_positions=24, suppress_tokens=None, begin_suppress_tokens=None, **ids, **halves
+        vocab_size=51864,
+        d_model=8,
+        max_target_positions=24,
+        suppress_tokens=None,
+        begin_suppress_tokens=None,
+        **ids,
+        **halves,
     )
     model = WhisperForConditionalGeneration(config)
     model.generation_config = GenerationConfig(**ids)
@@ -60,8 +71,12 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     generator, rows = np.random.default_rng(0), []
     for number, text in enumerate([*TEXTS, None, "long"]):
         seconds = 31 if text == "long" else 0.5 + 0.1 * number
-        soundfile.write(folder / f"{number}.wav", 0.1 * generator.standard_normal(int(16000 * seconds)), 16000)
-        rows.append({"id": str(number), "audio": f"{number}.wav", "source_language": "en", "transcript": text})
+        soundfile.write(
+            folder / f"{number}.wav", 0.1 * generator.standard_normal(int(16000 * seconds)), 16000
+        )
+        rows.append(
+            {"id": str(number), "audio": f"{number}.wav", "source_language": "en", "transcript": text}
+        )
     path = folder / "spoken.jsonl"
     lines = (json.dumps({k: v for k, v in row.items() if v is not None}) for row in rows)
     path.write_text("\n".join(lines) + "\n")
@@ -70,7 +85,12 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _config(whisper_folder: Path, manifest: Path, **values: Any) -> FineTuningConfig:
     settings = {
-        **{"kind": "recognition", "init_from": str(whisper_folder), "data": str(manifest), "dev": str(manifest)},
+        **{
+            "kind": "recognition",
+            "init_from": str(whisper_folder),
+            "data": str(manifest),
+            "dev": str(manifest),
+        },
         **{"device": "cpu", "dtype": "float32", "batch_tokens": 3000, "max_steps": 2, "eval_every": 1},
         **{"warmup_steps": 1, "average_checkpoints": 1, "learning_rate": 1e-2, "label_smoothing": 0.0},
     }
@@ -140,7 +160,12 @@ def test_a_fine_tuned_model_is_a_recognizer(whisper_folder: Path, manifest: Path
     name = "decoder.blocks.0.attn.query.weight"
     assert not torch.equal(tuned[name], before[name])
     speech = speech_data.load_utterances(str(manifest), ("en", "de"))[:1]
-    settings: dict[str, Any] = {"backend": "transformers", "beam_size": 1, "n_best": 1, "temperature_fallback": (0.0,)}
+    settings: dict[str, Any] = {
+        "backend": "transformers",
+        "beam_size": 1,
+        "n_best": 1,
+        "temperature_fallback": (0.0,),
+    }
     (outcome,) = build(RecognitionConfig(model=str(tmp_path / "out/model"), **settings)).recognize(speech)
     assert isinstance(outcome, NBest)
     rows = manifest.read_text().splitlines()[:2]

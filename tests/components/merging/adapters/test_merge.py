@@ -103,7 +103,9 @@ def test_with_a_base_the_result_is_a_model(tmp_path: Path) -> None:
     merge(_recipe("cat", first, second, more=f"base_model: {base}\n"), tmp_path / "out")
     both = models.resolve(f"{base}+0.7*{first}+-0.4*{second}")
     tensors = load_file(Path(both.path) / "model.safetensors")
-    for name, tensor in load_file(Path(models.resolve(str(tmp_path / "out")).path) / "model.safetensors").items():
+    for name, tensor in load_file(
+        Path(models.resolve(str(tmp_path / "out")).path) / "model.safetensors"
+    ).items():
         torch.testing.assert_close(tensor, tensors[name])
 
 

@@ -122,7 +122,7 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"of another base.*q_proj.weight \[16, 16\], found none in .*other"):
         models.resolve(f"{other}+{adapter}")
     _edit(adapter, base_model_name_or_path="some-org/llama-7b")
-    with pytest.raises(ModelError, match="its adapter_config.json says some-org/llama-7b, found .*base"):
+    with pytest.raises(ModelError, match=r"its adapter_config\.json says some-org/llama-7b, found .*base"):
         models.resolve(f"{base}+{adapter}")
     _edit(adapter, base_model_name_or_path="some-org/Base")  # another owner's copy of it
     models.resolve(f"{base}+{adapter}")
@@ -140,7 +140,9 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
         ({"r": "four"}, "expected a LoRA's settings"),
     ],
 )
-def test_what_is_not_computed_is_refused_by_name(tmp_path: Path, values: dict[str, Any], problem: str) -> None:
+def test_what_is_not_computed_is_refused_by_name(
+    tmp_path: Path, values: dict[str, Any], problem: str
+) -> None:
     base = peft_folders.llama(tmp_path / "base")
     adapter = peft_folders.adapter(base, tmp_path / "lora", target_modules=ATTENTION)
     _edit(adapter, **values)
@@ -166,9 +168,9 @@ def test_foreign_tensors_and_missing_files_are_refused(tmp_path: Path) -> None:
         models.resolve(f"{base}+{adapter}")
     weights.unlink()
     (adapter / "adapter_model.bin").write_bytes(b"")
-    with pytest.raises(ModelError, match="found adapter_model.bin, a pickle"):
+    with pytest.raises(ModelError, match=r"found adapter_model\.bin, a pickle"):
         models.resolve(f"{base}+{adapter}")
-    with pytest.raises(ModelError, match="expected an adapter's folder with adapter_config.json"):
+    with pytest.raises(ModelError, match=r"expected an adapter's folder with adapter_config\.json"):
         models.check(f"{base}+{tmp_path / 'nowhere'}")
     with pytest.raises(ConfigError, match="expected hub:ORG/NAME, store:KEY"):
         models.check(f"{base}+packaged:whisper-base")
