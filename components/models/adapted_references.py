@@ -56,7 +56,12 @@ def replace_parts(text: str, references: Mapping[str, str]) -> str:
     """Replace a reference, or the parts of it that are keys of ``references``; other text stays as it is."""
     if text in references or "+" not in text or not any(name in text for name in references):
         return references.get(text, text)
-    base, adapters = split_adapters(text)
+    try:
+        base, adapters = split_adapters(text)
+    except ConfigError:
+        return text
+    if not references.keys() & {base, *(adapter.reference for adapter in adapters)}:
+        return text
     renamed = tuple(a._replace(reference=references.get(a.reference, a.reference)) for a in adapters)
     return join_adapters(references.get(base, base), renamed)
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from components.models.adapted_references import parts_of
 from components.models.architectures import SPHINX
 from components.models.checkpoints import (
     ADAPTERS,
@@ -83,7 +84,7 @@ def _format_token_count(value: object) -> str:
 
 
 def _name_of_package(checkpoint: Checkpoint) -> str:
-    return checkpoint.reference.removeprefix("packaged:")
+    return parts_of(checkpoint.reference)[0].removeprefix("packaged:")
 
 
 def _languages_of(checkpoint: Checkpoint, folder: Path) -> str:

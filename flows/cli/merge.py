@@ -22,7 +22,7 @@ def merge(
     Examples: `antiphon merge recipe.yml --check`, `antiphon merge recipe.yml merged-model`.
 
     Models are paths, ORG/NAME of the hub, `packaged:NAME`, `store:KEY`, or MODEL+ADAPTER with a LoRA; a
-    recipe with `adapters` merges LoRAs with each other. `antiphon run merge` also scores the result and keeps it.
+    recipe with `adapters` merges LoRAs with each other. `antiphon run merge` also scores the result.
     """
     _merge(recipe, out, check=check, seed=seed, store=store)
 

@@ -80,7 +80,8 @@ def _module_updates(
         magnitude = adapter.read(slots["magnitude"]).float()
         rows = (base + delta).T if transposed else base + delta
         factor = (magnitude / torch.linalg.norm(rows, dim=1).to(rows.dtype)).view(-1, 1)
-        return ((factor.T if transposed else factor) * (base + delta)).to(base.dtype)
+        adapted: Tensor = (factor.T if transposed else factor) * (base + delta)
+        return adapted.to(base.dtype)
 
     def shift(base: Tensor) -> Tensor:
         return base.add_(adapter.read(slots["bias"]).float() * (adapter.config.scale_of(module) * weight))
