@@ -18,7 +18,14 @@ PAGES: Mapping[str, str] = {
     for name in (
         *("recognition", "non-speech", "padding", "word-times", "long-audio", "long-recording"),
         *("domain", "pruning"),
-        *("speed-recognition", "speed-ensembles", "speed-pools", "speed-merging", "speed-experts"),
+        *(
+            "speed-recognition",
+            "speed-ensembles",
+            "speed-pools",
+            "speed-mbr",
+            "speed-merging",
+            "speed-experts",
+        ),
         *("speed-report", "orchestration", "following", "startup", "memory", "scaling"),
     )
 }

@@ -9,6 +9,8 @@ from components.nodes.data import Data
 from components.nodes.distill import Distill
 from components.nodes.edit import Edit
 from components.nodes.encode_speech import EncodeSpeech
+from components.nodes.estimate import Estimate
+from components.nodes.fuse import Fuse
 from components.nodes.gold import Gold
 from components.nodes.join_segments import JoinSegments
 from components.nodes.kind_registry import KindRegistry
@@ -28,8 +30,11 @@ from components.nodes.stored import Stored
 from components.nodes.synthesize import Synthesize
 from components.nodes.targets import Targets
 from components.nodes.train import Train
+from components.nodes.train_estimate import TrainEstimate
 from components.nodes.train_experts import TrainExperts
+from components.nodes.train_fuse import TrainFuse
 from components.nodes.train_pre_translation import TrainPreTranslation
+from components.nodes.train_route import TrainRoute
 from components.nodes.train_stack import TrainStack
 from components.nodes.translate import Translate
 from components.nodes.translate_speech import TranslateSpeech
@@ -46,6 +51,8 @@ KINDS = KindRegistry(
         Distill(),
         Edit(),
         EncodeSpeech(),
+        Estimate(),
+        Fuse(),
         Gold(),
         JoinSegments(),
         Loop(),
@@ -67,8 +74,11 @@ KINDS = KindRegistry(
         Synthesize(),
         Targets(),
         Train(),
+        TrainEstimate(),
         TrainExperts(),
+        TrainFuse(),
         TrainPreTranslation(),
+        TrainRoute(),
         TrainStack(),
         Translate(),
         TranslateSpeech(),

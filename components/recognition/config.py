@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
@@ -13,7 +14,7 @@ from components.stage_settings import StageSettings
 class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
-    later_settings: ClassVar = ("word_times", "adapter")
+    later_settings: ClassVar = ("word_times", "sampling", "entropies", "adapter")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -90,6 +91,16 @@ class RecognitionConfig(StageSettings):
     condition_on_previous_text: bool = Field(
         False, description="prompt a window with the text of the one before it (prone to loops)"
     )
+    sampling: Sampling | None = Field(
+        None,
+        description="draw several transcripts instead of searching the likeliest (backends whisper and "
+        "transformers; docs/confidence.md)",
+    )
+    entropies: bool = Field(
+        False,
+        description="keep the entropy and the margin of every token's distribution, and the probability of a "
+        "detected language (backends whisper and transformers)",
+    )
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
         "float32", description="arithmetic; int8 quantizes the linear layers (CPU) and costs accuracy"
     )
@@ -99,3 +110,14 @@ class RecognitionConfig(StageSettings):
     @classmethod
     def _adapter_is_part_of_the_model(cls, values: Any) -> Any:
         return fold_adapter(values, cls.model_fields["model"].default)
+
+    @model_validator(mode="after")
+    def _samples_need_no_beam(self) -> Self:
+        names = ("beam_size", "n_best", "temperature_fallback", "word_times", "condition_on_previous_text")
+        fields = type(self).model_fields
+        refuse_settings(
+            self.sampling, **{name: getattr(self, name) != fields[name].default for name in names}
+        )
+        if self.sampling is not None and self.sampling.dropout:
+            raise ValueError("sampling: expected no dropout, found it: recognizers have none")
+        return self

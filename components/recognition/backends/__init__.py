@@ -43,6 +43,7 @@ class Backend:
         packs_weights: Whether linear layers are laid out by our kernels: int8 is then for the CPU only.
         translates: Whether it can write English instead of the language that is spoken.
         fixes_threads: Whether the number of threads is fixed when the model is loaded.
+        searches_here: Whether our search decodes it, which draws samples and keeps statistics of tokens.
     """
 
     reads: str
@@ -57,6 +58,7 @@ class Backend:
     packs_weights: bool = False
     translates: bool = False
     fixes_threads: bool = False
+    searches_here: bool = False
 
 
 def _load_openai_whisper(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
@@ -120,6 +122,7 @@ BACKENDS: dict[str, Backend] = {
         build=_build_whisper,
         packs_weights=True,
         translates=True,
+        searches_here=True,
     ),
     "transformers": Backend(
         reads="a Whisper model",
@@ -129,6 +132,7 @@ BACKENDS: dict[str, Backend] = {
         load=_load_transformers,
         build=_build_whisper,
         packs_weights=True,
+        searches_here=True,
     ),
     "faster-whisper": Backend(
         reads="a Whisper model",
