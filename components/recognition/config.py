@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from components.decoding.sampling_settings import Sampling, refuse_settings
+from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
 
 class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
-    later_settings: ClassVar = ("word_times", "sampling", "entropies")
+    later_settings: ClassVar = ("word_times", "sampling", "entropies", "adapter")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(
         "packaged:whisper-base",
         description="model reference: hub:, whisper:, packaged:, sphinx:, store: or a path",
+    )
+    adapter: str | dict[str, float] | None = Field(
+        None,
+        description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
+        "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
     backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx"] = Field(
         "whisper",
@@ -99,6 +105,11 @@ class RecognitionConfig(StageSettings):
         "float32", description="arithmetic; int8 quantizes the linear layers (CPU) and costs accuracy"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adapter_is_part_of_the_model(cls, values: Any) -> Any:
+        return fold_adapter(values, cls.model_fields["model"].default)
 
     @model_validator(mode="after")
     def _samples_need_no_beam(self) -> Self:

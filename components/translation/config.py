@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from components.decoding.sampling_settings import Sampling, refuse_settings
+from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
 VERSION = 4
@@ -18,12 +19,17 @@ SPEECH_VERSION = 1
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
-    later_settings: ClassVar = ("context_sentences", "sampling", "entropies")
+    later_settings: ClassVar = ("context_sentences", "sampling", "entropies", "adapter")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(
         "packaged:multi30k-en-de", description="model reference: hub:, packaged:, store: or a path"
+    )
+    adapter: str | dict[str, float] | None = Field(
+        None,
+        description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
+        "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per sentence; 1 is greedy")
     n_best: int = Field(
@@ -63,6 +69,11 @@ class TranslationConfig(StageSettings):
         "float32", description="arithmetic; int8 quantizes the linear layers (CPU)"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adapter_is_part_of_the_model(cls, values: Any) -> Any:
+        return fold_adapter(values, cls.model_fields["model"].default)
 
     @model_validator(mode="before")
     @classmethod
