@@ -28,6 +28,7 @@ from components.nodes.stored import Stored
 from components.nodes.synthesize import Synthesize
 from components.nodes.targets import Targets
 from components.nodes.train import Train
+from components.nodes.train_ctc import TrainCtc
 from components.nodes.train_experts import TrainExperts
 from components.nodes.train_pre_translation import TrainPreTranslation
 from components.nodes.train_stack import TrainStack
@@ -67,6 +68,7 @@ KINDS = KindRegistry(
         Synthesize(),
         Targets(),
         Train(),
+        TrainCtc(),
         TrainExperts(),
         TrainPreTranslation(),
         TrainStack(),

@@ -1,10 +1,10 @@
 """The CTC forward recursion (Graves et al. 2006) of a text and of all its prefixes at once.
 
 A frame-level distribution over tokens and a blank says how likely a text is: the sum over its alignments, in
-which a token may last several frames and equal neighbors have a blank between them. The probability that the
-text *begins* with a prefix (Graves 2012, section 7.5.3; Watanabe et al. 2017) makes an autoregressive model
-of it: each token gets its probability given those before it, the end of the text too, and the product of these
-is the text's probability.
+which a token may last several frames and equal neighbors have a blank between them. The probability that
+the text *begins* with a prefix (Graves 2012, section 7.5.3; Watanabe et al. 2017) makes an autoregressive
+model of it: each token gets its probability given those before it, the end of the text too, and the product
+of these is the text's probability.
 
 Shapes: T frames, V tokens with the blank, L tokens of a text. Everything is in nats.
 """

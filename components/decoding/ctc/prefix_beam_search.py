@@ -130,7 +130,9 @@ def _advance(
                 add(prefix.extend(token), _NEVER, total + log_prob)
     for prefix, ends_blank, ends_token in reached.values():
         prefix.blank, prefix.token = ends_blank, ends_token
-    return sorted((prefix for prefix, *_ in reached.values()), key=lambda p: -_log_add(p.blank, p.token))[:size]
+    return sorted((prefix for prefix, *_ in reached.values()), key=lambda p: -_log_add(p.blank, p.token))[
+        :size
+    ]
 
 
 def _log_add(a: float, b: float) -> float:

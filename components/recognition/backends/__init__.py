@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from components.models.architectures import SPHINX
+from components.models.architectures import SPEECH_CTC, SPHINX
 from components.models.references import SCHEMES, split_reference
 from components.recognition.config import RecognitionConfig
 
@@ -126,9 +126,9 @@ def _require_ctranslate2_files(checkpoint: Checkpoint) -> None:
 CTC_ARCHITECTURES = (
     *("Wav2Vec2ForCTC", "Wav2Vec2ConformerForCTC", "Wav2Vec2BertForCTC", "Data2VecAudioForCTC"),
     *("HubertForCTC", "WavLMForCTC", "UniSpeechForCTC", "UniSpeechSatForCTC", "SEWForCTC", "SEWDForCTC"),
-    *("ParakeetForCTC", "LasrForCTC"),
+    *("ParakeetForCTC", "LasrForCTC", SPEECH_CTC),
 )
-"""Classes of transformers that label the frames of speech."""
+"""Architectures that label the frames of speech."""
 _MODEL_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme != "sphinx"))
 
 BACKENDS: dict[str, Backend] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import AutoFeatureExtractor
 
@@ -13,9 +12,11 @@ from components.audio import SAMPLE_RATE, Samples
 from components.decoding.ctc.forward import LogProbs
 from components.device import pick_dtype
 from components.errors import ModelError, to_one_line
+from components.models.architectures import SPEECH_CTC
 from components.models.loading import load_transformers
 from components.recognition.config import RecognitionConfig
 from components.recognition.ctc.model import CtcModel, CtcVocabulary
+from components.recognition.ctc.speech_ctc import load_speech_ctc
 from components.records import Checkpoint
 
 
@@ -82,6 +83,8 @@ def _vocabulary_of(config: Any, tokenizer: Any, name: str) -> CtcVocabulary:
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> CtcModel:
     """The model of ``checkpoint`` on ``device``. ConfigError, ModelError."""
+    if checkpoint.architecture == SPEECH_CTC:
+        return load_speech_ctc(checkpoint, device)
     dtype = pick_dtype(config.dtype, device)
     model, tokenizer = load_transformers(checkpoint, "ctc", device, dtype)
     try:

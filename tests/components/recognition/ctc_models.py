@@ -62,12 +62,14 @@ def _parakeet(folder: Path) -> tuple[Any, Any, Any]:
     names = ["<unk>", "\u2581", *(f"\u2581{letter}" for letter in "abcde"), *LETTERS[2:], "<pad>"]
     backend = Tokenizer(models.Unigram([(name, -1.0) for name in names], unk_id=0))
     backend.pre_tokenizer, backend.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-    tokenizer = transformers.ParakeetTokenizer(
-        tokenizer_object=backend, unk_token="<unk>", pad_token="<pad>"
-    )
+    tokenizer = transformers.ParakeetTokenizer(tokenizer_object=backend, unk_token="<unk>", pad_token="<pad>")
     encoder = {**SMALL, "num_mel_bins": 80, "subsampling_conv_channels": 16, "conv_kernel_size": 5}
     del encoder["hidden_dropout"]
     config = transformers.ParakeetCTCConfig(
         vocab_size=len(names), pad_token_id=len(names) - 1, encoder_config=encoder
     )
-    return transformers.ParakeetForCTC(config), tokenizer, transformers.ParakeetFeatureExtractor(feature_size=80)
+    return (
+        transformers.ParakeetForCTC(config),
+        tokenizer,
+        transformers.ParakeetFeatureExtractor(feature_size=80),
+    )

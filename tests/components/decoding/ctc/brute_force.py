@@ -12,7 +12,7 @@ BLANK = 0
 
 
 def random_log_probs(frames: int, tokens: int, seed: int) -> np.ndarray:
-    """Log-probabilities (frames, tokens), peaked enough that the likeliest text is not always the empty one."""
+    """Log-probabilities (frames, tokens), peaked enough that not only the empty text is likely."""
     logits = np.random.default_rng(seed).normal(0, 2, (frames, tokens))
     return logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
 
