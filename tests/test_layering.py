@@ -31,6 +31,7 @@ ROOMS = (
     "components.neural_metrics",
     "components.analysis",
     "components.confidence",
+    "components.routing",
     "components.export",
     "components.campaign",
     "components.ensembling",

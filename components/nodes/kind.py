@@ -89,6 +89,7 @@ class Site:
         tables: finished tables and models that it reads, by role; see :meth:`table_folder`.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
+        costs: of a node that ``gathers``: input -> the nodes that it needs -> their seconds of computing.
         progress: shows how far a ``whole`` node is, in percent; raises where the run is to stop.
         verify: raises StoreError where what a ``whole`` node reads is no longer what its plan was made from.
         ask: asks a person for a node that ``asks``.
@@ -105,6 +106,7 @@ class Site:
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     progress: Callable[[float], None] = _ignore_progress
     verify: Callable[[], None] = _skip_verification
     ask: Ask = _refuse_to_ask
@@ -157,6 +159,8 @@ class Kind(ABC, Generic[S]):
     """An utterance that all its inputs pass on unchanged, such as text past a recognizer, passes it, too."""
     asks: ClassVar[bool] = False
     """It asks a person, which needs somebody who watches the run."""
+    annotates: ClassVar[bool] = False
+    """It gives its first input's text again, whatever else it reads: that decides what its texts are."""
     filters: ClassVar[bool] = False
     """It may return None for an item, which drops the utterance."""
 
@@ -284,6 +288,10 @@ class Kind(ABC, Generic[S]):
         A node that the user wrote elsewhere in the file says where by ``written``: the keys that lead there.
         """
         return None
+
+    def describe(self, settings: S) -> str:
+        """Return what ``antiphon plan`` says of its settings beside its name, in a few words."""
+        return ""
 
     def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Return what the run's record says of its finished stage, a line each.

@@ -9,6 +9,7 @@ from components.nodes.data import Data
 from components.nodes.distill import Distill
 from components.nodes.edit import Edit
 from components.nodes.encode_speech import EncodeSpeech
+from components.nodes.estimate import Estimate
 from components.nodes.gold import Gold
 from components.nodes.join_segments import JoinSegments
 from components.nodes.kind_registry import KindRegistry
@@ -29,8 +30,10 @@ from components.nodes.synthesize import Synthesize
 from components.nodes.targets import Targets
 from components.nodes.train import Train
 from components.nodes.train_ctc import TrainCtc
+from components.nodes.train_estimate import TrainEstimate
 from components.nodes.train_experts import TrainExperts
 from components.nodes.train_pre_translation import TrainPreTranslation
+from components.nodes.train_route import TrainRoute
 from components.nodes.train_stack import TrainStack
 from components.nodes.translate import Translate
 from components.nodes.translate_speech import TranslateSpeech
@@ -47,6 +50,7 @@ KINDS = KindRegistry(
         Distill(),
         Edit(),
         EncodeSpeech(),
+        Estimate(),
         Gold(),
         JoinSegments(),
         Loop(),
@@ -69,8 +73,10 @@ KINDS = KindRegistry(
         Targets(),
         Train(),
         TrainCtc(),
+        TrainEstimate(),
         TrainExperts(),
         TrainPreTranslation(),
+        TrainRoute(),
         TrainStack(),
         Translate(),
         TranslateSpeech(),
