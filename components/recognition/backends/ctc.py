@@ -88,7 +88,7 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
     dtype = pick_dtype(config.dtype, device)
     model, tokenizer = load_transformers(checkpoint, "ctc", device, dtype)
     try:
-        extractor = AutoFeatureExtractor.from_pretrained(
+        extractor = AutoFeatureExtractor.from_pretrained(  # type: ignore[no-untyped-call]
             checkpoint.path, local_files_only=True, trust_remote_code=False
         )
     except Exception as error:  # transformers raises whatever its many readers raise
