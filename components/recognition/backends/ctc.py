@@ -11,7 +11,7 @@ from transformers import AutoFeatureExtractor
 from components.audio import SAMPLE_RATE, Samples
 from components.decoding.ctc.forward import LogProbs
 from components.device import pick_dtype
-from components.errors import ModelError, to_one_line
+from components.errors import ConfigError, ModelError, to_one_line
 from components.models.architectures import SPEECH_CTC
 from components.models.loading import load_transformers
 from components.recognition.config import RecognitionConfig
@@ -84,6 +84,8 @@ def _vocabulary_of(config: Any, tokenizer: Any, name: str) -> CtcVocabulary:
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> CtcModel:
     """The model of ``checkpoint`` on ``device``. ConfigError, ModelError."""
     if checkpoint.architecture == SPEECH_CTC:
+        if config.dtype != "float32":
+            raise ConfigError(f"dtype: a model of train_ctc computes in float32, found {config.dtype}")
         return load_speech_ctc(checkpoint, device)
     dtype = pick_dtype(config.dtype, device)
     model, tokenizer = load_transformers(checkpoint, "ctc", device, dtype)

@@ -63,6 +63,12 @@ def test_what_was_learned_is_recognized(folder: Path, trained: SpokenData) -> No
     assert rows[-1]["dev_word_accuracy"] == 100.0
 
 
+def test_it_computes_in_float32_only(folder: Path, trained: SpokenData) -> None:
+    settings = recognizer_settings(folder).model_copy(update={"dtype": "int8"})
+    with pytest.raises(ConfigError, match="dtype: a model of train_ctc computes in float32, found int8"):
+        build(settings)
+
+
 def test_a_head_knows_the_language_it_learned(folder: Path, trained: SpokenData) -> None:
     german = trained.utterances[0].model_copy(update={"source_language": "de"})
     (outcome,) = build(recognizer_settings(folder)).recognize([german])
