@@ -9,6 +9,8 @@ MULTILINGUAL = ("m2m_100", "mbart", "nllb-moe")
 DELIBERATION = "AntiphonDeliberation"
 EDIT_DIFFUSION = "AntiphonEditDiffusion"
 STACKED = "AntiphonStackedModel"
+SPEECH_CTC = "AntiphonSpeechCtc"
+"""Whisper's encoder with a CTC head."""
 SPHINX = "pocketsphinx"
 COMET = "AntiphonComet"
 """A metric of the COMET family, converted from its Lightning checkpoint."""

@@ -39,8 +39,9 @@ class TrainRoute(Kind[TrainRouteSettings]):
         return VERSION
 
     def libraries(self, settings: TrainRouteSettings) -> tuple[str, ...]:
-        """Return the libraries of the metrics and of the bounds."""
-        return ("numpy", "scipy", "jiwer", "sacrebleu", "openai-whisper")
+        """Return the libraries of the metrics and of the bounds, and those of a prediction."""
+        libraries = ("numpy", "scipy", "jiwer", "sacrebleu", "openai-whisper")
+        return (*libraries, "scikit-learn", "rapidfuzz") if settings.by_several else libraries
 
     def parameters(self, settings: TrainRouteSettings, site: Site) -> dict[str, Any]:
         """Return what is set."""
