@@ -144,7 +144,7 @@ def _with_adapters(
     store: str | None,
     on_progress: ProgressCallback,
 ) -> Checkpoint:
-    from components.models.adapters.adapted_model import adapted_model  # noqa: PLC0415 - imports torch
+    from components.models.adapters.adapted_model import adapted_model  # noqa: PLC0415 - its users have adapters
 
     opened = [(resolve_adapter(a.reference, store, on_progress), a.weight) for a in adapters]
     return adapted_model(reference, resolve(base, store, on_progress=on_progress), opened)

@@ -121,7 +121,8 @@ def _tokenizer_of(utterance: Utterance, vocabulary: int) -> Tokenizer:
 def decode_text(tokens: Sequence[int], utterance: Utterance, vocabulary: int) -> str:
     """Return the text of tokens, without the special ones."""
     tokenizer = _tokenizer_of(utterance, vocabulary)
-    return tokenizer.decode([token for token in tokens if token < tokenizer.eot]).strip()
+    text: str = tokenizer.decode([token for token in tokens if token < tokenizer.eot])
+    return text.strip()
 
 
 def collate(examples: Sequence[SpeechExample], n_mels: int) -> SpeechBatch:

@@ -13,7 +13,7 @@ from components.device import pick_device
 from components.experts.config import ExpertsConfig
 from components.files import read_json, write_json
 from components.metrics.translation import translation_scores
-from components.records import Checkpoint, NBest
+from components.records import NBest
 from components.refining import scoring as refiners
 from components.run_record import Score, StageRef
 from components.storage.stage_plan import StagePlan, library_versions, upstream_of
@@ -49,7 +49,7 @@ def score_model(
     )
 
     def work(folder: Path) -> Product:
-        model = models.resolve(f"store:{trained.key}", str(Store(store_url).root))
+        model = Path(models.resolve(f"store:{trained.key}", str(Store(store_url).root)).path)
         scores = [
             score.model_copy(update={"name": prefix + score.name})
             for prefix, source in sets.items()
@@ -66,12 +66,10 @@ def _data_digest(config: TrainingConfig, source: str, languages: tuple[str, str]
     return parallel_data.read_pairs(source, languages)[1]
 
 
-def _score_set(
-    config: TrainingConfig, checkpoint: Checkpoint, source: str, beam_size: int
-) -> dict[str, Score]:
-    languages, model = (config.source_language, config.target_language), Path(checkpoint.path)
+def _score_set(config: TrainingConfig, model: Path, source: str, beam_size: int) -> dict[str, Score]:
+    languages = (config.source_language, config.target_language)
     if config.kind == "recognition":
-        return recognizers.score_recognizer(checkpoint.path, source, languages, beam_size, config.device)
+        return recognizers.score_recognizer(str(model), source, languages, beam_size, config.device)
     if config.kind == "language_model":
         return scoring.score_perplexity(model, source, languages)
     if config.kind in ("deliberation", "edit_diffusion"):

@@ -21,12 +21,13 @@ from components.merging.adapters.methods import (
 from components.merging.recipe.adapters import read_adapter_settings
 from components.merging.recipe.model_names import reference_of
 from components.merging.recipe.recipe import Recipe
-from components.models import print_to_stderr, resolve
+from components.models import resolve
 from components.models.adapted_references import parts_of
 from components.models.adapters.adapted_model import check_adapters, write_model
 from components.models.adapters.config import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from components.models.adapters.sources import resolve_adapter
 from components.models.adapters.tensors import BASE_DIGEST, PREFIX, Adapter, open_adapter
+from components.models.fetching import print_to_stderr
 
 
 def merge_adapters(

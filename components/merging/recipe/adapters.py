@@ -50,13 +50,14 @@ def read_adapter_settings(recipe: Recipe) -> AdapterMergeSettings:
         )
         for item in recipe.adapters
     )
+    rank, clamp = values.get("svd_rank"), values.get("svd_clamp")
     settings = AdapterMergeSettings(
         method=recipe.method,
         weights=weights,
         density=float(values.get("density") or 0.0) if row.trims else 1.0,
         majority_sign_method=str(values.get("majority_sign_method", "total")),
-        svd_rank=int(float(values["svd_rank"])) if values.get("svd_rank") is not None else None,
-        svd_clamp=float(values["svd_clamp"]) if values.get("svd_clamp") is not None else None,
+        svd_rank=None if rank is None else int(float(rank)),
+        svd_clamp=None if clamp is None else float(clamp),
     )
     _check_values(settings, recipe.where)
     return settings

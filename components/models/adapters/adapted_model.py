@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from components.digests import cache_folder, combine_digests
 from components.errors import ModelError
 from components.models.adapters.base_check import refuse_other_base
+from components.models.adapters.merge import Update, plan_updates
 from components.models.adapters.tensors import Adapter
 from components.models.checkpoints import (
     ADAPTERS,
@@ -26,9 +26,6 @@ from components.models.checkpoints import (
 )
 from components.models.install_manifest import install_once
 from components.records import Checkpoint
-
-if TYPE_CHECKING:
-    from components.models.adapters.merge import Update
 
 VERSION = 1
 """Version of the merging: raised when the same adapters give other weights."""
@@ -69,8 +66,6 @@ def check_adapters(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) 
     Raises:
         ModelError: As :func:`adapted_model`.
     """
-    from components.models.adapters.merge import plan_updates  # noqa: PLC0415 - imports torch
-
     shapes = _base_shapes(base)
     for adapter, _ in adapters:
         refuse_other_base(adapter, base)

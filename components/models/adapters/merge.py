@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from components.errors import ModelError
 from components.models.adapters.tensors import Adapter, Slot
 
-Update = Callable[[Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Update = Callable[["Tensor"], "Tensor"]
 """A tensor of the base -> the adapted one, of the same type."""
 
 
@@ -76,6 +77,8 @@ def _module_updates(
         return base.add_(module_delta(adapter, module, weight))
 
     def rescale(base: Tensor) -> Tensor:
+        import torch  # noqa: PLC0415 - a plan checks adapters without it
+
         delta, transposed = module_delta(adapter, module, weight), adapter.config.transposed
         magnitude = adapter.read(slots["magnitude"]).float()
         rows = (base + delta).T if transposed else base + delta
