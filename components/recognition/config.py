@@ -18,12 +18,12 @@ class RecognitionConfig(StageSettings):
 
     model: str = Field(
         "packaged:whisper-base",
-        description="model reference: hub:, whisper:, packaged:, sphinx:, store: or a path",
+        description="model reference: hub:, whisper:, packaged:, sphinx:, store:, served: or a path",
     )
-    backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx"] = Field(
+    backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx", "served"] = Field(
         "whisper",
         description="whisper = our batched decoding; faster-whisper needs the extra 'fast'; pocketsphinx the "
-        "extra 'sphinx' and model sphinx:en-us",
+        "extra 'sphinx' and model sphinx:en-us; served the extra 'served' and model served:NAME (docs/served.md)",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")
