@@ -15,7 +15,9 @@ from pathlib import Path
 from components.digests import cache_folder
 
 KEEP_SECONDS = 7 * 24 * 3600
-_TABLE = "CREATE TABLE IF NOT EXISTS answers (request TEXT PRIMARY KEY, body TEXT NOT NULL, time REAL NOT NULL)"
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS answers (request TEXT PRIMARY KEY, body TEXT NOT NULL, time REAL NOT NULL)"
+)
 
 
 def answers_file() -> Path:

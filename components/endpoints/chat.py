@@ -1,4 +1,4 @@
-"""Conversations -> a model's next turns, by a chat endpoint: greedy, with log-probabilities where it has them."""
+"""Conversations -> next turns of a model behind a chat endpoint: greedy, with log-probabilities if given."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ class ChatModel:
         self._parameters: dict[str, Any] | None = None
         self._fingerprint: str | None = None
 
-    def generate(self, conversations: Sequence[Conversation], max_tokens: int) -> list[ChatAnswer | AnswerError]:
+    def generate(
+        self, conversations: Sequence[Conversation], max_tokens: int
+    ) -> list[ChatAnswer | AnswerError]:
         """Ask for the next turn of each conversation; an entry per conversation, in order.
 
         Args:
@@ -119,7 +121,7 @@ class ChatModel:
 
     @property
     def fingerprint(self) -> str:
-        """What the server says of its weights and settings (``system_fingerprint``), or what was set; or ""."""
+        """What the server says of its weights and settings (``system_fingerprint``), or what was set."""
         if self.endpoint.fingerprint is not None:
             return self.endpoint.fingerprint
         self.probe()
@@ -162,7 +164,9 @@ class ChatModel:
         assert self._parameters is not None
         return self._fill(self._parameters, conversation, max_tokens)
 
-    def _fill(self, parameters: Mapping[str, Any], conversation: Conversation, max_tokens: int) -> dict[str, Any]:
+    def _fill(
+        self, parameters: Mapping[str, Any], conversation: Conversation, max_tokens: int
+    ) -> dict[str, Any]:
         limits = {name: max_tokens for name in parameters if name.startswith("max_")}
         messages = [{"role": role, "content": words} for role, words in conversation]
         return {"model": self.endpoint.model, "messages": messages, **parameters, **limits}
@@ -174,7 +178,9 @@ class ChatModel:
         text = _THOUGHTS.sub("", content).strip()
         finished = choice.finish_reason != "length"
         if choice.finish_reason == "content_filter" or (choice.message.refusal and not text):
-            return AnswerError("refused by the server", f"{self.endpoint.reference}: its content filter applied")
+            return AnswerError(
+                "refused by the server", f"{self.endpoint.reference}: its content filter applied"
+            )
         if not text or (not finished and content.lstrip().startswith("<think>") and text == content.strip()):
             advice = "" if finished else ": it reached max_tokens before; raise it"
             return AnswerError("no answer", f"{self.endpoint.reference}: expected text, found none{advice}")

@@ -23,7 +23,14 @@ from pydantic import BaseModel, ValidationError
 
 from components.endpoints import answer_cache
 from components.endpoints.endpoint import PREFIX, Endpoint
-from components.errors import AntiphonError, ConfigError, ModelError, TransientError, UnknownModelError, to_one_line
+from components.errors import (
+    AntiphonError,
+    ConfigError,
+    ModelError,
+    TransientError,
+    UnknownModelError,
+    to_one_line,
+)
 from components.progress import report_share
 from components.suggestions import did_you_mean
 
@@ -143,39 +150,41 @@ class Connection:
                 return form.model_validate(self.endpoint.mask_all(json.loads(self._send(send, client))))
             except (ValueError, RecursionError) as error:
                 fault = _describe_form(error)
-        raise ServerFaultError(self._message(f"expected an answer in JSON of OpenAI's form, found another ({fault})"))
+        raise ServerFaultError(
+            self._message(f"expected an answer in JSON of OpenAI's form, found another ({fault})")
+        )
 
     def _send(self, send: Send, client: OpenAI) -> str:
         import openai  # noqa: PLC0415 - an extra
 
         try:
             return send(client)
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise ConfigError(
-                self._message(f"expected the server to accept the key, found {self._describe(error)}")
-                + f"; set {PREFIX}_KEY or that of this model"
-            ) from None
-        except openai.NotFoundError as error:
-            raise UnknownModelError(
-                self._message(f"expected a model {self.endpoint.model!r} there, found {self._describe(error)}")
-                + self._suggest_model()
-            ) from None
-        except openai.RateLimitError as error:
-            raise TransientError(self._message(f"the server is busy: {self._describe(error)}; try again")) from None
-        except openai.APITimeoutError:
-            raise TransientError(
-                self._message(f"no answer in {self.endpoint.timeout:g} s; try again, or raise {PREFIX}_TIMEOUT")
-            ) from None
-        except openai.APIConnectionError as error:
-            cause = self._describe(error.__cause__ or error)
-            raise ServerFaultError(self._message(f"the server does not answer: {cause}")) from None
-        except openai.APIStatusError as error:
-            detail = self._message(f"the server refused the request: {self._describe(error)}")
-            if error.status_code >= 500 or error.status_code in (408, 409):
-                raise ServerFaultError(detail) from None
-            raise RefusedError("refused by the server", detail, self._refused_parameter(error)) from None
         except openai.OpenAIError as error:
-            raise ServerFaultError(self._message(f"expected an answer, found {self._describe(error)}")) from None
+            raise self._translate(error) from None
+
+    def _translate(self, error: Exception) -> AntiphonError:
+        """An error of the client as one of ours, in one line without the key."""
+        import openai  # noqa: PLC0415 - an extra
+
+        said, model = self._describe(error.__cause__ or error), self.endpoint.model
+        match error:
+            case openai.AuthenticationError() | openai.PermissionDeniedError():
+                detail = self._message(f"expected the server to accept the key, found {said}")
+                translated: AntiphonError = ConfigError(f"{detail}; set {PREFIX}_KEY or that of this model")
+            case openai.NotFoundError():
+                detail = self._message(f"expected a model {model!r} there, found {said}")
+                translated = UnknownModelError(detail + self._suggest_model())
+            case openai.RateLimitError():
+                translated = TransientError(self._message(f"the server is busy: {said}; try again"))
+            case openai.APITimeoutError():
+                seconds = f"no answer in {self.endpoint.timeout:g} s"
+                translated = TransientError(self._message(f"{seconds}; try again, or raise {PREFIX}_TIMEOUT"))
+            case openai.APIStatusError() if error.status_code < 500 and error.status_code not in (408, 409):
+                detail = self._message(f"the server refused the request: {said}")
+                translated = RefusedError("refused by the server", detail, _describe_parameter(error))
+            case _:
+                translated = ServerFaultError(self._message(f"the server does not answer: {said}"))
+        return translated
 
     def list_models(self) -> list[dict[str, Any]] | None:
         """What the server says of its models; None where it has no list of them.
@@ -199,16 +208,16 @@ class Connection:
             return ""
         return did_you_mean(self.endpoint.model, names) or f"; there are: {', '.join(names[:8]) or 'none'}"
 
-    @staticmethod
-    def _refused_parameter(error: Any) -> str:
-        """What the server says against: the parameter's name, or its whole message."""
-        return " ".join(str(part) for part in (error.param, error.message) if part)
-
     def _message(self, text: str) -> str:
         return f"{self.endpoint.reference} ({self.endpoint.url}): {text}"
 
     def _describe(self, error: BaseException) -> str:
         return self.endpoint.mask(to_one_line(self.endpoint.mask(str(error)) or type(error).__name__))
+
+
+def _describe_parameter(error: Any) -> str:
+    """What the server says against: the parameter's name, and its whole message."""
+    return " ".join(str(part) for part in (error.param, error.message) if part)
 
 
 def _describe_form(error: Exception) -> str:

@@ -107,7 +107,7 @@ def find_endpoint(name: str) -> Endpoint:
 
 
 def _read_fields(name: str) -> dict[str, Any]:
-    """The fields of an endpoint: its own variables, then its block, then the common variables, then theirs."""
+    """The fields of an endpoint: its own variables before its block, those before what is common to all."""
     own = {field: os.environ.get(variable_of(name, field), "") for field in FIELDS}
     own = {**_read_block(name, variable_of(name, "block")), **{k: v for k, v in own.items() if v}}
     common = {f: os.environ.get(f"{PREFIX}_{f.upper()}", "") for f in FIELDS if f != "model"}
@@ -145,4 +145,6 @@ def _check_url(name: str, url: str) -> None:
     if not usable:
         raise ConfigError(f"{expected} something else; set {PREFIX}_URL")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigError(f"{expected} one with a user, a query or a fragment; the key goes into {PREFIX}_KEY")
+        raise ConfigError(
+            f"{expected} one with a user, a query or a fragment; the key goes into {PREFIX}_KEY"
+        )

@@ -8,7 +8,7 @@ _CONTROL = re.compile(
     r"<\|[^<>|\n]{1,40}\|>|<｜[^<>｜\n]{1,40}｜>|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
     r"|</?think>|</?text>"
 )
-"""How the chat templates of the known families spell their control tokens, and the tags of our own prompts."""
+"""How chat templates spell their control tokens, and the tags of our own prompts."""
 
 
 def as_prompt_data(text: str) -> str:

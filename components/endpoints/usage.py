@@ -1,4 +1,4 @@
-"""What served models were asked: counts that hypotheses carry as features, and that a price table turns to money."""
+"""Counts of what served models were asked: features of hypotheses, which a price table turns to money."""
 
 from __future__ import annotations
 

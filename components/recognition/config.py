@@ -23,7 +23,7 @@ class RecognitionConfig(StageSettings):
     backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx", "served"] = Field(
         "whisper",
         description="whisper = our batched decoding; faster-whisper needs the extra 'fast'; pocketsphinx the "
-        "extra 'sphinx' and model sphinx:en-us; served the extra 'served' and model served:NAME (docs/served.md)",
+        "extra 'sphinx' and model sphinx:en-us; served the extra 'served' and model served:NAME",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")

@@ -1,4 +1,4 @@
-"""Translation by a served chat model: a request per sentence, many at once, the sentence as data in a prompt."""
+"""Translation by a served chat model: a request per sentence, which is data in its prompt; many at once."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ class ServedBackend:
         """Ask for every sentence at once; a sentence without an answer has its error instead."""
         conversations = [s.conversation for s in sentences if isinstance(s, PromptedSentence)]
         answers = self._model.generate(conversations, self._max_tokens)
-        return [answer if isinstance(answer, AnswerError) else [_to_translation(answer)] for answer in answers]
+        return [
+            answer if isinstance(answer, AnswerError) else [_to_translation(answer)] for answer in answers
+        ]
 
 
 def _to_translation(answer: ChatAnswer) -> SentenceTranslation:

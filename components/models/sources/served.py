@@ -35,8 +35,8 @@ def check_served(name: str, *, allowed: bool) -> None:
     """Refuse a served model that is set nowhere, or where a model's weights are needed: ConfigError."""
     if not allowed:
         raise ConfigError(
-            f"served:{name}: expected a model whose weights are here, found one behind an endpoint; nodes of kind "
-            "translate, refine (self_refine), recognize (backend served) and score (gemba) can ask one"
+            f"served:{name}: expected a model whose weights are here, found one behind an endpoint; "
+            "nodes of kind translate, refine (self_refine), recognize (backend served) and score (gemba) can ask one"
         )
     require_extra(f"served:{name}")
     find_endpoint(name)

@@ -18,7 +18,17 @@ from components.languages import NAMES, is_undetermined, two_letters_of, without
 from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import STAGE
 from components.recognition.vad.windows import Span, is_silent, windows_of
-from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Segment, Token, Utterance, Word
+from components.records import (
+    Checkpoint,
+    Hypothesis,
+    NBest,
+    Outcome,
+    Quarantined,
+    Segment,
+    Token,
+    Utterance,
+    Word,
+)
 from components.resegmentation import resegment
 
 MAX_SECONDS = 600.0
@@ -163,7 +173,11 @@ def _with_words(segment: Segment, words: Sequence[TimedWordForm], span: Span, la
     space = "" if without_spaces(language) else " "
     pieces = resegment(segment.text, [word.word for word in words], language)
     timed = tuple(
-        Word(start=min(span.start + word.start, span.end), end=min(span.start + word.end, span.end), text=space + piece)
+        Word(
+            start=min(span.start + word.start, span.end),
+            end=min(span.start + word.end, span.end),
+            text=space + piece,
+        )
         for word, piece in zip(words, pieces, strict=True)
         if piece
     )
