@@ -19,7 +19,7 @@ from components.resegmentation import retime
 
 
 class Proposal(NamedTuple):
-    """A proposed text, the critic's feedback on the text that it would replace, and its log P (nats) if known.
+    """A proposed text, the critic's feedback on the text before, and log P of it (nats) if known.
 
     ``segments`` are its times where its maker knows them; else its words get the times of the text before.
     ``counts`` are those of a served model.
