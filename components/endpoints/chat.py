@@ -127,6 +127,12 @@ class ChatModel:
         self.probe()
         return self._fingerprint or ""
 
+    def read_fingerprint(self) -> str:
+        """Ask the server again what it says of itself: it may be another one since this process began."""
+        with self._connection.lock:
+            self._parameters = None
+        return self.fingerprint
+
     def probe(self) -> None:
         """Ask for one token, once per process: the key, the model and the parameters that the server takes.
 

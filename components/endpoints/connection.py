@@ -101,6 +101,7 @@ class Connection:
         finally:
             for future in pending:
                 future.cancel()
+            wait(pending)  # what those in flight still answer is kept
         faults = [future.exception() for future in futures]
         return [
             fault if isinstance(fault, AnswerError) else future.result()
@@ -182,6 +183,8 @@ class Connection:
             case openai.APIStatusError() if error.status_code < 500 and error.status_code not in (408, 409):
                 detail = self._message(f"the server refused the request: {said}")
                 translated = RefusedError("refused by the server", detail, _describe_parameter(error))
+            case openai.APIStatusError():
+                translated = ServerFaultError(self._message(f"the server failed: {said}"))
             case _:
                 translated = ServerFaultError(self._message(f"the server does not answer: {said}"))
         return translated

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from components.models.architectures import SPHINX
+from components.endpoints.endpoint import find_endpoint
+from components.models.architectures import SERVED, SPHINX
 from components.models.checkpoints import (
     count_stored_parameters,
     digest_files,
@@ -15,6 +16,7 @@ from components.models.checkpoints import (
     weight_files,
 )
 from components.models.packaged_models import PACKAGED_MODELS
+from components.models.references import split_reference
 from components.records import Checkpoint
 
 MAX_CARD = 1 << 20
@@ -32,6 +34,8 @@ def summarize_checkpoint(checkpoint: Checkpoint) -> dict[str, str]:
     """
     if checkpoint.architecture == SPHINX:
         return _summarize_sphinx(checkpoint)
+    if checkpoint.architecture == SERVED:
+        return _summarize_served(checkpoint)
     verify(checkpoint, reread=True)
     folder = Path(checkpoint.path)
     configuration = read_json(folder / "config.json")
@@ -59,6 +63,18 @@ def _summarize_sphinx(checkpoint: Checkpoint) -> dict[str, str]:
         "where": checkpoint.path,
         "sha256": checkpoint.sha256,
         "lineage": ", ".join(checkpoint.lineage) or "none stated",
+    }
+
+
+def _summarize_served(checkpoint: Checkpoint) -> dict[str, str]:
+    endpoint = find_endpoint(split_reference(checkpoint.reference)[1])
+    return {
+        "reference": checkpoint.reference,
+        "architecture": "behind an OpenAI-compatible endpoint",
+        "model": endpoint.model,
+        "where": endpoint.url,
+        "key": "set" if endpoint.key.get_secret_value() else "none",
+        "sha256": checkpoint.sha256,
     }
 
 

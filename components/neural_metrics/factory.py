@@ -22,7 +22,7 @@ from components.models.architectures import COMET, METRICX, SERVED
 from components.models.checkpoints import read_json
 from components.models.loading import copy_weights_into, load_transformers
 from components.models.references import split_reference
-from components.models.sources.served import chat_fingerprints
+from components.models.sources.served import probe_chat
 from components.networks.comet import RegressionNetwork, UnifiedNetwork
 from components.neural_metrics.comet import RegressionScorer, UnifiedScorer
 from components.neural_metrics.gemba import GembaScorer
@@ -127,7 +127,7 @@ def validate(row: ModelMetric, checkpoint: Checkpoint) -> None:
             return
     elif kind == expected:
         if kind == SERVED:
-            chat_fingerprints(model=checkpoint.reference)  # refuses the key or the model now
+            probe_chat(checkpoint.reference)
         return
     raise ModelError(
         f"{row.name}: expected a model such as {row.example.partition(':')[2]}, found {checkpoint.reference} "

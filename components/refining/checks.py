@@ -9,7 +9,7 @@ from components.device import pick_device
 from components.errors import ConfigError
 from components.languages import UNDETERMINED, base_of
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION, SERVED
-from components.models.sources.served import chat_fingerprints
+from components.models.sources.served import probe_chat
 from components.neural_metrics.factory import bind_quality_metric
 from components.records import Checkpoint
 from components.refining import acceptance
@@ -71,7 +71,7 @@ def validate_models(config: RefineConfig, store: str | None, pairs: Iterable[Lan
             f"({checkpoint.architecture})"
         )
     if checkpoint.architecture == SERVED:
-        chat_fingerprints(model=config.model)  # asks for a token: refuses the key or the model now
+        probe_chat(config.model)
     elif config.method == "self_refine":
         for source, target in language_pairs:
             if source != UNDETERMINED:

@@ -11,7 +11,7 @@ from components.languages import UNDETERMINED
 from components.machine import resolve_device_name
 from components.models.architectures import CAUSAL, MULTILINGUAL, SERVED
 from components.models.checkpoints import read_json
-from components.models.sources.served import chat_fingerprints
+from components.models.sources.served import probe_chat
 from components.records import Checkpoint
 from components.translation.config import TranslationConfig
 from components.translation.few_shot_examples import read_examples
@@ -52,7 +52,7 @@ def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable
     """Refuse, by its files (fetched first), a model that translates none of ``pairs``. As :func:`check`."""
     checkpoint = resolve_text_model(config.model, store)
     if checkpoint.architecture == SERVED:
-        chat_fingerprints(model=config.model)  # asks for a token: refuses the key or the model now
+        probe_chat(config.model)
     if config.context_sentences and not checkpoint.architecture.endswith((*CAUSAL, SERVED)):
         raise ConfigError(refuse_context(config.model, checkpoint))
     fault = explain_unsupported(checkpoint, pairs)

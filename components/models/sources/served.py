@@ -48,7 +48,7 @@ def is_served(reference: str) -> bool:
 
 
 def chat_fingerprints(**references: str) -> dict[str, str]:
-    """What the servers of chat models say of themselves, by role; of models with weights here, nothing.
+    """What the servers of chat models say of themselves now, by role; of models with weights here, nothing.
 
     Raises:
         ConfigError: An endpoint is set nowhere, or refuses the key or the model.
@@ -57,7 +57,19 @@ def chat_fingerprints(**references: str) -> dict[str, str]:
     from components.endpoints.chat import open_chat  # noqa: PLC0415 - most models are not served
 
     return {
-        f"{role}.fingerprint": open_chat(split_reference(reference)[1]).fingerprint
+        f"{role}.fingerprint": open_chat(split_reference(reference)[1]).read_fingerprint()
         for role, reference in references.items()
         if is_served(reference)
     }
+
+
+def probe_chat(reference: str) -> None:
+    """Ask a served chat model for a token: refuses the key or the model before long work.
+
+    Raises:
+        ConfigError: The endpoint is set nowhere, or refuses the key or the model.
+        TransientError: The server does not answer.
+    """
+    from components.endpoints.chat import open_chat  # noqa: PLC0415 - most models are not served
+
+    open_chat(split_reference(reference)[1]).probe()
