@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server on 127.0.0.1 that answers by a function of the text, or misbehaves as it is told."""
+"""An OpenAI-compatible server on 127.0.0.1 that answers by a function of the text, or misbehaves."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class ChatModel:
         self.endpoint = endpoint
         self._connection: Connection = connect(endpoint)
         self._parameters: dict[str, Any] | None = None
-        self._fingerprint: str | None = None
+        self._fingerprint = ""
 
     def generate(
         self, conversations: Sequence[Conversation], max_tokens: int
@@ -125,16 +125,13 @@ class ChatModel:
         if self.endpoint.fingerprint is not None:
             return self.endpoint.fingerprint
         self.probe()
-        return self._fingerprint or ""
+        return self._fingerprint
 
-    def read_fingerprint(self) -> str:
-        """Ask the server again what it says of itself: it may be another one since this process began."""
-        with self._connection.lock:
-            self._parameters = None
-        return self.fingerprint
+    def probe(self, *, again: bool = False) -> None:
+        """Ask for one token: whether the server takes the key, the model and the parameters.
 
-    def probe(self) -> None:
-        """Ask for one token, once per process: the key, the model and the parameters that the server takes.
+        Args:
+            again: also where this process did so: the server may be another one by now.
 
         Raises:
             ConfigError: the key or the model is refused.
@@ -142,18 +139,19 @@ class ChatModel:
             TransientError: the server does not answer.
         """
         with self._connection.lock:
-            if self._parameters is not None:
-                return
-            parameters: dict[str, Any] = {"max_tokens": True, "temperature": 0, "logprobs": True}
-            while True:
-                try:
-                    answer = self._send_probe(parameters)
-                    break
-                except RefusedError as refusal:
-                    parameters = _without_refused(parameters, refusal)
-                except ServerFaultError as fault:
-                    raise fault.with_advice("try again, or check its address and log") from None
-            self._parameters, self._fingerprint = parameters, answer.system_fingerprint
+            if self._parameters is None or again:
+                self._parameters, answer = self._find_parameters()
+                self._fingerprint = answer.system_fingerprint or ""
+
+    def _find_parameters(self) -> tuple[dict[str, Any], _CompletionForm]:
+        parameters: dict[str, Any] = {"max_tokens": True, "temperature": 0, "logprobs": True}
+        while True:
+            try:
+                return parameters, self._send_probe(parameters)
+            except RefusedError as refusal:
+                parameters = _without_refused(parameters, refusal)
+            except ServerFaultError as fault:
+                raise fault.with_advice("try again, or check its address and log") from None
 
     def _send_probe(self, parameters: Mapping[str, Any], retries: int | None = None) -> _CompletionForm:
         body = self._fill(parameters, _PROBE, 16)
@@ -214,7 +212,19 @@ def _without_refused(parameters: dict[str, Any], refusal: RefusedError) -> dict[
 _MODELS: dict[Endpoint, ChatModel] = {}
 
 
-def open_chat(name: str) -> ChatModel:
-    """Return the chat model ``served:NAME``, one per process. ConfigError where it is set nowhere."""
+def open_chat(name: str, *, again: bool = False) -> ChatModel:
+    """Return the chat model ``served:NAME``, one per process, once its server has answered.
+
+    Args:
+        name: what follows ``served:``.
+        again: whether the server is to answer now, as it may be another one since the last time.
+
+    Raises:
+        ConfigError: the endpoint is set nowhere, or the key or the model is refused.
+        ModelError: it answers no conversation.
+        TransientError: the server does not answer.
+    """
     endpoint = find_endpoint(name)
-    return _MODELS.setdefault(endpoint, ChatModel(endpoint))
+    model = _MODELS.setdefault(endpoint, ChatModel(endpoint))
+    model.probe(again=again)
+    return model

@@ -181,7 +181,7 @@ def _load_metricx(row: ModelMetric, checkpoint: Checkpoint, device: str) -> Sent
 
 def _open_judge(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
     del row, device
-    return GembaScorer(open_chat(split_reference(checkpoint.reference)[1]))
+    return GembaScorer(open_chat(split_reference(checkpoint.reference)[1], again=True))
 
 
 def _load_similarity(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:

@@ -21,7 +21,7 @@ class ServedSelfRefiner(SelfRefiner):
     def __init__(self, config: RefineConfig) -> None:
         name = split_reference(config.model)[1]
         self.checkpoint = served_model(name)
-        self._config, self._model = config, open_chat(name)
+        self._config, self._model = config, open_chat(name, again=True)
         self._instructions = read_prompt_file("served.txt").strip()
 
     def check(self, item: Utterance) -> None:

@@ -94,7 +94,7 @@ def build_served(config: TranslationConfig) -> Translator:
         TransientError: The server does not answer.
     """
     name = split_reference(config.model)[1]
-    backend, checkpoint = ServedBackend(open_chat(name), config), served_model(name)
+    backend, checkpoint = ServedBackend(open_chat(name, again=True), config), served_model(name)
     if config.context_sentences:
         context = config.context_sentences
         return ContextTranslator(backend, checkpoint, n_best=1, batch_size=BATCH, context_sentences=context)

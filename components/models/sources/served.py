@@ -57,7 +57,7 @@ def chat_fingerprints(**references: str) -> dict[str, str]:
     from components.endpoints.chat import open_chat  # noqa: PLC0415 - most models are not served
 
     return {
-        f"{role}.fingerprint": open_chat(split_reference(reference)[1]).read_fingerprint()
+        f"{role}.fingerprint": open_chat(split_reference(reference)[1], again=True).fingerprint
         for role, reference in references.items()
         if is_served(reference)
     }
@@ -72,4 +72,4 @@ def probe_chat(reference: str) -> None:
     """
     from components.endpoints.chat import open_chat  # noqa: PLC0415 - most models are not served
 
-    open_chat(split_reference(reference)[1]).probe()
+    open_chat(split_reference(reference)[1])

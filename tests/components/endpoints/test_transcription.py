@@ -116,5 +116,5 @@ def test_a_recording_that_is_refused_is_quarantined(endpoint: OpenAIServer, tmp_
 
 def test_a_server_that_transcribes_nothing(endpoint: OpenAIServer) -> None:
     endpoint.faults = [on("", lambda h: h.fail(400, "only text here"))]
-    with pytest.raises(ModelError, match="only text here.*; does it transcribe speech"):
+    with pytest.raises(ModelError, match=r"only text here.*; does it transcribe speech"):
         TranscriptionModel(find_endpoint("echo")).probe()
