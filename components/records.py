@@ -37,6 +37,11 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def _is_none(value: object) -> bool:
+    """Whether a field is left out: records from before it was there keep their bytes."""
+    return value is None
+
+
 class Audio(Record):
     """A stretch of a local audio file.
 
@@ -113,12 +118,16 @@ class Token(Record):
         log_prob: its log-probability in nats.
         members: for an ensemble, the log-probability by member; members that were not run are left out.
         weights: for an ensemble, the weight of each member at this token.
+        entropy: of the distribution that it was taken from in nats, where the search kept it.
+        margin: log-probability of the likeliest token of that distribution minus that of the next.
     """
 
     piece: str
     log_prob: float
     members: dict[str, float] = Field(default_factory=dict)
     weights: dict[str, float] = Field(default_factory=dict)
+    entropy: float | None = Field(default=None, ge=0, exclude_if=_is_none)
+    margin: float | None = Field(default=None, ge=0, exclude_if=_is_none)
 
 
 class Word(Record):

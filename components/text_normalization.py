@@ -39,6 +39,12 @@ class Normalizer:
         return " ".join(self.function(text).split())
 
 
+def word_key(word: str) -> str:
+    """The word without case, punctuation and symbols, so that all its spellings have one key."""
+    folded = unicodedata.normalize("NFKC", word).casefold()
+    return "".join(letter for letter in folded if unicodedata.category(letter)[0] not in "PSC")
+
+
 def _compose(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 

@@ -12,9 +12,11 @@ from functools import partial
 
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
-from components.languages import UNDETERMINED, base_of
+from components.languages import base_of
 from components.nodes.kind import Site
-from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
+from components.pipeline import auto_models
+from components.pipeline.auto_models import is_auto
+from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
 from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_utterances
@@ -76,30 +78,16 @@ def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:
 
 
 def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
-    input_language = pipeline.language_of(node.origin or node.of[0]) if node.of else SOURCE
-    output_language = pipeline.language_of(node.name)
-
-    def pairs_of(pairs: Pairs) -> Pairs:
-        """Source and target languages that the node meets, from those of the data set."""
-        codes = [{SOURCE: source, TARGET: target} for source, target in pairs]
-        return frozenset(
-            (
-                code_by_role.get(input_language, input_language) or UNDETERMINED,
-                code_by_role.get(output_language, output_language),
-            )
-            for code_by_role in codes
-        )
-
     def concerns(utterance: Utterance) -> bool:
         return node.kind.applies(utterance) and not node.kind.leaves_unchanged(utterance)
 
     def admit(pairs: Pairs) -> None:
         if not node.model_nodes:  # else its model is not there yet
-            node.kind.validate_models(node.settings, site, pairs_of(pairs))
+            node.kind.validate_models(node.settings, site, pipeline.pairs_of(node, pairs))
 
     return Need(
         pipeline.user_name_of(node.name),
-        lambda: node.kind.check(node.settings, site),
+        lambda: None if is_auto(node.values) else node.kind.check(node.settings, site),
         admit,
         concerns=concerns if node.of and all(map(pipeline.is_data, node.of)) else lambda utterance: True,
         data=pipeline.data_of(node.name),
@@ -154,6 +142,18 @@ def _admit_metric(metric: str, store: str | None, pairs: Pairs) -> None:
     from components.neural_metrics.factory import bind_metric
 
     bind_metric(metric, store)
+
+
+def choose_models(pipeline: Pipeline, loaded: StageRef) -> tuple[Pipeline, list[str]]:
+    """The pipeline with a model for the languages of the data in every node of ``model: auto``, and notes.
+
+    Raises:
+        ConfigError: this machine has none for them.
+    """
+    if not any(map(is_auto, pipeline.definitions.values())):
+        return pipeline, []
+    pairs = {(u.source_language, u.target_language) for u in read_utterances(loaded)}
+    return auto_models.choose_models(pipeline, frozenset(pairs))
 
 
 def check_needs(needs: Iterable[Need]) -> None:

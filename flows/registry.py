@@ -130,6 +130,14 @@ FLOWS = {
         "flows.experts:needs",
         "flows.parameters.experts:pipeline",
     ),
+    "estimate": FlowEntry(
+        "fit on development data how sure one may be of a system's texts and words",
+        "flows.estimate:estimate",
+        "flows.parameters.estimate:EstimateParameters",
+        None,
+        "flows.parameters.estimate:pipeline",
+        "flows.estimate:HOOKS",
+    ),
     "train": FlowEntry(
         "train a translation model and keep the best checkpoint in the store",
         "flows.train:train",

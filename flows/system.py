@@ -19,8 +19,8 @@ from flows.preflight import Need
 from flows.run import Run, final_state
 from tasks.execution.executor import PipelineResult, execute
 from tasks.progress import show_phase
+from tasks.stages import confidence, metrics, report, sentence_scores
 from tasks.stages import data as data_sets
-from tasks.stages import metrics, report, sentence_scores
 from tasks.stages.texts_to_score import TextsToScore, find_texts_to_score
 from tasks.task_options import label_task, unwrap
 
@@ -64,8 +64,10 @@ class System:
 
     def load(self, run: Run) -> dict[str, StageRef]:
         """Load the data sets, by the names under which nodes read them, and check the models against them."""
-        needs = self.needs()
         sets = load_data(run, self._data)
+        self.pipeline, notes = preflight.choose_models(self.pipeline, sets[DATA])
+        run.notes += notes
+        needs = self.needs()
         show_phase("loading the models")
         preflight.admit_data(needs, sets[DATA])
         sets |= load_data_nodes(run, self.pipeline, needs)
@@ -77,6 +79,7 @@ class System:
         """Score and report the finished nodes; raises the first error of a node."""
         record_execution(run, executed)
         score(run, executed.pipeline, self.parameters.normalizer)
+        measure_confidence(run, self.parameters.normalizer)
         if not executed.errors:
             self.hooks.after(run, executed.pipeline)
         show_phase("writing the report")
@@ -92,7 +95,8 @@ def run_system(
     preflight.check_needs(system.needs())
     run = Run(flow, parameters)
     with run:
-        executed = execute(pipeline, system.load(run), run.store_url, parameters.seed)
+        sets = system.load(run)
+        executed = execute(system.pipeline, sets, run.store_url, parameters.seed)
         system.finish(run, executed)
     return final_state(run.record)
 
@@ -215,3 +219,12 @@ def score(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:
         run.metrics = metrics.read_scores(ref)
         if not run.metrics:
             run.notes.append("nothing is scored: the data have neither transcripts nor references")
+
+
+def measure_confidence(run: Run, normalizer: str = BY_LANGUAGE) -> None:
+    """Measure how good the estimates of texts are, in a run that has both estimates and scores."""
+    estimated = confidence.find_estimates(run.record) if run.metrics else []
+    if estimated:
+        show_phase("measuring confidences")
+        task = label_task(confidence.measure_confidence, run.label)
+        run.add(task(run.record, estimated, run.store_url, normalizer))

@@ -48,6 +48,8 @@ def _part_fields(part: TextPart, *, nested: bool = True) -> Fields:
         "source": part.source,
         "source_language": part.source_language if part.source is not None else None,
         "confidence": part.confidence,
+        **part.estimates,
+        "word_confidences": part.word_confidences or None,
         "quarantined": part.quarantined and part.quarantined.model_dump(exclude={"utterance_id"}),
         "segments": [_segment_fields(segment) for segment in part.segments] if nested else None,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from components.export.timed_words import (
@@ -18,7 +18,7 @@ from components.export.timed_words import (
 )
 from components.languages import UNDETERMINED
 from components.records import Hypothesis, NBest, Quarantined, Utterance
-from components.text_confidence import confidence_of, segment_confidence
+from components.text_confidence import confidence_of, estimates_of, segment_confidence
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,9 @@ class TextPart:
         source_segments: the same with times.
         source_language: of the source.
         quarantined: why there is no text.
+        estimates: what an estimator says of the whole text, by name; see
+            :data:`~components.text_confidence.ESTIMATES`.
+        word_confidences: calibrated probability of each word of the text, where it was estimated.
     """
 
     utterance: Utterance
@@ -58,6 +61,8 @@ class TextPart:
     source_segments: tuple[TimedSegment, ...] = ()
     source_language: str = UNDETERMINED
     quarantined: Quarantined | None = None
+    estimates: dict[str, float] = field(default_factory=dict)
+    word_confidences: tuple[float, ...] = ()
 
     @cached_property
     def segment_sources(self) -> tuple[str, ...]:
@@ -141,7 +146,31 @@ def make_part(
         return replace(part, quarantined=outcome)
     best = outcome.best
     segments = _segments_of(utterance, best, [(item.start, item.end) for item in spoken])
-    return replace(part, text=clean_text(best.text), confidence=confidence_of(best), segments=segments)
+    return replace(
+        part,
+        text=clean_text(best.text),
+        confidence=confidence_of(best),
+        segments=_with_calibrated_words(segments, best.word_confidences),
+        estimates=estimates_of(best),
+        word_confidences=best.word_confidences,
+    )
+
+
+def _with_calibrated_words(
+    segments: tuple[TimedSegment, ...], confidences: Sequence[float]
+) -> tuple[TimedSegment, ...]:
+    """The segments with the calibrated probabilities of their words, if there is one for each."""
+    if not confidences or sum(word.spaced for word in _words_of(segments)) != len(confidences):
+        return segments
+    remaining, confidence = iter(confidences), 0.0
+    calibrated = []
+    for segment in segments:
+        words = []
+        for word in segment.words:  # a word between spaces may be several between which a line may break
+            confidence = next(remaining) if word.spaced else confidence
+            words.append(replace(word, confidence=confidence))
+        calibrated.append(replace(segment, words=tuple(words)))
+    return tuple(calibrated)
 
 
 def _words_of(segments: Sequence[TimedSegment]) -> Iterator[TimedWord]:

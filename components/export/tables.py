@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from components.editing.edited_table import guard_cell
 from components.errors import ConfigError
 from components.export.recording_text import RecordingText, TextPart
+from components.text_confidence import ESTIMATES
 
 COLUMNS = {
     "recording": "name of the recording, or of the text",
@@ -22,21 +23,29 @@ COLUMNS = {
     "confidence": "geometric mean of the tokens' probabilities, 0 to 1",
     "quarantined": "why there is no text",
 }
-"""Columns and what stands in them."""
+"""Columns and what stands in them; those of :data:`~components.text_confidence.ESTIMATES` may follow."""
 
 Row = dict[str, str | int | float | None]
 
 
+def columns_of(texts: Sequence[RecordingText]) -> list[str]:
+    """The columns of several recordings, with the estimates that any of their texts has."""
+    there = {name for text in texts for part in text.parts for name in part.estimates}
+    return [*COLUMNS, *(name for name in ESTIMATES if name in there)]
+
+
 def rows_of(texts: Sequence[RecordingText]) -> Iterator[Row]:
-    """The rows of several recordings, with every column of :data:`COLUMNS`."""
+    """The rows of several recordings, with all of their columns."""
+    columns = columns_of(texts)
     for text in texts:
         for part in text.parts:
-            yield from _rows_of_part(text.name, part)
+            yield from _rows_of_part(text.name, part, columns)
 
 
-def _rows_of_part(recording: str, part: TextPart) -> Iterator[Row]:
+def _rows_of_part(recording: str, part: TextPart, columns: Sequence[str]) -> Iterator[Row]:
     common: Row = {
-        **dict.fromkeys(COLUMNS),
+        **dict.fromkeys(columns),
+        **part.estimates,
         "recording": recording,
         "id": part.utterance.id,
         "language": part.language,
@@ -62,7 +71,7 @@ def _rows_of_part(recording: str, part: TextPart) -> Iterator[Row]:
 
 def encode_tsv(texts: Sequence[RecordingText]) -> bytes:
     """A table for spreadsheets: UTF-8, a header, tabs; what they would compute gets a quote before it."""
-    lines = ["\t".join(COLUMNS)]
+    lines = ["\t".join(columns_of(texts))]
     lines += ["\t".join(_cell(value) for value in row.values()) for row in rows_of(texts)]
     return ("\n".join(lines) + "\n").encode()
 
@@ -88,8 +97,9 @@ def encode_parquet(texts: Sequence[RecordingText]) -> bytes:
         raise ConfigError(
             "format parquet: expected pyarrow, found none; pip install 'antiphon[parquet]', or use jsonl"
         ) from None
-    numbers = {"segment": pa.int32(), "start": pa.float64(), "end": pa.float64(), "confidence": pa.float64()}
-    schema = pa.schema([(name, numbers.get(name, pa.string())) for name in COLUMNS])
+    numbers = dict.fromkeys(("start", "end", "confidence", *ESTIMATES), pa.float64())
+    types = {"segment": pa.int32(), **numbers}
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in columns_of(texts)])
     content = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(list(rows_of(texts)), schema=schema), content)
     return content.getvalue()

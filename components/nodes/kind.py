@@ -157,6 +157,8 @@ class Kind(ABC, Generic[S]):
     """An utterance that all its inputs pass on unchanged, such as text past a recognizer, passes it, too."""
     asks: ClassVar[bool] = False
     """It asks a person, which needs somebody who watches the run."""
+    annotates: ClassVar[bool] = False
+    """It gives its first input's text again, whatever else it reads: that decides what its texts are."""
     filters: ClassVar[bool] = False
     """It may return None for an item, which drops the utterance."""
 

@@ -9,6 +9,7 @@ from components.nodes.data import Data
 from components.nodes.distill import Distill
 from components.nodes.edit import Edit
 from components.nodes.encode_speech import EncodeSpeech
+from components.nodes.estimate import Estimate
 from components.nodes.gold import Gold
 from components.nodes.join_segments import JoinSegments
 from components.nodes.kind_registry import KindRegistry
@@ -28,6 +29,7 @@ from components.nodes.stored import Stored
 from components.nodes.synthesize import Synthesize
 from components.nodes.targets import Targets
 from components.nodes.train import Train
+from components.nodes.train_estimate import TrainEstimate
 from components.nodes.train_experts import TrainExperts
 from components.nodes.train_pre_translation import TrainPreTranslation
 from components.nodes.train_stack import TrainStack
@@ -46,6 +48,7 @@ KINDS = KindRegistry(
         Distill(),
         Edit(),
         EncodeSpeech(),
+        Estimate(),
         Gold(),
         JoinSegments(),
         Loop(),
@@ -67,6 +70,7 @@ KINDS = KindRegistry(
         Synthesize(),
         Targets(),
         Train(),
+        TrainEstimate(),
         TrainExperts(),
         TrainPreTranslation(),
         TrainStack(),

@@ -81,9 +81,10 @@ class Tune(Combine):
         """Say what score was reached."""
         values = read_json(Path(ref.path) / COEFFICIENTS_FILE)
         name = split_metric(settings.utility)[0]
+        score, single = abs(values["score"]), abs(values["single"])  # of error rates the negative is stored
         return [
-            f"{ref.stage}: {name} {values['score']:.2f} on {ref.items} development utterances, "
-            f"{values['single']:.2f} with the best single feature"
+            f"{ref.stage}: {name} {score:.2f} on {ref.items} development utterances, "
+            f"{single:.2f} with the best single feature"
         ]
 
 

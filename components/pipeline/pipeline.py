@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from components.nodes.kind import Kind, Site, Sort
+from components.languages import UNDETERMINED
+from components.nodes.kind import Kind, LanguagePairs, Site, Sort
 from components.run_record import NodeRecord, PipelineRecord
 
 DATA = "data"
@@ -161,6 +162,16 @@ class Pipeline:
         ]
         return self.language_of(texts[0]) if texts else SOURCE
 
+    def pairs_of(self, node: Node, pairs: LanguagePairs) -> LanguagePairs:
+        """Return the source and target languages that a node meets, from those of the data set."""
+        source_role = self.language_of(node.origin or node.of[0]) if node.of else SOURCE
+        target_role = self.language_of(node.name)
+        codes = [{SOURCE: source, TARGET: target} for source, target in pairs]
+        return frozenset(
+            (by_role.get(source_role, source_role) or UNDETERMINED, by_role.get(target_role, target_role))
+            for by_role in codes
+        )
+
     def is_spoken(self, name: str) -> bool:
         """Return whether a node's texts were recognized from speech and never translated."""
         return self.sort_of(name) == "text" and not self.is_translated(name)
@@ -170,7 +181,8 @@ class Pipeline:
         if self.is_data(name):
             return False
         node = self.nodes[name]
-        return node.translates or any(map(self.is_translated, node.of))
+        texts = node.of[:1] if node.kind.annotates else node.of
+        return node.translates or any(map(self.is_translated, texts))
 
     def speech_of(self, name: str) -> str:
         """Return the node (or ``data``) whose utterances a node's texts belong to."""

@@ -14,13 +14,14 @@ from typing import Any
 from components.errors import ConfigError
 from components.languages import UNDETERMINED, base_of, is_undetermined
 from components.models.packaged_models import PACKAGED_MODELS
-from components.records import Utterance
-from components.translation.recommended_models import (
+from components.pipeline.recommended_models import (
     ROWS,
     WHISPER,
     Recommendation,
     explain_missing,
+    is_available,
 )
+from components.records import Utterance
 from components.yaml_text import format_yaml
 
 CAPTIONS = ("sample", "multi30k:")
@@ -82,14 +83,18 @@ def choose_translator(name: str, facts: DataFacts, target: str) -> Recommendatio
         ConfigError: none of them does.
     """
     is_captions = name.startswith(CAPTIONS)
-    readable = ("text", "speech") if facts.has_speech else ("text",)
+    tasks = ("translate", "translate_speech") if facts.has_speech else ("translate",)
     sources = [code for code in facts.sources if base_of(code) != base_of(target)] or [UNDETERMINED]
     rows = ROWS[::-1] if is_captions else [row for row in ROWS if row.is_general]
-    rows = [row for reads in readable for row in rows if row.reads == reads]
+    rows = [row for task in tasks for row in rows if row.task == task]
+
+    def can(row: Recommendation, source: str) -> bool:
+        return row.translates(source, target) and is_available(row, source, target)
+
     for row in rows:
-        if all(row.translates(source, target) for source in sources):
+        if all(can(row, source) for source in sources):
             return row
-    missing = [code for code in sources if not any(row.translates(code, target) for row in rows)]
+    missing = [source for source in sources if not any(can(row, source) for row in rows)]
     raise ConfigError(explain_missing((missing or sources)[0], target))
 
 
@@ -116,8 +121,9 @@ def build_nodes(
             nodes["mt"] = {"kind": "translate", "of": of, "model": translator}
         else:
             row = choose_translator(name, facts, target)
-            kind, of = ("translate_speech", "data") if row.reads == "speech" else ("translate", of)
-            nodes["mt"] = {"kind": kind, "of": of, "model": row.model, **row.settings}
+            of = "data" if row.task == "translate_speech" else of
+            model = row.reference(facts.sources[0] if facts.sources else UNDETERMINED, target)
+            nodes["mt"] = {"kind": row.task, "of": of, "model": model, **row.settings}
     if not nodes:
         raise ConfigError("expected a language to translate the texts into, found none; add --to CODE")
     return nodes
@@ -168,6 +174,6 @@ def _explain(node: dict[str, Any]) -> list[str]:
     if node["kind"] == "recognize":
         return [f"speech -> transcript: {PACKAGED_MODELS[model.removeprefix('packaged:')].description}"]
     reads = "speech" if node["kind"] == "translate_speech" else "text"
-    rows = [row for row in ROWS if (row.model, row.reads) == (model, reads)]
+    rows = [row for row in ROWS if row.task == node["kind"] and row.names(model)]
     measured = [line for row in rows for line in (row.good_for, f"BLEU by our measure: {row.measured}")]
     return [f"{reads} -> translation", *measured]

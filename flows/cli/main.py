@@ -20,6 +20,7 @@ from components.errors import AntiphonError, ConfigError
 from flows.cli import analyses
 from flows.cli.campaign import CampaignGroup, campaign_app
 from flows.cli.commands import Command, Group, RunCommand
+from flows.cli.confidence import confidence
 from flows.cli.data import data_app
 from flows.cli.edit import edit
 from flows.cli.export import export
@@ -60,6 +61,7 @@ FURTHER: tuple[Callable[..., None], ...] = (
     export,
     report,
     latency,
+    confidence,
     edit,
     learn_from_edits,
     merge,

@@ -138,27 +138,31 @@ def show(
 
 
 @models_app.command()
-def translators(
+def suggest(
     source: Annotated[
-        str | None, typer.Option("--from", metavar="CODE", help="Only from this language.")
+        str | None, typer.Argument(metavar="[FROM]", help="Language that is spoken or written, such as de.")
     ] = None,
     target: Annotated[
-        str | None, typer.Option("--to", metavar="CODE", help="Only into this language.")
+        str | None, typer.Argument(metavar="[TO]", help="Language to translate into, such as en.")
     ] = None,
 ) -> None:
-    """List which packaged model translates what, the best first, and what each is good for.
+    """Suggest models to recognize one language and to translate it into another, the best first.
 
-    `antiphon translate` takes the first that is for general text. For many directions the hub has a model
-    that is better and faster: `--model hub:Helsinki-NLP/opus-mt-de-en`.
+    `model: auto` of a node takes the first of its kind that is here and for general text, and so does
+    `antiphon translate`. Example: `antiphon models suggest de en`
     """
     from rich.table import Table
 
     from components.languages import UNDETERMINED
-    from components.translation.recommended_models import ROWS
+    from components.pipeline.recommended_models import ROWS, is_available
     from flows.cli.console import console
 
-    table = Table("model", "from and into", "good for", "BLEU", box=None, pad_edge=False)
+    table = Table("model", "kind of node", "here", "good for", "quality", box=None, pad_edge=False)
+    table.columns[0].overflow = "fold"
+    code = source or UNDETERMINED
     for row in ROWS:
-        if row.translates(source or UNDETERMINED, target):
-            table.add_row(row.model, row.direction, row.good_for, row.measured)
+        if row.translates(code, target):
+            model = row.reference(code, target) if source and target else row.model
+            here = "by pair" if "{" in model else "yes" if is_available(row, code, target) else "no"
+            table.add_row(model, row.task, here, f"{row.direction}: {row.good_for}", row.measured)
     console().print(table)

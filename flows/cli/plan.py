@@ -89,24 +89,33 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Fore
     from components.pipeline.pipeline import DATA
     from components.pipeline.planning import plan_nodes
     from components.storage.store import Store
-    from flows.preflight import admit_data, check_needs, needs_of_metrics, needs_of_pipeline
+    from flows.preflight import (
+        admit_data,
+        check_needs,
+        choose_models,
+        needs_of_metrics,
+        needs_of_pipeline,
+    )
 
     graph = entry.pipeline(parameters)
     metrics = tuple(getattr(parameters, "model_metrics", ()))
+    of_metrics = needs_of_metrics(metrics, parameters.store, "model_metrics")
     needs = needs_of_pipeline(graph, parameters.store, parameters.seed)
-    needs += needs_of_metrics(metrics, parameters.store, "model_metrics")
-    check_needs(needs)
+    check_needs([*needs, *of_metrics])
     store, sets = Store(parameters.store), {}
     if getattr(parameters, "draft", None) is not None:  # it goes on with the data of a finished run
         sets[DATA] = entry.hooks.data(parameters)
     elif parameters.data_set is not None:
         source, audio, *languages, limit = parameters.data_set
         sets[DATA] = store_data(source, audio, tuple(languages), limit, store)
+    if DATA in sets:
+        graph, _ = choose_models(graph, sets[DATA])
+        needs = needs_of_pipeline(graph, parameters.store, parameters.seed)
     for node in graph.data_nodes():
         settings: Any = node.settings
         sets[node.name] = store_data(settings.source, None, graph.languages, settings.limit, store)
     for name, ref in sets.items():
-        admit_data(needs, ref, name)
+        admit_data([*needs, *of_metrics], ref, name)
     plans = plan_nodes(graph, sets, parameters.store, parameters.seed, resolve_weight_digests)
     return graph, forecast_nodes(plans, sets, store), metrics
 

@@ -46,7 +46,7 @@ TranslationModel = Annotated[
         "--model",
         metavar="REF",
         help="translator: hub:ORG/NAME, packaged:NAME, store:KEY or a path; chosen by direction if omitted "
-        "(antiphon models translators)",
+        "(antiphon models suggest)",
     ),
 ]
 RecognitionModel = Annotated[str, typer.Option("--asr-model", metavar="REF", help="recognizer of recordings")]
@@ -149,25 +149,26 @@ def _nodes(
     Raises:
         ConfigError: no packaged model translates so, and none is named.
     """
-    from components.translation.recommended_models import explain_missing, recommend
+    from components.pipeline.recommended_models import explain_missing, recommend
 
     is_speech = bool(inputs.recordings)
     asr = {"asr": dict(recognizer)} if is_speech else {}
     of = "asr" if is_speech else "data"
     if model is not None:
         return {**asr, "mt": {"kind": "translate", "of": of, "model": model}}
-    direct = recommend("speech", source, target) if is_speech else None
+    direct = recommend("translate_speech", source, target) if is_speech else None
     if direct is not None:
         _say_model(str(recognizer["model"]), direct.good_for)
         speech = {**recognizer, "kind": "translate_speech", "of": "data", "to": target}
         speech.pop("word_times", None)  # words of a translation are not said at any time
         return {**(asr if bilingual else {}), "st": speech}
-    translator = recommend("text", source, target)
+    translator = recommend("translate", source, target)
     if translator is None:
         raise ConfigError(explain_missing(source, target))
-    _say_model(translator.model, translator.good_for)
-    return {**asr, "mt": {"kind": "translate", "of": of, "model": translator.model, **translator.settings}}
+    chosen_model = translator.reference(source, target)
+    _say_model(chosen_model, translator.good_for)
+    return {**asr, "mt": {"kind": "translate", "of": of, "model": chosen_model, **translator.settings}}
 
 
 def _say_model(model: str, good_for: str) -> None:
-    sys.stderr.write(f"antiphon: translated by {model}: {good_for}; others: antiphon models translators\n")
+    sys.stderr.write(f"antiphon: translated by {model}: {good_for}; others: antiphon models suggest\n")

@@ -10,12 +10,14 @@ from pydantic import ValidationError
 from components.analysis.cascade_attribution import AttributionReport
 from components.analysis.comparison import Comparison
 from components.analysis.contribution import Contribution
+from components.confidence.evaluation.quality import SignalQuality
 from components.errors import StoreError
 from components.files import read_json
 from components.records import Record
 from components.run_record import StageRef
 
 BLAME, COMPARISON, CONTRIBUTIONS = "blame.json", "comparison.json", "contributions.json"
+CONFIDENCE = "confidence.json"
 _Result = TypeVar("_Result", bound=Record)
 VALUES = "utterances.jsonl"
 """Numbers of each utterance, in the stage of an error attribution or a comparison."""
@@ -51,6 +53,19 @@ def read_contributions(ref: StageRef) -> list[Contribution]:
     return [
         _validate(Contribution, system, path, "a contribution", "measure the contributions again")
         for system in read_json(path)["systems"]
+    ]
+
+
+def read_confidence(ref: StageRef) -> list[SignalQuality]:
+    """Read how good the confidences of a run are, from its ``confidence`` stage.
+
+    Raises:
+        StoreError: another version of Antiphon wrote it.
+    """
+    path = Path(ref.path) / CONFIDENCE
+    return [
+        _validate(SignalQuality, row, path, "the quality of a confidence", "run it again")
+        for row in read_json(path)["signals"]
     ]
 
 

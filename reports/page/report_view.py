@@ -18,8 +18,14 @@ from components.storage.reader import StoredOutcomes, StoredRecords, StoredUtter
 from components.storage.seal import SEAL, read_seal
 from components.storage.store import Store
 from components.storage.whole_stage import TABLES
-from reports.analyses import attribution_report, comparison_report, verdict
-from reports.analyses.stage_results import VALUES, read_blame, read_comparison, read_contributions
+from reports.analyses import attribution_report, comparison_report, confidence_report, verdict
+from reports.analyses.stage_results import (
+    VALUES,
+    read_blame,
+    read_comparison,
+    read_confidence,
+    read_contributions,
+)
 from reports.formatting import flatten_parameters
 from reports.views.rows import Models
 from reports.views.run_outputs import cost_of, read_plan, text_stages
@@ -55,6 +61,7 @@ def view_of(run: RunRecord, store: Store) -> RunView:
         sections=[
             *sections_of_quarantined(run.stages),
             *(attribution_report.build_sections(blame) if blame else ()),
+            *_confidence_sections(kinds),
             *(section for ref in run.stages for section in sections_of_stage(ref)),
         ],
         columns=_BLAME if blame else (),
@@ -67,6 +74,15 @@ def view_of(run: RunRecord, store: Store) -> RunView:
         ],
         texts=list_texts(store.run_folder(run.name)),
         cost=cost_of(run, store) if DATA in stages and text_stages(run) else None,
+    )
+
+
+def _confidence_sections(kinds: Mapping[str, StageRef]) -> list[Section]:
+    """How good the estimates of a run are; none in a run without estimates."""
+    return (
+        confidence_report.build_sections(read_confidence(kinds["confidence"]))
+        if "confidence" in kinds
+        else []
     )
 
 

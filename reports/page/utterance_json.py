@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import cast
 
 from components.alignment import Edit
+from components.confidence.evaluation.outcomes import ESTIMATES
 from components.metrics.model_metric import ErrorSpan
 from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Quarantined, Segment, Token
@@ -27,6 +29,11 @@ RUN_COLUMNS = (
     Column("score", "log-probability, least likely first", "smallest"),
     Column("confidence", "log-probability per token, least likely first", "smallest"),
     Column("tokens", "tokens, most first"),
+    Column("p_correct", "probability of no error (estimated), least sure first", "smallest"),
+    Column("p_bad", "probability that the translation is bad (estimated), most doubtful first"),
+    Column("expected_wer", "expected WER (estimated), worst first"),
+    Column("expected_chrf", "expected chrF (estimated), worst first", "smallest"),
+    Column("word_confidence", "mean confidence of its words (estimated), least sure first", "smallest"),
 )
 """Numbers of every utterance of a run, of its last nodes that have them."""
 LENGTH = Column("length", "longest first")
@@ -83,8 +90,20 @@ def _numbers(row: UtteranceRow, columns: Sequence[Column]) -> list[float | None]
         "tokens": float(best.n_tokens) if best else None,
         "length": utterance.audio.seconds if utterance.audio else float(len(utterance.text or "")),
     }
+    numbers |= _estimates(row)
     names = dict.fromkeys(column.name for column in columns)
     return [row.values[name] if name in row.values else numbers.get(name) for name in names]
+
+
+def _estimates(row: UtteranceRow) -> dict[str, float | None]:
+    """What estimators say of the utterance, each of the last node that has it."""
+    numbers: dict[str, float | None] = {}
+    for outcome in row.outcomes.values():
+        if isinstance(outcome, NBest):
+            features, words = outcome.best.features, outcome.best.word_confidences
+            numbers |= {name: features[name] for name in ESTIMATES if name in features}
+            numbers |= {"word_confidence": fmean(words)} if words else {}
+    return numbers
 
 
 def drop_empty_columns(index: Sequence[list[object]], columns: Sequence[Column]) -> list[Column]:
@@ -208,13 +227,19 @@ def _edit(edit: Edit[str]) -> list[str | None]:
 
 
 def _hypothesis(hypothesis: Hypothesis) -> list[object]:
-    """[text, score, tokens, [[piece, log-probability, {member: number}], ...], {feature: number}]."""
+    """[text, score, tokens, [[piece, log-probability, {member: number}], ...], {feature: number}].
+
+    Where words have confidences, these follow: [[word, confidence], ...].
+    """
+    sure = zip(hypothesis.text.split(), hypothesis.word_confidences, strict=False)
+    words = [[to_printable(word), round(confidence, 3)] for word, confidence in sure]
     return [
         to_printable(hypothesis.text),
         round(hypothesis.score, 3),
         hypothesis.n_tokens,
         [_token(token) for token in hypothesis.tokens],
         {to_printable(name): round(value, 4) for name, value in hypothesis.features.items()},
+        *([words] if words else []),
     ]
 
 

@@ -6,9 +6,10 @@ from rich.console import Console
 from rich.text import Text
 
 from components.alignment import Edit
+from components.confidence.evaluation.outcomes import ESTIMATES
 from components.errors import UnknownUtteranceError
 from components.metrics.table import label_of
-from components.records import NBest, Outcome, Quarantined
+from components.records import Hypothesis, NBest, Outcome, Quarantined
 from components.suggestions import did_you_mean
 from reports.escaping import to_printable
 from reports.terminal.run_printing import format_quarantined, plain_text, print_line
@@ -19,6 +20,8 @@ from reports.views.run_view import RunView
 from reports.views.steps import Step, steps_of
 from reports.views.utterance_alignment import ReferenceAlignment
 
+_DOUBTFUL = ((0.3, "bold reverse"), (0.5, "bold underline"), (0.7, "underline"))
+"""Confidence below which a word has a style, most doubtful first."""
 _MARKS = {"equal": "", "substitute": "bold yellow underline", "insert": "bold cyan", "delete": "red strike"}
 
 
@@ -76,6 +79,7 @@ def _step(step: Step, row: UtteranceRow) -> Text:
 def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Console) -> None:
     comparison = row.alignments.get(stage)
     values = "" if comparison is None else _format_values(comparison)
+    values += _format_estimates(outcome)
     values += "".join(f"  {judgment.label} {judgment.value:.1f}" for judgment in row.judgments.get(stage, ()))
     console.print(Text.assemble((to_printable(stage), "bold"), f"  {values}"))
     if isinstance(outcome, Quarantined):
@@ -87,11 +91,31 @@ def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Con
             str(rank), f"{hypothesis.score:.3f}", str(hypothesis.n_tokens), plain_text(hypothesis.text)
         )
     console.print(table)
+    if outcome.best.word_confidences:
+        _print_confidences(outcome.best, console)
     if comparison is not None and any(edit.operation != "equal" for edit in comparison.edits):
         console.print(Text.assemble(("aligned    ", "dim"), *map(_format_edit, comparison.edits)))
         console.print(Text("           [reference→output] substituted, +inserted, -deleted", "dim"))
     for judgment in row.judgments.get(stage, ()):
         _print_errors(judgment, outcome.best.text, console)
+
+
+def _format_estimates(outcome: Outcome) -> str:
+    """What an estimator says of the whole text."""
+    features = outcome.best.features if isinstance(outcome, NBest) else {}
+    return "".join(f"  {name} {features[name]:.2f}" for name in ESTIMATES if name in features)
+
+
+def _print_confidences(best: Hypothesis, console: Console) -> None:
+    """The words by the confidence that they are right: the doubtful ones with the number, not color alone."""
+    line = Text("confidence ", "dim")
+    for word, confidence in zip(best.text.split(), best.word_confidences, strict=False):
+        style = next((style for below, style in _DOUBTFUL if confidence < below), None)
+        text = to_printable(word) if style is None else f"{to_printable(word)}({confidence:.2f})"
+        line.append(text, style)
+        line.append(" ")
+    console.print(line)
+    console.print(Text(f"           word(p): right with probability p, below {_DOUBTFUL[-1][0]}", "dim"))
 
 
 def _print_errors(judgment: Judgment, text: str, console: Console) -> None:

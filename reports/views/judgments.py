@@ -19,6 +19,7 @@ class Judgment(NamedTuple):
     label: str
     value: float
     spans: tuple[ErrorSpan, ...] = ()
+    higher_is_better: bool = True
 
 
 class StoredJudgments:
@@ -54,5 +55,6 @@ class StoredJudgments:
         for metric, scores in self._tables[node]:
             score = scores.get(digest_sample(metric.samples(segments)[0]))
             if score is not None:
-                judgments.append(Judgment(metric.label, score.value * metric.scale, score.spans))
+                value = score.value * metric.scale
+                judgments.append(Judgment(metric.label, value, score.spans, metric.higher_is_better))
         return judgments

@@ -21,10 +21,10 @@ from components.metrics.scoring_units import ScoringUnits
 from components.run_record import RunRecord
 from components.storage.run_listing import list_runs
 from components.storage.store import Store
-from reports.analyses.stage_results import read_comparison
+from reports.analyses.stage_results import read_comparison, read_confidence
 from reports.page import html_page, index_page
 from reports.page.report_view import view_of
-from reports.plots import comparison_plots, graph, run_plots
+from reports.plots import comparison_plots, confidence_plots, graph, run_plots
 from reports.views.run_outputs import load_utterances
 from tasks.artifacts import publish_plots
 from tasks.run_artifacts import publish_report, publish_run
@@ -50,6 +50,9 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
             images = comparison_plots.save_plots(read_comparison(compared[0]), folder / "plots")
         else:
             images = run_plots.save_figures(drawn(), run_plots.TITLES, folder / "plots")
+        measured = [ref for ref in run.stages if ref.kind == "confidence"]
+        if measured:
+            images += confidence_plots.save_plots(read_confidence(measured[0]), folder / "plots")
         pipeline = graph.draw_svg_file(view)
         if pipeline:
             write_bytes(folder / "plots" / GRAPH_FILE, pipeline.encode())

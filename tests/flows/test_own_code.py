@@ -23,6 +23,7 @@ from components.storage.record_files import OUTPUTS
 from components.translation import factory as translation
 from flows.cli import main as cli
 from flows.pipeline import pipeline
+from reports.analyses.stage_results import read_confidence
 from tasks.task_options import unwrap
 from tests.flows import fakes
 
@@ -196,3 +197,25 @@ def test_an_example_runs_as_it_is(
     assert run["status"] == "completed"
     scores = {name.rpartition(".")[2]: score for name, score in run["metrics"].items()}  # SYSTEM.wer
     assert [scores[name]["n"] for name in ("wer", "bleu")] == [4, 4]
+
+
+def test_estimates_are_measured_in_the_run_and_only_where_there_are_some(folder: Path) -> None:
+    (folder / "sure.py").write_text(
+        "def annotate(record):\n"
+        "    length = float(len(record['text']))\n"
+        "    return {'text': record['text'], 'features': {'expected_chrf': 100 - length}}\n"
+        "def copy(record):\n"
+        "    return record['text']\n"
+    )
+    mt = {"kind": "python", "file": "sure.py", "function": "annotate", "to": "target"}
+    first, again = run(folder, {"mt": mt}, name="sure"), run(folder, {"mt": mt})
+    signals = read_confidence(stages(first)["confidence"])
+    assert [(row.node, row.outcome, row.signal, row.n) for row in signals] == [
+        ("mt", "chrf", "expected_chrf", 5)
+    ]
+    assert stages(again)["confidence"].reused
+    page = (folder / "store" / "runs" / "sure" / "report.html").read_text()
+    assert ">Confidence</h2>" in page
+    assert (folder / "store" / "runs" / "sure" / "plots" / "risk_coverage_mt_chrf.svg").exists()
+    plain = run(folder, {"mt": {**mt, "function": "copy"}})
+    assert "confidence" not in stages(plain)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -16,7 +15,7 @@ from itertools import groupby
 from components.alignment import align
 from components.languages import UNDETERMINED, without_spaces
 from components.records import Hypothesis, Token
-from components.text_normalization import Normalizer
+from components.text_normalization import Normalizer, word_key
 
 MIN_CONFIDENCE = 1e-10
 """Confidences are at least this, so that their logarithms are finite."""
@@ -30,12 +29,6 @@ class Word:
     key: str
     surface: str
     confidence: float
-
-
-def word_key(word: str) -> str:
-    """The word without case, punctuation and symbols, so that all its spellings have one key."""
-    folded = unicodedata.normalize("NFKC", word).casefold()
-    return "".join(letter for letter in folded if unicodedata.category(letter)[0] not in "PSC")
 
 
 def split_words(

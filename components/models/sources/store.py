@@ -38,9 +38,9 @@ def stage_model(key: str, store: str | None) -> Checkpoint:
     key, separator, step = key.partition("@")
     if separator and not STEP.fullmatch(step):
         raise ModelError(f"{display_reference(reference)}: expected the number of a step after @")
-    if _names_run(key, store):
+    if names_run(key, store):
         key = find_model_key(key, store)
-    stage = _find_stage(key, store, reference)
+    stage = find_stage_folder(key, store, reference)
     if not (stage / SEAL).is_file():
         raise StoreError(f"{reference}: the stage at {stage} is not finished; run its flow again")
     stated = read_seal((stage / SEAL).read_bytes(), str(stage / SEAL), stage.name).files
@@ -50,7 +50,7 @@ def stage_model(key: str, store: str | None) -> Checkpoint:
     if len(folders) != 1:
         raise ModelError(f"{reference}: expected one model folder in {stage}, found {len(folders)}")
     for path in sorted(folders[0].iterdir()):
-        _verify_file(path, path.relative_to(stage).as_posix(), stated, reference)
+        verify_stage_file(path, path.relative_to(stage).as_posix(), stated, reference)
     return checkpoint_of(folders[0], reference, (f"stage:{stage.name}",))
 
 
@@ -99,17 +99,17 @@ def pin_run_models(references: Mapping[str, str], store: str | None) -> dict[str
     for reference in references.values():
         scheme, name = split_reference(reference)
         key, at, step = name.partition("@")
-        if scheme == "store" and _names_run(key, store):
+        if scheme == "store" and names_run(key, store):
             pinned[reference] = f"store:{find_model_key(key, store)}{at}{step}"
     return pinned
 
 
-def _names_run(name: str, store: str | None) -> bool:
+def names_run(name: str, store: str | None) -> bool:
     """Return whether a reference names a run; a run may have a name of hexadecimal digits, such as a date."""
     return not KEY.fullmatch(name) or (len(name) < 64 and Store(store).backend.has_run(name))
 
 
-def _find_stage(key: str, store: str | None, reference: str) -> Path:
+def find_stage_folder(key: str, store: str | None, reference: str) -> Path:
     """The folder of the only stage whose key begins so; downloaded first from a store that is elsewhere."""
     backend = Store(store).backend
     where = f"{backend.url}/stages"
@@ -139,7 +139,8 @@ def _checkpoint_folder(folder: Path, step: int, reference: str) -> Path:
     return folder / f"step-{step}"
 
 
-def _verify_file(path: Path, name: str, stated: dict[str, str], reference: str) -> None:
+def verify_stage_file(path: Path, name: str, stated: dict[str, str], reference: str) -> None:
+    """Check a file of a stage against the digest in its seal. Raises StoreError."""
     if path.is_dir() or path.name == SEAL:
         return
     if name not in stated:

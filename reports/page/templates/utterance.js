@@ -85,6 +85,19 @@
     }
     return add(region(stage.stage + ": what each member gave"), add(table, add(el("thead"), head), body));
   }
+  // The words of a text, marked by the confidence of an estimator: lines and shades, so that no color is needed.
+  const SURE = [["s0", 0.9, "0.9 and more"], ["s1", 0.7, "0.7 and more"], ["s2", 0.5, "0.5 and more"], ["s3", 0.3, "0.3 and more"], ["s4", 0, "less"]];
+  function sureness(pairs) {
+    const box = el("div", "sure"), legend = el("p", "legend k");
+    box.dir = "auto";
+    for (const [word, p] of pairs) {
+      const span = el("span", SURE.find(([, least]) => p >= least)[0], word);
+      span.title = "confidence " + p.toFixed(2);
+      add(box, span, " ");
+    }
+    for (const [name, , range] of SURE) add(legend, add(el("span", "sure"), el("span", name, "word"), " " + range));
+    return add(el("div"), box, legend);
+  }
   function tokens(list) {
     const box = el("div", "tokens");
     box.dir = "auto";
@@ -121,7 +134,8 @@
       if (stage.reason) { box.append(words("div", "bad", stage.reason + ": " + stage.detail)); continue; }
       add(box, nbest(stage), features(stage) || "");
       if (stage.errors && stage.errors.length) add(box, el("div", "who", "Errors that a model marks in the best"), errors(stage));
-      const best = stage.nbest[0][3];
+      const best = stage.nbest[0][3], confidences = stage.nbest[0][5];
+      if (confidences) add(box, el("div", "who", "Words of the best by the confidence that they are right"), sureness(confidences));
       if (best.length) add(box, el("div", "who", "Tokens of the best, underlined the more the less likely"), tokens(best));
       const given = members(stage, best);
       if (given) add(box, el("div", "who", "What each member gave to each token"), given);

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from components.export.recording_text import make_part
+import io
+import json
+
+from pyarrow import parquet
+
+from components.export.json_files import encode_jsonl
+from components.export.recording_text import RecordingText, make_part
+from components.export.tables import COLUMNS, encode_parquet, encode_tsv
 from components.records import Segment
 from tests.components.export.example_run import nbest, spoken, stretch, word
 
@@ -37,3 +44,35 @@ def test_the_source_of_every_stretch_of_an_hour() -> None:
         f"late{number} early{number + 1}" for number in range(1, n - 1)
     )
     assert part.segment_sources[-1] == f"late{n - 1}"
+
+
+def test_words_have_their_calibrated_probability_where_there_is_one_for_each() -> None:
+    timed = Segment(start=0, end=1, text="a cat", words=(word(0, 0.5, " a", 0.9), word(0.5, 1, " cat", 0.9)))
+    spread = Segment(start=1, end=2, text="猫がいる sat")  # a word that lines may break, and one more
+    heard = nbest("u", "a cat 猫がいる sat", timed, spread)
+    calibrated = (0.1, 0.2, 0.3, 0.4)
+    for confidences, expected in ((calibrated, [0.1, 0.2, *[0.3] * 4, 0.4]), (calibrated[1:], None)):
+        update = {"word_confidences": confidences, "features": {"p_correct": 0.5, "no_speech": 0.1}}
+        best = heard.best.model_copy(update=update)
+        outcome = heard.model_copy(update={"hypotheses": (best,)})
+        part = make_part(spoken("u", stretch("u.wav", 2.0)), outcome, "en")
+        found = [each.confidence for segment in part.segments for each in segment.words]
+        assert found == expected if expected else found[:2] == [0.9, 0.9]
+        assert part.estimates == {"p_correct": 0.5}
+
+
+def test_tables_have_columns_of_estimates_where_a_text_has_some() -> None:
+    plain = nbest("u", "a cat")
+    best = plain.best.model_copy(update={"features": {"p_correct": 0.5, "expected_wer": 12.0}})
+    parts = [
+        make_part(spoken("u", stretch("u.wav", 2.0)), outcome, "en")
+        for outcome in (plain, plain.model_copy(update={"hypotheses": (best,)}))
+    ]
+    before, both = [[RecordingText("u", "asr", timed=True, parts=some)] for some in (parts[:1], parts)]
+    assert encode_tsv(before).splitlines()[0].decode().split("\t") == list(COLUMNS)
+    head, first, second = (line.decode().split("\t") for line in encode_tsv(both).splitlines())
+    assert head == [*COLUMNS, "p_correct", "expected_wer"]
+    assert (first[-2:], second[-2:]) == (["", ""], ["0.500", "12.000"])
+    table = parquet.read_table(io.BytesIO(encode_parquet(both)))
+    assert table.column("expected_wer").to_pylist() == [None, 12.0]
+    assert json.loads(encode_jsonl(both).splitlines()[1])["p_correct"] == 0.5

@@ -13,7 +13,7 @@ def facts(*sources: str, recordings: int = 0) -> DataFacts:
 
 
 def test_speech_goes_straight_into_english_and_text_to_the_best_model_of_all_its_languages() -> None:
-    assert choose_translator("mine", facts("xx", recordings=2), "en").reads == "speech"
+    assert choose_translator("mine", facts("xx", recordings=2), "en").task == "translate_speech"
     assert choose_translator("mine", facts("fr", "de"), "en").model == "packaged:qwen2.5-coder-1.5b"
     assert choose_translator("mine", facts("fr", "ja"), "en").model == "packaged:gemma-3-270m"
 

@@ -63,13 +63,13 @@ def test_fetch_asks_for_consent_and_goes_on_with_the_others() -> None:
     ("options", "included", "left_out"),
     [
         ([], "multi30k-en-de", "multi30k-de-en"),
-        (["--from", "fr"], "qwen2.5-coder-1.5b", "multi30k-en-de"),
-        (["--from", "en", "--to", "de-AT"], "multi30k-en-de", "whisper-base"),
-        (["--to", "en"], "whisper-base", "multi30k-en-de"),
+        (["fr"], "qwen2.5-coder-1.5b", "multi30k-en-de"),
+        (["en", "de-AT"], "multi30k-en-de", "all-minilm-l6-v2"),
+        (["und", "en"], "whisper-base", "multi30k-en-de"),
     ],
 )
-def test_translators_of_a_direction(options: list[str], included: str, left_out: str) -> None:
-    output = run(models_app, ["translators", *options])
+def test_suggestions_for_a_direction(options: list[str], included: str, left_out: str) -> None:
+    output = run(models_app, ["suggest", *options])
     assert output.exit_code == 0
     assert f"packaged:{included} " in output.stdout
     assert f"packaged:{left_out} " not in output.stdout

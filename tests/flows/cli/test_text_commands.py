@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from components.errors import ConfigError
-from components.translation.recommended_models import recommend
+from components.pipeline.recommended_models import recommend
 from flows.cli import text_commands
 from flows.cli import translate as translate_command
 from flows.cli.export import print_content
@@ -165,7 +165,7 @@ def test_the_model_follows_from_the_direction(capsys: pytest.CaptureFixture[str]
 
 def test_no_captions_model_for_general_text() -> None:
     models_of = {
-        (source, target): getattr(recommend("text", source, target), "model", None)
+        (source, target): getattr(recommend("translate", source, target), "model", None)
         for source, target in [("en", "de"), ("es", "en"), ("cs", "en"), ("sw", "is"), ("und", "ja")]
     }
     assert models_of == {

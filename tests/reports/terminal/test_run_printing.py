@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from components.errors import DataError
-from components.records import Audio, Quarantined
+from components.records import Audio, Hypothesis, NBest, Quarantined
 from reports.terminal.run_printing import print_data, print_quarantined, print_run, print_stage
 from reports.terminal.utterance_printing import print_utterance
 from reports.views.run_view import RunView
@@ -103,3 +103,19 @@ def test_the_steps_of_an_utterance_mark_what_each_changed(tmp_path: Path, consol
     printed = " ".join(text(console).split())
     assert f"good recognize of data: ended here: too long: {HOSTILE}" in printed
     assert f"quarantined {view.utterances[1].id}: too long: {HOSTILE}" in printed
+
+
+def test_doubtful_words_have_their_confidence_as_a_number(view: RunView, console: Console) -> None:
+    key = view.utterances[5].id
+    best = Hypothesis(
+        text="Two \x1b[2Jdogs ran",
+        score=-1.0,
+        n_tokens=3,
+        system="asr",
+        features={"p_correct": 0.25},
+        word_confidences=(0.9, 0.2, 0.64),
+    )
+    outcomes = {"asr": {key: NBest(utterance_id=key, hypotheses=(best,))}}
+    print_utterance(RunView(view.run, view.utterances, outcomes), key, console)
+    assert "p_correct 0.25" in text(console)
+    assert "confidence Two ⟨U+001B⟩[2Jdogs(0.20) ran(0.64)" in text(console)

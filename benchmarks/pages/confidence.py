@@ -1,0 +1,98 @@
+"""Can a confidence be believed?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.common.measurements import Measurements
+from benchmarks.common.tables import markdown_table, one_paragraph
+
+PROTOCOL = """\
+Captions: test_2016_flickr, spoken by two voices of Festival Lite in turn, each without noise and with pink
+noise at 10 and 5 dB, so 3,000 recordings; beam 5. Human recordings: the English ones with a transcript.
+Estimators were fitted on val: 300 captions spoken in the same way (900 recordings), and its 1,014 texts
+for text. *Log-probability*: e to the mean log-probability of the tokens of a word or a text, the raw signal.
+ECE over bins of equal mass, NCE, AUROC of being right, AURC, Kendall's tau with the sentence's own score; 95%
+of 10,000 bootstrap resamples of utterances in brackets."""
+LOST = """\
+A translation is bad where it loses more than 10 chrF (of the sentence) against the same translator's output
+for the correct transcript: {share:.1%} of {n:,} of {n_total:,} recordings. Resampled are captions, with all
+their versions."""
+OUTCOMES = {
+    "word": "words that are right",
+    "utterance": "transcripts without an error",
+    "wer": "WER of a transcript",
+    "bad": "translations that are not bad",
+    "chrf": "chrF of a translation",
+}
+MEASURES = {"ece": "ECE", "nce": "NCE", "auroc": "AUROC", "aurc": "AURC", "kendall": "Kendall"}
+SYSTEMS = {"tiny": "tiny.en", "base": "base", "greedy": "greedy", "beam": "beam 5", "de": "beam 5"}
+RAW = "log-probability"
+
+
+def page(measurements: Measurements) -> str:
+    """Every outcome of every set."""
+    parts = ["# Confidence", f"**{_result(measurements)}**", one_paragraph(PROTOCOL)]
+    for noise, rows in measurements["spoken captions"].items():
+        parts += [f"## Spoken captions, {noise}", *_tables(rows)]
+    for part in ("human recordings", "translated text"):
+        parts += [f"## {part.capitalize()}", *_tables(measurements[part])]
+    kept = measurements["translated speech"]
+    names = ("ece", "nce", "auroc", "aurc")
+    lines = [[_plain(signal), *_cells(values, names)] for signal, values in kept["signals"].items()]
+    about = LOST.format(share=kept["lost"], n=kept["n"], n_total=kept["n_total"])
+    table = markdown_table(["signal", *(MEASURES[name] for name in names)], lines)
+    return "\n\n".join([*parts, "## Translated speech", one_paragraph(about), table])
+
+
+def headline(measurements: Measurements) -> tuple[str, str]:
+    """The row of the list of results."""
+    return "Can a confidence be believed?", _result(measurements)
+
+
+def _result(measurements: Measurements) -> str:
+    rows = measurements["spoken captions"]["all"]
+    words = {
+        _key(row)[0]: row["measures"]
+        for row in rows
+        if row["outcome"] == "word" and _key(row)[1] == "gradient boosting"
+    }
+    told = ", ".join(
+        f"{system} ECE {_format(values['ece'])}, AUROC {_format(values['auroc'])}"
+        for system, values in words.items()
+    )
+    return f"Whether a word is right, on spoken captions with and without noise: {told}."
+
+
+def _tables(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    parts = []
+    for outcome, title in OUTCOMES.items():
+        own = {_key(row): row for row in rows if row["outcome"] == outcome}
+        if own:
+            names = [name for name in MEASURES if any(name in row["measures"] for row in own.values())]
+            lines = [
+                [*key, f"{row['n']:,}", *_cells(row["measures"], names)] for key, row in sorted(own.items())
+            ]
+            header = ["system", "signal", "n", *(MEASURES[name] for name in names)]
+            parts += [f"### {title[0].upper()}{title[1:]}", markdown_table(header, lines)]
+    return parts
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str]:
+    """System and signal; the raw signal is the same beside every estimator."""
+    system, _, method = str(row["node"]).partition("_")
+    return SYSTEMS[system], RAW if row["signal"] == RAW else _plain(method)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _cells(measures: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    return [_format(measures[name]) if name in measures else "" for name in names]
+
+
+def _format(estimate: Mapping[str, Any]) -> str:
+    ends = estimate["interval"]
+    return f"{estimate['value']:.3f}" + ("" if ends is None else f" ({ends[0]:.3f} to {ends[1]:.3f})")

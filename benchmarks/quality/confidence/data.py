@@ -1,0 +1,37 @@
+"""The data sets of the pages on confidence, routes and pools, as manifests of a work folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from benchmarks.common.recordings import load_recordings
+from benchmarks.quality.confidence.spoken_captions import write_manifest
+from components.files import write_bytes
+
+TEST, DEV = "test_2016_flickr", "val"
+DEV_RECORDINGS = 900
+"""Of the development set: 300 captions, each clean and with noise at 10 and 5 dB."""
+
+
+def spoken_manifest(work: Path, split: str) -> Path:
+    """The manifest of the spoken captions of a split; made where it is missing."""
+    path = work / f"{split}.jsonl"
+    return path if path.exists() else write_manifest(work, split)
+
+
+def human_manifest(work: Path) -> Path:
+    """The manifest of the English human recordings that have a transcript."""
+    rows = [
+        {
+            "id": u.id,
+            "audio": u.audio.path,
+            "source_language": "en",
+            "transcript": u.transcript,
+        }
+        for u in load_recordings("en")
+        if u.audio is not None and u.transcript
+    ]
+    path = work / "human.jsonl"
+    write_bytes(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+    return path

@@ -1,0 +1,102 @@
+"""What routing by a confidence gains: tiny.en -> base, and greedy -> ensemble translation.
+
+Kept are the statistics of both rungs' outputs and the numbers that decide, of the development and the test
+set, so that curves, budgets and guarantees are computed by the page.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from antiphon import Run
+from benchmarks.common.sections import Result, section_parser
+from benchmarks.quality.confidence import graphs
+from benchmarks.quality.confidence.data import DEV, TEST, spoken_manifest
+from components.metrics.metric import Segments
+from components.metrics.table import get_metric
+from components.records import NBest, Utterance
+from components.text_confidence import confidence_of
+
+PAGE = "routing"
+RAW = "log-probability"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.quality routing", __doc__)
+    section.add_argument(
+        "--work", type=Path, default=Path("confidence-work"), help="folder of data and store"
+    )
+    section.add_argument(
+        "--members", nargs="+", required=True, help="models of the ensemble, such as store:KEY"
+    )
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """Speech, then text."""
+    work, store = options.work, options.work / "store"
+    dev = spoken_manifest(work, DEV)
+    run = graphs.run_graph(graphs.recognition_graph(dev), spoken_manifest(work, TEST), store, "recognition")
+    signals = {f"tiny_{method}": "expected_wer" for method in graphs.METHODS}
+    models = [str(graphs.RECOGNIZERS[name]["model"]) for name in ("tiny", "base")]
+    yield Result("tiny.en to base", keep_rungs(run, ("tiny", "base"), "wer", signals), models)
+    graph = {**graphs.text_graph(), **graphs.ensemble_node(options.members)}
+    run = graphs.run_graph(graph, "multi30k:test_2016_flickr", store, "text")
+    signals = {f"greedy_{method}": "expected_chrf" for method in graphs.METHODS}
+    translator = str(graphs.TRANSLATOR["model"])
+    yield Result("greedy to ensemble", keep_rungs(run, ("greedy", "ensemble"), "chrf", signals), [translator])
+
+
+def keep_rungs(run: Run, rungs: tuple[str, str], metric: str, signals: Mapping[str, str]) -> dict[str, Any]:
+    """Statistics of both rungs, and the doubt of every signal, of the utterances that both have.
+
+    Args:
+        run: with both rungs over all utterances.
+        rungs: the cheap node and the expensive one.
+        metric: what they are compared by.
+        signals: node of an estimate -> the feature that it gives.
+    """
+    best = {
+        node: {key: o.best for key, o in run.outcomes(node).items() if isinstance(o, NBest)}
+        for node in (*rungs, *signals)
+    }
+    cheap, expensive = rungs
+    is_error = not get_metric(metric).higher_is_better
+    utterances = [u for u in run.utterances if all(u.id in best[node] for node in (*rungs, *signals))]
+    doubts = {RAW: [-(confidence_of(best[cheap][u.id]) or 0.0) for u in utterances]}
+    for node, feature in signals.items():
+        sign = 1 if is_error else -1
+        doubts[node.partition("_")[2]] = [sign * best[node][u.id].features[feature] for u in utterances]
+    texts = {node: [best[node][u.id].text for u in utterances] for node in rungs}
+    return {
+        "metric": metric,
+        "n_total": len(run.utterances),
+        "groups": [group_of(u) for u in utterances],
+        "domains": [u.domain or "" for u in utterances],
+        "doubts": {name: [round(value, 6) for value in values] for name, values in doubts.items()},
+        "cheap": statistics_of(metric, utterances, texts[cheap]),
+        "expensive": statistics_of(metric, utterances, texts[expensive]),
+    }
+
+
+def group_of(utterance: Utterance) -> str:
+    """The caption that a recording is of: its versions with noise are one item."""
+    return utterance.id.rsplit("-", 1)[0] if utterance.audio is not None else utterance.id
+
+
+def statistics_of(metric: str, utterances: Sequence[Utterance], texts: Sequence[str]) -> list[list[float]]:
+    """What adds up to the corpus score, of every utterance."""
+    is_transcript = get_metric(metric).name in {"wer", "cer"}
+    segments = Segments(
+        ids=tuple(u.id for u in utterances),
+        hypotheses=tuple(texts),
+        languages=("en" if is_transcript else "de",) * len(texts),
+        references=tuple((u.transcript or "",) if is_transcript else u.references for u in utterances),
+        sources=tuple(u.text or "" for u in utterances),
+    )
+    rows: list[list[float]] = get_metric(metric).statistics(segments).tolist()
+    return rows

@@ -1,0 +1,130 @@
+"""A fitted estimator as a record: JSON that gives the same estimates when it is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from components.confidence.estimators.columns import Column, find_missing, to_matrix
+from components.confidence.estimators.config import ESTIMATOR_FILE, MethodName, TargetName
+from components.confidence.estimators.cross_fitting import predict
+from components.confidence.estimators.examples import TextFeatures
+from components.confidence.estimators.targets import TARGETS, Output
+from components.errors import ConfigError
+from components.files import write_json
+from components.records import NBest
+
+Numbers = dict[str, float]
+
+
+class FittedTarget(BaseModel):
+    """What was learned for one target.
+
+    Attributes:
+        columns: the features.
+        state: what the method learned.
+        calibration: how its scores become estimates.
+        quality: out of fold, by name; see :mod:`.quality`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    columns: tuple[Column, ...]
+    state: dict[str, Any]
+    calibration: dict[str, Any]
+    quality: Numbers = Field(default_factory=dict)
+
+
+class FittedEstimator(BaseModel):
+    """An estimator of transcripts or of translations.
+
+    Attributes:
+        format: version of this form.
+        of: the texts that it was fitted for.
+        method: row of METHODS.
+        targets: what it estimates.
+        items: utterances that it was fitted on.
+        normalizer: under which transcripts were compared.
+        bad_below: chrF below which a translation counted as bad; None against gold, and of transcripts.
+        libraries: versions that it was fitted with.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    format: Literal[1] = 1
+    of: Output
+    method: MethodName
+    targets: dict[TargetName, FittedTarget]
+    items: int
+    normalizer: str
+    bad_below: float | None = None
+    libraries: dict[str, str] = Field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write the file that :func:`read_estimator` reads."""
+        write_json(folder / ESTIMATOR_FILE, self.model_dump(mode="json"))
+
+    def find_missing_features(self, features: Sequence[TextFeatures]) -> list[str]:
+        """Return the features that the system behind these texts does not give."""
+        missing: dict[str, None] = {}
+        for name, target in self.targets.items():
+            missing |= dict.fromkeys(find_missing(_rows(name, features), target.columns))
+        return list(missing)
+
+    def annotate(self, texts: Sequence[NBest], features: Sequence[TextFeatures]) -> list[NBest]:
+        """Return the texts with estimates in the features of their best hypotheses, and of their words."""
+        own: list[Numbers] = [{} for _ in texts]
+        words: list[tuple[float, ...]] = [text.best.word_confidences for text in texts]
+        for name, target in self.targets.items():
+            estimates = self._estimate(name, target, features)
+            if TARGETS[name].per_word:
+                ends = np.cumsum([len(each.words) for each in features])
+                parts = np.split(estimates, ends[:-1])
+                words = [tuple(part.tolist()) for part in parts]
+            else:
+                for values, estimate in zip(own, estimates.tolist(), strict=True):
+                    values[name] = estimate
+        return [_annotated(*each) for each in zip(texts, own, words, strict=True)]
+
+    def _estimate(
+        self, name: TargetName, target: FittedTarget, features: Sequence[TextFeatures]
+    ) -> np.ndarray[Any, np.dtype[np.float64]]:
+        rows = _rows(name, features)
+        if not rows:
+            return np.zeros(0)
+        matrix = to_matrix(rows, target.columns)
+        estimates = predict(self.method, target.state, target.calibration, matrix)
+        return np.clip(estimates, TARGETS[name].low, TARGETS[name].high)
+
+
+def _rows(name: TargetName, features: Sequence[TextFeatures]) -> list[Any]:
+    if not TARGETS[name].per_word:
+        return [each.text for each in features]
+    return [row for each in features for row in each.word_rows()]
+
+
+def _annotated(nbest: NBest, estimates: Numbers, words: tuple[float, ...]) -> NBest:
+    update = {"features": {**nbest.best.features, **estimates}, "word_confidences": words}
+    best = nbest.best.model_copy(update=update)
+    return nbest.model_copy(update={"hypotheses": (best, *nbest.hypotheses[1:])})
+
+
+def read_estimator(path: Path) -> FittedEstimator:
+    """Read a fitted estimator: a file, or the folder that it is in.
+
+    Raises:
+        ConfigError: there is none, or it is damaged.
+    """
+    file = path / ESTIMATOR_FILE if path.is_dir() else path
+    try:
+        return FittedEstimator.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"expected a fitted estimator, found {error}") from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"])) or "the file"
+        raise ConfigError(f"{file}: expected a fitted estimator, found {where}: {fault['msg']}") from error

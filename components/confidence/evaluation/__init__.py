@@ -1,0 +1,1 @@
+"""How good confidences are, where there are references: calibration, discrimination, correlation."""
