@@ -24,8 +24,9 @@ def read_block(name: str) -> Mapping[str, Any] | None:
     """
     from prefect.blocks.system import Secret  # noqa: PLC0415 - most runs have no served model
 
+    load: Any = Secret.load  # its type leaves out that it may wait
     try:
-        value = Secret.load(name, _sync=True).get()
+        value = load(name, _sync=True).get()
     except ValueError as error:
         if "Unable to find block document" in str(error):
             return None

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from components.confidence.evaluation.calibration import measure_calibration
-from components.confidence.evaluation.discrimination import measure_discrimination
-from components.confidence.evaluation.quality import SignalQuality, measure_quality
-from components.confidence.evaluation.trials import Trials
-from reports.views.scored_texts import NodeTexts, read_node_texts
 
 from antiphon import Run
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.quality.confidence import graphs
 from benchmarks.quality.confidence.data import DEV, TEST, human_manifest, spoken_manifest
+from components.confidence.evaluation.calibration import measure_calibration
+from components.confidence.evaluation.discrimination import measure_discrimination
+from components.confidence.evaluation.quality import SignalQuality, measure_quality
+from components.confidence.evaluation.trials import Trials
 from components.metrics.metric import Segments
 from components.metrics.table import get_metric
 from components.records import Hypothesis, NBest
 from components.text_confidence import confidence_of
+from reports.views.scored_texts import NodeTexts, read_node_texts
 
 PAGE = "confidence"
 NOISES = ("clean", "10 dB", "5 dB")
