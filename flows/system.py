@@ -12,14 +12,14 @@ from components.neural_metrics.stored_scores import name_stage
 from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import with_models
-from components.run_record import RunRecord, StageRef
+from components.run_record import RunRecord, Score, StageRef
 from flows import preflight
 from flows.parameters.base import DataParameters, FlowParameters
 from flows.preflight import Need
 from flows.run import Run, final_state
 from tasks.execution.executor import PipelineResult, execute
 from tasks.progress import show_phase
-from tasks.stages import confidence, metrics, report, sentence_scores
+from tasks.stages import confidence, metrics, pools, report, sentence_scores
 from tasks.stages import data as data_sets
 from tasks.stages.texts_to_score import TextsToScore, find_texts_to_score
 from tasks.task_options import label_task, unwrap
@@ -207,6 +207,16 @@ def score_by_models(
     return by_models
 
 
+def score_pools(run: Run, pipeline: Pipeline, normalizer: str) -> dict[str, Score]:
+    """Score the oracles of what nodes choose from; nothing where no node does."""
+    pools_to_score = pools.find_pools(pipeline, run.stages)
+    if not pools_to_score:
+        return {}
+    task = label_task(pools.score_pools, run.label)
+    ref = run.add(task(pools_to_score, pipeline.languages[1], run.store_url, normalizer))
+    return pools.read_pool_scores(ref)
+
+
 def score(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:
     """Score every node that gives texts for which there are references."""
     scored = find_texts_to_score(pipeline, run.stages)
@@ -217,6 +227,7 @@ def score(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:
         task = label_task(metrics.score_texts, run.label)
         ref = run.add(task(scored, target, run.store_url, normalizer, by_models))
         run.metrics = metrics.read_scores(ref)
+        run.metrics |= score_pools(run, pipeline, normalizer)
         if not run.metrics:
             run.notes.append("nothing is scored: the data have neither transcripts nor references")
 

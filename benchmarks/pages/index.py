@@ -68,7 +68,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
         ),
         Row({"speed": "speed-ensembles"}),
         Row(
-            {"rover": "rover", "speed": "speed-pools"},
+            {"rover": "rover", "speed": "speed-pools", "of many samples": "speed-mbr"},
             Headline(
                 "Do three recognizers vote better than one?",
                 "no difference that can be told on 55 recordings: WER 4.7 (2.8 to 7.1) by ROVER with equal votes, 5.2 (3.0 to 7.8) by the best of them",

@@ -17,8 +17,15 @@ PAGES: Mapping[str, str] = {
     name: f"benchmarks.pages.{name.replace('-', '_')}"
     for name in (
         *("recognition", "non-speech", "padding", "word-times", "long-audio", "long-recording"),
-        *("domain", "pruning"),
-        *("speed-recognition", "speed-ensembles", "speed-pools", "speed-merging", "speed-experts"),
+        *("domain", "pruning", "confidence", "routing"),
+        *(
+            "speed-recognition",
+            "speed-ensembles",
+            "speed-pools",
+            "speed-mbr",
+            "speed-merging",
+            "speed-experts",
+        ),
         *("speed-report", "orchestration", "following", "startup", "memory", "scaling"),
     )
 }

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from components.routing.cost_quality import trace_curve
-from components.routing.cuts import find_cuts
-from components.routing.guarantee import bound_share_of_all
-from components.routing.rung_outputs import RungOutputs
 
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_share, markdown_table, one_paragraph
 from components.metrics.bootstrap import FloatArray
 from components.metrics.table import get_metric
+from components.routing.cost_quality import trace_curve
+from components.routing.cuts import find_cuts
+from components.routing.guarantee import bound_share_of_all
+from components.routing.rung_outputs import RungOutputs
 
 SHARE = 0.3
 """The share that escalates in the tables."""

@@ -30,6 +30,9 @@ SECTIONS = {
     "distillation": "benchmarks.quality.distillation",
     "blame": "benchmarks.quality.error_attribution",
     "refinement": "benchmarks.quality.refinement",
+    "confidence": "benchmarks.quality.confidence.calibration",
+    "routing": "benchmarks.quality.confidence.routing",
+    "pools": "benchmarks.quality.confidence.pools",
 }
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ _WHISPER = "Radford et al. 2022 (Whisper)"
 _LISTS = "Wessel et al. 2001"
 _QUEST = "Specia et al. 2013 (QuEst)"
 _A_LIST = "a list of two or more"
-_STATISTICS = "token_statistics: true"
+_STATISTICS = "entropies: true"
 
 FEATURES: dict[str, Feature] = {
     "mean_log_prob": Feature(
@@ -220,9 +220,9 @@ FEATURES: dict[str, Feature] = {
     "no_speech": Feature("probability that nothing is said, the highest of its windows", _WHISPER, "Whisper"),
     "temperature": Feature("highest temperature that a window was decoded at", _WHISPER, "Whisper"),
     "language_probability": Feature(
-        "probability of the language that was detected, the lowest of its windows",
+        "probability of the language, where it was detected",
         _WHISPER,
-        "a language that was detected, and token_statistics: true",
+        "Whisper, speech of a language that nobody stated, entropies: true",
     ),
     "agreement": Feature("mean share of the votes for the words of ROVER", "Fiscus 1997", "ROVER"),
     "unanimous": Feature("share of the columns that all systems agree on", "Fiscus 1997", "ROVER"),

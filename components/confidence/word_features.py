@@ -59,7 +59,7 @@ def _disagreement(token: Token) -> float | None:
     return statistics.pstdev(token.members.values()) if len(token.members) > 1 else None
 
 
-_STATISTICS = "token_statistics: true"
+_STATISTICS = "entropies: true"
 WORD_FEATURES: dict[str, WordFeature] = {
     "mean_log_prob": WordFeature(
         "mean log-probability of its tokens in nats",

@@ -18,9 +18,8 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.ensemble_scorer import EnsembleScorer
 from components.decoding.logits_processors import FORBIDDEN, History, LogitsProcessor, apply_processors
+from components.decoding.topk import topk
 
-_CHUNK = 64
-"""Columns of a chunk in :func:`topk`."""
 _MAX_CONTINUATIONS = 8
 """Continuations per row of the beam, at most; with more than 7 eos tokens a beam may run out of open rows."""
 
@@ -34,7 +33,7 @@ class BeamState:
         scores: Sum of log-probabilities (n, k), -inf where a row is not in use.
         tokens: Generated tokens (n, k, T).
         log_probs: Their log-probabilities (n, k, T).
-        records: What the members gave them (n, k, T, W; see :meth:`EnsembleScorer.member_log_probs`).
+        records: What the members gave them (n, k, T, W; see :meth:`EnsembleScorer.records_of`).
         worst_finished: Normalised score of the worst of a full set of k finished hypotheses (n,), -inf while
             the set is not full.
     """
@@ -92,6 +91,7 @@ def beam_search(
             state.tokens[:, :width, :t].flatten(0, 1), state.ids.repeat_interleave(width), steps
         )
         log_probs = apply_processors(logits_processors, log_probs, history)
+        scorer.observe(log_probs)
         continuations = _best_continuations(scorer, log_probs, state.scores[:, :width], k, eos)
         ends = continuations.ends | (t + 1 == steps)
         _collect_finished(scorer, hypotheses, state, continuations, ends, config)
@@ -139,7 +139,7 @@ def _best_continuations(
     parents = order // values.shape[-1]
     tokens = tokens.view(n, -1).gather(1, order)
     rows = parents + torch.arange(n, device=parents.device)[:, None] * b
-    records = scorer.member_log_probs(rows.reshape(-1), tokens.reshape(-1))
+    records = scorer.records_of(rows.reshape(-1), tokens.reshape(-1))
     return _Continuations(
         scores=totals,
         log_probs=values.view(n, -1).gather(1, order),
@@ -148,26 +148,6 @@ def _best_continuations(
         records=records.view(-1, n, tokens.shape[1]).permute(1, 2, 0),
         ends=torch.isin(tokens, eos),
     )
-
-
-def topk(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """``values.topk(k)`` (R, k), several times faster on a CPU: by the highest values of chunks of columns.
-
-    The k highest values of a row lie in the k chunks with the highest maxima, so only these are sorted.
-    """
-    rows, size = values.shape
-    n = size // _CHUNK
-    if values.device.type != "cpu" or n < 4 * k:
-        highest = values.topk(k, dim=-1)
-        return highest.values, highest.indices
-    n_chunked = n * _CHUNK
-    chunks = values[:, :n_chunked].view(rows, n, _CHUNK)
-    best = chunks.amax(dim=-1).topk(k, dim=-1).indices
-    columns = (best[:, :, None] * _CHUNK + torch.arange(_CHUNK)).flatten(1)
-    remainder = torch.arange(n_chunked, size).expand(rows, -1)
-    columns = torch.cat([columns, remainder], dim=1)
-    highest = values.gather(1, columns).topk(k, dim=-1)
-    return highest.values, columns.gather(1, highest.indices)
 
 
 def _collect_finished(
@@ -189,9 +169,9 @@ def _collect_finished(
         utterance, parent = int(state.ids[i]), int(continuations.parents[i, j])
         eos = bool(continuations.ends[i, j])
         tokens = state.tokens[i, parent, :t].tolist() + ([] if eos else [int(continuations.tokens[i, j])])
-        member_log_probs, member_weights = scorer.to_member_scores(
-            torch.cat([state.records[i, parent, :t], continuations.records[i, j][None]])
-        )
+        records = torch.cat([state.records[i, parent, :t], continuations.records[i, j][None]])
+        member_log_probs, member_weights = scorer.to_member_scores(records)
+        entropies, margins = scorer.to_statistics(records)
         candidate = Candidate(
             tokens=tuple(tokens),
             score=float(continuations.scores[i, j]),
@@ -200,6 +180,8 @@ def _collect_finished(
             member_weights=member_weights,
             eos_token=int(continuations.tokens[i, j]) if eos else None,
             normalized_score=float(normalized[i, j]),
+            entropies=entropies,
+            margins=margins,
         )
         hypotheses[utterance].append(candidate)
         changed.add((i, utterance))

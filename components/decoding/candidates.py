@@ -24,6 +24,9 @@ class Candidate:
         eos_token: The token that ended the sequence; None where it was cut at the length limit.
         normalized_score: The length-normalized score that candidates are ranked by.
         member_weights: For each active member its weight at the same positions.
+        entropies: Of every token's distribution (nats, after the logits processors), where they are kept.
+        margins: Log-probability of its likeliest token minus that of the next, likewise.
+        draw: The number of the sample, from 0; None where nothing was sampled.
     """
 
     tokens: tuple[int, ...]
@@ -33,11 +36,21 @@ class Candidate:
     eos_token: int | None
     normalized_score: float
     member_weights: MemberScores = ()
+    entropies: tuple[float, ...] = ()
+    margins: tuple[float, ...] = ()
+    draw: int | None = None
 
     @property
     def finished(self) -> bool:
         """Whether the sequence ended by itself."""
         return self.eos_token is not None
+
+
+def statistics_at(candidate: Candidate, position: int) -> dict[str, float]:
+    """Entropy and margin of one token, in the names of the record ``Token``; none where they are not kept."""
+    if not candidate.entropies:
+        return {}
+    return {"entropy": candidate.entropies[position], "margin": candidate.margins[position]}
 
 
 def member_scores_at(names: Sequence[str], scores: MemberScores, position: int) -> dict[str, float]:

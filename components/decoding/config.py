@@ -20,8 +20,11 @@ class SearchConfig:
         early_stopping: True stops at ``beam_size`` finished hypotheses, False when the best open one cannot
             win at the present length, "never" when it cannot win at any length.
         temperature: 0 searches; above 0, ``n_best`` independent samples are drawn, without a beam.
+        top_k: Samples are drawn from the so many likeliest tokens (and those that equal the last); 0: all.
         top_p: Samples are drawn from the smallest set of tokens with this probability, in (0, 1].
+        epsilon: Tokens below this probability are not drawn, in [0, 1).
         seed: Of the samples.
+        entropies: Keep the entropy and the margin of every token's distribution.
 
     Raises:
         ConfigError: A value is out of range, or ``n_best`` is larger than the beam.
@@ -35,6 +38,9 @@ class SearchConfig:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    top_k: int = 0
+    epsilon: float = 0.0
+    entropies: bool = False
 
     def __post_init__(self) -> None:
         if self.beam_size < 1 or self.n_best < 1 or self.max_new_tokens < 1:
@@ -51,6 +57,10 @@ class SearchConfig:
             raise ConfigError(
                 "expected temperature of at least 0 and top_p in (0, 1], found "
                 f"{self.temperature} and {self.top_p}"
+            )
+        if self.top_k < 0 or not 0 <= self.epsilon < 1:
+            raise ConfigError(
+                f"expected top_k of at least 0 and epsilon in [0, 1), found {self.top_k} and {self.epsilon}"
             )
         if self.early_stopping not in (True, False, "never"):
             raise ConfigError(

@@ -18,6 +18,7 @@ from components.decoding.combiner import Combiner
 from components.decoding.gate_features import GateFeatures, distribution_features
 from components.decoding.lazy_scorer import LazyScorer
 from components.decoding.scorers import TokenScorer, Vocabulary, require_same_vocabulary
+from components.decoding.token_statistics import N_STATISTICS, token_statistics
 from components.errors import ConfigError, ModelError
 
 
@@ -34,6 +35,7 @@ class EnsembleScorer:
         combiner: Combiner,
         calls: Counter[int] | None = None,
         exact: bool = False,
+        keeps_statistics: bool = False,
     ) -> None:
         """Prepare to mix ``scorers``.
 
@@ -42,6 +44,7 @@ class EnsembleScorer:
             combiner: How their distributions become one.
             calls: Counts the forward calls of each member by its index in ``scorers``.
             exact: Mix in the log domain throughout (see :class:`Combiner`).
+            keeps_statistics: Records end with the statistics of the distributions (:meth:`observe`).
 
         Raises:
             ConfigError: The members differ in their vocabularies, or the combiner is for another number.
@@ -54,12 +57,14 @@ class EnsembleScorer:
         self.names = tuple(member.scorer.name for member in self._members)
         self.limit = min(member.scorer.limit for member in self._members)
         gated = combiner.gate is not None
-        self.record_width = len(self._members) * (2 if gated else 1)
+        self._keeps_statistics = keeps_statistics
+        self.record_width = len(self._members) * (2 if gated else 1) + N_STATISTICS * keeps_statistics
         self._constant_weights = () if gated else tuple(combiner.constant_weights().tolist())
         self._gate_features = GateFeatures(len(self._members))
         self._scores: list[Tensor | None] = [None] * len(self._members)
         self._weights = torch.zeros(0)
         self._log_normalizers = torch.zeros(0)
+        self._statistics = torch.zeros(0)
         self.n_steps = 0
 
     def prefill(self) -> Tensor:
@@ -140,15 +145,32 @@ class EnsembleScorer:
         ]
         return torch.stack(log_probs) - self._log_normalizers[:, rows]
 
-    def member_log_probs(self, rows: Tensor, tokens: Tensor) -> Tensor:
-        """What each active member gave ``tokens`` (R',) at ``rows`` (R',) of the present step.
+    def observe(self, log_probs: Tensor) -> None:
+        """Keep the statistics of the present step's distributions (R, V), where that is asked for."""
+        if self._keeps_statistics:
+            self._statistics = token_statistics(log_probs)
+
+    def records_of(self, rows: Tensor, tokens: Tensor) -> Tensor:
+        """What is known of ``tokens`` (R',) at ``rows`` (R',) of the present step.
 
         Returns:
-            (W, R') with W = :attr:`record_width`: M log-probabilities and, where a gate gives the weights,
-            the M weights.
+            (W, R') with W = :attr:`record_width`: the log-probabilities that the M active members gave them,
+            where a gate gives the weights the M weights, and where they are kept the statistics of the
+            distribution.
         """
-        log_probs = self._log_probs_of(rows, tokens)
-        return log_probs if self._combiner.gate is None else torch.cat([log_probs, self._weights[:, rows]])
+        parts = [self._log_probs_of(rows, tokens)]
+        if self._combiner.gate is not None:
+            parts.append(self._weights[:, rows])
+        if self._keeps_statistics:
+            parts.append(self._statistics[:, rows])
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    def to_statistics(self, records: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Records (T, W) of one sequence -> the entropies and margins of its tokens; empty: not kept."""
+        if not self._keeps_statistics:
+            return (), ()
+        entropies, margins = records[:, -N_STATISTICS:].T.tolist()
+        return tuple(entropies), tuple(margins)
 
     def to_member_scores(self, records: Tensor) -> tuple[MemberScores, MemberScores]:
         """Records (T, W) of one sequence -> every member's log-probabilities, and its weights."""
@@ -159,7 +181,7 @@ class EnsembleScorer:
         ]
         if self._combiner.gate is None:
             return tuple(log_probs), tuple((weight,) * len(records) for weight in self._constant_weights)
-        return tuple(log_probs), tuple(map(tuple, records[:, n:].T.tolist()))
+        return tuple(log_probs), tuple(map(tuple, records[:, n : 2 * n].T.tolist()))
 
     def require_finite(self, log_probs: Tensor) -> None:
         """Raise a ModelError that names the member when the ``log_probs`` of the taken tokens hold NaN."""

@@ -25,7 +25,7 @@ class _DecodedRows:
     """The tokens that R rows have taken in up to T steps.
 
     ``tokens`` and their ``log_probs`` are (R, T), ``records`` of the members (R, T, W; see
-    :meth:`EnsembleScorer.member_log_probs`), ``lengths`` and ``finished`` (ended by eos) are (R,).
+    :meth:`EnsembleScorer.records_of`), ``lengths`` and ``finished`` (ended by eos) are (R,).
     """
 
     tokens: Tensor
@@ -58,11 +58,12 @@ def greedy_or_sample(
     history = History(decoded.tokens[:n, :0], torch.arange(n, device=device), steps)
     for t in range(steps):
         log_probs = apply_processors(logits_processors, log_probs, history)
+        scorer.observe(log_probs)
         tokens = _choose_tokens(log_probs, source, draws[alive, t], config)
         ended = torch.isin(tokens, eos)
         decoded.tokens[alive, t], decoded.log_probs[alive, t] = tokens, log_probs[source, tokens]
         scorer.require_finite(decoded.log_probs[alive, t])
-        decoded.records[alive, t] = scorer.member_log_probs(source, tokens).T
+        decoded.records[alive, t] = scorer.records_of(source, tokens).T
         decoded.lengths[alive] = t + 1
         decoded.finished[alive] = ended
         unfinished = (~ended).nonzero()[:, 0]
@@ -71,7 +72,7 @@ def greedy_or_sample(
         log_probs = scorer.step(source[unfinished], tokens[unfinished])
         alive, source = alive[unfinished], torch.arange(len(unfinished), device=device)
         history = History(decoded.tokens[alive, : t + 1], alive // copies, steps)
-    candidates = [_to_candidate(scorer, decoded, row, config) for row in range(n * copies)]
+    candidates = [_to_candidate(scorer, decoded, row, config, row % copies) for row in range(n * copies)]
     return [
         sorted(candidates[i : i + copies], key=lambda candidate: -candidate.normalized_score)
         for i in range(0, n * copies, copies)
@@ -96,18 +97,44 @@ def _choose_tokens(log_probs: Tensor, source: Tensor, draws: Tensor, config: Sea
     """
     if config.temperature == 0:
         return log_probs.argmax(dim=-1)[source]
-    probabilities = torch.softmax(log_probs / config.temperature, dim=-1)
-    if config.top_p == 1:  # nothing is cut off: any order will do, and sorting costs most of the time
-        mass = probabilities.double().cumsum(dim=-1)
-        drawn = torch.searchsorted(mass[source], (draws.double() * mass[source, -1])[:, None], right=True)
-        return drawn[:, 0].clamp(max=log_probs.shape[-1] - 1)
-    ordered, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
-    mass = ordered.double().cumsum(dim=-1)
-    # The smallest set that reaches top_p: a token stays while the mass before it is below top_p.
-    total = torch.where(mass - ordered < config.top_p, mass, 0.0).amax(dim=-1)
-    rank = torch.searchsorted(mass[source], (draws.double() * total[source])[:, None], right=True)[:, 0]
-    n_kept = (mass < total[:, None]).sum(dim=-1)
-    return tokens[source, torch.minimum(rank, n_kept[source])]
+    probabilities = keep_likely(torch.softmax(log_probs / config.temperature, dim=-1), config)
+    mass = probabilities.double().cumsum(dim=-1)
+    drawn = torch.searchsorted(mass[source], (draws.double() * mass[source, -1])[:, None], right=True)
+    return drawn[:, 0].clamp(max=log_probs.shape[-1] - 1)
+
+
+def keep_likely(probabilities: Tensor, config: SearchConfig) -> Tensor:
+    """Set to 0 what ``top_k``, ``top_p`` and ``epsilon`` cut off, each from what the one before has left.
+
+    The order, and what happens to ties, are those of transformers' ``generate``; the likeliest token always
+    stays. Top-k: Fan et al. 2018; nucleus: Holtzman et al. 2020; epsilon: Hewitt et al. 2022.
+
+    Args:
+        probabilities: (R, V), each row of sum 1.
+        config: the three settings.
+
+    Returns:
+        (R, V); rows need no longer sum to 1.
+    """
+    if 0 < config.top_k < probabilities.shape[-1]:
+        lowest = probabilities.topk(config.top_k, dim=-1).values[:, -1:]
+        probabilities = _normalize(probabilities.where(probabilities >= lowest, 0))
+    if config.top_p < 1:
+        ordered, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
+        before = ordered.double().cumsum(dim=-1) - ordered
+        # The smallest set that reaches top_p: a token stays while the mass before it is below top_p.
+        kept = torch.zeros_like(probabilities).scatter(-1, tokens, ordered.where(before < config.top_p, 0))
+        probabilities = _normalize(kept)
+    if config.epsilon > 0:
+        likeliest = probabilities.amax(dim=-1, keepdim=True)
+        probabilities = probabilities.where(
+            (probabilities >= config.epsilon) | (probabilities == likeliest), 0
+        )
+    return probabilities
+
+
+def _normalize(masses: Tensor) -> Tensor:
+    return masses / masses.sum(dim=-1, keepdim=True)
 
 
 def _draw_uniform(
@@ -125,10 +152,13 @@ def _draw_uniform(
     return torch.stack(rows)
 
 
-def _to_candidate(scorer: EnsembleScorer, decoded: _DecodedRows, row: int, config: SearchConfig) -> Candidate:
+def _to_candidate(
+    scorer: EnsembleScorer, decoded: _DecodedRows, row: int, config: SearchConfig, copy: int
+) -> Candidate:
     length, finished = int(decoded.lengths[row]), bool(decoded.finished[row])
     log_probs = decoded.log_probs[row, :length]
     member_log_probs, member_weights = scorer.to_member_scores(decoded.records[row, :length])
+    entropies, margins = scorer.to_statistics(decoded.records[row, :length])
     score = float(log_probs.sum())
     return Candidate(
         tokens=tuple(decoded.tokens[row, : length - finished].tolist()),
@@ -138,4 +168,7 @@ def _to_candidate(scorer: EnsembleScorer, decoded: _DecodedRows, row: int, confi
         member_weights=member_weights,
         eos_token=int(decoded.tokens[row, length - 1]) if finished else None,
         normalized_score=score / length**config.length_penalty,
+        entropies=entropies,
+        margins=margins,
+        draw=copy if config.temperature > 0 else None,
     )

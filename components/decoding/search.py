@@ -48,7 +48,7 @@ def search(
         ConfigError: The scorers cannot be mixed.
         ModelError: One of them gives NaN.
     """
-    ensemble = EnsembleScorer(scorers, combiner or SingleScorer(), calls)
+    ensemble = EnsembleScorer(scorers, combiner or SingleScorer(), calls, keeps_statistics=config.entropies)
     if config.temperature > 0 or config.beam_size == 1:
         return greedy_or_sample(ensemble, config, logits_processors, keys)
     return beam_search(ensemble, config, logits_processors)
@@ -102,7 +102,7 @@ def force_decode(
         log_probs = apply_processors(logits_processors, log_probs, history)
         rows = torch.arange(len(alive), device=log_probs.device)
         token_log_probs[alive, t] = log_probs[rows, tokens[alive, t]]
-        records[alive, t] = ensemble.member_log_probs(rows, tokens[alive, t]).T
+        records[alive, t] = ensemble.records_of(rows, tokens[alive, t]).T
         unfinished = (lengths[alive] > t + 1).nonzero()[:, 0]
         if len(unfinished) == 0:
             break

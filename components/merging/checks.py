@@ -11,7 +11,9 @@ from typing import Literal, NamedTuple
 import torch
 
 from components.errors import MergeError
+from components.merging.adapters.merge import describe, open_adapters
 from components.merging.architecture.tied_weights import find_stored_name, ties_embeddings
+from components.merging.io.input_models import NO_REFERENCES, open_models
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.output_files import donor_of
 from components.merging.io.tensor_task import PIECE_ELEMENTS
@@ -111,6 +113,29 @@ def examine(
     if recipe.method != "passthrough":
         findings += [_report_unrelated(s) for s in similarities if not s.is_related]
     return Diagnosis(tuple(findings), similarities, count)
+
+
+def examine_recipe(
+    recipe: Recipe, store: str | None, references: Mapping[str, str] = NO_REFERENCES
+) -> Diagnosis:
+    """Check the models of a recipe, or its adapters.
+
+    Args:
+        recipe: What shall be merged.
+        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        references: See :func:`~components.merging.io.input_models.open_models`.
+
+    Raises:
+        ConfigError: Adapters cannot be merged, as PEFT is not installed.
+        MergeError: The recipe's method or parameters are wrong, or its adapters do not fit together.
+        ModelError: A file cannot be read.
+    """
+    if not recipe.adapters:
+        with open_models(recipe, store, references) as models:
+            return examine(recipe, *models)
+    adapters = open_adapters(recipe, store, references)
+    findings = tuple(Finding("note", line) for line in describe(recipe, adapters))
+    return Diagnosis(findings, (), sum(len(adapter.shapes) for adapter in adapters))
 
 
 def _try_plan(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> Iterator[Finding]:

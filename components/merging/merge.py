@@ -16,6 +16,7 @@ from torch import Tensor
 
 from components.errors import MergeError
 from components.files import rename_durably, staging_folder, sync_file
+from components.merging.adapters.merge import merge_adapters
 from components.merging.config import VERSION
 from components.merging.io import output_files
 from components.merging.io.input_models import NO_REFERENCES, open_models
@@ -70,15 +71,19 @@ def merge(
         ModelError: A model cannot be resolved or read.
     """
     options = options or MergeOptions()
-    check_method(recipe)
+    if not recipe.adapters:
+        check_method(recipe)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MergeError(f"{out}: expected a new folder, found one with files; give another name")
-    with (
-        open_models(recipe, options.store, options.references) as (folders, checkpoints),
-        _new_folder(out) as staging,
-    ):
-        _write_model(recipe, staging, folders, options, on_progress)
-        lineage = [{"reference": c.reference, "sha256": c.sha256} for c in checkpoints.values()]
+    with _new_folder(out) as staging:
+        if recipe.adapters:
+            adapters = merge_adapters(recipe, staging, options.seed, options.store, options.references)
+            lineage = [{"reference": a.reference, "sha256": a.sha256} for a in adapters]
+            (staging / output_files.RECIPE).write_text(recipe.text, encoding="utf-8")
+        else:
+            with open_models(recipe, options.store, options.references) as (folders, checkpoints):
+                _write_model(recipe, staging, folders, options, on_progress)
+                lineage = [{"reference": c.reference, "sha256": c.sha256} for c in checkpoints.values()]
         record = {"method": recipe.method, "seed": options.seed, "version": VERSION, "models": lineage}
         (staging / output_files.LINEAGE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

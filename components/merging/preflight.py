@@ -20,6 +20,13 @@ def check_recipe(recipe: Recipe, store: str | None) -> None:
         ModelError: A model's name is unknown, or its licence asks for consent.
         ConfigError: A model's name is no reference.
     """
-    check_method(recipe)
+    if recipe.adapters:
+        from components.merging.adapters.merge import require_peft  # noqa: PLC0415 - imports torch
+        from components.merging.recipe.adapters import read_adapter_settings  # noqa: PLC0415 - imports torch
+
+        require_peft()
+        read_adapter_settings(recipe)
+    else:
+        check_method(recipe)
     for model in recipe.models:
         models.check(reference_of(model, recipe), store)

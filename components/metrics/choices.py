@@ -9,6 +9,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from components.errors import ConfigError
+from components.metrics.metric_names import split_metric
 from components.suggestions import did_you_mean
 
 Output = Literal["transcript", "translation"]
@@ -25,12 +26,14 @@ class MetricChoice:
         further: names beside those of metrics that are allowed too.
         utilities: only metrics that score one text against another.
         models: whether metrics that a model computes may be chosen: not at all, too, or only these.
+        estimates: further names that take a model, ``NAME:MODEL``, though they are no metrics.
     """
 
     output: Output | None = None
     further: tuple[str, ...] = ()
     utilities: bool = False
     models: Literal["none", "too", "only"] = "none"
+    estimates: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -59,12 +62,16 @@ class MetricChoice:
         """Whether ``name`` is ``NAME:MODEL``; ValueError where it should be and is not."""
         from components.metrics.table import METRICS, get_model_metric  # noqa: PLC0415 - as above
 
+        base, model = split_metric(name)
+        if model and base in self.estimates:
+            return True
         if ":" not in name and self.models != "only" and not (name in METRICS and METRICS[name].needs_model):
             return False
         try:
             get_model_metric(name)
         except ConfigError as error:
-            raise ValueError(str(error)) from None
+            further = f"; or {', '.join(self.estimates)} with a model" if self.estimates else ""
+            raise ValueError(f"{error}{further}") from None
         return True
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -10,6 +10,8 @@
 ``node:NAME``                one that another node of the pipeline makes: it becomes ``store:KEY``
 a path                       a transformers or CTranslate2 folder; a COMET or MetricX checkpoint's folder; a
                              Whisper .pt, .safetensors or .gguf file
+``BASE+ADAPTER``             a model with a LoRA of PEFT (``hub:``, ``store:``, ``node:`` or a folder) merged
+                             into it; several, and weights: ``BASE+0.7*ADAPTER+0.3*ADAPTER``
 
 :mod:`components.models.loading` loads the :class:`Checkpoint` that :func:`resolve` returns.
 """
@@ -20,7 +22,10 @@ import os
 from pathlib import Path
 
 from components.digests import cache_folder
-from components.errors import ConfigError
+from components.errors import ConfigError, ModelError
+from components.models.adapted_references import WeightedAdapter, split_adapters
+from components.models.adapters.config import ADAPTER_CONFIG, read_adapter_config
+from components.models.adapters.sources import check_adapter, is_adapter, resolve_adapter
 from components.models.checkpoints import checkpoint_of
 from components.models.fetching import fetch, is_fetched, print_to_stderr, require_consent, source_lineage
 from components.models.packaged_models import PACKAGED_MODELS, PackagedModel
@@ -45,6 +50,16 @@ def resolve(
         ModelError: There is no such model, or its files are gone, damaged or unsafe to read.
         TransientError: The network failed.
     """
+    base, adapters = split_adapters(reference)
+    if adapters:
+        return _with_adapters(reference, base, adapters, store, on_progress)
+    folder = _adapter_alone(reference, store)
+    if folder is not None:
+        return _from_adapter(reference, folder, store, on_progress)
+    return _resolve_model(reference, store, on_progress)
+
+
+def _resolve_model(reference: str, store: str | None, on_progress: ProgressCallback) -> Checkpoint:
     scheme, name = split_reference(reference)
     if scheme == "path":
         return _from_path(reference, on_progress)
@@ -85,6 +100,12 @@ def check(reference: str, store: str | None = None, *, served: bool = False) -> 
         ConfigError: As :func:`resolve`.
         ModelError: As :func:`resolve`.
     """
+    base, adapters = split_adapters(reference)
+    if adapters:
+        check(base, store)
+        for adapter in adapters:
+            check_adapter(adapter.reference)
+        return
     scheme, name = split_reference(reference)
     if scheme == "packaged":
         row = _find_packaged_row(name)
@@ -122,6 +143,45 @@ def whisper_names() -> tuple[str, ...]:
     import whisper  # noqa: PLC0415 - imports torch
 
     return tuple(whisper.available_models())
+
+
+def _with_adapters(
+    reference: str,
+    base: str,
+    adapters: tuple[WeightedAdapter, ...],
+    store: str | None,
+    on_progress: ProgressCallback,
+) -> Checkpoint:
+    from components.models.adapters.adapted_model import adapted_model  # noqa: PLC0415 - imports torch
+
+    opened = [(resolve_adapter(a.reference, store, on_progress), a.weight) for a in adapters]
+    return adapted_model(reference, resolve(base, store, on_progress=on_progress), opened)
+
+
+def _adapter_alone(reference: str, store: str | None) -> Path | None:
+    """The folder of a path or a stage that holds an adapter instead of a model; None of a model."""
+    scheme, name = split_reference(reference)
+    if scheme == "store":
+        from components.models.sources.store import stage_folder  # noqa: PLC0415
+
+        folder, _ = stage_folder(name, store, "config.json", ADAPTER_CONFIG)
+        return folder if is_adapter(folder) else None
+    folder = Path(os.path.expanduser(reference)).absolute()  # noqa: PTH111 - pathlib's raises for ~nobody
+    return folder if scheme == "path" and is_adapter(folder) else None
+
+
+def _from_adapter(
+    reference: str, folder: Path, store: str | None, on_progress: ProgressCallback
+) -> Checkpoint:
+    """The model of an adapter alone: the base that its folder names, with it."""
+    name = read_adapter_config(folder, reference).base
+    if not name:
+        raise ModelError(
+            f"{reference}: expected a model, found an adapter that names no base; write BASE+{reference}"
+        )
+    is_hub = split_reference(name)[0] == "path" and not os.path.exists(name) and name.count("/") == 1  # noqa: PTH110
+    base = f"hub:{name}" if is_hub else name
+    return _with_adapters(reference, base, (WeightedAdapter(reference),), store, on_progress)
 
 
 def _find_packaged_row(name: str) -> PackagedModel:

@@ -35,6 +35,8 @@ CONFIGURATION_NAMES = frozenset(
 )
 DOMAIN = "domain.json"
 """File that says what a model was trained for (:mod:`components.translation.domain`); only ours have one."""
+ADAPTERS = "adapters.json"
+"""File that says which adapters were merged into a model of the cache, by their digests."""
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
 MAX_HEADER = 100 << 20
 
@@ -189,7 +191,7 @@ def digest_files(folder: Path, *, reread: bool = False) -> tuple[dict[str, str],
     deciding = {path.name: sha256_of(path, reread=reread) for path in weight_files(folder)}
     tokenizer: dict[str, str] = {}
     for path in sorted(folder.iterdir()):
-        if path.name in CONFIGURATION_NAMES or path.name in (INDEX, DOMAIN):
+        if path.name in CONFIGURATION_NAMES or path.name in (INDEX, DOMAIN, ADAPTERS):
             deciding[path.name] = sha256_of(path, reread=reread)
         elif path.name in TOKENIZER_NAMES:
             tokenizer[path.name] = sha256_of(path, reread=reread)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from components.endpoints.endpoint import find_endpoint
+from components.models.adapted_references import parts_of
 from components.models.architectures import SERVED, SPHINX
 from components.models.checkpoints import (
+    ADAPTERS,
     count_stored_parameters,
     digest_files,
     read_header,
@@ -51,8 +54,22 @@ def summarize_checkpoint(checkpoint: Checkpoint) -> dict[str, str]:
         "where": checkpoint.path,
         "sha256": checkpoint.sha256,
         "tokenizer sha256": checkpoint.tokenizer_sha256 or "no tokenizer",
+        **_adapters_of(folder),
         "lineage": ", ".join(checkpoint.lineage) or "none stated",
         **{f"  {name}": digest for name, digest in sorted({**deciding, **tokenizer}.items())},
+    }
+
+
+def _adapters_of(folder: Path) -> dict[str, str]:
+    """The adapters that were merged into a model of the cache; empty for other models."""
+    if not (folder / ADAPTERS).is_file():
+        return {}
+    rows: Any = read_json(folder / ADAPTERS)["adapters"]
+    return {
+        "adapters": "; ".join(
+            f"{row['weight']:g} x sha256 {row['sha256'][:12]} (rank {row['rank']}, {row['modules']} modules)"
+            for row in rows
+        )
     }
 
 
@@ -83,7 +100,7 @@ def _format_token_count(value: object) -> str:
 
 
 def _name_of_package(checkpoint: Checkpoint) -> str:
-    return checkpoint.reference.removeprefix("packaged:")
+    return parts_of(checkpoint.reference)[0].removeprefix("packaged:")
 
 
 def _languages_of(checkpoint: Checkpoint, folder: Path) -> str:

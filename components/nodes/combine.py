@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
@@ -39,13 +40,14 @@ class Combine(Kind[CombineSettings]):
     summary = "finished texts -> text: ROVER, minimum Bayes risk, reranking"
     settings = CombineSettings
     reads = ("text",)
-    inputs = (2, 64)
+    inputs = (1, 64)
     joins = True
     needs_inputs = True
     made_by: ClassVar = {"tuned": "tune"}
     learned_as = "tuned"
     same_language = True
     passes = True
+    pools = True
 
     def version(self, settings: CombineSettings) -> str:
         """Return the version of the methods."""
@@ -76,12 +78,21 @@ class Combine(Kind[CombineSettings]):
 
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models and the node that learned the coefficients."""
-        values = settings.model_dump(mode="json", exclude={"language_model", "tuned"})
-        values |= {"utility": split_metric(settings.utility)[0], **self._model_version(settings)}
-        return values | settings.newer_key_parameters()
+        values = settings.key_parameters()
+        for role in ("language_model", "tuned"):
+            del values[role]
+        return values | {"utility": split_metric(settings.utility)[0], **self._model_version(settings)}
 
     def _model_version(self, settings: CombineSettings) -> dict[str, int]:
         return {"neural_metrics": neural_metrics.version} if "utility" in self.models(settings) else {}
+
+    def check_inputs(self, settings: CombineSettings, site: Site) -> None:
+        """Refuse a single text unless its list, such as samples, is put into another order."""
+        if len(site.of) == 1 and (settings.method == "rover" or settings.n_best == 1):
+            raise ConfigError(
+                "of: expected 2 to 64 nodes, found 1, whose list only minimum_bayes_risk and reranking with "
+                "n_best above 1 put into another order"
+            )
 
     def check(self, settings: CombineSettings, site: Site) -> None:
         """Check the number of votes, the coefficients of reranking and the language model's name."""
@@ -114,6 +125,11 @@ class Combine(Kind[CombineSettings]):
     def validate_models(self, settings: CombineSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the utility's model computes the metric that it is named for."""
         self.utility_metric(settings, site)
+
+    def candidates(self, settings: CombineSettings, nbests: Sequence[NBest]) -> list[str]:
+        """Return the texts of the hypotheses that take part."""
+        texts = [h.text for nbest in nbests for h in nbest.hypotheses[: settings.n_best]]
+        return list(dict.fromkeys(texts))
 
     def build(self, settings: CombineSettings, site: Site) -> Component:
         """Return the method, with the coefficients that were learned."""

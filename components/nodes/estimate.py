@@ -41,9 +41,10 @@ class EstimateSettings(EstimatorConfig):
                 f"train_estimate) and dev (a data set with references), found "
                 f"{'none' if self.model is None else 'model and another'}"
             )
-        extra = self.model_fields_set & set(EstimatorConfig.model_fields)
+        fields = EstimatorConfig.model_fields.items()
+        extra = [name for name, field in fields if getattr(self, name) != field.default]
         if self.model is not None and extra:
-            raise ValueError(f"{min(extra)}: a setting of the fitting, and model is fitted; leave one out")
+            raise ValueError(f"{extra[0]}: a setting of the fitting, and model is fitted; leave one out")
         return self
 
 

@@ -86,9 +86,11 @@ class Site:
         called: what the file calls them.
         to: the language that it writes, if it translates and one was set.
         translates: whether it writes another language than it reads.
+        translated: whether texts that it reads were translated, or it translates them.
         tables: finished tables and models that it reads, by role; see :meth:`table_folder`.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
+        costs: of a node that ``gathers``: input -> the nodes that it needs -> their seconds of computing.
         progress: shows how far a ``whole`` node is, in percent; raises where the run is to stop.
         verify: raises StoreError where what a ``whole`` node reads is no longer what its plan was made from.
         ask: asks a person for a node that ``asks``.
@@ -102,9 +104,11 @@ class Site:
     called: tuple[str, ...] = ()
     to: str | None = None
     translates: bool = False
+    translated: bool = False
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     progress: Callable[[float], None] = _ignore_progress
     verify: Callable[[], None] = _skip_verification
     ask: Ask = _refuse_to_ask
@@ -149,6 +153,8 @@ class Kind(ABC, Generic[S]):
     """It writes another language than it reads: ``to``, else the data's target language."""
     may_translate: ClassVar[bool] = False
     """It translates where its node says ``to``."""
+    pools: ClassVar[bool] = False
+    """It chooses from :meth:`candidates`, whose oracles are scored beside it."""
     scored: ClassVar[bool] = True
     """Its texts are scored wherever there are references; rounds have a table of their own."""
     same_language: ClassVar[bool] = False
@@ -261,6 +267,10 @@ class Kind(ABC, Generic[S]):
         """Return whether there is nothing to do for an item (``waits`` kinds); if so for all, it skips."""
         return False
 
+    def candidates(self, settings: S, nbests: Sequence[NBest]) -> list[str]:
+        """Return the different texts that a kind with ``pools`` chooses from, of the lists that it reads."""
+        return []
+
     def build(self, settings: S, site: Site) -> Component:
         """Build the component, its models loaded."""
         raise NotImplementedError
@@ -286,6 +296,10 @@ class Kind(ABC, Generic[S]):
         A node that the user wrote elsewhere in the file says where by ``written``: the keys that lead there.
         """
         return None
+
+    def describe(self, settings: S) -> str:
+        """Return what ``antiphon plan`` says of its settings beside its name, in a few words."""
+        return ""
 
     def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Return what the run's record says of its finished stage, a line each.

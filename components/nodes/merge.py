@@ -12,6 +12,7 @@ from components.errors import AntiphonError
 from components.files import disk_full_as_store_error, write_json
 from components.merging.config import VERSION, MergeConfig, is_text, recipe_of
 from components.merging.recipe.model_names import reference_of
+from components.models.adapted_references import parts_of, replace_parts
 from components.nodes.kind import Site
 from components.nodes.model_kind import ModelKind
 from components.run_record import StageRef
@@ -37,7 +38,11 @@ class Merge(ModelKind[MergeConfig]):
 
     def libraries(self, settings: MergeConfig) -> tuple[str, ...]:
         """Return the libraries of tensors, their files and tokenizers."""
-        return ("torch", "numpy", "safetensors", "transformers")
+        libraries = ("torch", "numpy", "safetensors", "transformers")
+        try:
+            return (*libraries, *(("peft",) if recipe_of(settings.recipe).adapters else ()))
+        except AntiphonError:
+            return libraries
 
     def models(self, settings: MergeConfig) -> dict[str, str]:
         """Return the recipe's models by name; :meth:`check` reports a recipe that cannot be read."""
@@ -69,14 +74,12 @@ class Merge(ModelKind[MergeConfig]):
         Raises:
             MergeError: they cannot be merged.
         """
-        from components.merging.checks import examine  # noqa: PLC0415 - imports torch
-        from components.merging.io.input_models import open_models  # noqa: PLC0415 - imports torch
+        from components.merging.checks import examine_recipe  # noqa: PLC0415 - imports torch
         from components.merging.merge import MergeOptions, merge  # noqa: PLC0415 - imports torch
 
         recipe = recipe_of(settings.recipe)
-        references = {name: f"store:{ref.key}" for name, ref in site.tables.items()}
-        with open_models(recipe, site.store, references) as models:
-            diagnosis = examine(recipe, *models)
+        references = self._references(settings, site)
+        diagnosis = examine_recipe(recipe, site.store, references)
         diagnosis.require()
         _report_findings(diagnosis, folder)
         site.progress(50.0)
@@ -90,6 +93,19 @@ class Merge(ModelKind[MergeConfig]):
         site.verify()
         files = sorted(path.name for path in (folder / MODEL).iterdir())
         return Product([TABLES, *(f"{MODEL}/{name}" for name in files)], items=diagnosis.tensors)
+
+    def _references(self, settings: MergeConfig, site: Site) -> dict[str, str]:
+        """Return the references of the recipe's models that other nodes made, or parts of them, by name."""
+        references = {}
+        for name, reference in self.models(settings).items():
+            keys = {
+                part: f"store:{site.tables[role].key}"
+                for number, part in enumerate(parts_of(reference))
+                if (role := name if number == 0 else f"{name}+{number}") in site.tables
+            }
+            if keys:
+                references[name] = replace_parts(reference, keys)
+        return references
 
 
 def _report_findings(diagnosis: Diagnosis, folder: Path) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
-
-from components.errors import DataError
-from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
-from components.records import Hypothesis, NBest, Quarantined, Route
+from components.errors import ConfigError, DataError
+from components.files import read_lines
+from components.nodes.kind import Component, Item, Kind, Site
+from components.nodes.measures import measure, measure_all
+from components.nodes.route_settings import RouteSettings, describe_number
+from components.records import Quarantined, Route
+from components.routing.objective import OBJECTIVES
+from components.routing.route_fit import TRAIN_ROUTE, RouteFit, read_route_fit
+from components.run_record import StageRef
+from components.storage.record_files import OUTPUTS
 
 VERSION = 1
 """Version of the choice of a way."""
@@ -21,78 +27,9 @@ LABELS: dict[str, Callable[[Item], str | None]] = {
     "domain": lambda item: item.utterance.domain,
 }
 """Labels that ``ways`` may be chosen by: the language of the text that is read, the utterance's domain."""
-_WAY = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-
-
-def _length(item: Item) -> float:
-    if item.utterance.text is None:
-        raise DataError("expected a text, found speech: say by: seconds, or read a recognizer")
-    return len(item.utterance.text)
-
-
-def _seconds(item: Item) -> float | None:
-    return None if item.utterance.audio is None else item.utterance.audio.seconds
-
-
-def _mean_log_prob(nbest: NBest) -> float:
-    return nbest.best.score / max(nbest.best.n_tokens, 1)
-
-
-def _margin(nbest: NBest) -> float:
-    """Return by how much the best hypothesis scores above the next; infinity for a list of one."""
-    return nbest.best.score - nbest.hypotheses[1].score if len(nbest.hypotheses) > 1 else float("inf")
-
-
-MEASURES: dict[str, Callable[[Item], float | None]] = {"length": _length, "seconds": _seconds}
-"""Numbers of the utterance: characters of its text; seconds of its speech, None if it is only text."""
-FEATURES: dict[str, Callable[[NBest], float]] = {
-    "mean_log_prob": _mean_log_prob,
-    "score": lambda nbest: nbest.best.score,
-    "n_tokens": lambda nbest: nbest.best.n_tokens,
-    "n_best": lambda nbest: len(nbest.hypotheses),
-    "margin": _margin,
-}
-"""Numbers of every n-best list; the features of its best hypothesis count as well."""
-
-
-class RouteSettings(NodeSettings):
-    """What decides, and the ways."""
-
-    by: str = Field(
-        description="language or domain (with ways); or a number (with below or above): length (characters), "
-        "seconds (of speech), value (of a table that is read), "
-        + ", ".join(FEATURES)
-        + ", or another feature "
-        "of the best hypothesis (Whisper: no_speech, compression_ratio, temperature)"
-    )
-    ways: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="way -> languages or domains that go there, such as german: [de]"
-    )
-    otherwise: str = Field("otherwise", description="the way of all others")
-    below: float | None = Field(None, description="numbers below it go the way escalate, others keep")
-    above: float | None = Field(None, description="numbers above it go the way escalate, others keep")
-
-    @model_validator(mode="after")
-    def _check_ways(self) -> RouteSettings:
-        if self.by in LABELS:
-            if not self.ways:
-                raise ValueError(
-                    f"ways: expected some such as {{german: [de]}} for by: {self.by}, found none"
-                )
-            if self.below is not None or self.above is not None:
-                raise ValueError(f"expected ways for by: {self.by}, found a threshold")
-        elif self.ways:
-            raise ValueError(f"ways: expected below or above for the number {self.by}, found ways")
-        elif self.below is None and self.above is None:
-            raise ValueError(f"expected below or above for by: {self.by}, found neither")
-        for way in (*self.ways, self.otherwise):
-            if not _WAY.fullmatch(way):
-                raise ValueError(f"ways: expected names of a-z, 0-9, '-' and '_', found {way!r}")
-        labels = [label for way_labels in self.ways.values() for label in way_labels]
-        twice = next((label for label in labels if labels.count(label) > 1), None)
-        if twice is not None or self.otherwise in self.ways:
-            raise ValueError(f"ways: expected one way each, found two for {twice or self.otherwise!r}")
-        return self
+Measure = Callable[[Item], float | None]
+"""The number of an item that decides; None where it has none by its nature."""
+_NEED_DEV = [name for name in OBJECTIVES if name != "budget"]
 
 
 class RouteKind(Kind[RouteSettings]):
@@ -104,6 +41,8 @@ class RouteKind(Kind[RouteSettings]):
     reads = ("speech", "text", "table")
     gives = "table"
     needs_inputs = True
+    made_by: ClassVar = {"fitted": TRAIN_ROUTE}
+    learned_as = "fitted"
 
     def version(self, settings: RouteSettings) -> str:
         """Return the version of this file."""
@@ -113,54 +52,117 @@ class RouteKind(Kind[RouteSettings]):
         """Return escalate and keep for a threshold, else the ways that are set."""
         return (*settings.ways, settings.otherwise) if settings.by in LABELS else (ESCALATE, KEEP)
 
+    def tables(self, settings: RouteSettings) -> dict[str, str]:
+        """Return the node that learned the threshold."""
+        return {"fitted": settings.fitted} if settings.fitted else {}
+
     def parameters(self, settings: RouteSettings, site: Site) -> dict[str, Any]:
-        """Return all settings."""
-        return settings.model_dump(mode="json")
+        """Return what decides the ways, besides what was learned."""
+        return settings.key_parameters()
+
+    def describe(self, settings: RouteSettings) -> str:
+        """Return the number, its threshold, and what that is learned for."""
+        if settings.fitted is not None and not settings.parts:
+            return f"as {settings.fitted} has learned"
+        limits = [f"{name} {value:g}" for name, value in settings.limits.items()]
+        return ", ".join(filter(None, [f"by {describe_number(settings.by)}", *limits, settings.describe()]))
+
+    def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
+        """Return the nodes of a budget without dev: it is learned from the very utterances that are sent.
+
+        The quantile of its numbers is known when all of them are, so this route waits for what it reads.
+        """
+        if values.get("fitted") is not None:
+            return None
+        missing = next((key for key in ("rungs", *_NEED_DEV) if values.get(key)), None)
+        if missing is not None:
+            raise ConfigError(
+                f"{missing}: expected dev: DATA SET (with references) to learn from, or fitted: NODE, found "
+                "neither"
+            )
+        if values.get("budget") is None or values.get("by") in tuple(LABELS) or values.get("ways"):
+            return None
+        fit = f"{name}--fit"
+        shared = {key: values[key] for key in ("of", "by", "doubtful", "budget") if key in values}
+        return {fit: {"kind": TRAIN_ROUTE, **shared}, name: {**values, "fitted": fit}}
 
     def build(self, settings: RouteSettings, site: Site) -> Component:
-        """Return the component; there is nothing to load."""
+        """Return the component, with the threshold that was learned."""
+        if settings.fitted is not None:
+            fit = read_route_fit(site.table_folder("fitted"))
+            choose = _choose_by_number(_make_measure(fit), fit.escalates_at)
+        elif settings.by in LABELS:
+            choose = _choose_by_label(settings)
+        else:
+            choose = _choose_by_number(partial(measure, str(settings.by)), _is_beyond(settings))
 
         def route(items: Sequence[Item]) -> list[Route | Quarantined]:
-            return [_route(settings, item, site.name) for item in items]
+            return [_route(choose, item, site.name) for item in items]
 
         return route
 
+    def notes(self, settings: RouteSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+        """Say how many went which way, where that was learned and may have come out otherwise."""
+        if settings.fitted is None:
+            return []
+        n_escalated, n = _count_escalated(Path(ref.path))
+        share = f" ({n_escalated / n:.0%})" if n else ""
+        asked = settings.describe()
+        return [
+            f"{ref.stage}: {n_escalated} of {n} utterances escalate{share}{'; asked: ' * bool(asked)}{asked}"
+        ]
 
-def _route(settings: RouteSettings, item: Item, node: str) -> Route | Quarantined:
-    utterance_id = item.utterance.id
-    if settings.by in LABELS:
-        return Route(utterance_id=utterance_id, way=_choose_way(settings, LABELS[settings.by](item)))
+
+def _route(choose: Callable[[Item], Route], item: Item, node: str) -> Route | Quarantined:
     try:
-        value = _measure(settings.by, item)
+        return choose(item)
     except DataError as error:
-        return Quarantined(utterance_id=utterance_id, stage=node, reason="no such number", detail=str(error))
+        return Quarantined(
+            utterance_id=item.utterance.id, stage=node, reason="no such number", detail=str(error)
+        )
+
+
+def _choose_by_label(settings: RouteSettings) -> Callable[[Item], Route]:
+    ways = {label: way for way, labels in settings.ways.items() for label in labels}
+
+    def choose(item: Item) -> Route:
+        label = LABELS[str(settings.by)](item)
+        return Route(utterance_id=item.utterance.id, way=ways.get(label or "", settings.otherwise))
+
+    return choose
+
+
+def _make_measure(fit: RouteFit) -> Measure:
+    """Return how the number of a learned route is measured: as it stands there, or predicted from several."""
+    if fit.predictor is None:
+        return partial(measure, fit.by)
+    from components.routing.gain_predictor import GainPredictor  # noqa: PLC0415 - imports numpy
+
+    predictor = GainPredictor.model_validate(fit.predictor)
+
+    def predict(item: Item) -> float | None:
+        return None if item.nbest is None else predictor.predict(measure_all(item))
+
+    return predict
+
+
+def _choose_by_number(
+    measure_item: Measure, escalates_at: Callable[[float], bool]
+) -> Callable[[Item], Route]:
+    def choose(item: Item) -> Route:
+        value = measure_item(item)
+        way = ESCALATE if value is not None and escalates_at(value) else KEEP
+        return Route(utterance_id=item.utterance.id, way=way, value=None if value == float("inf") else value)
+
+    return choose
+
+
+def _is_beyond(settings: RouteSettings) -> Callable[[float], bool]:
     low, high = settings.below, settings.above
-    beyond = value is not None and ((low is not None and value < low) or (high is not None and value > high))
-    finite = None if value == float("inf") else value
-    return Route(utterance_id=utterance_id, way=ESCALATE if beyond else KEEP, value=finite)
+    return lambda value: (low is not None and value < low) or (high is not None and value > high)
 
 
-def _choose_way(settings: RouteSettings, label: str | None) -> str:
-    goes = (way for way, labels in settings.ways.items() if label in labels)
-    return next(goes, settings.otherwise)
-
-
-def _measure(by: str, item: Item) -> float | None:
-    """Return the number that decides; None for what has none by its nature, such as written text."""
-    if by in MEASURES:
-        return MEASURES[by](item)
-    outcome = next(iter(item.inputs.values()), None)
-    if isinstance(outcome, Route):
-        return outcome.value
-    if not isinstance(outcome, NBest):
-        return None
-    features: Mapping[str, float] = outcome.best.features
-    if by in features:
-        return features[by]
-    if by in FEATURES:
-        return FEATURES[by](outcome)
-    raise DataError(f"expected a number {by}, found only {', '.join(_measure_names(outcome.best))}")
-
-
-def _measure_names(hypothesis: Hypothesis) -> list[str]:
-    return list(dict.fromkeys([*MEASURES, *FEATURES, *hypothesis.features]))
+def _count_escalated(folder: Path) -> tuple[int, int]:
+    """Return how many utterances escalate, and how many have a way."""
+    ways = [Route.model_validate_json(line).way for line in read_lines(folder / OUTPUTS)]
+    return ways.count(ESCALATE), len(ways)

@@ -1,9 +1,9 @@
-"""``score``: a number for each text by a model, such as CometKiwi's estimate of a translation; for routes."""
+"""``score``: a number for each text by a model, such as CometKiwi or a forced score, for routes and more."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -11,11 +11,12 @@ from components import neural_metrics
 from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, ModelError
 from components.languages import UNDETERMINED
-from components.metrics.choices import ModelMetricName
+from components.metrics.choices import MetricChoice
 from components.metrics.metric_names import split_metric
 from components.models.sources.served import chat_fingerprints, is_served
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, NodeSettings, Site
 from components.records import Quarantined, Route
+from components.refining.config import TEXT_ESTIMATE_NAMES
 
 if TYPE_CHECKING:
     from components.metrics.metric import Segments
@@ -23,14 +24,20 @@ if TYPE_CHECKING:
 
 WAY = "scored"
 """The way of every utterance: a score sends nobody anywhere."""
+LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses", "sacrebleu")
+"""What decides an estimate by a translator or a language model."""
+ESTIMATE_VERSION = 1
+"""Of the estimates that are no metrics: changes when their numbers do."""
 
 
 class ScoreSettings(NodeSettings):
     """The metric and the device."""
 
-    metric: ModelMetricName = Field(
-        description="NAME:MODEL; without references cometkiwi, xcomet_qe or metricx_qe (docs/metrics.md)",
-        examples=["cometkiwi:hub:Unbabel/wmt22-cometkiwi-da"],
+    metric: Annotated[str, MetricChoice("translation", models="only", estimates=TEXT_ESTIMATE_NAMES)] = Field(
+        description="NAME:MODEL; without references cometkiwi, xcomet_qe or metricx_qe (docs/metrics.md); "
+        "forward, dropout_forward (a translator), round_trip (one that translates back), fluency (a "
+        "language model) (docs/confidence.md)",
+        examples=["cometkiwi:hub:Unbabel/wmt22-cometkiwi-da", "forward:packaged:multi30k-en-de"],
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
@@ -42,7 +49,7 @@ class ScoreKind(Kind[ScoreSettings]):
     """
 
     name = "score"
-    summary = "a number for each translation by a model of quality, such as CometKiwi, for route"
+    summary = "a number for each text by a model: CometKiwi, a forced score, a round trip"
     settings = ScoreSettings
     gives = "table"
     needs_inputs = True
@@ -50,11 +57,15 @@ class ScoreKind(Kind[ScoreSettings]):
 
     def version(self, settings: ScoreSettings) -> str:
         """Return the version of the scorers."""
+        if _estimate_of(settings):
+            return f"estimate/{ESTIMATE_VERSION}"
         return str(neural_metrics.version)
 
     def libraries(self, settings: ScoreSettings) -> tuple[str, ...]:
         """Return the libraries of the model; a served one has its own."""
-        return () if _is_judge(settings) else ("torch", "transformers")
+        if _is_judge(settings):
+            return ()
+        return LIBRARIES if _estimate_of(settings) else ("torch", "transformers")
 
     def digests(self, settings: ScoreSettings, site: Site) -> dict[str, str]:
         """Return what the server of a served model says of itself."""
@@ -76,14 +87,22 @@ class ScoreKind(Kind[ScoreSettings]):
         """Check the model's name, and that there is a source to compare with."""
         from components import models  # noqa: PLC0415 - imports torch
 
-        if site.transcripts:
+        if site.transcripts and _estimate_of(settings) != "fluency":
             raise ConfigError("of: expected a translation, whose source the metric reads, found a transcript")
         models.check(self.models(settings)["model"], site.store, served=_is_judge(settings))
 
     def validate_models(self, settings: ScoreSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model computes this metric."""
         from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
+        from components.refining.checks import validate_text_estimator  # noqa: PLC0415 - imports torch
 
+        name = _estimate_of(settings)
+        if name is not None:
+            try:
+                validate_text_estimator(name, self.models(settings)["model"], site.store, pairs)
+            except ConfigError as error:
+                raise ConfigError(f"metric: {error}") from error
+            return
         bind_metric(settings.metric, site.store, settings.device)
 
     def build(self, settings: ScoreSettings, site: Site) -> Component:
@@ -92,6 +111,8 @@ class ScoreKind(Kind[ScoreSettings]):
         from components.metrics.model_metric import ModelMetric  # noqa: PLC0415 - imports numpy
         from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
 
+        if _estimate_of(settings) is not None:
+            return _build_estimator(settings, site, self.models(settings)["model"])
         metric = bind_metric(settings.metric, site.store, settings.device)
         assert isinstance(metric, ModelMetric)
 
@@ -112,6 +133,32 @@ class ScoreKind(Kind[ScoreSettings]):
 def _is_judge(settings: ScoreSettings) -> bool:
     name, model = split_metric(settings.metric)
     return name == "gemba" and model is not None and is_served(model)
+
+
+def _estimate_of(settings: ScoreSettings) -> str | None:
+    """The name of an estimate that is no metric; None for a metric."""
+    name = split_metric(settings.metric)[0]
+    return name if name in TEXT_ESTIMATE_NAMES else None
+
+
+def _build_estimator(settings: ScoreSettings, site: Site, model: str) -> Component:
+    from components.refining.text_estimators import TEXT_ESTIMATORS  # noqa: PLC0415 - imports torch
+
+    name = str(_estimate_of(settings))
+    try:
+        estimate = TEXT_ESTIMATORS[name](model, settings.device, site.store)
+    except ConfigError as error:
+        raise ConfigError(f"metric: {error}") from error
+
+    def score(items: Sequence[Item]) -> list[Route | Quarantined]:
+        texts = ["" if item.nbest is None else item.nbest.best.text for item in items]
+        values = estimate([item.utterance for item in items], texts)
+        return [
+            Route(utterance_id=item.utterance.id, way=WAY, value=value)
+            for item, value in zip(items, values, strict=True)
+        ]
+
+    return score
 
 
 def segments_of(items: Sequence[Item]) -> Segments:

@@ -10,6 +10,7 @@ from components.nodes.distill import Distill
 from components.nodes.edit import Edit
 from components.nodes.encode_speech import EncodeSpeech
 from components.nodes.estimate import Estimate
+from components.nodes.fuse import Fuse
 from components.nodes.gold import Gold
 from components.nodes.join_segments import JoinSegments
 from components.nodes.kind_registry import KindRegistry
@@ -31,7 +32,9 @@ from components.nodes.targets import Targets
 from components.nodes.train import Train
 from components.nodes.train_estimate import TrainEstimate
 from components.nodes.train_experts import TrainExperts
+from components.nodes.train_fuse import TrainFuse
 from components.nodes.train_pre_translation import TrainPreTranslation
+from components.nodes.train_route import TrainRoute
 from components.nodes.train_stack import TrainStack
 from components.nodes.translate import Translate
 from components.nodes.translate_speech import TranslateSpeech
@@ -49,6 +52,7 @@ KINDS = KindRegistry(
         Edit(),
         EncodeSpeech(),
         Estimate(),
+        Fuse(),
         Gold(),
         JoinSegments(),
         Loop(),
@@ -72,7 +76,9 @@ KINDS = KindRegistry(
         Train(),
         TrainEstimate(),
         TrainExperts(),
+        TrainFuse(),
         TrainPreTranslation(),
+        TrainRoute(),
         TrainStack(),
         Translate(),
         TranslateSpeech(),

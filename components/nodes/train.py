@@ -1,4 +1,4 @@
-"""``train``: a model from parallel text: a translator, a language model or a refiner."""
+"""``train``: a model from data: a translator, a language model, a refiner, or a fine-tuned recognizer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import AliasChoices, ConfigDict, Field
 
 from components.nodes.kind import Site
 from components.nodes.model_kind import TrainingKind
-from components.training.config import TrainingConfig
+from components.training.config import FineTuningConfig
 
 REFINERS = {
     "deliberation": {"num_drafts", "first_pass_loss_weight"},
@@ -17,29 +17,35 @@ REFINERS = {
 """Learners of refiners -> the settings that only they have."""
 
 
-class TrainSettings(TrainingConfig):
+class TrainSettings(FineTuningConfig):
     """Settings of one training; as ``kind`` is the node's, what is trained is its ``learner``."""
 
     model_config = ConfigDict(validate_by_name=True)
 
-    kind: Literal["translation", "language_model", "deliberation", "edit_diffusion"] = Field(
+    kind: Literal["translation", "language_model", "deliberation", "edit_diffusion", "recognition"] = Field(
         "translation",
         validation_alias=AliasChoices("learner", "kind"),
-        description="learner: translation, language_model, deliberation or edit_diffusion",
+        description="learner: translation, language_model, deliberation, edit_diffusion or recognition",
     )
 
 
 class Train(TrainingKind[TrainSettings]):
-    """Trains a translator, a language model or a refiner."""
+    """Trains a translator, a language model or a refiner, or fine-tunes a recognizer."""
 
     name = "train"
-    summary = "parallel text -> a model: a translator, a language model or a refiner"
+    summary = "data -> a model: a translator, a language model, a refiner or a fine-tuned Whisper"
     settings = TrainSettings
 
     def parameters(self, settings: TrainSettings, site: Site) -> dict[str, Any]:
         """Return the parameters without those that only other learners have."""
         other = {name for kind, names in REFINERS.items() if kind != settings.kind for name in names}
+        if settings.lora is None:  # added when there were trainings without it
+            other.add("lora")
         return {k: v for k, v in super().parameters(settings, site).items() if k not in other}
+
+    def libraries(self, settings: TrainSettings) -> tuple[str, ...]:
+        """Return the libraries of the training, with that of adapters where one is trained."""
+        return (*super().libraries(settings), *(("peft",) if settings.lora is not None else ()))
 
     def learner(self, settings: TrainSettings) -> Any:
         """Return the learner that is set."""

@@ -17,6 +17,7 @@ from components.storage.whole_stage import Product
 
 if TYPE_CHECKING:
     from components.confidence.estimators.examples import Example
+    from components.confidence.estimators.targets import Output
 
 LIBRARIES = (
     *("numpy", "scipy", "scikit-learn", "lightgbm", "jiwer", "rapidfuzz", "sacrebleu", "openai-whisper"),
@@ -76,7 +77,7 @@ class TrainEstimate(Kind[EstimatorConfig]):
         from components.confidence.estimators.training import fit_estimator  # noqa: PLC0415 - imports numpy
 
         examples = [example for item in items if (example := _make_example(item, settings, site)) is not None]
-        output = "transcript" if site.transcripts else "translation"
+        output: Output = "transcript" if site.transcripts else "translation"
         try:
             fitted = fit_estimator(examples, output, settings, site.seed, site.progress)
         except DataError as error:
@@ -121,7 +122,8 @@ def _make_example(item: Item, settings: EstimatorConfig, site: Site) -> Example 
 def _references_of(utterance: Utterance, site: Site) -> tuple[str, ...]:
     """Return what the text is compared with: the transcript, or translations in its language."""
     if site.transcripts:
-        return (utterance.transcript,) if (utterance.transcript or "").strip() else ()
+        transcript = (utterance.transcript or "").strip()
+        return (transcript,) if transcript else ()
     if site.languages[1] not in (None, utterance.target_language):  # that of the text, as of all looking back
         return ()
     return tuple(reference for reference in utterance.references if reference.strip())

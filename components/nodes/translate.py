@@ -155,13 +155,16 @@ class Translate(Kind[TranslateSettings]):
 
     def build(self, settings: TranslateSettings, site: Site) -> Component:
         """Return the translator."""
+        from components.ensembling.token_level import dropout_passes  # noqa: PLC0415 - imports torch
         from components.ensembling.token_level import factory as ensemble_factory  # noqa: PLC0415 - imports torch
         from components.ensembling.token_level.learning import weights_folder  # noqa: PLC0415 - imports torch
         from components.translation import factory  # noqa: PLC0415 - imports torch
 
-        ensemble = settings.ensemble
-        if ensemble is None:
-            translator = factory.build(settings, site.store)
+        ensemble, sampling = settings.ensemble, settings.sampling
+        if sampling is not None and sampling.dropout:
+            translator = dropout_passes.build_translator(settings, site.store, site.seed)
+        elif ensemble is None:
+            translator = factory.build(settings, site.store, site.seed)
         else:
             mixing = ensemble.mixing
             combine = (
@@ -171,7 +174,7 @@ class Translate(Kind[TranslateSettings]):
             )
             masks = settings.dropout_seed
             translator = ensemble_factory.build_translator(
-                ensemble, ensemble.members, mixing, combine, site.store, masks
+                ensemble, ensemble.members, mixing, combine, site.store, masks, site.seed
             )
 
         def translate(items: Sequence[Item]) -> list[Outcome]:

@@ -73,7 +73,8 @@ class TranslateSpeech(Kind[RecognitionConfig]):
         """Return the speech translator."""
         from components.translation.speech import SpeechTranslator  # noqa: PLC0415 - imports torch
 
-        translator = SpeechTranslator(settings, site.store)
+        # The fallback to samples drew with seed 0 before there was a setting: stored stages stay true.
+        translator = SpeechTranslator(settings, site.store, site.seed if settings.sampling else 0)
 
         def translate(items: Sequence[Item]) -> list[Outcome]:
             return translator.translate([item.utterance for item in items])

@@ -39,6 +39,7 @@ class Tune(Combine):
     gives = "table"
     whole = True
     gathers = True
+    pools = False
 
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
         """Return what the features are computed from."""

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from components.languages import UNDETERMINED
+from components.models.adapted_references import parts_of, replace_parts
 from components.nodes.kind import Kind, LanguagePairs, Site, Sort
 from components.run_record import NodeRecord, PipelineRecord
 
@@ -65,7 +66,12 @@ class Node:
     @cached_property
     def model_nodes(self) -> dict[str, str]:
         """The nodes that make its models, by role."""
-        return {role: name.removeprefix(NODE) for role, name in self.models.items() if name.startswith(NODE)}
+        return {
+            role if number == 0 else f"{role}+{number}": name.removeprefix(NODE)
+            for role, model in self.models.items()
+            for number, name in enumerate(parts_of(model))
+            if name.startswith(NODE)
+        }
 
     @cached_property
     def tables(self) -> dict[str, str]:
@@ -91,7 +97,7 @@ def replace_references(settings: Any, references: Mapping[str, str]) -> Any:
         references: reference, such as ``node:NAME`` -> the other one.
     """
     if isinstance(settings, str):
-        return references.get(settings, settings)
+        return replace_parts(settings, references)
     if isinstance(settings, tuple):
         return tuple(replace_references(item, references) for item in settings)
     if isinstance(settings, BaseModel):
@@ -222,6 +228,7 @@ class Pipeline:
             called=node.called,
             to=node.to,
             translates=node.translates,
+            translated=self.is_translated(node.name),
             languages=self.languages,
             transcripts=self.language_of(node.name) == SOURCE,
         )

@@ -10,6 +10,7 @@ from typing import Any
 from components.digests import file_digest
 from components.errors import ConfigError
 from components.machine import resolve_device_type
+from components.models.adapted_references import join_adapters, split_adapters
 from components.models.sources.store import pin_run_models
 from components.nodes.kind import Site
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
@@ -83,7 +84,8 @@ def make_stage_plan(
         weights: computes the digests of models.
     """
     kind, settings = node.kind, node.settings
-    elsewhere = {role: name for role, name in node.models.items() if role not in node.model_nodes}
+    elsewhere = _models_elsewhere(node)
+    made_here = {role: f"store:{upstream[role]}" for role in node.model_nodes}
     try:
         inputs = {role: file_digest(Path(path)) for role, path in kind.files(settings).items()}
     except OSError as error:
@@ -99,8 +101,27 @@ def make_stage_plan(
         seed=kind.seed(settings, site),
         shard_size=0 if kind.whole else shard_size(total),
         libraries=library_versions(kind.libraries(settings)),
-        models={**node.models, **{role: f"store:{upstream[role]}" for role in node.model_nodes}},
+        models={**node.models, **elsewhere, **made_here},
     )
+
+
+def _models_elsewhere(node: Node) -> dict[str, str]:
+    """References of a node's models by role, without the parts of them that other nodes make."""
+    elsewhere = {}
+    for role, model in node.models.items():
+        base, adapters = split_adapters(model)
+        parts = [a for a in adapters if not a.reference.startswith(NODE)]
+        if not base.startswith(NODE):
+            elsewhere[role] = join_adapters(base, tuple(parts))
+        else:
+            elsewhere |= {f"{role}+{number}": part.reference for number, part in enumerate(parts, 1)}
+    return elsewhere
+
+
+def _adapter_weights(node: Node) -> dict[str, list[float]]:
+    """Weights of adapters of which another node makes one: no digest of a model holds them. By role."""
+    weights = {role: split_adapters(model)[1] for role, model in node.models.items() if NODE in model}
+    return {role: [adapter.weight for adapter in adapters] for role, adapters in weights.items() if adapters}
 
 
 def _key_parameters(node: Node, site: Site) -> dict[str, Any]:
@@ -113,6 +134,8 @@ def _key_parameters(node: Node, site: Site) -> dict[str, Any]:
         parameters["when"] = node.when[1]
     if node.translates:
         parameters["to"] = node.to or site.languages[1]
+    if weights := _adapter_weights(node):
+        parameters["adapter_weights"] = weights
     return parameters
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from components.errors import ConfigError
+from components.models.adapted_references import replace_parts
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline
 from components.pipeline.reader import read_pipeline
 
@@ -138,9 +139,8 @@ def _rename_in_settings(node: Node, names: Mapping[str, str]) -> BaseModel:
 
     def walk(value: Any) -> Any:
         if isinstance(value, str):
-            if value.startswith(NODE):
-                node_name = value.removeprefix(NODE)
-                return NODE + names.get(node_name, node_name)
+            if NODE in value:
+                return replace_parts(value, {f"{NODE}{old}": f"{NODE}{new}" for old, new in names.items()})
             return names.get(value, value) if value in tables else value
         if isinstance(value, Mapping):
             return {key: walk(item) for key, item in value.items()}

@@ -32,6 +32,12 @@ def check(config: RecognitionConfig, store: str | None) -> None:
             f"backend: {config.backend} expects the extra {backend.extra!r}, found it missing; "
             f"pip install 'antiphon[{backend.extra}]' or use backend whisper"
         )
+    for setting in ("sampling", "entropies"):
+        if getattr(config, setting) and not backend.searches_here:
+            names = " or ".join(name for name, row in BACKENDS.items() if row.searches_here)
+            raise ConfigError(
+                f"{setting}: expected backend {names}, found {config.backend}, which decodes by itself"
+            )
     device = resolve_device_name(config.device)
     if config.dtype == "int8" and device != "cpu" and backend.packs_weights:
         raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")

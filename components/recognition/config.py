@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
+from components.decoding.sampling_settings import Sampling, refuse_settings
+from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
 
 class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
-    later_settings: ClassVar = ("word_times",)
+    later_settings: ClassVar = ("word_times", "sampling", "entropies", "adapter")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(
         "packaged:whisper-base",
         description="model reference: hub:, whisper:, packaged:, sphinx:, store:, served: or a path",
+    )
+    adapter: str | dict[str, float] | None = Field(
+        None,
+        description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
+        "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
     backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx", "served"] = Field(
         "whisper",
@@ -84,7 +91,33 @@ class RecognitionConfig(StageSettings):
     condition_on_previous_text: bool = Field(
         False, description="prompt a window with the text of the one before it (prone to loops)"
     )
+    sampling: Sampling | None = Field(
+        None,
+        description="draw several transcripts instead of searching the likeliest (backends whisper and "
+        "transformers; docs/confidence.md)",
+    )
+    entropies: bool = Field(
+        False,
+        description="keep the entropy and the margin of every token's distribution, and the probability of a "
+        "detected language (backends whisper and transformers)",
+    )
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
         "float32", description="arithmetic; int8 quantizes the linear layers (CPU) and costs accuracy"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adapter_is_part_of_the_model(cls, values: Any) -> Any:
+        return fold_adapter(values, cls.model_fields["model"].default)
+
+    @model_validator(mode="after")
+    def _samples_need_no_beam(self) -> Self:
+        names = ("beam_size", "n_best", "temperature_fallback", "word_times", "condition_on_previous_text")
+        fields = type(self).model_fields
+        refuse_settings(
+            self.sampling, **{name: getattr(self, name) != fields[name].default for name in names}
+        )
+        if self.sampling is not None and self.sampling.dropout:
+            raise ValueError("sampling: expected no dropout, found it: recognizers have none")
+        return self

@@ -11,7 +11,6 @@ from components.languages import UNDETERMINED, base_of
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION, SERVED
 from components.models.sources.served import probe_chat
 from components.neural_metrics.factory import bind_quality_metric
-from components.records import Checkpoint
 from components.refining import acceptance
 from components.refining.config import MODEL_GATES, RefineConfig, RoundsConfig
 from components.refining.self_refine import read_examples
@@ -84,23 +83,38 @@ def validate_gate_model(config: RoundsConfig, store: str | None, pairs: Iterable
     if config.gate == "quality_estimation":
         bind_quality_metric(config.gate_model, store, config.device)
     elif config.gate in MODEL_GATES:
-        _validate_gate_architecture(config, resolve_text_model(config.gate_model, store), list(pairs))
+        try:
+            validate_text_estimator(config.gate, config.gate_model, store, pairs)
+        except ConfigError as error:
+            raise ConfigError(f"gate_model: {error}") from error
 
 
-def _validate_gate_architecture(
-    config: RoundsConfig, checkpoint: Checkpoint, pairs: list[LanguagePair]
+def validate_text_estimator(
+    name: str, reference: str, store: str | None, pairs: Iterable[LanguagePair]
 ) -> None:
+    """Refuse a model, fetched first, that cannot give an estimate of texts of ``pairs``.
+
+    Args:
+        name: a row of :data:`.text_estimators.TEXT_ESTIMATORS`.
+        reference: the model.
+        store: the store of models.
+        pairs: source and target languages of the texts.
+
+    Raises:
+        ConfigError: it is of another architecture, or knows none of the languages.
+    """
+    checkpoint = resolve_text_model(reference, store)
     causal = checkpoint.architecture.endswith(CAUSAL)
-    if config.gate == "fluency":
+    if name == "fluency":
         expected = None if causal else "a causal language model"
     else:
-        expected = "a translation model" if causal and config.gate == "forward" else None
+        expected = "a translation model" if causal and name != "round_trip" else None
     if expected:
-        raise ConfigError(
-            f"gate_model: expected {expected} for gate {config.gate}, found {config.gate_model}"
-        )
-    if config.gate == "round_trip":
+        raise ConfigError(f"expected {expected} for {name}, found {reference} ({checkpoint.architecture})")
+    if name == "fluency":
+        return
+    if name == "round_trip":
         pairs = [(target or UNDETERMINED, source) for source, target in pairs]
-    fault = None if config.gate == "fluency" else explain_unsupported(checkpoint, pairs)
+    fault = explain_unsupported(checkpoint, pairs)
     if fault is not None:
-        raise ConfigError(f"gate_model: {config.gate_model}: {fault}")
+        raise ConfigError(f"{reference}: {fault}")

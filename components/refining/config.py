@@ -15,6 +15,8 @@ SERVED_VERSION = 1
 GateName = Literal["forward", "round_trip", "fluency", "quality_estimation", "reference_chrf", "off"]
 MODEL_GATES = ("forward", "round_trip", "fluency", "quality_estimation")
 """Gates that need ``gate_model``."""
+TEXT_ESTIMATE_NAMES = ("forward", "dropout_forward", "round_trip", "fluency")
+"""Estimates of a text by another model: rows of :data:`.text_estimators.TEXT_ESTIMATORS`."""
 
 
 class RoundsConfig(BaseModel):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from components import data, models
 from components.device import pick_device
+from components.errors import ConfigError
 from components.languages import check_code
 from components.training import initialization
-from components.training.config import DistillationConfig, TrainingConfig
+from components.training.config import DistillationConfig, FineTuningConfig, TrainingConfig
 from components.training.marian_model import check_heads
 
 
@@ -28,10 +31,31 @@ def check_machine(config: TrainingConfig, store: str | None) -> None:
     pick_device(config.device)
     if config.kind in ("deliberation", "edit_diffusion"):
         initialization.require_initial_model(config)
+    if config.kind == "recognition" and config.init_from is None:
+        raise ConfigError(
+            "init_from: expected a Whisper model that recognition starts from, found none; set "
+            "init_from=packaged:whisper-tiny.en"
+        )
+    if isinstance(config, FineTuningConfig) and config.lora is not None:
+        _check_lora(config)
     if config.init_from is None:
         check_heads(config)
     for reference in initialization.model_references(config).values():
         models.check(reference, store)
+
+
+def _check_lora(config: FineTuningConfig) -> None:
+    """Refuse an adapter of nothing, of a refiner, or without PEFT. ConfigError."""
+    if config.init_from is None or config.kind in ("deliberation", "edit_diffusion"):
+        raise ConfigError(
+            "lora: expected a model in init_from that is adapted, and kind translation, language_model or "
+            f"recognition, found init_from {config.init_from} and {config.kind}; set init_from or leave lora "
+            "out"
+        )
+    if find_spec("peft") is None:
+        raise ConfigError(
+            "lora: expects the extra 'adapters', found it missing; pip install 'antiphon[adapters]'"
+        )
 
 
 def check_distillation(config: DistillationConfig, store: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from components.deprecated_names import DeprecatedNames
 
@@ -67,11 +67,12 @@ class TrainingConfig(DeprecatedNames):
         description="decides initial weights, dropout and the order of the data",
     )
 
-    kind: Literal["translation", "language_model", "deliberation", "edit_diffusion"] = Field(
+    kind: Literal["translation", "language_model", "deliberation", "edit_diffusion", "recognition"] = Field(
         "translation",
         title="Kind of model",
         description="translation (source to target), language_model (of the target side alone), deliberation "
-        "or edit_diffusion (refiners that start from the translation model named in init_from)",
+        "or edit_diffusion (refiners that start from the translation model named in init_from), or "
+        "recognition (fine-tunes the Whisper model of init_from on speech with transcripts)",
     )
     init_from: str | None = Field(
         None,
@@ -156,7 +157,8 @@ class TrainingConfig(DeprecatedNames):
         title="Batch size",
         ge=16,
         le=1_000_000,
-        description="padded pieces (tokens) per batch at most, on the longer side",
+        description="padded pieces (tokens) per batch at most, on the longer side; recognition: a recording "
+        "counts for 1500, the encoder's positions of 30 s",
     )
 
     max_steps: int = Field(4000, title="Steps", ge=1, le=10_000_000, description="budget: optimizer steps")
@@ -175,7 +177,7 @@ class TrainingConfig(DeprecatedNames):
         title="Sentences per evaluation",
         ge=1,
         le=100_000,
-        description="dev sentences translated (greedily) for BLEU",
+        description="dev sentences translated (greedily) for BLEU, or recordings recognized for WER",
     )
     patience: int = Field(
         8,
@@ -220,6 +222,32 @@ class TrainingConfig(DeprecatedNames):
     )
     threads: int = Field(
         1, title="CPU threads", ge=1, le=256, description="CPU threads; their number decides the last bits"
+    )
+
+
+class LoraSettings(BaseModel):
+    """Low-rank adaptation (Hu et al. 2022): W + alpha / rank * B A, of which only A and B are trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rank: int = Field(8, ge=1, le=1024, description="rank of B A")
+    alpha: int = Field(16, ge=1, le=4096, description="the update is scaled by alpha / rank")
+    dropout: float = Field(0.0, ge=0.0, lt=1.0, description="dropout before A")
+    target_modules: tuple[str, ...] | str = Field(
+        ("q_proj", "v_proj"),
+        description="ends of the names of the linear layers that are adapted, or a regular expression of "
+        "whole names; all-linear = all but the output layer",
+    )
+
+
+class FineTuningConfig(TrainingConfig):
+    """Settings of a training that may train an adapter of its initial model instead of all weights."""
+
+    lora: LoraSettings | None = Field(
+        None,
+        title="LoRA",
+        description="train low-rank matrices of init_from and write them as a PEFT folder: {rank, alpha, "
+        "dropout, target_modules}, {} for the defaults; empty = all weights; needs the extra adapters",
     )
 
 

@@ -18,12 +18,12 @@ MAX_TEXTS = 500
 """Development texts that are translated: enough for the limits, and 7 CPU seconds for a model of 6 M."""
 
 
-def write_domain(folder: Path, config: TrainingConfig) -> None:
+def write_domain(folder: Path, config: TrainingConfig, store: str | None) -> None:
     """Measure the model in ``folder`` on its training and development texts; write the record beside it."""
     languages = (config.source_language, config.target_language)
     training_texts = [source for source, _ in parallel_data.training_pairs(config, languages)]
     held_out = [source for source, _ in parallel_data.read_pairs(config.dev, languages)[0][:MAX_TEXTS]]
-    translator = build(TranslationConfig(model=str(folder), n_best=1, device=config.device))
+    translator = build(TranslationConfig(model=str(folder), n_best=1, device=config.device), store)
     domain = measure_domain(
         f"text like that of {config.data}",
         (sentence.tokens for sentence in translator.sentences_of(_utterances(training_texts, languages))),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import MarianTokenizer
 
 from components.errors import ConfigError, ModelError
@@ -14,11 +15,13 @@ from components.models import resolve
 from components.models.install_manifest import install_once
 from components.models.loading import Kind, load_transformers
 from components.records import Checkpoint
-from components.training import vocabulary
-from components.training.config import TrainingConfig
+from components.training import lora, vocabulary
+from components.training.config import FineTuningConfig, TrainingConfig
 from components.training.parallel_data import Pair
 
 PIECES = "source.spm"
+KINDS: dict[str, Kind] = {"language_model": "causal", "recognition": "speech"}
+"""Kind of a training -> of the model that it starts from, where that is no translator."""
 
 
 def model_references(config: TrainingConfig) -> dict[str, str]:
@@ -87,12 +90,23 @@ def load_initial_model(config: TrainingConfig, store: str | None) -> Any:
     """
     if config.init_from is None:
         return None
-    kind: Kind = "causal" if config.kind == "language_model" else "seq2seq"
-    model, _ = load_transformers(resolve(config.init_from, store), kind)
+    checkpoint = resolve(config.init_from, store)
+    model, _ = load_transformers(checkpoint, KINDS.get(config.kind, "seq2seq"))
     model.config.dropout = config.dropout
     for name, weight in model.named_parameters():  # loading forgets that sinusoids are not trained
         weight.requires_grad_("embed_positions" not in name)
     for module in model.modules():
         if isinstance(getattr(module, "dropout", None), float):  # Marian's layers hold their own copy
             module.dropout = config.dropout if module.dropout else module.dropout
+    if isinstance(config, FineTuningConfig) and config.lora is not None:
+        torch.manual_seed(config.seed)
+        lora.add_matrices(model, config.lora, config.init_from, checkpoint.sha256)
     return model
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Write a model's weights and configuration, or its adapter where only that was trained."""
+    if lora.is_adapted(model):
+        lora.save_adapter(model, folder)
+    else:
+        model.save_pretrained(folder)

@@ -93,8 +93,8 @@ class LanguageLearner:
         return -self.dev_loss()
 
     def export(self, folder: Path) -> None:
-        """Write a folder that transformers loads."""
-        self.model.save_pretrained(folder)
+        """Write a folder that transformers loads, or PEFT where an adapter was trained."""
+        initialization.save_model(self.model, folder)
         self.tokenizer.save_pretrained(folder)
 
 

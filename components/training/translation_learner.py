@@ -52,8 +52,8 @@ class PairLearner:
         return validation.dev_bleu(self.model, self.tokenizer, self.dev_pairs[: self.config.eval_sentences])
 
     def export(self, folder: Path) -> None:
-        """Write a folder that transformers loads."""
-        self.model.save_pretrained(folder)
+        """Write a folder that transformers loads, or PEFT where an adapter was trained."""
+        initialization.save_model(self.model, folder)
         self.tokenizer.save_pretrained(folder)
 
 
@@ -77,7 +77,7 @@ class TranslationLearner(PairLearner):
         store: str | None,
     ) -> None:
         """Prepare vocabulary, examples and model for ``text``, which stands in for the settings' data."""
-        self.config, self.dev_pairs = config, dev_pairs
+        self.config, self.dev_pairs, self._store = config, dev_pairs, store
         spm, self.tokenizer = initialization.load_or_learn_vocabulary(
             config, out, initialization.vocabulary_learner(config, text), store
         )
@@ -93,4 +93,4 @@ class TranslationLearner(PairLearner):
     def export(self, folder: Path) -> None:
         """Write a folder that transformers loads, with the record of the model's domain."""
         super().export(folder)
-        write_domain(folder, self.config)
+        write_domain(folder, self.config, self._store)

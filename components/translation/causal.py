@@ -72,9 +72,7 @@ class CausalBackend:
             )
         self._newlines = () if self._chat else find_newline_tokens(tokenizer)
         self._control_tokens = (*find_control_tokens(tokenizer), _OPEN, _CLOSE)
-        vocabulary = tokenizer.get_vocab()
-        ends = [vocabulary[end] for end in _END_OF_TURN_TOKENS if end in vocabulary]
-        self._eos = tuple(dict.fromkeys([*model.vocabulary.eos, *ends, *self._newlines]))
+        self._eos = end_tokens(model, tokenizer, self._newlines)
 
     def prepare(
         self, text: str, source: str, target: str | None, context: Sequence[tuple[str, str]] = ()
@@ -119,6 +117,7 @@ class CausalBackend:
             [scorer],
             self._search,
             logits_processors=answer_logits_processors(self._model, prompts, self._eos),
+            keys=[sentence.key for sentence in sentences],
         )
         return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
 
@@ -129,6 +128,13 @@ class CausalBackend:
         text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         line = text.replace(_OPEN, " ").replace(_CLOSE, " ").strip().split("\n", 1)[0]
         return to_sentence_translation(self._tokenizer, candidate, line)
+
+
+def end_tokens(model: CausalModel, tokenizer: Any, newlines: Sequence[int] = ()) -> tuple[int, ...]:
+    """The tokens that end an answer: the model's own, those that end a turn, and line breaks."""
+    vocabulary = tokenizer.get_vocab()
+    ends = [vocabulary[end] for end in _END_OF_TURN_TOKENS if end in vocabulary]
+    return tuple(dict.fromkeys([*model.vocabulary.eos, *ends, *newlines]))
 
 
 def answer_logits_processors(

@@ -9,7 +9,7 @@ from components import models
 from components.errors import ConfigError, DataError
 from components.languages import UNDETERMINED
 from components.machine import resolve_device_name
-from components.models.architectures import CAUSAL, MULTILINGUAL, SERVED
+from components.models.architectures import CAUSAL, EDIT_DIFFUSION, MULTILINGUAL, SERVED
 from components.models.checkpoints import read_json
 from components.models.sources.served import probe_chat
 from components.records import Checkpoint
@@ -55,6 +55,7 @@ def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable
         probe_chat(config.model)
     if config.context_sentences and not checkpoint.architecture.endswith((*CAUSAL, SERVED)):
         raise ConfigError(refuse_context(config.model, checkpoint))
+    refuse_sampling(config, checkpoint)
     fault = explain_unsupported(checkpoint, pairs)
     if fault is not None:
         raise ConfigError(f"{config.model}: {fault}")
@@ -66,6 +67,29 @@ def refuse_context(model: str, checkpoint: Checkpoint) -> str:
         f"context_sentences: expected a causal model, whose prompt holds the sentences before, found {model} "
         f"({checkpoint.architecture}), which reads one sentence: set it to 0"
     )
+
+
+def refuse_sampling(config: TranslationConfig, checkpoint: Checkpoint) -> None:
+    """Refuse sampling of a model that our search does not decode, dropout of one that has no encoder.
+
+    Raises:
+        ConfigError: the model cannot do what is asked for.
+    """
+    name = "sampling" if config.sampling else "entropies" if config.entropies else ""
+    if name and checkpoint.architecture == SERVED:
+        raise ConfigError(
+            f"{name}: expected a model that is searched here, found {config.model}: leave it out"
+        )
+    if name and checkpoint.architecture == EDIT_DIFFUSION:
+        raise ConfigError(
+            f"{name}: expected a model that writes from left to right, found {config.model} "
+            f"({checkpoint.architecture})"
+        )
+    if config.sampling and config.sampling.dropout and checkpoint.architecture.endswith(CAUSAL):
+        raise ConfigError(
+            f"sampling: expected an encoder-decoder model for dropout, found {config.model} "
+            f"({checkpoint.architecture}): draw tokens instead (temperature, top_p, epsilon)"
+        )
 
 
 def resolve_text_model(reference: str, store: str | None) -> Checkpoint:

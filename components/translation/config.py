@@ -6,6 +6,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from components.decoding.sampling_settings import Sampling, refuse_settings
+from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
 VERSION = 4
@@ -19,12 +21,17 @@ SPEECH_VERSION = 1
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
-    later_settings: ClassVar = ("context_sentences",)
+    later_settings: ClassVar = ("context_sentences", "sampling", "entropies", "adapter")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(
         "packaged:multi30k-en-de", description="model reference: hub:, packaged:, store:, served: or a path"
+    )
+    adapter: str | dict[str, float] | None = Field(
+        None,
+        description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
+        "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per sentence; 1 is greedy")
     n_best: int = Field(
@@ -54,10 +61,21 @@ class TranslationConfig(StageSettings):
         le=32,
         description="causal models only: sentences before each one, with their translations, in its prompt",
     )
+    sampling: Sampling | None = Field(
+        None, description="draw several translations instead of searching the likeliest (docs/confidence.md)"
+    )
+    entropies: bool = Field(
+        False, description="keep the entropy and the margin of every token's distribution"
+    )
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
         "float32", description="arithmetic; int8 quantizes the linear layers (CPU)"
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adapter_is_part_of_the_model(cls, values: Any) -> Any:
+        return fold_adapter(values, cls.model_fields["model"].default)
 
     @model_validator(mode="before")
     @classmethod
@@ -75,4 +93,16 @@ class TranslationConfig(StageSettings):
                 f"n_best: expected at most beam_size {self.beam_size}, found {self.n_best}; "
                 "leave n_best out, lower it, or raise beam_size"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_need_no_beam(self) -> Self:
+        sampling, fields = self.sampling, type(self).model_fields
+        draws = sampling is not None and not sampling.dropout
+        refuse_settings(
+            sampling,
+            beam_size=draws and self.beam_size != fields["beam_size"].default,
+            n_best=self.n_best not in (fields["n_best"].default, self.beam_size),
+            context_sentences=self.context_sentences > 0,
+        )
         return self

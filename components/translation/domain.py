@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 
 from components.errors import ModelError
 from components.languages import base_of
+from components.models.adapted_references import parts_of
 from components.models.checkpoints import DOMAIN, read_json
 from components.models.packaged_models import find_packaged_translators
 from components.records import Record
@@ -114,7 +115,11 @@ def format_warning(model: str, domain: Domain, unfamiliar: int, total: int, lang
         languages: Source and target, as far as they are known.
     """
     codes = [base_of(language) for language in languages]
-    others = [name for name in find_packaged_translators(*codes) if name != model] if len(codes) == 2 else []
+    others = (
+        [name for name in find_packaged_translators(*codes) if name != parts_of(model)[0]]
+        if len(codes) == 2
+        else []
+    )
     packaged = "".join(f", {name} (a language model)" for name in others)
     return (
         f"{unfamiliar:,} of {total:,} texts are not what {model} was made for ({domain.description}): their "

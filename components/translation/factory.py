@@ -21,7 +21,7 @@ from components.models.refiner_checkpoints import load_network
 from components.models.sources.served import is_served
 from components.records import Checkpoint
 from components.translation.causal import CausalBackend
-from components.translation.checks import refuse_context
+from components.translation.checks import refuse_context, refuse_sampling
 from components.translation.config import TranslationConfig
 from components.translation.context import ContextTranslator
 from components.translation.domain import read_domain
@@ -32,8 +32,13 @@ from components.translation.served import build_served
 from components.translation.translator import TranslationBackend, Translator
 
 
-def build(config: TranslationConfig, store: str | None = None) -> Translator:
+def build(config: TranslationConfig, store: str | None = None, seed: int = 0) -> Translator:
     """The translator of ``config``; its model stays in memory and is shared by equal settings.
+
+    Args:
+        config: Model, search, and the prompt of a causal model.
+        store: Folder or URL of the store, for models ``store:KEY``.
+        seed: Of what is sampled.
 
     Raises:
         ConfigError: The settings do not fit each other or the model.
@@ -41,10 +46,10 @@ def build(config: TranslationConfig, store: str | None = None) -> Translator:
     """
     if is_served(config.model):
         return build_served(config)
-    search = search_config_of(config)
+    search = search_config_of(config, seed)
     checkpoint, model, tokenizer = load_resident(config.model, config, store)
     backend: TranslationBackend
-    lists = {"n_best": config.n_best, "batch_size": config.batch_size}
+    lists = list_settings(config)
     if isinstance(model, CausalModel):
         causal = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
         if config.context_sentences:
@@ -53,10 +58,25 @@ def build(config: TranslationConfig, store: str | None = None) -> Translator:
     elif config.context_sentences:
         raise ConfigError(refuse_context(config.model, checkpoint))
     elif checkpoint.architecture == EDIT_DIFFUSION:
+        refuse_sampling(config, checkpoint)
         backend = EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
     else:
         backend = Seq2SeqBackend(model, tokenizer, search)
-    return Translator(backend, checkpoint, **lists, domain=read_domain(Path(checkpoint.path)))
+    return Translator(
+        backend,
+        checkpoint,
+        **lists,
+        domain=read_domain(Path(checkpoint.path)),
+        samples=config.sampling is not None,
+    )
+
+
+def list_settings(config: TranslationConfig) -> dict[str, int]:
+    """How many hypotheses a text has, and how many sentences are decoded together."""
+    if config.sampling is None:
+        return {"n_best": config.n_best, "batch_size": config.batch_size}
+    batch_size = config.sampling.fit_batch(config.batch_size, config.beam_size)
+    return {"n_best": config.sampling.count, "batch_size": batch_size}
 
 
 def load_resident(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.errors import DataError
 from components.records import Quarantined, Segment, Utterance
@@ -20,10 +21,12 @@ class Sentence:
     Attributes:
         tokens: Token ids that the model reads.
         target: Language to translate into.
+        key: Tells its random samples from those of other sentences.
     """
 
     tokens: tuple[int, ...]
     target: str | None
+    key: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,16 @@ def _fit(
         raise _TooLongError(len(sentence.tokens))
     for half in halves:
         yield from _fit(text, half, utterance, prepare, max_source)
+
+
+def key_sentences(text: PreparedText) -> PreparedText:
+    """The text whose sentences draw samples of their own, by the utterance's id and their number."""
+    keyed = []
+    for number, sentence in enumerate(text.sentences):
+        digest = hashlib.sha256(f"{text.utterance.id}#{number}".encode()).digest()
+        key = int.from_bytes(digest[:8], "big")
+        keyed.append(replace(sentence, sentence=replace(sentence.sentence, key=key)))
+    return replace(text, sentences=tuple(keyed))
 
 
 def quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:

@@ -78,6 +78,18 @@ def _is_abbreviated(before: str, after: str, language: str) -> bool:
     return initial or ordinal or text.lower() in ABBREVIATIONS.get(base, frozenset())
 
 
+def combine_draws(draws: Sequence[Sequence[int]], ranks: Sequence[Sequence[float]]) -> list[tuple[int, ...]]:
+    """The samples of a text: the n-th of each of its sentences together, best first by the sum of ranks.
+
+    ``draws[s]`` are the numbers of the samples of sentence s, 0 to n - 1 in any order, ``ranks[s]`` their
+    ranks. As in :func:`find_best_combinations` a combination is a position for every sentence.
+    """
+    if not draws:
+        return [()]
+    choices = [tuple(numbers.index(n) for numbers in draws) for n in range(len(draws[0]))]
+    return sorted(choices, key=lambda choice: -sum(r[i] for r, i in zip(ranks, choice, strict=True)))
+
+
 def find_best_combinations(ranks: Sequence[Sequence[float]], n: int) -> list[tuple[int, ...]]:
     """The ``n`` best ways to take one candidate per sentence, best first.
 

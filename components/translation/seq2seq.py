@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.decoding.candidates import Candidate, member_scores_at
+from components.decoding.candidates import Candidate, member_scores_at, statistics_at
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import logits_processors_of
@@ -79,7 +79,10 @@ class Seq2SeqBackend:
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
         scorers, processors = self.build_scorers(sentences), self._logits_processors_for(sentences[0].target)
-        nbests = search(scorers, self._search, logits_processors=processors, combiner=self._combine)
+        keys = [sentence.key for sentence in sentences]
+        nbests = search(
+            scorers, self._search, logits_processors=processors, combiner=self._combine, keys=keys
+        )
         return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
 
     def build_scorers(self, sentences: Sequence[Sentence]) -> list[TokenScorer]:
@@ -138,8 +141,10 @@ def to_sentence_translation(
                 log_prob=value,
                 members=member_scores_at(members, candidate.member_log_probs, position),
                 weights=member_scores_at(members, candidate.member_weights, position),
+                **statistics_at(candidate, position),
             )
             for position, (piece, value) in enumerate(zip(pieces, candidate.log_probs, strict=True))
         ),
         finished=candidate.finished,
+        draw=candidate.draw,
     )

@@ -33,9 +33,9 @@ class SpeechTranslator:
 
     version: int = SPEECH_VERSION
 
-    def __init__(self, config: RecognitionConfig, store: str | None = None) -> None:
+    def __init__(self, config: RecognitionConfig, store: str | None = None, seed: int = 0) -> None:
         check(config)
-        self._recognizer = factory.build(config, store, task="translate")
+        self._recognizer = factory.build(config, store, task="translate", seed=seed)
         self.checkpoint = self._recognizer.checkpoint
         check_model(self.checkpoint)
 

@@ -34,10 +34,11 @@ from components.translation.prepared_text import (
     PreparedText,
     Sentence,
     TimedSentence,
+    key_sentences,
     prepare_text,
     quarantine,
 )
-from components.translation.sentences import find_best_combinations
+from components.translation.sentences import combine_draws, find_best_combinations
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class SentenceTranslation:
         finished: Whether it ended by itself, not at the length limit.
         features: Averaged over the sentences they become those of the hypothesis.
         counts: What a served model counted; those of the sentences add up.
+        draw: The number of the sample, from 0; None where nothing was sampled.
     """
 
     text: str
@@ -61,6 +63,7 @@ class SentenceTranslation:
     finished: bool
     features: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, float] = field(default_factory=dict)
+    draw: int | None = None
 
 
 Candidates = list[SentenceTranslation] | ModelError
@@ -94,6 +97,7 @@ class Translator:
         n_best: Hypotheses per text at most.
         batch_size: Sentences decoded together.
         domain: What the model was made for, where that is known: marks the hypotheses of other texts.
+        samples: Whether the backend draws samples: ``n_best`` of each sentence, numbered by their ``draw``.
 
     Attributes:
         version: Changes when outputs do.
@@ -109,8 +113,9 @@ class Translator:
         n_best: int,
         batch_size: int,
         domain: Domain | None = None,
+        samples: bool = False,
     ) -> None:
-        self.checkpoint = checkpoint
+        self.checkpoint, self._samples = checkpoint, samples
         self._backend, self._n_best, self._batch_size, self._domain = backend, n_best, batch_size, domain
 
     def translate(
@@ -147,7 +152,8 @@ class Translator:
         ]
 
     def _prepare(self, utterance: Utterance, segments: Sequence[Segment] = ()) -> PreparedText | Quarantined:
-        return prepare_text(utterance, segments, self._backend.prepare, self._backend.max_source)
+        text = prepare_text(utterance, segments, self._backend.prepare, self._backend.max_source)
+        return key_sentences(text) if self._samples and isinstance(text, PreparedText) else text
 
     def _translate_texts(self, texts: Sequence[PreparedText]) -> list[list[Candidates]]:
         """The translations of every sentence of every text."""
@@ -197,7 +203,11 @@ class Translator:
                 return quarantine(utterance, "no finite scores", detail)
             nbests.append(result)
         ranks = [[candidate.rank for candidate in candidates] for candidates in nbests]
-        choices = find_best_combinations(ranks, self._n_best)
+        choices = (
+            combine_draws([[candidate.draw or 0 for candidate in each] for each in nbests], ranks)
+            if self._samples
+            else find_best_combinations(ranks, self._n_best)
+        )
         parts = [[nbests[s][index] for s, index in enumerate(choice)] for choice in choices]
         scored = [_score_sentence(s.sentence, nbest) for s, nbest in zip(sentences, nbests, strict=True)]
         marks = self._domain_features(scored)

@@ -21,8 +21,8 @@ def merge(
 
     Examples: `antiphon merge recipe.yml --check`, `antiphon merge recipe.yml merged-model`.
 
-    Models are paths, ORG/NAME of the hub, `packaged:NAME` or `store:KEY`; `antiphon run merge` also scores
-    the result and keeps it in the store.
+    Models are paths, ORG/NAME of the hub, `packaged:NAME`, `store:KEY`, or MODEL+ADAPTER with a LoRA; a
+    recipe with `adapters` merges LoRAs with each other. `antiphon run merge` also scores the result.
     """
     _merge(recipe, out, check=check, seed=seed, store=store)
 
@@ -31,29 +31,34 @@ def _merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store
     """Examine the merge of a recipe, print what there is to say, and (unless ``check``) do it."""
     from components.errors import ConfigError
     from components.files import disk_full_as_store_error
-    from components.merging.checks import examine
-    from components.merging.io.input_models import open_models
+    from components.merging.checks import examine_recipe
     from components.merging.merge import MergeOptions, merge
-    from components.merging.methods.validation import check_method
+    from components.merging.preflight import check_recipe
     from components.merging.recipe.reader import read_recipe
+    from components.models.adapters.sources import is_adapter
+    from components.models.adapters.tensors import open_adapter
     from components.models.checkpoints import checkpoint_of
 
     recipe = read_recipe(recipe_path)
-    check_method(recipe)
+    check_recipe(recipe, store)
     if out is None and not check:
         raise ConfigError("merge: expected OUT, the new model's folder (or --check to examine only)")
-    with open_models(recipe, store) as (folders, checkpoints):
-        diagnosis = examine(recipe, folders, checkpoints)
+    diagnosis = examine_recipe(recipe, store)
     for similarity in diagnosis.similarities:
         typer.echo(str(similarity), err=True)
     for finding in diagnosis.findings:
         typer.echo(str(finding), err=True)
     diagnosis.require()
     if check or out is None:
-        typer.echo(f"{recipe_path}: {recipe.method} of {len(recipe.models)} models can be merged")
+        count = f"{len(recipe.adapters)} adapters" if recipe.adapters else f"{len(recipe.models)} models"
+        typer.echo(f"{recipe_path}: {recipe.method} of {count} can be merged")
         return
     options = MergeOptions(seed=seed, store=store)
     with disk_full_as_store_error("the merged model", out.absolute().parent):
         merge(recipe, out, options)
+    if is_adapter(out):
+        adapter = open_adapter(out.absolute(), str(out))
+        typer.echo(f"{adapter.folder}  adapter of rank {adapter.config.rank}  sha256 {adapter.sha256}")
+        return
     checkpoint = checkpoint_of(out.absolute(), str(out))
     typer.echo(f"{checkpoint.path}  {checkpoint.architecture}  sha256 {checkpoint.sha256}")

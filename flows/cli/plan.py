@@ -150,7 +150,8 @@ def _print_plan(
     for node in graph:
         models = ", ".join(dict.fromkeys(node.models.values()))
         inputs = [*node.of, f"when {'.'.join(node.when)}"] if node.when else node.of
-        cells = (node.name, node.kind.name, ", ".join(inputs), models, remarks.get(node.name, ""))
+        kind = f"{node.kind.name} {node.kind.describe(node.settings)}".rstrip()
+        cells = (node.name, kind, ", ".join(inputs), models, remarks.get(node.name, ""))
         table.add_row(*map(Text, cells))
     console().print(table)
     if graph.outputs:

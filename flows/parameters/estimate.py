@@ -52,11 +52,6 @@ class EstimateParameters(EstimatorConfig, DataParameters):
 
     @model_validator(mode="after")
     def _check_source(self) -> EstimateParameters:
-        if self.run is None and self.data is None and self.audio is None:
-            raise ValueError(
-                "data: expected a development set with references, such as multi30k:val or dev.jsonl, or "
-                "run: a finished run on one, found none"
-            )
         if self.run is None and self.node is not None:
             raise ValueError(f"node: expected run too, whose node it is, found {self.node} alone")
         if self.run is not None and (self.data or self.audio or self.limit):
@@ -75,6 +70,11 @@ def pipeline(parameters: EstimateParameters) -> Pipeline:
 
 
 def _nodes_of_models(parameters: EstimateParameters) -> dict[str, dict[str, Any]]:
+    if parameters.data is None and parameters.audio is None:
+        raise ConfigError(
+            "data: expected a development set with references, such as multi30k:val or dev.jsonl, or run: a "
+            "finished run on one, found none"
+        )
     nodes: dict[str, dict[str, Any]] = {"asr": {"kind": "recognize", **parameters.asr.model_dump()}}
     if parameters.of == "translation":
         nodes["mt"] = {"kind": "translate", "of": "asr", **parameters.mt.model_dump()}

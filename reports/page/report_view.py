@@ -18,7 +18,7 @@ from components.storage.reader import StoredOutcomes, StoredRecords, StoredUtter
 from components.storage.seal import SEAL, read_seal
 from components.storage.store import Store
 from components.storage.whole_stage import TABLES
-from reports.analyses import attribution_report, comparison_report, confidence_report, verdict
+from reports.analyses import attribution_report, comparison_report, confidence_report, routing_report, verdict
 from reports.analyses.stage_results import (
     VALUES,
     read_blame,
@@ -62,6 +62,7 @@ def view_of(run: RunRecord, store: Store) -> RunView:
             *sections_of_quarantined(run.stages),
             *(attribution_report.build_sections(blame) if blame else ()),
             *_confidence_sections(kinds),
+            *routing_report.build_sections(run),
             *(section for ref in run.stages for section in sections_of_stage(ref)),
         ],
         columns=_BLAME if blame else (),
@@ -240,7 +241,10 @@ def sections_of_stage(ref: StageRef) -> list[Section]:
     return [*sections, Section(f"Plots of {ref.stage}", pictures=plots)] if plots else sections
 
 
-_FIRST = ("utterance", "part", "stage", "round", "score")
+_FIRST = (
+    *("utterance", "part", "stage", "round", "score"),
+    *("pool", "metric", "candidates", "first candidate", "the node"),
+)
 """Columns that stand first, since JSON in the store has its keys in alphabetical order."""
 
 

@@ -214,7 +214,7 @@ class NodeRun:
 
         def work(folder: Path) -> Product:
             if kind.gathers:
-                return kind.collect(settings, site, self._read_items(), folder)
+                return kind.collect(settings, self._with_costs(site), self._read_items(), folder)
             return kind.make(settings, site, stages, folder)
 
         def work_with_torch(folder: Path) -> Product:
@@ -241,6 +241,17 @@ class NodeRun:
             bar.show(percent)
 
         return replace(site, progress=progress, verify=self._verify_plan, ask=ask_in_prefect)
+
+    def _with_costs(self, site: Site) -> Site:
+        """Return the site with the seconds that everything above each input took."""
+        costs = {}
+        for name in self.node.of:
+            above = [
+                node.name for node in self.pipeline.subgraph_of(name) if not self.pipeline.is_data(node.name)
+            ]
+            refs = {node: self.coordinator.ref(node) for node in above}
+            costs[name] = {node: ref.seconds for node, ref in refs.items() if ref is not None}
+        return replace(site, costs=costs)
 
     def _verify_plan(self) -> None:
         """Raise StoreError where what the node reads has changed since it was planned."""

@@ -8,20 +8,20 @@ from pathlib import Path
 from prefect import task
 from prefect.client.schemas.objects import State
 
-from components import data, metrics
+from components import data, metrics, models
 from components.device import pick_device
 from components.experts.config import ExpertsConfig
 from components.files import read_json, write_json
 from components.metrics.translation import translation_scores
-from components.records import NBest
+from components.records import Checkpoint, NBest
 from components.refining import scoring as refiners
 from components.run_record import Score, StageRef
 from components.storage.stage_plan import StagePlan, library_versions, upstream_of
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
 from components.training import parallel_data, scoring
+from components.training import recognition_scoring as recognizers
 from components.training.config import TrainingConfig
-from components.training.product import MODEL
 from components.translation import factory
 from components.translation.config import TranslationConfig
 from components.translation.translator import Translator
@@ -44,14 +44,12 @@ def score_model(
         version=f"training-scores/1 metrics/{metrics.version}",
         parameters={"beam_size": beam_size, "languages": list(languages)},
         upstream=upstream_of(trained),
-        inputs={
-            f"{name}data": parallel_data.read_pairs(source, languages)[1] for name, source in sets.items()
-        },
+        inputs={f"{name}data": _data_digest(config, source, languages) for name, source in sets.items()},
         libraries=library_versions(LIBRARIES),
     )
 
     def work(folder: Path) -> Product:
-        model = Path(trained.path) / MODEL
+        model = models.resolve(f"store:{trained.key}", str(Store(store_url).root))
         scores = [
             score.model_copy(update={"name": prefix + score.name})
             for prefix, source in sets.items()
@@ -62,8 +60,18 @@ def score_model(
     return as_prefect_state(compute_once(Store(store_url), plan, work))
 
 
-def _score_set(config: TrainingConfig, model: Path, source: str, beam_size: int) -> dict[str, Score]:
-    languages = (config.source_language, config.target_language)
+def _data_digest(config: TrainingConfig, source: str, languages: tuple[str, str]) -> str:
+    if config.kind == "recognition":
+        return data.load(source, source_language=languages[0], target_language=languages[1]).digest
+    return parallel_data.read_pairs(source, languages)[1]
+
+
+def _score_set(
+    config: TrainingConfig, checkpoint: Checkpoint, source: str, beam_size: int
+) -> dict[str, Score]:
+    languages, model = (config.source_language, config.target_language), Path(checkpoint.path)
+    if config.kind == "recognition":
+        return recognizers.score_recognizer(checkpoint.path, source, languages, beam_size, config.device)
     if config.kind == "language_model":
         return scoring.score_perplexity(model, source, languages)
     if config.kind in ("deliberation", "edit_diffusion"):

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sacrebleu.metrics.chrf import CHRF
 
 from components.device import pick_device
 from components.errors import ConfigError
+from components.files import read_json
 from components.records import NBest
 from components.run_record import RunRecord
-from components.storage.reader import read_best_texts, read_nbests
+from components.storage.reader import read_best_texts, read_nbests, read_nbests_by_id, read_utterances
 from components.storage.store import Store
+from components.storage.whole_stage import TABLES
 from flows.cascade import cascade
 from flows.cli import main as cli
 from flows.contribution import contribution
@@ -130,6 +133,28 @@ def test_dropout_members_are_mixed_or_each_alone(toy: dict[str, str]) -> None:
     assert all(stage.reused for stage in run(toy, "dropouts-again", mt, method="output_level").stages)
 
 
+def check_oracle(pooled: RunRecord) -> None:
+    """The oracle beside a pool is the best candidate of both lists, by sacreBLEU's sentence chrF."""
+    stages = {stage.stage: stage for stage in pooled.stages}
+    chrf = CHRF()
+    lists = [read_nbests_by_id(stages[name]) for name in ("mt-1", "mt-2")]
+    best, references = [], []
+    for utterance in read_utterances(stages["data"]):
+        texts = [h.text for nbests in lists for h in nbests[utterance.id].hypotheses]
+        references.append(utterance.references[0])
+        best.append(max(texts, key=lambda text: chrf.sentence_score(text, [references[-1]]).score))
+    score = pooled.metrics["oracle_chrf"]
+    assert score.value == pytest.approx(chrf.corpus_score(best, [references]).score)
+    assert score.signature.endswith("|oracle:best-sentence")
+    assert "mt-1_oracle_chrf" not in pooled.metrics  # the lists are in the table alone
+    (table,) = read_json(Path(stages["pools"].path) / TABLES)["tables"]
+    assert [(row["pool"], row["metric"]) for row in table["rows"]][::2] == [
+        ("mt", "chrf"),
+        ("mt-1", "chrf"),
+        ("mt-2", "chrf"),
+    ]
+
+
 def test_pooled_members_stay_in_the_run(toy: dict[str, str]) -> None:
     pooled = ensemble(
         data=toy["text"],
@@ -141,6 +166,7 @@ def test_pooled_members_stay_in_the_run(toy: dict[str, str]) -> None:
         system_combination={"method": "minimum_bayes_risk"},
     )
     assert [stage.stage for stage in pooled.stages][1:4] == ["mt-1", "mt-2", "mt"]
+    check_oracle(pooled)
     view = view_of(pooled, Store(toy["store"]))
     models = {row.stage: list(row.models) for row in view.stages()}
     assert (models["mt-1"], models["mt-2"]) == ([toy["first"]], [toy["second"]])

@@ -43,7 +43,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     work, store = options.work, options.work / "store"
     dev, test = spoken_manifest(work, DEV), spoken_manifest(work, TEST)
     recognizers = [str(graphs.RECOGNIZERS[name]["model"]) for name in ("tiny", "base")]
-    run = graphs.run_graph(graphs.recognition_graph(dev), test, store, "recognition")
+    run = graphs.run_graph(graphs.recognition_graph(dev), test, store, "spoken")
     yield Result("spoken captions", measure_by_noise(run, store), recognizers)
     run = graphs.run_graph(graphs.recognition_graph(dev), human_manifest(work), store, "human")
     yield Result("human recordings", measure_nodes(run, store), recognizers)

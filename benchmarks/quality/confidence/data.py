@@ -20,6 +20,15 @@ def spoken_manifest(work: Path, split: str) -> Path:
     return path if path.exists() else write_manifest(work, split)
 
 
+def tuning_manifest(work: Path) -> Path:
+    """The manifest of the clean recordings of val that estimators are not fitted on: 200."""
+    rows = spoken_manifest(work, DEV).read_text(encoding="utf-8").splitlines(keepends=True)
+    path = work / "tuning.jsonl"
+    kept = [row for row in rows[DEV_RECORDINGS:] if json.loads(row)["domain"] == "clean"]
+    write_bytes(path, "".join(kept).encode())
+    return path
+
+
 def human_manifest(work: Path) -> Path:
     """The manifest of the English human recordings that have a transcript."""
     rows = [

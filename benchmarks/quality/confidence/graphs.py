@@ -22,11 +22,13 @@ METHODS = ("gradient_boosting", "logistic", "isotonic")
 TRANSLATOR = {"model": "packaged:multi30k-en-de", "entropies": True}
 
 
-def recognition_graph(dev: Path, names: Sequence[str] = ("tiny", "base")) -> Graph:
+def recognition_graph(
+    dev: Path, names: Sequence[str] = ("tiny", "base"), methods: Sequence[str] = METHODS
+) -> Graph:
     """Recognizers, and what estimators that were fitted on ``dev`` say of each."""
     nodes: Graph = {name: {"kind": "recognize", **RECOGNIZERS[name]} for name in names}
     for name in names:
-        for method in METHODS:
+        for method in methods:
             nodes[f"{name}_{method}"] = {"kind": "estimate", "of": name, "method": method, **learned_on(dev)}
     return nodes
 

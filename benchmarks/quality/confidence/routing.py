@@ -40,7 +40,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     """Speech, then text."""
     work, store = options.work, options.work / "store"
     dev = spoken_manifest(work, DEV)
-    run = graphs.run_graph(graphs.recognition_graph(dev), spoken_manifest(work, TEST), store, "recognition")
+    run = graphs.run_graph(graphs.recognition_graph(dev), spoken_manifest(work, TEST), store, "spoken")
     signals = {f"tiny_{method}": "expected_wer" for method in graphs.METHODS}
     models = [str(graphs.RECOGNIZERS[name]["model"]) for name in ("tiny", "base")]
     yield Result("tiny.en to base", keep_rungs(run, ("tiny", "base"), "wer", signals), models)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from components.confidence.estimators.columns import FloatArray
-
-BINS = 15
-"""Of the expected calibration error; of equal numbers of examples (Nixon et al. 2019)."""
+from components.confidence.evaluation.calibration import divide_by_mass
 
 
 def measure_quality(estimates: FloatArray, targets: FloatArray, *, is_class: bool) -> dict[str, float]:
@@ -31,13 +29,11 @@ def _of_classes(estimates: FloatArray, targets: FloatArray) -> dict[str, float]:
     rate = float(targets.mean())
     loss = log_loss(targets, np.clip(estimates, 1e-12, 1 - 1e-12))
     entropy = log_loss(targets, np.full(len(targets), rate))
-    order = np.argsort(estimates, kind="stable")
-    bins = [part for part in np.array_split(order, BINS) if len(part)]
-    gaps = [abs(estimates[part].mean() - targets[part].mean()) * len(part) for part in bins]
+    gaps = np.abs(np.bincount(divide_by_mass(estimates), estimates - targets))
     return {
         "rate": rate,
         "auroc": float(roc_auc_score(targets, estimates)),
-        "ece": float(sum(gaps) / len(targets)),
+        "ece": float(gaps.sum() / len(targets)),
         "nce": float(1 - loss / entropy),
     }
 

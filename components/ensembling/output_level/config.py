@@ -5,7 +5,7 @@ Flat, described and bounded, because Prefect's UI makes its form of them.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -17,6 +17,9 @@ COEFFICIENTS_FILE = "coefficients.json"
 """File, in the folder of a ``tune`` node, that holds the coefficients of reranking."""
 SYSTEM_COMBINATION_VERSION = 4
 """Part of a ``combine`` node's key: changes when the same hypotheses and settings give another output."""
+
+LATER_SETTINGS = ("weights_by", "confidence", "mbr")
+"""Settings that are in keys only where they are not at their defaults."""
 
 
 class SystemCombinationConfig(DeprecatedNames):
@@ -41,7 +44,7 @@ class SystemCombinationConfig(DeprecatedNames):
         5,
         title="Hypotheses per system",
         ge=1,
-        le=64,
+        le=4096,
         description="best hypotheses of each system that take part; 1 is the classical ROVER",
     )
     scale: float = Field(
@@ -50,6 +53,12 @@ class SystemCombinationConfig(DeprecatedNames):
         ge=0.0,
         le=100.0,
         description="a system's vote is shared out over its hypotheses as probability ** scale; 0 = evenly",
+    )
+    weights_by: Literal["p_correct", "expected_wer", "p_bad", "expected_chrf"] | None = Field(
+        None,
+        title="Weights by",
+        description="also weigh a system by the estimated quality of its text of an utterance, as kind "
+        "estimate has annotated it",
     )
     voting: Literal["frequency", "average", "maximum"] = Field(
         "frequency",
@@ -63,6 +72,12 @@ class SystemCombinationConfig(DeprecatedNames):
         le=1.0,
         description="rover: share of the votes in a word's score, the rest is confidence; "
         "unused with voting=frequency",
+    )
+    confidence: Literal["probability", "calibrated"] = Field(
+        "probability",
+        title="Confidence",
+        description="rover: what the word confidences are. probability = those of the tokens; calibrated = "
+        "those of a node of kind estimate, with voting average or maximum and n_best 1",
     )
     null_confidence: float = Field(
         0.7,
@@ -84,6 +99,13 @@ class SystemCombinationConfig(DeprecatedNames):
         description="minimum_bayes_risk and reranking: how alike two candidates are; wer for transcripts, or "
         "NAME:MODEL such as comet:hub:Unbabel/wmt22-comet-da (docs/metrics.md)",
     )
+    mbr: Literal["exact", "aggregated", "pruned"] = Field(
+        "exact",
+        title="Form of minimum Bayes risk",
+        description="minimum_bayes_risk: exact = every candidate with every other; aggregated (chrf, bleu) "
+        "= with the average of all, in linear time; pruned = without candidates that more and more others "
+        "rule out",
+    )
     coefficients: dict[str, float] = Field(
         default={},
         title="Coefficients",
@@ -100,7 +122,13 @@ class SystemCombinationConfig(DeprecatedNames):
         """The normalizer under which an error rate is a utility or the objective of tuning."""
         return BY_LANGUAGE if self.normalizer == "none" else self.normalizer
 
-    def newer_key_parameters(self) -> dict[str, str]:
-        """What keys have beside the settings: the normalizer of a utility, which had no effect before."""
-        has_effect = self.method != "rover" and self.utility in ("wer", "cer") and self.normalizer != "none"
-        return {"utility_normalizer": self.normalizer} if has_effect else {}
+    def key_parameters(self) -> dict[str, Any]:
+        """The settings as keys have them, with the normalizer of a utility, which had no effect before.
+
+        What was added later is left out at its default, so that older stages keep their keys.
+        """
+        values = self.model_dump(mode="json", exclude_defaults=True, include=set(LATER_SETTINGS))
+        values |= self.model_dump(mode="json", exclude=set(LATER_SETTINGS))
+        if self.method != "rover" and self.utility in ("wer", "cer") and self.normalizer != "none":
+            values["utility_normalizer"] = self.normalizer
+        return values

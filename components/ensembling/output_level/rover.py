@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.confusion_network import Column, build_confusion_network
+from components.ensembling.output_level.estimated_weights import require_word_confidences
 from components.ensembling.output_level.weighted_hypotheses import (
     SystemNBest,
     WeightedHypothesis,
@@ -62,9 +63,12 @@ def combine_by_rover(
         hold the log of the confidence of every system that voted for it.
     """
     normalize = None if config.normalizer == "none" else normalizer_for(language, config.normalizer)
+    calibrated = config.confidence == "calibrated"
+    if calibrated:
+        require_word_confidences(nbests)
     voters = posterior_weights(nbests, config.n_best, config.scale)
     columns = build_confusion_network(
-        [split_words(voter.hypothesis, language, normalize) for voter in voters]
+        [split_words(voter.hypothesis, language, normalize, calibrated=calibrated) for voter in voters]
     )
     winners = [elect_word(column, voters, config) for column in columns]
     space = "" if without_spaces(language) else " "

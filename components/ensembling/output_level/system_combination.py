@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from components.ensembling.output_level.aggregated_utilities import AGGREGATED_UTILITIES
 from components.ensembling.output_level.config import SystemCombinationConfig
+from components.ensembling.output_level.estimated_weights import weigh_by_estimates
 from components.ensembling.output_level.mbr_utilities import UtilityMetric
 from components.ensembling.output_level.minimum_bayes_risk import rank_by_expected_utility
 from components.ensembling.output_level.reranking import rerank
@@ -55,10 +57,33 @@ def check_combination(
         )
     if any(not math.isfinite(weight) or weight < 0 for weight in weights) or (weights and not any(weights)):
         raise ConfigError(f"weights: expected numbers of at least 0, not all 0, found {list(weights)}")
+    _check_fast_form(config)
+    if config.method == "rover" and config.confidence == "calibrated":
+        if config.voting == "frequency":
+            raise ConfigError(
+                "voting: expected average or maximum with confidence calibrated, found frequency, which "
+                "reads no confidence"
+            )
+        if config.n_best != 1:
+            raise ConfigError(
+                "n_best: expected 1 with confidence calibrated, as kind estimate annotates the best "
+                f"hypothesis alone, found {config.n_best}"
+            )
     if config.method == "reranking" and not config.coefficients and not learned:
         raise ConfigError(
             "coefficients: expected weights of features for reranking, found none; learn them on "
             "development data"
+        )
+
+
+def _check_fast_form(config: SystemCombinationConfig) -> None:
+    if config.method != "minimum_bayes_risk" and config.mbr != "exact":
+        raise ConfigError(f"mbr {config.mbr}: expected method minimum_bayes_risk, found {config.method}")
+    if config.mbr == "aggregated" and config.utility not in AGGREGATED_UTILITIES:
+        names = " or ".join(AGGREGATED_UTILITIES)
+        raise ConfigError(
+            f"mbr aggregated: expected utility {names}, whose references can be averaged, found "
+            f"{config.utility}; take mbr pruned"
         )
 
 
@@ -101,6 +126,8 @@ def combine_outputs(
             detail=f"expected at least one system with an output, found none ({missing})"[:2000],
         )
     nbests = [SystemNBest(name, outcome.hypotheses, weight) for name, outcome, weight in available]
+    if config.weights_by is not None:
+        nbests = weigh_by_estimates(nbests, config.weights_by)
     if language_model is not None:
         nbests = add_language_model_scores(nbests, language_model)
     best = METHODS[config.method](nbests, config, language, judge)[: config.n_best]

@@ -2,6 +2,7 @@
 
 A word's confidence is the geometric mean of its tokens' probabilities, so that a word of many pieces does not
 get less than one of few. Where a recognizer gives no tokens, every word has the mean of the hypothesis.
+Calibrated confidences, of kind ``estimate``, can take their place.
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ class Word:
 
 
 def split_words(
-    hypothesis: Hypothesis, language: str = UNDETERMINED, normalizer: Normalizer | None = None
+    hypothesis: Hypothesis,
+    language: str = UNDETERMINED,
+    normalizer: Normalizer | None = None,
+    *,
+    calibrated: bool = False,
 ) -> tuple[Word, ...]:
     """Split a hypothesis into words (characters, in languages written without spaces).
 
@@ -42,11 +47,15 @@ def split_words(
         hypothesis: its tokens' log-probabilities give the confidences.
         language: of the text.
         normalizer: the words are those of the normalized text, each with the confidence of what it was
-        before.
+            before.
+        calibrated: its ``word_confidences`` give the confidences.
     """
     text = normalizer(hypothesis.text) if normalizer else hypothesis.text
-    words = _attach_punctuation(_split_units(text, language), "" if without_spaces(language) else " ")
-    token_words = _words_of_tokens(hypothesis.tokens, language)
+    words = _attach_punctuation(split_units(text, language), "" if without_spaces(language) else " ")
+    if calibrated:
+        token_words = _words_of_estimates(hypothesis, language)
+    else:
+        token_words = _words_of_tokens(hypothesis.tokens, language)
     mean = math.exp(min(0.0, hypothesis.score / hypothesis.n_tokens)) if hypothesis.n_tokens else 1.0
     if not token_words:
         return tuple(replace(word, confidence=max(mean, MIN_CONFIDENCE)) for word in words)
@@ -56,7 +65,8 @@ def split_words(
     )
 
 
-def _split_units(text: str, language: str) -> list[str]:
+def split_units(text: str, language: str) -> list[str]:
+    """The words of a text, or its characters in languages written without spaces."""
     return [c for c in text if not c.isspace()] if without_spaces(language) else text.split()
 
 
@@ -72,6 +82,16 @@ def _attach_punctuation(units: Sequence[str], space: str) -> list[Word]:
         else:
             before += unit + space
     return words
+
+
+def _words_of_estimates(hypothesis: Hypothesis, language: str) -> list[Word]:
+    """The words of the text with their calibrated confidences; each character has that of its word."""
+    return [
+        Word(key, unit, max(confidence, MIN_CONFIDENCE))
+        for word, confidence in zip(hypothesis.text.split(), hypothesis.word_confidences, strict=True)
+        for unit in split_units(word, language)
+        if (key := word_key(unit))
+    ]
 
 
 def _words_of_tokens(tokens: Sequence[Token], language: str) -> list[Word]:

@@ -32,6 +32,11 @@ def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
         raise ConfigError(
             "context_sentences: expected a single causal model, found several models mixed: set it to 0"
         )
+    if ensemble.sampling is not None and ensemble.sampling.dropout:
+        raise ConfigError(
+            "sampling: expected a single translator for dropout, found several mixed: draw tokens "
+            "(temperature, top_p, epsilon), or set dropout_members"
+        )
     names = list_members(ensemble.members, ensemble.mixing)
     build_combiner(ensemble.mixing, len(names))
     for name in dict.fromkeys(names):

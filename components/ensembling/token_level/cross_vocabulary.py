@@ -119,13 +119,17 @@ class CrossVocabularyBackend:
                     f"expected at most {most} tokens of {member.model.name} per sentence, "
                     f"found {len(version.tokens)}: split it"
                 )
-        return _TokenizedPerMember(versions[0].tokens, target, versions)
+        return _TokenizedPerMember(versions[0].tokens, target, versions=versions)
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """The translations of each sentence, best first."""
         scorers = [self._build_scorer(index, sentences) for index in range(len(self._vocabulary_members))]
         nbests = search(
-            scorers, self._search, logits_processors=self._logits_processors, combiner=self._combiner
+            scorers,
+            self._search,
+            logits_processors=self._logits_processors,
+            combiner=self._combiner,
+            keys=[sentence.key for sentence in sentences],
         )
         lost = {
             LOST_PREFIX + name: scorer.lost.per_utterance

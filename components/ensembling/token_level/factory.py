@@ -27,7 +27,7 @@ from components.errors import ConfigError
 from components.records import Checkpoint
 from components.translation.config import TranslationConfig
 from components.translation.domain import read_domain
-from components.translation.factory import load_resident
+from components.translation.factory import list_settings, load_resident
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import Translator
@@ -56,6 +56,7 @@ def build_translator(
     combiner: Combiner | None = None,
     store: str | None = None,
     first_masks: int = 0,
+    seed: int = 0,
 ) -> Translator:
     """Build the translator of an ensemble. Its models stay resident in the process.
 
@@ -66,6 +67,7 @@ def build_translator(
         combiner: by default the one that ``mixing`` configures.
         store: where ``store:`` references are looked up.
         first_masks: the number of the first dropout member's masks; those after it count on.
+        seed: of what is sampled.
 
     Raises:
         ConfigError: the members cannot be mixed as configured.
@@ -75,17 +77,17 @@ def build_translator(
     combiner = combiner or build_combiner(mixing, len(names))
     backend: EnsembleBackend | CrossVocabularyBackend
     if mixing.vocabulary == "same":
-        backend, checkpoints = build_backend(config, names, combiner, store, first_masks)
+        backend, checkpoints = build_backend(config, names, combiner, store, first_masks, seed)
     else:
         backend, checkpoints = build_cross_vocabulary_backend(
-            config, names, combiner, store, mixing.vocabulary, first_masks
+            config, names, combiner, store, mixing.vocabulary, first_masks, seed
         )
     return Translator(
         backend,
         ensemble_checkpoint(checkpoints),
-        n_best=config.n_best,
-        batch_size=config.batch_size,
+        **list_settings(config),
         domain=read_domain(Path(checkpoints[0].path)),
+        samples=config.sampling is not None,
     )
 
 
@@ -95,6 +97,7 @@ def build_backend(
     combiner: Combiner,
     store: str | None,
     first_masks: int = 0,
+    seed: int = 0,
 ) -> tuple[EnsembleBackend, list[Checkpoint]]:
     """Load the members of one vocabulary and put them behind one search.
 
@@ -104,6 +107,7 @@ def build_backend(
         combiner: mixes the members.
         store: where ``store:`` references are looked up.
         first_masks: the number of the first dropout member's masks; those after it count on.
+        seed: of what is sampled.
 
     Returns:
         The backend, and the checkpoint of every member.
@@ -130,7 +134,9 @@ def build_backend(
             builders[display_name] = dropout_scorer_builder(model, next(mask_numbers))
         else:
             builders[display_name] = translation_scorer_builder(model)
-    backend = EnsembleBackend(translators, loaded[names[0]][2], search_config_of(config), combiner, builders)
+    backend = EnsembleBackend(
+        translators, loaded[names[0]][2], search_config_of(config, seed), combiner, builders
+    )
     return backend, [loaded[name][0] for name in names]
 
 
@@ -141,6 +147,7 @@ def build_cross_vocabulary_backend(
     store: str | None,
     sharing: str,
     first_masks: int = 0,
+    seed: int = 0,
 ) -> tuple[EnsembleBackend | CrossVocabularyBackend, list[Checkpoint]]:
     """As :func:`build_backend`, for members of different vocabularies.
 
@@ -150,16 +157,17 @@ def build_cross_vocabulary_backend(
         combiner: of their distributions over the shared vocabulary.
         store: URL of the store, for members that are in one.
         first_masks: number of the first dropout mask.
+        seed: of what is sampled.
         sharing: how a vocabulary is shared: a row of :data:`.cross_vocabulary.VOCABULARY_SHARING`.
 
     Raises:
         ConfigError: a member is no encoder-decoder model, or has dropout, or forces or forbids tokens.
         ModelError: a member cannot be loaded.
     """
-    search, members = search_config_of(config), dict[str, VocabularyMember]()
+    search, members = search_config_of(config, seed), dict[str, VocabularyMember]()
     loaded = [load_resident(name.removeprefix(DROPOUT_PREFIX), config, store) for name in names]
     if len({model.vocabulary for _, model, _ in loaded}) == 1:
-        return build_backend(config, names, combiner, store, first_masks)
+        return build_backend(config, names, combiner, store, first_masks, seed)
     for display_name, name, (_, model, tokenizer) in zip(
         number_duplicates(names), names, loaded, strict=True
     ):

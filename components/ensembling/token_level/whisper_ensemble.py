@@ -21,7 +21,12 @@ from components.errors import ConfigError
 from components.models import resolve
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.factory import load_resident
-from components.recognition.whisper.backend import DecodingResult, TokenAlignment
+from components.recognition.whisper.backend import (
+    DecodingResult,
+    DetectedLanguage,
+    TokenAlignment,
+    likeliest_languages,
+)
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from components.recognition.whisper.recognizer import WhisperRecognizer
 
@@ -77,12 +82,12 @@ class WhisperEnsemble:
         return list(zip(self._backends, features.parts, strict=True))
 
     @torch.inference_mode()
-    def detect_languages(self, features: EnsembleEncoderOutput) -> list[str]:
+    def detect_languages(self, features: EnsembleEncoderOutput) -> list[DetectedLanguage]:
         """The likeliest language of each window, from the members' mixed distributions over languages."""
         scores = [backend.score_languages(part) for backend, part in self._backends_with_features(features)]
         log_probs = self._combiner(scores, self._combiner.constant_weights()).log_probs
         codes = self.dims.get_tokenizer(None, "transcribe").all_language_codes
-        return [codes[i] for i in log_probs.argmax(-1).tolist()]
+        return likeliest_languages(log_probs, codes)
 
     @torch.inference_mode()
     def decode(

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from components.merging.recipe.recipe import Recipe
+from components.models.adapted_references import join_adapters, split_adapters
 from components.models.references import SCHEMES
 
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
@@ -16,8 +17,12 @@ def reference_of(model: str, recipe: Recipe) -> str:
     """Turn a recipe's name of a model into a model reference.
 
     As in mergekit a path is relative to the current folder, or else to the recipe's; what is no path and
-    looks like ORG/NAME is a repository of the hub.
+    looks like ORG/NAME is a repository of the hub. In MODEL+LORA this holds for each part.
     """
+    base, adapters = split_adapters(model)
+    if adapters:
+        named = tuple(a._replace(reference=reference_of(a.reference, recipe)) for a in adapters)
+        return join_adapters(reference_of(base, recipe), named)
     if model.partition(":")[0] in SCHEMES and ":" in model:
         return model
     if os.path.exists(os.path.expanduser(model)):  # noqa: PTH110, PTH111 - as components.models does

@@ -1,8 +1,9 @@
 """mergekit's YAML recipes, read as they are. Errors name the line.
 
 ``models`` (whole models), ``slices`` (ranges of layers) or ``modules`` (either, per stack: encoder, decoder)
-say what is merged, ``merge_method`` how. Models are references of ours (``packaged:``, ``store:``, ``hub:``)
-or, as in mergekit, paths and ORG/NAME of the hub.
+say what is merged, ``merge_method`` how; a key of ours, ``adapters``, merges LoRA adapters with each other.
+Models are references of ours (``packaged:``, ``store:``, ``hub:``) or, as in mergekit, paths and ORG/NAME of
+the hub.
 """
 
 from __future__ import annotations
@@ -25,7 +26,17 @@ from components.yaml_text import parse_yaml, read_yaml_text
 
 DTYPES = ("float32", "float16", "bfloat16", "float64")
 KEYS = (
-    *("merge_method", "models", "slices", "modules", "base_model", "parameters", "dtype", "out_dtype"),
+    *(
+        "merge_method",
+        "models",
+        "slices",
+        "modules",
+        "adapters",
+        "base_model",
+        "parameters",
+        "dtype",
+        "out_dtype",
+    ),
     *("tokenizer_source", "tokenizer", "chat_template"),
 )
 
@@ -54,7 +65,8 @@ def parse_recipe(text: str, where: str = "recipe") -> Recipe:
     value, lines = parse_yaml(text, where)
     top = YamlNode(value, (), lines, where)
     values = top.mapping(KEYS)
-    modules = _read_modules(top, values)
+    adapters = _read_adapters(top, values) if "adapters" in values else ()
+    modules = {} if adapters else _read_modules(top, values)
     base = values.get("base_model")
     dtype, out_dtype = (values[k].choice(DTYPES) if k in values else None for k in ("dtype", "out_dtype"))
     if "merge_method" not in values:
@@ -72,7 +84,25 @@ def parse_recipe(text: str, where: str = "recipe") -> Recipe:
         text=text,
         where=where,
         warnings=tuple(top.warnings),
+        adapters=adapters,
     )
+
+
+def _read_adapters(top: YamlNode, values: Mapping[str, YamlNode]) -> tuple[InputSlice, ...]:
+    """Read ``adapters``: a list of {adapter, parameters}; what is said of models has no meaning beside it."""
+    others = sorted(set(values) - {"merge_method", "adapters", "base_model", "parameters"})
+    if others:
+        raise values[others[0]].error(f"{others[0]} has no meaning beside adapters: leave it out")
+    inputs = []
+    for item in values["adapters"].items():
+        inner = item.mapping(("adapter", "parameters"))
+        if "adapter" not in inner:
+            raise item.error("expected adapter, found none")
+        inputs.append(InputSlice(inner["adapter"].text(), None, _read_parameters(inner)))
+    names = [source.model for source in inputs]
+    if len(set(names)) < len(names) or len(names) < 2:
+        raise top.error(f"expected two adapters or more, each once, found {', '.join(names) or 'none'}")
+    return tuple(inputs)
 
 
 def _read_modules(top: YamlNode, values: Mapping[str, YamlNode]) -> dict[str, OutputModule]:
@@ -115,8 +145,6 @@ def _read_input(node: YamlNode, *, ranged: bool) -> InputSlice:
     if "model" not in values:
         raise node.error("expected model, found none")
     model = values["model"].text()
-    if "+" in model.rpartition("/")[2] and not Path(model).exists():
-        raise values["model"].error(f"{model}: adapters (MODEL+LORA) are not read; merge it into the model")
     if not ranged:
         if "layer_range" in values:
             raise values["layer_range"].error("layer_range belongs under slices: sources:, not under models:")

@@ -91,6 +91,7 @@ class Recipe(NamedTuple):
         text: The YAML, as it was read.
         where: Its file, for messages.
         warnings: One line per key that is ignored.
+        adapters: LoRA adapters that are merged with each other instead of models; ``modules`` is then empty.
     """
 
     method: str
@@ -104,10 +105,15 @@ class Recipe(NamedTuple):
     text: str
     where: str
     warnings: tuple[str, ...]
+    adapters: tuple[InputSlice, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Every model that it names, the base first, else in order."""
+        """Every model that it names, the base first, else in order; adapters with their base, if named."""
+        if self.adapters:
+            base = self.base_model
+            names = [item.model if base is None else f"{base}+{item.model}" for item in self.adapters]
+            return (*([base] if base is not None else []), *names)
         slices = [piece for module in self.modules.values() for piece in module.slices]
         bases = [self.base_model] if self.base_model else []
         inputs = [source.model for piece in slices for source in piece.inputs]

@@ -104,6 +104,35 @@ def encoder_files(repository: str, on_progress: ProgressCallback, *, cache: Path
         ) from error
 
 
+def adapter_files(name: str, on_progress: ProgressCallback, *, cache: Path | None = None) -> Path:
+    """The folder of a PEFT adapter, ``ORG/NAME[@REVISION]``; from the local cache where it is there.
+
+    Raises:
+        ConfigError: The name is not ORG/NAME or ORG/NAME@REVISION.
+        ModelError: There is no such repository, or its licence was not accepted.
+        TransientError: The hub cannot be reached.
+    """
+    check_name(name)
+    repository, _, revision = name.partition("@")
+    patterns = ("adapter_*.json", "adapter_*.safetensors")
+    try:
+        folder = Path(
+            snapshot_download(
+                repository,
+                revision=revision or None,
+                cache_dir=cache,
+                allow_patterns=list(patterns),
+                local_files_only=True,
+            )
+        )
+        if (folder / "adapter_config.json").is_file() and list(folder.glob("adapter_*.safetensors")):
+            return folder
+    except LocalEntryNotFoundError:
+        pass
+    on_progress(f"hub:{name}: downloading the adapter")
+    return _download_snapshot(f"hub:{name}", repository, revision or None, cache, patterns)
+
+
 def check_name(name: str) -> None:
     """Raise :class:`ConfigError` for what is not ORG/NAME or ORG/NAME@REVISION."""
     if not NAME.fullmatch(name) or ".." in name:

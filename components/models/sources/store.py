@@ -8,6 +8,7 @@ from pathlib import Path
 
 from components.digests import sha256_of
 from components.errors import ConfigError, ModelError, StoreError
+from components.models.adapted_references import parts_of
 from components.models.checkpoints import checkpoint_of
 from components.models.references import display_reference, split_reference
 from components.records import Checkpoint
@@ -35,6 +36,23 @@ def stage_model(key: str, store: str | None) -> Checkpoint:
         ModelError: The key is malformed, or the stage holds no model.
     """
     reference = f"store:{key}"
+    folder, stage = stage_folder(key, store, "config.json")
+    return checkpoint_of(folder, reference, (f"stage:{stage}",))
+
+
+def stage_folder(key: str, store: str | None, *markers: str) -> tuple[Path, str]:
+    """The folder of a finished stage that has a file of ``markers``, verified, and the stage's key.
+
+    Args:
+        key: As of :func:`stage_model`.
+        store: Folder or URL of the store; None for the default.
+        markers: Files of which a model's folder has one, as ``config.json``.
+
+    Raises:
+        StoreError: As :func:`stage_model`.
+        ModelError: The key is malformed, or the stage has no such folder or several.
+    """
+    reference = f"store:{key}"
     key, separator, step = key.partition("@")
     if separator and not STEP.fullmatch(step):
         raise ModelError(f"{display_reference(reference)}: expected the number of a step after @")
@@ -44,14 +62,15 @@ def stage_model(key: str, store: str | None) -> Checkpoint:
     if not (stage / SEAL).is_file():
         raise StoreError(f"{reference}: the stage at {stage} is not finished; run its flow again")
     stated = read_seal((stage / SEAL).read_bytes(), str(stage / SEAL), stage.name).files
-    folders = [p for p in (stage, *sorted(stage.iterdir())) if (p / "config.json").is_file()]
+    folders = [p for p in (stage, *sorted(stage.iterdir())) if any((p / m).is_file() for m in markers)]
     if separator:
         folders = [_checkpoint_folder(stage / "checkpoints", int(step), reference)]
     if len(folders) != 1:
-        raise ModelError(f"{reference}: expected one model folder in {stage}, found {len(folders)}")
+        kind = "model" if "config.json" in markers else "adapter"
+        raise ModelError(f"{reference}: expected one {kind} folder in {stage}, found {len(folders)}")
     for path in sorted(folders[0].iterdir()):
         verify_stage_file(path, path.relative_to(stage).as_posix(), stated, reference)
-    return checkpoint_of(folders[0], reference, (f"stage:{stage.name}",))
+    return folders[0], stage.name
 
 
 def find_model_key(name: str, store: str | None) -> str:
@@ -96,7 +115,7 @@ def pin_run_models(references: Mapping[str, str], store: str | None) -> dict[str
         ModelError: The run made no model, or several.
     """
     pinned = {}
-    for reference in references.values():
+    for reference in (part for whole in references.values() for part in parts_of(whole)):
         scheme, name = split_reference(reference)
         key, at, step = name.partition("@")
         if scheme == "store" and names_run(key, store):

@@ -46,6 +46,7 @@ class Backend:
         fixes_threads: Whether the number of threads is fixed when the model is loaded.
         settings: Those that decide the outputs, where these are few.
         is_elsewhere: Whether it computes on another machine, so that no device here is taken.
+        searches_here: Whether our search decodes it, which draws samples and keeps statistics of tokens.
     """
 
     reads: str
@@ -62,6 +63,7 @@ class Backend:
     fixes_threads: bool = False
     settings: frozenset[str] | None = None
     is_elsewhere: bool = False
+    searches_here: bool = False
 
 
 def _load_openai_whisper(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
@@ -148,6 +150,7 @@ BACKENDS: dict[str, Backend] = {
         build=_build_whisper,
         packs_weights=True,
         translates=True,
+        searches_here=True,
     ),
     "transformers": Backend(
         reads="a Whisper model",
@@ -157,6 +160,7 @@ BACKENDS: dict[str, Backend] = {
         load=_load_transformers,
         build=_build_whisper,
         packs_weights=True,
+        searches_here=True,
     ),
     "faster-whisper": Backend(
         reads="a Whisper model",

@@ -20,7 +20,12 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.errors import ConfigError, ModelError
 from components.recognition.whisper.alignment import start_sequence
-from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
+from components.recognition.whisper.backend import (
+    DecodingResult,
+    DetectedLanguage,
+    ModelDimensions,
+    TokenAlignment,
+)
 from components.recognition.whisper.logits_processors import MAX_INITIAL_TIMESTAMP, list_suppressed_tokens
 from components.recognition.whisper.segments import FRAMES_PER_STAMP, text_positions
 from components.recognition.whisper.time_warping import MEDIAN_WIDTH
@@ -87,11 +92,10 @@ class FasterWhisperBackend:
         encoded = self._model.encode(self._to_storage(mels), to_cpu=True)
         return torch.from_numpy(np.array(encoded.to(self._library.DataType.float32)))
 
-    def detect_languages(self, features: Tensor) -> list[str]:
+    def detect_languages(self, features: Tensor) -> list[DetectedLanguage]:
         """See :class:`WhisperBackend`."""
-        return [
-            ranking[0][0].strip("<|>") for ranking in self._model.detect_language(self._to_storage(features))
-        ]
+        rankings = self._model.detect_language(self._to_storage(features))
+        return [DetectedLanguage(token.strip("<|>"), probability) for (token, probability), *_ in rankings]
 
     def decode(
         self,

@@ -21,7 +21,13 @@ from components.models.loading import load_whisper
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.alignment import align
-from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
+from components.recognition.whisper.backend import (
+    DecodingResult,
+    DetectedLanguage,
+    ModelDimensions,
+    TokenAlignment,
+    likeliest_languages,
+)
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.features import FRAMES_PER_SECOND, WINDOW_FRAMES
 from components.recognition.whisper.logits_processors import whisper_logits_processors
@@ -86,10 +92,10 @@ class OpenAIWhisperBackend:
         return EncoderOutput(self._encoder(mels))
 
     @torch.inference_mode()
-    def detect_languages(self, features: EncoderOutput) -> list[str]:
+    def detect_languages(self, features: EncoderOutput) -> list[DetectedLanguage]:
         """See :class:`WhisperBackend`."""
         codes = self.dims.get_tokenizer(None, "transcribe").all_language_codes
-        return [codes[i] for i in self.score_languages(features).argmax(-1).tolist()]
+        return likeliest_languages(self.score_languages(features), codes)
 
     @torch.inference_mode()
     def score_languages(self, features: EncoderOutput) -> Tensor:

@@ -22,7 +22,13 @@ from components.models.loading import load_transformers
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.alignment import align
-from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
+from components.recognition.whisper.backend import (
+    DecodingResult,
+    DetectedLanguage,
+    ModelDimensions,
+    TokenAlignment,
+    likeliest_languages,
+)
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from components.records import Checkpoint
 
@@ -59,15 +65,16 @@ class TransformersWhisperBackend:
         return features
 
     @torch.inference_mode()
-    def detect_languages(self, features: Tensor) -> list[str]:
+    def detect_languages(self, features: Tensor) -> list[DetectedLanguage]:
         """See :class:`WhisperBackend`."""
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
         prompts = torch.full((len(features), 1), tokenizer.sot, device=features.device)
         scores = _TransformersWhisperScorer(
             self._seq2seq, tokenizer, features, prompts, self.dims.n_text_ctx
         ).prefill()
-        best = scores[:, list(tokenizer.all_language_tokens)].argmax(-1).tolist()
-        return [tokenizer.all_language_codes[i] for i in best]
+        return likeliest_languages(
+            scores[:, list(tokenizer.all_language_tokens)], tokenizer.all_language_codes
+        )
 
     @torch.inference_mode()
     def decode(

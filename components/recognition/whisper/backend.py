@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 from whisper.tokenizer import Tokenizer, get_tokenizer
@@ -44,6 +44,13 @@ class ModelDimensions:
         )
 
 
+class DetectedLanguage(NamedTuple):
+    """The likeliest language of a window: Whisper's code, and its probability among all that it knows."""
+
+    code: str
+    probability: float
+
+
 @dataclass(frozen=True)
 class TokenAlignment:
     """When the n text tokens of a window are said: those of its segments, without timestamps.
@@ -73,6 +80,15 @@ class DecodingResult:
     alignment: TokenAlignment | None = None
 
 
+def likeliest_languages(scores: Tensor, codes: Sequence[str]) -> list[DetectedLanguage]:
+    """Scores (N, L) of languages, log-probabilities up to a constant per row -> the likeliest of each row."""
+    best = scores.float().softmax(-1).max(-1)
+    return [
+        DetectedLanguage(codes[index], probability)
+        for index, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    ]
+
+
 class EncodedWindows(Protocol):
     """Encoder output of N windows, read by the backend that made it; indexable by row."""
 
@@ -90,8 +106,8 @@ class WhisperBackend(Protocol):
         """Log-mel (N, n_mels, 3000) -> encoder output of N windows."""
         ...
 
-    def detect_languages(self, features: Any) -> list[str]:
-        """The most probable language code of each window."""
+    def detect_languages(self, features: Any) -> list[DetectedLanguage]:
+        """The most probable language of each window."""
         ...
 
     def decode(

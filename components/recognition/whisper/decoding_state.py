@@ -52,6 +52,7 @@ class UtteranceState:
         utterance: The record.
         samples: Its audio, mono, 16 kHz.
         language: Whisper's code; None until it is detected.
+        language_probability: Of the language, 0 to 1, where it was detected.
         open_streams: Streams of it that have windows left.
         windows: What was decoded so far.
     """
@@ -60,6 +61,7 @@ class UtteranceState:
     utterance: Utterance
     samples: NDArray[np.float32]
     language: str | None
+    language_probability: float | None = None
     open_streams: int = 0
     windows: list[DecodedWindow] = field(default_factory=list)
 

@@ -4,6 +4,8 @@ A hypothesis of several windows is one candidate per window. Its score and its r
 windows, so joining window after window and keeping the best is exact; twice n are kept, because equal texts
 become one afterwards, and still fewer than n may be left. The best hypothesis joins the best candidates.
 Candidates that differ in timestamps only are one hypothesis, the better one.
+
+Samples of several windows are joined by their numbers, the n-th of each, and equal ones are kept.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 
 from whisper.tokenizer import Tokenizer
 
-from components.decoding.candidates import Candidate, member_scores_at
+from components.decoding.candidates import Candidate, member_scores_at, statistics_at
 from components.recognition.whisper.decoding_state import DecodedWindow
 from components.recognition.whisper.fallback import compression_ratio
 from components.recognition.whisper.features import FRAMES_PER_SECOND
@@ -31,7 +33,11 @@ class _Path:
 
 
 def build_nbest(
-    windows: Sequence[DecodedWindow], tokenizer: Tokenizer, system: str, n: int, members: Sequence[str] = ()
+    windows: Sequence[DecodedWindow],
+    tokenizer: Tokenizer,
+    system: str,
+    n: int | None,
+    members: Sequence[str] = (),
 ) -> tuple[Hypothesis, ...]:
     """At most ``n`` hypotheses, best first; one with empty text and ``silence`` 1 when nothing was said.
 
@@ -39,7 +45,7 @@ def build_nbest(
         windows: All windows of the utterance, in any order.
         tokenizer: The model's.
         system: Names the recognizer in the hypotheses.
-        n: Hypotheses at most.
+        n: Hypotheses at most; None: the candidates are samples, of which all become hypotheses.
         members: Names of an ensemble's members, whose scores and weights the tokens keep.
     """
     ordered = sorted(windows, key=lambda w: w.start)
@@ -49,23 +55,41 @@ def build_nbest(
         "temperature": max((w.temperature for w in ordered), default=0.0),
         "windows": float(len(ordered)),
     }
-    paths = [_Path(0.0, ())]
-    for window in spoken:
-        joined = [
-            _Path(p.rank + c.normalized_score, (*p.choice, c)) for p in paths for c in window.candidates
-        ]
-        paths = sorted(joined, key=lambda p: -p.rank)[: 2 * n]
-    hypotheses: dict[str, Hypothesis] = {}
+    paths = _paths_of_samples(spoken) if n is None else _best_paths(spoken, 2 * n)
+    hypotheses = []
     for path in paths:
         # The best candidates were aligned, if any: those of the best path.
         hypothesis = _build_hypothesis(spoken, path, tokenizer, system, features, path is paths[0])
         tokens = tuple(t for c in path.choice for t in _build_tokens(c, tokenizer, members))
-        hypothesis = hypothesis.model_copy(update={"tokens": tokens})
-        hypotheses.setdefault(hypothesis.text, hypothesis)
-    best = next(iter(hypotheses.values()))
+        hypotheses.append(hypothesis.model_copy(update={"tokens": tokens}))
+    if n is None:
+        return tuple(hypotheses)
+    best = hypotheses[0]
     if not best.text:
         return (best,)
-    return tuple(h for h in hypotheses.values() if h.text)[:n]
+    different: dict[str, Hypothesis] = {}
+    for hypothesis in hypotheses:
+        different.setdefault(hypothesis.text, hypothesis)
+    return tuple(h for h in different.values() if h.text)[:n]
+
+
+def _best_paths(windows: Sequence[DecodedWindow], n: int) -> list[_Path]:
+    """The best ways to take one candidate of each window, at most ``n``, best first."""
+    paths = [_Path(0.0, ())]
+    for window in windows:
+        joined = [
+            _Path(p.rank + c.normalized_score, (*p.choice, c)) for p in paths for c in window.candidates
+        ]
+        paths = sorted(joined, key=lambda p: -p.rank)[:n]
+    return paths
+
+
+def _paths_of_samples(windows: Sequence[DecodedWindow]) -> list[_Path]:
+    """The n-th sample of each window together, best first."""
+    drawn = [sorted(window.candidates, key=lambda c: c.draw or 0) for window in windows]
+    choices = list(zip(*drawn, strict=True)) or [()]
+    paths = [_Path(sum(c.normalized_score for c in choice), choice) for choice in choices]
+    return sorted(paths, key=lambda p: -p.rank)
 
 
 def _build_hypothesis(
@@ -116,6 +140,7 @@ def _build_tokens(candidate: Candidate, tokenizer: Tokenizer, members: Sequence[
             log_prob=value,
             members=member_scores_at(members, candidate.member_log_probs, position),
             weights=member_scores_at(members, candidate.member_weights, position),
+            **statistics_at(candidate, position),
         )
         for position, (token, value) in enumerate(zip(ids, candidate.log_probs, strict=True))
     ]

@@ -68,6 +68,8 @@ class WhisperRecognizer:
     ) -> None:
         self.config, self.checkpoint = config, checkpoint
         self._backend, self._members = backend, members
+        sampling, batch_size = config.sampling, config.batch_size
+        self._batch_size = sampling.fit_batch(batch_size, config.beam_size) if sampling else batch_size
         self._decoder = WindowDecoder(config, backend, task, seed)
         self.system = f"{checkpoint.reference}/{config.backend}"
 
@@ -79,8 +81,7 @@ class WhisperRecognizer:
         open_streams: list[WindowStream] = []
         while True:
             while (
-                len(open_streams) < self.config.batch_size
-                and (stream := next(waiting_streams, None)) is not None
+                len(open_streams) < self._batch_size and (stream := next(waiting_streams, None)) is not None
             ):
                 if stream.state.index not in outcomes:  # quarantined in another of its windows
                     open_streams.append(stream)
@@ -159,8 +160,9 @@ class WhisperRecognizer:
         features = self._backend.encode(torch.stack([t.mel(self._backend.dims.n_mels) for t in decodable]))
         unknown = [i for i, t in enumerate(decodable) if t.state.language is None]
         if unknown:
-            for i, code in zip(unknown, self._backend.detect_languages(features[unknown]), strict=True):
-                decodable[i].state.language = code
+            for i, detected in zip(unknown, self._backend.detect_languages(features[unknown]), strict=True):
+                state = decodable[i].state
+                state.language, state.language_probability = detected
         finished: set[int] = set()
         for stream, window in zip(decodable, self._decoder.decode(decodable, features), strict=True):
             if isinstance(window, ModelError):
@@ -190,8 +192,12 @@ class WhisperRecognizer:
         return frames
 
     def _build_outcome(self, state: UtteranceState) -> NBest:
-        tokenizer, n = self._decoder.tokenizer_of(state), self.config.n_best
+        tokenizer, sampling = self._decoder.tokenizer_of(state), self.config.sampling
+        n = self.config.n_best if sampling is None else None
         hypotheses = build_nbest(state.windows, tokenizer, self.system, n, self._members)
+        if self.config.entropies and state.language_probability is not None:
+            added = {"language_probability": state.language_probability}
+            hypotheses = tuple(h.model_copy(update={"features": {**h.features, **added}}) for h in hypotheses)
         return NBest(utterance_id=state.utterance.id, hypotheses=hypotheses, language=state.language)
 
 

@@ -29,6 +29,8 @@ class WindowDecoder:
 
     def __init__(self, config: RecognitionConfig, backend: WhisperBackend, task: str, seed: int) -> None:
         self._config, self._backend, self._task, self._seed = config, backend, task, seed
+        sampling = config.sampling
+        self._temperatures = config.temperature_fallback if sampling is None else (sampling.temperature,)
 
     def tokenizer_of(self, state: UtteranceState) -> Tokenizer:
         """The tokenizer of an utterance's language and the task."""
@@ -39,6 +41,7 @@ class WindowDecoder:
     ) -> list[DecodedWindow | ModelError]:
         """The present window of each of ``streams``, decoded at rising temperatures until it is accepted.
 
+        Samples are drawn once, at their own temperature.
         A window for which the model gives NaN has its error instead.
 
         Raises:
@@ -47,7 +50,7 @@ class WindowDecoder:
         attempts: list[list[DecodedWindow]] = [[] for _ in streams]
         failed: dict[int, ModelError] = {}
         pending = list(range(len(streams)))
-        for temperature in self._config.temperature_fallback:
+        for temperature in self._temperatures:
             results = self._search_windows([streams[i] for i in pending], features[pending], temperature)
             for i, result in zip(pending, results, strict=True):
                 if isinstance(result, ModelError):
@@ -97,14 +100,7 @@ class WindowDecoder:
     def _search_windows(
         self, streams: list[WindowStream], features: EncodedWindows, temperature: float
     ) -> list[DecodingResult | ModelError]:
-        config = SearchConfig(
-            beam_size=self._config.beam_size,
-            n_best=min(self._config.n_best, self._config.beam_size),
-            max_new_tokens=self._config.max_tokens,
-            length_penalty=self._config.length_penalty,
-            temperature=temperature,
-            seed=self._seed,
-        )
+        config = self._search_config(temperature)
         prompts = [self._build_prompt(stream) for stream in streams]
         results: dict[int, DecodingResult | ModelError] = {}
 
@@ -123,6 +119,20 @@ class WindowDecoder:
             rows = list(group)
             results.update(zip(rows, isolate(decode, rows), strict=True))
         return [results[i] for i in range(len(streams))]
+
+    def _search_config(self, temperature: float) -> SearchConfig:
+        settings = self._config
+        others = {"seed": self._seed, "entropies": settings.entropies}
+        if settings.sampling is not None:
+            return settings.sampling.search_config(settings.max_tokens, settings.length_penalty, **others)
+        return SearchConfig(
+            beam_size=settings.beam_size,
+            n_best=min(settings.n_best, settings.beam_size),
+            max_new_tokens=settings.max_tokens,
+            length_penalty=settings.length_penalty,
+            temperature=temperature,
+            **others,
+        )
 
     def _build_prompt(self, stream: WindowStream) -> list[int]:
         tokenizer = self.tokenizer_of(stream.state)

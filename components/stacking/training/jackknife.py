@@ -17,7 +17,7 @@ from components.errors import DataError
 from components.files import read_json, write_json
 from components.records import NBest, Utterance
 from components.stacking.config import JackknifeConfig, PreTranslationConfig
-from components.stacking.training.pre_translation import DraftLearner, join_draft, split_folds
+from components.stacking.training.pre_translation import DraftLearner, join_texts, split_folds
 from components.stacking.training.train import Progress, training_config
 from components.storage.whole_stage import WORK, Product
 from components.training.config import TrainingConfig
@@ -89,7 +89,7 @@ def train_pre_translation(
         parts = (rest, dev_pairs, [pairs[number] for number in held_out])
         drafts = _draft_fold(work, config, parts, languages, store, progress)
         drafted += [
-            (join_draft(pairs[number][0], draft), pairs[number][1])
+            (join_texts(pairs[number][0], draft), pairs[number][1])
             for number, draft in zip(held_out, drafts, strict=True)
             if draft
         ]
@@ -159,7 +159,7 @@ def pair_with_drafts(
     for utterance in data:
         source = transcripts.get(utterance.id, utterance.text)
         if source is not None and utterance.id in drafts:
-            source_and_draft = join_draft(source, drafts[utterance.id])
+            source_and_draft = join_texts(source, drafts[utterance.id])
             pairs += [(source_and_draft, reference) for reference in utterance.references if reference]
     return pairs
 

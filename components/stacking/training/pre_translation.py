@@ -23,10 +23,9 @@ from components.training.translation_learner import PairLearner
 SEPARATOR = "</s>"
 
 
-def join_draft(source: str, draft: str) -> str:
-    """Source and draft as one text, with the separator between them; it is removed inside of either."""
-    plain = (" ".join(text.replace(SEPARATOR, " ").split()) for text in (source, draft))
-    return SEPARATOR.join(plain)
+def join_texts(*texts: str) -> str:
+    """Texts, such as source and draft, as one, with the separator between them and never inside."""
+    return SEPARATOR.join(" ".join(text.replace(SEPARATOR, " ").split()) for text in texts)
 
 
 def split_folds(count: int, total: int) -> list[range]:

@@ -10,12 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.decoding.beam_search import topk
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.logits_processors import force_at, force_last, suppress
 from components.decoding.scorers import Vocabulary, require_same_vocabulary
 from components.decoding.search import force_decode, search
+from components.decoding.topk import topk
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.errors import ConfigError, ModelError
 
@@ -238,6 +238,8 @@ def test_a_member_that_gives_nan_is_named(beam: int) -> None:
         {"n_best": 3, "beam_size": 2},
         {"temperature": -1.0},
         {"top_p": 0.0},
+        {"top_k": -1},
+        {"epsilon": 1.0},
         {"early_stopping": "always"},
     ],
 )

@@ -106,7 +106,7 @@ def test_the_order_is_in_the_key_and_no_name_is() -> None:
 def test_a_table_is_read_where_a_table_is_expected() -> None:
     with pytest.raises(ConfigError, match=r"mt\.tuned: expected a node of kind tune, found x \(translate\)"):
         pipeline("x", "y", method="reranking", tuned="x")
-    with pytest.raises(ConfigError, match="combine reads 2 to 64 nodes, found 1"):
+    with pytest.raises(ConfigError, match="of: expected 2 to 64 nodes, found 1"):
         pipeline("x")
 
 

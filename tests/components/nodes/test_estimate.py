@@ -160,6 +160,11 @@ def test_where_an_estimator_comes_from_is_said_once(values: dict[str, Any], faul
         EstimateSettings.model_validate(values)
 
 
+def test_settings_are_the_same_when_they_are_written_and_read() -> None:
+    settings = EstimateSettings(model="packaged:whisper-base")
+    assert EstimateSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
 def test_nothing_to_fit_on_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"node: expected at least 50 development utterances .*found 0"):
         TrainEstimate().collect(CONFIG, site_of(tmp_path), items(60, transcript=False), tmp_path)

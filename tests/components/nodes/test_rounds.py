@@ -155,7 +155,7 @@ def test_a_loops_gate_is_checked_as_that_of_refine(monkeypatch: pytest.MonkeyPat
     model = Checkpoint(reference="m", path="/x", sha256="0" * 64, architecture="MarianMTModel")
     monkeypatch.setattr(checks, "resolve_text_model", lambda *_: model)
     kind.validate_models(LoopRoundSettings(gate="off"), Site("loop-1"), pairs)
-    with pytest.raises(ConfigError, match="gate_model: expected a causal language model for gate fluency"):
+    with pytest.raises(ConfigError, match="gate_model: expected a causal language model for fluency"):
         kind.validate_models(LoopRoundSettings(gate="fluency", gate_model="m"), Site("loop-1"), pairs)
 
 

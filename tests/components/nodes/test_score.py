@@ -10,6 +10,10 @@ from components.errors import ConfigError, ModelError
 from components.nodes.kind import Site
 from components.nodes.score import ScoreKind, ScoreSettings
 from components.pipeline.reader import read_pipeline
+from components.records import Route
+from components.refining.config import TEXT_ESTIMATE_NAMES
+from components.refining.text_estimators import TEXT_ESTIMATORS
+from tests.components.nodes.items import compute, item, nbest
 from tests.components.pipeline.test_planning import cascade, keys
 
 QE = {"kind": "score", "of": "mt", "metric": "cometkiwi:hub:a/b"}
@@ -38,3 +42,34 @@ def test_transcripts_and_models_that_are_not_there_are_refused() -> None:
     absent = ScoreSettings(metric="cometkiwi:/no/such/folder")
     with pytest.raises(ModelError, match="/no/such/folder"):
         ScoreKind().validate_models(absent, Site("qe"), frozenset())
+
+
+def test_an_estimate_by_another_model_is_the_value_of_each_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TEXT_ESTIMATORS, "fluency", lambda *_: lambda items, texts: [len(t) for t in texts])
+    texts = [item("a", asr=nbest("a", "a dog", "a cat")), item("b", asr=nbest("b", "horse and cart"))]
+    monkeypatch.setattr("components.models.check", lambda *_: None)
+    outcomes = compute(ScoreKind(), {"metric": "fluency:m"}, texts)  # of transcripts, which have no source
+    assert outcomes == [
+        Route(utterance_id="a", way="scored", value=5),
+        Route(utterance_id="b", way="scored", value=14),
+    ]
+    with pytest.raises(ConfigError, match=r"of: expected a translation, .*, found a transcript"):
+        compute(ScoreKind(), {"metric": "forward:m"}, texts)
+
+
+def test_estimates_are_rows_of_the_table_and_need_a_model_that_can_give_them() -> None:
+    assert tuple(TEXT_ESTIMATORS) == TEXT_ESTIMATE_NAMES
+    with pytest.raises(ValueError, match="or forward, dropout_forward, round_trip, fluency with a model"):
+        ScoreSettings(metric="forwards:m")
+    with pytest.raises(ValueError, match="found 'fluency'"):
+        ScoreSettings(metric="fluency")
+    wrong = ScoreSettings(metric="fluency:packaged:multi30k-en-de")
+    with pytest.raises(ConfigError, match="metric: expected a causal language model for fluency"):
+        ScoreKind().validate_models(wrong, Site("s"), frozenset({("en", "de")}))
+
+
+def test_an_estimate_is_in_the_key_by_its_name_and_model() -> None:
+    def key(metric: str) -> str:
+        return keys({**cascade(), "qe": {"kind": "score", "of": "mt", "metric": metric}})["qe"]
+
+    assert len({key("forward:hub:a/b"), key("dropout_forward:hub:a/b"), key("cometkiwi:hub:a/b")}) == 3

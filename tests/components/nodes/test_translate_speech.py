@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from components.decoding.sampling_settings import Sampling
 from components.errors import ConfigError, ModelError
 from components.nodes.kind import Site
 from components.nodes.translate_speech import TranslateSpeech
@@ -40,15 +41,17 @@ def test_its_key_says_what_decides_the_outputs() -> None:
 
 def test_each_item_is_translated_from_its_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     class Echo:
-        def __init__(self, settings: RecognitionConfig, store: str | None) -> None:
-            self.prefix = f"{settings.beam_size} {store}"
+        def __init__(self, settings: RecognitionConfig, store: str | None, seed: int) -> None:
+            self.prefix = f"{settings.beam_size} {store} {seed}"
 
         def translate(self, utterances: list[Utterance]) -> list[NBest]:
             return [nbest(u.id, f"{self.prefix} {u.audio.path}") for u in utterances if u.audio]
 
     monkeypatch.setattr(speech, "SpeechTranslator", Echo)
-    translate = KIND.build(RecognitionConfig(beam_size=7), Site("direct", store="s"))
-    assert texts_of(translate([item("u0"), item("u1")])) == ["7 s /x.wav"] * 2
+    translate = KIND.build(RecognitionConfig(beam_size=7), Site("direct", store="s", seed=3))
+    assert texts_of(translate([item("u0"), item("u1")])) == ["7 s 0 /x.wav"] * 2
+    draws = KIND.build(RecognitionConfig(sampling=Sampling()), Site("direct", store="s", seed=3))
+    assert texts_of(draws([item("u0")])) == ["5 s 3 /x.wav"]
     assert KIND.applies(item("u0").utterance)
     assert not KIND.applies(item("u0").utterance.model_copy(update={"audio": None}))
 

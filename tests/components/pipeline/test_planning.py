@@ -94,3 +94,28 @@ def test_a_file_is_read_by_its_digest(tmp_path: Path) -> None:
 def test_there_are_never_more_than_two_hundred_shards(total: int, size: int) -> None:
     assert shard_size(total) == size
     assert -(-total // size) <= 200
+
+
+def test_an_adapter_that_a_node_trains_is_read_and_its_weight_decides() -> None:
+    def graph(adapter: Any) -> dict[str, Any]:
+        lora = {"kind": "train", "init_from": "packaged:multi30k-en-de", "lora": {"rank": 2}}
+        text = {"kind": "translate", "of": "data", "adapter": adapter}
+        return {"lora": {**lora, "data": "sample", "dev": "sample"}, "mt": text}
+
+    once, half = keys(graph("node:lora")), keys(graph({"node:lora": 0.5}))
+    assert (once["lora"], once["mt"] == half["mt"]) == (half["lora"], False)
+    assert keys(graph("node:lora"), weights="other base")["mt"] != once["mt"]
+    pipeline = read_pipeline(
+        {"nodes": graph({"node:lora": 0.5, "store:0123456789ab": 2}), "target_language": "de"}
+    )
+    assert pipeline.nodes["mt"].model_nodes == {"model+1": "lora"}
+    plans = plan_nodes(pipeline, {DATA: REF}, None, 0, lambda named, _: named)  # type: ignore[arg-type,return-value]
+    stage = plans["mt"].stage
+    assert stage.weights == {"model": "packaged:multi30k-en-de+2.0*store:0123456789ab"}
+    assert stage.models == {**stage.weights, "model+1": f"store:{plans['lora'].stage.key}"}
+
+
+def test_a_training_without_an_adapter_keeps_its_key() -> None:
+    node = {"kind": "train", "init_from": "packaged:multi30k-en-de", "data": "sample", "dev": "sample"}
+    plain, same = keys({"t": node}), keys({"t": {**node, "lora": None}})
+    assert plain == same != keys({"t": {**node, "lora": {}}})

@@ -52,8 +52,8 @@ def test_a_prompt_needs_examples_in_the_languages() -> None:
 @pytest.mark.parametrize(
     ("gate", "model", "fault"),
     [
-        ("fluency", MARIAN, "expected a causal language model for gate fluency, found MarianMTModel"),
-        ("forward", LLAMA, "expected a translation model for gate forward, found LlamaForCausalLM"),
+        ("fluency", MARIAN, "expected a causal language model for fluency, found MarianMTModel"),
+        ("forward", LLAMA, "expected a translation model for forward, found LlamaForCausalLM"),
         ("round_trip", MARIAN, "MarianMTModel: .*from de to en"),
     ],
 )

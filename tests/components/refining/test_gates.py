@@ -11,13 +11,17 @@ import torch
 from sacrebleu.metrics.chrf import CHRF
 
 from components.decoding.models.causal import CausalModel
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.search import force_decode
+from components.ensembling.token_level.dropout import DropoutScorer
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest, Quarantined, Utterance
-from components.refining import acceptance, methods, self_refine
+from components.refining import acceptance, methods, self_refine, text_estimators
 from components.refining.config import RefineConfig, RoundsConfig
 from components.refining.rounds import Refiner
 from components.refining.self_refine import SelfRefiner
 from tests.components.decoding.tiny_models import llama
+from tests.components.translation.test_seq2seq import plain
 from tests.components.translation.tokenizers import characters
 
 ITEM = Utterance(id="u", text="a dog", source_language="en", target_language="de")
@@ -29,7 +33,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A tiny causal model in the place of any other."""
     network = llama(vocabulary=len(TOKENIZER), positions=2048)
     ready = CausalModel(network, "digest", "tiny")
-    for module in (acceptance, self_refine, methods):
+    for module in (text_estimators, self_refine, methods):
         monkeypatch.setattr(
             module, "load_resident", lambda *_: (SimpleNamespace(reference="tiny"), ready, TOKENIZER)
         )
@@ -51,6 +55,28 @@ def test_fluency_is_the_mean_log_probability_of_a_text(model: Any) -> None:
     assert values[2] == pytest.approx(values[0])
 
 
+@pytest.mark.parametrize("passes", [0, 3])
+def test_a_forced_score_is_that_of_the_model_and_with_dropout_the_mean_of_its_passes(
+    passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, tokenizer = plain()
+    for module in network.modules():
+        if passes and hasattr(module, "dropout") and isinstance(module.dropout, float):
+            module.dropout = 0.3
+    ready = Seq2SeqModel(network, "digest", "tiny")
+    monkeypatch.setattr(text_estimators, "load_resident", lambda *_: (None, ready, tokenizer))
+    (value,) = text_estimators.forward_estimator("m", "cpu", None, passes)([ITEM], ["ein Hund"])
+    source, target = tokenizer("a dog", return_tensors="pt"), tokenizer("ein Hund").input_ids
+    means = []
+    for number in range(passes or 1):
+        scorer: Any = ready.build_scorer(**{k: source[k] for k in ("input_ids", "attention_mask")})
+        if passes:
+            scorer = DropoutScorer(scorer, 0, keys=[text_estimators._key_of(ITEM, number)])
+        means.append(force_decode([scorer], [target])[0].score / len(target))
+    assert value == pytest.approx(sum(means) / len(means), abs=1e-4)
+    assert len({round(mean, 3) for mean in means}) == (passes or 1)
+
+
 def test_a_round_trip_is_compared_with_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Utterance] = []
 
@@ -60,7 +86,7 @@ def test_a_round_trip_is_compared_with_the_source(monkeypatch: pytest.MonkeyPatc
         bad = Quarantined(utterance_id="u", stage="mt", reason="too long", detail="-")
         return [NBest(utterance_id="u", hypotheses=(back,)), bad]
 
-    monkeypatch.setattr(acceptance, "build", lambda *_: SimpleNamespace(translate=translate))
+    monkeypatch.setattr(text_estimators, "build", lambda *_: SimpleNamespace(translate=translate))
     config = RoundsConfig(gate="round_trip", gate_model="tiny")
     unknown = ITEM.model_copy(update={"target_language": None})
     values = acceptance.GATES["round_trip"](config, None)([ITEM, unknown], ["ein Punkt", "x"])

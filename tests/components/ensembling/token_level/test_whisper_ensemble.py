@@ -38,7 +38,8 @@ def decode_windows(
 ) -> tuple[list[str], list[DecodingResult]]:
     features = engine.encode(mels(2))
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=5)
-    return engine.detect_languages(features), engine.decode(features, PROMPTS, config, True, [0, 1])
+    languages = [language.code for language in engine.detect_languages(features)]
+    return languages, engine.decode(features, PROMPTS, config, True, [0, 1])
 
 
 def assert_same(

@@ -13,7 +13,7 @@ from components import audio
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.recognition.config import RecognitionConfig
-from components.recognition.whisper.backend import DecodingResult, ModelDimensions
+from components.recognition.whisper.backend import DecodingResult, DetectedLanguage, ModelDimensions
 from components.recognition.whisper.recognizer import WhisperRecognizer
 from components.records import Checkpoint, Utterance
 
@@ -45,8 +45,8 @@ class Scripted:
         self.batches.append(len(mels))
         return mels.mean((1, 2), keepdim=True)
 
-    def detect_languages(self, features: Tensor) -> list[str]:
-        return ["de"] * len(features)
+    def detect_languages(self, features: Tensor) -> list[DetectedLanguage]:
+        return [DetectedLanguage("de", 0.75)] * len(features)
 
     def decode(
         self,

@@ -15,7 +15,7 @@ from components.records import Utterance
 from components.stacking.config import PreTranslationConfig
 from components.stacking.methods import join_tokens
 from components.stacking.training import jackknife
-from components.stacking.training.pre_translation import DraftLearner, join_draft, split_folds
+from components.stacking.training.pre_translation import DraftLearner, join_texts, split_folds
 from components.training.batches import collate
 from components.training.config import TrainingConfig
 from tests.components.stacking.tiny import stacked
@@ -71,19 +71,19 @@ def test_folds_that_were_drafted_are_not_drafted_again(
     jackknife.train_pre_translation(
         tmp_path, config, read, (read, dev), ("en", "de"), None, lambda percent: None
     )
-    assert sorted(learned) == [(join_draft(f"s{n}", f"d{n}"), f"t{n}") for n in (1, 2, 3)]
+    assert sorted(learned) == [(join_texts(f"s{n}", f"d{n}"), f"t{n}") for n in (1, 2, 3)]
 
 
 def test_a_joined_text_is_both_sequences(text_folder: Path) -> None:
     tokenizer = stacked(text_folder).tokenizer
     ids = [tuple(tokenizer(text).input_ids) for text in ("ein hund", "rot blau")]
-    assert tuple(tokenizer(join_draft("ein hund", "rot blau")).input_ids) == join_tokens(*ids)
-    assert join_draft("ein</s>hund\n", " rot") == "ein hund</s>rot"
+    assert tuple(tokenizer(join_texts("ein hund", "rot blau")).input_ids) == join_tokens(*ids)
+    assert join_texts("ein</s>hund\n", " rot") == "ein hund</s>rot"
 
 
 def test_the_learner_is_cross_entropy_over_joined_texts(text_folder: Path, tmp_path: Path) -> None:
     config = TrainingConfig(init_from=str(text_folder), label_smoothing=0.0, dropout=0.0, eval_sentences=2)
-    pairs = [(join_draft("ein hund", "rot"), "blau"), (join_draft("baum", "katze"), "rot rot")]
+    pairs = [(join_texts("ein hund", "rot"), "blau"), (join_texts("baum", "katze"), "rot rot")]
     learner = DraftLearner(config, (pairs, pairs), torch.device("cpu"))
     loss, count = learner.loss([0, 1])
     batch = collate(learner.examples, learner.model.config.pad_token_id)

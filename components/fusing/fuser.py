@@ -1,0 +1,147 @@
+"""Fuses n-best lists: a model writes a new text, and gates accept it or keep the first candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from components.ensembling.output_level.mbr_utilities import sentence_chrf
+from components.fusing.candidates import collect_texts, edit_distance
+from components.fusing.config import CONSENSUS, FuseConfig
+from components.fusing.prompted import Answer, PromptedFuser, Question
+from components.fusing.refusal import find_refusal
+from components.fusing.trained import TrainedFuser
+from components.languages import UNDETERMINED
+from components.records import Decision, Hypothesis, NBest, Utterance
+from components.refining.decisions import Estimates
+from components.refining.proposal_judge import AcceptanceGate
+from components.resegmentation import retime
+
+METHODS: dict[str, Callable[[FuseConfig, str | None], PromptedFuser | TrainedFuser]] = {
+    "prompted": PromptedFuser,
+    "trained": TrainedFuser,
+}
+"""Method -> what writes the texts."""
+SAME = "nothing to change"
+
+
+class Lists(NamedTuple):
+    """What is fused: the utterance with the text that was translated, and the n-best lists of the systems."""
+
+    utterance: Utterance
+    nbests: Sequence[NBest]
+
+
+class Fuser:
+    """Fuses the lists of utterances; keeps no state between calls."""
+
+    def __init__(self, config: FuseConfig, store: str | None = None, *, transcripts: bool = False) -> None:
+        self.config, self._transcripts = config, transcripts
+        self._gate = AcceptanceGate(config.gate_config, store)
+        self._writer = METHODS[config.method](config, store)
+
+    def fuse(self, items: Sequence[Lists]) -> list[NBest]:
+        """Fuse the lists of each utterance; the first candidate stays where a gate refuses the new text."""
+        size = self.config.batch_size
+        return [
+            fused
+            for first in range(0, len(items), size)
+            for fused in self._fuse_batch(items[first : first + size])
+        ]
+
+    def _fuse_batch(self, items: Sequence[Lists]) -> list[NBest]:
+        questions = [self._question(item) for item in items]
+        asked = [number for number, question in enumerate(questions) if question.candidates]
+        answers = self._writer.answer([questions[number] for number in asked]) if asked else []
+        proposals = dict(zip(asked, answers, strict=True))
+        refusals = {n: self._refusal(questions[n], answer) for n, answer in proposals.items()}
+        estimates = self._estimate(items, questions, proposals, refusals)
+        return [
+            self._decide(item, question, proposals.get(n), refusals.get(n, ""), estimates.get(n, Estimates()))
+            for n, (item, question) in enumerate(zip(items, questions, strict=True))
+        ]
+
+    def _question(self, item: Lists) -> Question:
+        """The candidates; none where the first text is empty, as nothing is put in the place of silence."""
+        first, utterance = item.nbests[0].best.text, item.utterance
+        texts = collect_texts(item.nbests, self.config.candidates) if first.strip() else []
+        source = "" if self._transcripts else utterance.text or ""
+        language = utterance.target_language or UNDETERMINED
+        return Question(texts, source, (utterance.source_language, language))
+
+    def _refusal(self, question: Question, answer: Answer) -> str:
+        if answer.text == question.candidates[0]:
+            return SAME
+        return find_refusal(answer.text, question.candidates, self.config.max_edit, question.languages[1])
+
+    def _estimate(
+        self,
+        items: Sequence[Lists],
+        questions: Sequence[Question],
+        proposals: dict[int, Answer],
+        refusals: dict[int, str],
+    ) -> dict[int, Estimates]:
+        """The gate's estimates of first candidate and new text, of those that were not refused."""
+        rows = [number for number, refusal in refusals.items() if not refusal]
+        if self.config.gate == CONSENSUS:
+            return {n: consensus_of(questions[n].candidates, proposals[n].text) for n in rows}
+        if not rows:
+            return {}
+        before = [questions[n].candidates[0] for n in rows]
+        proposed = [proposals[n].text for n in rows]
+        estimates = self._gate.estimate([items[n].utterance for n in rows], before, proposed)
+        return dict(zip(rows, estimates, strict=True))
+
+    def _decide(
+        self, item: Lists, question: Question, answer: Answer | None, refusal: str, estimates: Estimates
+    ) -> NBest:
+        first = item.nbests[0]
+        features: dict[str, float] = {"systems": float(len(item.nbests))}
+        if answer is None:
+            return _keep(first, None, features, "refused: the first candidate is empty")
+        language = question.languages[1]
+        if answer.text:
+            features["edit_distance"] = edit_distance(answer.text, question.candidates[0], language)
+        before, proposed = estimates
+        if before is not None and proposed is not None:
+            features |= {"gate_before": before, "gate_proposed": proposed}
+        hypothesis = Hypothesis(
+            text=answer.text,
+            score=answer.score,
+            n_tokens=answer.n_tokens,
+            system=self._writer.checkpoint.reference,
+            segments=retime(answer.text, language, first.best.segments),
+        )
+        if refusal or not estimates.is_accepted:
+            reason = refusal or f"refused: the gate {self.config.gate} does not rise"
+            return _keep(first, None if refusal == SAME else hypothesis, features, reason)
+        accepted = {"features": {**features, "fused": 1.0}, "decision": Decision(round=1, accepted=True)}
+        return first.model_copy(
+            update={"hypotheses": (hypothesis.model_copy(update=accepted), *first.hypotheses)}
+        )
+
+
+def _keep(first: NBest, proposal: Hypothesis | None, features: dict[str, float], reason: str) -> NBest:
+    """The first system's best hypothesis as it is, with the reason; what was proposed stands behind it."""
+    best = first.best
+    update = {
+        "features": {**best.features, **features, "fused": 0.0},
+        "decision": Decision(round=1, accepted=False, feedback=reason),
+    }
+    rest = [*first.hypotheses[1:], *([proposal] if proposal is not None and proposal.text else [])]
+    return first.model_copy(update={"hypotheses": (best.model_copy(update=update), *rest)})
+
+
+def consensus_of(candidates: Sequence[str], proposed: str) -> Estimates:
+    """Mean chrF of the first candidate and of a new text with the other candidates.
+
+    The first one is not among them, as it would speak for itself; without others nothing speaks for a new
+    text.
+    """
+    others = candidates[1:]
+    if not others:
+        return Estimates(0.0, 0.0)
+    before, new = np.mean(sentence_chrf([candidates[0], proposed], others, UNDETERMINED), axis=1).tolist()
+    return Estimates(before, new)

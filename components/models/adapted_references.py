@@ -1,0 +1,116 @@
+"""References of models with adapters: ``BASE+ADAPTER``, ``BASE+0.7*ADAPTER+0.3*ADAPTER``."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from components.errors import ConfigError
+from components.models.references import display_reference, split_reference
+
+_WEIGHT = re.compile(r"([+-]?[0-9.]+(?:[eE]-?[0-9]+)?)\*(.*)", re.DOTALL)
+_WEIGHT_LIMIT = 100.0
+FORM = "BASE+ADAPTER or BASE+WEIGHT*ADAPTER"
+
+
+class WeightedAdapter(NamedTuple):
+    """A reference of an adapter, and the factor of what it adds to the base."""
+
+    reference: str
+    weight: float = 1.0
+
+
+def split_adapters(reference: str) -> tuple[str, tuple[WeightedAdapter, ...]]:
+    """Split a model reference into that of its base and its adapters.
+
+    A path that exists is a path, whatever characters it has.
+
+    Raises:
+        ConfigError: A part is empty, or a weight is no number.
+    """
+    if "+" not in reference or (split_reference(reference)[0] == "path" and _exists(reference)):
+        return reference, ()
+    base, *parts = (part.strip() for part in reference.split("+"))
+    if not base or not all(parts):
+        raise ConfigError(f"model: expected {FORM}, found {display_reference(reference)!r}")
+    return base, tuple(_read_part(part) for part in parts)
+
+
+def join_adapters(base: str, adapters: tuple[WeightedAdapter, ...]) -> str:
+    """Return the reference of a base with adapters; a weight of 1 is left out."""
+    return "+".join(
+        [base, *(a.reference if a.weight == 1 else f"{a.weight!r}*{a.reference}" for a in adapters)]
+    )
+
+
+def parts_of(reference: str) -> tuple[str, ...]:
+    """Return the references that a model reference is made of: the base, then the adapters."""
+    base, adapters = split_adapters(reference)
+    return (base, *(adapter.reference for adapter in adapters))
+
+
+def replace_parts(text: str, references: Mapping[str, str]) -> str:
+    """Replace a reference, or the parts of it that are keys of ``references``; other text stays as it is."""
+    if text in references or "+" not in text or not any(name in text for name in references):
+        return references.get(text, text)
+    try:
+        base, adapters = split_adapters(text)
+    except ConfigError:
+        return text
+    if not references.keys() & {base, *(adapter.reference for adapter in adapters)}:
+        return text
+    renamed = tuple(a._replace(reference=references.get(a.reference, a.reference)) for a in adapters)
+    return join_adapters(references.get(base, base), renamed)
+
+
+def read_adapter_setting(value: object) -> tuple[WeightedAdapter, ...]:
+    """Read the setting ``adapter``: a reference, or a table reference -> weight.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if isinstance(value, str) and value.strip():
+        return tuple(_read_part(part.strip()) for part in value.split("+"))
+    if isinstance(value, Mapping) and value:
+        return tuple(
+            WeightedAdapter(str(name), _check_weight(weight, name)) for name, weight in value.items()
+        )
+    raise ValueError(f"adapter: expected a reference, or {{reference: weight}}, found {value!r}")
+
+
+def fold_adapter(values: Any, default_model: str) -> Any:
+    """Return raw settings whose ``adapter`` has become a part of ``model``: there is one name of a model."""
+    if not isinstance(values, dict) or values.get("adapter") is None:
+        return values
+    model = values.get("model", default_model)
+    rest = {name: value for name, value in values.items() if name != "adapter"}
+    return {**rest, "model": join_adapters(model, read_adapter_setting(values["adapter"]))}
+
+
+def _read_part(part: str) -> WeightedAdapter:
+    match = _WEIGHT.fullmatch(part)
+    if match is None:
+        return WeightedAdapter(part)
+    if not match[2].strip():
+        raise ConfigError(f"adapter: expected {FORM}, found {part!r}")
+    return WeightedAdapter(match[2].strip(), _check_weight(match[1], match[2]))
+
+
+def _check_weight(value: object, name: object) -> float:
+    try:
+        weight = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        weight = math.nan
+    if not abs(weight) <= _WEIGHT_LIMIT or isinstance(value, bool):
+        raise ConfigError(
+            f"adapter {display_reference(str(name))}: expected a weight from -{_WEIGHT_LIMIT:g} to "
+            f"{_WEIGHT_LIMIT:g}, found {value!r}"
+        )
+    return weight
+
+
+def _exists(path: str) -> bool:
+    return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111 - as components.models does

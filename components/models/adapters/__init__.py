@@ -1,0 +1,1 @@
+"""LoRA adapters: PEFT folders that are read, checked against their base and merged into it."""

@@ -1,0 +1,128 @@
+"""A base and its adapters -> a model folder in the cache, merged the first time that it is needed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.digests import cache_folder, combine_digests
+from components.errors import ModelError
+from components.models.adapters.base_check import refuse_other_base
+from components.models.adapters.tensors import Adapter
+from components.models.checkpoints import (
+    ADAPTERS,
+    CONFIGURATION_NAMES,
+    DOMAIN,
+    INDEX,
+    TOKENIZER_NAMES,
+    checkpoint_of,
+    read_header,
+    read_json,
+    weight_files,
+)
+from components.models.install_manifest import install_once
+from components.records import Checkpoint
+
+if TYPE_CHECKING:
+    from components.models.adapters.merge import Update
+
+VERSION = 1
+"""Version of the merging: raised when the same adapters give other weights."""
+
+
+def adapted_model(reference: str, base: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) -> Checkpoint:
+    """Merge adapters into a base, or find the folder where that was done before.
+
+    Args:
+        reference: What to call the adapted model.
+        base: The model that the adapters were trained on.
+        adapters: With their weights, in order.
+
+    Raises:
+        ModelError: An adapter is of another base, or the base is quantized.
+    """
+    check_adapters(base, adapters)
+    parts = {
+        "version": str(VERSION),
+        "base": base.sha256,
+        "tokenizer": str(base.tokenizer_sha256),
+        **{f"adapter{n}": f"{weight!r} {adapter.sha256}" for n, (adapter, weight) in enumerate(adapters)},
+    }
+
+    folder = install_once(
+        cache_folder() / "adapted" / combine_digests(parts)[:32], partial(write_model, base, adapters)
+    )
+    lineage = (base.reference, *(adapter.reference for adapter, _ in adapters))
+    return checkpoint_of(folder, reference, lineage)
+
+
+def check_adapters(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) -> dict[str, list[Update]]:
+    """Refuse adapters of another base, and a base that cannot be added to, without reading weights.
+
+    Returns:
+        Name of a tensor -> what is done to it, in order.
+
+    Raises:
+        ModelError: As :func:`adapted_model`.
+    """
+    from components.models.adapters.merge import plan_updates  # noqa: PLC0415 - imports torch
+
+    shapes = _base_shapes(base)
+    for adapter, _ in adapters:
+        refuse_other_base(adapter, base)
+    return plan_updates(adapters, shapes, base.reference)
+
+
+def write_model(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]], folder: Path) -> None:
+    """Write the folder of a base with adapters merged into it. Raises as :func:`adapted_model`."""
+    from components.models.adapters.writing import write_adapted  # noqa: PLC0415 - imports torch
+
+    updates = check_adapters(base, adapters)
+    copy_beside(Path(base.path), folder)
+    _set_domain(adapters, folder)
+    write_adapted(Path(base.path), folder, updates)
+    (folder / ADAPTERS).write_text(json.dumps(_record(base, adapters), indent=1) + "\n", encoding="utf-8")
+
+
+def _set_domain(adapters: Sequence[tuple[Adapter, float]], folder: Path) -> None:
+    """Replace the base's record of its domain by the adapter's; without one, nothing is known any more."""
+    (folder / DOMAIN).unlink(missing_ok=True)
+    records = [adapter.folder / DOMAIN for adapter, _ in adapters]
+    if len(records) == 1 and records[0].is_file():
+        shutil.copyfile(records[0], folder / DOMAIN)
+
+
+def copy_beside(source: Path, folder: Path) -> None:
+    """Copy everything of a model folder but its weights."""
+    for path in source.iterdir():
+        if path.name in CONFIGURATION_NAMES | TOKENIZER_NAMES | {INDEX, DOMAIN}:
+            shutil.copyfile(path, folder / path.name)
+
+
+def _base_shapes(base: Checkpoint) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor of a base. ModelError where it has none that can be added to."""
+    folder = Path(base.path)
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{base.reference}: expected a transformers model as the base of an adapter, found "
+            f"{base.architecture}"
+        )
+    if read_json(folder / "config.json").get("quantization_config") is not None:
+        raise ModelError(
+            f"{base.reference}: expected a base with plain weights, found a quantized one; take the model "
+            "that it was quantized from"
+        )
+    return {name: shape for file in weight_files(folder) for name, (_, shape) in read_header(file).items()}
+
+
+def _record(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) -> dict[str, object]:
+    """What ``adapters.json`` says, by digests: the same parts give the same file under any names."""
+    rows = [
+        {"sha256": a.sha256, "weight": weight, "rank": a.config.rank, "modules": len(a.modules)}
+        for a, weight in adapters
+    ]
+    return {"version": VERSION, "base_sha256": base.sha256, "adapters": rows}

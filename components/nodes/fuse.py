@@ -1,0 +1,91 @@
+"""``fuse``: one new text from several n-best lists, by a prompted or a trained model, behind gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from components import neural_metrics
+from components.fusing.config import VERSION, FuseConfig
+from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.rounds import LIBRARIES, texts_of
+from components.records import NBest, Outcome
+from components.refining.config import MODEL_GATES
+from components.run_record import StageRef
+from components.storage.reader import read_nbests
+
+
+class Fuse(Kind[FuseConfig]):
+    """Writes a new text from texts of one language; the best of the first input is what a gate keeps."""
+
+    name = "fuse"
+    summary = "n-best lists -> one new text, by a prompted or a trained model, behind gates"
+    settings = FuseConfig
+    reads = ("text",)
+    inputs = (1, 64)
+    joins = True
+    needs_inputs = True
+    looks_back = True
+    same_language = True
+    passes = True
+    pools = True
+
+    def version(self, settings: FuseConfig) -> str:
+        """Return the version of fusing."""
+        return str(VERSION)
+
+    def libraries(self, settings: FuseConfig) -> tuple[str, ...]:
+        """Return the libraries of the models that write and judge."""
+        return (*LIBRARIES, "rapidfuzz")
+
+    def models(self, settings: FuseConfig) -> dict[str, str]:
+        """Return the model that writes, and that of the gate."""
+        gate = {"gate_model": settings.gate_model} if settings.gate in MODEL_GATES else {}
+        return {"model": settings.model, **gate}
+
+    def parameters(self, settings: FuseConfig, site: Site) -> dict[str, Any]:
+        """Return everything but models and device."""
+        values = settings.model_dump(mode="json", exclude={"model", "gate_model", "device"})
+        if settings.gate == "quality_estimation":
+            values["neural_metrics"] = neural_metrics.version
+        return values
+
+    def device(self, settings: FuseConfig) -> str:
+        """Return the device that is set."""
+        return settings.device
+
+    def check(self, settings: FuseConfig, site: Site) -> None:
+        """Check the gate, the device and the models' names."""
+        from components.fusing import checks  # noqa: PLC0415 - imports torch
+
+        checks.check(settings, site.store, transcripts=site.transcripts)
+
+    def validate_models(self, settings: FuseConfig, site: Site, pairs: LanguagePairs) -> None:
+        """Check that its models can write and judge these texts."""
+        from components.fusing import checks  # noqa: PLC0415 - imports torch
+
+        checks.validate_models(settings, site.store, pairs, transcripts=site.transcripts)
+
+    def candidates(self, settings: FuseConfig, nbests: Sequence[NBest]) -> list[str]:
+        """Return the candidates that the model reads."""
+        from components.fusing.candidates import collect_texts  # noqa: PLC0415 - imports numpy
+
+        return collect_texts(nbests, settings.candidates)
+
+    def build(self, settings: FuseConfig, site: Site) -> Component:
+        """Return the fuser, its models loaded."""
+        from components.fusing.fuser import Fuser, Lists  # noqa: PLC0415 - imports torch
+
+        fuser = Fuser(settings, site.store, transcripts=site.transcripts)
+
+        def fuse(items: Sequence[Item]) -> list[Outcome]:
+            return list(fuser.fuse([Lists(item.utterance, texts_of(item)) for item in items]))
+
+        return fuse
+
+    def notes(self, settings: FuseConfig, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+        """Say how many new texts were accepted."""
+        fused = [nbest.best.features["fused"] for nbest in read_nbests(ref)]
+        return [
+            f"{ref.stage}: {sum(fused):.0f} of {len(fused)} texts are new, the others the first candidate"
+        ]

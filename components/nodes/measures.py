@@ -1,0 +1,106 @@
+"""Numbers of an utterance that a route may decide by, and which end of each is doubtful."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from components.errors import DataError
+from components.nodes.kind import Item
+from components.records import NBest, Route
+from components.routing.route_fit import Doubtful
+from components.suggestions import did_you_mean
+
+CONFIDENCE = "confidence"
+"""The calibrated probability of a good text where it was estimated, else the mean log-probability."""
+CALIBRATED, WRONG, RAW = "p_correct", "p_bad", "mean_log_prob"
+
+
+def _length(item: Item) -> float:
+    if item.utterance.text is None:
+        raise DataError("expected a text, found speech: say by: seconds, or read a recognizer")
+    return len(item.utterance.text)
+
+
+def _seconds(item: Item) -> float | None:
+    return None if item.utterance.audio is None else item.utterance.audio.seconds
+
+
+def _mean_log_prob(nbest: NBest) -> float:
+    return nbest.best.score / max(nbest.best.n_tokens, 1)
+
+
+def _margin(nbest: NBest) -> float:
+    """Return by how much the best hypothesis scores above the next; infinity for a list of one."""
+    return nbest.best.score - nbest.hypotheses[1].score if len(nbest.hypotheses) > 1 else float("inf")
+
+
+def _confidence(nbest: NBest) -> float:
+    features = nbest.best.features
+    wrong = features.get(WRONG)
+    return features.get(CALIBRATED, _mean_log_prob(nbest) if wrong is None else 1 - wrong)
+
+
+MEASURES: dict[str, Callable[[Item], float | None]] = {"length": _length, "seconds": _seconds}
+"""Numbers of the utterance: characters of its text; seconds of its speech, None if it is only text."""
+FEATURES: dict[str, Callable[[NBest], float]] = {
+    RAW: _mean_log_prob,
+    "score": lambda nbest: nbest.best.score,
+    "n_tokens": lambda nbest: nbest.best.n_tokens,
+    "n_best": lambda nbest: len(nbest.hypotheses),
+    "margin": _margin,
+    CONFIDENCE: _confidence,
+}
+"""Numbers of every n-best list; the features of its best hypothesis count as well."""
+HIGH_IS_DOUBTFUL = frozenset(
+    {
+        *("length", "seconds", "n_tokens", "n_words", "n_best"),
+        *("no_speech", "silence", "compression_ratio", "temperature", "unfamiliar"),
+        *("mean_entropy", "max_entropy", "posterior_entropy"),
+        *("member_disagreement", "max_member_disagreement", "p_bad", "expected_wer"),
+    }
+)
+"""Numbers whose high end escalates unless ``doubtful`` says otherwise; of all others it is the low one."""
+
+
+def doubtful_end(by: str) -> Doubtful:
+    """Return the end of a number at which an output is in doubt."""
+    return "high" if by in HIGH_IS_DOUBTFUL else "low"
+
+
+def measure(by: str, item: Item) -> float | None:
+    """Return the number that decides; None for what has none by its nature, such as written text.
+
+    Raises:
+        DataError: the n-best list has no such number.
+    """
+    if by in MEASURES:
+        return MEASURES[by](item)
+    outcome = next(iter(item.inputs.values()), None)
+    if isinstance(outcome, Route):
+        return outcome.value
+    if not isinstance(outcome, NBest):
+        return None
+    if by in outcome.best.features:
+        return outcome.best.features[by]
+    if by in FEATURES:
+        return FEATURES[by](outcome)
+    numbers = measure_all(item)
+    if by not in numbers:
+        raise DataError(f"expected a number {by}, found only {', '.join(numbers)}{did_you_mean(by, numbers)}")
+    return numbers[by]
+
+
+def measure_all(item: Item) -> dict[str, float]:
+    """Return every finite number of an item by name; those of its first text, if it has one."""
+    from components.confidence.features import extract_features  # noqa: PLC0415 - a second, for few routes
+
+    nbest = item.nbest
+    if nbest is None:
+        return {}
+    # The text of the item is the one that is measured: features that compare it with its source are absent.
+    extracted = extract_features(nbest, item.utterance.model_copy(update={"text": None}), {})
+    numbers = {"length": len(nbest.best.text), **{name: of(nbest) for name, of in FEATURES.items()}}
+    numbers |= {name: value for name, value in extracted.items() if name not in numbers}
+    numbers |= nbest.best.features
+    return {name: float(value) for name, value in numbers.items() if math.isfinite(value)}

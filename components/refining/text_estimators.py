@@ -1,0 +1,125 @@
+"""Estimates of a text by another model, without a reference: for the gates of refinement and for ``score``.
+
+``forward``       log P(translation | source) per token, by a translation model
+``dropout_forward``  its mean over passes with Monte-Carlo dropout (D-TP, Fomicheva et al. 2020)
+``round_trip``    chrF of the translation, translated back, against the source
+``fluency``       log P(text) per token, by a language model
+"""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sacrebleu.metrics.chrf import CHRF
+
+from components.decoding.models.causal import CausalModel
+from components.decoding.search import force_decode
+from components.ensembling.token_level.dropout import DropoutScorer
+from components.errors import ConfigError
+from components.languages import UNDETERMINED
+from components.records import NBest, Utterance
+from components.translation.config import TranslationConfig
+from components.translation.factory import build, load_resident
+from components.translation.sanitization import find_control_tokens, sanitize
+
+Items = Sequence[Utterance]
+Texts = Sequence[str]
+Estimator = Callable[[Items, Texts], list[float]]
+"""(utterances, their texts) -> an estimate of each; higher is better."""
+MAX_BACK_TRANSLATION_TOKENS = 96
+"""Tokens of a back-translation, at most; a refinement's own ``max_tokens`` may say another number."""
+PASSES = 30
+"""Passes with dropout, as Fomicheva et al. take."""
+
+
+def forward_estimator(model: str, device: str, store: str | None, passes: int = 0) -> Estimator:
+    """Mean log-probability of the translation's tokens, end included; of ``passes`` networks if above 0.
+
+    Raises:
+        ConfigError: the model is no encoder-decoder model, or has no dropout where passes are asked for.
+    """
+    settings = TranslationConfig(model=model, device=device)
+    _, ready, tokenizer = load_resident(model, settings, store)
+    if isinstance(ready, CausalModel):
+        raise ConfigError(f"expected a translation model, found {model}")
+    controls, on_device = find_control_tokens(tokenizer), ready.model.device
+
+    def score_text(item: Utterance, text: str) -> float:
+        source = tokenizer(sanitize(item.text or "", controls), return_tensors="pt").to(on_device)
+        target_ids = tokenizer(text_target=sanitize(text, controls)).input_ids
+        rows = {name: source[name].repeat(passes or 1, 1) for name in ("input_ids", "attention_mask")}
+        scorer: Any = ready.build_scorer(**rows)
+        if passes:
+            scorer = DropoutScorer(scorer, 0, keys=[_key_of(item, number) for number in range(passes)])
+        candidates = force_decode([scorer], [target_ids] * (passes or 1))
+        return statistics.fmean(candidate.score for candidate in candidates) / len(target_ids)
+
+    return lambda items, texts: [score_text(item, text) for item, text in zip(items, texts, strict=True)]
+
+
+def _key_of(item: Utterance, number: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{item.id}/{number}".encode()).digest()[:8], "big")
+
+
+def fluency_estimator(model: str, device: str, store: str | None) -> Estimator:
+    """Mean log-probability of the text's tokens under a causal language model.
+
+    Raises:
+        ConfigError: the model is no causal language model.
+    """
+    settings = TranslationConfig(model=model, device=device)
+    _, ready, tokenizer = load_resident(model, settings, store)
+    if not isinstance(ready, CausalModel):
+        raise ConfigError(f"expected a causal language model, found {model}")
+    controls = find_control_tokens(tokenizer)
+    start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else ready.vocabulary.pad
+
+    def score_text(text: str) -> float:
+        ids = tokenizer(sanitize(text, controls), add_special_tokens=False).input_ids or [start]
+        return force_decode([ready.build_scorer([[start]])], [ids])[0].score / len(ids)
+
+    return lambda items, texts: [score_text(text) for text in texts]
+
+
+def round_trip_estimator(
+    model: str, device: str, store: str | None, max_tokens: int = MAX_BACK_TRANSLATION_TOKENS
+) -> Estimator:
+    """chrF (0 to 100) of the greedy back-translation against the source; 0 where there is none."""
+    settings = TranslationConfig(model=model, device=device, beam_size=1, n_best=1, max_tokens=max_tokens)
+    translator, chrf = build(settings, store), CHRF()
+
+    def estimate(items: Items, texts: Texts) -> list[float]:
+        back = [
+            item.model_copy(
+                update={
+                    "text": text,
+                    "source_language": item.target_language or UNDETERMINED,
+                    "target_language": item.source_language,
+                }
+            )
+            for item, text in zip(items, texts, strict=True)
+        ]
+        return [
+            chrf.sentence_score(outcome.best.text, [item.text or ""]).score
+            if isinstance(outcome, NBest)
+            else 0.0
+            for item, outcome in zip(items, translator.translate(back), strict=True)
+        ]
+
+    return estimate
+
+
+def _dropout_forward_estimator(model: str, device: str, store: str | None) -> Estimator:
+    return forward_estimator(model, device, store, PASSES)
+
+
+TEXT_ESTIMATORS: dict[str, Callable[[str, str, str | None], Estimator]] = {
+    "forward": forward_estimator,
+    "dropout_forward": _dropout_forward_estimator,
+    "round_trip": round_trip_estimator,
+    "fluency": fluency_estimator,
+}
+"""Estimate -> (model, device, store) -> its estimator, with the model loaded."""

@@ -1,0 +1,240 @@
+"""The ``pools`` stage: the oracles of what nodes choose from, as scores and as a table of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from components import metrics
+from components.ensembling.output_level.oracles import choose_best, compose_best, pool_by_rank
+from components.files import read_json, write_json
+from components.metrics.metric import Metric, Segments
+from components.metrics.normalizers import BY_LANGUAGE, normalizer_for
+from components.metrics.scoring_units import ScoringUnits
+from components.metrics.table import metrics_of
+from components.pipeline.pipeline import Node, Pipeline
+from components.records import NBest
+from components.run_record import Score, StageRef
+from components.storage.reader import read_nbests, read_nbests_by_id
+from components.storage.stage_plan import StagePlan, content_of
+from components.storage.store import Store
+from components.storage.whole_stage import TABLES, Product, compute_once
+from tasks.artifacts import publish_table
+from tasks.stages.metrics import libraries_of
+from tasks.stages.texts_to_score import TextsToScore, align_texts, find_texts_to_score
+from tasks.task_options import NOT_STORED, as_prefect_state
+
+SCORES = "scores.json"
+VERSION = 1
+CHOSEN_BY = {"transcript": ("wer", ("wer",)), "translation": ("chrf", ("chrf", "bleu"))}
+"""Output -> the metric whose sentence scores choose, and the metrics that score what is chosen."""
+NOTE = (
+    "What choosing could gain at most. Best candidate: of each utterance the candidate with the best "
+    "{metric} against the reference, chosen sentence by sentence. Best path: the fewest errors that the "
+    "words of all candidates allow, through their confusion network. Both read the references: they are no "
+    "systems."
+)
+
+
+class PoolToScore(NamedTuple):
+    """What a node chooses from.
+
+    Attributes:
+        entry: the node, as it is scored itself.
+        node: the node; None for an n-best list, whose own hypotheses are the pool.
+        inputs: the stages of the texts that it reads.
+    """
+
+    entry: TextsToScore
+    node: Node | None
+    inputs: tuple[StageRef, ...]
+
+    def read(self) -> dict[str, list[str]]:
+        """Utterance id -> different candidates, the first first."""
+        if self.node is None:
+            return {nbest.utterance_id: _texts(nbest) for nbest in read_nbests(self.entry.texts)}
+        lists = [read_nbests_by_id(ref) for ref in self.inputs]
+        ids = dict.fromkeys(key for by_id in lists for key in by_id)
+        pools = {
+            key: self.node.kind.candidates(self.node.settings, [own[key] for own in lists if key in own])
+            for key in ids
+        }
+        return {key: texts for key, texts in pools.items() if texts}
+
+
+def _texts(nbest: NBest) -> list[str]:
+    return list(dict.fromkeys(hypothesis.text for hypothesis in nbest.hypotheses))
+
+
+def find_pools(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[PoolToScore]:
+    """Return the nodes that choose among candidates, and the n-best lists that they read."""
+    entries = {entry.texts.stage: entry for entry in find_texts_to_score(pipeline, stages)}
+    choosing = [node for node in pipeline if node.kind.pools and node.name in entries]
+    lists = dict.fromkeys(name for node in choosing for name in node.of if name in entries)
+    pools = [
+        PoolToScore(entries[node.name], node, tuple(stages[name] for name in node.of if name in stages))
+        for node in choosing
+    ]
+    names = {node.name for node in choosing}
+    return [*pools, *(PoolToScore(entries[name], None, ()) for name in lists if name not in names)]
+
+
+@task(name="pools", task_run_name="pools", **NOT_STORED)
+def score_pools(
+    pools: Sequence[PoolToScore],
+    target_language: str | None,
+    store_url: str | None,
+    normalizer: str = BY_LANGUAGE,
+) -> StageRef | State[StageRef]:
+    """Score the oracles of pools, where there are references.
+
+    Args:
+        pools: from :func:`find_pools`.
+        target_language: of the run.
+        store_url: URL of the store.
+        normalizer: that transcripts are counted under.
+    """
+    plan = StagePlan(
+        stage="pools",
+        kind="pools",
+        version=f"pools/{VERSION} metrics/{metrics.version}",
+        parameters={
+            "target_language": target_language,
+            "normalizer": normalizer,
+            "pools": [[pool.entry.prefix, pool.entry.language] for pool in pools],
+            "candidates": [
+                None if pool.node is None else pool.node.settings.model_dump(mode="json") for pool in pools
+            ],
+        },
+        upstream={
+            f"{number}{role}": content_of(ref)
+            for number, pool in enumerate(pools)
+            for role, ref in _upstream(pool)
+        },
+        libraries=libraries_of(normalizer),
+    )
+
+    def work(folder: Path) -> Product:
+        scores: list[Score] = []
+        rows: list[dict[str, str]] = []
+        chosen_by: dict[str, None] = {}
+        for pool in pools:
+            own = _score_pool(pool, target_language, normalizer)
+            if pool.node is not None:  # the lists that it reads are in the table alone
+                scores += [
+                    score.model_copy(update={"name": f"{pool.entry.prefix}{name}"})
+                    for name, score in own.oracles.items()
+                ]
+            rows += own.rows
+            chosen_by |= dict.fromkeys([own.chosen_by] if own.rows else [])
+        note = NOTE.format(metric=" or ".join(chosen_by))
+        tables = [{"title": "Pools", "note": note, "rows": rows}] if rows else []
+        write_json(folder / SCORES, {"scores": [score.model_dump(mode="json") for score in scores]})
+        write_json(folder / TABLES, {"tables": tables})
+        return Product([SCORES, TABLES], items=pools[0].entry.data.items)
+
+    ref = compute_once(Store(store_url), plan, work)
+    for table in read_json(Path(ref.path) / TABLES)["tables"]:
+        publish_table(table["rows"], "pools", table["title"])
+    return as_prefect_state(ref)
+
+
+def _upstream(pool: PoolToScore) -> list[tuple[str, StageRef]]:
+    inputs = [(f"of{number}", ref) for number, ref in enumerate(pool.inputs)]
+    return [("data", pool.entry.data), ("texts", pool.entry.texts), *inputs]
+
+
+def read_pool_scores(ref: StageRef) -> dict[str, Score]:
+    """Return the scores of a ``pools`` stage by name."""
+    values = read_json(Path(ref.path) / SCORES)["scores"]
+    return {score.name: score for score in map(Score.model_validate, values)}
+
+
+class PoolScores(NamedTuple):
+    """Scores of the oracles by name, rows of the table, and the metric that chose."""
+
+    oracles: dict[str, Score]
+    rows: list[dict[str, str]]
+    chosen_by: str
+
+
+def _score_pool(pool: PoolToScore, target_language: str | None, normalizer: str) -> PoolScores:
+    """Score a pool; nothing where there are no references, or one candidate everywhere."""
+    aligned = align_texts(pool.entry, target_language)
+    candidates = pool.read()
+    if aligned is None or max(map(len, candidates.values()), default=0) < 2:
+        return PoolScores({}, [], "")
+    units, total = aligned.units, pool.entry.data.items
+    available = metrics_of(aligned.output, normalizer)
+    chosen_by, names = CHOSEN_BY[aligned.output]
+    by_rank = pool_by_rank(candidates, units)
+    texts = {"first": by_rank[0], "oracle": choose_best(by_rank, available[chosen_by], units, total)}
+    if aligned.output == "transcript":
+        texts["compositional"] = _compose(by_rank, units, normalizer)
+    rows_of_metrics = [available[name] for name in names]
+    scores = {
+        role: _score_texts(units.align(own, total), units, rows_of_metrics, total, PROTOCOLS[role])
+        for role, own in texts.items()
+    }
+    scores["result"] = units.score(rows_of_metrics, aligned.segments, total)
+    mean = sum(map(len, candidates.values())) / len(candidates)
+    rows = [
+        {
+            "pool": pool.entry.texts.stage,
+            "candidates": f"{mean:.1f}",
+            "metric": name,
+            **{title: _cell(scores.get(role, {}).get(name)) for role, title in TITLES.items()},
+        }
+        for name in names
+    ]
+    oracles = {
+        f"{role}_{name}": score.model_copy(update={"name": f"{role}_{name}"})
+        for role in ("oracle", "compositional")
+        for name, score in scores.get(role, {}).items()
+    }
+    return PoolScores(oracles, rows, chosen_by)
+
+
+PROTOCOLS = {"first": "", "oracle": "|oracle:best-sentence", "compositional": "|oracle:best-path"}
+"""What is chosen -> the end of its signature."""
+TITLES = {
+    "first": "first candidate",
+    "result": "the node",
+    "oracle": "best candidate",
+    "compositional": "best path",
+}
+"""What is scored -> its column of the table."""
+
+
+def _compose(by_rank: Sequence[Mapping[str, str]], units: ScoringUnits, normalizer: str) -> dict[str, str]:
+    """The best path of each unit with a reference."""
+    composed = {}
+    for key in by_rank[0]:
+        language = units.languages[key]
+        normalize = normalizer_for(language, normalizer)
+        texts = [texts[key] for texts in by_rank]
+        composed[key] = compose_best(texts, units.references[key][0], language, normalize)
+    return composed
+
+
+def _score_texts(
+    segments: Segments | None, units: ScoringUnits, rows: Sequence[Metric], total: int, protocol: str
+) -> dict[str, Score]:
+    if segments is None:
+        return {}
+    return {
+        name: score.model_copy(update={"signature": f"{score.signature}{protocol}"})
+        for name, score in units.score(rows, segments, total).items()
+    }
+
+
+def _cell(score: Score | None) -> str:
+    if score is None:
+        return ""
+    if score.interval is None:
+        return f"{score.value:.2f}"
+    return f"{score.value:.2f} ({score.interval[0]:.2f} to {score.interval[1]:.2f})"
