@@ -56,7 +56,7 @@ class ServedBackend:
         text = as_prompt_data(text)
         messages = build_chat_messages(text, pairs, english_name(source), english_name(target))
         conversation = tuple((message["role"], message["content"]) for message in messages)
-        return PromptedSentence(tuple(map(ord, text)), target, conversation)
+        return PromptedSentence(tuple(map(ord, text)), target, conversation=conversation)
 
     def _examples_for(self, source: str, target: str) -> list[tuple[str, str]]:
         if self._own_examples is not None:
