@@ -36,7 +36,7 @@ def check_served(name: str, *, allowed: bool) -> None:
     if not allowed:
         raise ConfigError(
             f"served:{name}: expected a model whose weights are here, found one behind an endpoint; "
-            "translate, refine by self_refine, recognize by backend served and score by gemba can ask one"
+            "translate, refine, fuse, recognize (backend served) and score (gemba) can ask one"
         )
     require_extra(f"served:{name}")
     find_endpoint(name)
