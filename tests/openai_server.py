@@ -59,6 +59,9 @@ class OpenAIServer(ThreadingHTTPServer):
 
     def completion(self, text: str) -> dict[str, Any]:
         pieces = re.findall(r"\S+\s*", text)
+        if not self.server.models:
+            self.fail(404, "no such page")
+            return None
         rows = [{"token": piece, "logprob": -0.5} for piece in pieces]
         return {
             "choices": [

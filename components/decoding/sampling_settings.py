@@ -44,8 +44,10 @@ class Sampling(BaseModel):
             )
         return self
 
-    def search_config(self, max_new_tokens: int, length_penalty: float, **others: int) -> SearchConfig:
-        """The search that draws the samples; ``others`` are its further settings."""
+    def search_config(
+        self, max_new_tokens: int, length_penalty: float, *, seed: int, entropies: bool
+    ) -> SearchConfig:
+        """The search that draws the samples; for the arguments see :class:`SearchConfig`."""
         return SearchConfig(
             n_best=self.count,
             max_new_tokens=max_new_tokens,
@@ -54,7 +56,8 @@ class Sampling(BaseModel):
             top_k=self.top_k,
             top_p=self.top_p,
             epsilon=self.epsilon,
-            **others,
+            seed=seed,
+            entropies=entropies,
         )
 
     def fit_batch(self, batch_size: int, beam_size: int) -> int:

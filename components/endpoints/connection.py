@@ -174,7 +174,8 @@ class Connection:
                 translated: AntiphonError = ConfigError(f"{detail}; set {PREFIX}_KEY or that of this model")
             case openai.NotFoundError():
                 detail = self._message(f"expected a model {model!r} there, found {said}")
-                translated = UnknownModelError(detail + self._suggest_model())
+                is_list = str(error.request.url).endswith("/models")  # which this server does not have
+                translated = UnknownModelError(detail + ("" if is_list else self._suggest_model()))
             case openai.RateLimitError():
                 translated = TransientError(self._message(f"the server is busy: {said}; try again"))
             case openai.APITimeoutError():

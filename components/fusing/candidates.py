@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-from components.ensembling.output_level.words import split_units, word_key
+from components.ensembling.output_level.words import split_units
 from components.records import NBest
+from components.text_normalization import word_key
 
 
 def collect_texts(nbests: Sequence[NBest], limit: int) -> list[str]:

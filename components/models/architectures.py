@@ -9,6 +9,8 @@ MULTILINGUAL = ("m2m_100", "mbart", "nllb-moe")
 DELIBERATION = "AntiphonDeliberation"
 EDIT_DIFFUSION = "AntiphonEditDiffusion"
 STACKED = "AntiphonStackedModel"
+SPEECH_CTC = "AntiphonSpeechCtc"
+"""Whisper's encoder with a CTC head."""
 SPHINX = "pocketsphinx"
 SERVED = "served"
 """Of every model behind an endpoint."""

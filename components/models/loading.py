@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForCTC,
     AutoModelForSeq2SeqLM,
     AutoModelForSpeechSeq2Seq,
     AutoProcessor,
@@ -31,21 +32,25 @@ from components.models.tensor_checks import (
     refuse_non_finite,
     refuse_report,
     without_heads,
+    without_masking,
 )
 from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import Checkpoint
 
-Kind = Literal["seq2seq", "causal", "speech", "encoder"]
+Kind = Literal["seq2seq", "causal", "speech", "encoder", "ctc"]
 AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
     "seq2seq": (AutoModelForSeq2SeqLM, AutoTokenizer),
     "causal": (AutoModelForCausalLM, AutoTokenizer),
     "speech": (AutoModelForSpeechSeq2Seq, AutoProcessor),
     "encoder": (AutoModel, AutoTokenizer),
+    "ctc": (AutoModelForCTC, AutoTokenizer),
 }
 
 
 OWN_CLASSES: dict[str, Any] = {"SparseMarianMTModel": SparseMarianMTModel}
 """Model classes that transformers does not have, by the architecture that config.json names."""
+_NEEDED_TENSORS = {"encoder": without_heads, "ctc": without_masking}
+"""What of a loading report matters, where that is not everything."""
 TIED = frozenset({"proj_out.weight"})
 """Whisper's output layer, which is the embedding; the hub's checkpoints may store it again."""
 
@@ -114,7 +119,8 @@ def load_transformers(
     if is_quantized:
         placement = {"dtype": "auto", "device_map": {"": device}}
     model, tokenizer, report = _from_pretrained(checkpoint, kind, placement)
-    refuse_report(checkpoint, without_heads(report) if kind == "encoder" else report)
+    select_needed = _NEEDED_TENSORS.get(kind)
+    refuse_report(checkpoint, select_needed(report) if select_needed else report)
     if not is_quantized:
         refuse_integers(checkpoint, model.state_dict())
         model = model.to(device)

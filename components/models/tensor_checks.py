@@ -104,6 +104,15 @@ def without_heads(report: Mapping[str, Any]) -> dict[str, Any]:
     return {**report, **{side: select_encoder(report[side]) for side in sides}}
 
 
+def without_masking(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a loading report without the vector of masked frames, which only training reads.
+
+    The hub's Wav2Vec2 checkpoints that were fine-tuned lack it.
+    """
+    missing = [name for name in report["missing_keys"] if not name.endswith("masked_spec_embed")]
+    return {**report, "missing_keys": missing}
+
+
 def refuse_non_finite(checkpoint: Checkpoint, tensors: Iterable[tuple[str, Tensor]], note: str = "") -> None:
     """Refuse values that are not finite.
 

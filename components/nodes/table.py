@@ -30,6 +30,7 @@ from components.nodes.stored import Stored
 from components.nodes.synthesize import Synthesize
 from components.nodes.targets import Targets
 from components.nodes.train import Train
+from components.nodes.train_ctc import TrainCtc
 from components.nodes.train_estimate import TrainEstimate
 from components.nodes.train_experts import TrainExperts
 from components.nodes.train_fuse import TrainFuse
@@ -74,6 +75,7 @@ KINDS = KindRegistry(
         Synthesize(),
         Targets(),
         Train(),
+        TrainCtc(),
         TrainEstimate(),
         TrainExperts(),
         TrainFuse(),

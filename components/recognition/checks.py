@@ -65,11 +65,13 @@ def is_english_only(checkpoint: Checkpoint) -> bool:
 
 def check_backend(name: str, checkpoint: Checkpoint) -> None:
     """Refuse a model of an architecture that the backend does not read. ConfigError."""
-    if not checkpoint.architecture.lower().startswith(BACKENDS[name].architectures):
-        raise _wrong_model(name, f"{checkpoint.reference} ({checkpoint.architecture})")
+    architecture = checkpoint.architecture.lower()
+    if not architecture.startswith(BACKENDS[name].architectures):
+        raise _wrong_model(name, f"{checkpoint.reference} ({checkpoint.architecture})", architecture)
 
 
-def _wrong_model(name: str, model: str) -> ConfigError:
-    return ConfigError(
-        f"backend {name}: expected {BACKENDS[name].reads}, found {model}; set both model and backend"
-    )
+def _wrong_model(name: str, model: str, architecture: str = "") -> ConfigError:
+    readers = (other for other, row in BACKENDS.items() if architecture.startswith(row.architectures))
+    reader = next(readers, None)
+    advice = f"set backend: {reader}" if reader else "set both model and backend"
+    return ConfigError(f"backend {name}: expected {BACKENDS[name].reads}, found {model}; {advice}")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from components import audio
 from components.device import pick_device
@@ -20,7 +19,7 @@ from components.model_cache import model_cache
 from components.models import resolve
 from components.models.loading import load_whisper
 from components.recognition.whisper.encoder import WhisperEncoder
-from components.recognition.whisper.features import FRAMES_PER_SECOND, WINDOW_FRAMES, compute_log_mel
+from components.recognition.whisper.states import average_pool, compute_states
 from components.records import Utterance
 from components.stacking.config import ENCODER_STATES_VERSION, MAX_SECONDS, SpeechConfig
 
@@ -44,7 +43,6 @@ class SpeechEncoder:
             key, lambda: WhisperEncoder(load_whisper(self.checkpoint, torch_device))
         )
         self.width = int(self._encoder.encoder.positional_embedding.shape[1])
-        self._mels = int(self._encoder.encoder.conv1.in_channels)
 
     @torch.inference_mode()
     def encode(self, utterance: Utterance) -> Tensor:
@@ -59,16 +57,5 @@ class SpeechEncoder:
             raise DataError(
                 f"expected at most {MAX_SECONDS:g} s of audio, found {utterance.audio.seconds:.1f}: cut it"
             )
-        mel = compute_log_mel(audio.decode(utterance.audio), self._mels)[:, :WINDOW_FRAMES]
-        n_states = max(1, -(-mel.shape[1] // 2))
-        frames = max(round(self.config.window_seconds * FRAMES_PER_SECOND), 2 * n_states)
-        mel = functional.pad(mel, (0, frames - mel.shape[1]))
-        states = self._encoder(mel[None])[0, :n_states].float()
-        return _average_pool(states, self.config.pooling).half().cpu()
-
-
-def _average_pool(states: Tensor, size: int) -> Tensor:
-    """(T, d) -> (ceil(T / size), d): means of ``size`` neighbors; the last is the mean of the rest."""
-    if size == 1:
-        return states
-    return functional.avg_pool1d(states.T[None], size, ceil_mode=True, count_include_pad=False)[0].T
+        states = compute_states(self._encoder, audio.decode(utterance.audio), self.config.window_seconds)
+        return average_pool(states, self.config.pooling).half().cpu()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.decoding.config import SearchConfig
-from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.models.seq2seq import Seq2SeqModel, Seq2SeqScorer
 from components.decoding.search import search
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.translation.checks import refuse_sampling
@@ -44,6 +44,7 @@ class DropoutPassesBackend(Seq2SeqBackend):
 
     def _translate_once(self, sentences: Sequence[Sentence], number: int) -> list[SentenceTranslation]:
         (scorer,) = self.build_scorers(sentences)
+        assert isinstance(scorer, Seq2SeqScorer)
         masks = DropoutScorer(scorer, self._seed * MAX_PASSES + number, keys=[s.key for s in sentences])
         processors = self._logits_processors_for(sentences[0].target)
         nbests = search([masks], self._search, logits_processors=processors)

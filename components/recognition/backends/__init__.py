@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from components.models.architectures import SERVED, SPHINX
+from components.models.architectures import SERVED, SPEECH_CTC, SPHINX
 from components.models.references import SCHEMES, split_reference
 from components.recognition.config import RecognitionConfig
 
@@ -92,6 +92,12 @@ def _load_pocketsphinx(checkpoint: Checkpoint, config: RecognitionConfig, device
     return pocketsphinx.PocketsphinxDecoder(checkpoint)
 
 
+def _load_ctc(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+    from components.recognition.backends import ctc  # noqa: PLC0415 - takes seconds to import
+
+    return ctc.load(checkpoint, config, device)
+
+
 def _build_whisper(
     config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
 ) -> Recognizer:
@@ -132,18 +138,33 @@ def _require_transcription(checkpoint: Checkpoint) -> None:
     open_transcription(split_reference(checkpoint.reference)[1]).probe()
 
 
+def _build_ctc(
+    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
+) -> Recognizer:
+    from components.recognition.ctc.recognizer import CtcRecognizer  # noqa: PLC0415 - imports torch
+
+    del seed
+    return CtcRecognizer(config, loaded, checkpoint, task)
+
+
 def _require_ctranslate2_files(checkpoint: Checkpoint) -> None:
     from components.recognition.backends import faster_whisper  # noqa: PLC0415 - imports torch
 
     faster_whisper.find_ctranslate2_folder(checkpoint)
 
 
-_WHISPER_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme not in ("sphinx", "served")))
+CTC_ARCHITECTURES = (
+    *("Wav2Vec2ForCTC", "Wav2Vec2ConformerForCTC", "Wav2Vec2BertForCTC", "Data2VecAudioForCTC"),
+    *("HubertForCTC", "WavLMForCTC", "UniSpeechForCTC", "UniSpeechSatForCTC", "SEWForCTC", "SEWDForCTC"),
+    *("ParakeetForCTC", "LasrForCTC", SPEECH_CTC),
+)
+"""Architectures that label the frames of speech."""
+_MODEL_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme not in ("sphinx", "served")))
 
 BACKENDS: dict[str, Backend] = {
     "whisper": Backend(
         reads="a Whisper model",
-        schemes=_WHISPER_SCHEMES,
+        schemes=_MODEL_SCHEMES,
         architectures=("whisper",),
         version=WHISPER_VERSION,
         load=_load_openai_whisper,
@@ -154,7 +175,7 @@ BACKENDS: dict[str, Backend] = {
     ),
     "transformers": Backend(
         reads="a Whisper model",
-        schemes=_WHISPER_SCHEMES,
+        schemes=_MODEL_SCHEMES,
         architectures=("whisper",),
         version=WHISPER_VERSION,
         load=_load_transformers,
@@ -164,7 +185,7 @@ BACKENDS: dict[str, Backend] = {
     ),
     "faster-whisper": Backend(
         reads="a Whisper model",
-        schemes=_WHISPER_SCHEMES,
+        schemes=_MODEL_SCHEMES,
         architectures=("whisper",),
         version=WHISPER_VERSION,
         load=_load_faster_whisper,
@@ -196,6 +217,14 @@ BACKENDS: dict[str, Backend] = {
         require_files=_require_transcription,
         settings=frozenset({"backend", "word_times", "vad"}),
         is_elsewhere=True,
+    ),
+    "ctc": Backend(
+        reads="a CTC model (Wav2Vec2, HuBERT, WavLM, Parakeet CTC and the like, or one of train_ctc)",
+        schemes=_MODEL_SCHEMES,
+        architectures=tuple(name.lower() for name in CTC_ARCHITECTURES),
+        version="1",
+        load=_load_ctc,
+        build=_build_ctc,
     ),
 }
 """Backend by its name in the configuration."""

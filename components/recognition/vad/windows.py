@@ -77,7 +77,7 @@ def pack_speech(speech: Sequence[Span], seconds: float, longest: float = MAX_WIN
     """
     wide = list(_widen(speech, seconds))
     packed: list[Span] = []
-    for span in (piece for speech_span in wide for piece in _cut(speech_span, longest)):
+    for span in (piece for speech_span in wide for piece in cut(speech_span, longest)):
         if packed and span.end - packed[-1].start <= longest:
             packed[-1] = Span(packed[-1].start, span.end, span.speech_end)
         else:
@@ -93,11 +93,11 @@ def _widen(speech: Sequence[Span], seconds: float) -> Iterator[Span]:
         yield Span(max(before, span.start - MARGIN_SECONDS), end, span.end)
 
 
-def _cut(span: Span, longest: float) -> Iterator[Span]:
-    """Speech without a pause for longer than a window is cut into equal parts."""
+def cut(span: Span, longest: float = MAX_WINDOW_SECONDS) -> list[Span]:
+    """Cut what is longer than ``longest`` seconds into equal parts, as speech without a pause."""
     parts = max(1, int(np.ceil((span.end - span.start) / longest - 1e-9)))
     edges = np.linspace(span.start, span.end, parts + 1).tolist()
-    yield from (Span(a, b, min(b, span.speech_end or b)) for a, b in pairwise(edges))
+    return [Span(a, b, min(b, span.speech_end or b)) for a, b in pairwise(edges)]
 
 
 def windows_of(samples: NDArray[np.float32], longest: float = MAX_WINDOW_SECONDS) -> list[Span]:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
-from whisper.model import ResidualAttentionBlock, Whisper
+from whisper.model import AudioEncoder, ModelDimensions, ResidualAttentionBlock
 
 from components.kernels import Arithmetic
 from components.kernels.packed_linear import build_linear, can_pack, fuse_linears
@@ -28,15 +28,27 @@ QUERY_BLOCK = 500
 Result = TypeVar("Result")
 
 
+class HasEncoder(Protocol):
+    """A Whisper, or what else has its encoder and says its sizes."""
+
+    encoder: AudioEncoder
+    dims: ModelDimensions
+
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder is."""
+        ...
+
+
 class WhisperEncoder:
     """The encoder's weights, packed for the device; keeps nothing between calls.
 
     Args:
-        model: The model on its device.
+        model: A Whisper on its device, or what has its encoder.
         arithmetic: In which packed linear layers compute.
     """
 
-    def __init__(self, model: Whisper, arithmetic: Arithmetic = "float32") -> None:
+    def __init__(self, model: HasEncoder, arithmetic: Arithmetic = "float32") -> None:
         self.encoder = model.encoder
         self.device, self.dtype = model.device, model.encoder.conv1.weight.dtype
         self.n_mels, self.heads = model.dims.n_mels, model.dims.n_audio_head

@@ -121,17 +121,19 @@ class WindowDecoder:
         return [results[i] for i in range(len(streams))]
 
     def _search_config(self, temperature: float) -> SearchConfig:
-        settings = self._config
-        others = {"seed": self._seed, "entropies": settings.entropies}
+        settings, seed = self._config, self._seed
         if settings.sampling is not None:
-            return settings.sampling.search_config(settings.max_tokens, settings.length_penalty, **others)
+            return settings.sampling.search_config(
+                settings.max_tokens, settings.length_penalty, seed=seed, entropies=settings.entropies
+            )
         return SearchConfig(
             beam_size=settings.beam_size,
             n_best=min(settings.n_best, settings.beam_size),
             max_new_tokens=settings.max_tokens,
             length_penalty=settings.length_penalty,
             temperature=temperature,
-            **others,
+            seed=seed,
+            entropies=settings.entropies,
         )
 
     def _build_prompt(self, stream: WindowStream) -> list[int]:

@@ -11,6 +11,7 @@ from components.endpoints.chat import ChatAnswer, ChatModel, open_chat
 from components.endpoints.connection import AnswerError
 from components.endpoints.endpoint import find_endpoint
 from components.errors import ConfigError, ModelError, TransientError, UnknownModelError
+from components.models import resolve
 from tests.openai_server import KEY, OpenAIServer, cut, hang, on
 
 
@@ -148,6 +149,13 @@ def test_a_refused_key_ends_before_anything_is_asked(
 def test_an_unknown_model_and_what_there_is_instead(endpoint: OpenAIServer) -> None:
     with pytest.raises(UnknownModelError, match=r"expected a model 'ecko' there, .*; did you mean echo"):
         open_chat("ecko")
+
+
+def test_a_server_without_a_list_of_models(endpoint: OpenAIServer) -> None:
+    endpoint.models = []
+    assert resolve("served:echo").architecture == "served"
+    with pytest.raises(UnknownModelError, match=r"expected a model 'echo' there, .* 404 .*; there are: none"):
+        open_chat("echo")
 
 
 def test_a_server_that_is_not_there(endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import torch
 from components.errors import ConfigError, ModelError
 from components.models.references import SCHEMES
 from components.recognition import checks
-from components.recognition.backends import BACKENDS, backend_for
+from components.recognition.backends import BACKENDS, CTC_ARCHITECTURES, backend_for
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint
@@ -85,3 +85,19 @@ def test_half_precision_on_a_cpu_is_not_packed() -> None:
     assert (packed, loaded) == (None, torch.float16)
     packed, loaded = choose_arithmetic(RecognitionConfig(), torch.device("cpu"))
     assert (packed, loaded) == ("float32", torch.float32)
+
+
+def test_the_page_of_recognizers_has_every_backend_and_architecture() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "recognizers.md").read_text(encoding="utf-8")
+    assert [name for name in (*BACKENDS, *CTC_ARCHITECTURES) if f"`{name}`" not in page] == []
+
+
+def test_a_model_that_another_backend_reads_says_which() -> None:
+    wav2vec2 = Checkpoint(reference="w", path="/nowhere", sha256="0" * 64, architecture="Wav2Vec2ForCTC")
+    with pytest.raises(ConfigError, match=r"found w \(Wav2Vec2ForCTC\); set backend: ctc$"):
+        checks.check_backend("whisper", wav2vec2)
+    whisper = Checkpoint(
+        reference="w", path="/n", sha256="0" * 64, architecture="WhisperForConditionalGeneration"
+    )
+    with pytest.raises(ConfigError, match=r"backend ctc: expected a CTC model .*; set backend: whisper$"):
+        checks.check_backend("ctc", whisper)

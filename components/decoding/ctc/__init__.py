@@ -1,0 +1,1 @@
+"""Connectionist temporal classification: time-synchronous search, forward probabilities, alignments."""

@@ -1,0 +1,91 @@
+"""``train_ctc``: a recognizer of another family, a CTC head on Whisper's frozen encoder, from spoken data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from components.errors import ConfigError
+from components.files import read_json
+from components.nodes.encode_speech import SPEECH, STATES
+from components.nodes.kind import Kind, Site
+from components.run_record import StageRef
+from components.stacking.config import SpeechConfig
+from components.storage.reader import read_utterances
+from components.storage.whole_stage import Product
+from components.training import config as training
+from components.training.ctc_config import CtcTrainingConfig
+
+VERSION = "1"
+"""Version of the training, besides that of the loop; raised when its models change."""
+
+
+class TrainCtcSettings(CtcTrainingConfig):
+    """Settings of the training of a CTC head, and the nodes of its encoder states."""
+
+    states: str = Field(
+        description="encode_speech node of the training data; pooling: 1 is 50 frames a second"
+    )
+    dev_states: str = Field(description="encode_speech node of the development data, with the same settings")
+
+
+class TrainCtc(Kind[TrainCtcSettings]):
+    """Learns on spoken data with transcripts; a development set, the second input, picks the checkpoint."""
+
+    name = "train_ctc"
+    summary = "spoken data, then a development set -> a CTC recognizer on Whisper's encoder"
+    settings = TrainCtcSettings
+    reads = ("data", "speech")
+    inputs = (2, 2)
+    gives = "model"
+    whole = True
+
+    def version(self, settings: TrainCtcSettings) -> str:
+        """Return the version of the training and of its loop."""
+        return f"{VERSION}/{training.VERSION}"
+
+    def libraries(self, settings: TrainCtcSettings) -> tuple[str, ...]:
+        """Return the libraries of the training loop and of Whisper."""
+        return ("torch", "openai-whisper", "jiwer")
+
+    def tables(self, settings: TrainCtcSettings) -> dict[str, str]:
+        """Return the nodes of the encoder states."""
+        return {"states": settings.states, "dev_states": settings.dev_states}
+
+    def parameters(self, settings: TrainCtcSettings, site: Site) -> dict[str, Any]:
+        """Return what is trained and how."""
+        return settings.model_dump(mode="json", exclude={"seed", "states", "dev_states"})
+
+    def seed(self, settings: TrainCtcSettings, site: Site) -> int:
+        """Return the training's own seed, whatever the run's is."""
+        return settings.seed
+
+    def check(self, settings: TrainCtcSettings, site: Site) -> None:
+        """Check that the convolution has a middle."""
+        if settings.kernel % 2 == 0:
+            raise ConfigError(f"kernel: expected an odd number of frames, found {settings.kernel}")
+
+    def make(
+        self, settings: TrainCtcSettings, site: Site, read: Mapping[str, StageRef], folder: Path
+    ) -> Product:
+        """Write the model, its metrics and their curve."""
+        from components.stacking.training.ctc import SpokenData, train_ctc_head  # noqa: PLC0415 - torch
+
+        sets = [
+            SpokenData(
+                list(read_utterances(read[data])),
+                Path(read[states].path) / STATES,
+                SpeechConfig.model_validate(read_json(Path(read[states].path) / SPEECH)),
+            )
+            for data, states in (("of0", "states"), ("of1", "dev_states"))
+        ]
+        return train_ctc_head(folder, settings, sets[0], sets[1], site.store, site.progress)
+
+    def notes(
+        self, settings: TrainCtcSettings, site: Site, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
+        """Name the model."""
+        return [f"CTC model store:{ref.key}"]

@@ -1,0 +1,27 @@
+"""Texts as the characters that a CTC head writes: lower case, letters, digits and apostrophes, one space."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+BLANK = 0
+"""The number of the blank; characters have the numbers after it."""
+
+
+def spell(text: str) -> str:
+    """``text`` in lower case without punctuation; a hyphen or a dash parts words, an apostrophe stays."""
+    lowered = unicodedata.normalize("NFC", text).lower().replace("\u2019", "'")
+    kept = (c if c.isalnum() or unicodedata.combining(c) or c == "'" else " " for c in lowered)
+    return " ".join("".join(kept).split())
+
+
+def list_characters(texts: Iterable[str]) -> tuple[str, ...]:
+    """Every character of the spelled ``texts``, sorted; the space is always among them."""
+    return tuple(sorted({" ", *(character for text in texts for character in spell(text))}))
+
+
+def encode(text: str, characters: Sequence[str]) -> list[int]:
+    """The numbers of the characters of the spelled ``text``; characters that have none are left out."""
+    numbers = {character: number for number, character in enumerate(characters, BLANK + 1)}
+    return [numbers[character] for character in spell(text) if character in numbers]

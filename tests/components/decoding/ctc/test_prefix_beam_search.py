@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.decoding.ctc.prefix_beam_search import search, search_greedily
+from tests.components.decoding.ctc.brute_force import BLANK, collapse, paths, random_log_probs, texts
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.integers(2, 4), st.integers(0, 10**6))
+def test_a_wide_beam_finds_the_likeliest_texts(frames: int, tokens: int, seed: int) -> None:
+    log_probs = random_log_probs(frames, tokens, seed)
+    expected = sorted(texts(log_probs).items(), key=lambda item: -item[1])[:5]
+    output = search(log_probs, BLANK, 5000, 5, min_token_log_prob=-np.inf, tokens_per_frame=tokens)
+    assert [(h.tokens, pytest.approx(h.log_prob)) for h in output] == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.integers(2, 4), st.integers(0, 10**6))
+def test_greedy_search_takes_the_likeliest_alignment(frames: int, tokens: int, seed: int) -> None:
+    log_probs = random_log_probs(frames, tokens, seed)
+    every = paths(log_probs)
+    assert search_greedily(log_probs, BLANK) == collapse(max(every, key=lambda path: every[path]))
+    (best,) = search(log_probs, BLANK, 1, 5)
+    assert best.log_prob == pytest.approx(texts(log_probs)[best.tokens])
+
+
+def test_narrow_beams_give_exact_scores_of_different_texts_in_order() -> None:
+    log_probs = random_log_probs(7, 4, seed=2)
+    every = texts(log_probs)
+    output = search(log_probs, BLANK, 3, 3, min_token_log_prob=-3.0, tokens_per_frame=2)
+    assert len({h.tokens for h in output}) == 3
+    assert [h.log_prob for h in output] == pytest.approx([every[h.tokens] for h in output])
+    assert output == sorted(output, key=lambda h: -h.log_prob)
+
+
+def test_one_text_can_be_likelier_than_the_likeliest_alignment() -> None:
+    """Graves's example of why one sums: two frames, blank 0.6, a token 0.4."""
+    log_probs = np.log(np.array([[0.6, 0.4], [0.6, 0.4]]))
+    assert search_greedily(log_probs, BLANK) == ()
+    best = search(log_probs, BLANK, 2, 1)[0]
+    assert (best.tokens, best.log_prob) == ((1,), pytest.approx(np.log(0.64)))
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_no_frames_are_the_empty_text(beam_size: int) -> None:
+    (only,) = search(np.zeros((0, 3)), BLANK, beam_size, 3)
+    assert (only.tokens, only.log_prob) == ((), 0.0)
