@@ -59,9 +59,6 @@ class OpenAIServer(ThreadingHTTPServer):
 
     def completion(self, text: str) -> dict[str, Any]:
         pieces = re.findall(r"\S+\s*", text)
-        if not self.server.models:
-            self.fail(404, "no such page")
-            return None
         rows = [{"token": piece, "logprob": -0.5} for piece in pieces]
         return {
             "choices": [
@@ -83,6 +80,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not self.is_admitted():
+            return
+        if not self.server.models:
+            self.fail(404, "no such page")
             return
         rows = [
             {"id": name, "object": "model", "owned_by": "me", "created": time.time()}

@@ -110,7 +110,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "check", lambda *_, **__: None)
     monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: Recognizer())
     monkeypatch.setattr(translation, "Translator", Translator)
-    monkeypatch.setattr(translation, "build", lambda config, store=None: Translator())
+    monkeypatch.setattr(translation, "build", lambda *_, **__: Translator())
     monkeypatch.setitem(methods.METHODS, "self_refine", Editor)
 
 

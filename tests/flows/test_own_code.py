@@ -177,7 +177,7 @@ def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
     for room, name in ((models, "resolve"), (models, "check")):
         monkeypatch.setattr(room, name, getattr(fakes, name, lambda *_, **__: None))
     monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: fakes.Recognizer())
-    monkeypatch.setattr(translation, "build", lambda config, store=None: fakes.Translator())
+    monkeypatch.setattr(translation, "build", lambda *_, **__: fakes.Translator())
     monkeypatch.setitem(methods.METHODS, "self_refine", fakes.Editor)
     monkeypatch.setitem(acceptance.GATES, "forward", lambda *_: lambda items, texts: [len(t) for t in texts])
 
