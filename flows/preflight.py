@@ -22,7 +22,9 @@ from components.run_record import StageRef
 from components.storage.reader import read_utterances
 from components.translation.checks import LanguagePair
 from flows.parameters.base import DataParameters
+from tasks import endpoint_blocks
 
+endpoint_blocks.install()  # the addresses of served models may be in blocks
 Pairs = frozenset[LanguagePair]
 
 

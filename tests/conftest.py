@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.openai_server import KEY, OpenAIServer, openai_server
 from tests.s3 import BUCKET, s3_server
 from tests.serving import prefect_server
 
@@ -48,3 +50,17 @@ def s3_url(
     for name, value in s3_environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/{request.node.name[:40]}"
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
+    """The server behind ``served:echo``, which answers in capitals, and an empty cache of answers."""
+    pytest.importorskip("openai", reason="needs the extra served")
+    for name in [name for name in os.environ if name.startswith("ANTIPHON_SERVED")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    with openai_server() as server:
+        monkeypatch.setenv("ANTIPHON_SERVED_URL", server.url)
+        monkeypatch.setenv("ANTIPHON_SERVED_KEY", KEY)
+        monkeypatch.setenv("ANTIPHON_SERVED_RETRIES", "1")
+        yield server

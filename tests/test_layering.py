@@ -18,6 +18,7 @@ ROOMS = (
     "components",  # files of one idea: errors, records, files, languages, device ...
     "components.networks",
     "components.storage",
+    "components.endpoints",
     "components.audio",
     "components.data",
     "components.editing",

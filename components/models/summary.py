@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from components.endpoints.endpoint import find_endpoint
 from components.models.adapted_references import parts_of
-from components.models.architectures import SPHINX
+from components.models.architectures import SERVED, SPHINX
 from components.models.checkpoints import (
     ADAPTERS,
     count_stored_parameters,
@@ -18,6 +19,7 @@ from components.models.checkpoints import (
     weight_files,
 )
 from components.models.packaged_models import PACKAGED_MODELS
+from components.models.references import split_reference
 from components.records import Checkpoint
 
 MAX_CARD = 1 << 20
@@ -35,6 +37,8 @@ def summarize_checkpoint(checkpoint: Checkpoint) -> dict[str, str]:
     """
     if checkpoint.architecture == SPHINX:
         return _summarize_sphinx(checkpoint)
+    if checkpoint.architecture == SERVED:
+        return _summarize_served(checkpoint)
     verify(checkpoint, reread=True)
     folder = Path(checkpoint.path)
     configuration = read_json(folder / "config.json")
@@ -76,6 +80,18 @@ def _summarize_sphinx(checkpoint: Checkpoint) -> dict[str, str]:
         "where": checkpoint.path,
         "sha256": checkpoint.sha256,
         "lineage": ", ".join(checkpoint.lineage) or "none stated",
+    }
+
+
+def _summarize_served(checkpoint: Checkpoint) -> dict[str, str]:
+    endpoint = find_endpoint(split_reference(checkpoint.reference)[1])
+    return {
+        "reference": checkpoint.reference,
+        "architecture": "behind an OpenAI-compatible endpoint",
+        "model": endpoint.model,
+        "where": endpoint.url,
+        "key": "set" if endpoint.key.get_secret_value() else "none",
+        "sha256": checkpoint.sha256,
     }
 
 

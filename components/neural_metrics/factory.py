@@ -11,17 +11,21 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokeniz
 
 from components import models
 from components.device import pick_device
+from components.endpoints.chat import open_chat
 from components.errors import ModelError, to_one_line
 from components.metrics.metric import Metric
 from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import ModelMetric, Sample, SentenceScore, SentenceScorer
 from components.metrics.table import get_metric, get_model_metric
 from components.model_cache import model_cache
-from components.models.architectures import COMET, METRICX
+from components.models.architectures import COMET, METRICX, SERVED
 from components.models.checkpoints import read_json
 from components.models.loading import copy_weights_into, load_transformers
+from components.models.references import split_reference
+from components.models.sources.served import probe_chat
 from components.networks.comet import RegressionNetwork, UnifiedNetwork
 from components.neural_metrics.comet import RegressionScorer, UnifiedScorer
+from components.neural_metrics.gemba import GembaScorer
 from components.neural_metrics.metricx import MetricXScorer
 from components.neural_metrics.similarity import (
     BertScorer,
@@ -56,15 +60,21 @@ def bind_metric(text: str, store: str | None = None, device: str = "auto") -> Me
 
 
 def bind_quality_metric(reference: str, store: str | None = None, device: str = "auto") -> ModelMetric:
-    """The metric that a model computes without a reference: CometKiwi, xCOMET or MetricX.
+    """The metric that a model computes without a reference: CometKiwi, xCOMET, MetricX, or a served judge.
 
     Raises:
         ModelError: the model is not there, damaged, or computes none.
     """
     checkpoint = models.resolve(reference, store)
     is_xcomet = checkpoint.architecture == COMET and _settings(checkpoint)["class_identifier"] == XCOMET_CLASS
+    if checkpoint.architecture == SERVED:
+        return _bind_model(f"gemba:{reference}", store, device)
     name = "metricx_qe" if checkpoint.architecture == METRICX else "xcomet_qe" if is_xcomet else "cometkiwi"
-    metric = bind_metric(f"{name}:{reference}", store, device)
+    return _bind_model(f"{name}:{reference}", store, device)
+
+
+def _bind_model(text: str, store: str | None, device: str) -> ModelMetric:
+    metric = bind_metric(text, store, device)
     assert isinstance(metric, ModelMetric)
     return metric
 
@@ -105,7 +115,7 @@ def describe(row: ModelMetric, checkpoint: Checkpoint) -> str:
 
 def validate(row: ModelMetric, checkpoint: Checkpoint) -> None:
     """Refuse a model that computes another metric, or reads what the metric does not have: ModelError."""
-    expected = {"comet": COMET, "xcomet": COMET, "metricx": METRICX}.get(row.family)
+    expected = {"comet": COMET, "xcomet": COMET, "metricx": METRICX, "chat": SERVED}.get(row.family)
     kind = checkpoint.architecture
     if expected is None:
         refuse_no_encoder(checkpoint.reference, read_json(Path(checkpoint.path) / "config.json"))
@@ -116,6 +126,8 @@ def validate(row: ModelMetric, checkpoint: Checkpoint) -> None:
         if (kind == XCOMET_CLASS) == (row.family == "xcomet") and row.needs in _readable(settings):
             return
     elif kind == expected:
+        if kind == SERVED:
+            probe_chat(checkpoint.reference)
         return
     raise ModelError(
         f"{row.name}: expected a model such as {row.example.partition(':')[2]}, found {checkpoint.reference} "
@@ -167,6 +179,11 @@ def _load_metricx(row: ModelMetric, checkpoint: Checkpoint, device: str) -> Sent
     return MetricXScorer(model, load_tokenizer(Path(checkpoint.path)))
 
 
+def _open_judge(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
+    del row, device
+    return GembaScorer(open_chat(split_reference(checkpoint.reference)[1], again=True))
+
+
 def _load_similarity(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
     refuse_other_pooling(Path(checkpoint.path))
     model, tokenizer = load_transformers(checkpoint, "encoder", device)
@@ -215,5 +232,6 @@ FAMILIES: dict[str, Callable[[ModelMetric, Checkpoint, str], SentenceScorer]] = 
     "xcomet": _load_comet,
     "metricx": _load_metricx,
     "similarity": _load_similarity,
+    "chat": _open_judge,
 }
 """Family -> what loads its models."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from components import neural_metrics
 from components.fusing.config import VERSION, FuseConfig
+from components.models.sources.served import chat_fingerprints
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.nodes.rounds import LIBRARIES, texts_of
 from components.records import NBest, Outcome
@@ -49,6 +50,10 @@ class Fuse(Kind[FuseConfig]):
         if settings.gate == "quality_estimation":
             values["neural_metrics"] = neural_metrics.version
         return values
+
+    def digests(self, settings: FuseConfig, site: Site) -> dict[str, str]:
+        """Return what the servers of served models say of themselves."""
+        return chat_fingerprints(**self.models(settings))
 
     def device(self, settings: FuseConfig) -> str:
         """Return the device that is set."""

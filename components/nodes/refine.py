@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import Field
 
 from components.errors import ConfigError
+from components.models.sources.served import is_served
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.nodes.rounds import MAX_ROUNDS, Round, texts_of
 from components.records import NBest, Outcome
-from components.refining.config import RefineConfig
+from components.refining.config import SERVED_VERSION, RefineConfig
 from components.refining.decisions import has_stopped
 
 
@@ -81,6 +82,11 @@ class RefineRound(Round[RefineRoundSettings]):
     def models(self, settings: RefineRoundSettings) -> dict[str, str]:
         """Return the model that proposes, and that of the gate."""
         return {"model": settings.model, **super().models(settings)}
+
+    def version(self, settings: RefineRoundSettings) -> str:
+        """Return the version of the rounds, and that of what a served model is asked."""
+        version = super().version(settings)
+        return f"{version}/served/{SERVED_VERSION}" if is_served(settings.model) else version
 
     def parameters(self, settings: RefineRoundSettings, site: Site) -> dict[str, Any]:
         """Return the parameters; the rounds to come count only for a method with a schedule.

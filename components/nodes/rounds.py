@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from components import neural_metrics
+from components.models.sources.served import chat_fingerprints
 from components.nodes.kind import Item, Kind, Site
 from components.records import NBest
 from components.refining.config import MODEL_GATES, VERSION, RoundsConfig
@@ -42,6 +43,10 @@ class Round(Kind[S]):
         if settings.gate == "quality_estimation":
             values["neural_metrics"] = neural_metrics.version
         return values
+
+    def digests(self, settings: S, site: Site) -> dict[str, str]:
+        """Return what the servers of served models say of themselves."""
+        return chat_fingerprints(**self.models(settings))
 
     def device(self, settings: S) -> str:
         """Return the device that is set."""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from components import neural_metrics
-from components.errors import ConfigError
+from components.endpoints.connection import AnswerError
+from components.errors import ConfigError, ModelError
 from components.languages import UNDETERMINED
 from components.metrics.choices import MetricChoice
 from components.metrics.metric_names import split_metric
+from components.models.sources.served import chat_fingerprints, is_served
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, NodeSettings, Site
 from components.records import Quarantined, Route
 from components.refining.config import TEXT_ESTIMATE_NAMES
@@ -60,8 +62,14 @@ class ScoreKind(Kind[ScoreSettings]):
         return str(neural_metrics.version)
 
     def libraries(self, settings: ScoreSettings) -> tuple[str, ...]:
-        """Return the libraries of the model."""
+        """Return the libraries of the model; a served one has its own."""
+        if _is_judge(settings):
+            return ()
         return LIBRARIES if _estimate_of(settings) else ("torch", "transformers")
+
+    def digests(self, settings: ScoreSettings, site: Site) -> dict[str, str]:
+        """Return what the server of a served model says of itself."""
+        return chat_fingerprints(**self.models(settings))
 
     def models(self, settings: ScoreSettings) -> dict[str, str]:
         """Return the model."""
@@ -71,9 +79,9 @@ class ScoreKind(Kind[ScoreSettings]):
         """Return the metric's name."""
         return {"metric": split_metric(settings.metric)[0]}
 
-    def device(self, settings: ScoreSettings) -> str:
-        """Return the device that is set."""
-        return settings.device
+    def device(self, settings: ScoreSettings) -> str | None:
+        """Return the device that is set; None for a served model, which computes elsewhere."""
+        return None if _is_judge(settings) else settings.device
 
     def check(self, settings: ScoreSettings, site: Site) -> None:
         """Check the model's name, and that there is a source to compare with."""
@@ -81,7 +89,7 @@ class ScoreKind(Kind[ScoreSettings]):
 
         if site.transcripts and _estimate_of(settings) != "fluency":
             raise ConfigError("of: expected a translation, whose source the metric reads, found a transcript")
-        models.check(self.models(settings)["model"], site.store)
+        models.check(self.models(settings)["model"], site.store, served=_is_judge(settings))
 
     def validate_models(self, settings: ScoreSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model computes this metric."""
@@ -99,6 +107,7 @@ class ScoreKind(Kind[ScoreSettings]):
 
     def build(self, settings: ScoreSettings, site: Site) -> Component:
         """Return the scorer."""
+        from components.decoding.isolation import isolate  # noqa: PLC0415 - imports torch
         from components.metrics.model_metric import ModelMetric  # noqa: PLC0415 - imports numpy
         from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
 
@@ -110,11 +119,20 @@ class ScoreKind(Kind[ScoreSettings]):
         def score(items: Sequence[Item]) -> list[Route | Quarantined]:
             segments = segments_of(items)
             selected = metric.select(segments)
-            scores = metric.score_samples(selected)
-            values = {i: s.value * metric.scale for i, s in zip(selected.ids, scores, strict=True)}
+            scores = isolate(metric.bound_scorer.score, metric.samples(selected), AnswerError)
+            values = {
+                i: s.value * metric.scale
+                for i, s in zip(selected.ids, scores, strict=True)
+                if not isinstance(s, ModelError)
+            }
             return [_outcome(item, values, metric, site.name) for item in items]
 
         return score
+
+
+def _is_judge(settings: ScoreSettings) -> bool:
+    name, model = split_metric(settings.metric)
+    return name == "gemba" and model is not None and is_served(model)
 
 
 def _estimate_of(settings: ScoreSettings) -> str | None:

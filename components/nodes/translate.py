@@ -14,14 +14,17 @@ from components.ensembling.token_level.config import (
     TranslatorMembers,
 )
 from components.ensembling.token_level.config import TRANSLATION_VERSION as MIXING_VERSION
+from components.models.sources.served import chat_fingerprints, is_served
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.records import Outcome
 from components.run_record import StageRef
 from components.translation import checks
-from components.translation.config import VERSION
+from components.translation.config import SERVED_VERSION, VERSION
 
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
 WHOSE = {"model", "members", "dropout_members"}
+ASKED = {"max_tokens", "prompt", "context_sentences"}
+"""Settings that decide what a served model is asked."""
 ELSEWHERE = {"learn", "dev", "dev_sentences", "positive", "negative"}
 """Settings of the mixing that are no parameters: learned coefficients and weights are in the plan instead."""
 
@@ -75,11 +78,13 @@ class Translate(Kind[TranslateSettings]):
 
     def version(self, settings: TranslateSettings) -> str:
         """Return the version of the translator, and that of the mixing where there are several."""
-        return f"{VERSION}/ensemble/{MIXING_VERSION}" if settings.ensemble else str(VERSION)
+        if settings.ensemble:
+            return f"{VERSION}/ensemble/{MIXING_VERSION}"
+        return f"{VERSION}/served/{SERVED_VERSION}" if _is_asked(settings) else str(VERSION)
 
     def libraries(self, settings: TranslateSettings) -> tuple[str, ...]:
-        """Return the libraries of the models and their tokenizers."""
-        return LIBRARIES
+        """Return the libraries of the models and their tokenizers; a served model has its own."""
+        return () if _is_asked(settings) else LIBRARIES
 
     def models(self, settings: TranslateSettings) -> dict[str, str]:
         """Return the translator's model, or the members."""
@@ -93,12 +98,18 @@ class Translate(Kind[TranslateSettings]):
         """Return the file of examples for the prompt."""
         return {"examples": settings.examples} if settings.examples else {}
 
-    def device(self, settings: TranslateSettings) -> str:
-        """Return the device that is set."""
-        return settings.device
+    def device(self, settings: TranslateSettings) -> str | None:
+        """Return the device that is set; None for a served model, which computes elsewhere."""
+        return None if _is_asked(settings) else settings.device
+
+    def digests(self, settings: TranslateSettings, site: Site) -> dict[str, str]:
+        """Return what the server of a served model says of itself."""
+        return chat_fingerprints(model=settings.model) if _is_asked(settings) else {}
 
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models, the file of examples and the device."""
+        if _is_asked(settings):
+            return settings.model_dump(mode="json", include=ASKED)
         parameters = settings.settings_for_key(
             {*WHOSE, "examples", "device", "dropout_seed", "combine", "learned"}
         )
@@ -132,7 +143,7 @@ class Translate(Kind[TranslateSettings]):
 
             mixed.check_translators(settings.ensemble, site.store)
         else:
-            checks.check(settings, site.store)
+            checks.check(settings, site.store, served=True)
 
     def validate_models(self, settings: TranslateSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that a model knows the languages, and that the members can be mixed."""
@@ -178,9 +189,16 @@ class Translate(Kind[TranslateSettings]):
         from components.ensembling.token_level.vocabulary_coverage import describe_lost_probability  # noqa: PLC0415 - imports torch
         from components.translation.domain_notes import domain_notes  # noqa: PLC0415 - imports torch
 
+        if _is_asked(settings):
+            return []
         lost = describe_lost_probability(ref) if settings.combine.vocabulary != "same" else []
         assert data is not None  # it reads text
         return [*lost, *domain_notes(ref, settings.model, data, site.store)]
+
+
+def _is_asked(settings: TranslateSettings) -> bool:
+    """Return whether the translator is a served model, which is asked instead of searched."""
+    return settings.ensemble is None and is_served(settings.model)
 
 
 def members_by_role(settings: TranslateSettings) -> dict[str, str]:

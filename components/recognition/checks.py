@@ -44,7 +44,7 @@ def check(config: RecognitionConfig, store: str | None) -> None:
     scheme, _ = split_reference(config.model)
     if scheme not in backend.schemes:
         raise _wrong_model(config.backend, config.model)
-    models.check(config.model, store)
+    models.check(config.model, store, served=backend.is_elsewhere)
 
 
 def validate_model(config: RecognitionConfig, store: str | None) -> None:

@@ -20,18 +20,18 @@ class RecognitionConfig(StageSettings):
 
     model: str = Field(
         "packaged:whisper-base",
-        description="model reference: hub:, whisper:, packaged:, sphinx:, store: or a path",
+        description="model reference: hub:, whisper:, packaged:, sphinx:, store:, served: or a path",
     )
     adapter: str | dict[str, float] | None = Field(
         None,
         description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
         "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
-    backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx", "ctc"] = Field(
+    backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx", "served", "ctc"] = Field(
         "whisper",
         description="whisper = our batched decoding; ctc = models that label frames (Wav2Vec2, HuBERT, "
         "WavLM, Parakeet, heads of train_ctc); faster-whisper needs the extra 'fast'; pocketsphinx the extra "
-        "'sphinx' and model sphinx:en-us",
+        "'sphinx' and model sphinx:en-us; served the extra 'served' and model served:NAME",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")

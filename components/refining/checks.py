@@ -8,14 +8,19 @@ from components import models
 from components.device import pick_device
 from components.errors import ConfigError
 from components.languages import UNDETERMINED, base_of
-from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
+from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION, SERVED
+from components.models.sources.served import probe_chat
 from components.neural_metrics.factory import bind_quality_metric
 from components.refining import acceptance
 from components.refining.config import MODEL_GATES, RefineConfig, RoundsConfig
 from components.refining.self_refine import read_examples
 from components.translation.checks import LanguagePair, explain_unsupported, resolve_text_model
 
-ARCHITECTURES = {"self_refine": CAUSAL, "deliberation": (DELIBERATION,), "diffusion": (EDIT_DIFFUSION,)}
+ARCHITECTURES = {
+    "self_refine": (*CAUSAL, SERVED),
+    "deliberation": (DELIBERATION,),
+    "diffusion": (EDIT_DIFFUSION,),
+}
 """Method -> how the architecture of its model ends, as config.json names it."""
 
 
@@ -36,7 +41,7 @@ def check(config: RefineConfig, store: str | None, *, transcripts: bool = False)
             f"method {config.method}: expected a translation, whose source it reads, found a transcript; "
             "self_refine needs none"
         )
-    models.check(config.model, store)
+    models.check(config.model, store, served=config.method == "self_refine")
 
 
 def check_gate(config: RoundsConfig, store: str | None, *, transcripts: bool = False) -> None:
@@ -49,7 +54,7 @@ def check_gate(config: RoundsConfig, store: str | None, *, transcripts: bool = F
         )
     pick_device(config.device)
     if config.gate in MODEL_GATES:
-        models.check(config.gate_model, store)
+        models.check(config.gate_model, store, served=config.gate == "quality_estimation")
 
 
 def validate_models(config: RefineConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
@@ -64,7 +69,9 @@ def validate_models(config: RefineConfig, store: str | None, pairs: Iterable[Lan
             f"model: expected {expected} for method {config.method}, found {config.model} "
             f"({checkpoint.architecture})"
         )
-    if config.method == "self_refine":
+    if checkpoint.architecture == SERVED:
+        probe_chat(config.model)
+    elif config.method == "self_refine":
         for source, target in language_pairs:
             if source != UNDETERMINED:
                 read_examples(base_of(source), base_of(target or UNDETERMINED))

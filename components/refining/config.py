@@ -10,6 +10,8 @@ from components.metrics.choices import TranslationMetricName
 
 VERSION = 4
 """Version of rounds, gates and stop rules: raised when their outputs change."""
+SERVED_VERSION = 1
+"""Of what a served model is asked, beside the version of the rounds."""
 GateName = Literal["forward", "round_trip", "fluency", "quality_estimation", "reference_chrf", "off"]
 MODEL_GATES = ("forward", "round_trip", "fluency", "quality_estimation")
 """Gates that need ``gate_model``."""
@@ -29,7 +31,7 @@ class RoundsConfig(BaseModel):
     gate_model: str = Field(
         "packaged:gemma-3-270m",
         description="forward: a translator; round_trip: one that translates back; fluency: an LM; "
-        "quality_estimation: CometKiwi, xCOMET or MetricX (docs/metrics.md)",
+        "quality_estimation: CometKiwi, xCOMET, MetricX (docs/metrics.md) or served:NAME",
     )
     reported: TranslationMetricName = Field(
         "bleu", description="metric of the harm rate; the gate may not be the same"
@@ -63,7 +65,7 @@ class ProposerConfig(BaseModel):
     )
     model: str = Field(
         "packaged:qwen2.5-coder-0.5b",
-        description="model that refines: a causal LM, or store:KEY",
+        description="model that refines: a causal LM, served:NAME, or store:KEY",
     )
     feedback: bool = Field(True, description="self_refine: ask for the problems of the draft first")
 

@@ -7,7 +7,8 @@ gate's estimates (and the seconds).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from components.languages import UNDETERMINED
@@ -18,15 +19,17 @@ from components.resegmentation import retime
 
 
 class Proposal(NamedTuple):
-    """A proposed text, the critic's feedback on the text that it would replace, and log P of it (nats).
+    """A proposed text, the critic's feedback on the text before, and log P of it (nats) if known.
 
     ``segments`` are its times where its maker knows them; else its words get the times of the text before.
+    ``counts`` are those of a served model.
     """
 
     text: str
     feedback: str | None
-    score: float
+    score: float | None
     segments: tuple[Segment, ...] = ()
+    counts: Mapping[str, float] = MappingProxyType({})
 
 
 class Estimates(NamedTuple):
@@ -90,10 +93,10 @@ def decide(
     )
     proposed = Hypothesis(
         text=proposal.text,
-        score=proposal.score,
-        n_tokens=len(proposal.text.split()),
+        score=0.0 if proposal.score is None else proposal.score,
+        n_tokens=0 if proposal.score is None else len(proposal.text.split()),
         system=system,
-        features=_features(estimates, config, total_seconds),
+        features={**_features(estimates, config, total_seconds), **proposal.counts},
         segments=proposal.segments or retime(proposal.text, language, before.segments),
         decision=decision,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
 from components.refining.self_refine import SelfRefiner
+from components.refining.served_self_refine import make_self_refiner
 from components.translation.config import TranslationConfig
 from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.factory import load_resident
@@ -93,8 +94,10 @@ class EditDiffusionRefiner(_NetworkRefiner):
         return [Proposal(translation.text, None, translation.score) for translation in translations]
 
 
-METHODS: dict[str, type[SelfRefiner | DeliberationRefiner | EditDiffusionRefiner]] = {
-    "self_refine": SelfRefiner,
+METHODS: dict[
+    str, Callable[[RefineConfig, str | None], SelfRefiner | DeliberationRefiner | EditDiffusionRefiner]
+] = {
+    "self_refine": make_self_refiner,
     "deliberation": DeliberationRefiner,
     "diffusion": EditDiffusionRefiner,
 }

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from components.errors import ConfigError
+from components.decoding.isolation import isolate
+from components.endpoints.connection import AnswerError
+from components.errors import ConfigError, ModelError
 from components.languages import UNDETERMINED
 from components.records import NBest, Outcome, Quarantined, Utterance
 from components.refining.config import VERSION, RefineConfig
@@ -13,6 +15,11 @@ from components.refining.decisions import Proposal, decide, has_stopped
 from components.refining.methods import METHODS
 from components.refining.proposal_judge import AcceptanceGate
 from components.refining.self_refine import SelfRefiner
+
+
+def _quarantine(item: Utterance, fault: ModelError) -> Quarantined:
+    reason = fault.reason if isinstance(fault, AnswerError) else "no answer"
+    return Quarantined(utterance_id=item.id, stage="refine", reason=reason, detail=str(fault))
 
 
 class Refiner:
@@ -48,10 +55,15 @@ class Refiner:
         active = [i for i, past in enumerate(history) if outcomes[i] is past[-1] and not has_stopped(past)]
         for first in range(0, len(active), self.config.batch_size):
             rows = active[first : first + self.config.batch_size]
-            batch = [items[i] for i in rows]
-            words = None if feedback is None else [feedback[i] for i in rows]
-            proposed = self._run_batch(batch, [history[i] for i in rows], rounds_left, words)
-            outcomes |= dict(zip(rows, proposed, strict=True))
+
+            def run(part: Sequence[int]) -> list[NBest]:
+                words = None if feedback is None else [feedback[i] for i in part]
+                return self._run_batch(
+                    [items[i] for i in part], [history[i] for i in part], rounds_left, words
+                )
+
+            for i, outcome in zip(rows, isolate(run, rows, AnswerError), strict=True):
+                outcomes[i] = outcome if isinstance(outcome, NBest) else _quarantine(items[i], outcome)
         return [outcomes[i] for i in range(len(items))]
 
     def _run_batch(

@@ -7,12 +7,15 @@ freely. Source, draft and feedback are untrusted data: one line each, with contr
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.search import search
+from components.endpoints.usage import add_counts
 from components.errors import ConfigError
 from components.languages import UNDETERMINED, base_of, english_name
 from components.records import Utterance
@@ -24,7 +27,15 @@ from components.translation.factory import load_resident
 from components.translation.sanitization import find_control_tokens, sanitize
 
 PROMPTS = Path(__file__).parent / "prompts"
-_PROMPT_LABELS = ("Source:", "Draft:", "Problems:", "Corrected:")
+PROMPT_LABELS = ("Source:", "Draft:", "Problems:", "Corrected:")
+
+
+class Line(NamedTuple):
+    """A line that a model wrote, its log-probability (nats) if known, and what a served model counted."""
+
+    text: str
+    score: float | None
+    counts: Mapping[str, float] = MappingProxyType({})
 
 
 class SelfRefiner:
@@ -37,7 +48,7 @@ class SelfRefiner:
             raise ConfigError(f"model: expected a causal language model, found {config.model}")
         self._ready, self._config = ready, config
         self._eos = (*ready.vocabulary.eos, *find_newline_tokens(self._tokenizer))
-        self._controls = (*find_control_tokens(self._tokenizer), *_PROMPT_LABELS)
+        self._controls = (*find_control_tokens(self._tokenizer), *PROMPT_LABELS)
 
     def check(self, item: Utterance) -> None:
         """Refuse an utterance in languages for which the prompt has no examples: ConfigError."""
@@ -49,7 +60,11 @@ class SelfRefiner:
             return self._correct(items, drafts, [None] * len(items))
         heads = [self._prompt_head(item, draft) for item, draft in zip(items, drafts, strict=True)]
         problems = self._generate_lines([f"{head}\nProblems:" for head in heads])
-        return self._correct(items, drafts, [text for text, _ in problems])
+        proposals = self._correct(items, drafts, [line.text for line in problems])
+        return [
+            proposal._replace(counts=add_counts([line.counts, proposal.counts]))
+            for line, proposal in zip(problems, proposals, strict=True)
+        ]
 
     def revise(
         self, items: Sequence[Utterance], drafts: Sequence[str], feedback: Sequence[str]
@@ -68,8 +83,8 @@ class SelfRefiner:
             prompts.append(f"{self._prompt_head(item, draft)}{middle}\nCorrected:")
         answers = self._generate_lines(prompts)
         return [
-            Proposal(text or draft, words, score)
-            for (text, score), draft, words in zip(answers, drafts, problems, strict=True)
+            Proposal(line.text or draft, words, line.score, counts=line.counts)
+            for line, draft, words in zip(answers, drafts, problems, strict=True)
         ]
 
     def _prompt_head(self, item: Utterance, draft: str) -> str:
@@ -77,19 +92,22 @@ class SelfRefiner:
         languages = _languages(item)
         transcript = languages[0] == languages[1]
         names = [english_name(language) for language in languages]
-        instruction = _read_prompt_file("post_edit_transcript.txt" if transcript else "post_edit.txt")
+        instruction = read_prompt_file("post_edit_transcript.txt" if transcript else "post_edit.txt")
         lines = [instruction.strip().format(source=names[0], target=names[1])]
-        for row in read_examples(*languages):
+        for row in self._examples_for(*languages):
             lines += ["", *([] if transcript else [f"Source: {row['source']}"]), f"Draft: {row['draft']}"]
             lines += [f"Problems: {row['problems']}"] if self._config.feedback else []
             lines.append(f"Corrected: {row['target']}")
         source = [] if transcript else [f"Source: {self._as_prompt_data(item.text or '')}"]
         return "\n".join([*lines, "", *source, f"Draft: {self._as_prompt_data(draft)}"])
 
+    def _examples_for(self, source: str, target: str) -> list[dict[str, str]]:
+        return read_examples(source, target)
+
     def _as_prompt_data(self, text: str) -> str:
         return sanitize(text, self._controls)
 
-    def _generate_lines(self, prompts: Sequence[str]) -> list[tuple[str, float]]:
+    def _generate_lines(self, prompts: Sequence[str]) -> list[Line]:
         """Generate one line after each prompt, greedily; return it with its log-probability."""
         ids = [tuple(self._tokenizer(prompt, verbose=False).input_ids) for prompt in prompts]
         config = SearchConfig(beam_size=1, max_new_tokens=self._config.max_tokens)
@@ -103,7 +121,7 @@ class SelfRefiner:
             text = self._tokenizer.decode(
                 tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
-            lines.append((self._as_prompt_data(text.strip().split("\n", 1)[0]), candidate.score))
+            lines.append(Line(self._as_prompt_data(text.strip().split("\n", 1)[0]), candidate.score))
         return lines
 
 
@@ -113,13 +131,22 @@ def _languages(item: Utterance) -> tuple[str, str]:
 
 def read_examples(source: str, target: str) -> list[dict[str, str]]:
     """Return the post-edits that the prompt shows for a language pair; ConfigError where there are none."""
-    rows = [json.loads(line) for line in _read_prompt_file("post_edits.jsonl").splitlines()]
-    shots = [row for row in rows if (row["from"], row["to"]) == (source, target)]
+    shots = find_examples(source, target)
     if not shots:
-        pairs = ", ".join(sorted({f"{row['from']}-{row['to']}" for row in rows}))
+        pairs = ", ".join(sorted({f"{row['from']}-{row['to']}" for row in _read_rows()}))
         raise ConfigError(f"self_refine: expected one of {pairs}, found {source}-{target}")
     return shots
 
 
-def _read_prompt_file(name: str) -> str:
+def find_examples(source: str, target: str) -> list[dict[str, str]]:
+    """Return the post-edits of a language pair, if there are any."""
+    return [row for row in _read_rows() if (row["from"], row["to"]) == (source, target)]
+
+
+def _read_rows() -> list[dict[str, str]]:
+    return [json.loads(line) for line in read_prompt_file("post_edits.jsonl").splitlines()]
+
+
+def read_prompt_file(name: str) -> str:
+    """Return a text of the prompts."""
     return (PROMPTS / name).read_text(encoding="utf-8")

@@ -9,8 +9,9 @@ from components import models
 from components.errors import ConfigError, DataError
 from components.languages import UNDETERMINED
 from components.machine import resolve_device_name
-from components.models.architectures import CAUSAL, EDIT_DIFFUSION, MULTILINGUAL
+from components.models.architectures import CAUSAL, EDIT_DIFFUSION, MULTILINGUAL, SERVED
 from components.models.checkpoints import read_json
+from components.models.sources.served import probe_chat
 from components.records import Checkpoint
 from components.translation.config import TranslationConfig
 from components.translation.few_shot_examples import read_examples
@@ -25,8 +26,13 @@ LanguagePair = tuple[str, str | None]
 """Source and target language of a text; a source that nobody stated is ``und``."""
 
 
-def check(config: TranslationConfig, store: str | None) -> None:
+def check(config: TranslationConfig, store: str | None, *, served: bool = False) -> None:
     """Refuse what can be refused without fetching a model.
+
+    Args:
+        config: The settings.
+        store: The store of models.
+        served: Whether a served model will do.
 
     Raises:
         ConfigError: Search, device, arithmetic or examples cannot be used.
@@ -39,13 +45,15 @@ def check(config: TranslationConfig, store: str | None) -> None:
         raise ConfigError(f"expected dtype float32, bfloat16 or float16 on {device}, found int8")
     if config.examples is not None:
         read_examples(Path(config.examples))
-    models.check(config.model, store)
+    models.check(config.model, store, served=served)
 
 
 def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
     """Refuse, by its files (fetched first), a model that translates none of ``pairs``. As :func:`check`."""
     checkpoint = resolve_text_model(config.model, store)
-    if config.context_sentences and not checkpoint.architecture.endswith(CAUSAL):
+    if checkpoint.architecture == SERVED:
+        probe_chat(config.model)
+    if config.context_sentences and not checkpoint.architecture.endswith((*CAUSAL, SERVED)):
         raise ConfigError(refuse_context(config.model, checkpoint))
     refuse_sampling(config, checkpoint)
     fault = explain_unsupported(checkpoint, pairs)
@@ -68,6 +76,10 @@ def refuse_sampling(config: TranslationConfig, checkpoint: Checkpoint) -> None:
         ConfigError: the model cannot do what is asked for.
     """
     name = "sampling" if config.sampling else "entropies" if config.entropies else ""
+    if name and checkpoint.architecture == SERVED:
+        raise ConfigError(
+            f"{name}: expected a model that is searched here, found {config.model}: leave it out"
+        )
     if name and checkpoint.architecture == EDIT_DIFFUSION:
         raise ConfigError(
             f"{name}: expected a model that writes from left to right, found {config.model} "
@@ -107,7 +119,7 @@ def explain_unsupported(checkpoint: Checkpoint, pairs: Iterable[LanguagePair]) -
 def _direction_check(checkpoint: Checkpoint) -> Callable[[str, str | None], object]:
     """A function that raises DataError for languages that the model lacks, by files beside its weights."""
     folder = Path(checkpoint.path)
-    if checkpoint.architecture.endswith(CAUSAL):
+    if checkpoint.architecture.endswith((*CAUSAL, SERVED)):
         return _refuse_no_target
     if not (folder / "tokenizer_config.json").is_file():
         return lambda source, target: None

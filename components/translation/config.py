@@ -12,6 +12,8 @@ from components.stage_settings import StageSettings
 
 VERSION = 4
 """Of the translator: changes when its outputs do."""
+SERVED_VERSION = 1
+"""Of what a served model is asked, beside the translator's."""
 SPEECH_VERSION = 1
 """Of direct speech translation, beside the recognizer's."""
 
@@ -24,7 +26,7 @@ class TranslationConfig(StageSettings):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(
-        "packaged:multi30k-en-de", description="model reference: hub:, packaged:, store: or a path"
+        "packaged:multi30k-en-de", description="model reference: hub:, packaged:, store:, served: or a path"
     )
     adapter: str | dict[str, float] | None = Field(
         None,

@@ -11,6 +11,7 @@ from torch import Tensor
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.edit_diffusion import EditDiffusionModel
+from components.errors import ModelError
 from components.networks.writer_trace import Tokens
 from components.translation.prepared_text import Sentence
 from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translation
@@ -73,5 +74,7 @@ def translate_all(
     for first in range(0, len(order), batch_size):
         rows = order[first : first + batch_size]
         for i, candidates in zip(rows, backend.decode([sentences[i] for i in rows]), strict=True):
+            if isinstance(candidates, ModelError):
+                raise candidates
             output[i] = candidates[0].text
     return output

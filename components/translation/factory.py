@@ -18,6 +18,7 @@ from components.models import resolve
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.models.loading import load_transformers
 from components.models.refiner_checkpoints import load_network
+from components.models.sources.served import is_served
 from components.records import Checkpoint
 from components.translation.causal import CausalBackend
 from components.translation.checks import refuse_context, refuse_sampling
@@ -27,6 +28,7 @@ from components.translation.domain import read_domain
 from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
+from components.translation.served import build_served
 from components.translation.translator import TranslationBackend, Translator
 
 
@@ -42,6 +44,8 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
         ConfigError: The settings do not fit each other or the model.
         ModelError: The model is not there, or damaged.
     """
+    if is_served(config.model):
+        return build_served(config)
     search = search_config_of(config, seed)
     checkpoint, model, tokenizer = load_resident(config.model, config, store)
     backend: TranslationBackend

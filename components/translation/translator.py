@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from components.decoding.isolation import isolate
+from components.endpoints.connection import AnswerError
+from components.endpoints.usage import add_counts
 from components.errors import ModelError
 from components.progress import track
 from components.records import (
@@ -50,6 +52,7 @@ class SentenceTranslation:
         tokens: With their log-probabilities, eos included.
         finished: Whether it ended by itself, not at the length limit.
         features: Averaged over the sentences they become those of the hypothesis.
+        counts: What a served model counted; those of the sentences add up.
         draw: The number of the sample, from 0; None where nothing was sampled.
     """
 
@@ -59,6 +62,7 @@ class SentenceTranslation:
     tokens: tuple[Token, ...]
     finished: bool
     features: Mapping[str, float] = field(default_factory=dict)
+    counts: Mapping[str, float] = field(default_factory=dict)
     draw: int | None = None
 
 
@@ -79,7 +83,7 @@ class TranslationBackend(Protocol):
         """Tokenize one sentence. DataError if the model cannot translate it."""
         ...
 
-    def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
+    def decode(self, sentences: Sequence[Sentence]) -> Sequence[Candidates]:
         """N-best translations of one batch, all of one target language, best first, none empty."""
         ...
 
@@ -169,7 +173,11 @@ class Translator:
             for batch in track(list(self._make_batches(sentences)))
             for sentence, candidates in zip(batch, isolate(self._backend.decode, batch), strict=True)
         }
-        failed = [result for result in decoded.values() if isinstance(result, ModelError)]
+        failed = [
+            result
+            for result in decoded.values()
+            if isinstance(result, ModelError) and not isinstance(result, AnswerError)
+        ]
         if failed and len(failed) == len(decoded):
             raise failed[0]
         return decoded
@@ -187,6 +195,9 @@ class Translator:
         utterance, sentences = prepared.utterance, prepared.sentences
         nbests: list[list[SentenceTranslation]] = []
         for number, result in enumerate(results, 1):
+            if isinstance(result, AnswerError):
+                detail = f"sentence {number} of {len(sentences)}: {result}"
+                return quarantine(utterance, result.reason, detail)
             if isinstance(result, ModelError):
                 detail = f"sentence {number} of {len(sentences)}: {result}; others give finite ones"
                 return quarantine(utterance, "no finite scores", detail)
@@ -230,6 +241,7 @@ class Translator:
                 "cut": float(sum(not part.finished for part in parts)),
                 **{name: sum(part.features[name] for part in parts) / len(parts) for name in feature_names},
                 **marks,
+                **add_counts(part.counts for part in parts),
             },
             tokens=tokens,
             segments=tuple(
@@ -246,5 +258,5 @@ def _score_sentence(sentence: Sentence, candidates: Sequence[SentenceTranslation
 
 
 def _build_segment(translation: SentenceTranslation, start: float, end: float) -> Segment:
-    confidence = translation.score / max(len(translation.tokens), 1)
+    confidence = translation.score / len(translation.tokens) if translation.tokens else None
     return Segment(start=start, end=end, text=translation.text, mean_log_prob=confidence)

@@ -14,12 +14,14 @@ from components.errors import AntiphonError, DataError, StoreError
 from components.files import read_json
 from components.metrics.turns import output_turns
 from components.models.checkpoints import count_stored_parameters as count_parameters
+from components.models.sources.served import is_served
 from components.pipeline.pipeline import DATA
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
 from components.storage.reader import read_best_texts, read_nbests, read_utterances
 from components.storage.seal import PLAN
 from components.storage.store import Store
+from reports.views.served_price import price_of_served
 
 Role = Literal["transcript", "translation"]
 LATENCY = "latency.json"
@@ -139,6 +141,7 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
         characters=sum(map(len, written)) if len(written) == len(utterances) else None,
         price_per_hour=stated if isinstance(stated, int | float) else price_per_hour,
         latency=read_latency(run, store),
+        served_price=price_of_served([(ref, read_plan(ref)) for ref in texts]),
     )
 
 
@@ -202,6 +205,8 @@ def parameters_of(run: RunRecord, store: Store) -> int | None:
         for role, name in plan.get("models", {}).items()
         if role in plan["weights"]
     }
+    if any(map(is_served, used.values())):
+        return None  # its server does not say
     try:
         paths = {models.resolve(name, store.backend.url).path for name in used.values()}
         return sum(count_parameters(Path(path)) for path in paths) if paths else None

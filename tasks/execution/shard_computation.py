@@ -9,8 +9,11 @@ from components.nodes.table import KINDS
 from components.pipeline.item_gatherer import id_of
 from components.profiling import measure_cost
 from components.records import NodeOutcome, Quarantined
+from tasks import endpoint_blocks
 from tasks.execution.plan_check import check_plan
 from tasks.execution.shard_job import ShardJob, ShardResult
+
+endpoint_blocks.install()  # the addresses of served models may be in blocks
 
 
 def compute_packed(node: str, number: int, job: ShardJob, payload: str) -> ShardResult:

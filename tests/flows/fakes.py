@@ -90,6 +90,7 @@ class Editor:
 
 
 ARCHITECTURES = {
+    "served:": "served",
     "whisper": "WhisperForConditionalGeneration",
     "qwen": "Qwen2ForCausalLM",
     "gemma": "Gemma3ForCausalLM",
@@ -106,10 +107,10 @@ def resolve(reference: str, store: str | None = None) -> Checkpoint:
 def install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the fakes in the place of the real components, until ``monkeypatch`` is undone."""
     monkeypatch.setattr(models, "resolve", resolve)
-    monkeypatch.setattr(models, "check", lambda reference, store=None: None)
+    monkeypatch.setattr(models, "check", lambda *_, **__: None)
     monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: Recognizer())
     monkeypatch.setattr(translation, "Translator", Translator)
-    monkeypatch.setattr(translation, "build", lambda config, store=None: Translator())
+    monkeypatch.setattr(translation, "build", lambda *_, **__: Translator())
     monkeypatch.setitem(methods.METHODS, "self_refine", Editor)
 
 

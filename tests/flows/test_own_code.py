@@ -26,6 +26,7 @@ from flows.pipeline import pipeline
 from reports.analyses.stage_results import read_confidence
 from tasks.task_options import unwrap
 from tests.flows import fakes
+from tests.openai_server import OpenAIServer
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -174,9 +175,9 @@ def test_what_can_be_refused_is_refused_before_anything_runs(
 def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fakes in place of what has weights."""
     for room, name in ((models, "resolve"), (models, "check")):
-        monkeypatch.setattr(room, name, getattr(fakes, name, lambda reference, store=None: None))
+        monkeypatch.setattr(room, name, getattr(fakes, name, lambda *_, **__: None))
     monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: fakes.Recognizer())
-    monkeypatch.setattr(translation, "build", lambda config, store=None: fakes.Translator())
+    monkeypatch.setattr(translation, "build", lambda *_, **__: fakes.Translator())
     monkeypatch.setitem(methods.METHODS, "self_refine", fakes.Editor)
     monkeypatch.setitem(acceptance.GATES, "forward", lambda *_: lambda items, texts: [len(t) for t in texts])
 
@@ -184,8 +185,13 @@ def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("without_models")
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_an_example_runs_as_it_is(
-    example: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    example: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    endpoint: OpenAIServer,
 ) -> None:
+    endpoint.models, endpoint.answer = ["whisper-large-v3", "qwen3"], lambda text: "70"
     monkeypatch.setenv(
         code_permission.VARIABLE, ""
     )  # the command says it, and it is taken back after the test

@@ -31,7 +31,7 @@ from tests.flows import fakes
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     for room, name, fake in (
         (fakes.models, "resolve", fakes.resolve),
-        (fakes.models, "check", lambda reference, store=None: None),
+        (fakes.models, "check", lambda *_, **__: None),
         (fakes.translation, "Translator", fakes.Translator),
         (fakes.translation, "build", lambda config, store=None: fakes.Translator()),
     ):

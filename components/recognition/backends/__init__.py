@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from components.models.architectures import SPEECH_CTC, SPHINX
+from components.models.architectures import SERVED, SPEECH_CTC, SPHINX
 from components.models.references import SCHEMES, split_reference
 from components.recognition.config import RecognitionConfig
 
@@ -39,10 +39,13 @@ class Backend:
             or "translate" into English) and the seed of what is sampled.
         module: What has to be installed beside Antiphon, if anything, as Python imports it.
         extra: The extra that brings ``module``.
-        require_files: Raises ModelError where the model's folder lacks the files that the backend reads.
+        require_files: Raises ModelError where the model's folder lacks the files that the backend reads, or a
+            server does not do what it must.
         packs_weights: Whether linear layers are laid out by our kernels: int8 is then for the CPU only.
         translates: Whether it can write English instead of the language that is spoken.
         fixes_threads: Whether the number of threads is fixed when the model is loaded.
+        settings: Those that decide the outputs, where these are few.
+        is_elsewhere: Whether it computes on another machine, so that no device here is taken.
         searches_here: Whether our search decodes it, which draws samples and keeps statistics of tokens.
     """
 
@@ -58,6 +61,8 @@ class Backend:
     packs_weights: bool = False
     translates: bool = False
     fixes_threads: bool = False
+    settings: frozenset[str] | None = None
+    is_elsewhere: bool = False
     searches_here: bool = False
 
 
@@ -110,6 +115,29 @@ def _build_pocketsphinx(
     return pocketsphinx.PocketsphinxRecognizer(config, loaded, checkpoint, task)
 
 
+def _load_served(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+    """A served model computes elsewhere, whatever ``device`` says."""
+    from components.endpoints.transcription import open_transcription  # noqa: PLC0415 - an extra
+
+    del device
+    return open_transcription(split_reference(checkpoint.reference)[1], word_times=config.word_times)
+
+
+def _build_served(
+    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
+) -> Recognizer:
+    from components.recognition.backends import served  # noqa: PLC0415 - an extra
+
+    del seed
+    return served.ServedRecognizer(config, loaded, checkpoint, task)
+
+
+def _require_transcription(checkpoint: Checkpoint) -> None:
+    from components.endpoints.transcription import open_transcription  # noqa: PLC0415 - an extra
+
+    open_transcription(split_reference(checkpoint.reference)[1]).probe()
+
+
 def _build_ctc(
     config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
 ) -> Recognizer:
@@ -131,7 +159,7 @@ CTC_ARCHITECTURES = (
     *("ParakeetForCTC", "LasrForCTC", SPEECH_CTC),
 )
 """Architectures that label the frames of speech."""
-_MODEL_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme != "sphinx"))
+_MODEL_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme not in ("sphinx", "served")))
 
 BACKENDS: dict[str, Backend] = {
     "whisper": Backend(
@@ -176,6 +204,19 @@ BACKENDS: dict[str, Backend] = {
         build=_build_pocketsphinx,
         module="pocketsphinx",
         extra="sphinx",
+    ),
+    "served": Backend(
+        reads="a model such as served:whisper-large-v3",
+        schemes=("served",),
+        architectures=(SERVED,),
+        version="1",
+        load=_load_served,
+        build=_build_served,
+        module="openai",
+        extra="served",
+        require_files=_require_transcription,
+        settings=frozenset({"backend", "word_times", "vad"}),
+        is_elsewhere=True,
     ),
     "ctc": Backend(
         reads="a CTC model (Wav2Vec2, HuBERT, WavLM, Parakeet CTC and the like, or one of train_ctc)",

@@ -73,7 +73,7 @@ def test_metrics_and_their_licences_are_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metric = "cometkiwi:hub:Unbabel/wmt22-cometkiwi-da"
-    monkeypatch.setattr("components.models.check", lambda reference, store=None: None)
+    monkeypatch.setattr("components.models.check", lambda *_, **__: None)
     admitted = []
     monkeypatch.setattr("components.neural_metrics.factory.bind_metric", lambda *of: admitted.append(of))
     text = planned(tmp_path, GRAPH, capsys, "--set", f"model_metrics=[{metric}]")

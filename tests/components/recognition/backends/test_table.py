@@ -40,7 +40,7 @@ def test_a_reference_of_another_backend_is_refused_before_anything_is_fetched(
     backend: str, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "find_spec", lambda name: name)
-    monkeypatch.setattr(checks.models, "check", lambda *_: pytest.fail("the model was looked for"))
+    monkeypatch.setattr(checks.models, "check", lambda *_, **__: pytest.fail("the model was looked for"))
     config = RecognitionConfig.model_validate({"backend": backend, "model": model})
     with pytest.raises(ConfigError, match=f"backend {backend}: expected .*, found {model}; set both"):
         checks.check(config, None)
@@ -71,7 +71,7 @@ def test_eight_bit_weights_are_for_the_cpu_only(monkeypatch: pytest.MonkeyPatch)
     """faster-whisper's int8 is its own: it is not refused."""
     monkeypatch.setattr(checks, "resolve_device_name", lambda name: "cuda:0")
     monkeypatch.setattr(checks, "find_spec", lambda name: name)
-    monkeypatch.setattr(checks.models, "check", lambda *_: None)
+    monkeypatch.setattr(checks.models, "check", lambda *_, **__: None)
     checks.check(RecognitionConfig(dtype="int8", backend="faster-whisper"), None)
     refused = "dtype: int8 needs a CPU with oneDNN's int8 kernels, found cuda:0; use float32"
     with pytest.raises(ConfigError, match=refused):

@@ -1,0 +1,258 @@
+"""Requests to an endpoint by the official client: in parallel, tried again, every answer checked and kept.
+
+What becomes of a request that has no usable answer:
+
+401, 403, unknown model    ConfigError: nothing else would be answered either
+429, time-out, no server   TransientError: the stage goes on from there when it is run again
+5xx, cut, no JSON          TransientError, unless the server answers a small request right after: then it is
+                           this record that it cannot answer
+other 4xx                  AnswerError: this record was refused
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from components.endpoints import answer_cache
+from components.endpoints.endpoint import PREFIX, Endpoint
+from components.errors import (
+    AntiphonError,
+    ConfigError,
+    ModelError,
+    TransientError,
+    UnknownModelError,
+    to_one_line,
+)
+from components.progress import report_share
+from components.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+EXTRA = "served"
+_ATTEMPTS_AT_JSON = 3
+"""Requests until an answer that is no JSON is taken for what the server says."""
+A = TypeVar("A", bound=BaseModel)
+T = TypeVar("T")
+Send = Callable[["OpenAI"], str]
+"""Sends a request by the client; returns the text of the answer's body."""
+
+
+class AnswerError(ModelError):
+    """A served model has no usable answer for one record; ``reason`` is a short class of the fault."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def require_extra(reference: str) -> None:
+    """Refuse a served model where the client library is not installed: ConfigError."""
+    try:
+        import openai  # noqa: F401, PLC0415 - an extra
+    except ImportError:
+        raise ConfigError(
+            f"{reference} expects the extra {EXTRA!r}, found it missing; pip install 'antiphon[{EXTRA}]'"
+        ) from None
+
+
+class Connection:
+    """The client of one endpoint in this process, and its requests in flight."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        require_extra(endpoint.reference)
+        from openai import OpenAI  # noqa: PLC0415 - an extra
+
+        self.endpoint = endpoint
+        self._client = OpenAI(
+            base_url=endpoint.url,
+            api_key=endpoint.key.get_secret_value() or "none",
+            organization="",
+            project="",
+            timeout=endpoint.timeout,
+            max_retries=endpoint.retries,
+        )
+        self._pool = ThreadPoolExecutor(endpoint.concurrency, thread_name_prefix="served")
+        self.lock = threading.Lock()
+
+    def ask_all(self, ask: Callable[[T], A], requests: Sequence[T]) -> list[A | AnswerError]:
+        """Ask for each of ``requests`` in parallel; an entry per request, in order.
+
+        Raises:
+            ConfigError, TransientError: none would be answered; what was answered so far is kept.
+        """
+        futures = [self._pool.submit(ask, request) for request in requests]
+        pending: set[Future[A]] = set(futures)
+        try:
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    if not isinstance(future.exception(), AnswerError | None):
+                        raise future.exception() or AssertionError
+                report_share(len(futures) - len(pending), len(futures))
+        finally:
+            for future in pending:
+                future.cancel()
+            wait(pending)  # what those in flight still answer is kept
+        faults = [future.exception() for future in futures]
+        return [
+            fault if isinstance(fault, AnswerError) else future.result()
+            for fault, future in zip(faults, futures, strict=True)
+        ]
+
+    def ask(self, send: Send, form: type[A], identity: Mapping[str, Any], is_alive: Callable[[], bool]) -> A:
+        """Return the kept answer of a request, else send it, check the answer's form, and keep it.
+
+        Args:
+            send: sends the request.
+            form: that the answer must have.
+            identity: all that decides the answer; its digest finds it again.
+            is_alive: whether the server answers a small request.
+
+        Raises:
+            AnswerError: this request has no answer.
+            ConfigError: the key or the model is refused.
+            TransientError: the server does not answer.
+        """
+        text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        kept = answer_cache.recall(digest)
+        if kept is not None:
+            return form.model_validate_json(kept)
+        try:
+            answer = self.send(send, form)
+        except ServerFaultError as fault:
+            if is_alive():
+                raise AnswerError("no answer", f"{fault}; it answers other requests") from fault
+            raise
+        answer_cache.keep(digest, answer.model_dump_json())
+        return answer
+
+    def send(self, send: Send, form: type[A], *, retries: int | None = None) -> A:
+        """Send one request and check the form of its answer. Raises as :meth:`ask`, and ServerFaultError.
+
+        Args:
+            send: sends the request.
+            form: that the answer must have.
+            retries: in place of the endpoint's.
+        """
+        client = self._client if retries is None else self._client.with_options(max_retries=retries)
+        fault = ""
+        for _ in range(_ATTEMPTS_AT_JSON if retries is None else 1):
+            try:
+                return form.model_validate(self.endpoint.mask_all(json.loads(self._send(send, client))))
+            except (ValueError, RecursionError) as error:
+                fault = _describe_form(error)
+        raise ServerFaultError(
+            self._message(f"expected an answer in JSON of OpenAI's form, found another ({fault})")
+        )
+
+    def _send(self, send: Send, client: OpenAI) -> str:
+        import openai  # noqa: PLC0415 - an extra
+
+        try:
+            return send(client)
+        except openai.OpenAIError as error:
+            raise self._translate(error) from None
+
+    def _translate(self, error: Exception) -> AntiphonError:
+        """An error of the client as one of ours, in one line without the key."""
+        import openai  # noqa: PLC0415 - an extra
+
+        said, model = self._describe(error.__cause__ or error), self.endpoint.model
+        match error:
+            case openai.AuthenticationError() | openai.PermissionDeniedError():
+                detail = self._message(f"expected the server to accept the key, found {said}")
+                translated: AntiphonError = ConfigError(f"{detail}; set {PREFIX}_KEY or that of this model")
+            case openai.NotFoundError():
+                detail = self._message(f"expected a model {model!r} there, found {said}")
+                is_list = str(error.request.url).endswith("/models")  # which this server does not have
+                translated = UnknownModelError(detail + ("" if is_list else self._suggest_model()))
+            case openai.RateLimitError():
+                translated = TransientError(self._message(f"the server is busy: {said}; try again"))
+            case openai.APITimeoutError():
+                seconds = f"no answer in {self.endpoint.timeout:g} s"
+                translated = TransientError(self._message(f"{seconds}; try again, or raise {PREFIX}_TIMEOUT"))
+            case openai.APIStatusError() if error.status_code < 500 and error.status_code not in (408, 409):
+                detail = self._message(f"the server refused the request: {said}")
+                translated = RefusedError("refused by the server", detail, _describe_parameter(error))
+            case openai.APIStatusError():
+                translated = ServerFaultError(self._message(f"the server failed: {said}"))
+            case _:
+                translated = ServerFaultError(self._message(f"the server does not answer: {said}"))
+        return translated
+
+    def list_models(self) -> list[dict[str, Any]] | None:
+        """What the server says of its models; None where it has no list of them.
+
+        Raises:
+            ConfigError: the key is refused.
+            TransientError: the server does not answer.
+        """
+        try:
+            answer = self.send(lambda client: client.models.with_raw_response.list().text, _ModelList)
+        except (RefusedError, UnknownModelError):
+            return None
+        except ServerFaultError as fault:
+            raise fault.with_advice(f"start it, or check {PREFIX}_URL") from None
+        return [row for row in answer.data if isinstance(row.get("id"), str)]
+
+    def _suggest_model(self) -> str:
+        try:
+            names = [str(row["id"]) for row in self.list_models() or ()]
+        except AntiphonError:
+            return ""
+        return did_you_mean(self.endpoint.model, names) or f"; there are: {', '.join(names[:8]) or 'none'}"
+
+    def _message(self, text: str) -> str:
+        return f"{self.endpoint.reference} ({self.endpoint.url}): {text}"
+
+    def _describe(self, error: BaseException) -> str:
+        return self.endpoint.mask(to_one_line(self.endpoint.mask(str(error)) or type(error).__name__))
+
+
+def _describe_parameter(error: Any) -> str:
+    """What the server says against: the parameter's name, and its whole message."""
+    return " ".join(str(part) for part in (error.param, error.message) if part)
+
+
+def _describe_form(error: Exception) -> str:
+    """What is wrong with the form of an answer, without the answer."""
+    if not isinstance(error, ValidationError):
+        return type(error).__name__
+    first = error.errors(include_url=False, include_input=False)[0]
+    return to_one_line(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+
+
+class ServerFaultError(TransientError):
+    """The server failed: for all requests, or for one that it cannot answer."""
+
+    def with_advice(self, advice: str) -> ServerFaultError:
+        """The same with what to do."""
+        return ServerFaultError(f"{self}; {advice}")
+
+
+class RefusedError(AnswerError):
+    """The server refused a request; ``said`` is what it said."""
+
+    def __init__(self, reason: str, detail: str, said: str) -> None:
+        super().__init__(reason, detail)
+        self.said = said
+
+
+class _ModelList(BaseModel):
+    data: list[dict[str, Any]]
+
+
+@lru_cache(maxsize=32)
+def connect(endpoint: Endpoint) -> Connection:
+    """The connection of an endpoint, one per process."""
+    return Connection(endpoint)

@@ -1,0 +1,75 @@
+"""``served:NAME``: a model behind an OpenAI-compatible endpoint (:mod:`components.endpoints`).
+
+It has no files here; its digest is that of what the server says that it is.
+"""
+
+from __future__ import annotations
+
+from components.canonical_json import digest_of
+from components.endpoints.connection import connect, require_extra
+from components.endpoints.endpoint import find_endpoint
+from components.errors import ConfigError
+from components.models.architectures import SERVED
+from components.models.references import split_reference
+from components.records import Checkpoint
+
+_FACTS = ("owned_by", "root", "parent")
+"""What the list of models says that does not change from one request to the next, as times do."""
+
+
+def served_model(name: str) -> Checkpoint:
+    """The checkpoint of ``served:NAME``; its address and its key are no part of it.
+
+    Raises:
+        ConfigError: The endpoint is set nowhere, the extra is missing, or the key is refused.
+        TransientError: The server does not answer.
+    """
+    endpoint = find_endpoint(name)
+    rows = connect(endpoint).list_models() or []
+    row = next((row for row in rows if row["id"] == endpoint.model), {})
+    facts = {"model": endpoint.model, **{fact: row[fact] for fact in _FACTS if row.get(fact) is not None}}
+    return Checkpoint(reference=endpoint.reference, path="", sha256=digest_of(facts), architecture=SERVED)
+
+
+def check_served(name: str, *, allowed: bool) -> None:
+    """Refuse a served model that is set nowhere, or where a model's weights are needed: ConfigError."""
+    if not allowed:
+        raise ConfigError(
+            f"served:{name}: expected a model whose weights are here, found one behind an endpoint; "
+            "translate, refine, fuse, recognize (backend served) and score (gemba) can ask one"
+        )
+    require_extra(f"served:{name}")
+    find_endpoint(name)
+
+
+def is_served(reference: str) -> bool:
+    """Whether a reference names a served model."""
+    return split_reference(reference)[0] == "served"
+
+
+def chat_fingerprints(**references: str) -> dict[str, str]:
+    """What the servers of chat models say of themselves now, by role; of models with weights here, nothing.
+
+    Raises:
+        ConfigError: An endpoint is set nowhere, or refuses the key or the model.
+        TransientError: A server does not answer.
+    """
+    from components.endpoints.chat import open_chat  # noqa: PLC0415 - most models are not served
+
+    return {
+        f"{role}.fingerprint": open_chat(split_reference(reference)[1], again=True).fingerprint
+        for role, reference in references.items()
+        if is_served(reference)
+    }
+
+
+def probe_chat(reference: str) -> None:
+    """Ask a served chat model for a token: refuses the key or the model before long work.
+
+    Raises:
+        ConfigError: The endpoint is set nowhere, or refuses the key or the model.
+        TransientError: The server does not answer.
+    """
+    from components.endpoints.chat import open_chat  # noqa: PLC0415 - most models are not served
+
+    open_chat(split_reference(reference)[1])

@@ -1,0 +1,101 @@
+"""Translation by a served chat model: a request per sentence, which is data in its prompt; many at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.endpoints.chat import ChatAnswer, ChatModel, Conversation, open_chat
+from components.endpoints.connection import AnswerError
+from components.endpoints.prompt_data import as_prompt_data
+from components.errors import DataError
+from components.languages import base_of, english_name
+from components.models.references import split_reference
+from components.models.sources.served import served_model
+from components.translation.causal import PROMPTS, build_chat_messages
+from components.translation.config import TranslationConfig
+from components.translation.context import ContextTranslator
+from components.translation.few_shot_examples import read_examples
+from components.translation.language_tokens import NO_TARGET_LANGUAGE
+from components.translation.prepared_text import Sentence
+from components.translation.translator import Candidates, SentenceTranslation, Translator
+
+MAX_CHARACTERS = 8000
+"""Of a sentence; a longer one is halved at a pause."""
+BATCH = 4096
+"""Sentences that are handed over together; how many are asked at once is the endpoint's setting."""
+
+
+@dataclass(frozen=True)
+class PromptedSentence(Sentence):
+    """A sentence and the conversation that asks for its translation; ``tokens`` are its characters."""
+
+    conversation: Conversation = ()
+
+
+class ServedBackend:
+    """A :class:`~components.translation.context.ContextBackend` over a served chat model."""
+
+    max_source = MAX_CHARACTERS
+
+    def __init__(self, model: ChatModel, config: TranslationConfig) -> None:
+        self._model, self._max_tokens = model, config.max_tokens
+        self._own_examples = None if config.examples is None else read_examples(Path(config.examples))
+        self._few_shot = config.prompt == "few-shot"
+
+    def prepare(
+        self, text: str, source: str, target: str | None, context: Sequence[tuple[str, str]] = ()
+    ) -> PromptedSentence:
+        """Write the conversation that asks for one sentence; sentences before it are its last examples."""
+        if target is None:
+            raise DataError(NO_TARGET_LANGUAGE)
+        turns = [(as_prompt_data(before), as_prompt_data(translation)) for before, translation in context]
+        pairs = [*self._examples_for(base_of(source), base_of(target)), *turns]
+        text = as_prompt_data(text)
+        messages = build_chat_messages(text, pairs, english_name(source), english_name(target))
+        conversation = tuple((message["role"], message["content"]) for message in messages)
+        return PromptedSentence(tuple(map(ord, text)), target, conversation=conversation)
+
+    def _examples_for(self, source: str, target: str) -> list[tuple[str, str]]:
+        if self._own_examples is not None:
+            return self._own_examples
+        if not self._few_shot:
+            return []
+        rows = map(json.loads, (PROMPTS / "examples.jsonl").read_text(encoding="utf-8").splitlines())
+        return [(row[source], row[target]) for row in rows if source in row and target in row]
+
+    def decode(self, sentences: Sequence[Sentence]) -> list[Candidates]:
+        """Ask for every sentence at once; a sentence without an answer has its error instead."""
+        conversations = [s.conversation for s in sentences if isinstance(s, PromptedSentence)]
+        answers = self._model.generate(conversations, self._max_tokens)
+        return [
+            answer if isinstance(answer, AnswerError) else [_to_translation(answer)] for answer in answers
+        ]
+
+
+def _to_translation(answer: ChatAnswer) -> SentenceTranslation:
+    return SentenceTranslation(
+        as_prompt_data(answer.text),
+        answer.score,
+        answer.score / max(len(answer.tokens), 1),
+        answer.tokens,
+        answer.finished,
+        counts=answer.counts,
+    )
+
+
+def build_served(config: TranslationConfig) -> Translator:
+    """The translator of a served model; what belongs to a search of our own does not count.
+
+    Raises:
+        ConfigError: The endpoint is set nowhere, or refuses the key or the model.
+        TransientError: The server does not answer.
+    """
+    name = split_reference(config.model)[1]
+    backend, checkpoint = ServedBackend(open_chat(name, again=True), config), served_model(name)
+    if config.context_sentences:
+        context = config.context_sentences
+        return ContextTranslator(backend, checkpoint, n_best=1, batch_size=BATCH, context_sentences=context)
+    return Translator(backend, checkpoint, n_best=1, batch_size=BATCH)

@@ -1,0 +1,223 @@
+"""A chat endpoint that answers, and one that misbehaves: nothing is lost, and every fault is one line."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from components.endpoints.chat import ChatAnswer, ChatModel, open_chat
+from components.endpoints.connection import AnswerError
+from components.endpoints.endpoint import find_endpoint
+from components.errors import ConfigError, ModelError, TransientError, UnknownModelError
+from components.models import resolve
+from tests.openai_server import KEY, OpenAIServer, cut, hang, on
+
+
+def fresh() -> ChatModel:
+    """The model as another process has it, which has asked nothing yet."""
+    return ChatModel(find_endpoint("echo"))
+
+
+def ask(*texts: str, model: ChatModel | None = None) -> list[ChatAnswer | AnswerError]:
+    return (model or fresh()).generate([(("user", text),) for text in texts], 32)
+
+
+def texts_of(answers: list[ChatAnswer | AnswerError]) -> list[str]:
+    return [answer.reason if isinstance(answer, AnswerError) else answer.text for answer in answers]
+
+
+def test_answers_are_in_order_with_log_probabilities_and_counts(endpoint: OpenAIServer) -> None:
+    texts = [f"text {n}" for n in range(20)]
+    answers = ask(*texts)
+    assert texts_of(answers) == [text.upper() for text in texts]
+    first = answers[0]
+    assert isinstance(first, ChatAnswer)
+    assert [(token.piece, token.log_prob) for token in first.tokens] == [("TEXT ", -0.5), ("0", -0.5)]
+    assert (first.score, first.counts) == (-1.0, {"input_tokens": 10.0, "output_tokens": 2.0})
+    assert endpoint.bodies[0]["max_tokens"] == 32
+    assert endpoint.bodies[0]["temperature"] == 0
+
+
+def test_without_log_probabilities_an_answer_has_no_tokens(endpoint: OpenAIServer) -> None:
+    endpoint.with_log_probs = False
+    (answer,) = ask("a dog")
+    assert isinstance(answer, ChatAnswer)
+    assert (answer.text, answer.tokens, answer.score) == ("A DOG", (), 0.0)
+
+
+def test_requests_in_flight_are_bounded(endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_SERVED_CONCURRENCY", "3")
+    endpoint.faults = [lambda handler, text: bool(time.sleep(0.05))]
+    ask(*map(str, range(12)))
+    assert endpoint.most_at_once == 3
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda h: h.fail(429, "slow down", Retry_After="0.1"),
+        lambda h: h.fail(500, "oops"),
+        lambda h: h.fail(503, "loading"),
+        cut,
+        lambda h: h.send(b"{not json"),
+        lambda h: h.send(b"<html>proxy</html>", content_type="text/html"),
+        lambda h: h.send({"choices": []}),
+        lambda h: h.send({"choices": [{"message": {"content": 7}}]}),
+        lambda h: h.send(b'{"choices": [{"message": {}, "logprobs": {"content": [{"token": "", "logprob": NaN}]}}]}'),  # noqa: E501
+        lambda h: h.send(b"[" * 100_000),
+    ],
+)  # fmt: skip
+def test_what_passes_is_tried_again(fault: object, endpoint: OpenAIServer) -> None:
+    endpoint.faults = [on("bad", fault, times=1)]  # type: ignore[arg-type]
+    assert texts_of(ask("one", "bad", "two")) == ["ONE", "BAD", "TWO"]
+
+
+@pytest.mark.parametrize("fault", [lambda h: h.fail(500, "oops"), cut, lambda h: h.send(b"no json")])
+def test_a_record_that_the_server_cannot_answer_is_singled_out(fault: object, endpoint: OpenAIServer) -> None:
+    """It answers a small request right after, so it is not the server that is at fault."""
+    endpoint.faults = [on("bad", fault)]  # type: ignore[arg-type]
+    one, bad, two = ask("one", "bad", "two")
+    assert texts_of([one, two]) == ["ONE", "TWO"]
+    assert isinstance(bad, AnswerError)
+    assert bad.reason == "no answer"
+    assert re.fullmatch(r"served:echo \(http.*\): .*; it answers other requests", str(bad))
+
+
+def test_a_record_that_is_refused_is_singled_out_at_once(endpoint: OpenAIServer) -> None:
+    endpoint.faults = [on("bad", lambda h: h.fail(400, f"too long, and your key is {KEY}"))]
+    _, bad = ask("one", "bad")
+    assert isinstance(bad, AnswerError)
+    assert bad.reason == "refused by the server"
+    assert "too long, and your key is ***" in str(bad)
+    assert endpoint.requests.count("bad") == 1
+
+
+def test_a_server_that_goes_away_loses_nothing(endpoint: OpenAIServer) -> None:
+    """What was answered is kept: the next attempt asks only for the rest."""
+    texts, answered = [f"text {n}" for n in range(30)], set[str]()
+    down = on("", lambda h: h.fail(503, "down"))
+    endpoint.faults = [lambda handler, text: len(endpoint.requests) > 12 and down(handler, text)]
+    endpoint.answer = lambda text: (answered.add(text), text.upper())[-1]
+    with pytest.raises(TransientError, match=r"served:echo .*: the server failed: .*down") as fault:
+        ask(*texts)
+    assert "\n" not in str(fault.value)
+    kept = len(answered & set(texts))
+    assert kept > 3
+    endpoint.faults, endpoint.requests = [], []
+    assert texts_of(ask(*texts)) == [text.upper() for text in texts]
+    assert len(endpoint.requests) == 30 - kept
+    endpoint.requests.clear()
+    ask(*texts)
+    assert not endpoint.requests
+    endpoint.fingerprint = "fp_2"
+    ask(*texts[:3])
+    assert len(endpoint.requests) == 3  # another server answers anew
+
+
+def test_no_answer_in_time(endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_SERVED_TIMEOUT", "0.3")
+    monkeypatch.setenv("ANTIPHON_SERVED_RETRIES", "0")
+    endpoint.faults = [on("bad", hang(1))]
+    with pytest.raises(
+        TransientError, match=r"no answer in 0.3 s; try again, or raise ANTIPHON_SERVED_TIMEOUT"
+    ):
+        ask("one", "bad")
+
+
+def test_a_limit_that_lasts_is_said(endpoint: OpenAIServer) -> None:
+    endpoint.faults = [on("bad", lambda h: h.fail(429, "quota", Retry_After="600"))]
+    with pytest.raises(TransientError, match=r"the server is busy: .*quota.*; try again"):
+        ask("bad")
+    assert endpoint.requests == ["bad"]  # it asked for more patience than there is
+
+
+def test_a_refused_key_ends_before_anything_is_asked(
+    endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTIPHON_SERVED_KEY", "sk-a-wrong-one")
+    with pytest.raises(
+        ConfigError, match=r"expected the server to accept the key, .*\*\*\*.*; set ANTIPHON_SERVED_KEY"
+    ) as fault:
+        ask("one")
+    assert "sk-a-wrong-one" not in str(fault.value)
+    assert "\n" not in str(fault.value)
+    assert not endpoint.requests
+
+
+def test_an_unknown_model_and_what_there_is_instead(endpoint: OpenAIServer) -> None:
+    with pytest.raises(UnknownModelError, match=r"expected a model 'ecko' there, .*; did you mean echo"):
+        open_chat("ecko")
+
+
+def test_a_server_without_a_list_of_models(endpoint: OpenAIServer) -> None:
+    endpoint.models = []
+    assert resolve("served:echo").architecture == "served"
+    with pytest.raises(UnknownModelError, match=r"expected a model 'echo' there, .* 404 .*; there are: none"):
+        open_chat("echo")
+
+
+def test_a_server_that_is_not_there(endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_SERVED_URL", "http://127.0.0.1:9/v1")
+    with pytest.raises(TransientError, match=r"does not answer: .*; try again, or check its address and log"):
+        ask("one")
+
+
+@pytest.mark.parametrize(
+    ("refused", "sent"),
+    [
+        (("logprobs",), {"max_tokens", "temperature"}),
+        (("max_tokens", "temperature", "logprobs"), set()),
+    ],
+)
+def test_parameters_that_a_server_refuses_are_left_out(
+    refused: tuple[str, ...], sent: set[str], endpoint: OpenAIServer
+) -> None:
+    endpoint.refused = refused
+    assert texts_of(ask("one")) == ["ONE"]
+    assert endpoint.bodies[0].keys() == {"model", "messages", *sent}
+
+
+def test_models_that_think_take_another_limit(endpoint: OpenAIServer) -> None:
+    def refuse(handler: object, text: str) -> bool:
+        said = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+        asked = not endpoint.bodies or "max_tokens" in endpoint.bodies[-1]
+        if asked and not endpoint.requests:
+            handler.fail(400, said, "max_tokens")  # type: ignore[attr-defined]
+            endpoint.faults.clear()
+            return True
+        return False
+
+    endpoint.faults = [refuse]
+    ask("one")
+    assert endpoint.bodies[0]["max_completion_tokens"] == 32
+    assert "max_tokens" not in endpoint.bodies[0]
+
+
+def test_a_server_that_refuses_conversations(endpoint: OpenAIServer) -> None:
+    endpoint.faults = [on("", lambda h: h.fail(400, "only audio here"))]
+    with pytest.raises(ModelError, match=r"only audio here.*; is it a chat model"):
+        ask("one")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("<think>a dog is\n</think>\n\nein Hund", "ein Hund"),
+        ("<think>so long", "no answer"),
+        ("  ", "no answer"),
+        (f"the key {KEY}", "the key ***"),
+    ],
+)
+def test_what_is_no_answer(content: str, expected: str, endpoint: OpenAIServer) -> None:
+    endpoint.answer = lambda text: content
+    reason = "length" if content.startswith("<think>so") else "stop"
+    made = endpoint.completion
+    endpoint.completion = lambda text: _with_reason(made(text), reason)  # type: ignore[method-assign]
+    assert texts_of(ask("one")) == [expected]
+
+
+def _with_reason(completion: dict[str, object], reason: str) -> dict[str, object]:
+    completion["choices"][0]["finish_reason"] = reason  # type: ignore[index]
+    return completion
