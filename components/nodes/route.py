@@ -83,7 +83,8 @@ class RouteKind(Kind[RouteSettings]):
         if values.get("budget") is None or values.get("by") in tuple(LABELS) or values.get("ways"):
             return None
         fit = f"{name}--fit"
-        shared = {key: values[key] for key in ("of", "by", "doubtful", "budget") if key in values}
+        keys = ("of", "by", "doubtful", "budget")
+        shared: dict[str, Any] = {key: values[key] for key in keys if key in values}
         return {fit: {"kind": TRAIN_ROUTE, **shared}, name: {**values, "fitted": fit}}
 
     def build(self, settings: RouteSettings, site: Site) -> Component:

@@ -202,7 +202,8 @@ def test_an_example_runs_as_it_is(
     run = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert run["status"] == "completed"
     scores = {name.rpartition(".")[2]: score for name, score in run["metrics"].items()}  # SYSTEM.wer
-    assert [scores[name]["n"] for name in ("wer", "bleu")] == [4, 4]
+    outputs = ("wer", "bleu") if "kind: translate" in example.read_text(encoding="utf-8") else ("wer",)
+    assert [scores[name]["n"] for name in outputs] == [4] * len(outputs)
 
 
 def test_estimates_are_measured_in_the_run_and_only_where_there_are_some(folder: Path) -> None:
