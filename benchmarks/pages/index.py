@@ -97,6 +97,11 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
         ),
         Row({"long recordings": "long-recording"}),
     ),
+    "Confidence, routes and pools": (
+        Row({"confidence": "confidence"}),
+        Row({"routing": "routing"}),
+        Row({"pools": "pools"}),
+    ),
     "One model out of several, and smaller models": (
         Row({"speed": "speed-merging"}),
         Row(

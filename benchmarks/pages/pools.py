@@ -63,8 +63,8 @@ def page(measurements: Measurements) -> str:
         one_paragraph(TRANSLATIONS),
     ]
     for metric in ("bleu", "chrf"):
-        by_metric = {**translators, "statistics": translators["statistics"][metric]}
-        oracle = {} if metric == "bleu" else {"oracle": translators["oracle"]}
+        by_metric = {"n": translators["n"], "statistics": translators["statistics"][metric]}
+        oracle = {"oracle": translators["oracle"]} if metric == "chrf" else {}
         rows = _rows({**by_metric, **oracle}, metric, list(by_metric["statistics"]), "beam")
         label = get_metric(metric).label
         parts.append(markdown_table(["system", label, "against beam 5", "p", "could see"], rows))
