@@ -43,7 +43,7 @@ def antiphon(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: Mishearing())
-    monkeypatch.setattr(translation, "build", lambda config, store=None: Echo())
+    monkeypatch.setattr(translation, "build", lambda config, store=None, seed=0: Echo())
 
     def run(*arguments: str) -> Any:
         with pytest.raises(SystemExit) as ending:

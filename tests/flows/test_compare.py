@@ -60,7 +60,7 @@ class ByModel(fakes.Translator):
 
 @pytest.fixture
 def antiphon(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    monkeypatch.setattr(translation, "build", lambda config, store=None: ByModel(config))
+    monkeypatch.setattr(translation, "build", lambda config, store=None, seed=0: ByModel(config))
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> tuple[int, Any]:

@@ -147,7 +147,7 @@ def test_a_worse_model_is_rejected_before_the_test_data(
                 for i, t in texts
             ]
 
-    monkeypatch.setattr(translation, "build", lambda config, store=None: Parrot(config.model))
+    monkeypatch.setattr(translation, "build", lambda config, store=None, seed=0: Parrot(config.model))
     settings = values(toys, tmp_path, test=f"{toys}/toy.en,{toys}/toy.de", metric="chrf")
     state = merge(**settings, name="worse", return_state=True)
     run = state.result()

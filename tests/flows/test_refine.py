@@ -33,7 +33,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, objec
         (fakes.models, "resolve", fakes.resolve),
         (fakes.models, "check", lambda *_, **__: None),
         (fakes.translation, "Translator", fakes.Translator),
-        (fakes.translation, "build", lambda config, store=None: fakes.Translator()),
+        (fakes.translation, "build", lambda config, store=None, seed=0: fakes.Translator()),
     ):
         monkeypatch.setattr(room, name, fake)
     monkeypatch.setitem(methods.METHODS, "self_refine", fakes.Editor)

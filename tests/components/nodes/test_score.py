@@ -47,7 +47,7 @@ def test_transcripts_and_models_that_are_not_there_are_refused() -> None:
 def test_an_estimate_by_another_model_is_the_value_of_each_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TEXT_ESTIMATORS, "fluency", lambda *_: lambda items, texts: [len(t) for t in texts])
     texts = [item("a", asr=nbest("a", "a dog", "a cat")), item("b", asr=nbest("b", "horse and cart"))]
-    monkeypatch.setattr("components.models.check", lambda *_: None)
+    monkeypatch.setattr("components.models.check", lambda *_, **__: None)
     outcomes = compute(ScoreKind(), {"metric": "fluency:m"}, texts)  # of transcripts, which have no source
     assert outcomes == [
         Route(utterance_id="a", way="scored", value=5),
