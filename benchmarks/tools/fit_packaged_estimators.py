@@ -54,8 +54,8 @@ _SHORT = (
     "by the estimator of tiny.en were off by 4 points (ECE; AUROC 0.88 beside 0.91 of their log-probability) "
     "and its p_correct by 28, too low; the features were chosen among 12 combinations by this set, so that "
     "this is optimistic. On human recordings no gain over the log-probability can be told "
-    "(docs/results/confidence.md). On long recordings p_correct and expected_wer say little. On other speech, "
-    "fit your own: `antiphon run estimate --data dev.jsonl`"
+    "(docs/results/confidence.md). On long recordings p_correct and expected_wer say little. On other "
+    "speech, fit your own: `antiphon run estimate --data dev.jsonl`"
 )
 
 
