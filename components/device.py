@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -48,13 +49,43 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 
 @contextmanager
 def use_threads(number: int) -> Iterator[None]:
-    """Let torch use ``number`` CPU threads in this thread; the last bits of products depend on it."""
-    before = torch.get_num_threads()
+    """Let torch use ``number`` CPU threads in this thread; the last bits of products depend on it.
+
+    torch's number is one of the thread, and what threads that are made later begin with. Several threads may
+    be in here at once, so the number of the process is noted by the first and put back by each.
+    """
+    before = _THREADS.enter()
     torch.set_num_threads(number)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        _THREADS.leave()
+
+
+class _ThreadNumbers(threading.local):
+    """The number to put back: a thread's own where it is in here already, else the process's."""
+
+    _lock = threading.Lock()
+    _inside, _default = 0, 0
+    _depth = 0
+
+    def enter(self) -> int:
+        own = torch.get_num_threads()
+        with self._lock:
+            if _ThreadNumbers._inside == 0:
+                _ThreadNumbers._default = own
+            _ThreadNumbers._inside += 1
+        self._depth += 1
+        return own if self._depth > 1 else _ThreadNumbers._default
+
+    def leave(self) -> None:
+        self._depth -= 1
+        with self._lock:
+            _ThreadNumbers._inside -= 1
+
+
+_THREADS = _ThreadNumbers()
 
 
 def seed_everything(seed: int) -> torch.Generator:

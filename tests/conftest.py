@@ -17,6 +17,23 @@ os.environ["ANTIPHON_DEVICE"] = "cpu"
 
 
 @pytest.fixture(scope="session")
+def torch_threads() -> int:
+    """How many threads torch takes by itself."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+@pytest.fixture(autouse=True)
+def same_threads(torch_threads: int) -> Iterator[None]:
+    """Tests leave torch's threads as they were: their number is part of the keys of stages."""
+    import torch
+
+    torch.set_num_threads(torch_threads)
+    yield
+
+
+@pytest.fixture(scope="session")
 def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The API of a Prefect server that lives as long as the tests."""
     with prefect_server(tmp_path_factory.mktemp("prefect")) as url:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import random
+from threading import Event, Thread
 
 import numpy as np
 import pytest
 import torch
 
-from components.device import pick_device, pick_dtype, seed_everything
+from components.device import pick_device, pick_dtype, seed_everything, use_threads
 from components.errors import ConfigError
 
 
@@ -39,6 +40,40 @@ def test_dtypes() -> None:
     assert pick_dtype("bfloat16", cpu) is torch.bfloat16
     with pytest.raises(ConfigError, match="float32, bfloat16, float16"):
         pick_dtype("int4", cpu)
+
+
+def test_threads_that_overlap_leave_the_number_of_the_process() -> None:
+    """The second begins while the first has changed what new threads begin with, and ends after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    entered, left, seen = Event(), Event(), []
+
+    def first() -> None:
+        with use_threads(1):
+            entered.set()
+            second_entered.wait(10)
+        left.set()
+
+    def second() -> None:
+        entered.wait(10)
+        with use_threads(2):
+            with use_threads(1):
+                seen.append(torch.get_num_threads())
+            seen.append(torch.get_num_threads())
+            second_entered.set()
+            left.wait(10)
+
+    second_entered = Event()
+    for threads in (
+        (Thread(target=first), Thread(target=second)),
+        (Thread(target=lambda: seen.append(torch.get_num_threads())),),
+    ):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    torch.set_num_threads(before)
+    assert seen == [1, 2, 3]
 
 
 def test_seeds_repeat_every_generator() -> None:
