@@ -100,6 +100,18 @@ def use_runner(name: str | None) -> Iterator[None]:
         _RUNNER_NAME.reset(before)
 
 
+_NUMBERS_OF_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_DASK_ENVIRONMENT: dict[str, int | None] = {
+    # Workers would give every freed tensor back to the system, which made Whisper take 1.5 times as long.
+    "pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    # What is set before a worker starts stays set in this process, and in all that it starts later: stages
+    # would have other keys there. So threads are set in the worker itself.
+    **{f"pre-spawn-environ.{name}": None for name in _NUMBERS_OF_THREADS},
+    **{f"environ.{name}": 1 for name in _NUMBERS_OF_THREADS},
+}
+"""Environment of the workers of a local Dask cluster; None leaves a variable of Dask's own out."""
+
+
 def _make_dask_runner() -> TaskRunner[Any]:
     try:
         import dask  # noqa: PLC0415 - an extra
@@ -108,8 +120,7 @@ def _make_dask_runner() -> TaskRunner[Any]:
         raise _missing_extra_error("dask") from error
     if address := os.environ.get(CLUSTER):
         return DaskTaskRunner(address=address)
-    # Dask's workers give every freed tensor back to the system, which made Whisper take 1.5 times as long.
-    dask.config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None})
+    dask.config.set({f"distributed.nanny.{setting}": value for setting, value in _DASK_ENVIRONMENT.items()})
     # One thread for each worker: a model computes for one shard at a time.
     local = {"n_workers": count_workers(), "threads_per_worker": 1, "dashboard_address": None}
     return DaskTaskRunner(cluster_kwargs=local)

@@ -20,7 +20,6 @@ import yaml
 from prefect.client.base import PrefectHttpxSyncClient
 
 from antiphon import load_run, run_pipeline
-from components.device import use_threads
 from components.editing.correction import read_stored_corrections
 from flows.server import settings
 from tests.serving import ROOT
@@ -339,10 +338,7 @@ def test_a_review_through_the_form(
     assert translations[asked] == "Ein Hund rennt am Strand."
     nodes["checked"]["unattended"] = "pass"
     languages = {"source_language": "en", "target_language": "de"}
-    (asr,) = [ref for ref in reviewed.record.stages if ref.stage == "asr"]
-    threads = json.loads((Path(asr.path) / "plan.json").read_text("utf-8"))["numerics"]["threads"]
-    with use_threads(int(threads)):  # those of the server's process, which are part of the keys
-        again = run_pipeline({"nodes": nodes}, data="sample", limit=3, store=store, **languages)
+    again = run_pipeline({"nodes": nodes}, data="sample", limit=3, store=store, **languages)
     reused = {ref.stage for ref in again.record.stages if ref.reused}
     assert {"asr", "checked-answers", "checked"} <= reused  # nobody is asked again
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -68,7 +69,9 @@ def test_the_same_bytes(
 
     monkeypatch.setattr(node_run, "publish_node", listen)
     monkeypatch.setenv("ANTIPHON_WORKERS", "2")
+    threads = os.environ.get("OMP_NUM_THREADS")
     assert run(manifest, tmp_path, runner) == by_threads
+    assert os.environ.get("OMP_NUM_THREADS") == threads  # what this process starts later has its own keys
     assert heard
     assert {address.removeprefix("::ffff:") for address in heard} == {"127.0.0.1"}
 
