@@ -38,10 +38,10 @@ def page(measurements: Measurements) -> str:
         parts += [f"## Spoken captions, {noise}", *_tables(rows)]
     for part in ("human recordings", "translated text"):
         parts += [f"## {part.capitalize()}", *_tables(measurements[part])]
-    kept = measurements["translated speech"]
+    results = measurements["translated speech"]
     names = ("ece", "nce", "auroc", "aurc")
-    lines = [[_plain(signal), *_cells(values, names)] for signal, values in kept["signals"].items()]
-    about = LOST.format(share=kept["lost"], n=kept["n"], n_total=kept["n_total"])
+    lines = [[_plain(signal), *_cells(values, names)] for signal, values in results["signals"].items()]
+    about = LOST.format(share=results["lost"], n=results["n"], n_total=results["n_total"])
     table = markdown_table(["signal", *(MEASURES[name] for name in names)], lines)
     return "\n\n".join([*parts, "## Translated speech", one_paragraph(about), table])
 
@@ -58,11 +58,11 @@ def _result(measurements: Measurements) -> str:
         for row in rows
         if row["outcome"] == "word" and _key(row)[1] == "gradient boosting"
     }
-    told = ", ".join(
+    summary = ", ".join(
         f"{system} ECE {_format(values['ece'])}, AUROC {_format(values['auroc'])}"
         for system, values in words.items()
     )
-    return f"Whether a word is right, on spoken captions with and without noise: {told}."
+    return f"Whether a word is right, on spoken captions with and without noise: {summary}."
 
 
 def _tables(rows: Sequence[Mapping[str, Any]]) -> list[str]:

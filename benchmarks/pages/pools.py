@@ -40,24 +40,25 @@ chosen on 200 captions of val that the estimators (gradient boosting, 300 captio
 smallest true difference that would have been found in 80% of cases. Oracle: of each caption the candidate
 with the fewest errors among five of each system."""
 TRANSLATIONS = """\
-The 1,000 captions of test_2016_flickr as text. Samples: epsilon 0.02, the packaged model. Against its beam 5,
+The 1,000 captions of test_2016_flickr as text. Samples: epsilon 0.02, the packaged model. The other seeds
+are models of `python -m benchmarks.claims run seeds` (1 and 5). Against the packaged model's beam 5,
 tested as above. Oracle: of each sentence the sample with the best chrF."""
 
 
 def page(measurements: Measurements) -> str:
     """Transcripts, then translations."""
-    kept = measurements["recognizers"]
-    best, setting = choose_on_val(kept["val"])
+    results = measurements["recognizers"]
+    best, setting = choose_on_val(results["val"])
     alpha, silence = setting.removeprefix(f"{CALIBRATED}-").split("-")
-    chosen = f"alpha {_number(alpha)}, null_confidence {_number(silence)}"
-    systems = [name for name in kept["test"]["statistics"] if not name.startswith(CALIBRATED)]
-    rows = _rows(kept["test"], "wer", [*systems, setting], best)
+    setting_text = f"alpha {_number(alpha)}, null_confidence {_number(silence)}"
+    systems = [name for name in results["test"]["statistics"] if not name.startswith(CALIBRATED)]
+    rows = _rows(results["test"], "wer", [*systems, setting], best)
     translators = measurements["translators"]
     parts = [
         "# Pools",
         f"**{_result(measurements)}**",
         "## Three recognizers",
-        one_paragraph(TRANSCRIPTS.format(setting=chosen)),
+        one_paragraph(TRANSCRIPTS.format(setting=setting_text)),
         markdown_table(["system", "WER", f"against {NAMES[best]}", "p", "could see"], rows),
         "## Translations",
         one_paragraph(TRANSLATIONS),
@@ -77,9 +78,9 @@ def headline(measurements: Measurements) -> tuple[str, str]:
 
 
 def _result(measurements: Measurements) -> str:
-    kept = measurements["recognizers"]
-    best, setting = choose_on_val(kept["val"])
-    votes = _compare(kept["test"], "wer", [setting], best)[0]
+    results = measurements["recognizers"]
+    best, setting = choose_on_val(results["val"])
+    votes = _compare(results["test"], "wer", [setting], best)[0]
     translators = measurements["translators"]
     bleu = {**translators, "statistics": translators["statistics"]["bleu"]}
     risk = _compare(bleu, "bleu", ["samples-bleu"], "beam")[0]
@@ -89,30 +90,32 @@ def _result(measurements: Measurements) -> str:
     )
 
 
-def choose_on_val(kept: Mapping[str, Any]) -> tuple[str, str]:
+def choose_on_val(results: Mapping[str, Any]) -> tuple[str, str]:
     """The best single system and the best setting of calibrated votes on val."""
-    rates = {name: _table(kept, "wer", name).score() for name in kept["statistics"]}
+    rates = {name: _table(results, "wer", name).score() for name in results["statistics"]}
     settings = [name for name in rates if name.startswith(CALIBRATED)]
     return min(SINGLES, key=rates.__getitem__), min(settings, key=rates.__getitem__)
 
 
-def _table(kept: Mapping[str, Any], metric: str, name: str) -> CorpusStatistics:
-    rows = np.asarray(kept["statistics"][name] if name != "oracle" else kept["oracle"])
+def _table(results: Mapping[str, Any], metric: str, name: str) -> CorpusStatistics:
+    rows = np.asarray(results["statistics"][name] if name != "oracle" else results["oracle"])
     ids = tuple(map(str, range(len(rows))))
-    return CorpusStatistics(get_metric(metric), ids, rows, kept["n"], metric)
+    return CorpusStatistics(get_metric(metric), ids, rows, results["n"], metric)
 
 
-def _compare(kept: Mapping[str, Any], metric: str, names: Sequence[str], baseline: str) -> list[Difference]:
-    base = _table(kept, metric, baseline)
-    return correct_family([paired_test(_table(kept, metric, n), base, (n, baseline)) for n in names])
+def _compare(
+    results: Mapping[str, Any], metric: str, names: Sequence[str], baseline: str
+) -> list[Difference]:
+    base = _table(results, metric, baseline)
+    return correct_family([paired_test(_table(results, metric, n), base, (n, baseline)) for n in names])
 
 
-def _rows(kept: Mapping[str, Any], metric: str, names: Sequence[str], baseline: str) -> list[list[str]]:
+def _rows(results: Mapping[str, Any], metric: str, names: Sequence[str], baseline: str) -> list[list[str]]:
     others = [name for name in names if name != baseline]
-    differences = {each.system: each for each in _compare(kept, metric, others, baseline)}
+    differences = {each.system: each for each in _compare(results, metric, others, baseline)}
     rows = []
     for name in names:
-        score = _table(kept, metric, name).to_score()
+        score = _table(results, metric, name).to_score()
         shown = f"{score.value:.2f}{format_interval(score.interval, ' ({:.1f} to {:.1f})')}"
         label = NAMES.get(name, "ROVER, calibrated votes")
         difference = differences.get(name)
@@ -121,8 +124,8 @@ def _rows(kept: Mapping[str, Any], metric: str, names: Sequence[str], baseline: 
         else:
             seen = "" if difference.detectable is None else f"{difference.detectable:.2f}"
             rows.append([label, shown, _describe(difference), format_p_value(difference.p_holm), seen])
-    if "oracle" in kept:
-        score = _table(kept, metric, "oracle").to_score()
+    if "oracle" in results:
+        score = _table(results, metric, "oracle").to_score()
         rows.append(["oracle: the best candidate", f"{score.value:.2f}", "", "", ""])
     return rows
 

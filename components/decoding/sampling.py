@@ -123,8 +123,8 @@ def keep_likely(probabilities: Tensor, config: SearchConfig) -> Tensor:
         ordered, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
         before = ordered.double().cumsum(dim=-1) - ordered
         # The smallest set that reaches top_p: a token stays while the mass before it is below top_p.
-        kept = torch.zeros_like(probabilities).scatter(-1, tokens, ordered.where(before < config.top_p, 0))
-        probabilities = _normalize(kept)
+        nucleus = torch.zeros_like(probabilities).scatter(-1, tokens, ordered.where(before < config.top_p, 0))
+        probabilities = _normalize(nucleus)
     if config.epsilon > 0:
         likeliest = probabilities.amax(dim=-1, keepdim=True)
         probabilities = probabilities.where(

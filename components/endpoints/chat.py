@@ -199,8 +199,8 @@ def _complete(client: OpenAI, body: Mapping[str, Any]) -> str:
 
 def _without_refused(parameters: dict[str, Any], refusal: RefusedError) -> dict[str, Any]:
     """Parameters without the one that a server refuses; ModelError where it refuses the request itself."""
-    named = next((name for name in parameters if name in refusal.said), None)
-    if "max_tokens" in parameters and "max_completion_tokens" in refusal.said:
+    named = next((name for name in parameters if name in refusal.message), None)
+    if "max_tokens" in parameters and "max_completion_tokens" in refusal.message:
         return {"max_completion_tokens": True, **{k: v for k, v in parameters.items() if k != "max_tokens"}}
     if named is None and "logprobs" in parameters:
         named = "logprobs"  # the one that servers lack most often, not all of which say so

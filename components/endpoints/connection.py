@@ -124,9 +124,9 @@ class Connection:
         """
         text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-        kept = answer_cache.recall(digest)
-        if kept is not None:
-            return form.model_validate_json(kept)
+        stored = answer_cache.recall(digest)
+        if stored is not None:
+            return form.model_validate_json(stored)
         try:
             answer = self.send(send, form)
         except ServerFaultError as fault:
@@ -167,27 +167,27 @@ class Connection:
         """An error of the client as one of ours, in one line without the key."""
         import openai  # noqa: PLC0415 - an extra
 
-        said, model = self._describe(error.__cause__ or error), self.endpoint.model
+        message, model = self._describe(error.__cause__ or error), self.endpoint.model
         match error:
             case openai.AuthenticationError() | openai.PermissionDeniedError():
-                detail = self._message(f"expected the server to accept the key, found {said}")
+                detail = self._message(f"expected the server to accept the key, found {message}")
                 translated: AntiphonError = ConfigError(f"{detail}; set {PREFIX}_KEY or that of this model")
             case openai.NotFoundError():
-                detail = self._message(f"expected a model {model!r} there, found {said}")
+                detail = self._message(f"expected a model {model!r} there, found {message}")
                 is_list = str(error.request.url).endswith("/models")  # which this server does not have
                 translated = UnknownModelError(detail + ("" if is_list else self._suggest_model()))
             case openai.RateLimitError():
-                translated = TransientError(self._message(f"the server is busy: {said}; try again"))
+                translated = TransientError(self._message(f"the server is busy: {message}; try again"))
             case openai.APITimeoutError():
                 seconds = f"no answer in {self.endpoint.timeout:g} s"
                 translated = TransientError(self._message(f"{seconds}; try again, or raise {PREFIX}_TIMEOUT"))
             case openai.APIStatusError() if error.status_code < 500 and error.status_code not in (408, 409):
-                detail = self._message(f"the server refused the request: {said}")
+                detail = self._message(f"the server refused the request: {message}")
                 translated = RefusedError("refused by the server", detail, _describe_parameter(error))
             case openai.APIStatusError():
-                translated = ServerFaultError(self._message(f"the server failed: {said}"))
+                translated = ServerFaultError(self._message(f"the server failed: {message}"))
             case _:
-                translated = ServerFaultError(self._message(f"the server does not answer: {said}"))
+                translated = ServerFaultError(self._message(f"the server does not answer: {message}"))
         return translated
 
     def list_models(self) -> list[dict[str, Any]] | None:
@@ -241,11 +241,11 @@ class ServerFaultError(TransientError):
 
 
 class RefusedError(AnswerError):
-    """The server refused a request; ``said`` is what it said."""
+    """The server refused a request; ``message`` is what it said."""
 
-    def __init__(self, reason: str, detail: str, said: str) -> None:
+    def __init__(self, reason: str, detail: str, message: str) -> None:
         super().__init__(reason, detail)
-        self.said = said
+        self.message = message
 
 
 class _ModelList(BaseModel):

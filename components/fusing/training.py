@@ -77,9 +77,9 @@ def train_fuser(
             )
 
     def learner(settings: TrainingConfig, out: Path, device: torch.device) -> Learner:
-        made = FuseLearner(settings, (pairs[0], pairs[1]), device, store)
-        made.reads = {"candidates": config.candidates, "source": int(not transcripts)}
-        return made
+        learner = FuseLearner(settings, (pairs[0], pairs[1]), device, store)
+        learner.reads = {"candidates": config.candidates, "source": int(not transcripts)}
+        return learner
 
     return make_model(training_config(config), folder, learner, FuseLearner.score_name, progress)
 

@@ -160,10 +160,10 @@ def _read(settings: EstimateSettings, site: Site) -> FittedEstimator:
 
     model = settings.model
     estimator = read_estimator(site.table_folder("fitted") if model is None else _locate(model, site))
-    given = "transcript" if site.transcripts else "translation"
-    if estimator.of != given:
+    output = "transcript" if site.transcripts else "translation"
+    if estimator.of != output:
         raise ConfigError(
-            f"{'fitted' if model is None else 'model'}: expected an estimator of {given}s, as "
+            f"{'fitted' if model is None else 'model'}: expected an estimator of {output}s, as "
             f"{site.of[0]} gives, found one of {estimator.of}s"
         )
     return estimator

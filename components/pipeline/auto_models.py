@@ -55,8 +55,8 @@ def _choose(pipeline: Pipeline, name: str, pairs: LanguagePairs) -> tuple[Recomm
     except ConfigError as error:
         raise ConfigError(f"{name}.model: {error}") from None
     if len(rows) > 1:
-        found = ", ".join(rows)
-        raise ConfigError(f"{name}.model: expected one model for all languages of the data, found {found}")
+        models = ", ".join(rows)
+        raise ConfigError(f"{name}.model: expected one model for all languages of the data, found {models}")
     model, row = rows.popitem()
     return row, model
 

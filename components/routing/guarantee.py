@@ -57,8 +57,8 @@ def bound_share_of_kept(cuts: Cuts, bad: NDArray[np.bool_], risk: float, confide
     Args and returns: as of :func:`bound_share_of_all`.
     """
     n = len(cuts)
-    kept = np.rint(n * np.arange(1, KEPT_SHARES + 1) / KEPT_SHARES).astype(np.intp)
-    at_least = n - kept  # ties with the utterance at this rank escalate, too
+    stay_counts = np.rint(n * np.arange(1, KEPT_SHARES + 1) / KEPT_SHARES).astype(np.intp)
+    at_least = n - stay_counts  # ties with the utterance at this rank escalate, too
     sizes = np.unique(cuts.sizes[np.searchsorted(cuts.sizes, at_least)])
     p_values = _p_values(_count_kept_bad(cuts, bad)[sizes], n - sizes, risk)
     passing = sizes[p_values <= (1 - confidence) / KEPT_SHARES]

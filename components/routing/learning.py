@@ -58,8 +58,8 @@ def learn_route(dev: DevelopmentSet, objective: Objective) -> RouteFit:
         require_enough(len(dev.values), objective.parts[0])
     values = np.asarray([to_finite(value) for value in dev.values.tolist()])
     cuts = find_cuts(-values if dev.doubtful == "low" else values)
-    n, chosen = len(cuts), _choose_size(dev, cuts, objective)
-    size = n if chosen is None else chosen
+    n, bound = len(cuts), _choose_size(dev, cuts, objective)
+    size = n if bound is None else bound
     has_threshold = 0 < size < n
     fit = RouteFit(
         by=dev.by,
@@ -74,7 +74,7 @@ def learn_route(dev: DevelopmentSet, objective: Objective) -> RouteFit:
         cost_share=float(dev.units[cuts.order[:size]].sum() / dev.units.sum()),
     )
     if objective.guarantee is not None:
-        shown = _describe_guarantee(dev, cuts, objective.guarantee, size, passed=chosen is not None)
+        shown = _describe_guarantee(dev, cuts, objective.guarantee, size, passed=bound is not None)
         fit = fit.model_copy(update={"guarantee": shown})
     return fit if dev.outputs is None else _with_worth(fit, cuts, dev.outputs)
 

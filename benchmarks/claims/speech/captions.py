@@ -70,14 +70,16 @@ def speak(work: Workspace, captions: Sequence[Utterance], voice: str) -> list[Ut
     return spoken if settings.snr_db is None else [add_noise(u, settings.snr_db) for u in spoken]
 
 
-def add_noise(utterance: Utterance, snr_db: float) -> Utterance:
-    """The utterance with white noise at this ratio, in a file beside the clean one."""
+def add_noise(
+    utterance: Utterance, snr_db: float, noise: Literal["white", "pink"] = "white", seed: int = 20
+) -> Utterance:
+    """The utterance with noise at this ratio, in a file beside the clean one."""
     assert utterance.audio is not None
     clean = Path(utterance.audio.path)
     noisy = clean.with_name(f"{clean.stem}-{snr_db:g}dB.flac")
     if not noisy.exists():
-        config = PerturbationConfig(snr_db=snr_db, noise="white")
-        samples = perturb_speech(audio.decode(utterance.audio), config, utterance.id, seed=20)
+        config = PerturbationConfig(snr_db=snr_db, noise=noise)
+        samples = perturb_speech(audio.decode(utterance.audio), config, utterance.id, seed=seed)
         partial = noisy.with_suffix(".partial")
         soundfile.write(partial, samples.clip(-1, 1), audio.SAMPLE_RATE, format="FLAC", subtype="PCM_16")
         rename_durably(partial, noisy)

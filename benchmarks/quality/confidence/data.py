@@ -24,8 +24,8 @@ def tuning_manifest(work: Path) -> Path:
     """The manifest of the clean recordings of val that estimators are not fitted on: 200."""
     rows = spoken_manifest(work, DEV).read_text(encoding="utf-8").splitlines(keepends=True)
     path = work / "tuning.jsonl"
-    kept = [row for row in rows[DEV_RECORDINGS:] if json.loads(row)["domain"] == "clean"]
-    write_bytes(path, "".join(kept).encode())
+    clean_rows = [row for row in rows[DEV_RECORDINGS:] if json.loads(row)["domain"] == "clean"]
+    write_bytes(path, "".join(clean_rows).encode())
     return path
 
 

@@ -12,12 +12,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import soundfile
-
-from components import audio, data
-from components.files import rename_durably, write_bytes
-from components.perturbation.config import PerturbationConfig
-from components.perturbation.speech import perturb_speech
+from benchmarks.claims.speech.captions import add_noise
+from components import data
+from components.files import write_bytes
 from components.records import Utterance
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.synthesizer import build
@@ -39,38 +36,25 @@ def write_manifest(folder: Path, split: str, noises: Sequence[float | None] = NO
         if not isinstance(utterance, Utterance) or utterance.audio is None:
             raise ValueError(f"expected speech, found {utterance}")
         for snr_db in noises:
-            path = Path(utterance.audio.path) if snr_db is None else _add_noise(utterance, snr_db)
-            rows.append(_row(utterance, path.relative_to(folder), snr_db))
+            spoken = utterance if snr_db is None else add_noise(utterance, snr_db, "pink", seed=21)
+            rows.append(_row(spoken, folder, snr_db))
     manifest = folder / f"{split}.jsonl"
     write_bytes(manifest, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
     return manifest
 
 
-def _row(utterance: Utterance, path: Path, snr_db: float | None) -> dict[str, object]:
+def _row(utterance: Utterance, folder: Path, snr_db: float | None) -> dict[str, object]:
+    assert utterance.audio is not None
     domain = "clean" if snr_db is None else f"{snr_db:g} dB"
     return {
         "id": f"{utterance.id}-{domain.replace(' ', '')}",
-        "audio": str(path),
+        "audio": str(Path(utterance.audio.path).relative_to(folder)),
         "source_language": "en",
         "target_language": "de",
         "transcript": utterance.transcript,
         "references": list(utterance.references),
         "domain": domain,
     }
-
-
-def _add_noise(utterance: Utterance, snr_db: float) -> Path:
-    """The recording with pink noise, in a file beside it."""
-    assert utterance.audio is not None
-    clean = Path(utterance.audio.path)
-    noisy = clean.with_name(f"{clean.stem}-{snr_db:g}dB.flac")
-    if not noisy.exists():
-        settings = PerturbationConfig(snr_db=snr_db, noise="pink")
-        samples = perturb_speech(audio.decode(utterance.audio), settings, utterance.id, seed=21)
-        partial = noisy.with_suffix(".partial")
-        soundfile.write(partial, samples.clip(-1, 1), audio.SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-        rename_durably(partial, noisy)
-    return noisy
 
 
 def main() -> None:

@@ -165,8 +165,8 @@ def _correlate(trials: Trials, scores: Mapping[str, FloatArray]) -> dict[str, Es
     for suffix, values in scores.items():
         own = values[trials.utterance]
         scored = ~np.isnan(own)
-        found = correlate(trials.confidence[scored], own[scored]) if scored.sum() > 1 else {}
-        measures |= {f"{name}{suffix}": estimate for name, estimate in found.items()}
+        estimates = correlate(trials.confidence[scored], own[scored]) if scored.sum() > 1 else {}
+        measures |= {f"{name}{suffix}": estimate for name, estimate in estimates.items()}
     return measures
 
 

@@ -115,9 +115,9 @@ def _check_shape(
 ) -> None:
     actual = base.get(name)
     if actual != expected:
-        found = "none" if actual is None else str(list(actual))
+        actual_shape = "none" if actual is None else str(list(actual))
         trained = f", trained on {adapter.config.base}" if adapter.config.base else ""
         raise ModelError(
             f"{adapter.reference}: an adapter of another base{trained}: it expects {name} {list(expected)}, "
-            f"found {found} in {base_name}"
+            f"found {actual_shape} in {base_name}"
         )

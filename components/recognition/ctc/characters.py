@@ -12,8 +12,8 @@ BLANK = 0
 def spell(text: str) -> str:
     """``text`` in lower case without punctuation; a hyphen or a dash parts words, an apostrophe stays."""
     lowered = unicodedata.normalize("NFC", text).lower().replace("\u2019", "'")
-    kept = (c if c.isalnum() or unicodedata.combining(c) or c == "'" else " " for c in lowered)
-    return " ".join("".join(kept).split())
+    letters = (c if c.isalnum() or unicodedata.combining(c) or c == "'" else " " for c in lowered)
+    return " ".join("".join(letters).split())
 
 
 def list_characters(texts: Iterable[str]) -> tuple[str, ...]:
