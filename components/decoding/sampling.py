@@ -62,7 +62,7 @@ def greedy_or_sample(
         tokens = _choose_tokens(log_probs, source, draws[alive, t], config)
         ended = torch.isin(tokens, eos)
         decoded.tokens[alive, t], decoded.log_probs[alive, t] = tokens, log_probs[source, tokens]
-        scorer.require_finite(decoded.log_probs[alive, t])
+        scorer.watch(decoded.log_probs[alive, t])
         decoded.records[alive, t] = scorer.records_of(source, tokens).T
         decoded.lengths[alive] = t + 1
         decoded.finished[alive] = ended
