@@ -18,6 +18,7 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.ensemble_scorer import EnsembleScorer
 from components.decoding.finished_hypotheses import Continuations, FinishedHypotheses, FinishedHypothesis
+from components.decoding.host_copy import first_true
 from components.decoding.logits_processors import FORBIDDEN, History, LogitsProcessor, apply_processors
 from components.decoding.moves import check_interval, make_move
 from components.decoding.topk import topk
@@ -83,7 +84,7 @@ def beam_search(
             if not positions:
                 break
             if len(positions) < len(rows):
-                kept = _first_true(state.is_open, len(positions))
+                kept = first_true(state.is_open, len(positions))
                 rows = rows[kept]
                 state.keep_utterances(kept)
                 finished.keep_utterances(kept, positions)
@@ -92,7 +93,7 @@ def beam_search(
             state.scores.masked_fill_(~state.is_open[:, None], FORBIDDEN)  # what is closed stays closed
             if t == 0 or kept is not None:
                 utterances = _repeat(torch.arange(len(rows), device=device), k)
-            move = make_move(beam_indices, utterances, (len(rows), k), kept=kept, is_open=state.is_open)
+            move = make_move(beam_indices, utterances, (len(rows), k), kept=kept, is_open=_repeat(state.is_open, k))
         log_probs = scorer.step(beam_indices, state.tokens[:, :, t].reshape(-1), move)
     scorer.require_finite()
     return [
@@ -104,11 +105,6 @@ def beam_search(
 def _repeat(values: Tensor, k: int) -> Tensor:
     """Each of the values (n,) k times in a row (n * k,)."""
     return values[:, None].expand(-1, k).reshape(-1)
-
-
-def _first_true(flags: Tensor, count: int) -> Tensor:
-    """Positions of the ``count`` flags (n,) that are True: known to be so many, the device is not asked."""
-    return flags.logical_not().to(torch.uint8).argsort(stable=True)[:count]
 
 
 def initial_state(log_probs: Tensor, k: int, steps: int) -> BeamState:

@@ -11,14 +11,18 @@ step, W numbers that the members give a token.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-FORBIDDEN = -torch.inf
-Array = npt.NDArray[np.float64]
+from components.decoding.host_copy import copy_to_host
+from components.decoding.logits_processors import FORBIDDEN
+
+Array = npt.NDArray[Any]
+Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ class FinishedHypotheses:
         self._normalized = torch.full((n, k), FORBIDDEN, device=device)
         self._places = torch.zeros((n, k), dtype=torch.long, device=device)  # step * k + continuation
         self.worst = self._normalized[:, -1]
-        self._steps: list[tuple[npt.NDArray[np.int64], Continuations, Tensor]] = []
-        self._dropped: list[tuple[npt.NDArray[np.int64], Tensor, Tensor]] = []
+        self._steps: list[tuple[Indices, Continuations, Tensor]] = []
+        self._dropped: list[tuple[Indices, Tensor, Tensor]] = []
 
     def add(self, continuations: Continuations) -> None:
         """Add those of the best k continuations of this step that end."""
@@ -119,7 +123,7 @@ class FinishedHypotheses:
             torch.cat([part.log_probs for part in parts]),
             torch.cat([part.records for part in parts]),
         ]
-        ranks_, places_, *columns = _copy_to_host([ranks, places, *table])
+        ranks_, places_, *columns = (part.numpy() for part in copy_to_host([ranks, places, *table]))
         utterances = np.concatenate([ids for ids, *_ in sets])
         latest = {int(u): row for row, u in enumerate(utterances)}  # an utterance's last set counts
         n = len(latest)
@@ -127,13 +131,13 @@ class FinishedHypotheses:
         owners, slots = np.nonzero(ranks_[rows, :n_best] > FORBIDDEN)
         chosen = (np.asarray(rows)[owners], slots)
         results: list[list[FinishedHypothesis]] = [[] for _ in range(n)]
-        paths = self._follow(owners, places_[chosen].astype(np.int64), columns)
+        paths = self._follow(owners, places_[chosen], columns)
         for owner, rank, path in zip(owners, ranks_[chosen], paths, strict=True):
             results[owner].append(FinishedHypothesis(*path, normalized=float(rank)))
         return results
 
     def _follow(
-        self, owners: npt.NDArray[np.int64], places: npt.NDArray[np.int64], columns: list[Array]
+        self, owners: Indices, places: Indices, columns: list[Array]
     ) -> list[tuple[list[int], list[float], Tensor, float]]:
         """Go back from ``places`` (H,) of utterances ``owners`` (H,): tokens, log-probabilities, records, score."""
         parents, tokens, best, scores, log_probs, records = columns
@@ -145,7 +149,7 @@ class FinishedHypotheses:
             is_on = last >= step
             rows = starts[step] + np.searchsorted(self._steps[step][0], owners[is_on])
             goes_on = (last > step)[is_on]
-            now = np.where(goes_on, best[rows, parent[is_on]].astype(np.int64), column[is_on])
+            now = np.where(goes_on, best[rows, parent[is_on]], column[is_on])
             path[is_on, step] = rows * parents.shape[1] + now
             parent[is_on] = parents[rows, now]
         flat_records = records.reshape(-1, records.shape[2])
@@ -154,17 +158,10 @@ class FinishedHypotheses:
             steps = row[:length]
             results.append(
                 (
-                    tokens.ravel()[steps].astype(np.int64).tolist(),
+                    tokens.ravel()[steps].tolist(),
                     log_probs.ravel()[steps].tolist(),
                     torch.from_numpy(flat_records[steps]),
                     float(scores.ravel()[steps[-1]]),
                 )
             )
         return results
-
-
-def _copy_to_host(tensors: list[Tensor]) -> list[Array]:
-    """Tensors of whole numbers and of float32 as arrays of float64, which holds both, in one copy."""
-    flat = torch.cat([tensor.double().flatten() for tensor in tensors]).cpu().numpy()
-    sizes = np.cumsum([tensor.numel() for tensor in tensors])[:-1]
-    return [part.reshape(t.shape) for part, t in zip(np.split(flat, sizes), tensors, strict=True)]

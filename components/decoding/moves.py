@@ -13,6 +13,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from components.decoding.host_copy import first_true
+
 CHECK_INTERVAL = 8
 """Steps between two looks of the host at which utterances are done, off the CPU."""
 
@@ -34,8 +36,7 @@ class Move:
         cells: Index of each row in a grid of n by b (R,); None where the rows fill it in order.
         kept: Which of the utterances of before still have rows (n,); None: all.
         is_identity: Whether every row is known to continue itself.
-        is_open: Which of the n utterances are still searched (n,); the rows of the others are dropped when the
-            host looks next. None: all.
+        is_open: Which rows are still searched (R,); the others are dropped when the host looks next. None: all.
     """
 
     beam_indices: Tensor
@@ -141,3 +142,13 @@ def make_move(
         first = counts.cumsum(0) - counts
         cells = owners * b + torch.arange(len(owners), device=owners.device) - first[owners]
     return Move(beam_indices, owners, n, b, cells, kept, is_identity, is_open)
+
+
+def drop_rows(move: Move, beam_indices: Tensor, kept_rows: Tensor, n: int, b: int) -> Move:
+    """The move that keeps some rows of ``move``, the one before: ``kept_rows`` (R,) of n utterances."""
+    owners, kept = move.owners[kept_rows], None
+    if n < move.n:
+        present = torch.zeros(move.n, dtype=torch.long, device=owners.device).index_fill_(0, owners, 1)
+        kept = first_true(present.bool(), n)
+        owners = (present.cumsum(0) - 1)[owners]
+    return make_move(beam_indices, owners, (n, b), kept=kept)
