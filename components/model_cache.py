@@ -105,7 +105,9 @@ def measure_bytes(value: object) -> dict[str, int]:
         elif isinstance(item, list | tuple | set | frozenset):
             for part in item:
                 walk(part, depth + 1)
-        elif not isinstance(item, type | ModuleType) and isinstance(own := getattr(item, "__dict__", 0), dict):
+        elif not isinstance(item, type | ModuleType) and isinstance(
+            own := getattr(item, "__dict__", 0), dict
+        ):
             for part in own.values():
                 walk(part, depth + 1)
 

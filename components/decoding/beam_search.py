@@ -93,7 +93,9 @@ def beam_search(
             state.scores.masked_fill_(~state.is_open[:, None], FORBIDDEN)  # what is closed stays closed
             if t == 0 or kept is not None:
                 utterances = _repeat(torch.arange(len(rows), device=device), k)
-            move = make_move(beam_indices, utterances, (len(rows), k), kept=kept, is_open=_repeat(state.is_open, k))
+            move = make_move(
+                beam_indices, utterances, (len(rows), k), kept=kept, is_open=_repeat(state.is_open, k)
+            )
         log_probs = scorer.step(beam_indices, state.tokens[:, :, t].reshape(-1), move)
     scorer.require_finite()
     return [

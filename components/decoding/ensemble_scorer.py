@@ -60,7 +60,8 @@ class EnsembleScorer:
         gated = combiner.gate is not None
         self._keeps_statistics = keeps_statistics
         self.record_width = len(self._members) * (2 if gated else 1) + N_STATISTICS * keeps_statistics
-        self._constant_weights = () if gated else tuple(combiner.constant_weights().tolist())
+        self._weights_on_device = torch.zeros(0) if gated else combiner.constant_weights()
+        self._constant_weights = tuple(self._weights_on_device.tolist())
         self._gate_features = GateFeatures(len(self._members))
         self._scores: list[Tensor | None] = [None] * len(self._members)
         self._weights = torch.zeros(0)
@@ -90,7 +91,7 @@ class EnsembleScorer:
 
     def _mix(self) -> Tensor:
         gate, indices = self._combiner.gate, list(range(len(self._members)))
-        weights = self._combiner.constant_weights() if gate is None else None
+        weights = self._weights_on_device if gate is None else None
         is_run: Tensor | None = None  # (M, R): the members that each row needs; None: all
         if gate is not None and gate.lagged:
             weights = gate(self._gate_features.values, self.n_steps)
@@ -106,12 +107,18 @@ class EnsembleScorer:
             assert gate is not None
             weights = gate(self._gate_features.values, self.n_steps)
         weights = weights.to(device)
+        if gate is None:
+            self._weights_on_device = weights
         if weights.dim() > 1:
             weights = weights.expand(-1, rows)
-        mixture = self._combiner(scores, weights[indices], self._exact)
         self._weights = weights
-        self._log_normalizers = mixture.log_normalizers.new_full((len(self._members), rows), torch.nan)
-        self._log_normalizers[indices] = mixture.log_normalizers
+        if len(indices) == len(self._members):
+            mixture = self._combiner(scores, weights, self._exact)
+            self._log_normalizers = mixture.log_normalizers
+        else:
+            mixture = self._combiner(scores, weights[indices], self._exact)
+            self._log_normalizers = mixture.log_normalizers.new_full((len(self._members), rows), torch.nan)
+            self._log_normalizers[indices] = mixture.log_normalizers
         if is_run is not None:  # a member that ran for other rows only counts as not run, as if alone
             self._log_normalizers.masked_fill_(~is_run, torch.nan)
         return mixture.log_probs
@@ -206,7 +213,7 @@ class EnsembleScorer:
         self._is_bad = is_bad.any() if self._is_bad is None else self._is_bad | is_bad.any()
 
     def read_flags(self, flags: Tensor) -> list[int]:
-        """Positions of the ``flags`` (n,) that are True, in one look, which :meth:`require_finite` needs, too."""
+        """Positions of the ``flags`` (n,) that are True; the same look sees what :meth:`watch` has found."""
         if self._is_bad is None:
             values = flags.tolist()
         else:

@@ -139,7 +139,7 @@ class FinishedHypotheses:
     def _follow(
         self, owners: Indices, places: Indices, columns: list[Array]
     ) -> list[tuple[list[int], list[float], Tensor, float]]:
-        """Go back from ``places`` (H,) of utterances ``owners`` (H,): tokens, log-probabilities, records, score."""
+        """Go back from ``places`` (H,) of utterances ``owners`` (H,) to their first tokens."""
         parents, tokens, best, scores, log_probs, records = columns
         last, column = places // self._k, places % self._k
         starts = np.cumsum([0, *(len(ids) for ids, *_ in self._steps)])

@@ -1,8 +1,8 @@
 """What the host knows of a step from one set of rows to the next, so that nobody asks the device for it.
 
-A search that runs off the CPU builds one :class:`Move` for every step; all members of an ensemble get the same
-one, and none of them has to find out who continues whom. Letters in shapes: R rows of n utterances, b rows
-each at most.
+A search that runs off the CPU builds one :class:`Move` for every step; all members of an ensemble get the
+same one, and none of them has to find out who continues whom. Letters in shapes: R rows of n utterances, b
+rows each at most.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Move:
         cells: Index of each row in a grid of n by b (R,); None where the rows fill it in order.
         kept: Which of the utterances of before still have rows (n,); None: all.
         is_identity: Whether every row is known to continue itself.
-        is_open: Which rows are still searched (R,); the others are dropped when the host looks next. None: all.
+        is_open: Which rows are still searched (R,); the others are dropped at the host's next look. None: all.
     """
 
     beam_indices: Tensor

@@ -72,7 +72,7 @@ class PackedLinear(nn.Module):
 
 
 class PlainLinear(nn.Module):
-    """``activation(x @ weight.T + bias)`` by torch, in the weight's own dtype; it shares the tensors given."""
+    """``activation(x @ weight.T + bias)`` by torch, in the weight's dtype; it shares the tensors given."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none") -> None:
         super().__init__()

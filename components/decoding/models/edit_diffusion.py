@@ -15,6 +15,7 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.incremental_stack import IncrementalStack
 from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.moves import Move
 from components.decoding.search import search
 from components.networks.denoising_loss import forbid_start_tags, make_canvases
 from components.networks.edit_diffusion import EditDiffusionNetwork
@@ -162,6 +163,10 @@ class _SpanScorer:
         self._at = torch.zeros(n, dtype=torch.long, device=device)
         self._inside = self._opens[:, 0]
         return self._predict(torch.full((n,), self.vocabulary.pad, device=device))
+
+    def follow(self, move: Move) -> None:
+        """See :class:`components.decoding.moves.FollowsMoves`."""
+        self._stack.follow(move)
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
