@@ -105,10 +105,9 @@ def measure_bytes(value: object) -> dict[str, int]:
         elif isinstance(item, list | tuple | set | frozenset):
             for part in item:
                 walk(part, depth + 1)
-        elif not isinstance(item, type | ModuleType) and isinstance(
-            own := getattr(item, "__dict__", 0), dict
-        ):
-            for part in own.values():
+        elif not isinstance(item, type | ModuleType):
+            attributes = getattr(item, "__dict__", None)  # which objects of other libraries may make up
+            for part in attributes.values() if isinstance(attributes, dict) else ():
                 walk(part, depth + 1)
 
     walk(value, 0)

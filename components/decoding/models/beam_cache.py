@@ -91,7 +91,7 @@ class BeamCache:
 
     def to_rows(self, out: Tensor) -> Tensor:
         """What an utterance's queries attended to, (n, b * t, H, d), by row: (R, t, H, d)."""
-        grid = out.view(out.shape[0] * self._rows.b, -1, *out.shape[2:])
+        grid = out.reshape(out.shape[0] * self._rows.b, -1, *out.shape[2:])
         return grid if self._rows.cells is None else grid[self._rows.cells]
 
     def _spread(self, rows: Tensor) -> Tensor:

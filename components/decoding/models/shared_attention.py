@@ -43,9 +43,7 @@ def attend_shared(
     """
     if (cache := cache_of(key)) is not None:
         if query.shape[2] == 1 and attention_mask is not None:
-            raise ValueError(
-                "a mask of one position: this model's self-attention needs more than a beam's cache"
-            )
+            raise ValueError("expected self-attention without a mask, found one that a beam's cache ignores")
         kwargs["is_causal"] = False
         queries = cache.stack_queries(query)
         output, _ = sdpa_attention_forward(module, queries, key, value, cache.mask, **kwargs)
