@@ -3,8 +3,8 @@
 The gain on the utterances of a probe, drawn at random, forecasts the gain on all others. Its prediction
 interval has the variance of both: with a standard error s on n utterances it is
 gain +- t(n - 1) s sqrt(1 + n / m) for m others (Student's t; s is that of paired bootstrap resamples, times
-sqrt(n / (n - 1))). Of 30 utterances such intervals hold in 9 of 10 cases rather than in 19 of 20. The best of several probes is chosen for being best, so its forecast is optimistic; the
-measurement on the rest is not.
+sqrt(n / (n - 1))). Of 30 utterances such intervals hold in 9 of 10 cases rather than in 19 of 20. The best of
+several probes is chosen for being best, so its forecast is optimistic; the measurement on the rest is not.
 """
 
 from __future__ import annotations
