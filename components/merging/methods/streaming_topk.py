@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+from components.merging.methods.order_statistics import INTEGERS
 
 
 class MagnitudeTopK:
