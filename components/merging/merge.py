@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
@@ -30,7 +31,12 @@ from components.merging.methods.validation import check_method
 from components.merging.output_tensors import map_layer_origins
 from components.merging.plan import plan_merge
 from components.merging.recipe.recipe import Recipe
+from components.merging.statistics.data_sets import DataSets
+from components.merging.statistics.measure import add_statistics, check_data
 from components.merging.tokenizer.output_tokenizer import build_tokenizer, save_tokenizer
+from components.records import Checkpoint
+
+NO_DATA = DataSets()
 
 
 class MergeOptions(NamedTuple):
@@ -41,12 +47,14 @@ class MergeOptions(NamedTuple):
         shard_bytes: Largest size of a file of weights.
         store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
         references: See :func:`~components.merging.io.input_models.open_models`.
+        data: What methods that measure the models measure them on.
     """
 
     seed: int = 0
     shard_bytes: int = SHARD_BYTES
     store: str | None = None
     references: Mapping[str, str] = NO_REFERENCES
+    data: DataSets = NO_DATA
 
 
 def merge(
@@ -73,6 +81,7 @@ def merge(
     options = options or MergeOptions()
     if not recipe.adapters:
         check_method(recipe)
+        check_data(recipe, options.data)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MergeError(f"{out}: expected a new folder, found one with files; give another name")
     with _new_folder(out) as staging:
@@ -82,7 +91,7 @@ def merge(
             (staging / output_files.RECIPE).write_text(recipe.text, encoding="utf-8")
         else:
             with open_models(recipe, options.store, options.references) as (folders, checkpoints):
-                _write_model(recipe, staging, folders, options, on_progress)
+                _write_model(recipe, staging, folders, checkpoints, options, on_progress)
                 lineage = [{"reference": c.reference, "sha256": c.sha256} for c in checkpoints.values()]
         record = {"method": recipe.method, "seed": options.seed, "version": VERSION, "models": lineage}
         (staging / output_files.LINEAGE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -92,15 +101,36 @@ def _write_model(
     recipe: Recipe,
     folder: Path,
     folders: Mapping[str, ModelFolder],
+    checkpoints: Mapping[str, Checkpoint],
     options: MergeOptions,
     on_progress: Callable[[str], None],
 ) -> None:
     alignment, tokenizer = build_tokenizer(recipe, folders)
     tasks = plan_merge(recipe, folders, alignment, options.seed)
+    _keep_freed_memory()
+    with ExitStack() as stack:
+        if METHODS[recipe.method].statistics:
+            measured = Path(stack.enter_context(TemporaryDirectory(dir=folder.parent, prefix=".statistics-")))
+            tasks = add_statistics(recipe, tasks, checkpoints, options.data, measured, stack, on_progress)
+        _write_tensors(recipe, folder, tasks, options.shard_bytes, on_progress)
+    config = output_files.output_config(recipe, folders, tasks, map_layer_origins(recipe, folders))
+    if alignment is not None:
+        config["vocab_size"] = alignment.rows
+    if tokenizer is not None:
+        save_tokenizer(tokenizer, folder, recipe, folders)
+    output_files.write_files(folder, recipe, folders, config, tokenizer=tokenizer is None)
+
+
+@torch.no_grad()
+def _write_tensors(
+    recipe: Recipe,
+    folder: Path,
+    tasks: Sequence[TensorTask],
+    shard_bytes: int,
+    on_progress: Callable[[str], None],
+) -> None:
     by_name = {task.name: task for task in tasks}
-    writer = TensorWriter(
-        folder, [TensorSpec(t.name, t.out_dtype, t.shape) for t in tasks], options.shard_bytes
-    )
+    writer = TensorWriter(folder, [TensorSpec(t.name, t.out_dtype, t.shape) for t in tasks], shard_bytes)
     merged = _merge_function(recipe, tasks)
 
     def pieces() -> Iterator[tuple[str, Iterator[Tensor]]]:
@@ -110,15 +140,7 @@ def _write_model(
             task = by_name[name]
             yield name, merged(task) if task.dtype.is_floating_point else copy_unmerged(task)
 
-    _keep_freed_memory()
-    with torch.no_grad():
-        writer.write(pieces())
-    config = output_files.output_config(recipe, folders, tasks, map_layer_origins(recipe, folders))
-    if alignment is not None:
-        config["vocab_size"] = alignment.rows
-    if tokenizer is not None:
-        save_tokenizer(tokenizer, folder, recipe, folders)
-    output_files.write_files(folder, recipe, folders, config, tokenizer=tokenizer is None)
+    writer.write(pieces())
 
 
 def _keep_freed_memory() -> None:

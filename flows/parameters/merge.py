@@ -27,6 +27,9 @@ class MergeParameters(FlowParameters):
         description="mergekit's YAML: a file, or its text (with line breaks)",
         examples=["recipe.yml"],
     )
+    data: str | None = Field(
+        None, description="data set that methods which measure the models (fisher, regmean) read"
+    )
     dev: str | None = Field(None, description="data set that the gate decides by; empty = no gate")
     test: str | None = Field(
         None, title="Test data", description="data set to score an accepted model on; never decides"
@@ -65,7 +68,9 @@ def pipeline(parameters: MergeParameters) -> Pipeline:
     ``asr-test``.
     """
     p = parameters
-    nodes: dict[str, dict[str, Any]] = {"merge": {"kind": "merge", "recipe": p.recipe}}
+    languages = {"source_language": p.source_language, "target_language": p.target_language}
+    measured = {"data": p.data, **languages} if p.data is not None else {}
+    nodes: dict[str, dict[str, Any]] = {"merge": {"kind": "merge", "recipe": p.recipe, **measured}}
     outputs: dict[str, str] = {}
     if p.dev is not None or p.test is not None:
         name, node = _decoder_node(p)
@@ -76,7 +81,6 @@ def pipeline(parameters: MergeParameters) -> Pipeline:
             nodes["test"] = {"kind": "data", "source": p.test, "limit": p.limit}
             nodes[f"{name}-test"] = {**node, "model": "node:merge", "of": "test"}
         outputs = {"transcript" if name == "asr" else "translation": name} if p.dev is not None else {}
-    languages = {"source_language": p.source_language, "target_language": p.target_language}
     return read_pipeline({"nodes": nodes, "outputs": outputs, **languages})
 
 

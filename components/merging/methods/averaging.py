@@ -20,20 +20,25 @@ _MIN_NORM = 1e-8
 
 
 def linear(task: TensorTask) -> Iterator[Tensor]:
-    """Weighted mean, ``sum(w_i x_i) / sum(w_i)``; without ``normalize`` the weighted sum.
+    """Weighted mean, ``sum(w_i x_i) / sum(w_i)``; without ``normalize`` the weighted sum."""
+    return weighted_mean(task, task.all_inputs, normalize=bool(task.parameters["normalize"]))
+
+
+def weighted_mean(task: TensorTask, inputs: Sequence[TensorInput], *, normalize: bool) -> Iterator[Tensor]:
+    """Mean, or else sum, of inputs by their parameter ``weight``.
 
     Raises:
         MergeError: The weights add up to zero and shall be normalized.
     """
-    weights = [source.float_parameter("weight") for source in task.all_inputs]
+    weights = [source.float_parameter("weight") for source in inputs]
     total = math.fsum(weights)
-    if task.parameters["normalize"] and total == 0:
+    if normalize and total == 0:
         raise MergeError(f"{task.name}: expected weights with a sum, found {weights}; set normalize: false")
     for span in task.spans():
-        result = read_wide(task, task.all_inputs[0], span).mul_(weights[0])
-        for source, weight in zip(task.all_inputs[1:], weights[1:], strict=True):
+        result = read_wide(task, inputs[0], span).mul_(weights[0])
+        for source, weight in zip(inputs[1:], weights[1:], strict=True):
             result.add_(read_wide(task, source, span), alpha=weight)
-        yield result.div_(total) if task.parameters["normalize"] else result
+        yield result.div_(total) if normalize else result
 
 
 def passthrough(task: TensorTask) -> Iterator[Tensor]:
@@ -157,7 +162,7 @@ def _triples(task: TensorTask, shape: tuple[int, ...]) -> Iterator[tuple[Tensor,
 
 
 def read_wide(task: TensorTask, source: TensorInput, span: Span) -> Tensor:
-    """A piece in the arithmetic's type, as memory that may be overwritten."""
+    """Read a piece in the arithmetic's type, as memory that may be overwritten."""
     return task.read(source, span).to(arithmetic_dtype(task))
 
 

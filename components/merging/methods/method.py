@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor
 
@@ -13,6 +13,9 @@ from components.merging.recipe.parameters import Parameter
 
 MergeFunction = Callable[[TensorTask], Iterator[Tensor]]
 """Computes a tensor in flat pieces."""
+
+
+StatisticsKind = Literal["", "fisher", "layer_inputs", "merged_layer_inputs"]
 
 
 class Method(NamedTuple):
@@ -31,6 +34,8 @@ class Method(NamedTuple):
         trim: Over what the share ``density`` of the elements that are kept is counted.
         sign: How a sign is elected per element.
         denominator: What the sum is divided by.
+        statistics: What it wants to know of each model from data: ``fisher``, ``layer_inputs``, or
+            ``merged_layer_inputs``; empty for nothing.
         prepare: Makes ``merge`` of all tensors of the output, for methods that measure whole models first.
     """
 
@@ -46,6 +51,7 @@ class Method(NamedTuple):
     trim: str = "none"
     sign: str = "none"
     denominator: str = "none"
+    statistics: StatisticsKind = ""
     prepare: Callable[[Sequence[TensorTask]], MergeFunction] | None = None
 
 

@@ -48,7 +48,7 @@ class OrderStatistics:
             chosen = ordered if number == 0 else ordered[ordered >> (shift + 16) == prefix]
             digits = (chosen >> shift).long()
             digits = digits + (1 << 15) if number == 0 else digits & 0xFFFF
-            counts += torch.bincount(digits, minlength=1 << 16)
+            counts.add_(torch.bincount(digits, minlength=1 << 16))
 
     def values(self) -> Tensor:
         """The numbers at the ranks, in their order."""

@@ -6,7 +6,8 @@ A recipe chooses between them by ``semantics: mergekit`` (the default), ``paper`
 from __future__ import annotations
 
 from components.merging.methods import averaging, consensus, spherical, two_models
-from components.merging.methods.method import EQUAL_WEIGHT, INT8_MASK, LAMBDA, WEIGHT, Method
+from components.merging.methods.method import INT8_MASK, WEIGHT, Method
+from components.merging.methods.subspace_rows import DATA_DRIVEN_ROWS, SUBSPACE_ROWS
 from components.merging.methods.task_vector_rows import TASK_VECTOR_ROWS
 from components.merging.recipe.parameters import Parameter
 
@@ -145,5 +146,11 @@ CONSENSUS: dict[str, Method] = {
         denominator="number of the models that changed the element",
     ),
 }
-METHODS: dict[str, Method] = {**AVERAGES, **TASK_VECTOR_ROWS, **CONSENSUS}
+METHODS: dict[str, Method] = {
+    **AVERAGES,
+    **TASK_VECTOR_ROWS,
+    **CONSENSUS,
+    **SUBSPACE_ROWS,
+    **DATA_DRIVEN_ROWS,
+}
 """Name of a method, mergekit's where it has it -> its row."""

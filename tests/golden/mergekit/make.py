@@ -2,7 +2,8 @@
 
     python tests/golden/mergekit/make.py
 
-The tests read ``methods.safetensors`` and need no mergekit. It was written with commit a6e4028 (June 2026) and torch 2.13.
+The tests read ``methods.safetensors`` and need no mergekit. It was written with commit
+a6e4028 (June 2026) and torch 2.13.
 """
 
 from __future__ import annotations
