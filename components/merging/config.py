@@ -13,7 +13,7 @@ from components.merging.recipe.recipe import Recipe
 
 ALL_MODELS = "*"
 """In the place of a model's name: every model without a data set of its own."""
-VERSION = 3
+VERSION = 4
 """Version of the merge engine: raised when the same recipe gives other weights."""
 
 

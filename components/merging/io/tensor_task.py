@@ -17,7 +17,7 @@ from torch import Tensor
 from components.merging.recipe.parameters import Scalar
 
 PIECE_ELEMENTS = 1 << 19
-CACHE_BYTES = 16 << 20
+CACHE_BYTES = 32 << 20
 """Inputs of a tensor that are smaller stay in memory between the passes over them; larger are read again."""
 
 Span = tuple[int, int]
