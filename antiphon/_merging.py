@@ -35,9 +35,8 @@ def merge_models(
         ConfigError: the recipe is wrong; its line is named.
     """
     from components.files import disk_full_as_store_error
-    from components.merging.checks import examine
+    from components.merging.checks import examine_recipe
     from components.merging.config import ALL_MODELS, recipe_of
-    from components.merging.io.input_models import open_models
     from components.merging.merge import MergeOptions, merge
     from components.merging.preflight import check_recipe
     from components.merging.statistics.data_sets import DataSets
@@ -46,8 +45,7 @@ def merge_models(
     parsed, folder = recipe_of(str(recipe)), Path(out).absolute()
     sets = DataSets({ALL_MODELS: data} if isinstance(data, str) else data or {})
     check_recipe(parsed, store, sets)
-    with open_models(parsed, store) as (folders, checkpoints):
-        examine(parsed, folders, checkpoints).require()
+    examine_recipe(parsed, store).require()
     with disk_full_as_store_error("the merged model", folder.parent):
         merge(parsed, folder, MergeOptions(seed=seed, store=store, data=sets))
     return checkpoint_of(folder, str(out))

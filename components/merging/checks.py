@@ -120,6 +120,8 @@ def examine_recipe(
 ) -> Diagnosis:
     """Check the models of a recipe, or its adapters.
 
+    Of a recipe of several stages those are checked whose models exist; the merge checks the others.
+
     Args:
         recipe: What shall be merged.
         store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
@@ -130,6 +132,25 @@ def examine_recipe(
         MergeError: The recipe's method or parameters are wrong, or its adapters do not fit together.
         ModelError: A file cannot be read.
     """
+    if not recipe.stages:
+        return examine_stage(recipe, store, references)
+    made = {stage.name for stage in recipe.stages}
+    results = []
+    findings: list[Finding] = []
+    for stage in (*recipe.stages, recipe):
+        if made.isdisjoint(stage.models):
+            results.append(examine_stage(stage, store, references))
+            findings += results[-1].findings
+        else:
+            findings.append(
+                Finding("note", f"stage {stage.name or 'the last'}: checked when its models exist")
+            )
+    similarities = tuple(similarity for result in results for similarity in result.similarities)
+    return Diagnosis(tuple(findings), similarities, max(result.tensors for result in results))
+
+
+def examine_stage(recipe: Recipe, store: str | None, references: Mapping[str, str]) -> Diagnosis:
+    """Check the models of a single stage; see :func:`examine_recipe`."""
     if not recipe.adapters:
         with open_models(recipe, store, references) as models:
             return examine(recipe, *models)

@@ -18,6 +18,7 @@ from torch import Tensor
 from components.errors import MergeError
 from components.files import rename_durably, staging_folder, sync_file
 from components.merging.adapters.merge import merge_adapters
+from components.merging.checks import examine_stage
 from components.merging.config import VERSION
 from components.merging.io import output_files
 from components.merging.io.input_models import NO_REFERENCES, open_models
@@ -66,7 +67,8 @@ def merge(
     """Merge models into the new folder ``out``.
 
     The folder appears at once, complete and synced; after a crash there is nothing under its name. Whether
-    the models fit together is not checked: run :func:`components.merging.checks.examine` before.
+    the models fit together is not checked: run :func:`components.merging.checks.examine_recipe` before. Of a
+    recipe of several stages each is checked before it is merged, as its models exist only then.
 
     Args:
         recipe: Which models, and how.
@@ -79,11 +81,30 @@ def merge(
         ModelError: A model cannot be resolved or read.
     """
     options = options or MergeOptions()
-    if not recipe.adapters:
-        check_method(recipe)
-        check_data(recipe, options.data)
+    for stage in (*recipe.stages, recipe):
+        if not stage.adapters:
+            check_method(stage)
+    check_data(recipe, options.data)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MergeError(f"{out}: expected a new folder, found one with files; give another name")
+    if not recipe.stages:
+        _merge_stage(recipe, out, options, on_progress)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.stages-") as folder:
+        stages, references = Path(folder), dict(options.references)
+        for stage in (*recipe.stages, recipe):
+            on_progress(f"stage {stage.name or 'the last'}")
+            options = options._replace(references=references)
+            examine_stage(stage, options.store, references).require()
+            _merge_stage(stage, stages / stage.name if stage.name else out, options, on_progress)
+            if stage.name:
+                references[stage.name] = str(stages / stage.name)
+
+
+def _merge_stage(
+    recipe: Recipe, out: Path, options: MergeOptions, on_progress: Callable[[str], None]
+) -> None:
     with _new_folder(out) as staging:
         if recipe.adapters:
             adapters = merge_adapters(recipe, staging, options.seed, options.store, options.references)
@@ -92,7 +113,13 @@ def merge(
         else:
             with open_models(recipe, options.store, options.references) as (folders, checkpoints):
                 _write_model(recipe, staging, folders, checkpoints, options, on_progress)
-                lineage = [{"reference": c.reference, "sha256": c.sha256} for c in checkpoints.values()]
+                lineage = [
+                    {
+                        "reference": name if c.path == options.references.get(name) else c.reference,
+                        "sha256": c.sha256,
+                    }
+                    for name, c in checkpoints.items()
+                ]
         record = {"method": recipe.method, "seed": options.seed, "version": VERSION, "models": lineage}
         (staging / output_files.LINEAGE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

@@ -24,6 +24,15 @@ def check_recipe(recipe: Recipe, store: str | None, sets: DataSets | None = None
         ModelError: A model's name is unknown, or its licence asks for consent.
         ConfigError: A model's name is no reference.
     """
+    for stage in (*recipe.stages, recipe):
+        _check_stage(stage)
+    if sets is not None:
+        check_data(recipe, sets)
+    for model in recipe.sources:
+        models.check(reference_of(model, recipe), store)
+
+
+def _check_stage(recipe: Recipe) -> None:
     if recipe.adapters:
         from components.merging.adapters.merge import require_peft  # noqa: PLC0415 - imports torch
         from components.merging.recipe.adapters import read_adapter_settings  # noqa: PLC0415 - imports torch
@@ -32,7 +41,3 @@ def check_recipe(recipe: Recipe, store: str | None, sets: DataSets | None = None
         read_adapter_settings(recipe)
     else:
         check_method(recipe)
-        if sets is not None:
-            check_data(recipe, sets)
-    for model in recipe.models:
-        models.check(reference_of(model, recipe), store)

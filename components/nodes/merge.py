@@ -50,7 +50,7 @@ class Merge(ModelKind[MergeConfig]):
             recipe = recipe_of(settings.recipe)
         except AntiphonError:
             return {}
-        return {model: reference_of(model, recipe) for model in recipe.models}
+        return {model: reference_of(model, recipe) for model in recipe.sources}
 
     def resolve_paths(self, settings: MergeConfig, folder: Path) -> MergeConfig:
         """Resolve the recipe where it is a file."""

@@ -90,7 +90,7 @@ def _decoder_node(parameters: MergeParameters) -> tuple[str, dict[str, Any]]:
 
     recipe = recipe_of(parameters.recipe)
     preflight.check_recipe(recipe, parameters.store)  # before a model is fetched
-    first = models.resolve(reference_of(recipe.models[0], recipe), parameters.store)
+    first = models.resolve(reference_of(recipe.sources[0], recipe), parameters.store)
     if first.architecture.startswith("Whisper"):
         return "asr", {"kind": "recognize", **parameters.asr.model_dump()}
     return "mt", {"kind": "translate", **parameters.mt.model_dump()}
@@ -99,4 +99,4 @@ def _decoder_node(parameters: MergeParameters) -> tuple[str, dict[str, Any]]:
 def baseline_of(parameters: MergeParameters) -> str:
     """The model that the gate compares with: as set, else the recipe's base, else its first."""
     recipe = recipe_of(parameters.recipe)
-    return parameters.baseline or reference_of(recipe.models[0], recipe)
+    return parameters.baseline or reference_of(recipe.sources[0], recipe)

@@ -34,21 +34,23 @@ def check_data(recipe: Recipe, sets: DataSets) -> None:
         MergeError: The recipe's method and the data sets do not go together.
         ConfigError: A model has no data set.
     """
-    if not METHODS[recipe.method].statistics:
+    reading = [s for s in (*recipe.stages, recipe) if not s.adapters and METHODS[s.method].statistics]
+    if not reading:
         if sets.by_model:
             raise MergeError(f"{recipe.where}: {recipe.method} reads no data; leave data out")
         return
-    if not sets.by_model:
-        raise MergeError(
-            f"{recipe.where}: {recipe.method} measures the models on data: expected data (a set for all, or "
-            "MODEL: SET), found none"
-        )
-    if any(s.layers for m in recipe.modules.values() for piece in m.slices for s in piece.inputs):
-        raise MergeError(
-            f"{recipe.where}: {recipe.method} merges whole models: expected models, found slices"
-        )
-    for model in recipe.models:
-        sets.of(model)
+    for stage in reading:
+        if not sets.by_model:
+            raise MergeError(
+                f"{stage.where}: {stage.method} measures the models on data: expected data (a set for all, "
+                "or MODEL: SET), found none"
+            )
+        if any(s.layers for m in stage.modules.values() for piece in m.slices for s in piece.inputs):
+            raise MergeError(
+                f"{stage.where}: {stage.method} merges whole models: expected no slices, found some"
+            )
+        for model in stage.models:
+            sets.of(model)
 
 
 def add_statistics(
