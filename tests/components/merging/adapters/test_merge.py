@@ -93,7 +93,7 @@ def test_every_kind_is_that_of_peft(
 
 
 def test_knots_combines_what_each_adapter_has_of_the_common_basis(tmp_path: Path) -> None:
-    """Element by element: the smaller half of each V_i goes, then what agrees with the sum's sign is averaged."""
+    """Element by element: the smaller half of each V_i goes, what agrees with the sum's sign is averaged."""
     _, first, second = _adapters(tmp_path)
     merge(_recipe("knots_ties", first, second, "{density: 0.5}"), tmp_path / "out")
     adapters, merged = [_deltas(path) for path in (first, second)], _deltas(tmp_path / "out")

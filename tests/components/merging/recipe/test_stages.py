@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from components.errors import ConfigError, MergeError
 from components.merging.checks import examine_recipe
 from components.merging.recipe.reader import parse_recipe
 from tests.components.merging.model_folders import flat, merged
 
-NEEDS_MEAN = "merge_method: linear\nmodels: [{model: mean, parameters: {weight: 1}}, {model: %s, parameters: {weight: 3}}]\n"
+NEEDS_MEAN = (
+    "merge_method: linear\nmodels:\n  - {model: mean, parameters: {weight: 1}}\n"
+    "  - {model: %s, parameters: {weight: 3}}\n"
+)
 MEAN = "name: mean\nmerge_method: linear\nparameters: {weight: 1}\nmodels: [{model: %s}, {model: %s}]\n"
 
 
