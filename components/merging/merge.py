@@ -139,7 +139,8 @@ def _write_model(
         if METHODS[recipe.method].statistics:
             measured = Path(stack.enter_context(TemporaryDirectory(dir=folder.parent, prefix=".statistics-")))
             tasks = add_statistics(recipe, tasks, checkpoints, options.data, measured, stack, on_progress)
-        _write_tensors(recipe, folder, tasks, options.shard_bytes, on_progress)
+        donor = output_files.donor_of(recipe, folders)
+        _write_tensors(recipe, folder, tasks, donor.config, options.shard_bytes, on_progress)
     config = output_files.output_config(recipe, folders, tasks, map_layer_origins(recipe, folders))
     if alignment is not None:
         config["vocab_size"] = alignment.rows
@@ -153,12 +154,13 @@ def _write_tensors(
     recipe: Recipe,
     folder: Path,
     tasks: Sequence[TensorTask],
+    config: Mapping[str, object],
     shard_bytes: int,
     on_progress: Callable[[str], None],
 ) -> None:
     by_name = {task.name: task for task in tasks}
     writer = TensorWriter(folder, [TensorSpec(t.name, t.out_dtype, t.shape) for t in tasks], shard_bytes)
-    merged = _merge_function(recipe, tasks)
+    merged = _merge_function(recipe, tasks, config)
 
     def pieces() -> Iterator[tuple[str, Iterator[Tensor]]]:
         order = [name for file in writer.order for name in file]
@@ -178,9 +180,13 @@ def _keep_freed_memory() -> None:
     torch.empty(31 << 20, dtype=torch.uint8)
 
 
-def _merge_function(recipe: Recipe, tasks: Sequence[TensorTask]) -> Callable[[TensorTask], Iterator[Tensor]]:
+def _merge_function(
+    recipe: Recipe, tasks: Sequence[TensorTask], config: Mapping[str, object]
+) -> Callable[[TensorTask], Iterator[Tensor]]:
     """The function that computes one tensor; for TIES as published the whole models are measured first."""
     row = METHODS[recipe.method]
+    if row.prepare is not None:
+        return row.prepare(tasks, config)
     floats = [task for task in tasks if task.dtype.is_floating_point]
     semantics = {str(task.parameters.get("semantics", "mergekit")) for task in floats}
     if row.family is None or not row.family.elects_sign or semantics != {"paper"}:

@@ -36,7 +36,8 @@ class Method(NamedTuple):
         denominator: What the sum is divided by.
         statistics: What it wants to know of each model from data: ``fisher``, ``layer_inputs``, or
             ``merged_layer_inputs``; empty for nothing.
-        prepare: Makes ``merge`` of all tensors of the output, for methods that measure whole models first.
+        prepare: Makes what computes a tensor in the place of ``merge`` from all tensors of the output and the
+            base's ``config.json``, for methods that look at whole models first.
     """
 
     paper: str
@@ -52,7 +53,7 @@ class Method(NamedTuple):
     sign: str = "none"
     denominator: str = "none"
     statistics: StatisticsKind = ""
-    prepare: Callable[[Sequence[TensorTask]], MergeFunction] | None = None
+    prepare: Callable[[Sequence[TensorTask], Mapping[str, object]], MergeFunction] | None = None
 
 
 WEIGHT = Parameter(float, None, "share of the model", per_model=True)

@@ -5,7 +5,7 @@ A recipe chooses between them by ``semantics: mergekit`` (the default), ``paper`
 
 from __future__ import annotations
 
-from components.merging.methods import averaging, consensus, spherical, two_models
+from components.merging.methods import averaging, consensus, rebasin, spherical, two_models
 from components.merging.methods.method import INT8_MASK, WEIGHT, Method
 from components.merging.methods.subspace_rows import DATA_DRIVEN_ROWS, SUBSPACE_ROWS
 from components.merging.methods.task_vector_rows import TASK_VECTOR_ROWS
@@ -97,6 +97,18 @@ AVERAGES: dict[str, Method] = {
         {},
         base="required",
         max_models=1,
+    ),
+    "git_rebasin": Method(
+        "Ainsworth et al. 2023 (Git Re-Basin, weight matching)",
+        "https://arxiv.org/abs/2209.04836",
+        "x with its feed-forward units, heads and residual stream permuted to be the nearest to the base: a "
+        "model of the same function, for another stage to merge with it; Marian, BART and Whisper",
+        averaging.passthrough,
+        {},
+        base="required",
+        min_models=1,
+        max_models=1,
+        prepare=rebasin.prepare_rebasin,
     ),
     "passthrough": Method(
         "none (layer stacking, 'frankenmerging')",
