@@ -1,7 +1,7 @@
 """Merge methods on a translator fine-tuned to three domains; Git Re-Basin on two of other initializations.
 
-Domains: short everyday sentences (Tatoeba), captions whose German is in lower case, and captions whose English
-has typing errors. Each domain has 600 pairs to learn from, 80 to choose scales by (beam 1, mean BLEU of the
+Domains: short everyday sentences (Tatoeba), captions whose German is in lower case, and captions whose
+English has typing errors. Each domain has 600 pairs to learn from, 80 to choose scales by (beam 1, mean BLEU of the
 three), and its own test set. Everything is kept in WORK, so an interrupted run goes on.
 """
 
@@ -235,7 +235,8 @@ class Bench:
 def measure_barrier(work: Path, models: Sequence[str], sets: dict[str, dict[str, str]]) -> dict[str, float]:
     """Nats per token of two models, their mean, and the mean after matching units; captions of val."""
     first, second = models
-    plain = f"merge_method: linear\nparameters: {{weight: 1}}\nmodels: [{{model: {first}}}, {{model: {second}}}]\n"
+    both = f"models: [{{model: {first}}}, {{model: {second}}}]\n"
+    plain = f"merge_method: linear\nparameters: {{weight: 1}}\n{both}"
     matched = (
         f"name: matched\nmerge_method: git_rebasin\nbase_model: {first}\nmodels: [{{model: {second}}}]\n---\n"
     )

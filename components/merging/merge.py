@@ -35,6 +35,8 @@ from components.merging.recipe.recipe import Recipe
 from components.merging.statistics.data_sets import DataSets
 from components.merging.statistics.measure import add_statistics, check_data
 from components.merging.tokenizer.output_tokenizer import build_tokenizer, save_tokenizer
+from components.merging.tokenizer.transplant import METHOD as TRANSPLANT
+from components.merging.tokenizer.transplant import read_count, transplant_tokenizer
 from components.records import Checkpoint
 
 NO_DATA = DataSets()
@@ -112,7 +114,10 @@ def _merge_stage(
             (staging / output_files.RECIPE).write_text(recipe.text, encoding="utf-8")
         else:
             with open_models(recipe, options.store, options.references) as (folders, checkpoints):
-                _write_model(recipe, staging, folders, checkpoints, options, on_progress)
+                if recipe.method == TRANSPLANT:
+                    transplant_tokenizer(recipe, folders, staging, read_count(recipe))
+                else:
+                    _write_model(recipe, staging, folders, checkpoints, options, on_progress)
                 lineage = [
                     {
                         "reference": name if c.path == options.references.get(name) else c.reference,

@@ -110,6 +110,16 @@ AVERAGES: dict[str, Method] = {
         max_models=1,
         prepare=rebasin.prepare_rebasin,
     ),
+    "transplant_tokenizer": Method(
+        "Goddard & Fernandes Neto 2025 (mergekit-tokensurgeon)",
+        "https://arxiv.org/abs/2506.06607",
+        "the base with the other model's tokenizer; rows of new tokens are sums of k shared tokens' rows, "
+        "with the factors that orthogonal matching pursuit finds in the other model's embedding",
+        averaging.passthrough,
+        {"k": Parameter(float, 64.0, "shared tokens that a new one is made of")},
+        base="required",
+        max_models=1,
+    ),
     "passthrough": Method(
         "none (layer stacking, 'frankenmerging')",
         _MERGEKIT,
