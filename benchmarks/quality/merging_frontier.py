@@ -1,8 +1,8 @@
 """Merge methods on a translator fine-tuned to three domains; Git Re-Basin on two of other initializations.
 
 Domains: short everyday sentences (Tatoeba), captions whose German is in lower case, and captions whose
-English has typing errors. Each domain has 600 pairs to learn from, 80 to choose scales by (beam 1, mean BLEU of the
-three), and its own test set. Everything is kept in WORK, so an interrupted run goes on.
+English has typing errors. Each domain has 600 pairs to learn from, 80 to choose scales by (beam 1, mean BLEU
+of the three), and its own test set. Everything is kept in WORK, so an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -247,7 +247,7 @@ def measure_barrier(work: Path, models: Sequence[str], sets: dict[str, dict[str,
         if not out.is_dir():
             merge(parse_recipe(text), out)
         systems[name] = str(out)
-    data = DataSets({"*": "multi30k:val"}, 200, "en", "de")
+    data = DataSets({"*": "multi30k:val"}, 150, "en", "de")
     return {name: loss_of(model, data) for name, model in systems.items()}
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from components.errors import MergeError
 from components.merging.io.tensor_task import TensorTask
-from components.merging.methods.averaging import read_wide, weighted_mean
+from components.merging.methods.averaging import arithmetic_dtype, read_wide, weighted_mean
 
 RIDGE = 1e-12
 """Share of the mean diagonal that is added to it: inputs that are always 0 get the mean of the models."""
@@ -25,12 +25,13 @@ def fisher(task: TensorTask) -> Iterator[Tensor]:
         yield from _mean(task)
         return
     for span in task.spans():
-        total, divisor = 0.0, 0.0
+        total, divisor = (torch.zeros(span[1] - span[0], dtype=arithmetic_dtype(task)) for _ in range(2))
         for source in task.all_inputs:
             assert source.statistic is not None
             share = source.statistic.read(*span).mul_(source.float_parameter("weight"))
-            total, divisor = total + share * read_wide(task, source, span), divisor + share
-        yield torch.as_tensor(total / divisor)
+            total.addcmul_(share, read_wide(task, source, span))
+            divisor.add_(share)
+        yield total.div_(divisor)
 
 
 def regmean(task: TensorTask) -> Iterator[Tensor]:
@@ -64,7 +65,8 @@ def regression_mean(matrices: list[Tensor], grams: list[Tensor], ratio: float) -
         product = part if product is None else product + part
     if total is None or product is None:
         raise MergeError("expected matrices to merge, found none")
-    return torch.linalg.solve(total, product, left=False)
+    solution: Tensor = torch.linalg.solve(total, product, left=False)
+    return solution
 
 
 def _mean(task: TensorTask) -> Iterator[Tensor]:

@@ -93,7 +93,8 @@ def _decompose(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
 def _orthonormal(columns: Tensor) -> Tensor:
     """The nearest matrix with orthonormal columns."""
     u, _, vh = torch.linalg.svd(columns, full_matrices=False)
-    return u @ vh
+    nearest: Tensor = u @ vh
+    return nearest
 
 
 def _flatten_spectrum(matrix: Tensor) -> Tensor:
