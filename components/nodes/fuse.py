@@ -65,6 +65,14 @@ class Fuse(Kind[FuseConfig]):
             values["neural_metrics"] = neural_metrics.version
         return values
 
+    def estimators(self, settings: FuseConfig) -> tuple[str, ...]:
+        """Return the gate's estimator, if one is set."""
+        return () if settings.estimator is None else (settings.estimator,)
+
+    def needs_unseen(self, settings: FuseConfig) -> bool:
+        """Return whether an estimator decides which texts are delivered."""
+        return settings.gate == ESTIMATE
+
     def digests(self, settings: FuseConfig, site: Site) -> dict[str, str]:
         """Return what the servers of served models say of themselves, and the digest of the estimator."""
         estimator = estimator_reference.digest_of(settings.estimator, site.store)

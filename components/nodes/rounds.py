@@ -55,6 +55,14 @@ class Round(Kind[S]):
             values["neural_metrics"] = neural_metrics.version
         return values
 
+    def estimators(self, settings: S) -> tuple[str, ...]:
+        """Return the estimator, if one is set."""
+        return () if settings.estimator is None else (settings.estimator,)
+
+    def needs_unseen(self, settings: S) -> bool:
+        """Return whether an estimator decides which texts are delivered."""
+        return settings.uses_estimates
+
     def digests(self, settings: S, site: Site) -> dict[str, str]:
         """Return what the servers of served models say of themselves, and the digest of the estimator."""
         estimator = estimator_reference.digest_of(settings.estimator, site.store)
