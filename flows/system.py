@@ -71,6 +71,7 @@ class System:
         show_phase("loading the models")
         preflight.admit_data(needs, sets[DATA])
         sets |= load_data_nodes(run, self.pipeline, needs)
+        preflight.admit_learning(self.pipeline, sets, self.parameters.store)
         run.pipeline = self.pipeline.to_record()
         self.hooks.before(run, self.pipeline)
         return sets
@@ -145,6 +146,7 @@ def execute_pipeline(
     for name, loaded in sets.items():
         preflight.admit_data(needs, loaded, name)
     sets = {**sets, **load_data_nodes(run, pipeline, needs)}
+    preflight.admit_learning(pipeline, sets, run.parameters.store)
     run.pipeline = pipeline.to_record()
     executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
     record_execution(run, executed)
@@ -227,8 +229,9 @@ def score(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:
         task = label_task(metrics.score_texts, run.label)
         ref = run.add(task(scored, target, run.store_url, normalizer, by_models))
         run.metrics = metrics.read_scores(ref)
-        run.metrics |= score_pools(run, pipeline, normalizer)
-        if not run.metrics:
+        if run.metrics:
+            run.metrics |= score_pools(run, pipeline, normalizer)
+        else:
             run.notes.append("nothing is scored: the data have neither transcripts nor references")
 
 

@@ -92,6 +92,10 @@ class Recognize(Kind[RecognizeSettings]):
         unset = set() if settings.members else {"combination", "coefficients"}
         return settings.settings_for_key({"model", "members", "device", *unset})
 
+    def list_length(self, settings: RecognizeSettings) -> int:
+        """Return the number of hypotheses, searched or drawn."""
+        return settings.n_best if settings.sampling is None else settings.sampling.count
+
     def build(self, settings: RecognizeSettings, site: Site) -> Component:
         """Return the recognizer."""
         from components.ensembling.token_level import whisper_ensemble  # noqa: PLC0415 - imports torch

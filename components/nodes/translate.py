@@ -153,6 +153,10 @@ class Translate(Kind[TranslateSettings]):
 
             mixed.validate_translators(settings.ensemble, site.store)
 
+    def list_length(self, settings: TranslateSettings) -> int:
+        """Return the number of hypotheses, searched or drawn."""
+        return settings.n_best if settings.sampling is None else settings.sampling.count
+
     def build(self, settings: TranslateSettings, site: Site) -> Component:
         """Return the translator."""
         from components.ensembling.token_level import dropout_passes  # noqa: PLC0415 - imports torch

@@ -69,6 +69,10 @@ class TranslateSpeech(Kind[RecognitionConfig]):
                 "say to: en, or recognize and translate"
             )
 
+    def list_length(self, settings: RecognitionConfig) -> int:
+        """Return the number of hypotheses, searched or drawn."""
+        return settings.n_best if settings.sampling is None else settings.sampling.count
+
     def build(self, settings: RecognitionConfig, site: Site) -> Component:
         """Return the speech translator."""
         from components.translation.speech import SpeechTranslator  # noqa: PLC0415 - imports torch
