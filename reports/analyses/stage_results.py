@@ -15,9 +15,11 @@ from components.errors import StoreError
 from components.files import read_json
 from components.records import Record
 from components.run_record import StageRef
+from components.tuning.study import Confirmation, Study
 
 BLAME, COMPARISON, CONTRIBUTIONS = "blame.json", "comparison.json", "contributions.json"
 CONFIDENCE = "confidence.json"
+STUDY, CONFIRMATION = "study.json", "confirmation.json"
 _Result = TypeVar("_Result", bound=Record)
 VALUES = "utterances.jsonl"
 """Numbers of each utterance, in the stage of an error attribution or a comparison."""
@@ -67,6 +69,26 @@ def read_confidence(ref: StageRef) -> list[SignalQuality]:
         _validate(SignalQuality, row, path, "the quality of a confidence", "run it again")
         for row in read_json(path)["signals"]
     ]
+
+
+def read_study(ref: StageRef) -> Study:
+    """Read a search over a pipeline, from its ``study`` stage.
+
+    Raises:
+        StoreError: another version of Antiphon wrote it.
+    """
+    path = Path(ref.path) / STUDY
+    return _validate(Study, read_json(path), path, "a search", "tune again")
+
+
+def read_confirmation(ref: StageRef) -> Confirmation:
+    """Read how a search's winner does on data that it never saw, from its ``confirmation`` stage.
+
+    Raises:
+        StoreError: another version of Antiphon wrote it.
+    """
+    path = Path(ref.path) / CONFIRMATION
+    return _validate(Confirmation, read_json(path), path, "a confirmation", "tune again")
 
 
 def _validate(model: type[_Result], content: object, path: Path, what: str, remedy: str) -> _Result:
