@@ -97,7 +97,8 @@ def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
         chosen = [study.winner, study.named(AS_WRITTEN)]
         first = checked.objectives[0]
         searched, confirmed = (
-            tuple(each.statistics(first) for each in compute_again(of, chosen)) for of in (context, confirm_context)
+            tuple(each.statistics(first) for each in compute_again(of, chosen))
+            for of in (context, confirm_context)
         )
         earlier = _earlier_confirmations(run, loaded.confirm)
         run.add(confirm_study(study_ref, searched, confirmed, loaded.confirm, earlier, run.store_url))  # type: ignore[arg-type]
@@ -119,7 +120,9 @@ def _needs(parameters: TuneParameters, checked: CheckedSearch) -> list[Need]:
             if need.stage in changed:
                 of_values.append(replace(need, stage=f"search.{probe.key}={probe.value}: {need.stage}"))
     models = [objective.metric for objective in checked.objectives if ":" in objective.metric]
-    of_metrics = preflight.needs_of_metrics([*models, *parameters.model_metrics], parameters.store, "objectives")
+    of_metrics = preflight.needs_of_metrics(
+        [*models, *parameters.model_metrics], parameters.store, "objectives"
+    )
     confirm = Need(CONFIRM, partial(_check_confirm_set, parameters))
     reviews = preflight.needs_of_reviews(checked.pipeline)
     return [preflight.need_of_data(parameters), confirm, *of_nodes, *reviews, *of_values, *of_metrics]
@@ -145,11 +148,15 @@ def _load(
         total = data.items - data.quarantined
         size = round(share * total)
         if not 0 < size < total:
-            raise ConfigError(f"confirm: expected a share that leaves both parts utterances, found {share:g} of {total}")
+            raise ConfigError(
+                f"confirm: expected a share that leaves both parts utterances, found {share:g} of {total}"
+            )
         order = np.random.default_rng(parameters.seed).permutation(total).tolist()
         confirm = run.add(store_part(data, sorted(order[:size]), store), CONFIRM)
         run.add(data := store_part(data, sorted(order[size:]), store))
-        run.notes.append(f"{size} of {total} utterances of {parameters.data} were set aside to confirm the winner on")
+        run.notes.append(
+            f"{size} of {total} utterances of {parameters.data} were set aside to confirm the winner on"
+        )
     loaded = TuningData(data, confirm)
     seen = {"data": list(read_utterances(data))}
     for pipeline in (checked.pipeline, *(probe.pipeline for probe in checked.probes)):
@@ -173,12 +180,16 @@ def _require_references(objective: Objective, name: str, utterances: Sequence[Ut
     if row is None or "reference" not in row.needs:
         return
     if row.output == "transcript":
-        has = [u.transcript is not None or any(s.transcript for s in u.reference_segments) for u in utterances]
+        has = [
+            u.transcript is not None or any(s.transcript for s in u.reference_segments) for u in utterances
+        ]
     else:
         has = [bool(u.references) or any(s.references for s in u.reference_segments) for u in utterances]
     if not any(has):
         kind = "transcripts" if row.output == "transcript" else "reference translations"
-        raise ConfigError(f"{name}: expected {kind} for {objective.name}, found none in {len(utterances)} utterances")
+        raise ConfigError(
+            f"{name}: expected {kind} for {objective.name}, found none in {len(utterances)} utterances"
+        )
 
 
 def _load_sets(pipeline: Pipeline, block: StageRef, store: str | None) -> Sets:
@@ -187,7 +198,9 @@ def _load_sets(pipeline: Pipeline, block: StageRef, store: str | None) -> Sets:
     for node in pipeline.data_nodes():
         settings = node.settings
         assert isinstance(settings, DataSettings)
-        loaded[node.name] = store_data(settings.source, None, pipeline.languages, settings.limit, Store(store))
+        loaded[node.name] = store_data(
+            settings.source, None, pipeline.languages, settings.limit, Store(store)
+        )
     return loaded
 
 
@@ -195,7 +208,9 @@ def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, 
     """What all tries share; the data are cut into a block for each rung."""
     total = data.items - data.quarantined
     cut = cut_blocks(total, parameters.rungs, parameters.reduction_factor, parameters.seed)
-    blocks = [store_part(data, positions, Store(run.store_url)) for positions in cut] if len(cut) > 1 else [data]
+    blocks = (
+        [store_part(data, positions, Store(run.store_url)) for positions in cut] if len(cut) > 1 else [data]
+    )
 
     def make_pipeline(settings: Mapping[str, object]) -> Pipeline:
         pipeline = pipeline_with(parameters, checked.space, settings)
@@ -203,11 +218,13 @@ def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, 
         return preflight.choose_models(pipeline, data)[0]
 
     if len(blocks) > 1:
-        whole = [n.name for n in checked.pipeline if n.kind.gathers and checked.pipeline.data_of(n.name) == DATA]
+        whole = [
+            n.name for n in checked.pipeline if n.kind.gathers and checked.pipeline.data_of(n.name) == DATA
+        ]
         whole += [n.name for n in checked.pipeline if n.kind.waits and n.name not in whole]
         if whole:
             run.notes.append(
-                f"{', '.join(whole)} look at all utterances together, but see only those of one rung at a time"
+                f"{', '.join(whole)} look at all utterances together, but see those of one rung at a time"
             )
     return TryContext(
         objectives=checked.objectives,
@@ -230,7 +247,9 @@ def _write_results(
         tries[WINNER] = study.winner
     else:
         run.notes.append("no try is better than the pipeline as it is written")
-    systems = {name: parameters_with(parameters, checked.space, each.settings) for name, each in tries.items()}
+    systems = {
+        name: parameters_with(parameters, checked.space, each.settings) for name, each in tries.items()
+    }
     winner = systems.get(WINNER, systems[WRITTEN])
     record = RunRecord.model_construct(flow="pipeline", parameters=winner.model_dump(mode="json"))
     changed = list_changed_settings(record)
@@ -258,7 +277,9 @@ def _confirm(
     records = run_systems(members, run)
     if len(records) < len(members):
         failures = [note for note in run.notes if note.startswith("system ")]
-        raise DataError(f"expected the winner to finish on the data to confirm on, found: {'; '.join(failures)}")
+        raise DataError(
+            f"expected the winner to finish on the data to confirm on, found: {'; '.join(failures)}"
+        )
     if len(records) == 1:
         (name,) = records
         run.systems = {name: records[name].name}
@@ -268,7 +289,9 @@ def _confirm(
     metric = first.rpartition(".")[2] if ":" not in first else first
     settings = ComparisonSettings()
     usual = [m for m in settings.metrics if m != split_metric(metric)[0]]
-    chosen = settings.model_copy(update={"baseline": WRITTEN, "ranking": split_metric(metric)[0], "metrics": (metric, *usual)})
+    chosen = settings.model_copy(
+        update={"baseline": WRITTEN, "ranking": split_metric(metric)[0], "metrics": (metric, *usual)}
+    )
     run.add(comparison.compare_runs(records, chosen, run.store_url))
     record_comparison(run, records)
 

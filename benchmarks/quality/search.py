@@ -1,4 +1,4 @@
-"""What search over a pipeline gains at equal tries: `antiphon tune`'s samplers, random search, each stage alone.
+"""What search over a pipeline gains at equal tries: samplers, random search, and each stage tuned alone.
 
 Every setting of a small grid is computed once on search and on confirm data, and what is kept of it (the
 statistics of every utterance) is the table in which searches are repeated many times with other seeds; no

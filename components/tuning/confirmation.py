@@ -33,8 +33,8 @@ def refuse_overlap(confirm: Sequence[Utterance], seen: Mapping[str, Iterable[Utt
         if both:
             named = ", ".join(both[:MAX_NAMED]) + (" ..." if len(both) > MAX_NAMED else "")
             raise ConfigError(
-                f"confirm: expected utterances that the search does not see, found {len(both)} of {len(confirm)} "
-                f"that are in {name}: {named}; a score on them would say what the search made of them"
+                f"confirm: expected utterances that the search does not see, found {len(both)} of "
+                f"{len(confirm)} that are in {name}: {named}; take others"
             )
 
 

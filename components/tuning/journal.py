@@ -1,7 +1,7 @@
 """The tries of a search that is at work, in Optuna's own format: a journal of JSON lines.
 
-A search that was killed finds here what it had computed; Optuna's dashboard and its plots read it as well. Only
-settings, values and the record of each try are written, so nothing in it can be executed.
+A search that was killed finds here what it had computed; Optuna's dashboard and its plots read it as well.
+Only settings, values and the record of each try are written, so nothing in it can be executed.
 """
 
 from __future__ import annotations

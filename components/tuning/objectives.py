@@ -68,7 +68,9 @@ def read_objective(name: str, pipeline: Pipeline) -> Objective:
         raise ConfigError(f"{name}: there is no node {node!r}{suggest(node, sorted(nodes))}")
     if split_metric(metric)[0] not in METRICS:
         hint = suggest(metric, [*METRICS, *COSTS])
-        raise ConfigError(f"{name}: expected METRIC, NODE.METRIC, seconds or price, found no such metric{hint}")
+        raise ConfigError(
+            f"{name}: expected METRIC, NODE.METRIC, seconds or price, found no such metric{hint}"
+        )
     objective = Objective(name, metric, node)
     row = objective.row
     assert row is not None
@@ -80,12 +82,20 @@ def _check_node(objective: Objective, output: Output, pipeline: Pipeline) -> Non
     name = objective.name
     if not objective.node and output not in pipeline.outputs:
         given = ", ".join(f"{role} {node}" for role, node in pipeline.outputs.items()) or "none"
-        raise ConfigError(f"{name}: expected a {output} to score, found no node that gives one (outputs: {given})")
+        raise ConfigError(
+            f"{name}: expected a {output} to score, found no node that gives one (outputs: {given})"
+        )
     node = objective.node_in(pipeline)
     if pipeline.sort_of(node) != "text":
-        raise ConfigError(f"{name}: expected a node that gives text, found {node}, which gives {pipeline.sort_of(node)}")
+        raise ConfigError(
+            f"{name}: expected a node that gives text, found {node}, which gives {pipeline.sort_of(node)}"
+        )
     if pipeline.data_of(node) != DATA:
-        raise ConfigError(f"{name}: expected a node that reads data, found one that reads {pipeline.data_of(node)}")
+        raise ConfigError(
+            f"{name}: expected a node that reads data, found one that reads {pipeline.data_of(node)}"
+        )
     found: Output = "transcript" if pipeline.is_spoken(node) else "translation"
     if found != output:
-        raise ConfigError(f"{name}: expected a {output}, which {objective.metric} scores, found that {node} gives a {found}")
+        raise ConfigError(
+            f"{name}: expected a {output}, which {objective.metric} scores, found that {node} gives a {found}"
+        )

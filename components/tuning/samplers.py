@@ -1,8 +1,8 @@
-"""Where the next tries come from: Optuna's samplers, asked for several suggestions and told what came of them.
+"""Where the next tries come from: Optuna's samplers, asked for suggestions and told what came of them.
 
-A study lives in memory, and is made again by asking and telling in the same order: a sampler is a function of its
-seed and of what it was told. (Optuna's CMA-ES would keep its state as a pickle among the attributes of its trials,
-and a resumed TPE would draw the random numbers of its beginning again.)
+A study lives in memory, and is made again by asking and telling in the same order: a sampler is a function
+of its seed and of what it was told. (Optuna's CMA-ES would keep its state as a pickle among the attributes of
+its trials, and a resumed TPE would draw the random numbers of its beginning again.)
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Searcher:
         for key, variable in self._space.variables.items():
             names = variable.coordinates
             drawn = [
-                trial._suggest(name, distribution)  # noqa: SLF001 - what suggest_int and its kin call
+                trial._suggest(name, distribution)
                 for name, distribution in zip(names, variable.domain.distributions(), strict=True)
             ]
             settings[key] = variable.domain.value(drawn)
@@ -158,4 +158,3 @@ class Searcher:
         states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         values = outcome.values if outcome.state == "complete" else None
         self._study.tell(suggestion.trial, values, states[outcome.state])
-

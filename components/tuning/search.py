@@ -1,4 +1,4 @@
-"""The loop of a search: suggestions in batches, each new one computed once, the sampler told what came of it."""
+"""The loop of a search: suggestions in batches, each new one computed once, the sampler told the outcome."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def search(
     def compute(batch: Sequence[dict[str, Any]]) -> None:
         """Compute the tries of a batch, and take over those that are known."""
         planned = [
-            Try(number=len(outcomes) + n, settings=settings, state="failed") for n, settings in enumerate(batch)
+            Try(number=len(outcomes) + n, settings=settings, state="failed")
+            for n, settings in enumerate(batch)
         ]
         before = [*outcomes.values()]
         found = {t.number: known[key] for t in planned if (key := digest_of(t.settings)) in known}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, JsonValue
@@ -86,7 +85,7 @@ class Study(Record):
 
     @property
     def front(self) -> list[Try]:
-        """The tries on all data than which none is better in everything, best in the first objective first."""
+        """The tries on all data that no other dominates, best in the first objective first."""
         complete = self.complete
         counts = count_dominating([each.values for each in complete], self.signs)
         best = [each for each, count in zip(complete, counts, strict=True) if count == 0]
@@ -123,7 +122,8 @@ class Confirmation(Record):
         metric: the first objective.
         search: score of the winner on the search data.
         confirmed: its score on the other data.
-        optimism: search score minus confirmed score, in the direction of better; the sets may differ in difficulty.
+        optimism: search score minus confirmed score, in the direction of better; the difference of the two
+            sets in difficulty is part of it.
         search_gain: on the search data.
         confirmed_gain: on the other data.
         gain_optimism: search gain minus confirmed gain: what of the gain was chance.
@@ -147,8 +147,3 @@ def best_so_far(study: Study) -> list[tuple[int, float]]:
         if not best or study.signs[0] * each.values[0] > study.signs[0] * best[-1][1]:
             best.append((each.number, each.values[0]))
     return best
-
-
-def is_better(signs: Sequence[int], first: Try, second: Try) -> bool:
-    """Return whether a try is better than another in the first objective."""
-    return signs[0] * first.values[0] > signs[0] * second.values[0]

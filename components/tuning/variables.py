@@ -157,12 +157,12 @@ class Simplex(Domain):
 
     def value(self, coordinates: Sequence[Any]) -> list[float]:
         """Return the weights, to :data:`DIGITS` decimals."""
-        weights, rest = [], 1.0
-        for left, uniform in enumerate(coordinates):
-            weight = rest * (1 - (1 - uniform) ** (1 / (self.n - 1 - left)))
-            weights.append(round(weight, DIGITS))
-            rest -= weight
-        return [*weights, max(0.0, round(1 - sum(weights), DIGITS))]
+        weights, rest, left = [], 1.0, 10**DIGITS
+        for number, uniform in enumerate(coordinates):
+            weight = rest * (1 - (1 - uniform) ** (1 / (self.n - 1 - number)))
+            weights.append(min(left, round(weight * 10**DIGITS)))
+            rest, left = rest - weight, left - weights[-1]
+        return [weight / 10**DIGITS for weight in (*weights, left)]
 
     def parameters(self, key: str, value: Any) -> dict[str, tuple[Any, BaseDistribution]]:
         """Return every weight."""
@@ -171,8 +171,8 @@ class Simplex(Domain):
 
     def probes(self) -> list[Any]:
         """Return equal weights."""
-        equal = [round(1 / self.n, DIGITS)] * (self.n - 1)
-        return [[*equal, round(1 - sum(equal), DIGITS)]]
+        equal = [10**DIGITS // self.n] * (self.n - 1)
+        return [[weight / 10**DIGITS for weight in (*equal, 10**DIGITS - sum(equal))]]
 
 
 @dataclass(frozen=True)
@@ -323,7 +323,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _check_lists(variable: Variable, node: Any) -> None:
-    """Refuse a path through a list that has no such item, and a ``*`` whose list is not as long as the simplex."""
+    """Refuse a path through a list without such an item, and a ``*`` for a list of another length."""
     value = node
     for number, part in enumerate(variable.path):
         where = ".".join((variable.node, *variable.path[:number]))

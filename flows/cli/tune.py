@@ -28,11 +28,15 @@ def tune(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
     ] = None,
     confirm: Annotated[
         str | None,
-        typer.Option("--confirm", metavar="SET", help="data that the search never sees, or a share to set aside"),
+        typer.Option(
+            "--confirm", metavar="SET", help="data that the search never sees, or a share to set aside"
+        ),
     ] = None,
     objectives: Annotated[
         list[str] | None,
-        typer.Option("--objective", metavar="METRIC", help="METRIC, NODE.METRIC, seconds or price; at most two"),
+        typer.Option(
+            "--objective", metavar="METRIC", help="METRIC, NODE.METRIC, seconds or price; at most two"
+        ),
     ] = None,
     tries: Annotated[int | None, typer.Option("--tries", metavar="N", help="pipelines to try")] = None,
     parallel: Annotated[int | None, typer.Option("--parallel", metavar="N", help="tries at once")] = None,
@@ -53,8 +57,8 @@ def tune(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
 ) -> None:
     """Search over the settings of a pipeline; the winner is confirmed once on data that the search never saw.
 
-    Every try is a pipeline: what it shares with others is computed once, and a search that was stopped goes on where
-    it was (docs/tuning.md). Examples:
+    Every try is a pipeline: what it shares with others is computed once, and a stopped search goes on where it
+    was (docs/tuning.md). Examples:
 
     - `antiphon tune examples/tune.yaml`
 

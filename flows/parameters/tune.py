@@ -34,28 +34,34 @@ class TuneParameters(PipelineParameters):
         ("bleu",),
         min_length=1,
         max_length=2,
-        description="what is optimized: METRIC of the output or NODE.METRIC; a second one may be seconds or price",
+        description="what is optimized: METRIC of the output, NODE.METRIC; a second may be seconds or price",
     )
     confirm: str | None = Field(
         None,
         title="Data to confirm on",
-        description="data set that the search never sees, on which the winner is scored once; or the share of "
-        "the data to set aside for that, such as 0.4",
+        description="data set that the search never sees, on which the winner is scored once; or the share "
+        "of the data to set aside for that, such as 0.4",
     )
     sampler: SamplerName = Field(
         "auto", description="where tries come from; auto = tpe, and nsga2 of two objectives"
     )
     tries: int = Field(20, ge=1, le=MAX_TRIES, description="different pipelines to try")
     parallel: int = Field(1, ge=1, le=64, description="tries at once, as one graph")
-    rungs: int = Field(1, ge=1, le=6, description="successive halving: how often the data grow; 1 = all at once")
+    rungs: int = Field(
+        1, ge=1, le=6, description="successive halving: how often the data grow; 1 = all at once"
+    )
     reduction_factor: int = Field(
-        3, ge=2, le=10, title="Reduction factor", description="rungs: data grow, and tries shrink, by this factor"
+        3,
+        ge=2,
+        le=10,
+        title="Reduction factor",
+        description="rungs: data grow, and tries shrink, by this factor",
     )
     tolerance: float = Field(
         0.0,
         ge=0,
         allow_inf_nan=False,
-        description="two objectives: how much worse in the first the winner may be to be better in the second",
+        description="two objectives: how much the winner may lose in the first to gain in the second",
     )
 
     @field_validator("objectives", mode="before")
@@ -117,7 +123,9 @@ def check_search(parameters: TuneParameters, where: str = "", lines: Lines | Non
     if "matrix" in graph:
         faults.add(("matrix",), "matrix: expected none beside search, which takes its place")
     if not parameters.search:
-        faults.add(("search",), "search: expected at least one setting such as {de.beam_size: [1, 4]}, found none")
+        faults.add(
+            ("search",), "search: expected at least one setting such as {de.beam_size: [1, 4]}, found none"
+        )
     faults.raise_if_any()
     pipeline = graph_of(parameters)
     variables, probes = {}, []
@@ -131,7 +139,9 @@ def check_search(parameters: TuneParameters, where: str = "", lines: Lines | Non
         variables[key] = variable
         for value in variable.domain.probes():
             try:
-                probes.append(Probe(key, value, pipeline_with(parameters, SearchSpace({key: variable}), {key: value})))
+                probes.append(
+                    Probe(key, value, pipeline_with(parameters, SearchSpace({key: variable}), {key: value}))
+                )
             except AntiphonError as error:
                 for line in str(error).splitlines():
                     faults.add(("search", key), f"search.{key}: {line}")
@@ -156,16 +166,16 @@ def _check_confirm(parameters: TuneParameters, faults: Faults) -> None:
     if parameters.confirm is None:
         faults.add(
             ("confirm",),
-            "confirm: expected a data set that the search does not see, or a share of the data such as 0.4, found "
-            "none; the best of many tries looks better on the data it was chosen on than it is",
+            "confirm: expected a data set that the search does not see, or a share of the data such as 0.4, "
+            "found none; the best of many tries looks better on the data it was chosen on than it is",
         )
     elif share is not None and not 0 < share < 1:
         faults.add(("confirm",), f"confirm: expected a share between 0 and 1, found {parameters.confirm}")
     elif parameters.confirm == parameters.data:
         faults.add(
             ("confirm",),
-            f"confirm: expected data that the search does not see, found {parameters.data}, which it searches on; "
-            "name another set, or a share to set aside such as 0.4",
+            f"confirm: expected data that the search does not see, found {parameters.data}, on which it "
+            "searches; name another set, or a share to set aside such as 0.4",
         )
 
 
@@ -178,11 +188,15 @@ def _refuse_same(variable: Variable, others: Mapping[str, Variable]) -> None:
 def _check_objectives(objectives: list[Objective], parameters: TuneParameters, faults: Faults) -> None:
     names = [objective.name for objective in objectives]
     if objectives and not objectives[0].metric:
-        faults.add(("objectives",), f"objectives: expected a metric first, found {names[0]}; it chooses the winner")
+        faults.add(
+            ("objectives",), f"objectives: expected a metric first, found {names[0]}; it chooses the winner"
+        )
     if len(set(names)) < len(names):
         faults.add(("objectives",), f"objectives: expected two different ones, found {names[0]} twice")
     if PRICE in names and parameters.price_per_hour is None:
-        faults.add(("objectives",), "objectives: price expects price_per_hour, found none; set it (0 is not allowed)")
+        faults.add(
+            ("objectives",), "objectives: price expects price_per_hour, found none; set it (0 is not allowed)"
+        )
 
 
 def pipeline_with(parameters: TuneParameters, space: SearchSpace, settings: Mapping[str, Any]) -> Pipeline:

@@ -25,7 +25,9 @@ def describe_settings(each: Try) -> str:
     """What a try set, on one line."""
     if not each.settings:
         return "as written"
-    return ", ".join(f"{key.removeprefix('nodes.')} {describe_value(value)}" for key, value in each.settings.items())
+    return ", ".join(
+        f"{key.removeprefix('nodes.')} {describe_value(value)}" for key, value in each.settings.items()
+    )
 
 
 def describe_try(each: Try, objectives: Sequence[str]) -> str:
@@ -42,7 +44,9 @@ def _value_cells(each: Try, objectives: Sequence[str]) -> dict[str, str]:
     intervals = {score.name: score.interval for score in each.scores}
     return {
         name: format_estimate(
-            Estimate(value=value, interval=intervals.get(name)), sign=False, digits=2 if name in intervals else 4
+            Estimate(value=value, interval=intervals.get(name)),
+            sign=False,
+            digits=2 if name in intervals else 4,
         )
         for name, value in zip(objectives, each.values, strict=True)
     }
@@ -73,16 +77,27 @@ def summarize(study: Study) -> str:
     rungs = " then ".join(map(str, study.rung_sizes))
     repeats = f"; {study.repeats} suggestions had been tried before" if study.repeats else ""
     names = " and ".join(objective.name for objective in study.objectives)
-    return f"{names} of {rungs} utterances by {study.sampler}, seed {study.seed}: {counts or 'no other try'}{repeats}"
+    how = f"by {study.sampler}, seed {study.seed}: {counts or 'no other try'}"
+    return f"{names} of {rungs} utterances {how}{repeats}"
 
 
 def study_tables(study: Study) -> list[dict[str, object]]:
     """The content of the stage's ``tables.json``: the front, then all tries."""
     note = f"Search over {len(study.variables)} settings, {summarize(study)}."
-    chosen = "No other try is better in everything; intervals are of this data, on which the best were chosen."
+    chosen = (
+        "No other try is better in everything; intervals are of this data, on which the best were chosen."
+    )
     return [
-        {"title": "Pareto front of the search", "note": f"{note} {chosen}", "rows": list(try_rows(study, study.front))},
-        {"title": "Tries", "note": "Values on the last rung that a try finished.", "rows": list(try_rows(study))},
+        {
+            "title": "Pareto front of the search",
+            "note": f"{note} {chosen}",
+            "rows": list(try_rows(study, study.front)),
+        },
+        {
+            "title": "Tries",
+            "note": "Values on the last rung that a try finished.",
+            "rows": list(try_rows(study)),
+        },
     ]
 
 
@@ -111,13 +126,14 @@ def confirmation_rows(confirmation: Confirmation) -> list[dict[str, str]]:
 def describe_confirmation(confirmation: Confirmation) -> str:
     """How many utterances, what optimism is, and whether the data were used before."""
     text = (
-        f"{confirmation.confirmed.n} of {confirmation.confirmed.n_total} utterances that the search never saw, beside "
-        f"{confirmation.search.n} of {confirmation.search.n_total} that it chose on. Optimism: search minus confirmed, "
-        "positive where the search promised more; that of the score holds the difficulty of the data, too, that of "
-        "the gain does not."
+        f"{confirmation.confirmed.n} of {confirmation.confirmed.n_total} utterances that the search never "
+        f"saw, beside {confirmation.search.n} of {confirmation.search.n_total} that it chose on. Optimism: search "
+        "minus confirmed, positive where the search promised more; that of the score holds the difficulty of "
+        "the data, too, that of the gain does not."
     )
     if confirmation.earlier:
-        text += f" These data confirmed winners before ({', '.join(confirmation.earlier)}): they are no longer unseen."
+        names = ", ".join(confirmation.earlier)
+        text += f" These data confirmed winners before ({names}): they are no longer unseen."
     return text
 
 

@@ -104,7 +104,12 @@ def view_of_comparison(run: RunRecord, ref: StageRef, store: Store) -> RunView:
         sections=[
             *comparison_report.build_sections(comparison),
             *settings_section(systems),
-            *(section for other in run.stages if other.key != ref.key for section in sections_of_stage(other)),
+            *(
+                section
+                for other in run.stages
+                if other.key != ref.key
+                for section in sections_of_stage(other)
+            ),
         ],
         columns=columns,
         values=values,

@@ -57,7 +57,12 @@ def _draw_front(study: Study) -> Figure:
         steps = sorted((each.values[1], each.values[0]) for each in study.front)
         plot.plot([x for x, _ in steps], [y for _, y in steps], color=_LINE, linewidth=1, zorder=1)
         winner = study.winner
-        plot.annotate(f"try {winner.number}", (winner.values[1], winner.values[0]), xytext=(6, 6), textcoords="offset points")
+        plot.annotate(
+            f"try {winner.number}",
+            (winner.values[1], winner.values[0]),
+            xytext=(6, 6),
+            textcoords="offset points",
+        )
         plot.set(xlabel=_label(study, 1), ylabel=_label(study, 0))
         plot.grid()
     return figure

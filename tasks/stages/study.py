@@ -1,4 +1,4 @@
-"""The ``study`` and ``confirmation`` stages: a search over a pipeline, and its winner on data it never saw."""
+"""The ``study`` and ``confirmation`` stages: a search over a pipeline, and its winner on unseen data."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def run_study(context: TryContext, settings: SearchSettings, pipelines: Mapping[
     Args:
         context: what all tries share.
         settings: of the search.
-        pipelines: the pipeline as written and with single values of its variables: their stages' keys hold all
-            that decides outputs beside the settings.
+        pipelines: the pipeline as written and with single values of its variables; the keys of their stages
+            hold all that decides outputs beside the settings.
     """
     names = [objective.name for objective in context.objectives]
     plan = StagePlan(
@@ -203,5 +203,3 @@ def result_files(study: StageRef) -> dict[str, bytes]:
     folder = Path(study.path)
     names = [STUDY, TRIES, *(path.name for path in sorted(folder.glob("*.png")))]
     return {name: (folder / name).read_bytes() for name in names}
-
-

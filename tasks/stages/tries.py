@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +11,7 @@ from prefect import get_run_logger
 from components.errors import AntiphonError, ConfigError, DataError, TransientError
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.pipeline.pipeline import DATA, Pipeline
+from components.records import Quarantined
 from components.run_record import StageRef
 from components.storage.reader import read_quarantined
 from components.storage.store import Store
@@ -99,7 +100,7 @@ class ComputedTry:
         return self.statistics(objective).score()
 
     def statistics(self, objective: Objective) -> CorpusStatistics:
-        """Return the statistics of a metric on the blocks so far; what was quarantined counts as an empty text.
+        """Return the statistics of a metric on the blocks so far; what was quarantined counts as empty.
 
         Raises:
             DataError: there is nothing to score.
@@ -133,7 +134,9 @@ class ComputedTry:
         used = []
         for result in self.results:
             pipeline = result.pipeline
-            scored = {o.node_in(pipeline) for o in self.context.objectives if o.metric} | {*pipeline.outputs.values()}
+            scored = {o.node_in(pipeline) for o in self.context.objectives if o.metric} | {
+                *pipeline.outputs.values()
+            }
             needed = {node.name for output in scored for node in pipeline.subgraph_of(output)}
             for name, ref in result.stages.items():
                 if name in needed and not pipeline.nodes[name].kind.whole and pipeline.data_of(name) == DATA:
@@ -152,10 +155,14 @@ class ComputedTry:
     def finish(self) -> Try:
         """Return the try with what became of it."""
         state = "failed" if self.fault else "complete" if len(self.rungs) == len(self.blocks) else "pruned"
-        scores = () if self.fault else tuple(
-            self.statistics(o).to_score().model_copy(update={"name": o.name})
-            for o in self.context.objectives
-            if o.metric
+        scores = (
+            ()
+            if self.fault
+            else tuple(
+                self.statistics(o).to_score().model_copy(update={"name": o.name})
+                for o in self.context.objectives
+                if o.metric
+            )
         )
         values = {"state": state, "rungs": tuple(self.rungs), "scores": scores, "reason": self.fault}
         return self.planned.model_copy(update=values)
@@ -176,7 +183,7 @@ def text_of(objective: Objective, result: PipelineResult, data: StageRef) -> Tex
     return TextsToScore("", result.stages.get(speech, data), result.stages[name], language)
 
 
-def _quarantined(result: PipelineResult):  # noqa: ANN202
+def _quarantined(result: PipelineResult) -> Iterator[Quarantined]:
     for ref in result.stages.values():
         if ref.quarantined:
             yield from read_quarantined(ref)
@@ -248,7 +255,7 @@ def _compute_block(context: TryContext, running: Sequence[ComputedTry], rung: in
             each.add_block(results[name])
         except TransientError:
             raise
-        except Exception as error:  # noqa: BLE001 - a node of one try must not end the search
+        except Exception as error:
             each.fault = _one_line(error)
             get_run_logger().warning("try %d failed: %s", each.planned.number, each.fault)
 
