@@ -16,7 +16,9 @@ from typing import Any
 
 from benchmarks.claims.speech.captions import add_noise
 from benchmarks.common.cached_recognition import CACHE, recognize_cached
+from benchmarks.common.measurements import read_measurements
 from benchmarks.common.sections import Result, section_parser
+from benchmarks.quality.repeated_searches import Grid, repeat_searches
 from components import data
 from components.metrics.metric import Segments
 from components.metrics.table import get_metric
@@ -32,7 +34,6 @@ RECOGNIZERS = {"fast-1": (FAST, 1), "good-1": (GOOD, 1), "good-5": (GOOD, 5)}
 """Name -> model and beam."""
 TRANSLATOR_BEAMS = (1, 2, 4, 8)
 LENGTH_PENALTIES = (0.0, 0.5, 1.0, 1.5, 2.0)
-BUDGETS = (0.0, 0.25, 0.5, 0.75, 1.0)
 METRICS = ("bleu", "chrf")
 SNR_DB = 10.0
 SPLITS = {"search": ("multi30k:val", 60), "confirm": ("multi30k:test_2016_flickr", 80)}
@@ -42,15 +43,22 @@ SPLITS = {"search": ("multi30k:val", 60), "confirm": ("multi30k:test_2016_flickr
 def parser() -> argparse.ArgumentParser:
     """The options of this section."""
     section = section_parser("benchmarks.quality search", __doc__)
+    section.add_argument(
+        "--only", choices=("grid", "searches"), help="the outputs, or the searches in those that are stored"
+    )
     section.add_argument("--work", type=Path, default=CACHE / "search", help="folder of the sound")
     return section
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
-    """Everything that a search could ask for, of both data sets."""
-    for part, (source, limit) in SPLITS.items():
-        utterances = _speak(source, limit, options.work)
-        yield Result(part, measure_grid(utterances), [FAST, GOOD, TRANSLATOR])
+    """Everything that a search could ask for, of both data sets; then the searches."""
+    if options.only != "searches":
+        for part, (source, limit) in SPLITS.items():
+            utterances = _speak(source, limit, options.work)
+            yield Result(part, measure_grid(utterances), [FAST, GOOD, TRANSLATOR])
+    if options.only != "grid":
+        stored = read_measurements(PAGE, options.out)
+        yield Result("searches", repeat_searches(Grid(stored["search"]), Grid(stored["confirm"])))
 
 
 def _speak(source: str, limit: int, folder: Path) -> list[Utterance]:

@@ -137,15 +137,18 @@ class Searcher:
 
     def suggest(self) -> Suggestion:
         """Suggest one try; it counts as running until it is told."""
-        trial = self._study.ask()
-        settings = {}
-        for key, variable in self._space.variables.items():
-            names = variable.coordinates
-            drawn = [
-                trial._suggest(name, distribution)
-                for name, distribution in zip(names, variable.domain.distributions(), strict=True)
-            ]
-            settings[key] = variable.domain.value(drawn)
+        domains = {key: variable.domain for key, variable in self._space.variables.items()}
+        names = {key: variable.coordinates for key, variable in self._space.variables.items()}
+        trial = self._study.ask(
+            {
+                name: distribution
+                for key, domain in domains.items()
+                for name, distribution in zip(names[key], domain.distributions(), strict=True)
+            }
+        )
+        settings = {
+            key: domain.value([trial.params[n] for n in names[key]]) for key, domain in domains.items()
+        }
         return Suggestion(settings, trial)
 
     def tell(self, suggestion: Suggestion, outcome: Try) -> None:

@@ -127,9 +127,9 @@ def describe_confirmation(confirmation: Confirmation) -> str:
     """How many utterances, what optimism is, and whether the data were used before."""
     text = (
         f"{confirmation.confirmed.n} of {confirmation.confirmed.n_total} utterances that the search never "
-        f"saw, beside {confirmation.search.n} of {confirmation.search.n_total} that it chose on. Optimism: search "
-        "minus confirmed, positive where the search promised more; that of the score holds the difficulty of "
-        "the data, too, that of the gain does not."
+        f"saw, beside {confirmation.search.n} of {confirmation.search.n_total} that it chose on. Optimism: "
+        "search minus confirmed, positive where the search promised more; that of the score holds the "
+        "difficulty of the data, too, that of the gain does not."
     )
     if confirmation.earlier:
         names = ", ".join(confirmation.earlier)
