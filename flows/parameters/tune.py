@@ -28,7 +28,7 @@ class TuneParameters(PipelineParameters):
     search: dict[str, JsonValue] = Field(
         description="settings to vary, NODE.SETTING: a list of values, {from: A, to: B} with step or log, "
         "simplex(N) for N weights, or boolean (docs/tuning.md)",
-        examples=["{de.beam_size: [1, 4, 8]}"],
+        examples=[{"de.beam_size": [1, 4, 8]}],
     )
     objectives: tuple[str, ...] = Field(
         ("bleu",),
