@@ -81,7 +81,7 @@ def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
         context = _make_context(run, parameters, checked, loaded.search)
         settings = SearchSettings(
             space=checked.space,
-            written=parameters.search,
+            written=parameters.search_values,
             sampler=checked.sampler,
             seed=parameters.seed,
             tries=parameters.tries,

@@ -95,12 +95,14 @@ def _result(results: Mapping[str, Any]) -> str:
     table = np.asarray(results["methods"]["tpe"][tries])
     unseen, optimism = _gain(table, 1), _gain(table, 0) - _gain(table, 1)
     against = {
-        name: _gain(np.asarray(results["methods"][name][tries]), 1) for name in ("random", "each stage alone")
+        name: _gain(np.asarray(of[tries]), 1)
+        for name, of in results["methods"].items()
+        if name in {"random", "each stage alone"}
     }
     differences = {name: _mean(unseen - other) for name, other in against.items()}
     return (
-        f"{tries} tries of TPE gain {_mean(unseen)} BLEU on unseen data and promised {_mean(optimism)} more; on "
-        f"unseen data TPE is {differences['random']} better than random search and "
+        f"{tries} tries of TPE gain {_mean(unseen)} BLEU on unseen data and promised {_mean(optimism)} more; "
+        f"on unseen data TPE is {differences['random']} better than random search and "
         f"{differences['each stage alone']} better than tuning each stage alone, at equal tries."
     )
 

@@ -179,7 +179,7 @@ def _jointly(
 
 
 def _each_alone(grid: Grid, drawn: Sequence[int], seed: int, tries: int) -> Choice:
-    """The recognizers for their WER, the translator for its score of correct transcripts, half of the tries."""
+    """The recognizers for their WER, the translator for its score of correct transcripts."""
     halves = tries // 2
     spoken = space_of(("doubt.budget", "good.beam_size"))
     first, one = run_search(spoken, "tpe", lambda s, p: (grid.wer(s, p),), (-1,), [drawn], seed, halves)

@@ -26,8 +26,10 @@ _FORMS = "a list of values, {from: A, to: B}, simplex(N) or boolean"
 class Domain(ABC):
     """The values of a variable, as coordinates that a sampler draws."""
 
-    size: int | None
-    """How many values there are; None for a continuum."""
+    @property
+    @abstractmethod
+    def size(self) -> int | None:
+        """How many values there are; None for a continuum."""
 
     @abstractmethod
     def distributions(self) -> list[BaseDistribution]:
@@ -147,7 +149,10 @@ class Simplex(Domain):
     """
 
     n: int
-    size: int | None = None
+
+    @property
+    def size(self) -> None:
+        """There is no end of them."""
 
     def distributions(self) -> list[BaseDistribution]:
         """Return uniform ones."""

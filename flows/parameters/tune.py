@@ -13,7 +13,7 @@ from components.pipeline.pipeline import Pipeline
 from components.tuning.objectives import PRICE, Objective, read_objective
 from components.tuning.samplers import SamplerName, choose_sampler
 from components.tuning.variables import SearchSpace, Variable, read_variable
-from components.yaml_text import Lines
+from components.yaml_text import Lines, parse_yaml
 from flows.parameters.pipeline import PipelineParameters
 from flows.parameters.pipeline import pipeline as graph_of
 
@@ -25,10 +25,10 @@ class TuneParameters(PipelineParameters):
 
     model_config = ConfigDict(title="Search over a pipeline")
 
-    search: dict[str, JsonValue] = Field(
-        description="settings to vary, NODE.SETTING: a list of values, {from: A, to: B} with step or log, "
-        "simplex(N) for N weights, or boolean (docs/tuning.md)",
-        examples=[{"de.beam_size": [1, 4, 8]}],
+    search: str | dict[str, JsonValue] = Field(
+        description="settings to vary, as YAML or JSON text, or as a JSON object; NODE.SETTING: a list of "
+        "values, {from: A, to: B} with step or log, simplex(N) for N weights, or boolean (docs/tuning.md)",
+        examples=["{de.beam_size: [1, 4, 8]}"],
     )
     objectives: tuple[str, ...] = Field(
         ("bleu",),
@@ -73,6 +73,20 @@ class TuneParameters(PipelineParameters):
     @classmethod
     def _share_as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @property
+    def search_values(self) -> dict[str, Any]:
+        """The variables as plain values.
+
+        Raises:
+            ConfigError: they are none.
+        """
+        values: Any = self.search if isinstance(self.search, dict) else parse_yaml(self.search, "search")[0]
+        if not isinstance(values, dict) or not values:
+            raise ConfigError(
+                "search: expected at least one setting such as {de.beam_size: [1, 4]}, found none"
+            )
+        return values
 
     @property
     def confirm_share(self) -> float | None:
@@ -122,16 +136,38 @@ def check_search(parameters: TuneParameters, where: str = "", lines: Lines | Non
     graph = parameters.graph_values
     if "matrix" in graph:
         faults.add(("matrix",), "matrix: expected none beside search, which takes its place")
-    if not parameters.search:
-        faults.add(
-            ("search",), "search: expected at least one setting such as {de.beam_size: [1, 4]}, found none"
-        )
+    try:
+        written = parameters.search_values
+    except ConfigError as error:
+        faults.add(("search",), str(error))
     faults.raise_if_any()
     pipeline = graph_of(parameters)
-    variables, probes = {}, []
-    for key, written in parameters.search.items():
+    space, probes = _read_space(parameters, written, faults)
+    objectives = []
+    for name in parameters.objectives:
         try:
-            variable = read_variable(key, written, graph["nodes"])
+            objectives.append(read_objective(name, pipeline))
+        except ConfigError as error:
+            faults.add(("objectives",), f"objectives: {error}")
+    _check_objectives(objectives, parameters, faults)
+    sampler = ""
+    try:
+        sampler = choose_sampler(parameters.sampler, space, len(parameters.objectives))
+    except ConfigError as error:
+        faults.add(("sampler",), str(error))
+    faults.raise_if_any()
+    return CheckedSearch(space, tuple(objectives), sampler, pipeline, tuple(probes))
+
+
+def _read_space(
+    parameters: TuneParameters, written: Mapping[str, Any], faults: Faults
+) -> tuple[SearchSpace, list[Probe]]:
+    """Read the variables, and the pipeline with each value of each that has to be good."""
+    variables: dict[str, Variable] = {}
+    probes = []
+    for key, values in written.items():
+        try:
+            variable = read_variable(key, values, parameters.graph_values["nodes"])
             _refuse_same(variable, variables)
         except ConfigError as error:
             faults.add(("search", key), f"search.{key}: {error}")
@@ -139,26 +175,13 @@ def check_search(parameters: TuneParameters, where: str = "", lines: Lines | Non
         variables[key] = variable
         for value in variable.domain.probes():
             try:
-                probes.append(
-                    Probe(key, value, pipeline_with(parameters, SearchSpace({key: variable}), {key: value}))
-                )
+                pipeline = pipeline_with(parameters, SearchSpace({key: variable}), {key: value})
             except AntiphonError as error:
                 for line in str(error).splitlines():
                     faults.add(("search", key), f"search.{key}: {line}")
-    objectives = []
-    for name in parameters.objectives:
-        try:
-            objectives.append(read_objective(name, pipeline))
-        except ConfigError as error:
-            faults.add(("objectives",), f"objectives: {error}")
-    space = SearchSpace(variables)
-    _check_objectives(objectives, parameters, faults)
-    try:
-        sampler = choose_sampler(parameters.sampler, space, len(parameters.objectives))
-    except ConfigError as error:
-        faults.add(("sampler",), str(error))
-    faults.raise_if_any()
-    return CheckedSearch(space, tuple(objectives), sampler, pipeline, tuple(probes))
+            else:
+                probes.append(Probe(key, value, pipeline))
+    return SearchSpace(variables), probes
 
 
 def _check_confirm(parameters: TuneParameters, faults: Faults) -> None:

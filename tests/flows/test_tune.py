@@ -203,7 +203,7 @@ def test_a_search_that_was_stopped_goes_on(
             "expected a transcript to score, found no node that gives one",
         ),
         ("objectives: de.chrf", "objectives: da.chrf", "there is no node 'da'; known: de, pivot"),
-        ("objectives: de.chrf", "objectives: de.chrff", "no such metric; did you mean de.chrf?"),
+        ("objectives: de.chrf", "objectives: de.chrff", "no such metric; did you mean chrf?"),
         ("objectives: de.chrf", "objectives: seconds", "expected a metric first, found seconds"),
         ("confirm: confirm.jsonl\n", "", "confirm: expected a data set that the search does not see"),
         (
