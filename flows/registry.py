@@ -90,6 +90,13 @@ FLOWS = {
         "flows.parameters.compare:CompareParameters",
         "flows.compare:needs",
     ),
+    "tune": FlowEntry(
+        "search over any settings of a pipeline, the winner confirmed on data that it never saw",
+        "flows.tune:tune",
+        "flows.parameters.tune:TuneParameters",
+        "flows.tune:needs",
+        "flows.parameters.tune:pipeline",
+    ),
     "blame": FlowEntry(
         "which stage of a finished run loses what, by correcting transcripts and drafts",
         "flows.blame:blame",

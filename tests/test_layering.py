@@ -46,6 +46,7 @@ ROOMS = (
     "components.nodes",
     "components.pipeline",
     "components.improvement",
+    "components.tuning",
     "reports.views",
     "reports",
     "reports.plots",

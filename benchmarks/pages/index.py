@@ -102,6 +102,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
         Row({"routing": "routing"}),
         Row({"pools": "pools"}),
     ),
+    "Search over a pipeline": (Row({"search": "search"}),),
     "One model out of several, and smaller models": (
         Row({"speed": "speed-merging"}),
         Row(

@@ -34,6 +34,7 @@ SECTIONS = {
     "confidence": "benchmarks.quality.confidence.calibration",
     "routing": "benchmarks.quality.confidence.routing",
     "pools": "benchmarks.quality.confidence.pools",
+    "search": "benchmarks.quality.search",
 }
 
 if __name__ == "__main__":

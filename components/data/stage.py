@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from components.canonical_json import digest_of
 from components.data.dataset import Dataset, assemble
@@ -53,19 +53,22 @@ def store_data(
         return writer.ref or _write(writer, dataset, cost)
 
 
-def store_subset(data: StageRef, ids: Collection[str], store: Store) -> StageRef:
-    """Keep some utterances of a finished data set as a data set of its own; the finished stage."""
+def store_part(data: StageRef, positions: Sequence[int], store: Store) -> StageRef:
+    """Keep some of the utterances of a loaded data set as a data set of their own; the finished stage.
+
+    Args:
+        data: the data set.
+        positions: of the utterances in it, ascending.
+        store: where.
+    """
     with measure_cost() as cost:
-        utterances = [utterance for utterance in read_utterances(data) if utterance.id in ids]
-        dataset = assemble(f"{len(utterances)} of {data.items}", utterances, ())
+        utterances = list(read_utterances(data))
+        dataset = assemble(data.stage, [utterances[position] for position in positions], ())
     plan = StagePlan(
         stage="data",
         version="data/2",
-        parameters={"source_language": None, "target_language": None},
-        inputs={
-            "source": dataset.digest,
-            "records": digest_of([record.model_dump() for record in utterances]),
-        },
+        parameters={"part": list(positions)},
+        inputs={"source": data.key, "content": dataset.digest},
     )
     with open_stage(store, plan) as writer:
         return writer.ref or _write(writer, dataset, cost)

@@ -16,9 +16,11 @@ from components.files import read_json
 from components.improvement.forecast import Improvement
 from components.records import Record
 from components.run_record import StageRef
+from components.tuning.study import Confirmation, Study
 
 BLAME, COMPARISON, CONTRIBUTIONS = "blame.json", "comparison.json", "contributions.json"
 CONFIDENCE, IMPROVEMENT = "confidence.json", "improvement.json"
+STUDY, CONFIRMATION = "study.json", "confirmation.json"
 _Result = TypeVar("_Result", bound=Record)
 VALUES = "utterances.jsonl"
 """Numbers of each utterance, in the stage of an error attribution or a comparison."""
@@ -78,6 +80,26 @@ def read_improvement(ref: StageRef) -> Improvement:
     """
     path = Path(ref.path) / IMPROVEMENT
     return _validate(Improvement, read_json(path), path, "remedies", "improve the run again")
+
+
+def read_study(ref: StageRef) -> Study:
+    """Read a search over a pipeline, from its ``study`` stage.
+
+    Raises:
+        StoreError: another version of Antiphon wrote it.
+    """
+    path = Path(ref.path) / STUDY
+    return _validate(Study, read_json(path), path, "a search", "tune again")
+
+
+def read_confirmation(ref: StageRef) -> Confirmation:
+    """Read how a search's winner does on data that it never saw, from its ``confirmation`` stage.
+
+    Raises:
+        StoreError: another version of Antiphon wrote it.
+    """
+    path = Path(ref.path) / CONFIRMATION
+    return _validate(Confirmation, read_json(path), path, "a confirmation", "tune again")
 
 
 def _validate(model: type[_Result], content: object, path: Path, what: str, remedy: str) -> _Result:

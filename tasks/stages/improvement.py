@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.analysis.attribution import Attribution
-from components.data.stage import store_subset
+from components.data.stage import store_part
 from components.errors import AntiphonError, ConfigError
 from components.files import write_bytes, write_json
 from components.improvement.forecast import (
@@ -217,7 +217,8 @@ class _Search:
             raise ConfigError("improve: expected utterances with a reference translation, found none")
         count = min(self._limits.probe, len(scored))
         self._probe_ids = frozenset(random.Random(self._finished.seed).sample(scored, count))  # noqa: S311
-        return store_subset(self._finished.stages[DATA], self._probe_ids, Store(self._finished.store))
+        drawn = [at for at, utterance in enumerate(self._utterances) if utterance.id in self._probe_ids]
+        return store_part(self._finished.stages[DATA], drawn, Store(self._finished.store))
 
     def _probe(self, remedy: str, data: StageRef) -> Forecast:
         executed = self._execute(remedy, data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -66,18 +66,37 @@ def align_texts(
         target_language: of the run.
         with_references: whether only what has references is taken; else all, for quality estimation.
     """
-    output: Output = "transcript" if entry.language is None else "translation"
-    utterances = list(read_utterances(entry.data))
+    return align_parts([entry], target_language, with_references=with_references)
+
+
+def align_parts(
+    entries: Sequence[TextsToScore],
+    target_language: str | None,
+    *,
+    with_references: bool = True,
+    absent: Collection[str] = (),
+) -> AlignedTexts | None:
+    """Return the texts of a node over several parts of a data set as :func:`align_texts` those of one.
+
+    Args:
+        entries: a stage per part; they are alike but for the data.
+        target_language: of the run.
+        with_references: as of :func:`align_texts`.
+        absent: ids of utterances that count as if their text was empty, instead of being left out.
+    """
+    language = entries[0].language
+    output: Output = "transcript" if language is None else "translation"
+    utterances = [utterance for entry in entries for utterance in read_utterances(entry.data)]
     if output == "transcript":
         units = ScoringUnits(utterances, output, {u.id: u.source_language for u in utterances})
     else:
         languages = {u.id: _target_language_of(u, target_language) for u in utterances}
-        scored = [u for u in utterances if entry.language in (TARGET, languages[u.id])]
+        scored = [u for u in utterances if language in (TARGET, languages[u.id])]
         units = ScoringUnits(scored, output, languages, with_references=with_references)
-    best = {nbest.utterance_id: nbest.best for nbest in read_nbests(entry.texts)}
-    texts = {key: hypothesis.text for key, hypothesis in best.items()}
+    best = {nbest.utterance_id: nbest.best for entry in entries for nbest in read_nbests(entry.texts)}
+    texts = dict.fromkeys(absent, "") | {key: hypothesis.text for key, hypothesis in best.items()}
     turns = {key: output_turns(hypothesis) for key, hypothesis in best.items()}
-    segments = units.align(texts, entry.data.items, turns)
+    segments = units.align(texts, sum(entry.data.items for entry in entries), turns)
     return None if segments is None else AlignedTexts(output, segments, units)
 
 
