@@ -6,8 +6,9 @@ of them does, as whole words: where a token that would go on with the word follo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,25 +37,35 @@ class WordEdges:
         )
 
 
+class TokenizedPhrase(NamedTuple):
+    """A phrase in tokens.
+
+    Attributes:
+        tokenizations: None of them empty.
+        boost: Nats that each of its tokens gains.
+        limit: Occurrences that gain something, the first ones; without a limit a loop would gain most.
+    """
+
+    tokenizations: Collection[Sequence[int]]
+    boost: float = 0.0
+    limit: int = 1
+
+
 @dataclass(eq=False)
 class Node:
     """A node of the trie: the first ``depth`` tokens of one phrase or more.
 
     Attributes:
         depth: Number of tokens.
-        boost: The largest of the phrases that begin with them, in nats per token.
         children: Token -> the node with that token more.
         phrases: Numbers of the phrases that they are, complete.
-        phrase_boost: The largest boost of those.
         beginnings: Numbers of the phrases that begin with them, complete ones too.
         in_word: Whether their last character is part of a word.
     """
 
     depth: int = 0
-    boost: float = 0.0
     children: dict[int, Node] = field(default_factory=dict)
     phrases: frozenset[int] = frozenset()
-    phrase_boost: float = 0.0
     beginnings: frozenset[int] = frozenset()
     in_word: bool = False
 
@@ -63,25 +74,23 @@ class PhraseTrie:
     """The trie of some phrases.
 
     Args:
-        phrases: Of each phrase its tokenizations, none empty, and its boost in nats per token.
+        phrases: Numbered from 0.
         edges: Of the vocabulary.
     """
 
-    def __init__(self, phrases: Sequence[tuple[Iterable[Sequence[int]], float]], edges: WordEdges) -> None:
-        self.edges, self.root = edges, Node()
+    def __init__(self, phrases: Sequence[TokenizedPhrase], edges: WordEdges) -> None:
+        self.phrases, self.edges, self.root = phrases, edges, Node()
         self._continues, self._ends_in_word = edges.continues.tolist(), edges.ends_in_word.tolist()
-        for number, (tokenizations, boost) in enumerate(phrases):
-            for tokens in tokenizations:
-                self._add(number, tokens, boost)
+        for number, phrase in enumerate(phrases):
+            for tokens in phrase.tokenizations:
+                self._add(number, tokens)
 
-    def _add(self, number: int, tokens: Sequence[int], boost: float) -> None:
+    def _add(self, number: int, tokens: Sequence[int]) -> None:
         node = self.root
         for depth, token in enumerate(tokens, 1):
             node = node.children.setdefault(token, Node(depth, in_word=self._ends_in_word[token]))
-            node.boost = max(node.boost, boost)
             node.beginnings |= {number}
         node.phrases |= {number}
-        node.phrase_boost = max(node.phrase_boost, boost)
 
     def starts(self, token: int, in_word: bool) -> bool:
         """Whether a phrase may begin with ``token``, after a text that ends in a word or not."""

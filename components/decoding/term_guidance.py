@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from components.decoding.guidance import Guidance
 from components.decoding.phrase_constraints import PhraseConstraints, Requirements
-from components.decoding.phrase_trie import PhraseTrie, WordEdges
+from components.decoding.phrase_trie import PhraseTrie, TokenizedPhrase, WordEdges
 from components.decoding.term_bias import TermBias
 
 _log = logging.getLogger("antiphon.decoding")
@@ -41,7 +41,7 @@ class TermGuidance:
             {tokens for variant in _capitalizations(phrase.text) for tokens in tokenize(variant)}
             for phrase in phrases
         ]
-        self._tries: dict[frozenset[int], PhraseTrie] = {}
+        self._tries: dict[tuple[tuple[int, int], ...], PhraseTrie] = {}
         unknown = [p.text for p, tokens in zip(phrases, self._tokenizations, strict=True) if not tokens]
         if unknown:
             _log.warning(
@@ -53,27 +53,36 @@ class TermGuidance:
         """Whether there is a phrase that texts must have."""
         return any(phrase.require for phrase in self._phrases)
 
-    def guide(self, numbers: Sequence[Collection[int]]) -> Guidance:
-        """The guidance of one search, over utterances of which each has the phrases of these numbers."""
-        present = [frozenset(n for n in each if self._tokenizations[n]) for each in numbers]
+    def guide(self, limits: Sequence[Mapping[int, int]]) -> Guidance:
+        """The guidance of one search.
+
+        Args:
+            limits: Of each utterance the numbers of its phrases, and how often each of them is boosted.
+        """
+        present = [
+            tuple((n, limit) for n, limit in sorted(each.items()) if self._tokenizations[n])
+            for each in limits
+        ]
         if not any(present):
             return Guidance()
-        required = [frozenset(n for n in each if self._phrases[n].require) for each in present]
+        required = [tuple(pair for pair in each if self._phrases[pair[0]].require) for each in present]
         constraints = PhraseConstraints([self._require(each) for each in required])
         return Guidance(
             (TermBias([self._trie_of(each) if each else None for each in present]),),
             constraints if any(required) else None,
         )
 
-    def _trie_of(self, numbers: frozenset[int]) -> PhraseTrie:
-        if numbers not in self._tries:
-            phrases = [(self._tokenizations[n], self._phrases[n].boost) for n in sorted(numbers)]
-            self._tries[numbers] = PhraseTrie(phrases, self._edges)
-        return self._tries[numbers]
+    def _trie_of(self, limits: tuple[tuple[int, int], ...]) -> PhraseTrie:
+        if limits not in self._tries:
+            phrases = [
+                TokenizedPhrase(self._tokenizations[n], self._phrases[n].boost, limit) for n, limit in limits
+            ]
+            self._tries[limits] = PhraseTrie(phrases, self._edges)
+        return self._tries[limits]
 
-    def _require(self, numbers: frozenset[int]) -> Requirements | None:
-        lengths = tuple(max(map(len, self._tokenizations[n])) for n in sorted(numbers))
-        return Requirements(self._trie_of(numbers), lengths) if numbers else None
+    def _require(self, limits: tuple[tuple[int, int], ...]) -> Requirements | None:
+        lengths = tuple(max(map(len, self._tokenizations[n])) for n, _ in limits)
+        return Requirements(self._trie_of(limits), lengths) if limits else None
 
 
 def _capitalizations(text: str) -> tuple[str, ...]:

@@ -37,17 +37,17 @@ class SourceTerms:
             name,
         )
 
-    def find(self, text: str) -> tuple[int, ...]:
-        """The numbers of the terms that apply to a source sentence; those without a source always do."""
-        return tuple(
-            number
-            for number, pattern in enumerate(self._patterns)
-            if pattern is None or pattern.search(text) is not None
-        )
+    def find(self, text: str) -> tuple[tuple[int, int], ...]:
+        """The numbers of the terms that apply to a source sentence, and how often it has their sources.
+
+        Terms without a source apply to every sentence, once.
+        """
+        counts = [1 if pattern is None else len(pattern.findall(text)) for pattern in self._patterns]
+        return tuple((number, count) for number, count in enumerate(counts) if count)
 
     def guide(self, sentences: Sequence[Sentence]) -> Guidance:
         """The guidance of a search over a batch of sentences."""
-        return self._guidance.guide([sentence.terms for sentence in sentences])
+        return self._guidance.guide([dict(sentence.terms) for sentence in sentences])
 
     def mark(self, translation: SentenceTranslation, candidate: Candidate) -> SentenceTranslation:
         """A translation with the number of required terms that it lacks, where the list requires any."""

@@ -17,7 +17,8 @@ def _write(folder: Path, text: str) -> Path:
 
 
 def test_columns_in_any_order_with_defaults(tmp_path: Path) -> None:
-    text = '\ufeffboost\tsource\trequire\ttarget\n# a comment\n1.5\tcafe\u0301\tyes\tKaffee  haus\n\n\t"Kovalenko"\n'
+    rows = ["\ufeffboost\tsource\trequire\ttarget", "# a comment", "1.5\tcafe\u0301\tyes\tKaffee  haus", ""]
+    text = "\n".join([*rows, '\t"Kovalenko"', ""])
     assert read_terms(_write(tmp_path, text)) == (
         Term("café", "Kaffee haus", 1.5, True),
         Term('"Kovalenko"', '"Kovalenko"', DEFAULT_BOOST, False),

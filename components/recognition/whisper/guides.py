@@ -20,6 +20,9 @@ from components.recognition.whisper.decoding_state import WindowStream
 from components.recognition.whisper.features import FRAMES_PER_SECOND
 from components.term_list import read_terms
 
+OCCURRENCES_PER_WINDOW = 3
+"""So often a term is boosted in the same 30 seconds; without a limit a large boost makes a loop of names."""
+
 
 class Guide(Protocol):
     """Gives the bias of one search over the present windows of streams."""
@@ -56,8 +59,8 @@ class TermGuide:
 
             edges = WordEdges.of(_texts_of_tokens(tokenizer, n_vocab))
             self._guidance = TermGuidance(self._phrases, tokenize, edges, "Whisper")
-        numbers = range(len(self._phrases))
-        return next(iter(self._guidance.guide([numbers] * len(streams)).biases), None)
+        limits = dict.fromkeys(range(len(self._phrases)), OCCURRENCES_PER_WINDOW)
+        return next(iter(self._guidance.guide([limits] * len(streams)).biases), None)
 
 
 def _texts_of_tokens(tokenizer: Tokenizer, n_vocab: int) -> list[str]:

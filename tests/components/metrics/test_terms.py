@@ -38,7 +38,13 @@ def _rows(name: str, output: Output, segments: Segments, terms: tuple[str, ...] 
 
 @pytest.mark.parametrize(("reference", "output", "both", "known", "false", "own", "other"), CASES)
 def test_counts_of_transcripts(
-    reference: str, output: str, both: int, known: int, false: int, own: tuple[int, int], other: tuple[int, int]
+    reference: str,
+    output: str,
+    both: int,
+    known: int,
+    false: int,
+    own: tuple[int, int],
+    other: tuple[int, int],
 ) -> None:
     """Of overlapping terms the longest counts; a part of a word is none."""
     segments = _segments([(reference, output)])
@@ -57,7 +63,10 @@ def test_the_two_error_rates_add_up_to_wer() -> None:
 
 
 def test_translations_are_counted_as_written() -> None:
-    pairs = [("Der Dienst Kovalenko ruft an.", "der dienst kovalenko ruft an"), ("Der dienst.", "Der Dienst.")]
+    pairs = [
+        ("Der Dienst Kovalenko ruft an.", "der dienst kovalenko ruft an"),
+        ("Der dienst.", "Der Dienst."),
+    ]
     segments = _segments(pairs, "de")
     assert _rows("term_recall", "translation", segments, ("dienst", "Kovalenko")) == [[1, 2], [1, 1]]
     (elsewhere,) = (m for m in term_metrics(("Kovalenko",), "translation") if m.name == "bleu_elsewhere")
