@@ -18,7 +18,6 @@ from components.decoding.candidates import Candidate
 from components.decoding.logits_processors import FORBIDDEN, History
 from components.decoding.phrase_trie import NO_MATCHES, Matches, PhraseTrie
 
-
 _DEMOTION = 1e4
 """Of the normalized score of a text that was cut at the limit, for every phrase that it lacks; taken back."""
 
