@@ -17,7 +17,7 @@ PAGES: Mapping[str, str] = {
     name: f"benchmarks.pages.{name.replace('-', '_')}"
     for name in (
         *("recognition", "non-speech", "padding", "word-times", "long-audio", "long-recording"),
-        *("domain", "pruning", "confidence", "routing", "pools"),
+        *("domain", "pruning", "confidence", "routing", "pools", "families"),
         *(
             "speed-recognition",
             "speed-ensembles",

@@ -33,6 +33,7 @@ SECTIONS = {
     "confidence": "benchmarks.quality.confidence.calibration",
     "routing": "benchmarks.quality.confidence.routing",
     "pools": "benchmarks.quality.confidence.pools",
+    "terms": "benchmarks.quality.terms",
 }
 
 if __name__ == "__main__":
