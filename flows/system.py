@@ -21,7 +21,7 @@ from tasks.execution.executor import PipelineResult, execute
 from tasks.progress import show_phase
 from tasks.stages import confidence, metrics, pools, report, sentence_scores
 from tasks.stages import data as data_sets
-from tasks.stages.texts_to_score import TextsToScore, find_texts_to_score
+from tasks.stages.texts_to_score import TextsToScore, find_terms, find_texts_to_score
 from tasks.task_options import label_task, unwrap
 
 
@@ -227,7 +227,8 @@ def score(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:
         target = pipeline.languages[1]
         by_models = score_by_models(run, scored, target)
         task = label_task(metrics.score_texts, run.label)
-        ref = run.add(task(scored, target, run.store_url, normalizer, by_models))
+        terms = find_terms(pipeline)
+        ref = run.add(task(scored, target, run.store_url, normalizer, by_models, terms))
         run.metrics = metrics.read_scores(ref)
         if run.metrics:
             run.metrics |= score_pools(run, pipeline, normalizer)

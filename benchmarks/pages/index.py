@@ -45,6 +45,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
     "Recognition": (
         Row({"recognition": "recognition"}),
         Row({"non-speech": "non-speech"}),
+        Row({"terms": "families"}),
         Row({"speed": "speed-recognition"}),
         Row({"padding": "padding", "why": "../decisions/0019-whisper-padding-stride"}),
         Row({"word times": "word-times"}),

@@ -17,7 +17,7 @@ PAGES: Mapping[str, str] = {
     name: f"benchmarks.pages.{name.replace('-', '_')}"
     for name in (
         *("recognition", "non-speech", "padding", "word-times", "long-audio", "long-recording"),
-        *("domain", "pruning", "confidence", "routing", "pools", "search"),
+        *("domain", "pruning", "confidence", "routing", "pools", "search", "families"),
         *(
             "speed-recognition",
             "speed-ensembles",

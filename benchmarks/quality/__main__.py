@@ -35,6 +35,7 @@ SECTIONS = {
     "routing": "benchmarks.quality.confidence.routing",
     "pools": "benchmarks.quality.confidence.pools",
     "search": "benchmarks.quality.search",
+    "terms": "benchmarks.quality.terms",
 }
 
 if __name__ == "__main__":

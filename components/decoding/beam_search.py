@@ -4,27 +4,29 @@ Per utterance the best ``(1 + number of eos tokens) * beam`` continuations of it
 twice the beam); those among the best ``beam`` that end are finished hypotheses, ranked by
 score / length ** penalty over the generated length with eos; the best ``beam`` that do not end go on. An
 utterance leaves the batch as soon as its stopping rule holds. Scores are sums in float32, as there.
+
+Where there are biases, hypotheses are ranked with them and keep the log-probabilities without. Where there
+are constraints, the continuations are taken from banks (see :mod:`.phrase_constraints`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
+from components.decoding.continuations import Rows, best_continuations
 from components.decoding.ensemble_scorer import EnsembleScorer
 from components.decoding.finished_hypotheses import Continuations, FinishedHypotheses, FinishedHypothesis
+from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.host_copy import first_true
 from components.decoding.logits_processors import FORBIDDEN, History, LogitsProcessor, apply_processors
 from components.decoding.moves import check_interval, make_move
-from components.decoding.topk import topk
-
-_MAX_CONTINUATIONS = 8
-"""Continuations per row of the beam, at most; with more than 7 eos tokens a beam may run out of open rows."""
 
 
 @dataclass
@@ -34,7 +36,8 @@ class BeamState:
     Attributes:
         ids: Index of the utterance (n,).
         row_ids: The same of every row (n * k,).
-        scores: Sum of log-probabilities (n, k), -inf where a row is not in use.
+        scores: Sum of log-probabilities and biases (n, k), -inf where a row is not in use.
+        sums: Sum of log-probabilities (n, k).
         tokens: Generated tokens (n, k, T).
         is_open: Whether the utterance is still searched (n,); on the CPU all in the batch are.
     """
@@ -42,6 +45,7 @@ class BeamState:
     ids: Tensor
     row_ids: Tensor
     scores: Tensor
+    sums: Tensor
     tokens: Tensor
     is_open: Tensor
 
@@ -49,11 +53,15 @@ class BeamState:
         """Keep the utterances at ``indices`` (LongTensor), drop the others."""
         k = self.scores.shape[1]
         self.ids, self.scores, self.tokens = self.ids[indices], self.scores[indices], self.tokens[indices]
+        self.sums = self.sums[indices]
         self.row_ids, self.is_open = _repeat(self.ids, k), self.is_open[indices]
 
 
 def beam_search(
-    scorer: EnsembleScorer, config: SearchConfig, logits_processors: Sequence[LogitsProcessor]
+    scorer: EnsembleScorer,
+    config: SearchConfig,
+    logits_processors: Sequence[LogitsProcessor],
+    guidance: Guidance = UNGUIDED,
 ) -> list[list[Candidate]]:
     """Search with ``config.beam_size`` rows per utterance; see :func:`.search.search`.
 
@@ -64,6 +72,7 @@ def beam_search(
     log_probs = scorer.prefill()
     n, device = len(log_probs), log_probs.device
     state, finished = initial_state(log_probs, k, steps), FinishedHypotheses(n, k, device)
+    constraints = guidance.constraints
     eos, interval = torch.tensor(scorer.vocabulary.eos, device=device), check_interval(device)
     for t in range(steps):
         width = 1 if t == 0 else k
@@ -71,9 +80,15 @@ def beam_search(
         history = History(state.tokens[:, :width, :t].flatten(0, 1), owners, steps)
         log_probs = apply_processors(logits_processors, log_probs, history)
         scorer.observe(log_probs)
-        continuations = _best_continuations(scorer, log_probs, state, config, eos)
+        scores = guidance.apply(log_probs, history)
+        if constraints is not None:
+            constraints.observe(history)
+            scores = constraints.forbid_ends(scores.clone(), scorer.vocabulary.eos)
+        rows_of_step = Rows(log_probs, scores, state.scores[:, :width], state.sums[:, :width])
+        continuations = best_continuations(scorer, rows_of_step, config, steps, eos, guidance)
+        scorer.watch(continuations.scores, state.is_open)
         finished.add(continuations)
-        best, rows = select_continuations(state, continuations, t, k)
+        best, rows = select_continuations(state, continuations, t, k, ordered=constraints is not None)
         finished.go_on(continuations, best)
         if t + 1 == steps:
             break
@@ -98,10 +113,8 @@ def beam_search(
             )
         log_probs = scorer.step(beam_indices, state.tokens[:, :, t].reshape(-1), move)
     scorer.require_finite()
-    return [
-        [_to_candidate(scorer, hypothesis) for hypothesis in hypotheses]
-        for hypotheses in finished.read(config.n_best)
-    ]
+    candidates = [list(map(partial(_to_candidate, scorer), each)) for each in finished.read(config.n_best)]
+    return candidates if constraints is None else constraints.mark(candidates)
 
 
 def _repeat(values: Tensor, k: int) -> Tensor:
@@ -119,56 +132,33 @@ def initial_state(log_probs: Tensor, k: int, steps: int) -> BeamState:
         ids=ids,
         row_ids=_repeat(ids, k),
         scores=scores,
+        sums=scores,
         tokens=torch.zeros((n, k, steps), dtype=torch.long, device=device),
         is_open=torch.ones(n, dtype=torch.bool, device=device),
     )
 
 
-def _best_continuations(
-    scorer: EnsembleScorer, log_probs: Tensor, state: BeamState, config: SearchConfig, eos: Tensor
-) -> Continuations:
-    """The best continuations of the b rows of each utterance: ``log_probs`` (n * b, V)."""
-    n, k, steps = state.tokens.shape
-    length = scorer.n_steps + 1
-    b = 1 if length == 1 else k
-    size = log_probs.shape[-1]
-    n_continuations = min(max(2, 1 + len(eos)), _MAX_CONTINUATIONS) * k
-    values, tokens = topk(log_probs, min(n_continuations, size))
-    totals = (values.view(n, b, -1) + state.scores[:, :b, None]).view(n, -1)
-    totals, order = totals.topk(min(n_continuations, totals.shape[1]), dim=-1)
-    if totals.shape[1] < n_continuations:
-        totals = torch.nn.functional.pad(totals, (0, n_continuations - totals.shape[1]), value=FORBIDDEN)
-        order = torch.nn.functional.pad(order, (0, n_continuations - order.shape[1]))
-    scorer.watch(totals, state.is_open)
-    parents = order // values.shape[-1]
-    tokens = tokens.view(n, -1).gather(1, order)
-    rows = parents + torch.arange(n, device=parents.device)[:, None] * b
-    records = scorer.records_of(rows.reshape(-1), tokens.reshape(-1))
-    return Continuations(
-        scores=totals,
-        log_probs=values.view(n, -1).gather(1, order),
-        parents=parents,
-        tokens=tokens,
-        records=records.view(-1, n, tokens.shape[1]).permute(1, 2, 0),
-        ends=torch.isin(tokens, eos) if length < steps else torch.ones_like(tokens, dtype=torch.bool),
-        normalized=totals / length**config.length_penalty,
-    )
-
-
 def select_continuations(
-    state: BeamState, continuations: Continuations, t: int, k: int
+    state: BeamState, continuations: Continuations, t: int, k: int, *, ordered: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Move every utterance to its best ``k`` continuations that do not end.
+    """Move every utterance to its best ``k`` continuations that do not end; ``ordered``: to the first ones.
 
     Returns:
         Which of the continuations its rows take (n, k), and the row of the step before, counted over all
         utterances, that each row continues (n, k).
     """
     n, b = len(state.ids), 1 if t == 0 else k
-    scores, best = continuations.scores.masked_fill(continuations.ends, FORBIDDEN).topk(k, dim=-1)
+    open_scores = continuations.scores.masked_fill(continuations.ends, FORBIDDEN)
+    if ordered:
+        first = (open_scores == FORBIDDEN).long().argsort(dim=-1, stable=True)[:, :k]
+        scores, order = open_scores.gather(1, first).sort(dim=-1, descending=True, stable=True)
+        best = first.gather(1, order)
+    else:
+        scores, best = open_scores.topk(k, dim=-1)
     parents = continuations.parents.gather(1, best)
     utterances = torch.arange(n, device=parents.device)[:, None]
-    state.scores = scores
+    is_biased = continuations.sums is not continuations.scores
+    state.scores, state.sums = scores, continuations.sums.gather(1, best) if is_biased else scores
     if t:
         state.tokens[:, :, :t] = state.tokens[utterances, parents, :t]
     state.tokens[:, :, t] = continuations.tokens.gather(1, best)

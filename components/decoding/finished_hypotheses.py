@@ -27,10 +27,11 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Continuations:
-    """The C best continuations of each of n utterances, best first.
+    """The C best continuations of each of n utterances, in the order in which they are taken: best first.
 
     Attributes:
-        scores: Sum of log-probabilities with the new token (n, C).
+        scores: What hypotheses are ranked by, with the new token (n, C): log-probabilities and biases.
+        sums: Sum of log-probabilities with it (n, C).
         log_probs: Log-probability of the new token (n, C).
         parents: Row of the beam that is continued (n, C).
         tokens: The new token (n, C).
@@ -40,6 +41,7 @@ class Continuations:
     """
 
     scores: Tensor
+    sums: Tensor
     log_probs: Tensor
     parents: Tensor
     tokens: Tensor
@@ -119,7 +121,7 @@ class FinishedHypotheses:
             torch.cat([part.parents for part in parts]),
             torch.cat([part.tokens for part in parts]),
             torch.cat([best for *_, best in self._steps]),
-            torch.cat([part.scores for part in parts]),
+            torch.cat([part.sums for part in parts]),
             torch.cat([part.log_probs for part in parts]),
             torch.cat([part.records for part in parts]),
         ]
@@ -140,7 +142,7 @@ class FinishedHypotheses:
         self, owners: Indices, places: Indices, columns: list[Array]
     ) -> list[tuple[list[int], list[float], Tensor, float]]:
         """Go back from ``places`` (H,) of utterances ``owners`` (H,) to their first tokens."""
-        parents, tokens, best, scores, log_probs, records = columns
+        parents, tokens, best, sums, log_probs, records = columns
         last, column = places // self._k, places % self._k
         starts = np.cumsum([0, *(len(ids) for ids, *_ in self._steps)])
         parent = np.zeros_like(column)
@@ -161,7 +163,7 @@ class FinishedHypotheses:
                     tokens.ravel()[steps].tolist(),
                     log_probs.ravel()[steps].tolist(),
                     torch.from_numpy(flat_records[steps]),
-                    float(scores.ravel()[steps[-1]]),
+                    float(sums.ravel()[steps[-1]]),
                 )
             )
         return results

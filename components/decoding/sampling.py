@@ -18,6 +18,7 @@ from torch import Tensor
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.ensemble_scorer import EnsembleScorer
+from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.host_copy import copy_to_host, first_true
 from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
 from components.decoding.moves import Move, check_interval, drop_rows, make_move
@@ -43,6 +44,7 @@ def greedy_or_sample(
     config: SearchConfig,
     logits_processors: Sequence[LogitsProcessor],
     keys: Sequence[int] | None,
+    guidance: Guidance = UNGUIDED,
 ) -> list[list[Candidate]]:
     """Decode greedily, or sample where ``config.temperature`` is above 0; see :func:`.search.search`.
 
@@ -64,7 +66,7 @@ def greedy_or_sample(
     for t in range(steps):
         log_probs = apply_processors(logits_processors, log_probs, history)
         scorer.observe(log_probs)
-        tokens = _choose_tokens(log_probs, source, draws[alive, t], config)
+        tokens = _choose_tokens(guidance.apply(log_probs, history), source, draws[alive, t], config)
         token_log_probs = log_probs[source, tokens]
         scorer.watch(token_log_probs, is_open)
         decoded.tokens[alive, t], decoded.log_probs[alive, t] = tokens, token_log_probs

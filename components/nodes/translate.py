@@ -95,8 +95,8 @@ class Translate(Kind[TranslateSettings]):
         return {"learned": settings.learned} if settings.learned else {}
 
     def files(self, settings: TranslateSettings) -> dict[str, str]:
-        """Return the file of examples for the prompt."""
-        return {"examples": settings.examples} if settings.examples else {}
+        """Return the file of examples for the prompt, and the list of terms."""
+        return {role: path for role in ("examples", "terms") if (path := getattr(settings, role))}
 
     def device(self, settings: TranslateSettings) -> str | None:
         """Return the device that is set; None for a served model, which computes elsewhere."""
@@ -111,7 +111,7 @@ class Translate(Kind[TranslateSettings]):
         if _is_asked(settings):
             return settings.model_dump(mode="json", include=ASKED)
         parameters = settings.settings_for_key(
-            {*WHOSE, "examples", "device", "dropout_seed", "combine", "learned"}
+            {*WHOSE, "examples", "terms", "device", "dropout_seed", "combine", "learned"}
         )
         if settings.ensemble is None:
             return parameters
@@ -126,7 +126,7 @@ class Translate(Kind[TranslateSettings]):
             return None
         if values.get("learned") is not None:
             return None
-        settings = {key: value for key, value in values.items() if key not in ("of", "when", "to")}
+        settings = {key: value for key, value in values.items() if key not in ("of", "when", "to", "terms")}
         usual = TokenMixing()
         source, limit = combine.get("dev", usual.dev), combine.get("dev_sentences", usual.dev_sentences)
         dev, learned = f"{name}-dev", f"{name}-coefficients"

@@ -15,6 +15,7 @@ from components.decoding import logits_processors
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import logits_processors_of
+from components.decoding.guidance import UNGUIDED
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.causal import CausalModel
 from components.decoding.search import search
@@ -25,6 +26,7 @@ from components.translation.language_tokens import NO_TARGET_LANGUAGE
 from components.translation.prepared_text import Sentence
 from components.translation.sanitization import find_control_tokens, sanitize
 from components.translation.seq2seq import to_sentence_translation
+from components.translation.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
 
 PROMPTS = Path(__file__).parent / "prompts"
@@ -41,6 +43,7 @@ class CausalBackend:
         search_config: The search.
         prompt: ``auto`` takes the chat template where the tokenizer has one.
         examples: A JSONL file of examples for the prompt; None: those in ``prompts/``.
+        terms: Those that translations should have.
 
     Raises:
         ConfigError: The settings do not fit the model, or the examples cannot be read.
@@ -54,6 +57,7 @@ class CausalBackend:
         *,
         prompt: Literal["auto", "few-shot", "chat"] = "auto",
         examples: str | None = None,
+        terms: SourceTerms | None = None,
     ) -> None:
         has_template = bool(getattr(tokenizer, "chat_template", None))
         if prompt == "chat" and not has_template:
@@ -72,6 +76,7 @@ class CausalBackend:
             )
         self._newlines = () if self._chat else find_newline_tokens(tokenizer)
         self._control_tokens = (*find_control_tokens(tokenizer), _OPEN, _CLOSE)
+        self._terms = terms
         self._eos = end_tokens(model, tokenizer, self._newlines)
 
     def prepare(
@@ -83,6 +88,7 @@ class CausalBackend:
         turns = [(self._clean(before), self._clean(translation)) for before, translation in context]
         pairs = [*self._examples_for(base_of(source), base_of(target)), *turns]
         names = english_name(source), english_name(target)
+        terms = self._terms.find(text) if self._terms else ()
         text = self._clean(text)
         if self._chat:
             messages = build_chat_messages(text, pairs, *names)
@@ -90,7 +96,7 @@ class CausalBackend:
             ids = self._tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
         else:
             ids = self._tokenizer(build_few_shot_prompt(text, pairs, *names), verbose=False).input_ids
-        return Sentence(tuple(ids), target)
+        return Sentence(tuple(ids), target, terms=terms)
 
     def tokenize_answer(self, text: str) -> tuple[int, ...]:
         """A translation as the token ids that follow the prompt, end included: to be scored, not searched."""
@@ -118,6 +124,7 @@ class CausalBackend:
             self._search,
             logits_processors=answer_logits_processors(self._model, prompts, self._eos),
             keys=[sentence.key for sentence in sentences],
+            guidance=self._terms.guide(sentences) if self._terms else UNGUIDED,
         )
         return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
 
@@ -127,7 +134,8 @@ class CausalBackend:
             tokens.append(candidate.eos_token)  # it may carry the last full stop: ".\n" is one token for some
         text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         line = text.replace(_OPEN, " ").replace(_CLOSE, " ").strip().split("\n", 1)[0]
-        return to_sentence_translation(self._tokenizer, candidate, line)
+        translation = to_sentence_translation(self._tokenizer, candidate, line)
+        return self._terms.mark(translation, candidate) if self._terms else translation
 
 
 def end_tokens(model: CausalModel, tokenizer: Any, newlines: Sequence[int] = ()) -> tuple[int, ...]:

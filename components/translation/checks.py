@@ -13,6 +13,7 @@ from components.models.architectures import CAUSAL, EDIT_DIFFUSION, MULTILINGUAL
 from components.models.checkpoints import read_json
 from components.models.sources.served import probe_chat
 from components.records import Checkpoint
+from components.term_list import read_terms
 from components.translation.config import TranslationConfig
 from components.translation.few_shot_examples import read_examples
 from components.translation.language_tokens import (
@@ -45,7 +46,20 @@ def check(config: TranslationConfig, store: str | None, *, served: bool = False)
         raise ConfigError(f"expected dtype float32, bfloat16 or float16 on {device}, found int8")
     if config.examples is not None:
         read_examples(Path(config.examples))
+    if config.terms is not None:
+        _check_terms(config, Path(config.terms))
     models.check(config.model, store, served=served)
+
+
+def _check_terms(config: TranslationConfig, path: Path) -> None:
+    """Refuse a term list with a wrong line, and required terms without a beam. ConfigError."""
+    required = [term for term in read_terms(path) if term.require]
+    if required and (config.beam_size == 1 or config.sampling is not None):
+        found = "sampling" if config.sampling is not None else f"beam_size {config.beam_size}"
+        raise ConfigError(
+            f"terms: expected beam_size of at least 2 to write what {path} requires "
+            f"({required[0].target!r}), found {found}: raise it (5 or more), or boost these terms instead"
+        )
 
 
 def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
@@ -55,7 +69,7 @@ def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable
         probe_chat(config.model)
     if config.context_sentences and not checkpoint.architecture.endswith((*CAUSAL, SERVED)):
         raise ConfigError(refuse_context(config.model, checkpoint))
-    refuse_sampling(config, checkpoint)
+    refuse_unsupported(config, checkpoint)
     fault = explain_unsupported(checkpoint, pairs)
     if fault is not None:
         raise ConfigError(f"{config.model}: {fault}")
@@ -69,13 +83,13 @@ def refuse_context(model: str, checkpoint: Checkpoint) -> str:
     )
 
 
-def refuse_sampling(config: TranslationConfig, checkpoint: Checkpoint) -> None:
-    """Refuse sampling of a model that our search does not decode, dropout of one that has no encoder.
+def refuse_unsupported(config: TranslationConfig, checkpoint: Checkpoint) -> None:
+    """Refuse sampling and terms of a model that our search does not decode, dropout of one without encoder.
 
     Raises:
         ConfigError: the model cannot do what is asked for.
     """
-    name = "sampling" if config.sampling else "entropies" if config.entropies else ""
+    name = next((name for name in ("sampling", "entropies", "terms") if getattr(config, name)), "")
     if name and checkpoint.architecture == SERVED:
         raise ConfigError(
             f"{name}: expected a model that is searched here, found {config.model}: leave it out"

@@ -21,7 +21,7 @@ SPEECH_VERSION = 1
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
-    later_settings: ClassVar = ("context_sentences", "sampling", "entropies", "adapter")
+    later_settings: ClassVar = ("context_sentences", "sampling", "entropies", "adapter", "terms")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -60,6 +60,11 @@ class TranslationConfig(StageSettings):
         ge=0,
         le=32,
         description="causal models only: sentences before each one, with their translations, in its prompt",
+    )
+    terms: str | None = Field(
+        None,
+        description="a file of names and phrases to be written, TSV with the columns source, target, boost "
+        "and require (docs/terms.md)",
     )
     sampling: Sampling | None = Field(
         None, description="draw several translations instead of searching the likeliest (docs/confidence.md)"

@@ -21,7 +21,7 @@ from components.models.refiner_checkpoints import load_network
 from components.models.sources.served import is_served
 from components.records import Checkpoint
 from components.translation.causal import CausalBackend
-from components.translation.checks import refuse_context, refuse_sampling
+from components.translation.checks import refuse_context, refuse_unsupported
 from components.translation.config import TranslationConfig
 from components.translation.context import ContextTranslator
 from components.translation.domain import read_domain
@@ -29,6 +29,7 @@ from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.served import build_served
+from components.translation.terms import load_terms
 from components.translation.translator import TranslationBackend, Translator
 
 
@@ -50,18 +51,21 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
     checkpoint, model, tokenizer = load_resident(config.model, config, store)
     backend: TranslationBackend
     lists = list_settings(config)
+    terms = load_terms(config.terms, tokenizer, model.vocabulary.size, config.model)
     if isinstance(model, CausalModel):
-        causal = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
+        causal = CausalBackend(
+            model, tokenizer, search, prompt=config.prompt, examples=config.examples, terms=terms
+        )
         if config.context_sentences:
             return ContextTranslator(causal, checkpoint, **lists, context_sentences=config.context_sentences)
         backend = causal
     elif config.context_sentences:
         raise ConfigError(refuse_context(config.model, checkpoint))
     elif checkpoint.architecture == EDIT_DIFFUSION:
-        refuse_sampling(config, checkpoint)
+        refuse_unsupported(config, checkpoint)
         backend = EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
     else:
-        backend = Seq2SeqBackend(model, tokenizer, search)
+        backend = Seq2SeqBackend(model, tokenizer, search, terms)
     return Translator(
         backend,
         checkpoint,

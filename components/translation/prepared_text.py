@@ -22,11 +22,13 @@ class Sentence:
         tokens: Token ids that the model reads.
         target: Language to translate into.
         key: Tells its random samples from those of other sentences.
+        terms: Numbers of the terms that apply to it, and how often each does.
     """
 
     tokens: tuple[int, ...]
     target: str | None
     key: int = 0
+    terms: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from components.decoding.candidates import Candidate, member_scores_at, statisti
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import logits_processors_of
+from components.decoding.guidance import UNGUIDED
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
@@ -27,13 +28,20 @@ from components.translation.language_tokens import (
 )
 from components.translation.prepared_text import Sentence
 from components.translation.sanitization import find_control_tokens, sanitize
+from components.translation.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
 
 
 class Seq2SeqBackend:
     """A :class:`~components.translation.translator.TranslationBackend` over a :class:`Seq2SeqModel`."""
 
-    def __init__(self, model: Seq2SeqModel, tokenizer: Any, search_config: SearchConfig) -> None:
+    def __init__(
+        self,
+        model: Seq2SeqModel,
+        tokenizer: Any,
+        search_config: SearchConfig,
+        terms: SourceTerms | None = None,
+    ) -> None:
         self._model, self._tokenizer, self._search = model, tokenizer, search_config
         self._config = model.model.config
         positions = getattr(self._config, "max_encoder_position_embeddings", model.positions)
@@ -43,6 +51,7 @@ class Seq2SeqBackend:
         self._control_tokens = find_control_tokens(tokenizer)
         self._logits_processors: dict[str | None, list[LogitsProcessor]] = {}
         self._combine: Combiner | None = None
+        self._terms = terms
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
         """Token ids of a sentence with what the model expects around it: language codes, prefix, eos."""
@@ -55,9 +64,9 @@ class Seq2SeqBackend:
             find_language_token(self._tokenizer, target)
         else:
             prefix = self._source_prefix(source, target)
-        text = prefix + sanitize(text, self._control_tokens)
-        ids = self._tokenizer(text, truncation=False, verbose=False).input_ids
-        return Sentence(tuple(ids), target)
+        clean = prefix + sanitize(text, self._control_tokens)
+        ids = self._tokenizer(clean, truncation=False, verbose=False).input_ids
+        return Sentence(tuple(ids), target, terms=self._terms.find(text) if self._terms else ())
 
     def _source_prefix(self, source: str, target: str | None) -> str:
         declared = (
@@ -81,9 +90,14 @@ class Seq2SeqBackend:
         scorers, processors = self.build_scorers(sentences), self._logits_processors_for(sentences[0].target)
         keys = [sentence.key for sentence in sentences]
         nbests = search(
-            scorers, self._search, logits_processors=processors, combiner=self._combine, keys=keys
+            scorers,
+            self._search,
+            logits_processors=processors,
+            combiner=self._combine,
+            keys=keys,
+            guidance=self._terms.guide(sentences) if self._terms else UNGUIDED,
         )
-        return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
+        return [[self._mark(self._to_translation(c), c) for c in candidates] for candidates in nbests]
 
     def build_scorers(self, sentences: Sequence[Sentence]) -> list[TokenScorer]:
         """The scorers of one search over a batch of sentences."""
@@ -112,6 +126,9 @@ class Seq2SeqBackend:
 
     def _to_translation(self, candidate: Candidate) -> SentenceTranslation:
         return to_sentence_translation(self._tokenizer, candidate)
+
+    def _mark(self, translation: SentenceTranslation, candidate: Candidate) -> SentenceTranslation:
+        return self._terms.mark(translation, candidate) if self._terms else translation
 
 
 def to_sentence_translation(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from components.languages import UNDETERMINED
@@ -14,6 +15,7 @@ from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_nbests, read_utterances
+from components.term_list import Term, read_terms
 
 
 class TextsToScore(NamedTuple):
@@ -54,6 +56,15 @@ def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> l
             prefix = "" if is_output else f"{name}_"
             selected.append(TextsToScore(prefix, stages[pipeline.speech_of(name)], stages[name], language))
     return sorted(selected, key=lambda entry: entry.prefix != "")
+
+
+def find_terms(pipeline: Pipeline) -> tuple[Term, ...]:
+    """Return the terms of all lists that nodes of a pipeline have, each once."""
+    paths = dict.fromkeys(
+        path for node in pipeline if (path := node.kind.files(node.settings).get("terms")) is not None
+    )
+    terms = {(term.source, term.target): term for path in paths for term in read_terms(Path(path))}
+    return tuple(terms.values())
 
 
 def align_texts(

@@ -11,6 +11,7 @@ from torch import Tensor
 from whisper.tokenizer import Tokenizer
 
 from components.decoding.config import SearchConfig
+from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.models.seq2seq import Seq2SeqModel, Seq2SeqScorer
 from components.decoding.models.whisper import vocabulary_of
 from components.decoding.search import search
@@ -83,13 +84,14 @@ class TransformersWhisperBackend:
         timestamps: bool,
         keys: Sequence[int],
         frames: Sequence[int] | None = None,
+        guidance: Guidance = UNGUIDED,
     ) -> list[DecodingResult]:
         """See :class:`WhisperBackend`."""
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
         prompts = prompts.to(features.device)
         scorer = _TransformersWhisperScorer(self._seq2seq, tokenizer, features, prompts, self.dims.n_text_ctx)
         processors = whisper_logits_processors(tokenizer, self.dims.n_vocab, timestamps)
-        nbests = search([scorer], config, logits_processors=processors, keys=keys)
+        nbests = search([scorer], config, logits_processors=processors, keys=keys, guidance=guidance)
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
         if frames is not None:
 
