@@ -17,6 +17,7 @@ from components.decoding.forced_scoring import as_forced_scorers
 from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
 from components.decoding.sampling import greedy_or_sample
 from components.decoding.scorers import TokenScorer
+from components.decoding.speculative import Draft, speculative_search
 from components.errors import ConfigError
 
 
@@ -29,6 +30,7 @@ def search(
     combiner: Combiner | None = None,
     keys: Sequence[int] | None = None,
     calls: Counter[int] | None = None,
+    draft: Draft | None = None,
 ) -> list[list[Candidate]]:
     """Decode the utterances that the scorers were prepared for.
 
@@ -39,7 +41,9 @@ def search(
         combiner: Mixes the scorers' distributions; needed where there are several.
         keys: One per utterance, to give each its own random numbers when sampling; without them every
             utterance draws the same numbers.
-        calls: Counts the forward calls of each scorer, by its index.
+        calls: Counts the forward calls of each scorer, by its index; those of a draft model by -1.
+        draft: A small model that proposes tokens to a greedy search, which its output does not depend on. It
+            is left out where it has fewer positions than the search may take.
 
     Returns:
         One list per utterance, best first, of at most ``config.n_best`` candidates.
@@ -49,6 +53,8 @@ def search(
         ModelError: One of them gives NaN.
     """
     ensemble = EnsembleScorer(scorers, combiner or SingleScorer(), calls, keeps_statistics=config.entropies)
+    if draft is not None and draft.scorer.limit >= min(config.max_new_tokens, ensemble.limit):
+        return speculative_search(ensemble, draft, config, logits_processors, calls)
     if config.temperature > 0 or config.beam_size == 1:
         return greedy_or_sample(ensemble, config, logits_processors, keys)
     return beam_search(ensemble, config, logits_processors)

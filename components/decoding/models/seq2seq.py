@@ -133,6 +133,9 @@ def _can_score_hidden_states(model: Any) -> bool:
 class Seq2SeqScorer:
     """The :class:`.scorers.TokenScorer` of a batch of utterances in an encoder-decoder model."""
 
+    is_ragged = False
+    """Decoders of transformers count positions from the length of the cache, which all rows share."""
+
     def __init__(self, ready: Seq2SeqModel, inputs: dict[str, Tensor], start: tuple[int, ...]) -> None:
         self.name, self.vocabulary = ready.name, ready.vocabulary
         self.limit = ready.positions - len(start) + 1
@@ -192,6 +195,13 @@ class Seq2SeqScorer:
         self._reorder(beam_indices)
         return self._run_decoder(tokens, 0)
 
+    @torch.inference_mode()
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts`` (R,), all equal, tokens; see :meth:`.RetractableScorer.retract`."""
+        if int(counts.min()) != int(counts.max()):
+            raise ValueError(f"expected rows that retract equally, found {counts.tolist()}")
+        kv_cache.shorten(self._cache.self_attention_cache, int(counts[0]))
+
     def _reorder(self, beam_indices: Tensor) -> None:
         kv_cache.reorder(self._cache.self_attention_cache, beam_indices, len(self._utterances))
         self._utterances = self._utterances[beam_indices]
@@ -229,12 +239,19 @@ class Seq2SeqScorer:
 class MarianScorer(Seq2SeqScorer):
     """The same on :class:`.marian.MarianDecoderState`, for Marian models with packed layers."""
 
+    is_ragged = True
+
     @torch.inference_mode()
     def prefill_decoder(self) -> Tensor:
         """Run the start tokens; returns scores (N, V)."""
         mask = None if self._mask is None or bool(self._mask.all()) else self._mask
         self._state = MarianDecoderState(self._ready.model, self._encoded, mask)
         return self._run_decoder(torch.tensor(self._start).repeat(len(self._encoded), 1), -1)[:, 0]
+
+    @torch.inference_mode()
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts[r]`` tokens of row r; see :meth:`.RetractableScorer.retract`."""
+        self._state.retract(counts)
 
     def _reorder(self, beam_indices: Tensor) -> None:
         self._state.reorder(beam_indices)
