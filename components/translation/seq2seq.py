@@ -16,6 +16,7 @@ from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
+from components.decoding.speculative import DraftModel
 from components.errors import DataError
 from components.languages import base_of, three_letters_of
 from components.models.architectures import MULTILINGUAL
@@ -31,10 +32,24 @@ from components.translation.translator import SentenceTranslation
 
 
 class Seq2SeqBackend:
-    """A :class:`~components.translation.translator.TranslationBackend` over a :class:`Seq2SeqModel`."""
+    """A :class:`~components.translation.translator.TranslationBackend` over a :class:`Seq2SeqModel`.
 
-    def __init__(self, model: Seq2SeqModel, tokenizer: Any, search_config: SearchConfig) -> None:
+    Args:
+        model: The model, ready to be searched.
+        tokenizer: The model's.
+        search_config: The search.
+        draft: A smaller model that proposes tokens to a greedy search.
+    """
+
+    def __init__(
+        self,
+        model: Seq2SeqModel,
+        tokenizer: Any,
+        search_config: SearchConfig,
+        draft: DraftModel | None = None,
+    ) -> None:
         self._model, self._tokenizer, self._search = model, tokenizer, search_config
+        self._draft = draft
         self._config = model.model.config
         positions = getattr(self._config, "max_encoder_position_embeddings", model.positions)
         self.max_source = min(int(positions), int(tokenizer.model_max_length))
@@ -78,21 +93,29 @@ class Seq2SeqBackend:
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
-        scorers, processors = self.build_scorers(sentences), self._logits_processors_for(sentences[0].target)
-        keys = [sentence.key for sentence in sentences]
+        ids, mask = self._pad(sentences)
         nbests = search(
-            scorers, self._search, logits_processors=processors, combiner=self._combine, keys=keys
+            self._build_scorers(ids, mask),
+            self._search,
+            logits_processors=self._logits_processors_for(sentences[0].target),
+            combiner=self._combine,
+            keys=[sentence.key for sentence in sentences],
+            draft=self._draft and self._draft.build(input_ids=ids, attention_mask=mask),
         )
         return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
 
     def build_scorers(self, sentences: Sequence[Sentence]) -> list[TokenScorer]:
         """The scorers of one search over a batch of sentences."""
+        return self._build_scorers(*self._pad(sentences))
+
+    def _pad(self, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
+        """Source ids (N, S) and their mask (N, S)."""
         device, pad = self._model.model.device, self._model.vocabulary.pad
         lengths = torch.tensor([len(sentence.tokens) for sentence in sentences])
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
         ids = torch.full(mask.shape, pad)
         ids[mask] = torch.tensor([token for sentence in sentences for token in sentence.tokens])
-        return self._build_scorers(ids.to(device), mask.long().to(device))
+        return ids.to(device), mask.long().to(device)
 
     def tokenize_target(self, text: str) -> list[int]:
         """A translation as the token ids that the decoder would write, with eos at the end."""

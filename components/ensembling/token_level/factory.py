@@ -27,7 +27,7 @@ from components.errors import ConfigError
 from components.records import Checkpoint
 from components.translation.config import TranslationConfig
 from components.translation.domain import read_domain
-from components.translation.factory import list_settings, load_resident
+from components.translation.factory import list_settings, load_draft, load_resident
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import Translator
@@ -135,7 +135,12 @@ def build_backend(
         else:
             builders[display_name] = translation_scorer_builder(model)
     backend = EnsembleBackend(
-        translators, loaded[names[0]][2], search_config_of(config, seed), combiner, builders
+        translators,
+        loaded[names[0]][2],
+        search_config_of(config, seed),
+        combiner,
+        builders,
+        load_draft(config, translators[0], store),
     )
     return backend, [loaded[name][0] for name in names]
 

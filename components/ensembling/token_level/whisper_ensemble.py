@@ -14,13 +14,14 @@ from torch import Tensor
 
 from components.decoding.config import SearchConfig
 from components.decoding.search import search
+from components.decoding.speculative import Draft
 from components.ensembling.token_level.combiners import COMBINATIONS
 from components.ensembling.token_level.config import Combination, RecognizerEnsembleConfig
 from components.ensembling.token_level.translator import ensemble_checkpoint, number_duplicates
 from components.errors import ConfigError
 from components.models import resolve
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
-from components.recognition.factory import load_resident
+from components.recognition.factory import add_draft, load_resident
 from components.recognition.whisper.backend import (
     DecodingResult,
     DetectedLanguage,
@@ -70,7 +71,7 @@ class WhisperEnsemble:
         self._combiner = COMBINATIONS[combination]([weights[index] for index in active])
         share = torch.tensor([abs(weights[index]) for index in active])
         self._share = share / share.sum()
-        self.dims = self._backends[0].dims
+        self.dims, self.vocabulary = self._backends[0].dims, self._backends[0].vocabulary
 
     def encode(self, mels: Tensor) -> EnsembleEncoderOutput:
         """Run every member's encoder on the windows."""
@@ -98,6 +99,7 @@ class WhisperEnsemble:
         timestamps: bool,
         keys: Sequence[int],
         frames: Sequence[int] | None = None,
+        draft: Draft | None = None,
     ) -> list[DecodingResult]:
         """Decode the windows with all members in one search; the first one that is run aligns the texts."""
         scorers = [
@@ -107,7 +109,9 @@ class WhisperEnsemble:
         processors = whisper_logits_processors(
             self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, timestamps
         )
-        nbests = search(scorers, config, logits_processors=processors, combiner=self._combiner, keys=keys)
+        nbests = search(
+            scorers, config, logits_processors=processors, combiner=self._combiner, keys=keys, draft=draft
+        )
         no_speech_probs = self._share @ torch.stack([scorer.no_speech for scorer in scorers])
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
         if frames is not None:
@@ -152,5 +156,9 @@ def build_recognizer(
     backends = dict(zip(number_duplicates(config.members), loaded, strict=True))
     backend = WhisperEnsemble(backends, config.combination, config.coefficients)
     return WhisperRecognizer(
-        config, backend, ensemble_checkpoint(checkpoints), seed=seed, members=backend.names
+        config,
+        add_draft(backend, config, store),
+        ensemble_checkpoint(checkpoints),
+        seed=seed,
+        members=backend.names,
     )

@@ -16,6 +16,7 @@ from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import Vocabulary
 from components.decoding.search import search
+from components.decoding.speculative import Draft
 from components.kernels import Arithmetic
 from components.models.loading import load_whisper
 from components.recognition.backends.arithmetic import choose_arithmetic
@@ -151,13 +152,14 @@ class OpenAIWhisperBackend:
         timestamps: bool,
         keys: Sequence[int],
         frames: Sequence[int] | None = None,
+        draft: Draft | None = None,
     ) -> list[DecodingResult]:
-        """See :class:`WhisperBackend`."""
+        """See :class:`WhisperBackend`; ``draft`` proposes tokens to a greedy search."""
         scorer = self.build_scorer(features, prompts, keeps_windows=frames is not None)
         processors = whisper_logits_processors(
             self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, timestamps
         )
-        nbests = search([scorer], config, logits_processors=processors, keys=keys)
+        nbests = search([scorer], config, logits_processors=processors, keys=keys, draft=draft)
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
         if frames is not None:
             alignments = self.align(scorer, nbests, prompts, frames)
