@@ -114,6 +114,18 @@ class RetractableScorer(SequenceScorer, MultiTokenScorer, Protocol):
         ...
 
 
+@runtime_checkable
+class PrefixScorer(TokenScorer, Protocol):
+    """A scorer that reads rows from their beginning, whatever it has read before."""
+
+    def score_prefixes(self, utterances: Tensor, tokens: Tensor) -> Tensor:
+        """Scores (R, V) after ``tokens`` (R, t) of the utterances (R,), any of those it was prepared for.
+
+        Not together with :meth:`TokenScorer.step`, which forgets utterances that have ended.
+        """
+        ...
+
+
 def as_retractable(scorer: TokenScorer) -> RetractableScorer:
     """The scorer, if it can retract; else a ConfigError."""
     if isinstance(scorer, RetractableScorer):

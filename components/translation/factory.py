@@ -110,14 +110,14 @@ def load_draft(
     _, draft, _ = load_resident(config.draft, config, store)
     if type(draft) is not type(model) or not isinstance(draft, CausalModel | Seq2SeqModel):
         raise ConfigError(
-            f"draft: expected a {type(model).__name__} as {model.name} is, found {config.draft}, a "
+            f"draft: expected a {type(model).__name__} as {config.model} is, found {config.draft}, a "
             f"{type(draft).__name__}: choose a model of the same family, such as its student"
         )
-    require_draft_vocabulary(model.name, model.vocabulary, draft.name, draft.vocabulary)
+    require_draft_vocabulary(config.model, model.vocabulary, config.draft, draft.vocabulary)
     if draft.positions < model.positions:
         raise ConfigError(
-            f"draft: expected at least the {model.positions} positions of {model.name}, found {draft.name} "
-            f"with {draft.positions}"
+            f"draft: expected at least the {model.positions} positions of {config.model}, found "
+            f"{draft.positions} of {config.draft}"
         )
     return DraftModel(draft, config.draft_tokens)
 

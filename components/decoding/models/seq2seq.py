@@ -202,6 +202,20 @@ class Seq2SeqScorer:
             raise ValueError(f"expected rows that retract equally, found {counts.tolist()}")
         kv_cache.shorten(self._cache.self_attention_cache, int(counts[0]))
 
+    @torch.inference_mode()
+    def score_prefixes(self, utterances: Tensor, tokens: Tensor) -> Tensor:
+        """Scores (R, V) after ``tokens`` (R, t), without the cache; see :class:`.PrefixScorer`."""
+        device = self._encoded.device
+        utterances, tokens = utterances.to(device), tokens.to(device)
+        start = torch.tensor(self._start, device=device).expand(len(tokens), -1)
+        return self._ready.scores(
+            -1,
+            encoder_outputs=self._output(last_hidden_state=self._encoded[utterances]),
+            attention_mask=None if self._mask is None else self._mask[utterances],
+            decoder_input_ids=torch.cat([start, tokens], dim=1),
+            use_cache=False,
+        )[:, 0]
+
     def _reorder(self, beam_indices: Tensor) -> None:
         kv_cache.reorder(self._cache.self_attention_cache, beam_indices, len(self._utterances))
         self._utterances = self._utterances[beam_indices]
