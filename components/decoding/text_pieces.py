@@ -75,6 +75,12 @@ class TextPieces:
         """Tokens whose text at a position begins with ``text``."""
         return (self._within if position else self._first).extensions(text)
 
+    def can_follow(self, text: str, position: int) -> bool:
+        """Whether a token at a position writes a beginning of ``text``, or begins with it."""
+        if not text or len(self.extensions(text, position)):
+            return True
+        return any(self.text(token, position) for token in self.prefixes(text, position))
+
 
 def read_text(symbols: str) -> str:
     """Symbols -> text; bytes that are no UTF-8 become replacement characters."""

@@ -241,6 +241,9 @@ def best_continuations(
 ) -> list[_Continuation]:
     """The ``count`` best continuations of a hypothesis, best first: one token of every group that moves.
 
+    Those are left out after which a group has no token that could follow the longest text: a byte, or a
+    character of another script, that it cannot write.
+
     Args:
         hypothesis: Its text and the groups' positions in it.
         rows: The groups' log-probabilities of their next tokens.
@@ -254,8 +257,15 @@ def best_continuations(
     best: list[tuple[float, int, _Continuation]] = []
     highest = {g: weights[g] * float(rows[g].max()) for g in moving}
 
+    def can_follow(g: int, longest: str, token: int | None = None) -> bool:
+        at = positions[g] + (0 if token is None else len(pieces[g].text(token, positions[g])))
+        return pieces[g].can_follow(longest[at:], at)
+
     def offer(longest: str, options: dict[int, list[int]]) -> None:
-        for choice in product(*options.values()):
+        if not all(can_follow(g, longest) for g in range(len(rows)) if g not in options):
+            return
+        followed = [[t for t in tokens if can_follow(g, longest, t)] for g, tokens in options.items()]
+        for choice in product(*followed):
             chosen = dict(zip(options, choice, strict=True))
             values = tuple(float(rows[g][chosen[g]]) if g in chosen else 0.0 for g in range(len(rows)))
             gain = sum(weights[g] * values[g] for g in moving)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import logits_processors_of
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.causal import CausalModel
+from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.search import search
 from components.decoding.speculative import DraftModel
 from components.errors import ConfigError, DataError
@@ -115,16 +117,30 @@ class CausalBackend:
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
+        scorer, processors = self.open_search(sentences)
         prompts = [sentence.tokens for sentence in sentences]
-        scorer = self._model.build_scorer(prompts, eos=self._eos)
         nbests = search(
             [scorer],
             self._search,
-            logits_processors=answer_logits_processors(self._model, prompts, self._eos),
+            logits_processors=processors,
             keys=[sentence.key for sentence in sentences],
             draft=self._draft and self._draft.build(prompts, eos=self._eos),
         )
         return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it writes, with all that end an answer."""
+        return replace(self._model.vocabulary, eos=self._eos)
+
+    silent_tokens: Sequence[int] = ()
+    """Tokens that may be forced at the beginning of a translation: none."""
+
+    def open_search(self, sentences: Sequence[Sentence]) -> tuple[TokenScorer, list[LogitsProcessor]]:
+        """The model over a batch of sentences, and its constraints."""
+        prompts = [sentence.tokens for sentence in sentences]
+        scorer = self._model.build_scorer(prompts, eos=self._eos)
+        return scorer, answer_logits_processors(self._model, prompts, self._eos)
 
     def _to_translation(self, candidate: Candidate) -> SentenceTranslation:
         tokens = list(candidate.tokens)

@@ -11,10 +11,10 @@ from torch import Tensor
 from components.decoding.candidates import Candidate, member_scores_at, statistics_at
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import logits_processors_of
+from components.decoding.generation_settings import as_tuple, logits_processors_of
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.scorers import TokenScorer
+from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.search import search
 from components.decoding.speculative import DraftModel
 from components.errors import DataError
@@ -116,6 +116,24 @@ class Seq2SeqBackend:
         ids = torch.full(mask.shape, pad)
         ids[mask] = torch.tensor([token for sentence in sentences for token in sentence.tokens])
         return ids.to(device), mask.long().to(device)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it writes."""
+        return self._model.vocabulary
+
+    @property
+    def silent_tokens(self) -> list[int]:
+        """Tokens that may be forced at the beginning of a translation, without a text of their own."""
+        forced = self._model.model.generation_config.forced_bos_token_id
+        languages = set(self._tokenizer.all_special_ids) if self._is_multilingual else set()
+        return sorted((languages | set(as_tuple(forced))) - {*self.vocabulary.eos, self.vocabulary.pad})
+
+    def open_search(self, sentences: Sequence[Sentence]) -> tuple[TokenScorer, list[LogitsProcessor]]:
+        """The model alone over a batch of sentences of one target language, and its constraints."""
+        ids, mask = self._pad(sentences)
+        scorer = self._model.build_scorer(input_ids=ids, attention_mask=mask)
+        return scorer, self._logits_processors_for(sentences[0].target)
 
     def tokenize_target(self, text: str) -> list[int]:
         """A translation as the token ids that the decoder would write, with eos at the end."""

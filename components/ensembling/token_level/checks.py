@@ -40,6 +40,12 @@ def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
     names = list_members(ensemble.members, ensemble.mixing)
     if ensemble.draft is not None:
         _refuse_draft(ensemble)
+    if ensemble.mixing.vocabulary == "text" and (ensemble.sampling is not None or ensemble.entropies):
+        setting = "entropies" if ensemble.entropies else "sampling"
+        raise ConfigError(
+            f"{setting}: expected members of one vocabulary, found combine.vocabulary text, which has no "
+            "distribution over tokens: leave it out"
+        )
     build_combiner(ensemble.mixing, len(names))
     for name in dict.fromkeys(names):
         check_translator(ensemble.model_copy(update={"model": name.removeprefix(DROPOUT_PREFIX)}), store)

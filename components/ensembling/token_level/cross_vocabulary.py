@@ -56,7 +56,7 @@ class VocabularyMember(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _TokenizedPerMember(Sentence):
+class TokenizedPerMember(Sentence):
     """A source sentence as every member tokenizes it; ``tokens`` are the first member's."""
 
     versions: tuple[Sentence, ...] = ()
@@ -114,12 +114,8 @@ class CrossVocabularyBackend:
         """
         versions = tuple(member.backend.prepare(text, source, target) for member in self._vocabulary_members)
         for member, version in zip(self._vocabulary_members, versions, strict=True):
-            if len(version.tokens) > (most := member.backend.max_source):
-                raise DataError(
-                    f"expected at most {most} tokens of {member.model.name} per sentence, "
-                    f"found {len(version.tokens)}: split it"
-                )
-        return _TokenizedPerMember(versions[0].tokens, target, versions=versions)
+            require_fitting(version, member.backend.max_source, member.model.name)
+        return TokenizedPerMember(versions[0].tokens, target, versions=versions)
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """The translations of each sentence, best first."""
@@ -148,7 +144,7 @@ class CrossVocabularyBackend:
 
     def _build_scorer(self, index: int, sentences: Sequence[Sentence]) -> TokenScorer:
         sentences_of_member = [
-            sentence.versions[index] for sentence in sentences if isinstance(sentence, _TokenizedPerMember)
+            sentence.versions[index] for sentence in sentences if isinstance(sentence, TokenizedPerMember)
         ]
         member = self._vocabulary_members[index]
         return self._shared.map_scorer(
@@ -173,6 +169,14 @@ class CrossVocabularyBackend:
             ),
             finished=candidate.finished,
             features=lost,
+        )
+
+
+def require_fitting(sentence: Sentence, most: int, name: str) -> None:
+    """Raise a DataError where a sentence has more than ``most`` tokens of the model ``name``."""
+    if len(sentence.tokens) > most:
+        raise DataError(
+            f"expected at most {most} tokens of {name} per sentence, found {len(sentence.tokens)}: split it"
         )
 
 

@@ -12,6 +12,7 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.ensembling.token_level.combiners import COMBINATIONS
 from components.ensembling.token_level.config import DROPOUT_PREFIX, MixingConfig, list_members
 from components.ensembling.token_level.cross_vocabulary import CrossVocabularyBackend, VocabularyMember
+from components.ensembling.token_level.text_synchronous import TextMember, TextSynchronousBackend
 from components.ensembling.token_level.translator import (
     BuildScorer,
     EnsembleBackend,
@@ -25,6 +26,7 @@ from components.ensembling.token_level.translator import (
 from components.ensembling.token_level.vocabulary_mapping import build_lexicon
 from components.errors import ConfigError
 from components.records import Checkpoint
+from components.translation.causal import CausalBackend
 from components.translation.config import TranslationConfig
 from components.translation.domain import read_domain
 from components.translation.factory import list_settings, load_draft, load_resident
@@ -75,9 +77,11 @@ def build_translator(
     """
     names = list_members(references, mixing)
     combiner = combiner or build_combiner(mixing, len(names))
-    backend: EnsembleBackend | CrossVocabularyBackend
+    backend: EnsembleBackend | CrossVocabularyBackend | TextSynchronousBackend
     if mixing.vocabulary == "same":
         backend, checkpoints = build_backend(config, names, combiner, store, first_masks, seed)
+    elif mixing.vocabulary == "text":
+        backend, checkpoints = build_text_backend(config, names, combiner, store)
     else:
         backend, checkpoints = build_cross_vocabulary_backend(
             config, names, combiner, store, mixing.vocabulary, first_masks, seed
@@ -185,3 +189,45 @@ def build_cross_vocabulary_backend(
         members[display_name] = VocabularyMember(backend, model, build_lexicon(tokenizer, model.vocabulary))
     checkpoints = [checkpoint for checkpoint, _, _ in loaded]
     return CrossVocabularyBackend(members, search, combiner, sharing), checkpoints
+
+
+def build_text_backend(
+    config: TranslationConfig, names: Sequence[str], combiner: Combiner, store: str | None
+) -> tuple[EnsembleBackend | TextSynchronousBackend, list[Checkpoint]]:
+    """As :func:`build_backend`, for members that agree on the text that they write.
+
+    Args:
+        config: settings of the search, and the prompt of causal models, which translate here.
+        names: references of the members.
+        combiner: its constant weights are the members' coefficients.
+        store: URL of the store, for members that are in one.
+
+    Raises:
+        ConfigError: a member has dropout, is of another kind, or has a tokenizer of an unknown kind.
+        ModelError: a member cannot be loaded.
+    """
+    for name in names:
+        if name.startswith(DROPOUT_PREFIX):
+            raise ConfigError(
+                f"combine.vocabulary text: expected members without dropout, found {name}: leave it out"
+            )
+    loaded = [load_resident(name, config, store) for name in names]
+    checkpoints = [checkpoint for checkpoint, _, _ in loaded]
+    is_one = len({model.vocabulary for _, model, _ in loaded}) == 1
+    if is_one and isinstance(loaded[0][1], Seq2SeqModel):
+        return build_backend(config, names, combiner, store)
+    search, members = search_config_of(config), dict[str, TextMember]()
+    active = combiner.active_members(len(names))
+    coefficients = dict(zip(active, combiner.constant_weights().tolist(), strict=True))
+    for index, name in enumerate(number_duplicates(names)):
+        _, model, tokenizer = loaded[index]
+        backend: Seq2SeqBackend | CausalBackend
+        if isinstance(model, CausalModel):
+            backend = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
+        elif isinstance(model, Seq2SeqModel):
+            backend = Seq2SeqBackend(model, tokenizer, search)
+        else:
+            raise ConfigError(f"{name}: expected a model that writes token by token, found another kind")
+        if index in coefficients:  # a member of weight 0 is never run
+            members[name] = TextMember(backend, model, tokenizer, coefficients[index])
+    return TextSynchronousBackend(members, search), checkpoints

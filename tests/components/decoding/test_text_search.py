@@ -127,7 +127,12 @@ def test_the_best_continuations_of_three_groups_are_those_of_all_tuples(count: i
                 text[: positions[g]] + ("" if t is None else pieces[g].texts[t]) for g, t in enumerate(choice)
             ]
             longest = max(ends, key=len)
-            if all(longest.startswith(end) for end in ends):
+            rests = [longest[len(end) :] for end in ends]
+            can_follow = [
+                any(t.startswith(rest) or (t and rest.startswith(t)) for t in p.texts)
+                for p, rest in zip(pieces, rests, strict=True)
+            ]
+            if all(longest.startswith(end) for end in ends) and all(can_follow):
                 gain = sum(weights[g] * float(rows[g][t]) for g, t in enumerate(choice) if t is not None)
                 expected.append((gain, choice, longest))
         expected.sort(key=lambda entry: -entry[0])
