@@ -9,6 +9,7 @@ from pydantic import Field
 
 from components.ensembling.token_level.config import (
     DROPOUT_PREFIX,
+    SHARING_VERSION,
     EnsembleConfig,
     MixingConfig,
     TranslatorMembers,
@@ -80,7 +81,9 @@ class Translate(Kind[TranslateSettings]):
     def version(self, settings: TranslateSettings) -> str:
         """Return the version of the translator, and that of the mixing where there are several."""
         if settings.ensemble:
-            return f"{VERSION}/ensemble/{MIXING_VERSION}"
+            is_shared = settings.combine.vocabulary in ("intersection", "union")
+            sharing = f"/sharing/{SHARING_VERSION}" if is_shared else ""
+            return f"{VERSION}/ensemble/{MIXING_VERSION}{sharing}"
         return f"{VERSION}/served/{SERVED_VERSION}" if _is_asked(settings) else str(VERSION)
 
     def libraries(self, settings: TranslateSettings) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from components.translation.config import TranslationConfig
 
 TRANSLATION_VERSION = 2
 """Part of the key of an ensemble of translators: changes when the same settings give other outputs."""
+SHARING_VERSION = 2
+"""Beside it, that of mixing over the union or intersection of vocabularies."""
 RECOGNITION_VERSION = 1
 """The same of ensembles of recognizers."""
 DROPOUT_PREFIX = "dropout:"

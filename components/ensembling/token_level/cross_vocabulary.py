@@ -16,6 +16,7 @@ from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import generation_setting
 from components.decoding.logits_processors import LogitsProcessor
+from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
@@ -30,6 +31,7 @@ from components.ensembling.token_level.vocabulary_mapping import (
 from components.errors import ConfigError, DataError
 from components.models.architectures import MULTILINGUAL
 from components.records import Token
+from components.translation.causal import CausalBackend
 from components.translation.prepared_text import Sentence
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import SentenceTranslation
@@ -50,8 +52,8 @@ _TOKEN_SETTINGS = (
 class VocabularyMember(NamedTuple):
     """A member with a vocabulary of its own: the backend that reads the source, its model, its lexicon."""
 
-    backend: Seq2SeqBackend
-    model: Seq2SeqModel
+    backend: Seq2SeqBackend | CausalBackend
+    model: Seq2SeqModel | CausalModel
     lexicon: Lexicon
 
 
@@ -147,9 +149,8 @@ class CrossVocabularyBackend:
             sentence.versions[index] for sentence in sentences if isinstance(sentence, TokenizedPerMember)
         ]
         member = self._vocabulary_members[index]
-        return self._shared.map_scorer(
-            member.backend.build_scorers(sentences_of_member)[0], index, member.lexicon
-        )
+        scorer, _ = member.backend.open_search(sentences_of_member)
+        return self._shared.map_scorer(scorer, index, member.lexicon)
 
     def _to_translation(self, candidate: Candidate, lost: Mapping[str, float]) -> SentenceTranslation:
         lexicon = self._shared.lexicon

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from components.decoding.combiner import Combiner
 from components.decoding.models.causal import CausalModel
@@ -170,7 +171,7 @@ def build_cross_vocabulary_backend(
         sharing: how a vocabulary is shared: a row of :data:`.cross_vocabulary.VOCABULARY_SHARING`.
 
     Raises:
-        ConfigError: a member is no encoder-decoder model, or has dropout, or forces or forbids tokens.
+        ConfigError: a member has dropout, is of another kind, or forces or forbids tokens.
         ModelError: a member cannot be loaded.
     """
     search, members = search_config_of(config, seed), dict[str, VocabularyMember]()
@@ -180,13 +181,9 @@ def build_cross_vocabulary_backend(
     for display_name, name, (_, model, tokenizer) in zip(
         number_duplicates(names), names, loaded, strict=True
     ):
-        if name.startswith(DROPOUT_PREFIX) or not isinstance(model, Seq2SeqModel):
-            raise ConfigError(
-                f"{name}: expected encoder-decoder models without dropout to mix over the {sharing} of their "
-                "vocabularies"
-            )
-        backend = Seq2SeqBackend(model, tokenizer, search)
-        members[display_name] = VocabularyMember(backend, model, build_lexicon(tokenizer, model.vocabulary))
+        backend = _open_alone(name, model, tokenizer, config)
+        lexicon = build_lexicon(tokenizer, backend.vocabulary)
+        members[display_name] = VocabularyMember(backend, model, lexicon)
     checkpoints = [checkpoint for checkpoint, _, _ in loaded]
     return CrossVocabularyBackend(members, search, combiner, sharing), checkpoints
 
@@ -206,12 +203,7 @@ def build_text_backend(
         ConfigError: a member has dropout, is of another kind, or has a tokenizer of an unknown kind.
         ModelError: a member cannot be loaded.
     """
-    for name in names:
-        if name.startswith(DROPOUT_PREFIX):
-            raise ConfigError(
-                f"combine.vocabulary text: expected members without dropout, found {name}: leave it out"
-            )
-    loaded = [load_resident(name, config, store) for name in names]
+    loaded = [load_resident(name.removeprefix(DROPOUT_PREFIX), config, store) for name in names]
     checkpoints = [checkpoint for checkpoint, _, _ in loaded]
     is_one = len({model.vocabulary for _, model, _ in loaded}) == 1
     if is_one and isinstance(loaded[0][1], Seq2SeqModel):
@@ -221,13 +213,22 @@ def build_text_backend(
     coefficients = dict(zip(active, combiner.constant_weights().tolist(), strict=True))
     for index, name in enumerate(number_duplicates(names)):
         _, model, tokenizer = loaded[index]
-        backend: Seq2SeqBackend | CausalBackend
-        if isinstance(model, CausalModel):
-            backend = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
-        elif isinstance(model, Seq2SeqModel):
-            backend = Seq2SeqBackend(model, tokenizer, search)
-        else:
-            raise ConfigError(f"{name}: expected a model that writes token by token, found another kind")
+        backend = _open_alone(names[index], model, tokenizer, config)
         if index in coefficients:  # a member of weight 0 is never run
             members[name] = TextMember(backend, model, tokenizer, coefficients[index])
     return TextSynchronousBackend(members, search), checkpoints
+
+
+def _open_alone(
+    name: str, model: CausalModel | Seq2SeqModel, tokenizer: Any, config: TranslationConfig
+) -> Seq2SeqBackend | CausalBackend:
+    """The backend of a member that reads the source in its own pieces. ConfigError where it has none."""
+    search = search_config_of(config)
+    if name.startswith(DROPOUT_PREFIX) or not isinstance(model, CausalModel | Seq2SeqModel):
+        raise ConfigError(
+            f"{name}: expected models that write token by token, without dropout, to mix those of different "
+            "vocabularies: leave it out"
+        )
+    if isinstance(model, Seq2SeqModel):
+        return Seq2SeqBackend(model, tokenizer, search)
+    return CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)

@@ -207,6 +207,8 @@ class MappedScorer:
 
     def __post_init__(self) -> None:
         self.name, self.vocabulary, self.limit = self.inner.name, self.target, self.inner.limit
+        own_eos = self.inner.vocabulary.eos
+        self._own_eos = torch.tensor(own_eos) if len(own_eos) > 1 else None
         self._lacking = self.ids < 0
         self._present_ids = self.ids.clamp(min=0)
         self._read_ids = torch.where(self._lacking, self.unknown, self.ids)
@@ -230,7 +232,11 @@ class MappedScorer:
     def _restrict(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Renormalized log-probabilities (R, V) of the target's tokens, and the lost probability (R,)."""
         present, lacking = self._present_ids.to(scores.device), self._lacking.to(scores.device)
-        log_probs = torch.log_softmax(scores, dim=-1)[:, present].masked_fill_(lacking, -torch.inf)
+        own = torch.log_softmax(scores, dim=-1)
+        log_probs = own[:, present].masked_fill_(lacking, -torch.inf)
+        if self._own_eos is not None:  # whichever of them a member ends with, it ends
+            ends = own[:, self._own_eos.to(scores.device)].logsumexp(dim=-1)
+            log_probs[:, list(self.target.eos)] = ends[:, None]
         total = log_probs.logsumexp(dim=-1, keepdim=True)
         return log_probs - total, (1 - total.exp()).clamp(min=0)[:, 0]
 
