@@ -33,6 +33,7 @@ SECTIONS = {
     "confidence": "benchmarks.quality.confidence.calibration",
     "routing": "benchmarks.quality.confidence.routing",
     "pools": "benchmarks.quality.confidence.pools",
+    "vocabularies-text": "benchmarks.quality.vocabularies_text",
 }
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from torch import Tensor
 from components.decoding.combiner import Combiner
 from components.decoding.logits_processors import History, LogitsProcessor, apply_to_ragged
 from components.decoding.scorers import PrefixScorer, RetractableScorer, TokenScorer, require_same_vocabulary
-from components.decoding.text_pieces import TextPieces
 from components.errors import ConfigError, ModelError
 
 
@@ -22,13 +21,11 @@ class GroupSettings:
     """What a group is, beside its models.
 
     Attributes:
-        pieces: The texts of its tokens.
         weight: Of the group, above 0.
         combiner: Mixes its members.
         logits_processors: Constraints on its next token.
     """
 
-    pieces: TextPieces
     weight: float
     combiner: Combiner
     logits_processors: Sequence[LogitsProcessor] = ()
@@ -50,7 +47,7 @@ class RaggedGroup:
         """
         require_same_vocabulary([(scorer.name, scorer.vocabulary) for scorer in scorers])
         self.vocabulary = scorers[0].vocabulary
-        self.pieces, self.weight, self._combiner = settings.pieces, settings.weight, settings.combiner
+        self.weight, self._combiner = settings.weight, settings.combiner
         self.names = [scorers[index].name for index in settings.combiner.active_members(len(scorers))]
         self.limit = min(scorer.limit for scorer in scorers)
         self._steps = min(max_new_tokens, self.limit)

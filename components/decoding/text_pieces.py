@@ -48,38 +48,54 @@ class _Index:
 
 
 class TextPieces:
-    """The texts of a vocabulary's tokens.
+    """The texts of a vocabulary's tokens, which differ at the beginning of a text.
 
-    Attributes:
-        texts: The symbols that each token writes, within a text.
-        first_texts: The same at the beginning of a text.
+    What a token writes depends on its *stage*: 0 = the first token, 1 = the first but for a silent one,
+    2 = any later one.
     """
 
     def __init__(self, texts: Sequence[str], silent: Collection[int] = ()) -> None:
-        """Index ``texts``; the ``silent`` tokens write nothing at the beginning (a target language's)."""
-        self.texts = tuple(texts)
-        self.first_texts = tuple(
-            "" if token in silent else text.removeprefix(" ") for token, text in enumerate(texts)
-        )
-        self._within, self._first = _Index(self.texts), _Index(self.first_texts)
+        """Index ``texts``, which tokens write within a text.
 
-    def text(self, token: int, position: int) -> str:
-        """What a token writes at a position of the text."""
-        return (self.texts if position else self.first_texts)[token]
+        Args:
+            texts: The symbols of every token.
+            silent: Tokens that write nothing if they come first (a target language's).
+        """
+        first = [text.removeprefix(" ") for text in texts]
+        self._silent = frozenset(silent)
+        whole = ["" if token in self._silent else text for token, text in enumerate(first)]
+        self.texts = (tuple(whole), tuple(first), tuple(texts))
+        self._indices = [_Index(each) for each in self.texts]
+        self._can_follow: dict[tuple[str, int], bool] = {}
 
-    def prefixes(self, text: str, position: int) -> Iterator[int]:
-        """Tokens whose text at a position is a prefix of ``text``."""
-        return (self._within if position else self._first).prefixes(text)
+    def text(self, token: int, stage: int) -> str:
+        """What a token writes."""
+        return self.texts[stage][token]
 
-    def extensions(self, text: str, position: int) -> NDArray[np.int64]:
-        """Tokens whose text at a position begins with ``text``."""
-        return (self._within if position else self._first).extensions(text)
+    def next_stage(self, token: int, stage: int) -> int:
+        """The stage of the token after ``token``."""
+        return 1 if stage == 0 and token in self._silent else 2
 
-    def can_follow(self, text: str, position: int) -> bool:
-        """Whether a token at a position writes a beginning of ``text``, or begins with it."""
-        if not text or len(self.extensions(text, position)):
+    def prefixes(self, text: str, stage: int) -> Iterator[int]:
+        """Tokens whose text is a prefix of ``text``."""
+        return self._indices[stage].prefixes(text)
+
+    def extensions(self, text: str, stage: int) -> NDArray[np.int64]:
+        """Tokens whose text begins with ``text``."""
+        return self._indices[stage].extensions(text)
+
+    def can_follow(self, text: str, stage: int) -> bool:
+        """Whether tokens can write ``text``, or more that begins with it."""
+        if not text:
             return True
-        return any(self.text(token, position) for token in self.prefixes(text, position))
+        key = text, stage
+        if key not in self._can_follow:
+            self._can_follow[key] = len(self.extensions(text, stage)) > 0 or any(
+                self.can_follow(text[len(self.text(token, stage)) :], self.next_stage(token, stage))
+                for token in self.prefixes(text, stage)
+                if stage < 2 or self.text(token, stage)
+            )
+        return self._can_follow[key]
 
 
 def read_text(symbols: str) -> str:

@@ -17,6 +17,7 @@ from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.ragged_group import GroupSettings, RaggedGroup
 from components.decoding.scorers import TokenScorer, Vocabulary
+from components.decoding.text_agreement import AgreedPieces
 from components.decoding.text_pieces import END, TextPieces, list_texts, read_text
 from components.decoding.text_search import TextHypothesis, close_segment, text_search
 from components.ensembling.token_level.combiners import LogLinearInterpolation
@@ -46,7 +47,6 @@ class _Group:
     indices: tuple[int, ...]
     weight: float
     combiner: LogLinearInterpolation
-    pieces: TextPieces
 
 
 class TextSynchronousBackend:
@@ -70,25 +70,29 @@ class TextSynchronousBackend:
         for index, member in enumerate(self._members):
             by_vocabulary.setdefault(member.backend.vocabulary, []).append(index)
         names = list(members)
-        self._groups = [
-            self._make_group(number, names, indices, vocabulary)
-            for number, (vocabulary, indices) in enumerate(by_vocabulary.items())
-        ]
+        self._groups = [self._make_group(names, indices) for indices in by_vocabulary.values()]
+        self._pieces = AgreedPieces(
+            [
+                self._read_pieces(number, names[indices[0]], indices[0])
+                for number, indices in enumerate(by_vocabulary.values())
+            ]
+        )
 
-    def _make_group(
-        self, number: int, names: Sequence[str], indices: Sequence[int], vocabulary: Vocabulary
-    ) -> _Group:
+    def _read_pieces(self, number: int, name: str, index: int) -> TextPieces:
+        member = self._members[index]
+        texts = list_texts(member.tokenizer, member.backend.vocabulary, name, number)
+        return TextPieces(texts, member.backend.silent_tokens)
+
+    def _make_group(self, names: Sequence[str], indices: Sequence[int]) -> _Group:
         members = [self._members[index] for index in indices]
         pairs = [(names[i], self._members[i].model.model) for i in indices]
         require_same_constraints(pairs)
         weight = sum(member.coefficient for member in members)
-        texts = list_texts(members[0].tokenizer, vocabulary, names[indices[0]], number)
         return _Group(
             names=tuple(names[index] for index in indices),
             indices=tuple(indices),
             weight=weight,
             combiner=LogLinearInterpolation([member.coefficient / weight for member in members]),
-            pieces=TextPieces(texts, members[0].backend.silent_tokens),
         )
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
@@ -107,7 +111,7 @@ class TextSynchronousBackend:
         groups = [self._open(group, sentences) for group in self._groups]
         return [
             [self._to_translation(hypothesis) for hypothesis in hypotheses]
-            for hypotheses in text_search(groups, self._search)
+            for hypotheses in text_search(groups, self._pieces, self._search)
         ]
 
     def _open(self, group: _Group, sentences: Sequence[Sentence]) -> RaggedGroup:
@@ -117,7 +121,7 @@ class TextSynchronousBackend:
             scorer, member_processors = self._members[index].backend.open_search(own)
             scorers.append(scorer)
             processors = processors or member_processors
-        settings = GroupSettings(group.pieces, group.weight, group.combiner, processors)
+        settings = GroupSettings(group.weight, group.combiner, processors)
         return RaggedGroup(scorers, settings, self._search.max_new_tokens)
 
     def _to_translation(self, hypothesis: TextHypothesis) -> SentenceTranslation:

@@ -20,8 +20,9 @@ from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.ragged_group import GroupSettings, RaggedGroup
 from components.decoding.scorers import TokenScorer, Vocabulary
+from components.decoding.text_agreement import AgreedPieces, Place
 from components.decoding.text_pieces import END, TextPieces, read_text
-from components.decoding.text_search import TextHypothesis, best_continuations, text_search
+from components.decoding.text_search import TextHypothesis, text_search
 from components.ensembling.token_level.combiners import LogLinearInterpolation
 from tests.components.decoding.tiny_models import llama, marian, mbart, only, packed_marian, sources
 
@@ -69,11 +70,12 @@ class Spelled:
         return found
 
 
-def group_of(
-    scorers: Sequence[TokenScorer], pieces: Sequence[str], weight: float = 1.0, limit: int = LIMIT
-) -> RaggedGroup:
-    combine = LogLinearInterpolation([1 / len(scorers)] * len(scorers))
-    return RaggedGroup(scorers, GroupSettings(TextPieces(pieces), weight, combine), limit)
+def agree(*texts: Sequence[str]) -> AgreedPieces:
+    return AgreedPieces([TextPieces(each) for each in texts])
+
+
+def group_of(scorer: TokenScorer, weight: float, limit: int = LIMIT) -> RaggedGroup:
+    return RaggedGroup([scorer], GroupSettings(weight, LogLinearInterpolation([1.0])), limit)
 
 
 FIRST, SECOND = (END, "a", "b", "ab"), (END, "a", "ba", "b" + END, "bb")
@@ -83,9 +85,9 @@ def test_a_wide_beam_is_brute_force_over_all_texts_and_spellings() -> None:
     """Also a piece that ends the text it writes."""
     one, two = Spelled(FIRST, [1, 2]), Spelled(SECOND, [3, 4])
     weights = (0.6, 0.4)
-    groups = [group_of([s], s.pieces, w) for s, w in zip((one, two), weights, strict=True)]
+    groups = [group_of(s, w) for s, w in zip((one, two), weights, strict=True)]
     config = SearchConfig(beam_size=2000, n_best=2000, max_new_tokens=LIMIT, early_stopping="never")
-    for utterance, results in enumerate(text_search(groups, config)):
+    for utterance, results in enumerate(text_search(groups, agree(one.pieces, two.pieces), config)):
         first, second = one.spellings(utterance), two.spellings(utterance)
         ranked = sorted(
             (
@@ -106,37 +108,43 @@ def test_a_wide_beam_is_brute_force_over_all_texts_and_spellings() -> None:
             assert "".join(s.text for s in result.segments) == text
 
 
+def _can_follow(pieces: TextPieces, rest: str) -> bool:
+    """Whether some pieces in a row begin with ``rest``."""
+    return any(
+        t.startswith(rest) or (rest.startswith(t) and _can_follow(pieces, rest[len(t) :]))
+        for t in pieces.texts[2]
+    )
+
+
 @pytest.mark.parametrize("count", [1, 4, 1000])
 def test_the_best_continuations_of_three_groups_are_those_of_all_tuples(count: int) -> None:
     generator = random.Random(count)
     for _ in range(60):
         alphabet = ["".join(p) for n in (1, 2, 3) for p in itertools.product("ab", repeat=n)]
         pieces = [TextPieces([END, *generator.sample(alphabet, 6)]) for _ in range(3)]
-        rows = [np.array([generator.gauss(0, 2) for _ in p.texts], np.float32) for p in pieces]
+        rows = [np.array([generator.gauss(0, 2) for _ in p.texts[2]], np.float32) for p in pieces]
         text = "".join(generator.choices("ab", k=3))
         ahead = generator.random() < 0.7
         positions = (*generator.choices([1, 2, 3], k=2), 3) if ahead else (3, 3, 3)
-        start = TextHypothesis(text, positions, ((),) * 3, (0.0,) * 3, 0.0, (), 0, 0)
         weights = (0.5, 0.3, 0.2)
         moving = [g for g in range(3) if positions[g] < 3] or [0, 1, 2]
         expected = []
         for choice in itertools.product(
-            *(range(len(p.texts)) if g in moving else [None] for g, p in enumerate(pieces))
+            *(range(len(p.texts[2])) if g in moving else [None] for g, p in enumerate(pieces))
         ):
             ends = [
-                text[: positions[g]] + ("" if t is None else pieces[g].texts[t]) for g, t in enumerate(choice)
+                text[: positions[g]] + ("" if t is None else pieces[g].texts[2][t])
+                for g, t in enumerate(choice)
             ]
             longest = max(ends, key=len)
             rests = [longest[len(end) :] for end in ends]
-            can_follow = [
-                any(t.startswith(rest) or (t and rest.startswith(t)) for t in p.texts)
-                for p, rest in zip(pieces, rests, strict=True)
-            ]
-            if all(longest.startswith(end) for end in ends) and all(can_follow):
+            if all(longest.startswith(end) for end in ends) and all(map(_can_follow, pieces, rests)):
                 gain = sum(weights[g] * float(rows[g][t]) for g, t in enumerate(choice) if t is not None)
                 expected.append((gain, choice, longest))
         expected.sort(key=lambda entry: -entry[0])
-        found = best_continuations(start, rows, pieces, weights, count)
+        found = AgreedPieces(pieces).best_continuations(
+            Place(text, positions, (2, 2, 2)), rows, weights, count
+        )
         assert [(c.tokens, c.text) for c in found] == [entry[1:] for entry in expected[:count]]
 
 
@@ -161,8 +169,10 @@ def test_members_of_one_vocabulary_are_searched_as_ever(family: str, beam: int) 
     pieces = TextPieces(
         [chr(97 + i % 26) + str(i) + END * (i in eos) for i in range(scorers[0].vocabulary.size)]
     )
-    group = RaggedGroup(scorers, GroupSettings(pieces, 1.0, combine, processors), 8)
-    for results, candidates in zip(text_search([group], config), expected, strict=True):
+    group = RaggedGroup(scorers, GroupSettings(1.0, combine, processors), 8)
+    for results, candidates in zip(
+        text_search([group], AgreedPieces([pieces]), config), expected, strict=True
+    ):
         for result, candidate in zip(results, candidates, strict=True):
             end = () if candidate.eos_token is None else (candidate.eos_token,)
             assert result.tokens == ((*candidate.tokens, *end),)
@@ -193,7 +203,7 @@ def test_a_batch_is_its_utterances_alone_though_rows_differ_in_length() -> None:
         ]
         chosen = scorers[0], scorers[1], scorers[2]
         return text_search(
-            [group_of([s], p, w, 12) for s, p, w in zip(chosen, pieces, (0.4, 0.2, 0.4), strict=True)], config
+            [group_of(s, w, 12) for s, w in zip(chosen, (0.4, 0.2, 0.4), strict=True)], agree(*pieces), config
         )
 
     together = run([0, 1, 2, 3])
@@ -212,9 +222,9 @@ def test_a_character_may_be_cut_and_a_text_may_begin_with_a_space() -> None:
     e = "é".encode().decode("latin-1")
     one = Spelled([END, e[0], e[1], "n"], [1])
     two = Spelled([END, " ", e, " " + e + "n", "n"], [2])
-    groups = [group_of([scorer], scorer.pieces, 0.5) for scorer in (one, two)]
+    groups = [group_of(scorer, 0.5) for scorer in (one, two)]
     config = SearchConfig(beam_size=300, n_best=40, max_new_tokens=LIMIT, early_stopping="never")
-    (results,) = text_search(groups, config)
+    (results,) = text_search(groups, agree(one.pieces, two.pieces), config)
     texts = {read_text(result.text) for result in results if result.finished}
     assert {"é", "én", "nn", "n"} <= texts
     assert not any("\ufffd" in text or text.startswith(" ") for text in texts)
