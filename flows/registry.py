@@ -100,6 +100,11 @@ FLOWS = {
         "flows.contribution:contribution",
         "flows.parameters.contribution:ContributionParameters",
     ),
+    "improve": FlowEntry(
+        "remedies for the errors of a finished run, tried on a part of its data; the best is run",
+        "flows.improve:improve",
+        "flows.parameters.improve:ImproveParameters",
+    ),
     "refine": FlowEntry(
         "a draft revised in rounds: self-refine, deliberation, edit diffusion",
         "flows.refine:refine",

@@ -45,6 +45,7 @@ ROOMS = (
     "components.merging",
     "components.nodes",
     "components.pipeline",
+    "components.improvement",
     "reports.views",
     "reports",
     "reports.plots",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from components.canonical_json import digest_of
-from components.data.dataset import Dataset
+from components.data.dataset import Dataset, assemble
 from components.data.loading import from_audio, load
 from components.errors import ConfigError, DataError
 from components.profiling import Cost, measure_cost
 from components.run_record import StageRef
+from components.storage.reader import read_utterances
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import StageWriter, open_stage
 from components.storage.store import Store
@@ -44,6 +47,24 @@ def store_data(
         inputs={
             "source": dataset.digest,
             "records": digest_of([record.model_dump() for record in everything]),
+        },
+    )
+    with open_stage(store, plan) as writer:
+        return writer.ref or _write(writer, dataset, cost)
+
+
+def store_subset(data: StageRef, ids: Collection[str], store: Store) -> StageRef:
+    """Keep some utterances of a finished data set as a data set of its own; the finished stage."""
+    with measure_cost() as cost:
+        utterances = [utterance for utterance in read_utterances(data) if utterance.id in ids]
+        dataset = assemble(f"{len(utterances)} of {data.items}", utterances, ())
+    plan = StagePlan(
+        stage="data",
+        version="data/2",
+        parameters={"source_language": None, "target_language": None},
+        inputs={
+            "source": dataset.digest,
+            "records": digest_of([record.model_dump() for record in utterances]),
         },
     )
     with open_stage(store, plan) as writer:

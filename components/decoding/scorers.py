@@ -141,6 +141,14 @@ def hide_last(visible: Tensor, counts: Tensor) -> Tensor:
     return visible & (from_the_end > counts[:, None])
 
 
+def common_count(counts: Tensor) -> int:
+    """The number of tokens that rows forget which are not ragged: they all forget as many."""
+    least, most = int(counts.min()), int(counts.max())
+    if least != most:
+        raise ValueError(f"expected rows that retract equally, found {counts.tolist()}")
+    return least
+
+
 def require_same_vocabulary(vocabularies: Sequence[tuple[str, Vocabulary]]) -> None:
     """Check that several models can be mixed token by token.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.ensemble_scorer import EnsembleScorer
+from components.decoding.host_copy import copy_to_host
 from components.decoding.logits_processors import History, LogitsProcessor, apply_to_ragged
 from components.decoding.sampling import DecodedRows, allocate_rows, to_candidate
 from components.decoding.scorers import RetractableScorer, TokenScorer, Vocabulary, as_retractable
@@ -116,6 +117,8 @@ def speculative_search(
         target.retract(block.shape[1] - 1 - accepted)
         proposer.settle(accepted)
         previous = alive
+    target.require_finite()
+    rows = DecodedRows(*copy_to_host([getattr(rows, field.name) for field in fields(rows)]))
     return [[to_candidate(target, rows, row, config)] for row in range(len(rows.tokens))]
 
 
@@ -176,7 +179,7 @@ def _append(
     rows.tokens[indices, at], rows.log_probs[indices, at] = tokens, values
     rows.lengths[indices] = at + 1
     rows.finished[indices] = torch.isin(tokens, torch.tensor(target.vocabulary.eos, device=tokens.device))
-    target.require_finite(values)
+    target.watch(values)
     return tokens
 
 

@@ -71,7 +71,7 @@ for command in FIRST:
 app.command(cls=RunCommand)(run)
 for command in FURTHER:
     app.command()(command)
-for analysis in (analyses.compare, analyses.blame, analyses.contribution):
+for analysis in (analyses.compare, analyses.blame, analyses.improve, analyses.contribution):
     app.command()(analysis)
 app.add_typer(campaign_app, name="campaign")
 app.add_typer(runs_app, name="runs")

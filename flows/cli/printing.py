@@ -12,8 +12,8 @@ from components.run_record import RunRecord
 from components.storage.reader import read_quarantined
 from components.storage.store import Store
 from flows.cli.console import console
-from reports.analyses import attribution_report, comparison_report, contribution_report
-from reports.analyses.stage_results import read_blame, read_comparison, read_contributions
+from reports.analyses import attribution_report, comparison_report, contribution_report, improvement_report
+from reports.analyses.stage_results import read_blame, read_comparison, read_contributions, read_improvement
 from reports.page.report_view import view_of
 from reports.terminal import run_printing
 
@@ -38,6 +38,8 @@ def print_run(run: RunRecord, store: Store) -> None:
             attribution_report.print_blame(read_blame(ref), out)
         if ref.kind == "contribution":
             contribution_report.print_contributions(read_contributions(ref), out)
+        if ref.kind == "improvement":
+            improvement_report.print_improvement(read_improvement(ref), out)
     folder = store.run_folder(run.name)
     places = {"run": folder, "report": folder / "report.html", "texts": folder / "texts"}
     for name, path in places.items():

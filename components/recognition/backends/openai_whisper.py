@@ -14,6 +14,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.alignment_heads import alignment_scores
 from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
 from components.decoding.models.whisper_decoder import WhisperDecoder
+from components.decoding.models.whisper_on_device import DeviceWhisperScorer
 from components.decoding.scorers import Vocabulary
 from components.decoding.search import search
 from components.decoding.speculative import Draft
@@ -117,7 +118,8 @@ class OpenAIWhisperBackend:
         cross = self._decoder.cross_attention_states(features.states)
         counts = None if features.counts is None else features.counts.clone()  # the search moves its rows
         prompts = prompts.to(features.states.device)
-        return WhisperTokenScorer(self._decoder, tokenizer, cross, prompts, counts, keeps_windows)
+        kind = WhisperTokenScorer if prompts.device.type == "cpu" else DeviceWhisperScorer
+        return kind(self._decoder, tokenizer, cross, prompts, counts, keeps_windows)
 
     @torch.inference_mode()
     def align(
