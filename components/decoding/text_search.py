@@ -142,7 +142,11 @@ class _UtteranceSearch:
         for hypothesis, has_ended in list(zip(continued, ends, strict=True))[:k]:
             if has_ended:
                 self._finished.append((self._rank(hypothesis), hypothesis))
-        self._finished = sorted(self._finished, key=lambda pair: -pair[0])[:k]
+        self._finished.sort(key=lambda pair: -pair[0])
+        if len(self._groups) > 1:  # a text that is written in several ways is one hypothesis
+            by_text = {(h.text, h.finished): (rank, h) for rank, h in reversed(self._finished)}
+            self._finished = sorted(by_text.values(), key=lambda pair: -pair[0])
+        self._finished = self._finished[:k]
         best = [h for h, has_ended in zip(continued, ends, strict=True) if not has_ended][:k]
         self._last = self.open[0]
         self.open = best if best and self._can_improve(best) else []
