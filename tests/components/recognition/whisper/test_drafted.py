@@ -25,7 +25,7 @@ def backends() -> list[OpenAIWhisperBackend]:
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_windows_read_as_without_a_draft(backends: list[OpenAIWhisperBackend], temperature: float) -> None:
     """One model, and an ensemble; greedy with times of words, and samples, which no draft proposes."""
-    config = SearchConfig(beam_size=1, max_new_tokens=12, temperature=temperature)
+    config = SearchConfig(beam_size=1, max_new_tokens=8, temperature=temperature)
     for target in (backends[0], WhisperEnsemble(dict(zip("ab", backends, strict=False)), "linear")):
         drafted = DraftedWhisper(target, backends[2], 3, "draft")
         arguments = (PROMPTS, config, True, [0, 1], [3000, 3000])
