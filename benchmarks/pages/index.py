@@ -68,6 +68,8 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
             ),
         ),
         Row({"speed": "speed-ensembles"}),
+        Row({"agreed text": "vocabularies-text"}),
+        Row({"speed": "speed-speculative"}),
         Row(
             {"rover": "rover", "speed": "speed-pools", "of many samples": "speed-mbr"},
             Headline(

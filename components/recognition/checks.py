@@ -45,6 +45,10 @@ def check(config: RecognitionConfig, store: str | None) -> None:
         read_terms(Path(config.terms))
     if config.ctc is not None:
         models.check(config.ctc.model, store)
+    if config.draft is not None:
+        if config.backend != "whisper":
+            raise ConfigError(f"draft: expected backend whisper, found {config.backend}: leave draft out")
+        models.check(config.draft, store)
 
 
 def refuse_guides(config: RecognitionConfig) -> None:
@@ -62,6 +66,8 @@ def validate_model(config: RecognitionConfig, store: str | None) -> None:
     """Refuse, by its files (fetched first), a model that the backend cannot read. Raises as :func:`check`."""
     checkpoint = models.resolve(config.model, store)
     check_backend(config.backend, checkpoint)
+    if config.draft is not None:
+        _check_draft(config.draft, checkpoint, store)
     require_files = BACKENDS[config.backend].require_files
     if require_files is not None:
         require_files(checkpoint)
@@ -69,11 +75,28 @@ def validate_model(config: RecognitionConfig, store: str | None) -> None:
         check_backend("ctc", models.resolve(config.ctc.model, store))
 
 
-def is_english_only(checkpoint: Checkpoint) -> bool:
-    """Whether a Whisper model knows English only, by the size of its vocabulary."""
+def _check_draft(draft: str, checkpoint: Checkpoint, store: str | None) -> None:
+    """Refuse a draft model of another vocabulary, told by its size. ConfigError."""
+    found = models.resolve(draft, store)
+    check_backend("whisper", found)
+    sizes = [_vocabulary_size(each) for each in (checkpoint, found)]
+    if None not in sizes and sizes[0] != sizes[1]:
+        raise ConfigError(
+            f"draft: expected a model of the {sizes[0]} tokens of {checkpoint.reference}, found {draft} with "
+            f"{sizes[1]}: choose a smaller Whisper of the same languages, such as its student"
+        )
+
+
+def _vocabulary_size(checkpoint: Checkpoint) -> int | None:
     settings = Path(checkpoint.path) / "config.json"
     size = read_json(settings).get("vocab_size") if settings.is_file() else None
-    return isinstance(size, int) and size <= _ENGLISH_ONLY_VOCABULARY
+    return size if isinstance(size, int) else None
+
+
+def is_english_only(checkpoint: Checkpoint) -> bool:
+    """Whether a Whisper model knows English only, by the size of its vocabulary."""
+    size = _vocabulary_size(checkpoint)
+    return size is not None and size <= _ENGLISH_ONLY_VOCABULARY
 
 
 def check_backend(name: str, checkpoint: Checkpoint) -> None:

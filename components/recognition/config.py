@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, refuse_draft
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
@@ -25,7 +26,9 @@ class CtcScoring(BaseModel):
 class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
-    later_settings: ClassVar = ("word_times", "sampling", "entropies", "adapter", "terms", "ctc")
+    later_settings: ClassVar = (
+        *("word_times", "sampling", "entropies", "adapter", "terms", "ctc", "draft", "draft_tokens"),
+    )
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -123,6 +126,8 @@ class RecognitionConfig(StageSettings):
         description="keep the entropy and the margin of every token's distribution, and the probability of a "
         "detected language (backends whisper and transformers)",
     )
+    draft: str | None = Field(None, description=DRAFT_DESCRIPTION)
+    draft_tokens: int = DRAFT_TOKENS
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
         "float32", description="arithmetic; int8 quantizes the linear layers (CPU) and costs accuracy"
     )
@@ -132,6 +137,13 @@ class RecognitionConfig(StageSettings):
     @classmethod
     def _adapter_is_part_of_the_model(cls, values: Any) -> Any:
         return fold_adapter(values, cls.model_fields["model"].default)
+
+    @model_validator(mode="after")
+    def _draft_needs_greedy_search(self) -> Self:
+        sampled = self.sampling is not None
+        guided = bool(self.terms or self.ctc)
+        refuse_draft(self.draft, self.draft_tokens, beam_size=self.beam_size, sampling=sampled, guided=guided)
+        return self
 
     @model_validator(mode="after")
     def _samples_need_no_beam(self) -> Self:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from components.decoding import logits_processors
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
+from components.decoding.draft_model import DraftModel
 from components.decoding.generation_settings import logits_processors_of
-from components.decoding.guidance import UNGUIDED
+from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.causal import CausalModel
+from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.search import search
 from components.errors import ConfigError, DataError
 from components.languages import base_of, english_name
@@ -44,6 +47,7 @@ class CausalBackend:
         prompt: ``auto`` takes the chat template where the tokenizer has one.
         examples: A JSONL file of examples for the prompt; None: those in ``prompts/``.
         terms: Those that translations should have.
+        draft: A smaller model that proposes tokens to a greedy search.
 
     Raises:
         ConfigError: The settings do not fit the model, or the examples cannot be read.
@@ -58,6 +62,7 @@ class CausalBackend:
         prompt: Literal["auto", "few-shot", "chat"] = "auto",
         examples: str | None = None,
         terms: SourceTerms | None = None,
+        draft: DraftModel | None = None,
     ) -> None:
         has_template = bool(getattr(tokenizer, "chat_template", None))
         if prompt == "chat" and not has_template:
@@ -66,6 +71,7 @@ class CausalBackend:
             )
         self._chat = prompt == "chat" or (prompt == "auto" and has_template)
         self._model, self._tokenizer, self._search = model, tokenizer, search_config
+        self._draft = draft
         self._own_examples = None if examples is None else read_examples(Path(examples))
         self._default_examples = [json.loads(line) for line in _read_prompt("examples.jsonl").splitlines()]
         self.max_source = model.positions - search_config.max_new_tokens
@@ -117,16 +123,36 @@ class CausalBackend:
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
-        prompts = [sentence.tokens for sentence in sentences]
-        scorer = self._model.build_scorer(prompts, eos=self._eos)
+        scorer, processors = self.open_search(sentences)
         nbests = search(
             [scorer],
             self._search,
-            logits_processors=answer_logits_processors(self._model, prompts, self._eos),
+            logits_processors=processors,
             keys=[sentence.key for sentence in sentences],
-            guidance=self._terms.guide(sentences) if self._terms else UNGUIDED,
+            guidance=self._guide(sentences),
         )
         return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
+
+    def _guide(self, sentences: Sequence[Sentence]) -> Guidance:
+        """Terms, or the model that proposes; both are not to be had."""
+        if self._draft is not None:
+            prompts = [sentence.tokens for sentence in sentences]
+            return Guidance(draft=self._draft.build(prompts, eos=self._eos))
+        return self._terms.guide(sentences) if self._terms else UNGUIDED
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it writes, with all that end an answer."""
+        return replace(self._model.vocabulary, eos=self._eos)
+
+    silent_tokens: Sequence[int] = ()
+    """Tokens that may be forced at the beginning of a translation: none."""
+
+    def open_search(self, sentences: Sequence[Sentence]) -> tuple[TokenScorer, list[LogitsProcessor]]:
+        """The model over a batch of sentences, and its constraints."""
+        prompts = [sentence.tokens for sentence in sentences]
+        scorer = self._model.build_scorer(prompts, eos=self._eos)
+        return scorer, answer_logits_processors(self._model, prompts, self._eos)
 
     def _to_translation(self, candidate: Candidate) -> SentenceTranslation:
         tokens = list(candidate.tokens)

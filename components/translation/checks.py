@@ -9,7 +9,7 @@ from components import models
 from components.errors import ConfigError, DataError
 from components.languages import UNDETERMINED
 from components.machine import resolve_device_name
-from components.models.architectures import CAUSAL, EDIT_DIFFUSION, MULTILINGUAL, SERVED
+from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION, MULTILINGUAL, SERVED
 from components.models.checkpoints import read_json
 from components.models.sources.served import probe_chat
 from components.records import Checkpoint
@@ -49,6 +49,8 @@ def check(config: TranslationConfig, store: str | None, *, served: bool = False)
     if config.terms is not None:
         _check_terms(config, Path(config.terms))
     models.check(config.model, store, served=served)
+    if config.draft is not None:
+        models.check(config.draft, store)
 
 
 def _check_terms(config: TranslationConfig, path: Path) -> None:
@@ -70,6 +72,7 @@ def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable
     if config.context_sentences and not checkpoint.architecture.endswith((*CAUSAL, SERVED)):
         raise ConfigError(refuse_context(config.model, checkpoint))
     refuse_unsupported(config, checkpoint)
+    refuse_draft(config, checkpoint)
     fault = explain_unsupported(checkpoint, pairs)
     if fault is not None:
         raise ConfigError(f"{config.model}: {fault}")
@@ -104,6 +107,24 @@ def refuse_unsupported(config: TranslationConfig, checkpoint: Checkpoint) -> Non
             f"sampling: expected an encoder-decoder model for dropout, found {config.model} "
             f"({checkpoint.architecture}): draw tokens instead (temperature, top_p, epsilon)"
         )
+
+
+def refuse_draft(config: TranslationConfig, checkpoint: Checkpoint) -> None:
+    """Refuse a draft model beside a model that is not searched token by token here. ConfigError."""
+    architecture = checkpoint.architecture
+    if config.draft is not None and architecture in (SERVED, EDIT_DIFFUSION, DELIBERATION):
+        raise ConfigError(
+            f"draft: expected a model that is searched here token by token, found {config.model} "
+            f"({architecture}): leave draft out"
+        )
+
+
+def needs_vocabulary_check(model: str, draft: str | None, store: str | None) -> bool:
+    """Whether a model and its draft model have to be loaded to compare their vocabularies."""
+    if draft is None:
+        return False
+    tokenizers = {models.resolve(name, store).tokenizer_sha256 for name in (model, draft)}
+    return len(tokenizers) > 1 or None in tokenizers
 
 
 def resolve_text_model(reference: str, store: str | None) -> Checkpoint:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, refuse_draft
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
@@ -21,7 +22,9 @@ SPEECH_VERSION = 1
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
-    later_settings: ClassVar = ("context_sentences", "sampling", "entropies", "adapter", "terms")
+    later_settings: ClassVar = (
+        *("context_sentences", "sampling", "entropies", "adapter", "terms", "draft", "draft_tokens"),
+    )
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -72,6 +75,8 @@ class TranslationConfig(StageSettings):
     entropies: bool = Field(
         False, description="keep the entropy and the margin of every token's distribution"
     )
+    draft: str | None = Field(None, description=DRAFT_DESCRIPTION)
+    draft_tokens: int = DRAFT_TOKENS
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
         "float32", description="arithmetic; int8 quantizes the linear layers (CPU)"
     )
@@ -98,6 +103,13 @@ class TranslationConfig(StageSettings):
                 f"n_best: expected at most beam_size {self.beam_size}, found {self.n_best}; "
                 "leave n_best out, lower it, or raise beam_size"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _draft_needs_greedy_search(self) -> Self:
+        sampled = self.sampling is not None
+        guided = self.terms is not None
+        refuse_draft(self.draft, self.draft_tokens, beam_size=self.beam_size, sampling=sampled, guided=guided)
         return self
 
     @model_validator(mode="after")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from components.decoding.draft_model import DraftModel
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.deliberation import DeliberationModel
 from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of
+from components.decoding.speculative import require_draft_vocabulary
 from components.device import DTYPES, pick_device
 from components.errors import ConfigError
 from components.kernels import Arithmetic
@@ -54,7 +56,13 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
     terms = load_terms(config.terms, tokenizer, model.vocabulary.size, config.model)
     if isinstance(model, CausalModel):
         causal = CausalBackend(
-            model, tokenizer, search, prompt=config.prompt, examples=config.examples, terms=terms
+            model,
+            tokenizer,
+            search,
+            prompt=config.prompt,
+            examples=config.examples,
+            terms=terms,
+            draft=load_draft(config, model, store),
         )
         if config.context_sentences:
             return ContextTranslator(causal, checkpoint, **lists, context_sentences=config.context_sentences)
@@ -65,7 +73,9 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
         refuse_unsupported(config, checkpoint)
         backend = EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
     else:
-        backend = Seq2SeqBackend(model, tokenizer, search, terms)
+        backend = Seq2SeqBackend(
+            model, tokenizer, search, terms=terms, draft=load_draft(config, model, store)
+        )
     return Translator(
         backend,
         checkpoint,
@@ -94,6 +104,32 @@ def load_resident(
     if checkpoint.architecture in (DELIBERATION, EDIT_DIFFUSION):
         return checkpoint, *model_cache.get(key, lambda: _load_refiner(checkpoint, device, config.dtype))
     return checkpoint, *model_cache.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
+
+
+def load_draft(
+    config: TranslationConfig, model: CausalModel | Seq2SeqModel, store: str | None
+) -> DraftModel | None:
+    """The draft model that ``config`` names, which stays in memory, too; None where it names none.
+
+    Raises:
+        ConfigError: It is of another family or vocabulary than ``model``, or has fewer positions.
+        ModelError: It cannot be loaded.
+    """
+    if config.draft is None:
+        return None
+    _, draft, _ = load_resident(config.draft, config, store)
+    if type(draft) is not type(model) or not isinstance(draft, CausalModel | Seq2SeqModel):
+        raise ConfigError(
+            f"draft: expected a {type(model).__name__} as {config.model} is, found {config.draft}, a "
+            f"{type(draft).__name__}: choose a model of the same family, such as its student"
+        )
+    require_draft_vocabulary(config.model, model.vocabulary, config.draft, draft.vocabulary)
+    if draft.positions < model.positions:
+        raise ConfigError(
+            f"draft: expected at least the {model.positions} positions of {config.model}, found "
+            f"{draft.positions} of {config.draft}"
+        )
+    return DraftModel(draft, config.draft_tokens)
 
 
 def _load(checkpoint: Checkpoint, kind: str, device: str, dtype: str) -> tuple[Any, Any]:

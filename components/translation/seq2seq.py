@@ -11,11 +11,12 @@ from torch import Tensor
 from components.decoding.candidates import Candidate, member_scores_at, statistics_at
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import logits_processors_of
-from components.decoding.guidance import UNGUIDED
+from components.decoding.draft_model import DraftModel
+from components.decoding.generation_settings import as_tuple, logits_processors_of
+from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.scorers import TokenScorer
+from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.search import search
 from components.errors import DataError
 from components.languages import base_of, three_letters_of
@@ -33,16 +34,27 @@ from components.translation.translator import SentenceTranslation
 
 
 class Seq2SeqBackend:
-    """A :class:`~components.translation.translator.TranslationBackend` over a :class:`Seq2SeqModel`."""
+    """A :class:`~components.translation.translator.TranslationBackend` over a :class:`Seq2SeqModel`.
+
+    Args:
+        model: The model, ready to be searched.
+        tokenizer: The model's.
+        search_config: The search.
+        terms: Those that translations should have.
+        draft: A smaller model that proposes tokens to a greedy search.
+    """
 
     def __init__(
         self,
         model: Seq2SeqModel,
         tokenizer: Any,
         search_config: SearchConfig,
+        *,
         terms: SourceTerms | None = None,
+        draft: DraftModel | None = None,
     ) -> None:
         self._model, self._tokenizer, self._search = model, tokenizer, search_config
+        self._draft = draft
         self._config = model.model.config
         positions = getattr(self._config, "max_encoder_position_embeddings", model.positions)
         self.max_source = min(int(positions), int(tokenizer.model_max_length))
@@ -87,26 +99,53 @@ class Seq2SeqBackend:
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
-        scorers, processors = self.build_scorers(sentences), self._logits_processors_for(sentences[0].target)
-        keys = [sentence.key for sentence in sentences]
+        ids, mask = self._pad(sentences)
         nbests = search(
-            scorers,
+            self._build_scorers(ids, mask),
             self._search,
-            logits_processors=processors,
+            logits_processors=self._logits_processors_for(sentences[0].target),
             combiner=self._combine,
-            keys=keys,
-            guidance=self._terms.guide(sentences) if self._terms else UNGUIDED,
+            keys=[sentence.key for sentence in sentences],
+            guidance=self._guide(sentences, ids, mask),
         )
         return [[self._mark(self._to_translation(c), c) for c in candidates] for candidates in nbests]
 
+    def _guide(self, sentences: Sequence[Sentence], ids: Tensor, mask: Tensor) -> Guidance:
+        """Terms, or the model that proposes; both are not to be had."""
+        if self._draft is not None:
+            return Guidance(draft=self._draft.build(input_ids=ids, attention_mask=mask))
+        return self._terms.guide(sentences) if self._terms else UNGUIDED
+
     def build_scorers(self, sentences: Sequence[Sentence]) -> list[TokenScorer]:
         """The scorers of one search over a batch of sentences."""
+        return self._build_scorers(*self._pad(sentences))
+
+    def _pad(self, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
+        """Source ids (N, S) and their mask (N, S)."""
         device, pad = self._model.model.device, self._model.vocabulary.pad
         lengths = torch.tensor([len(sentence.tokens) for sentence in sentences])
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
         ids = torch.full(mask.shape, pad)
         ids[mask] = torch.tensor([token for sentence in sentences for token in sentence.tokens])
-        return self._build_scorers(ids.to(device), mask.long().to(device))
+        return ids.to(device), mask.long().to(device)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it writes."""
+        return self._model.vocabulary
+
+    @property
+    def silent_tokens(self) -> list[int]:
+        """Tokens that may be forced at the beginning of a translation, without a text of their own."""
+        forced = self._model.model.generation_config.forced_bos_token_id
+        languages = set(self._tokenizer.all_special_ids) if self._is_multilingual else set()
+        return sorted((languages | set(as_tuple(forced))) - {*self.vocabulary.eos, self.vocabulary.pad})
+
+    def open_search(self, sentences: Sequence[Sentence]) -> tuple[TokenScorer, list[LogitsProcessor]]:
+        """The model alone over a batch of sentences of one target language, and its constraints."""
+        ids, mask = self._pad(sentences)
+        scorer = self._model.build_scorer(input_ids=ids, attention_mask=mask)
+        return scorer, self._logits_processors_for(sentences[0].target)
 
     def tokenize_target(self, text: str) -> list[int]:
         """A translation as the token ids that the decoder would write, with eos at the end."""

@@ -24,7 +24,7 @@ from components.decoding.models.beam_cache import BeamCache, attend_to
 from components.decoding.models.marian import MarianDecoderState
 from components.decoding.models.shared_attention import share_attention
 from components.decoding.moves import Move, Rows
-from components.decoding.scorers import Vocabulary
+from components.decoding.scorers import Vocabulary, common_count
 from components.errors import ConfigError
 from components.kernels import Arithmetic
 from components.kernels.fused_mlp import fuse_mlp
@@ -140,6 +140,9 @@ def _can_score_hidden_states(model: Any) -> bool:
 class Seq2SeqScorer:
     """The :class:`.scorers.TokenScorer` of a batch of utterances in an encoder-decoder model."""
 
+    is_ragged = False
+    """Decoders of transformers count positions from the length of the cache, which all rows share."""
+
     def __init__(self, ready: Seq2SeqModel, inputs: dict[str, Tensor], start: tuple[int, ...]) -> None:
         self.name, self.vocabulary = ready.name, ready.vocabulary
         self.limit = ready.positions - len(start) + 1
@@ -212,6 +215,28 @@ class Seq2SeqScorer:
         self._reorder(beam_indices)
         return self._run_decoder(tokens, 0)
 
+    @torch.inference_mode()
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts`` (R,), all equal, tokens; see :meth:`.RetractableScorer.retract`."""
+        if self._beam_cache is not None:
+            self._beam_cache.retract(common_count(counts))
+        else:
+            kv_cache.shorten(self._cache.self_attention_cache, common_count(counts))
+
+    @torch.inference_mode()
+    def score_prefixes(self, utterances: Tensor, tokens: Tensor) -> Tensor:
+        """Scores (R, V) after ``tokens`` (R, t), without the cache; see :class:`.PrefixScorer`."""
+        device = self._encoded.device
+        utterances, tokens = utterances.to(device), tokens.to(device)
+        start = torch.tensor(self._start, device=device).expand(len(tokens), -1)
+        return self._ready.scores(
+            -1,
+            encoder_outputs=self._output(last_hidden_state=self._encoded[utterances]),
+            attention_mask=None if self._mask is None else self._mask[utterances],
+            decoder_input_ids=torch.cat([start, tokens], dim=1),
+            use_cache=False,
+        )[:, 0]
+
     def _reorder(self, beam_indices: Tensor) -> None:
         before = (self.rows.n, self.rows.b, self.rows.cells)
         move = self.rows.move(beam_indices)
@@ -256,12 +281,19 @@ class Seq2SeqScorer:
 class MarianScorer(Seq2SeqScorer):
     """The same on :class:`.marian.MarianDecoderState`, for Marian models with packed layers."""
 
+    is_ragged = True
+
     @torch.inference_mode()
     def prefill_decoder(self) -> Tensor:
         """Run the start tokens; returns scores (N, V)."""
         mask = None if self._mask is None or bool(self._mask.all()) else self._mask
         self._state = MarianDecoderState(self._ready.model, self._encoded, mask)
         return self._run_decoder(torch.tensor(self._start).repeat(len(self._encoded), 1), -1)[:, 0]
+
+    @torch.inference_mode()
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts[r]`` tokens of row r; see :meth:`.RetractableScorer.retract`."""
+        self._state.retract(counts)
 
     def _reorder(self, beam_indices: Tensor) -> None:
         self._state.reorder(beam_indices)

@@ -44,6 +44,14 @@ def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
             "have them (combine.method: output_level)"
         )
     names = list_members(ensemble.members, ensemble.mixing)
+    if ensemble.draft is not None:
+        _refuse_draft(ensemble)
+    if ensemble.mixing.vocabulary == "text" and (ensemble.sampling is not None or ensemble.entropies):
+        setting = "entropies" if ensemble.entropies else "sampling"
+        raise ConfigError(
+            f"{setting}: expected members of one vocabulary, found combine.vocabulary text, which has no "
+            "distribution over tokens: leave it out"
+        )
     build_combiner(ensemble.mixing, len(names))
     for name in dict.fromkeys(names):
         check_translator(ensemble.model_copy(update={"model": name.removeprefix(DROPOUT_PREFIX)}), store)
@@ -59,8 +67,27 @@ def validate_translators(ensemble: EnsembleConfig, store: str | None) -> None:
         ModelError: a member cannot be loaded.
     """
     names = list_members(ensemble.members, ensemble.mixing)
-    if not _share_tokenizer([name.removeprefix(DROPOUT_PREFIX) for name in names], store):
+    drafts = () if ensemble.draft is None else (ensemble.draft,)
+    if not _share_tokenizer([*(name.removeprefix(DROPOUT_PREFIX) for name in names), *drafts], store):
         factory.build_translator(ensemble, ensemble.members, ensemble.mixing, store=store)
+
+
+def _refuse_draft(ensemble: EnsembleConfig) -> None:
+    has_dropout = any(name.startswith(DROPOUT_PREFIX) for name in ensemble.members)
+    mixing = ensemble.mixing
+    fault = (
+        "dropout members"
+        if has_dropout
+        else "a gate"
+        if mixing.learn == "gate"
+        else f"combine.vocabulary {mixing.vocabulary}"
+        if mixing.vocabulary != "same"
+        else ""
+    )
+    if fault:
+        raise ConfigError(
+            f"draft: expected members of one vocabulary with constant weights, found {fault}: leave draft out"
+        )
 
 
 def validate_recognizers(config: RecognizerEnsembleConfig, store: str | None) -> None:

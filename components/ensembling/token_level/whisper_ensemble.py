@@ -21,7 +21,7 @@ from components.ensembling.token_level.translator import ensemble_checkpoint, nu
 from components.errors import ConfigError
 from components.models import resolve
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
-from components.recognition.factory import load_guides, load_resident
+from components.recognition.factory import add_draft, load_guides, load_resident
 from components.recognition.whisper.backend import (
     DecodingResult,
     DetectedLanguage,
@@ -71,7 +71,7 @@ class WhisperEnsemble:
         self._combiner = COMBINATIONS[combination]([weights[index] for index in active])
         share = torch.tensor([abs(weights[index]) for index in active])
         self._share = share / share.sum()
-        self.dims = self._backends[0].dims
+        self.dims, self.vocabulary = self._backends[0].dims, self._backends[0].vocabulary
 
     def encode(self, mels: Tensor) -> EnsembleEncoderOutput:
         """Run every member's encoder on the windows."""
@@ -162,7 +162,7 @@ def build_recognizer(
     backend = WhisperEnsemble(backends, config.combination, config.coefficients)
     return WhisperRecognizer(
         config,
-        backend,
+        add_draft(backend, config, store),
         ensemble_checkpoint(checkpoints),
         seed=seed,
         members=backend.names,
