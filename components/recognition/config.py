@@ -10,6 +10,17 @@ from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
+BackendName = Literal[
+    "whisper",
+    "transformers",
+    "faster-whisper",
+    "pocketsphinx",
+    "served",
+    "ctc",
+    "seq2seq",
+]
+"""Names of the rows of :data:`components.recognition.backends.BACKENDS`."""
+
 
 class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
@@ -27,10 +38,11 @@ class RecognitionConfig(StageSettings):
         description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
         "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
-    backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx", "served", "ctc"] = Field(
+    backend: BackendName = Field(
         "whisper",
         description="whisper = our batched decoding; ctc = models that label frames (Wav2Vec2, HuBERT, "
-        "WavLM, Parakeet, heads of train_ctc); faster-whisper needs the extra 'fast'; pocketsphinx the extra "
+        "WavLM, Parakeet, heads of train_ctc); seq2seq = other encoder-decoders (Moonshine, SeamlessM4T ...); "
+        "faster-whisper needs the extra 'fast'; pocketsphinx the extra "
         "'sphinx' and model sphinx:en-us; served the extra 'served' and model served:NAME",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")

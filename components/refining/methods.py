@@ -21,7 +21,7 @@ from components.refining.served_self_refine import make_self_refiner
 from components.translation.config import TranslationConfig
 from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.factory import load_resident
-from components.translation.sanitization import find_control_tokens, sanitize
+from components.sanitization import find_control_tokens, sanitize
 from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translation
 
 

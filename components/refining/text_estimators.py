@@ -23,7 +23,7 @@ from components.languages import UNDETERMINED
 from components.records import NBest, Utterance
 from components.translation.config import TranslationConfig
 from components.translation.factory import build, load_resident
-from components.translation.sanitization import find_control_tokens, sanitize
+from components.sanitization import find_control_tokens, sanitize
 
 Items = Sequence[Utterance]
 Texts = Sequence[str]

@@ -26,7 +26,7 @@ from components.translation.language_tokens import (
     refuse_other_direction,
 )
 from components.translation.prepared_text import Sentence
-from components.translation.sanitization import find_control_tokens, sanitize
+from components.sanitization import find_control_tokens, sanitize
 from components.translation.translator import SentenceTranslation
 
 

@@ -5,12 +5,12 @@ The table is read without importing torch or a backend's library; its functions 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from components.models.architectures import SERVED, SPEECH_CTC, SPHINX
+from components.models.architectures import SERVED, SPHINX
 from components.models.references import SCHEMES, split_reference
+from components.recognition.backends import architectures, windowed
+from components.recognition.backends.backend import Backend
 from components.recognition.config import RecognitionConfig
 
 if TYPE_CHECKING:
@@ -22,48 +22,6 @@ if TYPE_CHECKING:
 
 WHISPER_VERSION = "4"
 """Of the outputs of Whisper's machinery, which three backends share."""
-
-
-@dataclass(frozen=True)
-class Backend:
-    """A library or program that recognizes speech.
-
-    Attributes:
-        reads: Which model it expects, as an error message says it.
-        schemes: Schemes of the model references that it reads; ``path`` is that of a path.
-        architectures: Beginnings of the names of the architectures that it reads, in lower case.
-        version: Of its outputs, part of the keys of its stages: changes when they do.
-        load: What stays in memory between calls: for Whisper a
-            :class:`~components.recognition.whisper.backend.WhisperBackend`.
-        build: A recognizer of a configuration over what was loaded, its checkpoint, the task ("transcribe",
-            or "translate" into English) and the seed of what is sampled.
-        module: What has to be installed beside Antiphon, if anything, as Python imports it.
-        extra: The extra that brings ``module``.
-        require_files: Raises ModelError where the model's folder lacks the files that the backend reads, or a
-            server does not do what it must.
-        packs_weights: Whether linear layers are laid out by our kernels: int8 is then for the CPU only.
-        translates: Whether it can write English instead of the language that is spoken.
-        fixes_threads: Whether the number of threads is fixed when the model is loaded.
-        settings: Those that decide the outputs, where these are few.
-        is_elsewhere: Whether it computes on another machine, so that no device here is taken.
-        searches_here: Whether our search decodes it, which draws samples and keeps statistics of tokens.
-    """
-
-    reads: str
-    schemes: tuple[str, ...]
-    architectures: tuple[str, ...]
-    version: str
-    load: Callable[[Checkpoint, RecognitionConfig, torch.device], Any]
-    build: Callable[[RecognitionConfig, Any, Checkpoint, str, int], Recognizer]
-    module: str = ""
-    extra: str = ""
-    require_files: Callable[[Checkpoint], object] | None = None
-    packs_weights: bool = False
-    translates: bool = False
-    fixes_threads: bool = False
-    settings: frozenset[str] | None = None
-    is_elsewhere: bool = False
-    searches_here: bool = False
 
 
 def _load_openai_whisper(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
@@ -153,12 +111,6 @@ def _require_ctranslate2_files(checkpoint: Checkpoint) -> None:
     faster_whisper.find_ctranslate2_folder(checkpoint)
 
 
-CTC_ARCHITECTURES = (
-    *("Wav2Vec2ForCTC", "Wav2Vec2ConformerForCTC", "Wav2Vec2BertForCTC", "Data2VecAudioForCTC"),
-    *("HubertForCTC", "WavLMForCTC", "UniSpeechForCTC", "UniSpeechSatForCTC", "SEWForCTC", "SEWDForCTC"),
-    *("ParakeetForCTC", "LasrForCTC", SPEECH_CTC),
-)
-"""Architectures that label the frames of speech."""
 _MODEL_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme not in ("sphinx", "served")))
 
 BACKENDS: dict[str, Backend] = {
@@ -221,10 +173,21 @@ BACKENDS: dict[str, Backend] = {
     "ctc": Backend(
         reads="a CTC model (Wav2Vec2, HuBERT, WavLM, Parakeet CTC and the like, or one of train_ctc)",
         schemes=_MODEL_SCHEMES,
-        architectures=tuple(name.lower() for name in CTC_ARCHITECTURES),
+        architectures=tuple(name.lower() for name in architectures.CTC),
         version="1",
         load=_load_ctc,
         build=_build_ctc,
+    ),
+    "seq2seq": Backend(
+        reads="an encoder-decoder that reads speech (Moonshine, Speech2Text, SeamlessM4T, Canary, Cohere ASR)",
+        schemes=_MODEL_SCHEMES,
+        architectures=tuple(name.lower() for name in architectures.SEQ2SEQ),
+        version="1",
+        load=windowed.load_seq2seq,
+        build=windowed.build_seq2seq,
+        translates=True,
+        times_words=False,
+        check_requests=windowed.check_seq2seq,
     ),
 }
 """Backend by its name in the configuration."""

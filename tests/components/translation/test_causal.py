@@ -18,7 +18,7 @@ from components.translation.causal import (
     find_newline_tokens,
     read_examples,
 )
-from components.translation.sanitization import sanitize
+from components.sanitization import sanitize
 from tests.components.decoding.tiny_models import llama
 
 from .tokenizers import characters

@@ -1,0 +1,48 @@
+"""How the rows whose models are decoders of windows load and build: each imports its library when called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from components.recognition.config import RecognitionConfig
+    from components.recognition.recognizer import Recognizer
+    from components.recognition.windowed.decoder import Request, WindowDecoder
+    from components.records import Checkpoint
+
+
+def load_seq2seq(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+    """An encoder-decoder with its processor."""
+    from components.recognition.backends import seq2seq  # noqa: PLC0415 - takes seconds to import
+
+    return seq2seq.load(checkpoint, config, device)
+
+
+def build_seq2seq(
+    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
+) -> Recognizer:
+    """The recognizer over an encoder-decoder."""
+    from components.recognition.backends import seq2seq  # noqa: PLC0415 - takes seconds to import
+
+    del seed
+    search_config = seq2seq.search_config_of(config)
+    decoder = seq2seq.SpeechSeq2SeqDecoder({checkpoint.reference: loaded}, search_config)
+    return _build(config, decoder, checkpoint, task)
+
+
+def check_seq2seq(checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
+    """Refuse requests that an encoder-decoder cannot do. ConfigError, ModelError."""
+    from components.recognition.backends import seq2seq  # noqa: PLC0415 - takes seconds to import
+
+    seq2seq.check_requests(checkpoint, requests)
+
+
+def _build(
+    config: RecognitionConfig, decoder: WindowDecoder, checkpoint: Checkpoint, task: Any
+) -> Recognizer:
+    from components.recognition.windowed.recognizer import WindowRecognizer  # noqa: PLC0415 - imports numpy
+
+    return WindowRecognizer(config, decoder, checkpoint, task)

@@ -1,0 +1,154 @@
+"""Random encoder-decoders and audio language models that read speech, as model folders, made in a test."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+WORDS = [f"\u2581{a}{b}" for a in "bdfgklmnprst" for b in "aeiou"]
+SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
+NAMES = [*SPECIAL, *WORDS]
+
+
+def words_tokenizer(extra: list[str] = [], **settings: Any) -> Any:  # noqa: B006 - is not changed
+    """A tokenizer of whole syllables; ``extra`` are control tokens, which come last."""
+    vocabulary = {name: i for i, name in enumerate(NAMES)}
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    backend.pre_tokenizer, backend.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        **settings,
+    )
+    tokenizer.add_special_tokens({"additional_special_tokens": extra})
+    return tokenizer
+
+
+def _moonshine(folder: Path) -> tuple[Any, Any]:
+    config = transformers.MoonshineConfig(
+        vocab_size=len(NAMES),
+        hidden_size=24,
+        intermediate_size=32,
+        encoder_num_hidden_layers=1,
+        decoder_num_hidden_layers=2,
+        encoder_num_attention_heads=2,
+        decoder_num_attention_heads=2,
+        max_position_embeddings=64,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=1,
+    )
+    extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
+    processor = transformers.Wav2Vec2Processor(extractor, words_tokenizer())
+    return transformers.MoonshineForConditionalGeneration(config), processor
+
+
+def _speech2text(folder: Path) -> tuple[Any, Any]:
+    languages = [f"<lang:{code}>" for code in ("de", "en", "es", "fr", "it", "nl", "pt", "ro", "ru")]
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([" ".join(word[1:] for word in WORDS)] * 20),
+        model_writer=model,
+        vocab_size=60,
+        hard_vocab_limit=False,
+        user_defined_symbols=languages,
+        minloglevel=2,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "spm.model").write_bytes(model.getvalue())
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    names = [*SPECIAL, *(pieces.IdToPiece(i) for i in range(3, len(pieces)))]
+    (folder / "pieces.json").write_text(json.dumps({name: i for i, name in enumerate(names)}))
+    tokenizer = transformers.Speech2TextTokenizer(
+        str(folder / "pieces.json"), str(folder / "spm.model"), lang_codes="mustc", tgt_lang="de"
+    )
+    config = transformers.Speech2TextConfig(
+        vocab_size=len(tokenizer),
+        d_model=24,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        max_target_positions=64,
+        conv_channels=16,
+        input_feat_per_channel=80,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=2,
+    )
+    processor = transformers.Speech2TextProcessor(transformers.Speech2TextFeatureExtractor(), tokenizer)
+    return transformers.Speech2TextForConditionalGeneration(config), processor
+
+
+def _seamless(folder: Path) -> tuple[Any, Any]:
+    languages = ["__eng__", "__deu__", "__fra__", "__cmn__"]
+    names = ["<pad>", "<unk>", "<s>", "</s>", *WORDS]
+    tokenizer = transformers.SeamlessM4TTokenizer(
+        vocab={name: i for i, name in enumerate(names)}, additional_special_tokens=languages
+    )
+    config = transformers.SeamlessM4Tv2Config(
+        vocab_size=len(names) + len(languages),
+        hidden_size=24,
+        max_position_embeddings=64,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        speech_encoder_layers=1,
+        speech_encoder_attention_heads=2,
+        speech_encoder_intermediate_size=32,
+        conv_depthwise_kernel_size=5,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=3,
+        decoder_start_token_id=3,
+    )
+    model = transformers.SeamlessM4Tv2ForSpeechToText(config)
+    model.generation_config.text_decoder_lang_to_code_id = {
+        name.strip("_"): tokenizer.convert_tokens_to_ids(name) for name in languages
+    }
+    extractor = transformers.SeamlessM4TFeatureExtractor()
+    return model, transformers.SeamlessM4TProcessor(extractor, tokenizer)
+
+
+FAMILIES: dict[str, Callable[[Path], tuple[Any, Any]]] = {
+    "Moonshine": _moonshine,
+    "Speech2Text": _speech2text,
+    "SeamlessM4Tv2": _seamless,
+}
+"""Encoder-decoders by family."""
+
+
+def save(family: str, folder: Path, seed: int = 0) -> Path:
+    """Write a model folder of a family."""
+    torch.manual_seed(seed)
+    model, processor = FAMILIES[family](folder)
+    return write(model, processor, folder)
+
+
+def write(model: Any, processor: Any, folder: Path, scale: float = 8) -> Path:
+    """Write a model and its processor, the weights larger than at initialization, so that texts differ."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() == 2:
+                parameter.mul_(scale if "embed" in name or "shared" in name else 8)
+    model.eval().save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
