@@ -17,6 +17,7 @@ BackendName = Literal[
     "pocketsphinx",
     "served",
     "ctc",
+    "transducer",
     "seq2seq",
 ]
 """Names of the rows of :data:`components.recognition.backends.BACKENDS`."""

@@ -178,6 +178,14 @@ BACKENDS: dict[str, Backend] = {
         load=_load_ctc,
         build=_build_ctc,
     ),
+    "transducer": Backend(
+        reads="a transducer (Parakeet RNN-T or TDT)",
+        schemes=_MODEL_SCHEMES,
+        architectures=tuple(name.lower() for name in architectures.TRANSDUCERS),
+        version="1",
+        load=windowed.load_transducer,
+        build=windowed.build_transducer,
+    ),
     "seq2seq": Backend(
         reads="an encoder-decoder that reads speech (Moonshine, Speech2Text, SeamlessM4T, Canary, Cohere ASR)",
         schemes=_MODEL_SCHEMES,

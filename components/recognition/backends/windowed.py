@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from components.errors import ConfigError
+
 if TYPE_CHECKING:
     import torch
 
@@ -38,6 +40,32 @@ def check_seq2seq(checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
     from components.recognition.backends import seq2seq  # noqa: PLC0415 - takes seconds to import
 
     seq2seq.check_requests(checkpoint, requests)
+
+
+def load_transducer(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+    """A transducer and its processor."""
+    from components.recognition.backends import transducer  # noqa: PLC0415 - takes seconds to import
+
+    return transducer.load(checkpoint, config, device)
+
+
+def build_transducer(
+    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
+) -> Recognizer:
+    """The recognizer over a transducer."""
+    from components.recognition.backends import transducer  # noqa: PLC0415 - takes seconds to import
+
+    del seed
+    _refuse_task(config, task)
+    decoder = transducer.TransducerDecoder(*loaded, checkpoint.reference, config)
+    return _build(config, decoder, checkpoint, task)
+
+
+def _refuse_task(config: RecognitionConfig, task: str) -> None:
+    if task != "transcribe":
+        raise ConfigError(
+            f"backend: {config.backend} only transcribes, found task {task!r}; use a Whisper model"
+        )
 
 
 def _build(

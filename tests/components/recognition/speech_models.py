@@ -128,6 +128,42 @@ def _seamless(folder: Path) -> tuple[Any, Any]:
     return model, transformers.SeamlessM4TProcessor(extractor, tokenizer)
 
 
+def _parakeet(kind: str) -> Callable[[Path], tuple[Any, Any]]:
+    def build(folder: Path) -> tuple[Any, Any]:
+        names = ["<unk>", "\u2581", *(f"\u2581{letter}" for letter in "abcde"), *"abcdefghij.", "<blank>", "<pad>"]
+        backend = Tokenizer(models.Unigram([(name, -1.0) for name in names], unk_id=0))
+        backend.pre_tokenizer, backend.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+        tokenizer = transformers.ParakeetTokenizer(
+            tokenizer_object=backend, unk_token="<unk>", pad_token="<pad>"
+        )
+        tokenizer.add_special_tokens({"additional_special_tokens": ["<blank>"]})
+        encoder = {
+            "hidden_size": 24,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+            "num_mel_bins": 80,
+            "subsampling_conv_channels": 16,
+            "conv_kernel_size": 5,
+        }
+        config = getattr(transformers, f"Parakeet{kind}Config")(
+            vocab_size=len(names),
+            blank_token_id=len(names) - 2,
+            pad_token_id=len(names) - 1,
+            decoder_hidden_size=16,
+            encoder_config=encoder,
+            max_symbols_per_step=3,
+        )
+        model = getattr(transformers, f"ParakeetFor{kind}")(config)
+        model.generation_config.decoder_start_token_id = len(names) - 2
+        extractor = transformers.ParakeetFeatureExtractor(feature_size=80)
+        return model, transformers.ParakeetProcessor(extractor, tokenizer, decoder_type=kind.lower())
+
+    return build
+
+
+TRANSDUCERS = {"ParakeetRNNT": _parakeet("RNNT"), "ParakeetTDT": _parakeet("TDT")}
+"""Transducers by family."""
 FAMILIES: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "Moonshine": _moonshine,
     "Speech2Text": _speech2text,
@@ -136,19 +172,23 @@ FAMILIES: dict[str, Callable[[Path], tuple[Any, Any]]] = {
 """Encoder-decoders by family."""
 
 
-def save(family: str, folder: Path, seed: int = 0) -> Path:
+_SCALES = {"encoder_attn": 60, "cross_attention": 60, "encoder_projector": 10, "decoder_projector": 60}
+"""Parts of names of weights that are made larger still: the texts shall depend on the audio."""
+
+
+def save(family: str, folder: Path, seed: int = 1) -> Path:
     """Write a model folder of a family."""
     torch.manual_seed(seed)
-    model, processor = FAMILIES[family](folder)
+    model, processor = {**FAMILIES, **TRANSDUCERS}[family](folder)
     return write(model, processor, folder)
 
 
-def write(model: Any, processor: Any, folder: Path, scale: float = 8) -> Path:
+def write(model: Any, processor: Any, folder: Path) -> Path:
     """Write a model and its processor, the weights larger than at initialization, so that texts differ."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.dim() == 2:
-                parameter.mul_(scale if "embed" in name or "shared" in name else 8)
+            if parameter.dim() >= 2 and "conv_layers" not in name:
+                parameter.mul_(next((scale for part, scale in _SCALES.items() if part in name), 8))
     model.eval().save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
