@@ -39,20 +39,14 @@ from components.models.tensor_checks import (
 from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import Checkpoint
 
-Kind = Literal["seq2seq", "causal", "speech", "encoder", "ctc", "rnnt", "tdt", "audio"]
+Kind = Literal["seq2seq", "causal", "speech", "encoder", "ctc", "named"]
 AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
     "seq2seq": (AutoModelForSeq2SeqLM, AutoTokenizer),
     "causal": (AutoModelForCausalLM, AutoTokenizer),
     "speech": (AutoModelForSpeechSeq2Seq, AutoProcessor),
     "encoder": (AutoModel, AutoTokenizer),
     "ctc": (AutoModelForCTC, AutoTokenizer),
-    **{
-        kind: (getattr(transformers, name, None), AutoProcessor)  # those of today's transformers alone
-        for kind, name in (
-            *(("rnnt", "AutoModelForRNNT"), ("tdt", "AutoModelForTDT")),
-            ("audio", "AutoModelForMultimodalLM"),
-        )
-    },
+    "named": (None, AutoProcessor),  # the class of the name that config.json has
 }
 
 
@@ -141,6 +135,8 @@ def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, An
     """Model, tokenizer, and what transformers reports of the model's tensors."""
     auto_class, tokenizer_class = AUTO_CLASSES[kind]
     model_class = OWN_CLASSES.get(checkpoint.architecture, auto_class)
+    if model_class is None:
+        model_class = getattr(transformers, checkpoint.architecture, None)
     if model_class is None:
         raise ModelError(
             f"{checkpoint.reference}: expected a transformers that has {checkpoint.architecture}, found "

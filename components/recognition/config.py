@@ -19,6 +19,7 @@ BackendName = Literal[
     "ctc",
     "transducer",
     "seq2seq",
+    "audio-lm",
 ]
 """Names of the rows of :data:`components.recognition.backends.BACKENDS`."""
 

@@ -197,6 +197,18 @@ BACKENDS: dict[str, Backend] = {
         times_words=False,
         check_requests=windowed.check_seq2seq,
     ),
+    "audio-lm": Backend(
+        reads="an audio language model (Qwen2-Audio, Granite Speech, Voxtral, Audio Flamingo 3, GLM-ASR, "
+        "Qwen3-ASR)",
+        schemes=_MODEL_SCHEMES,
+        architectures=tuple(name.lower() for name in architectures.AUDIO_LM),
+        version="1",
+        load=windowed.load_audio_lm,
+        build=windowed.build_audio_lm,
+        translates=True,
+        times_words=False,
+        check_requests=windowed.check_audio_lm,
+    ),
 }
 """Backend by its name in the configuration."""
 

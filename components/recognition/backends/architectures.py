@@ -19,3 +19,9 @@ SEQ2SEQ = (
     *("CanaryForConditionalGeneration", "CohereAsrForConditionalGeneration"),
 )
 """Encoder-decoders beside Whisper that read speech."""
+AUDIO_LM = (
+    *("Qwen2AudioForConditionalGeneration", "GraniteSpeechForConditionalGeneration"),
+    *("AudioFlamingo3ForConditionalGeneration", "GlmAsrForConditionalGeneration"),
+    "Qwen3ASRForConditionalGeneration",
+)
+"""Audio language models: decoder-only models whose prompts hold sound."""

@@ -169,5 +169,4 @@ class TransducerDecoder:
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> tuple[Any, Any]:
     """The model of ``checkpoint`` on ``device``, and its processor. ConfigError, ModelError."""
-    kind = "tdt" if checkpoint.architecture.endswith("TDT") else "rnnt"
-    return load_transformers(checkpoint, kind, device, pick_dtype(config.dtype, device))
+    return load_transformers(checkpoint, "named", device, pick_dtype(config.dtype, device))

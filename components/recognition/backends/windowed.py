@@ -61,6 +61,32 @@ def build_transducer(
     return _build(config, decoder, checkpoint, task)
 
 
+def load_audio_lm(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+    """An audio language model and its processor."""
+    from components.recognition.backends import audio_lm  # noqa: PLC0415 - takes seconds to import
+
+    return audio_lm.load(checkpoint, config, device)
+
+
+def build_audio_lm(
+    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
+) -> Recognizer:
+    """The recognizer over an audio language model."""
+    from components.recognition.backends import audio_lm, seq2seq  # noqa: PLC0415 - takes seconds to import
+
+    del seed
+    row, search_config = audio_lm.MODELS[checkpoint.architecture], seq2seq.search_config_of(config)
+    decoder = audio_lm.AudioLanguageDecoder(*loaded, row, search_config)
+    return _build(config, decoder, checkpoint, task)
+
+
+def check_audio_lm(checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
+    """Refuse requests that an audio language model cannot do. ConfigError."""
+    from components.recognition.backends import audio_lm  # noqa: PLC0415 - takes seconds to import
+
+    audio_lm.check_requests(checkpoint, requests)
+
+
 def _refuse_task(config: RecognitionConfig, task: str) -> None:
     if task != "transcribe":
         raise ConfigError(

@@ -179,7 +179,7 @@ _SCALES = {"encoder_attn": 60, "cross_attention": 60, "encoder_projector": 10, "
 def save(family: str, folder: Path, seed: int = 1) -> Path:
     """Write a model folder of a family."""
     torch.manual_seed(seed)
-    model, processor = {**FAMILIES, **TRANSDUCERS}[family](folder)
+    model, processor = {**FAMILIES, **TRANSDUCERS, **AUDIO_MODELS}[family](folder)
     return write(model, processor, folder)
 
 
@@ -192,3 +192,81 @@ def write(model: Any, processor: Any, folder: Path) -> Path:
     model.eval().save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+_TEMPLATE = (
+    "{% for m in messages %}<|user|>{% if m['content'] is string %}{{ m['content'] }}{% else %}"
+    "{% for c in m['content'] %}{% if c['type'] == 'audio' %}AUDIO{% else %} {{ c['text'] }}{% endif %}"
+    "{% endfor %}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+_CONTROLS = ["<|user|>", "<|assistant|>", "<|sound|>", "<|begin|>", "<|end|>"]
+_TEXT = {
+    "hidden_size": 24,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 2048,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+
+
+def _audio_language_model(
+    name: str, encoder: dict[str, Any], processor: Callable[[Any, Any, str], Any], **settings: Any
+) -> tuple[Any, Any]:
+    tokenizer = words_tokenizer(_CONTROLS)
+    config_class = getattr(transformers, f"{name}Config")
+    text = {**_TEXT, "vocab_size": len(tokenizer)}
+    config = config_class(text_config=text, **encoder, **settings)
+    model = getattr(transformers, f"{name}ForConditionalGeneration")(config)
+    model.generation_config.eos_token_id, model.generation_config.pad_token_id = 2, 0
+    sound = tokenizer.convert_tokens_to_ids("<|sound|>")
+    assert sound in (settings.get("audio_token_index"), settings.get("audio_token_id"))
+    template = _TEMPLATE.replace("AUDIO", "<|begin|><|sound|><|end|>")
+    return model, processor(transformers.WhisperFeatureExtractor(feature_size=16), tokenizer, template)
+
+
+_SOUND = len(NAMES) + 2
+_ENCODER = {"num_mel_bins": 16, "max_source_positions": 1500}
+_WHISPER = {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
+
+
+def _qwen2_audio(folder: Path) -> tuple[Any, Any]:
+    def processor(extractor: Any, tokenizer: Any, template: str) -> Any:
+        return transformers.Qwen2AudioProcessor(
+            extractor, tokenizer, template, "<|sound|>", "<|begin|>", "<|end|>"
+        )
+
+    encoder = {"audio_config": {"model_type": "qwen2_audio_encoder", **_ENCODER, **_WHISPER}}
+    return _audio_language_model("Qwen2Audio", encoder, processor, audio_token_index=_SOUND)
+
+
+def _audio_flamingo(folder: Path) -> tuple[Any, Any]:
+    def processor(extractor: Any, tokenizer: Any, template: str) -> Any:
+        return transformers.AudioFlamingo3Processor(extractor, tokenizer, template, "<|sound|>")
+
+    encoder = {"audio_config": {"model_type": "audioflamingo3_encoder", **_ENCODER, **_WHISPER}}
+    return _audio_language_model("AudioFlamingo3", encoder, processor, audio_token_id=_SOUND)
+
+
+def _glm_asr(folder: Path) -> tuple[Any, Any]:
+    def processor(extractor: Any, tokenizer: Any, template: str) -> Any:
+        return transformers.GlmAsrProcessor(extractor, tokenizer, template, "<|sound|>")
+
+    audio = {
+        **{"model_type": "glmasr_encoder", "hidden_size": 16, "intermediate_size": 64},
+        **{"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, **_ENCODER},
+    }
+    return _audio_language_model(
+        "GlmAsr", {"audio_config": audio}, processor, audio_token_id=_SOUND
+    )
+
+
+AUDIO_MODELS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
+    "Qwen2Audio": _qwen2_audio,
+    "AudioFlamingo3": _audio_flamingo,
+    "GlmAsr": _glm_asr,
+}
+"""Audio language models by family, with their own processors."""
