@@ -70,7 +70,7 @@ def validate_model(config: RecognitionConfig, store: str | None, requests: Seque
     if require_files is not None:
         require_files(checkpoint)
     check_requests = BACKENDS[config.backend].check_requests
-    if check_requests is not None and requests:
+    if check_requests is not None:
         check_requests(checkpoint, requests)
 
 

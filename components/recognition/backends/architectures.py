@@ -21,6 +21,7 @@ SEQ2SEQ = (
 """Encoder-decoders beside Whisper that read speech."""
 AUDIO_LM = (
     *("Qwen2AudioForConditionalGeneration", "GraniteSpeechForConditionalGeneration"),
+    "VoxtralForConditionalGeneration",
     *("AudioFlamingo3ForConditionalGeneration", "GlmAsrForConditionalGeneration"),
     "Qwen3ASRForConditionalGeneration",
 )

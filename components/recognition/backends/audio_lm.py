@@ -8,11 +8,15 @@ data: on one line between delimiters, with those delimiters and all control toke
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import soundfile
 import torch
 from torch import Tensor
 
@@ -26,7 +30,7 @@ from components.decoding.search import search
 from components.device import pick_dtype
 from components.errors import ConfigError, DataError, ModelError, to_one_line
 from components.languages import english_name, is_undetermined, two_letters_of
-from components.models.checkpoints import ADAPTERS
+from components.models.checkpoints import ADAPTERS, read_json
 from components.models.loading import load_transformers
 from components.recognition.backends.architectures import AUDIO_LM
 from components.recognition.config import RecognitionConfig
@@ -59,6 +63,17 @@ def _ask_by_token(processor: Any, samples: Samples, text: str) -> Any:
     return processor(text=prompt, audio=torch.from_numpy(samples.copy())[None], return_tensors="pt")
 
 
+def _ask_by_file(processor: Any, samples: Samples, text: str) -> Any:
+    """The sound as a WAV file in base64, as the tokenizer of Voxtral takes it."""
+    data = io.BytesIO()
+    soundfile.write(data, samples, SAMPLE_RATE, format="wav")
+    parts = [
+        {"type": "audio", "base64": base64.b64encode(data.getvalue()).decode("ascii")},
+        {"type": "text", "text": text},
+    ]
+    return processor.apply_chat_template([{"role": "user", "content": parts}], return_tensors="pt")
+
+
 def _request_transcript(processor: Any, samples: Samples, language: str | None) -> Any:
     """The request that the model was trained with, by its processor."""
     return processor.apply_transcription_request(audio=[samples])
@@ -70,6 +85,13 @@ def _request_transcript_in(processor: Any, samples: Samples, language: str | Non
         return processor.apply_transcription_request(audio=[samples], language=language)
     except ValueError as error:
         raise DataError(to_one_line(error, 200)) from None
+
+
+def _request_of_voxtral(processor: Any, samples: Samples, language: str | None) -> Any:
+    """Voxtral's request; it wants a name of the model, which it does not use."""
+    return processor.apply_transcription_request(
+        audio=[samples], model_id="voxtral", language=language, sampling_rate=SAMPLE_RATE, format=["wav"]
+    )
 
 
 def _strip_marker(text: str) -> str:
@@ -87,16 +109,28 @@ class AudioLanguageModelRow:
         request: Makes those of a transcription (with the language's two letters, if it is declared), where
             the model was trained with a request of its own; None: it is asked in words.
         clean: Applied to the text that it answers.
+        module: What its processor needs to be installed, as Python imports it.
+        package: The package that brings ``module``.
     """
 
     ask: Callable[[Any, Samples, str], Any] | None = _ask_by_template
     request: Callable[[Any, Samples, str | None], Any] | None = None
     clean: Callable[[str], str] = str
+    module: str = ""
+    package: str = ""
 
 
 MODELS: dict[str, AudioLanguageModelRow] = {
     "Qwen2AudioForConditionalGeneration": AudioLanguageModelRow(),
-    "GraniteSpeechForConditionalGeneration": AudioLanguageModelRow(ask=_ask_by_token),
+    "GraniteSpeechForConditionalGeneration": AudioLanguageModelRow(
+        ask=_ask_by_token, module="torchaudio", package="torchaudio"
+    ),
+    "VoxtralForConditionalGeneration": AudioLanguageModelRow(
+        ask=_ask_by_file,
+        request=_request_of_voxtral,
+        module="mistral_common",
+        package="mistral-common[audio]",
+    ),
     "AudioFlamingo3ForConditionalGeneration": AudioLanguageModelRow(),
     "GlmAsrForConditionalGeneration": AudioLanguageModelRow(request=_request_transcript),
     "Qwen3ASRForConditionalGeneration": AudioLanguageModelRow(
@@ -186,15 +220,11 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
     """The model of ``checkpoint`` on ``device``, ready to be searched, and its processor.
 
     Raises:
-        ConfigError: The device cannot compute in ``dtype``, or the model needs its adapter.
+        ConfigError: The device cannot compute in ``dtype``, or something that the model needs is missing.
         ModelError: It cannot be loaded, or was made for another sample rate.
     """
+    _refuse_missing_parts(checkpoint)
     model, processor = load_transformers(checkpoint, "named", device, pick_dtype(config.dtype, device))
-    if getattr(model.config, "has_lora_adapter", False) and not (Path(checkpoint.path) / ADAPTERS).is_file():
-        raise ConfigError(
-            f"{checkpoint.reference}: expected its LoRA merged into it, which it needs for sound, found the "
-            f"base alone; set adapter: {checkpoint.reference}"
-        )
     extractor = getattr(processor, "feature_extractor", None) or getattr(processor, "audio_processor", None)
     rate = getattr(extractor, "sampling_rate", SAMPLE_RATE)
     if rate != SAMPLE_RATE:
@@ -205,12 +235,32 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
     return CausalModel(model, digest, checkpoint.reference), processor
 
 
+def _refuse_missing_parts(checkpoint: Checkpoint) -> None:
+    """Refuse a model without the package that its processor needs, or without its adapter. ConfigError."""
+    row, folder = MODELS[checkpoint.architecture], Path(checkpoint.path)
+    if row.module and find_spec(row.module) is None:
+        raise ConfigError(
+            f"{checkpoint.reference}: {checkpoint.architecture} expects the package {row.package}, found it "
+            f"missing; pip install '{row.package}'"
+        )
+    if read_json(folder / "config.json").get("has_lora_adapter") and not (folder / ADAPTERS).is_file():
+        raise ConfigError(
+            f"{checkpoint.reference}: expected its LoRA merged into it, which it needs for sound, found the "
+            f"base alone; set adapter: {checkpoint.reference}"
+        )
+
+
 def check_requests(checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
-    """Refuse requests none of which a model's architecture can do. ConfigError."""
-    problems = []
+    """Refuse requests none of which a model's architecture can do, and one whose package is missing.
+
+    Raises:
+        ConfigError: It is so.
+    """
+    _refuse_missing_parts(checkpoint)
+    row, problems = MODELS[checkpoint.architecture], []
     for request in requests:
         try:
-            return check_request(MODELS[checkpoint.architecture], request)
+            return check_request(row, request)
         except DataError as error:
             problems.append(str(error))
     if problems:
