@@ -20,6 +20,8 @@ BackendName = Literal[
     "transducer",
     "seq2seq",
     "audio-lm",
+    "onnx-asr",
+    "vosk",
 ]
 """Names of the rows of :data:`components.recognition.backends.BACKENDS`."""
 
@@ -33,7 +35,7 @@ class RecognitionConfig(StageSettings):
 
     model: str = Field(
         "packaged:whisper-base",
-        description="model reference: hub:, whisper:, packaged:, sphinx:, store:, served: or a path",
+        description="model reference: hub:, whisper:, packaged:, sphinx:, onnx:, vosk:, store:, served: or a path",
     )
     adapter: str | dict[str, float] | None = Field(
         None,
@@ -43,8 +45,9 @@ class RecognitionConfig(StageSettings):
     backend: BackendName = Field(
         "whisper",
         description="whisper = our batched decoding; ctc = models that label frames (Wav2Vec2, HuBERT, "
-        "WavLM, Parakeet, heads of train_ctc); seq2seq = other encoder-decoders (Moonshine, SeamlessM4T ...); "
-        "faster-whisper needs the extra 'fast'; pocketsphinx the extra "
+        "WavLM, Parakeet, heads of train_ctc); transducer = Parakeet RNN-T and TDT; seq2seq = other "
+        "encoder-decoders (Moonshine, SeamlessM4T ...); audio-lm = audio language models (Qwen2-Audio, Voxtral "
+        "...); onnx-asr and vosk are extras with models onnx:FOLDER, vosk:FOLDER; faster-whisper needs the extra 'fast'; pocketsphinx the extra "
         "'sphinx' and model sphinx:en-us; served the extra 'served' and model served:NAME",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")

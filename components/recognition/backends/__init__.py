@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from components.models.architectures import SERVED, SPHINX
+from components.models.architectures import ONNX_ASR, SERVED, SPHINX, VOSK
 from components.models.references import SCHEMES, split_reference
 from components.recognition.backends import architectures, windowed
 from components.recognition.backends.backend import Backend
@@ -111,7 +111,9 @@ def _require_ctranslate2_files(checkpoint: Checkpoint) -> None:
     faster_whisper.find_ctranslate2_folder(checkpoint)
 
 
-_MODEL_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme not in ("sphinx", "served")))
+_LIBRARY_SCHEMES = ("sphinx", "onnx", "vosk", "served")
+"""Schemes of models that one library or server reads."""
+_MODEL_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme not in _LIBRARY_SCHEMES))
 
 BACKENDS: dict[str, Backend] = {
     "whisper": Backend(
@@ -208,6 +210,28 @@ BACKENDS: dict[str, Backend] = {
         translates=True,
         times_words=False,
         check_requests=windowed.check_audio_lm,
+    ),
+    "onnx-asr": Backend(
+        reads="a model such as onnx:FOLDER",
+        schemes=("onnx",),
+        architectures=(ONNX_ASR,),
+        version="1",
+        load=windowed.load_onnx_asr,
+        build=windowed.build_onnx_asr,
+        module="onnx_asr",
+        extra="onnx-asr",
+        libraries=("onnx-asr", "onnxruntime"),
+    ),
+    "vosk": Backend(
+        reads="a model such as vosk:FOLDER",
+        schemes=("vosk",),
+        architectures=(VOSK,),
+        version="1",
+        load=windowed.load_vosk,
+        build=windowed.build_vosk,
+        module="vosk",
+        extra="vosk",
+        libraries=("vosk",),
     ),
 }
 """Backend by its name in the configuration."""

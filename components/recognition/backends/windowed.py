@@ -72,12 +72,16 @@ def build_audio_lm(
     config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
 ) -> Recognizer:
     """The recognizer over an audio language model."""
+    del seed
+    return _build(config, audio_lm_decoder(config, loaded, checkpoint), checkpoint, task)
+
+
+def audio_lm_decoder(config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint) -> WindowDecoder:
+    """The decoder of an audio language model, whatever it is asked."""
     from components.recognition.backends import audio_lm, seq2seq  # noqa: PLC0415 - takes seconds to import
 
-    del seed
     row, search_config = audio_lm.MODELS[checkpoint.architecture], seq2seq.search_config_of(config)
-    decoder = audio_lm.AudioLanguageDecoder(*loaded, row, search_config)
-    return _build(config, decoder, checkpoint, task)
+    return audio_lm.AudioLanguageDecoder(*loaded, row, search_config)
 
 
 def check_audio_lm(checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
@@ -85,6 +89,43 @@ def check_audio_lm(checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
     from components.recognition.backends import audio_lm  # noqa: PLC0415 - takes seconds to import
 
     audio_lm.check_requests(checkpoint, requests)
+
+
+def load_onnx_asr(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+    """A model of onnx-asr."""
+    from components.recognition.backends import onnx_asr  # noqa: PLC0415 - an extra
+
+    return onnx_asr.load(checkpoint, config, device)
+
+
+def build_onnx_asr(
+    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
+) -> Recognizer:
+    """The recognizer over onnx-asr."""
+    from components.recognition.backends import onnx_asr  # noqa: PLC0415 - an extra
+
+    del seed
+    _refuse_task(config, task)
+    return _build(config, onnx_asr.OnnxAsrDecoder(loaded, config.word_times), checkpoint, task)
+
+
+def load_vosk(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+    """A model of Vosk, which computes on the CPU, whatever ``device`` says."""
+    from components.recognition.backends import vosk  # noqa: PLC0415 - an extra
+
+    del config, device
+    return vosk.load(checkpoint)
+
+
+def build_vosk(
+    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
+) -> Recognizer:
+    """The recognizer over Vosk."""
+    from components.recognition.backends import vosk  # noqa: PLC0415 - an extra
+
+    del seed
+    _refuse_task(config, task)
+    return _build(config, vosk.VoskDecoder(loaded, config.n_best, config.word_times), checkpoint, task)
 
 
 def _refuse_task(config: RecognitionConfig, task: str) -> None:

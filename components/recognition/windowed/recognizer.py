@@ -102,8 +102,9 @@ class WindowRecognizer:
         source = utterance.source_language
         if self._task == "transcribe":
             return Request(self._task, source, source)
-        lines = tuple((utterance.text or "").split("\n")) if self._task == "stack" else ()
-        return Request(self._task, source, utterance.target_language, lines)
+        lines = (utterance.text or "").split("\n") if self._task == "stack" else []
+        transcripts = tuple(line for line in lines if line.strip())
+        return Request(self._task, source, utterance.target_language, transcripts)
 
     def _find_spans(self, samples: audio.Samples) -> list[Span]:
         if is_silent(samples):
