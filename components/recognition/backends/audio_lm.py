@@ -32,7 +32,6 @@ from components.errors import ConfigError, DataError, ModelError, to_one_line
 from components.languages import english_name, is_undetermined, two_letters_of
 from components.models.checkpoints import ADAPTERS, read_json
 from components.models.loading import load_transformers
-from components.recognition.backends.architectures import AUDIO_LM
 from components.recognition.config import RecognitionConfig
 from components.recognition.backends.seq2seq import to_window_hypothesis
 from components.recognition.vad.windows import MAX_WINDOW_SECONDS
@@ -76,13 +75,15 @@ def _ask_by_file(processor: Any, samples: Samples, text: str) -> Any:
 
 def _request_transcript(processor: Any, samples: Samples, language: str | None) -> Any:
     """The request that the model was trained with, by its processor."""
-    return processor.apply_transcription_request(audio=[samples])
+    return processor.apply_transcription_request(audio=[samples], return_tensors="pt")
 
 
 def _request_transcript_in(processor: Any, samples: Samples, language: str | None) -> Any:
     """The same with the language, where it is declared."""
     try:
-        return processor.apply_transcription_request(audio=[samples], language=language)
+        return processor.apply_transcription_request(
+            audio=[samples], language=language, return_tensors="pt"
+        )
     except ValueError as error:
         raise DataError(to_one_line(error, 200)) from None
 

@@ -19,7 +19,11 @@ from components.audio import SAMPLE_RATE, Samples
 from components.decoding.candidates import Candidate, member_scores_at, statistics_at
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import logits_processors_of, require_same_constraints
+from components.decoding.generation_settings import (
+    generation_setting,
+    logits_processors_of,
+    require_same_constraints,
+)
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.speech_seq2seq import SpeechSeq2SeqScorer
 from components.decoding.scorers import digest_of
@@ -29,7 +33,6 @@ from components.errors import ConfigError, DataError, ModelError, to_one_line
 from components.languages import base_of, is_undetermined, three_letters_of, two_letters_of
 from components.models.checkpoints import read_json
 from components.models.loading import load_transformers
-from components.recognition.backends.architectures import SEQ2SEQ
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Request, Window, WindowHypothesis
 from components.records import Checkpoint, Token
@@ -132,7 +135,6 @@ FAMILIES: dict[str, Family] = {
     "CohereAsrForConditionalGeneration": Family(_cohere),
 }
 """Architecture -> how it is told the languages."""
-assert tuple(FAMILIES) == SEQ2SEQ
 
 
 def _require_target(request: Request) -> str:
@@ -285,6 +287,8 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
         raise ModelError(
             f"{checkpoint.reference}: expected a model for audio of {SAMPLE_RATE} Hz, found {rate} Hz"
         )
+    if generation_setting(model, "decoder_start_token_id") is None:  # as transformers' generate (Cohere)
+        model.generation_config.decoder_start_token_id = generation_setting(model, "bos_token_id")
     digest = digest_of(processor.tokenizer.get_vocab())
     ready = Seq2SeqModel(model, digest, checkpoint.reference)
     settings = _read_generation_settings(checkpoint)

@@ -31,7 +31,7 @@ def words_tokenizer(extra: list[str] = [], **settings: Any) -> Any:  # noqa: B00
         unk_token="<unk>",
         **settings,
     )
-    tokenizer.add_special_tokens({"additional_special_tokens": extra})
+    tokenizer.add_tokens(extra, special_tokens=True)
     return tokenizer
 
 
@@ -128,6 +128,17 @@ def _seamless(folder: Path) -> tuple[Any, Any]:
     return model, transformers.SeamlessM4TProcessor(extractor, tokenizer)
 
 
+_PARAKEET = {
+    "hidden_size": 24,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "num_mel_bins": 80,
+    "subsampling_conv_channels": 16,
+    "conv_kernel_size": 5,
+}
+
+
 def _parakeet(kind: str) -> Callable[[Path], tuple[Any, Any]]:
     def build(folder: Path) -> tuple[Any, Any]:
         names = ["<unk>", "\u2581", *(f"\u2581{letter}" for letter in "abcde"), *"abcdefghij.", "<blank>", "<pad>"]
@@ -137,21 +148,12 @@ def _parakeet(kind: str) -> Callable[[Path], tuple[Any, Any]]:
             tokenizer_object=backend, unk_token="<unk>", pad_token="<pad>"
         )
         tokenizer.add_special_tokens({"additional_special_tokens": ["<blank>"]})
-        encoder = {
-            "hidden_size": 24,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "intermediate_size": 32,
-            "num_mel_bins": 80,
-            "subsampling_conv_channels": 16,
-            "conv_kernel_size": 5,
-        }
         config = getattr(transformers, f"Parakeet{kind}Config")(
             vocab_size=len(names),
             blank_token_id=len(names) - 2,
             pad_token_id=len(names) - 1,
             decoder_hidden_size=16,
-            encoder_config=encoder,
+            encoder_config=_PARAKEET,
             max_symbols_per_step=3,
         )
         model = getattr(transformers, f"ParakeetFor{kind}")(config)
@@ -164,10 +166,61 @@ def _parakeet(kind: str) -> Callable[[Path], tuple[Any, Any]]:
 
 TRANSDUCERS = {"ParakeetRNNT": _parakeet("RNNT"), "ParakeetTDT": _parakeet("TDT")}
 """Transducers by family."""
+_DECODER = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+
+
+def _canary(folder: Path) -> tuple[Any, Any]:
+    tokenizer = words_tokenizer(["<|start|>", "<|en|>", "<|de|>", "<|fr|>"])
+    size, start = len(tokenizer), len(NAMES)
+    config = transformers.CanaryConfig(
+        encoder_config={"model_type": "parakeet_encoder", **_PARAKEET},
+        decoder_config={
+            "vocab_size": size,
+            **_DECODER,
+            "head_dim": 12,
+            "num_key_value_heads": 2,
+            "encoder_hidden_size": 24,
+            "max_position_embeddings": 64,
+        },
+        vocab_size=size,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=start,
+    )
+    template = (
+        "{% for c in messages[0]['content'] %}{% if c['type'] == 'text' %}<|start|>"
+        "<|{{ c['source_language'] }}|><|{{ c['target_language'] }}|>{% endif %}{% endfor %}"
+    )
+    extractor = transformers.ParakeetFeatureExtractor(feature_size=80)
+    processor = transformers.CanaryProcessor(extractor, tokenizer, template)
+    return transformers.CanaryForConditionalGeneration(config), processor
+
+
+def _cohere(folder: Path) -> tuple[Any, Any]:
+    names = ["startofcontext", "startoftranscript", "emo:undefined", "en", "de", "pnc", "noitn", "notimestamp"]
+    tokenizer = words_tokenizer([*(f"<|{name}|>" for name in [*names, "nodiarize"]), "\u2581"])
+    config = transformers.CohereAsrConfig(
+        encoder_config={"model_type": "parakeet_encoder", **_PARAKEET},
+        vocab_size=len(tokenizer),
+        **_DECODER,
+        max_position_embeddings=64,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    extractor = transformers.CohereAsrFeatureExtractor(feature_size=80)
+    return transformers.CohereAsrForConditionalGeneration(config), transformers.CohereAsrProcessor(
+        extractor, tokenizer
+    )
+
+
 FAMILIES: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "Moonshine": _moonshine,
     "Speech2Text": _speech2text,
     "SeamlessM4Tv2": _seamless,
+    "Canary": _canary,
+    "CohereAsr": _cohere,
 }
 """Encoder-decoders by family."""
 
@@ -199,7 +252,7 @@ _TEMPLATE = (
     "{% for c in m['content'] %}{% if c['type'] == 'audio' %}AUDIO{% else %} {{ c['text'] }}{% endif %}"
     "{% endfor %}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-_CONTROLS = ["<|user|>", "<|assistant|>", "<|sound|>", "<|begin|>", "<|end|>"]
+_CONTROLS = ["<|sound|>", "<|begin|>", "<|end|>", "<|user|>", "<|assistant|>"]
 _TEXT = {
     "hidden_size": 24,
     "intermediate_size": 32,
@@ -216,7 +269,8 @@ _TEXT = {
 def _audio_language_model(
     name: str, encoder: dict[str, Any], processor: Callable[[Any, Any, str], Any], **settings: Any
 ) -> tuple[Any, Any]:
-    tokenizer = words_tokenizer(_CONTROLS)
+    names = {"audio_token": "<|sound|>", "audio_bos_token": "<|begin|>", "audio_eos_token": "<|end|>"}
+    tokenizer = words_tokenizer(_CONTROLS, extra_special_tokens=names)
     config_class = getattr(transformers, f"{name}Config")
     text = {**_TEXT, "vocab_size": len(tokenizer)}
     config = config_class(text_config=text, **encoder, **settings)
@@ -228,7 +282,7 @@ def _audio_language_model(
     return model, processor(transformers.WhisperFeatureExtractor(feature_size=16), tokenizer, template)
 
 
-_SOUND = len(NAMES) + 2
+_SOUND = len(NAMES)
 _ENCODER = {"num_mel_bins": 16, "max_source_positions": 1500}
 _WHISPER = {"d_model": 16, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32}
 
@@ -264,9 +318,22 @@ def _glm_asr(folder: Path) -> tuple[Any, Any]:
     )
 
 
+def _qwen3_asr(folder: Path) -> tuple[Any, Any]:
+    def processor(extractor: Any, tokenizer: Any, template: str) -> Any:
+        extractor = transformers.Qwen3ASRFeatureExtractor(feature_size=16)
+        return transformers.Qwen3ASRProcessor(extractor, tokenizer, template)
+
+    audio = {
+        **{"model_type": "qwen3_asr_encoder", "d_model": 16, "encoder_layers": 1, "num_mel_bins": 16},
+        **{"encoder_attention_heads": 2, "encoder_ffn_dim": 32, "output_dim": 24, "downsample_hidden_size": 8},
+    }
+    return _audio_language_model("Qwen3ASR", {"audio_config": audio}, processor, audio_token_id=_SOUND, eos_token_id=2, pad_token_id=0, timestamp_token_id=3)
+
+
 AUDIO_MODELS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "Qwen2Audio": _qwen2_audio,
     "AudioFlamingo3": _audio_flamingo,
     "GlmAsr": _glm_asr,
+    "Qwen3ASR": _qwen3_asr,
 }
 """Audio language models by family, with their own processors."""
