@@ -35,7 +35,8 @@ class RecognitionConfig(StageSettings):
 
     model: str = Field(
         "packaged:whisper-base",
-        description="model reference: hub:, whisper:, packaged:, sphinx:, onnx:, vosk:, store:, served: or a path",
+        description="model reference: hub:, whisper:, packaged:, sphinx:, onnx:, vosk:, store:, served: or "
+        "a path",
     )
     adapter: str | dict[str, float] | None = Field(
         None,
@@ -46,9 +47,10 @@ class RecognitionConfig(StageSettings):
         "whisper",
         description="whisper = our batched decoding; ctc = models that label frames (Wav2Vec2, HuBERT, "
         "WavLM, Parakeet, heads of train_ctc); transducer = Parakeet RNN-T and TDT; seq2seq = other "
-        "encoder-decoders (Moonshine, SeamlessM4T ...); audio-lm = audio language models (Qwen2-Audio, Voxtral "
-        "...); onnx-asr and vosk are extras with models onnx:FOLDER, vosk:FOLDER; faster-whisper needs the extra 'fast'; pocketsphinx the extra "
-        "'sphinx' and model sphinx:en-us; served the extra 'served' and model served:NAME",
+        "encoder-decoders (Moonshine, SeamlessM4T, Canary); audio-lm = audio language models (Qwen2-Audio, "
+        "Voxtral); faster-whisper needs the extra 'fast'; onnx-asr and vosk the extras of these names and "
+        "models onnx:FOLDER, vosk:FOLDER; pocketsphinx the extra 'sphinx' and model sphinx:en-us; served the "
+        "extra 'served' and model served:NAME (docs/recognizers.md)",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")

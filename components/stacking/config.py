@@ -39,7 +39,7 @@ class StackConfig(DeprecatedNames):
         "dual_source",
         description="direct: speech alone; late_fusion: text model and direct model in one search; "
         "pre_translation: transcript and the mt stage's translation; dual_source: transcript and speech; "
-        "pooled: the mt stage's list and Whisper's own translations, each text scored by both (into English); "
+        "pooled: the mt stage's list and Whisper's own translations, each text scored by both (English); "
         "prompted: an audio language model hears the speech and reads the transcript in its prompt",
     )
     model: str | None = Field(
@@ -55,7 +55,10 @@ class StackConfig(DeprecatedNames):
         "data",
     )
     transcripts: int = Field(
-        1, ge=1, le=16, description="dual_source, prompted: transcripts of the n-best list that are read, at most"
+        1,
+        ge=1,
+        le=16,
+        description="dual_source, prompted: transcripts of the n-best list that are read, at most",
     )
     ablate: tuple[Literal["transcript", "sound", "draft"], ...] = Field(
         (), description="sources that are left blank (no words, silence): what the others do without them"

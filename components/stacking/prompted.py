@@ -82,9 +82,7 @@ def recognition_config_of(config: StackConfig) -> RecognitionConfig:
     )
 
 
-def validate_model(
-    config: StackConfig, store: str | None, pairs: Iterable[tuple[str, str | None]]
-) -> None:
+def validate_model(config: StackConfig, store: str | None, pairs: Iterable[tuple[str, str | None]]) -> None:
     """Refuse, by its files (fetched first), a model that is none or does not follow instructions.
 
     Raises:

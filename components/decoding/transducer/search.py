@@ -56,9 +56,7 @@ def greedy_search(model: Transducer) -> TransducerHypothesis:
                 step = 1
         frame, symbols = frame + step, 0 if step else symbols
     is_finished = frame >= model.n_frames
-    return TransducerHypothesis(
-        tuple(tokens), (*log_probs, score), tuple(frames), tuple(spans), is_finished
-    )
+    return TransducerHypothesis(tuple(tokens), (*log_probs, score), tuple(frames), tuple(spans), is_finished)
 
 
 def _likeliest_step(model: Transducer, is_blank: bool, durations: LogProbs) -> tuple[int, float]:

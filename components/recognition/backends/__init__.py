@@ -189,7 +189,7 @@ BACKENDS: dict[str, Backend] = {
         build=windowed.build_transducer,
     ),
     "seq2seq": Backend(
-        reads="an encoder-decoder that reads speech (Moonshine, Speech2Text, SeamlessM4T, Canary, Cohere ASR)",
+        reads="an encoder-decoder of speech (Moonshine, Speech2Text, SeamlessM4T, Canary, Cohere ASR)",
         schemes=_MODEL_SCHEMES,
         architectures=tuple(name.lower() for name in architectures.SEQ2SEQ),
         version="1",

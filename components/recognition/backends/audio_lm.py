@@ -1,9 +1,9 @@
-"""The ``audio-lm`` backend: audio language models, prompted to transcribe, to translate, or to do so with a
-transcript in the prompt.
+"""The ``audio-lm`` backend: audio language models, prompted to transcribe, to translate, or to stack.
 
-Each architecture is a row of :data:`MODELS`; all are built by AutoProcessor, chat template and
-AutoModelForMultimodalLM. The texts of the prompts are in ``components/recognition/prompts``. Transcripts are
-data: on one line between delimiters, with those delimiters and all control tokens taken out of them.
+A stack reads transcripts in the prompt, beside the sound. Each architecture is a row of :data:`MODELS`; all
+are built by AutoProcessor, a chat template and the class of their name. The texts of the prompts are in
+``components/recognition/prompts``. Transcripts are data: on one line between delimiters, with those delimiters
+and all control tokens taken out of them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from components.errors import ConfigError, DataError, ModelError, to_one_line
 from components.languages import english_name, is_undetermined, two_letters_of
 from components.models.checkpoints import ADAPTERS, read_json
 from components.models.loading import load_transformers
-from components.recognition.config import RecognitionConfig
 from components.recognition.backends.seq2seq import to_window_hypothesis
+from components.recognition.config import RecognitionConfig
 from components.recognition.vad.windows import MAX_WINDOW_SECONDS
 from components.recognition.windowed.decoder import Request, Window, WindowHypothesis
 from components.records import Checkpoint
@@ -81,9 +81,7 @@ def _request_transcript(processor: Any, samples: Samples, language: str | None) 
 def _request_transcript_in(processor: Any, samples: Samples, language: str | None) -> Any:
     """The same with the language, where it is declared."""
     try:
-        return processor.apply_transcription_request(
-            audio=[samples], language=language, return_tensors="pt"
-        )
+        return processor.apply_transcription_request(audio=[samples], language=language, return_tensors="pt")
     except ValueError as error:
         raise DataError(to_one_line(error, 200)) from None
 
@@ -252,17 +250,15 @@ def _refuse_missing_parts(checkpoint: Checkpoint) -> None:
 
 
 def check_requests(checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
-    """Refuse requests none of which a model's architecture can do, and one whose package is missing.
-
-    Raises:
-        ConfigError: It is so.
-    """
+    """Refuse a model that can do none of several requests, or that lacks what it needs. ConfigError."""
     _refuse_missing_parts(checkpoint)
     row, problems = MODELS[checkpoint.architecture], []
     for request in requests:
         try:
-            return check_request(row, request)
+            check_request(row, request)
         except DataError as error:
             problems.append(str(error))
+        else:
+            return
     if problems:
         raise ConfigError(f"{checkpoint.reference}: {problems[0]}")

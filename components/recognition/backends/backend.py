@@ -1,4 +1,4 @@
-"""What a backend of recognition is: the fields of a row of :data:`~components.recognition.backends.BACKENDS`."""
+"""What a backend of recognition is: a row of :data:`~components.recognition.backends.BACKENDS`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The ``onnx-asr`` backend (extra ``onnx-asr``): NeMo's, GigaAM's and other models in ONNX, without torch.
 
-Of the settings it uses ``batch_size``, ``vad``, ``word_times``, ``device`` and ``dtype`` (int8 takes the files
-of a folder that are quantized so). The library decodes greedily: one hypothesis.
+Of the settings it uses ``batch_size``, ``vad``, ``word_times``, ``device`` and ``dtype`` (int8 takes the
+files of a folder that are quantized so). The library decodes greedily: one hypothesis.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from components.recognition.word_boundaries import word_boundaries
 from components.records import Checkpoint, Token, Word
 
 LAST_TOKEN_SECONDS = 0.2
-"""A word ends so long after its last token begins, if the next one does not begin before: ends are not given."""
+"""So long after its last token begins a word ends, if the next does not begin before: no ends are given."""
 
 
 class OnnxAsrDecoder:
@@ -77,7 +77,9 @@ class OnnxAsrDecoder:
         )
 
 
-def _time_words(pieces: Sequence[str], log_probs: Sequence[float], times: Sequence[float]) -> tuple[Word, ...]:
+def _time_words(
+    pieces: Sequence[str], log_probs: Sequence[float], times: Sequence[float]
+) -> tuple[Word, ...]:
     """The words of a window, from the beginnings of their tokens and the window's end."""
     words = []
     for begin, end in pairwise(word_boundaries(pieces)):
@@ -112,8 +114,8 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
         provider = f"{device.type.upper()}ExecutionProvider"
         if provider not in onnxruntime.get_available_providers():
             raise ConfigError(
-                f"device: expected an onnxruntime with {provider}, found none; pip install onnxruntime-gpu, or "
-                "set device: cpu"
+                f"device: expected an onnxruntime with {provider}, found none; pip install onnxruntime-gpu, "
+                "or set device: cpu"
             )
         providers = [provider, *providers]
     quantization = "int8" if config.dtype == "int8" else None
@@ -124,4 +126,3 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
         raise ModelError(
             f"{checkpoint.reference}: onnx-asr cannot load {checkpoint.path} ({to_one_line(error, 300)})"
         ) from error
-

@@ -32,7 +32,6 @@ from components.records import (
     Hypothesis,
     NBest,
     Outcome,
-    Quarantined,
     Segment,
     Token,
     Utterance,

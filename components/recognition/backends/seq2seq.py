@@ -26,7 +26,7 @@ from components.decoding.generation_settings import (
 )
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.speech_seq2seq import SpeechSeq2SeqScorer
-from components.decoding.scorers import digest_of
+from components.decoding.scorers import digest_of, require_same_vocabulary
 from components.decoding.search import search
 from components.device import pick_dtype
 from components.errors import ConfigError, DataError, ModelError, to_one_line
@@ -72,7 +72,9 @@ class Family:
 def _one_language(processor: Any, settings: Mapping[str, Any], request: Request) -> Start:
     """A model of one language, which nothing in its files names."""
     if request.task != "transcribe":
-        raise DataError("expected a model that says which languages it translates into, found one that does not")
+        raise DataError(
+            "expected a model that says which languages it translates into, found one that does not"
+        )
     return Start()
 
 
@@ -192,7 +194,7 @@ class SpeechSeq2SeqDecoder:
         combiner: Mixes their distributions; None for one.
 
     Raises:
-        ConfigError: The members force or forbid different tokens.
+        ConfigError: The members have different vocabularies, or force or forbid different tokens.
     """
 
     max_seconds = MAX_SECONDS
@@ -204,8 +206,11 @@ class SpeechSeq2SeqDecoder:
         search_config: SearchConfig,
         combiner: Combiner | None = None,
     ) -> None:
+        require_same_vocabulary([(name, each.ready.vocabulary) for name, each in models.items()])
         require_same_constraints([(name, each.ready.model) for name, each in models.items()])
-        self._models, self._names = list(models.values()), tuple(models)
+        names = list(models)
+        active = () if combiner is None else combiner.active_members(len(names))
+        self._models, self._names = list(models.values()), tuple(names[index] for index in active)
         self._search, self._combiner = search_config, combiner
         self._tokenizer = self._models[0].processor.tokenizer
 
@@ -225,8 +230,7 @@ class SpeechSeq2SeqDecoder:
             scorers.append(SpeechSeq2SeqScorer(model.ready, recordings, tokens))
         processors = logits_processors_of(self._models[0].ready.model, forced_bos=start.forced)
         nbests = search(scorers, self._search, logits_processors=processors, combiner=self._combiner)
-        names = self._names if len(self._names) > 1 else ()
-        return [[to_window_hypothesis(self._tokenizer, c, names) for c in nbest] for nbest in nbests]
+        return [[to_window_hypothesis(self._tokenizer, c, self._names) for c in nbest] for nbest in nbests]
 
 
 def start_tokens(own: tuple[int, ...], given: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """The ``vosk`` backend (extra ``vosk``): Kaldi's recognizers, small and fast, of many languages.
 
-Of the settings it uses ``n_best``, ``vad`` and ``word_times``. With ``n_best: 1`` words have posteriors, whose
-logarithms are the tokens' scores; with more, Vosk gives paths instead, and a hypothesis's score is its
+Of the settings it uses ``n_best``, ``vad`` and ``word_times``. With ``n_best: 1`` words have posteriors,
+whose logarithms are the tokens' scores; with more, Vosk gives paths instead, and a hypothesis's score is its
 log-probability among those of the list.
 """
 

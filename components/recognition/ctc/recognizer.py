@@ -16,7 +16,7 @@ from components.recognition.ctc.model import CtcModel
 from components.recognition.ctc.nbest import DecodedWindow, build_nbest
 from components.recognition.recognizer import quarantine
 from components.recognition.vad.windows import Span, cut, is_silent, windows_of
-from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
+from components.records import Checkpoint, NBest, Outcome, Utterance
 
 MIN_SAMPLES = 1600
 """Shorter audio (0.1 s) is padded with silence: convolutions need some samples to give a frame."""

@@ -1,4 +1,4 @@
-"""What decodes windows of audio, whatever the family of the model: the interface, its input and its output."""
+"""What decodes windows of audio, whatever the family of the model: the interface, what goes in and out."""
 
 from __future__ import annotations
 

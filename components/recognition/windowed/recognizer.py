@@ -62,7 +62,9 @@ class WindowRecognizer:
             ModelError: The model fails on every window.
         """
         prepared = [self._prepare(utterance) for utterance in utterances]
-        windows = [window for each in prepared if not isinstance(each, Quarantined) for window in each.windows]
+        windows = [
+            window for each in prepared if not isinstance(each, Quarantined) for window in each.windows
+        ]
         results = iter(self._decode(windows))
         return [
             each

@@ -141,7 +141,14 @@ _PARAKEET = {
 
 def _parakeet(kind: str) -> Callable[[Path], tuple[Any, Any]]:
     def build(folder: Path) -> tuple[Any, Any]:
-        names = ["<unk>", "\u2581", *(f"\u2581{letter}" for letter in "abcde"), *"abcdefghij.", "<blank>", "<pad>"]
+        names = [
+            "<unk>",
+            "\u2581",
+            *(f"\u2581{letter}" for letter in "abcde"),
+            *"abcdefghij.",
+            "<blank>",
+            "<pad>",
+        ]
         backend = Tokenizer(models.Unigram([(name, -1.0) for name in names], unk_id=0))
         backend.pre_tokenizer, backend.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
         tokenizer = transformers.ParakeetTokenizer(
@@ -158,6 +165,10 @@ def _parakeet(kind: str) -> Callable[[Path], tuple[Any, Any]]:
         )
         model = getattr(transformers, f"ParakeetFor{kind}")(config)
         model.generation_config.decoder_start_token_id = len(names) - 2
+        # transformers 5.24 takes the next token from tokens and durations together, which fails at random
+        # weights: no duration may win.
+        with torch.no_grad():
+            model.joint.head.bias[: len(names)] += 1000
         extractor = transformers.ParakeetFeatureExtractor(feature_size=80)
         return model, transformers.ParakeetProcessor(extractor, tokenizer, decoder_type=kind.lower())
 
@@ -198,7 +209,16 @@ def _canary(folder: Path) -> tuple[Any, Any]:
 
 
 def _cohere(folder: Path) -> tuple[Any, Any]:
-    names = ["startofcontext", "startoftranscript", "emo:undefined", "en", "de", "pnc", "noitn", "notimestamp"]
+    names = [
+        "startofcontext",
+        "startoftranscript",
+        "emo:undefined",
+        "en",
+        "de",
+        "pnc",
+        "noitn",
+        "notimestamp",
+    ]
     tokenizer = words_tokenizer([*(f"<|{name}|>" for name in [*names, "nodiarize"]), "\u2581"])
     config = transformers.CohereAsrConfig(
         encoder_config={"model_type": "parakeet_encoder", **_PARAKEET},
@@ -313,9 +333,7 @@ def _glm_asr(folder: Path) -> tuple[Any, Any]:
         **{"model_type": "glmasr_encoder", "hidden_size": 16, "intermediate_size": 64},
         **{"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, **_ENCODER},
     }
-    return _audio_language_model(
-        "GlmAsr", {"audio_config": audio}, processor, audio_token_id=_SOUND
-    )
+    return _audio_language_model("GlmAsr", {"audio_config": audio}, processor, audio_token_id=_SOUND)
 
 
 def _qwen3_asr(folder: Path) -> tuple[Any, Any]:
@@ -325,9 +343,22 @@ def _qwen3_asr(folder: Path) -> tuple[Any, Any]:
 
     audio = {
         **{"model_type": "qwen3_asr_encoder", "d_model": 16, "encoder_layers": 1, "num_mel_bins": 16},
-        **{"encoder_attention_heads": 2, "encoder_ffn_dim": 32, "output_dim": 24, "downsample_hidden_size": 8},
+        **{
+            "encoder_attention_heads": 2,
+            "encoder_ffn_dim": 32,
+            "output_dim": 24,
+            "downsample_hidden_size": 8,
+        },
     }
-    return _audio_language_model("Qwen3ASR", {"audio_config": audio}, processor, audio_token_id=_SOUND, eos_token_id=2, pad_token_id=0, timestamp_token_id=3)
+    return _audio_language_model(
+        "Qwen3ASR",
+        {"audio_config": audio},
+        processor,
+        audio_token_id=_SOUND,
+        eos_token_id=2,
+        pad_token_id=0,
+        timestamp_token_id=3,
+    )
 
 
 AUDIO_MODELS: dict[str, Callable[[Path], tuple[Any, Any]]] = {

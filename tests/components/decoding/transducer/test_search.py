@@ -20,7 +20,9 @@ class Table:
 
     blank = 2
 
-    def __init__(self, seed: int, durations: tuple[int, ...], n_frames: int = 3, max_symbols: int = 2) -> None:
+    def __init__(
+        self, seed: int, durations: tuple[int, ...], n_frames: int = 3, max_symbols: int = 2
+    ) -> None:
         self.durations, self.n_frames, self.max_symbols = durations, n_frames, max_symbols
         self._seed = seed
 
