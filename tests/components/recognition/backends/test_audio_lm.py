@@ -47,9 +47,7 @@ def decoder_of(folder: Path) -> audio_lm.AudioLanguageDecoder:
     config = settings(folder)
     checkpoint = checks.models.resolve(config.model)
     row = audio_lm.MODELS[checkpoint.architecture]
-    return audio_lm.AudioLanguageDecoder(
-        *load_resident(checkpoint, config), row, search_config_of(config)
-    )
+    return audio_lm.AudioLanguageDecoder(*load_resident(checkpoint, config), row, search_config_of(config))
 
 
 def generate(family: str, folder: Path, prompt: Any, beams: int) -> list[str]:
@@ -88,13 +86,13 @@ def test_a_stack_reads_the_transcript_and_the_sound(
 ) -> None:
     folder = folders["Qwen2Audio"]
 
-    def translate(text: str | None, *ablate: str) -> str:
+    def translate(text: str | None, *ablate: str) -> tuple[str, float]:
         config = StackConfig(method="prompted", model=str(folder), beam_size=1, max_tokens=8, ablate=ablate)  # type: ignore[arg-type]
         rows = [utterance.model_copy(update={"text": text}) for utterance in utterances[:1]]
         (outcome,) = PromptedTranslator(config).translate(rows)
         assert isinstance(outcome, NBest)
         assert outcome.best.system == f"prompted:{folder}"
-        return outcome.best.text
+        return outcome.best.text, outcome.best.score
 
     texts = {translate("ba be bi"), translate("do du da\nku ke"), translate("ba be bi", "sound")}
     assert len(texts) == 3
@@ -102,7 +100,7 @@ def test_a_stack_reads_the_transcript_and_the_sound(
     request = Request("stack", "en", "de", ("ba be bi",))
     assert utterances[0].audio is not None
     prompt = decoder_of(folder).build_prompt(Window(audio.decode(utterances[0].audio), request))
-    assert [translate("ba be bi")] == generate("Qwen2Audio", folder, prompt, 1)
+    assert [translate("ba be bi")[0]] == generate("Qwen2Audio", folder, prompt, 1)
 
 
 def test_a_transcript_is_data(folders: dict[str, Path]) -> None:

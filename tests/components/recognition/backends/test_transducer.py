@@ -52,9 +52,7 @@ def generate(family: str, folder: Path, utterance: Utterance) -> tuple[str, list
 def test_greedy_texts_and_times_are_the_librarys(
     family: str, folders: dict[str, Path], utterances: list[Utterance]
 ) -> None:
-    for utterance, nbest in zip(
-        utterances, recognize(folders[family], utterances, beam_size=1), strict=True
-    ):
+    for utterance, nbest in zip(utterances, recognize(folders[family], utterances, beam_size=1), strict=True):
         text, tokens = generate(family, folders[family], utterance)
         assert nbest.best.text == text
         assert len(text) > 10
