@@ -128,7 +128,9 @@ class Stack(Kind[StackSettings]):
             config = config.model_copy(update={"coefficient": value})
         texts = [name for name, sort in zip(site.of, site.sorts, strict=True) if sort == "text"]
         first, last = (texts[0], texts[-1]) if texts else ("", "")
-        stacked: Any
+        stacked: (
+            prompted.PromptedTranslator | nbest_fusion.NBestFusionTranslator | translator.StackedTranslator
+        )
         if config.method == "prompted":
             stacked = prompted.PromptedTranslator(config, site.store)
         else:

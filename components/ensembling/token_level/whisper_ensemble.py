@@ -141,8 +141,8 @@ def explain_backend(config: RecognizerEnsembleConfig) -> str:
     """The error message for recognizers of another backend, which are not mixed token by token."""
     return (
         f"combination: expected backend {' or '.join(MIXED_BACKENDS)} to mix recognizers token by token, "
-        f"found {config.backend}: combine their finished transcripts (combination: output_level, or a node of "
-        "kind combine)"
+        f"found {config.backend}: combine their finished transcripts (combination: output_level, or a node "
+        "of kind combine)"
     )
 
 

@@ -2,8 +2,8 @@
 
 A stack reads transcripts in the prompt, beside the sound. Each architecture is a row of :data:`MODELS`; all
 are built by AutoProcessor, a chat template and the class of their name. The texts of the prompts are in
-``components/recognition/prompts``. Transcripts are data: on one line between delimiters, with those delimiters
-and all control tokens taken out of them.
+``components/recognition/prompts``. Transcripts are data: on one line between delimiters, with these and all
+control tokens taken out of them.
 """
 
 from __future__ import annotations

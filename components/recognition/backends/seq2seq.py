@@ -94,7 +94,7 @@ def _seamless(processor: Any, settings: Mapping[str, Any], request: Request) -> 
     codes: Mapping[str, int] = settings.get("text_decoder_lang_to_code_id") or {}
     target = _require_target(request)
     three = three_letters_of(target) or base_of(target)
-    for code in (target, three, _INDIVIDUAL_LANGUAGES.get(three)):
+    for code in (target, three, _INDIVIDUAL_LANGUAGES.get(three, three)):
         if code in codes:
             return Start(tokens=(int(codes[code]),))
     raise _unknown_language(target, codes)
@@ -313,7 +313,7 @@ def check_requests(checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
     """
     try:
         safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        processor = AutoProcessor.from_pretrained(checkpoint.path, **safe)
+        processor = AutoProcessor.from_pretrained(checkpoint.path, **safe)  # type: ignore[no-untyped-call]
     except Exception as error:  # transformers raises whatever its many readers raise
         raise ModelError(
             f"{checkpoint.reference}: expected a processor (preprocessor_config.json and a tokenizer), found "

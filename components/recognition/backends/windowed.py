@@ -57,7 +57,8 @@ def build_transducer(
 
     del seed
     _refuse_task(config, task)
-    decoder = transducer.TransducerDecoder(*loaded, checkpoint.reference, config)
+    model, processor = loaded
+    decoder = transducer.TransducerDecoder(model, processor, checkpoint.reference, config)
     return _build(config, decoder, checkpoint, task)
 
 
@@ -81,7 +82,8 @@ def audio_lm_decoder(config: RecognitionConfig, loaded: Any, checkpoint: Checkpo
     from components.recognition.backends import audio_lm, seq2seq  # noqa: PLC0415 - takes seconds to import
 
     row, search_config = audio_lm.MODELS[checkpoint.architecture], seq2seq.search_config_of(config)
-    return audio_lm.AudioLanguageDecoder(*loaded, row, search_config)
+    model, processor = loaded
+    return audio_lm.AudioLanguageDecoder(model, processor, row, search_config)
 
 
 def check_audio_lm(checkpoint: Checkpoint, requests: Sequence[Request]) -> None:

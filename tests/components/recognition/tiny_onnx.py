@@ -1,4 +1,4 @@
-"""A CTC model in ONNX, written byte by byte: a linear layer over log-mel features, as NeMo exports its models."""
+"""A CTC model in ONNX, written byte by byte: a linear layer over log-mel features, as NeMo exports."""
 
 from __future__ import annotations
 

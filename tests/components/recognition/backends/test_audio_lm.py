@@ -1,4 +1,4 @@
-"""Audio language models against the library's own ``generate``, at tiny random weights and real processors."""
+"""Audio language models against the library's own ``generate``, at tiny random weights."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_missing_package_or_adapter_is_named_before_the_model_is_loaded(
     config |= {"architectures": ["GraniteSpeechForConditionalGeneration"], "has_lora_adapter": True}
     (tmp_path / "config.json").write_text(json.dumps(config))
     monkeypatch.setattr(audio_lm, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="expects the package torchaudio, .* pip install 'torchaudio'"):
+    with pytest.raises(ConfigError, match=r"expects the package torchaudio, .* pip install 'torchaudio'"):
         checks.validate_model(settings(tmp_path), None)
     monkeypatch.setattr(audio_lm, "find_spec", lambda name: name)
     with pytest.raises(ConfigError, match=f"expected its LoRA merged .* set adapter: {tmp_path}"):

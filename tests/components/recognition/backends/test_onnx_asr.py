@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +65,7 @@ def test_texts_times_and_scores_are_those_of_its_frames(
         words = outcome.best.segments[0].words
         assert "".join(word.text for word in words).strip() == outcome.best.text
         assert words[0].start == pytest.approx(kept[0][1][0] * 0.01, abs=0.011)
-        assert all(a.end <= b.start + 1e-9 for a, b in zip(words, words[1:], strict=False))
+        assert all(a.end <= b.start + 1e-9 for a, b in pairwise(words))
         expected = [log_probs[frames, token].max() for token, frames in kept]
         assert max(t.log_prob for t in outcome.best.tokens) == pytest.approx(max(expected), abs=0.05)
 
@@ -73,7 +73,7 @@ def test_texts_times_and_scores_are_those_of_its_frames(
 def test_a_folder_that_is_no_model_is_one_line(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="expected the path of a model folder, found none there"):
         checks.check(settings(tmp_path / "nowhere"), None)
-    with pytest.raises(ModelError, match="expected a folder with config.json, found none in it"):
+    with pytest.raises(ModelError, match=r"expected a folder with config\.json, found none in it"):
         checks.check(settings(tmp_path), None)
     for path in folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())

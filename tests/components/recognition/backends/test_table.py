@@ -107,14 +107,14 @@ def test_a_model_of_no_known_family_says_so() -> None:
         architecture="KyutaiSpeechToTextForConditionalGeneration",
     )
     with pytest.raises(
-        ConfigError, match="expected a Whisper model, found k .*none of the backends reads it"
+        ConfigError, match=r"expected a Whisper model, found k .*none of the backends reads it"
     ):
         checks.check_backend("whisper", kyutai)
 
 
 def test_word_times_of_a_backend_that_gives_none_are_refused() -> None:
     config = RecognitionConfig(model="hub:a/b", backend="seq2seq", word_times=True)
-    with pytest.raises(ConfigError, match="word_times: expected backend whisper or .*, found seq2seq"):
+    with pytest.raises(ConfigError, match=r"word_times: expected backend whisper or .*, found seq2seq"):
         checks.check(config, None)
 
 

@@ -106,7 +106,7 @@ def test_several_texts_have_their_share_of_the_list(folder: Path) -> None:
 
 def test_files_that_vosk_cannot_read_are_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(path: str) -> None:
-        raise Exception("Failed to create a model")  # noqa: TRY002 - as Vosk does
+        raise Exception("Failed to create a model")
 
     monkeypatch.setattr(sys.modules["vosk"], "Model", fail)
     with pytest.raises(ModelError, match=r"Vosk cannot load these files \(Failed to create a model\)"):
