@@ -59,22 +59,18 @@ class SpeechSeq2SeqScorer(Seq2SeqScorer):
         self._mask = pad_sequence(masks, batch_first=True)
         self._encoder_mask = pad_sequence(encoder_masks, batch_first=True)
 
-    def _select_sources(self, utterances: Tensor) -> None:
-        present = self._source_utterances
-        super()._select_sources(utterances)
-        if self._encoder_mask is not None and self._source_utterances is not present:
-            self._encoder_mask = self._encoder_mask[torch.searchsorted(present, utterances)]
+    def _start_rows(self) -> None:
+        mask = self._mask
+        super()._start_rows()
+        self._mask = mask  # these models count the frames in it, so it keeps two dimensions on every device
 
-    def _run_decoder(self, tokens: Tensor, first: int) -> Tensor:
+    def _keep_sources(self, rows: Tensor) -> None:
+        super()._keep_sources(rows)
+        self._encoder_mask = None if self._encoder_mask is None else self._encoder_mask[rows]
+
+    def _encoder_outputs(self) -> Any:
         extra: dict[str, Any] = {"attention_mask": self._encoder_mask} if self._has_mask else {}
-        return self._ready.scores(
-            first,
-            encoder_outputs=self._output(last_hidden_state=self._encoded, **extra),
-            attention_mask=self._mask,
-            decoder_input_ids=tokens,
-            use_cache=True,
-            **{self._ready.cache_argument: self._cache},
-        )
+        return self._output(last_hidden_state=self._encoded, **extra)
 
 
 def _all_ones(states: Tensor) -> Tensor:

@@ -295,6 +295,7 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
         model.generation_config.decoder_start_token_id = generation_setting(model, "bos_token_id")
     digest = digest_of(processor.tokenizer.get_vocab())
     ready = Seq2SeqModel(model, digest, checkpoint.reference)
+    ready.shares_cache = False  # their decoders' positions and masks were not tried with rows that share one
     settings = _read_generation_settings(checkpoint)
     return SpeechSeq2SeqModel(ready, processor, settings, checkpoint.architecture)
 

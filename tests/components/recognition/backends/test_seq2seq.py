@@ -34,8 +34,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def utterances() -> list[Utterance]:
-    """Three recordings of different lengths, which go through the decoder as one padded batch."""
-    rows = sorted(data.load("sample").utterances, key=lambda u: u.audio.seconds if u.audio else 0.0)[:3]
+    """Two recordings of different lengths, which go through the decoder as one padded batch."""
+    rows = sorted(data.load("sample").utterances, key=lambda u: u.audio.seconds if u.audio else 0.0)[1:3]
     return [row.model_copy(update={"source_language": "de", "target_language": "fr"}) for row in rows]
 
 
@@ -86,8 +86,7 @@ def generate(family: str, folder: Path, utterance: Utterance, language: str, bea
     return list(dict.fromkeys(" ".join(text.split()) for text in texts))
 
 
-@pytest.mark.parametrize("beams", [1, 4])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("family", "beams"), [("Moonshine", 1), *((family, 4) for family in FAMILIES)])
 def test_texts_are_the_librarys(
     family: str, beams: int, folders: dict[str, Path], utterances: list[Utterance]
 ) -> None:
