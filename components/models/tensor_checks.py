@@ -113,6 +113,15 @@ def without_masking(report: Mapping[str, Any]) -> dict[str, Any]:
     return {**report, "missing_keys": missing}
 
 
+def without_other_modalities(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a loading report without what a model of several modalities has beside speech -> text.
+
+    The hub's SeamlessM4T reads text and speaks, too.
+    """
+    others = ("text_encoder.", "t2u_model.", "vocoder.")
+    return {**report, "unexpected_keys": [n for n in report["unexpected_keys"] if not n.startswith(others)]}
+
+
 def refuse_non_finite(checkpoint: Checkpoint, tensors: Iterable[tuple[str, Tensor]], note: str = "") -> None:
     """Refuse values that are not finite.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from components.models.checkpoints import read_json
 from components.models.references import split_reference
 from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
+from components.recognition.windowed.decoder import Request
 from components.records import Checkpoint
 from components.term_list import read_terms
 
@@ -34,6 +36,9 @@ def check(config: RecognitionConfig, store: str | None) -> None:
             f"pip install 'antiphon[{backend.extra}]' or use backend whisper"
         )
     refuse_guides(config)
+    if config.word_times and not backend.times_words:
+        names = " or ".join(name for name, row in BACKENDS.items() if row.times_words)
+        raise ConfigError(f"word_times: expected backend {names}, found {config.backend}, which gives none")
     device = resolve_device_name(config.device)
     if config.dtype == "int8" and device != "cpu" and backend.packs_weights:
         raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")
@@ -62,8 +67,18 @@ def refuse_guides(config: RecognitionConfig) -> None:
             )
 
 
-def validate_model(config: RecognitionConfig, store: str | None) -> None:
-    """Refuse, by its files (fetched first), a model that the backend cannot read. Raises as :func:`check`."""
+def validate_model(config: RecognitionConfig, store: str | None, requests: Sequence[Request] = ()) -> None:
+    """Refuse, by its files (fetched first), a model that the backend cannot read.
+
+    Args:
+        config: Backend and model.
+        store: Where ``store:`` references are looked up.
+        requests: What will be asked of it, as far as that is known: it has to be able to do one of them.
+
+    Raises:
+        ConfigError: It is of another architecture, or can do none of the requests.
+        ModelError: It cannot be fetched, or its files are not complete.
+    """
     checkpoint = models.resolve(config.model, store)
     check_backend(config.backend, checkpoint)
     if config.draft is not None:
@@ -73,6 +88,9 @@ def validate_model(config: RecognitionConfig, store: str | None) -> None:
         require_files(checkpoint)
     if config.ctc is not None:
         check_backend("ctc", models.resolve(config.ctc.model, store))
+    check_requests = BACKENDS[config.backend].check_requests
+    if check_requests is not None:
+        check_requests(checkpoint, requests)
 
 
 def _check_draft(draft: str, checkpoint: Checkpoint, store: str | None) -> None:
@@ -109,5 +127,10 @@ def check_backend(name: str, checkpoint: Checkpoint) -> None:
 def _wrong_model(name: str, model: str, architecture: str = "") -> ConfigError:
     readers = (other for other, row in BACKENDS.items() if architecture.startswith(row.architectures))
     reader = next(readers, None)
-    advice = f"set backend: {reader}" if reader else "set both model and backend"
+    if reader:
+        advice = f"set backend: {reader}"
+    elif architecture:
+        advice = "none of the backends reads it (docs/recognizers.md lists the families): use another model"
+    else:
+        advice = "set both model and backend"
     return ConfigError(f"backend {name}: expected {BACKENDS[name].reads}, found {model}; {advice}")

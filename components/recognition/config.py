@@ -11,6 +11,21 @@ from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
+BackendName = Literal[
+    "whisper",
+    "transformers",
+    "faster-whisper",
+    "pocketsphinx",
+    "served",
+    "ctc",
+    "transducer",
+    "seq2seq",
+    "audio-lm",
+    "onnx-asr",
+    "vosk",
+]
+"""Names of the rows of :data:`components.recognition.backends.BACKENDS`."""
+
 
 class CtcScoring(BaseModel):
     """A CTC model over characters that takes part in the search of a Whisper (Watanabe et al. 2017)."""
@@ -34,18 +49,22 @@ class RecognitionConfig(StageSettings):
 
     model: str = Field(
         "packaged:whisper-base",
-        description="model reference: hub:, whisper:, packaged:, sphinx:, store:, served: or a path",
+        description="model reference: hub:, whisper:, packaged:, sphinx:, onnx:, vosk:, store:, served: or "
+        "a path",
     )
     adapter: str | dict[str, float] | None = Field(
         None,
         description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
         "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
-    backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx", "served", "ctc"] = Field(
+    backend: BackendName = Field(
         "whisper",
         description="whisper = our batched decoding; ctc = models that label frames (Wav2Vec2, HuBERT, "
-        "WavLM, Parakeet, heads of train_ctc); faster-whisper needs the extra 'fast'; pocketsphinx the extra "
-        "'sphinx' and model sphinx:en-us; served the extra 'served' and model served:NAME",
+        "WavLM, Parakeet, heads of train_ctc); transducer = Parakeet RNN-T and TDT; seq2seq = other "
+        "encoder-decoders (Moonshine, SeamlessM4T, Canary); audio-lm = audio language models (Qwen2-Audio, "
+        "Voxtral); faster-whisper needs the extra 'fast'; onnx-asr and vosk the extras of these names and "
+        "models onnx:FOLDER, vosk:FOLDER; pocketsphinx the extra 'sphinx' and model sphinx:en-us; served the "
+        "extra 'served' and model served:NAME (docs/recognizers.md)",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")

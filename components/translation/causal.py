@@ -24,10 +24,10 @@ from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.search import search
 from components.errors import ConfigError, DataError
 from components.languages import base_of, english_name
+from components.sanitization import find_control_tokens, sanitize
 from components.translation.few_shot_examples import read_examples
 from components.translation.language_tokens import NO_TARGET_LANGUAGE
 from components.translation.prepared_text import Sentence
-from components.translation.sanitization import find_control_tokens, sanitize
 from components.translation.seq2seq import to_sentence_translation
 from components.translation.terms import SourceTerms
 from components.translation.translator import SentenceTranslation

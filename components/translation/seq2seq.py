@@ -22,13 +22,13 @@ from components.errors import DataError
 from components.languages import base_of, three_letters_of
 from components.models.architectures import MULTILINGUAL
 from components.records import Token
+from components.sanitization import find_control_tokens, sanitize
 from components.translation.language_tokens import (
     NO_TARGET_LANGUAGE,
     find_language_token,
     refuse_other_direction,
 )
 from components.translation.prepared_text import Sentence
-from components.translation.sanitization import find_control_tokens, sanitize
 from components.translation.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
 

@@ -259,10 +259,16 @@ class Seq2SeqScorer:
             rows = move.beam_indices[:: move.b]
         if rows is None:
             return
+        self._keep_sources(rows)
+        self._has_source_per_row = per_row
+
+    def _keep_sources(self, rows: Tensor) -> None:
         kv_cache.select_rows(self._cache.cross_attention_cache, rows)
         self._encoded = self._encoded[rows]
         self._mask = None if self._mask is None else self._mask[rows]
-        self._has_source_per_row = per_row
+
+    def _encoder_outputs(self) -> Any:
+        return self._output(last_hidden_state=self._encoded)  # sparse ones have more fields
 
     def _run_decoder(self, tokens: Tensor, first: int) -> Tensor:
         if self._beam_cache is not None:
@@ -270,7 +276,7 @@ class Seq2SeqScorer:
         with attend_to(self._beam_cache):
             return self._ready.scores(
                 first,
-                encoder_outputs=self._output(last_hidden_state=self._encoded),  # sparse ones have more fields
+                encoder_outputs=self._encoder_outputs(),
                 attention_mask=self._mask,
                 decoder_input_ids=tokens,
                 use_cache=True,

@@ -120,11 +120,11 @@ def check_recognizers(config: RecognizerEnsembleConfig, store: str | None) -> No
     """Refuse an ensemble of recognizers by its settings alone.
 
     Raises:
-        ConfigError: the backend is not Whisper's own, or the coefficients do not fit the members.
+        ConfigError: the models of the backend are not mixed, or the coefficients do not fit the members.
         ModelError: a member is no recognizer.
         StoreError: a member names a checkpoint that the store lacks.
     """
-    if config.backend != "whisper":
+    if config.backend not in whisper_ensemble.MIXED_BACKENDS:
         raise ConfigError(explain_backend(config))
     if config.coefficients:
         COMBINATIONS[config.combination](config.coefficients).active_members(len(config.members))
