@@ -108,6 +108,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
     "Search over a pipeline": (Row({"search": "search"}),),
     "One model out of several, and smaller models": (
         Row({"speed": "speed-merging"}),
+        Row({"merging's frontier": "merging-frontier"}),
         Row(
             {"merging": "merging"},
             Headline(

@@ -27,6 +27,7 @@ PAGES: Mapping[str, str] = {
             "speed-experts",
             "speed-speculative",
         ),
+        "merging-frontier",
         *("speed-report", "orchestration", "following", "startup", "memory", "scaling"),
     )
 }
