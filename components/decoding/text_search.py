@@ -70,9 +70,14 @@ class TextHypothesis:
     utterance: int
 
     @property
+    def agreed(self) -> bool:
+        """Whether every group has written the whole text."""
+        return all(position == len(self.text) for position in self.positions)
+
+    @property
     def finished(self) -> bool:
         """Whether every group has ended the text."""
-        return self.text.endswith(END) and all(p == len(self.text) for p in self.positions)
+        return self.agreed and self.text.endswith(END)
 
     def rank(self, weights: Sequence[float], penalty: float) -> float:
         """The score with every group's part divided by (its own number of tokens) ** ``penalty``."""
@@ -181,8 +186,7 @@ class _UtteranceSearch:
             sums=tuple(sums),
             score=float(score),
         )
-        is_agreed = all(position == len(continuation.text) for position in positions)
-        return close_segment(result, self._weights) if is_agreed else result
+        return close_segment(result, self._weights) if result.agreed else result
 
     def _is_cut(self, hypothesis: TextHypothesis) -> bool:
         """Whether a group that has not ended its text may take no more tokens."""
