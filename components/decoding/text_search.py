@@ -82,7 +82,7 @@ class TextHypothesis:
     def rank(self, weights: Sequence[float], penalty: float) -> float:
         """The score with every group's part divided by (its own number of tokens) ** ``penalty``."""
         parts = (s / max(len(t), 1) ** penalty for s, t in zip(self.sums, self.tokens, strict=True))
-        return sum(weight * part for weight, part in zip(weights, parts, strict=True))
+        return float(sum(weight * part for weight, part in zip(weights, parts, strict=True)))
 
 
 def text_search(
@@ -219,7 +219,7 @@ class _UtteranceSearch:
             )
         else:
             highest = max(map(self._rank, best))
-        return highest > self._finished[-1][0]
+        return bool(highest > self._finished[-1][0])
 
 
 def close_segment(hypothesis: TextHypothesis, weights: Sequence[float]) -> TextHypothesis:
