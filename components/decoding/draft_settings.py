@@ -8,7 +8,10 @@ DRAFT_DESCRIPTION = (
     "a smaller model of the same tokenizer that proposes tokens, which the model verifies several at a time: "
     "the same texts in less time; greedy search only (beam_size 1)"
 )
-DRAFT_TOKENS = Field(4, ge=1, le=32, description="draft: tokens that it proposes at a time")
+DEFAULT_DRAFT_TOKENS = 4
+DRAFT_TOKENS: int = Field(
+    DEFAULT_DRAFT_TOKENS, ge=1, le=32, description="draft: tokens that it proposes at a time"
+)
 
 
 def refuse_draft(
@@ -20,7 +23,7 @@ def refuse_draft(
         ValueError: a message of one line.
     """
     if draft is None:
-        if draft_tokens != DRAFT_TOKENS.default:
+        if draft_tokens != DEFAULT_DRAFT_TOKENS:
             raise ValueError(f"draft_tokens: expected a draft model, found {draft_tokens} without: set draft")
         return
     if beam_size != 1 or sampling:

@@ -61,7 +61,7 @@ def apply_to_ragged(
 
     The history's ``tokens`` (R, T) are filled up with anything.
     """
-    for length in lengths.unique().tolist() if logits_processors else ():
+    for length in sorted(set(lengths.tolist())) if logits_processors else ():
         rows = (lengths == length).nonzero()[:, 0]
         part = History(history.tokens[rows, :length], history.utterances[rows], history.max_new_tokens)
         log_probs[rows] = apply_processors(logits_processors, log_probs[rows], part)

@@ -140,7 +140,7 @@ class _Rescoring:
         self, parents: Tensor, utterances: Tensor, written: Tensor, lengths: Tensor, moves: Tensor
     ) -> Tensor:
         scores = torch.zeros((len(written), self._scorer.vocabulary.size))
-        for length in lengths[moves].unique().tolist():
+        for length in sorted(set(lengths[moves].tolist())):
             rows = (moves & (lengths == length)).nonzero()[:, 0]
             scores[rows] = self._scorer.score_prefixes(utterances[rows], written[rows, :length]).cpu()
         return scores

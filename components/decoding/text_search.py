@@ -70,14 +70,19 @@ class TextHypothesis:
     utterance: int
 
     @property
+    def agreed(self) -> bool:
+        """Whether every group has written the whole text."""
+        return all(position == len(self.text) for position in self.positions)
+
+    @property
     def finished(self) -> bool:
         """Whether every group has ended the text."""
-        return self.text.endswith(END) and all(p == len(self.text) for p in self.positions)
+        return self.agreed and self.text.endswith(END)
 
     def rank(self, weights: Sequence[float], penalty: float) -> float:
         """The score with every group's part divided by (its own number of tokens) ** ``penalty``."""
         parts = (s / max(len(t), 1) ** penalty for s, t in zip(self.sums, self.tokens, strict=True))
-        return sum(weight * part for weight, part in zip(weights, parts, strict=True))
+        return float(sum(weight * part for weight, part in zip(weights, parts, strict=True)))
 
 
 def text_search(
@@ -181,8 +186,7 @@ class _UtteranceSearch:
             sums=tuple(sums),
             score=float(score),
         )
-        is_agreed = all(position == len(continuation.text) for position in positions)
-        return close_segment(result, self._weights) if is_agreed else result
+        return close_segment(result, self._weights) if result.agreed else result
 
     def _is_cut(self, hypothesis: TextHypothesis) -> bool:
         """Whether a group that has not ended its text may take no more tokens."""
@@ -215,7 +219,7 @@ class _UtteranceSearch:
             )
         else:
             highest = max(map(self._rank, best))
-        return highest > self._finished[-1][0]
+        return bool(highest > self._finished[-1][0])
 
 
 def close_segment(hypothesis: TextHypothesis, weights: Sequence[float]) -> TextHypothesis:

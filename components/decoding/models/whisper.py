@@ -181,10 +181,11 @@ class WhisperTokenScorer:
 
     def _positions(self, start: int, stop: int) -> Tensor:
         """Position embeddings (t, d) of the next tokens, or (R, t, d) where rows differ in length."""
+        positions: Tensor = self._decoder.positions
         if self._visible is None:
-            return self._decoder.positions[start:stop]
+            return positions[start:stop]
         lengths = self._visible.sum(dim=1, keepdim=True)
-        return self._decoder.positions[lengths + torch.arange(stop - start, device=lengths.device)]
+        return positions[lengths + torch.arange(stop - start, device=lengths.device)]
 
     def _mask(self, rows: int, start: int, stop: int) -> Tensor | None:
         """What the next tokens attend to: (t, stop), or (R, 1, t, stop) where rows differ in length."""

@@ -126,7 +126,7 @@ class TextSynchronousBackend:
 
     def _to_translation(self, hypothesis: TextHypothesis) -> SentenceTranslation:
         weights = [group.weight for group in self._groups]
-        whole = hypothesis if hypothesis.finished else close_segment(hypothesis, weights)
+        whole = hypothesis if hypothesis.agreed else close_segment(hypothesis, weights)
         names = [" + ".join(group.names) for group in self._groups]
         shares = dict(zip(names, weights, strict=True))
         return SentenceTranslation(
