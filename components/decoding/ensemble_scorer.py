@@ -96,7 +96,8 @@ class EnsembleScorer:
         if gate is not None and gate.lagged:
             weights = gate(self._gate_features.values, self.n_steps)
             is_run = weights != 0
-            indices = is_run.any(dim=1).nonzero()[:, 0].tolist()
+            # The one question that a step may ask: members that no row needs are not run.
+            indices = [index for index, needed in enumerate(is_run.any(dim=1).tolist()) if needed]
         scores = self._run_members(indices)
         rows, device = len(scores[0]), scores[0].device
         if is_run is not None:
@@ -116,9 +117,10 @@ class EnsembleScorer:
             mixture = self._combiner(scores, weights, self._exact)
             self._log_normalizers = mixture.log_normalizers
         else:
-            mixture = self._combiner(scores, weights[indices], self._exact)
+            mixture = self._combiner(scores, torch.stack([weights[i] for i in indices]), self._exact)
             self._log_normalizers = mixture.log_normalizers.new_full((len(self._members), rows), torch.nan)
-            self._log_normalizers[indices] = mixture.log_normalizers
+            for index, values in zip(indices, mixture.log_normalizers, strict=True):
+                self._log_normalizers[index] = values
         if is_run is not None:  # a member that ran for other rows only counts as not run, as if alone
             self._log_normalizers.masked_fill_(~is_run, torch.nan)
         return mixture.log_probs

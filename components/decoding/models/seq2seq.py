@@ -240,8 +240,10 @@ class Seq2SeqScorer:
         self._has_source_per_row = per_row
 
     def _run_decoder(self, tokens: Tensor, first: int) -> Tensor:
+        options: dict[str, Any] = {self._ready.cache_argument: self._cache}
         if self._beam_cache is not None:
             self._beam_cache.start_step(tokens.shape[1])
+            options["decoder_attention_mask"] = self._beam_cache.mask
         with attend_to(self._beam_cache):
             return self._ready.scores(
                 first,
@@ -249,7 +251,7 @@ class Seq2SeqScorer:
                 attention_mask=self._mask,
                 decoder_input_ids=tokens,
                 use_cache=True,
-                **{self._ready.cache_argument: self._cache},
+                **options,
             )
 
 
