@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from components.errors import ConfigError
+from components.machine import dtype_for_key
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.records import NBest, Outcome
 from components.stacking.coefficient_file import read_coefficient
@@ -73,7 +74,8 @@ class Stack(Kind[StackSettings]):
 
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
         """Return everything but models, tables and device."""
-        return settings.config.model_dump(mode="json", exclude={"model", "device"})
+        values = settings.config.model_dump(mode="json", exclude={"model", "device", "dtype"})
+        return values | dtype_for_key(settings.dtype, settings.device)
 
     def check_inputs(self, settings: StackSettings, site: Site) -> None:
         """Check the inputs, the model and the coefficient that the method needs."""

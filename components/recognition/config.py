@@ -123,8 +123,10 @@ class RecognitionConfig(StageSettings):
         description="keep the entropy and the margin of every token's distribution, and the probability of a "
         "detected language (backends whisper and transformers)",
     )
-    dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
-        "float32", description="arithmetic; int8 quantizes the linear layers (CPU) and costs accuracy"
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
+        "auto",
+        description="arithmetic; auto = float32, float16 on CUDA; int8 quantizes the linear layers (CPU) and "
+        "costs accuracy",
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 

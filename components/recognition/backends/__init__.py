@@ -47,6 +47,7 @@ class Backend:
         settings: Those that decide the outputs, where these are few.
         is_elsewhere: Whether it computes on another machine, so that no device here is taken.
         searches_here: Whether our search decodes it, which draws samples and keeps statistics of tokens.
+        half: The arithmetic that ``dtype: auto`` stands for on CUDA; Whisper's weights were float16.
     """
 
     reads: str
@@ -64,6 +65,7 @@ class Backend:
     settings: frozenset[str] | None = None
     is_elsewhere: bool = False
     searches_here: bool = False
+    half: str = "float16"
 
 
 def _load_openai_whisper(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
@@ -223,6 +225,7 @@ BACKENDS: dict[str, Backend] = {
         schemes=_MODEL_SCHEMES,
         architectures=tuple(name.lower() for name in CTC_ARCHITECTURES),
         version="1",
+        half="float32",
         load=_load_ctc,
         build=_build_ctc,
     ),
