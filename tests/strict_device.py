@@ -262,9 +262,19 @@ def _moved(tensor: Tensor) -> Tensor:
     return nn.Parameter(tensor_copy, requires_grad=False) if isinstance(tensor, nn.Parameter) else tensor_copy
 
 
+def on_card(value: Any) -> Any:
+    """As :func:`on_device`, on a real card; skips the test where there is none."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    if isinstance(value, nn.Module):
+        return value.to("cuda")
+    return pytree.tree_map_only(Tensor, lambda tensor: tensor.to("cuda"), value)
+
+
 def on_cpu(value: Any) -> Any:
     """``value`` with the values of its tensors, to be compared."""
-    return pytree.tree_map_only(StrictTensor, lambda tensor: tensor.values, value)
+    value = pytree.tree_map_only(StrictTensor, lambda tensor: tensor.values, value)
+    return pytree.tree_map_only(Tensor, Tensor.cpu, value)
 
 
 @contextmanager

@@ -5,17 +5,20 @@ The device stands still while the host waits, so these are laws and no measureme
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import pytest
+import torch
+from torch import Tensor
 
 from components.decoding import logits_processors
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import logits_processors_of
-from components.decoding.logits_processors import LogitsProcessor
+from components.decoding.logits_processors import History, LogitsProcessor
 from components.decoding.models.causal import CausalModel
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
@@ -28,11 +31,11 @@ from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from tests.components.decoding import tiny_models
 from tests.components.recognition.tiny import tiny
-from tests.strict_device import StrictDevice, on_device, strict_device
-from tests.test_strict_device import PROMPTS, gate, marians, seq2seq, windows
+from tests.strict_device import Counts, StrictDevice, on_card, on_device, strict_device
+from tests.test_strict_device import PROMPTS, Place, gate, marians, seq2seq, windows
 
-SHORT, LONG = 2, 10
-"""Lengths of two searches; the 8 steps between them hold one look at which rows are done."""
+STEPS = 8
+"""Steps that are counted: one look at which rows are done falls into them."""
 MAX_WAITS, MAX_KERNELS = 0.2, 1.2
 """Waits a step, and kernels of four members of one architecture to those of one."""
 
@@ -45,38 +48,43 @@ class Setup(NamedTuple):
     combiner: Combiner | None = None
 
 
-def one(name: str) -> Setup:
-    ready = seq2seq(on_device, name)
-    inputs = on_device(tiny_models.sources(ready.model, 3))
+def one(place: Place, name: str) -> Setup:
+    ready = seq2seq(place, name)
+    inputs = place(tiny_models.sources(ready.model, 3))
     return Setup([ready.build_scorer(**inputs)], logits_processors_of(ready.model))
 
 
-def causal() -> Setup:
+def causal(place: Place) -> Setup:
     model = tiny_models.llama()
     model.get_output_embeddings()._forward_hooks.clear()
-    return Setup([CausalModel(on_device(model), "digest", "llama").build_scorer([(5, 6, 20), (5, 22)])])
+    return Setup([CausalModel(place(model), "digest", "llama").build_scorer([(5, 6, 20), (5, 22)])])
 
 
-def whisper() -> Setup:
-    backend = OpenAIWhisperBackend(on_device(tiny(0)), "float32", 800, 1)
+def whisper(place: Place) -> Setup:
+    backend = OpenAIWhisperBackend(place(tiny(0)), "float32", 800, 1)
     tokenizer = backend.dims.get_tokenizer(None, "transcribe")
-    scorer = backend.build_scorer(backend.encode(on_device(windows()[:, :, :800])), PROMPTS)
+    scorer = backend.build_scorer(backend.encode(place(windows()[:, :, :800])), PROMPTS)
     return Setup([scorer], whisper_logits_processors(tokenizer, backend.dims.n_vocab, True))
 
 
-def mixed(combiner: Combiner, n: int) -> Setup:
-    return Setup(marians(on_device, n), combiner=combiner)
+def mixed(place: Place, combine: Callable[[], Combiner], n: int) -> Setup:
+    return Setup(marians(place, n), combiner=combine())
 
 
-SETUPS: dict[str, Callable[[], Setup]] = {
-    **{name: partial(one, name) for name in ("marian", "t5")},
+SETUPS: dict[str, Callable[[Place], Setup]] = {
+    **{name: partial(one, name=name) for name in ("marian", "t5")},
     "llama": causal,
     "whisper": whisper,
-    "linear": partial(mixed, LinearInterpolation((0.4, 0.6)), 2),
-    "log-linear": partial(mixed, LogLinearInterpolation((0.7, 0.6)), 2),
-    "negative evidence": partial(mixed, NegativeEvidence(0.3, 0.1), 3),
-    "gate": lambda: mixed(LinearInterpolation(gate()), 2),
+    "linear": partial(mixed, combine=lambda: LinearInterpolation((0.4, 0.6)), n=2),
+    "log-linear": partial(mixed, combine=lambda: LogLinearInterpolation((0.7, 0.6)), n=2),
+    "negative evidence": partial(mixed, combine=lambda: NegativeEvidence(0.3, 0.1), n=3),
+    "gate": partial(mixed, combine=lambda: LinearInterpolation(gate()), n=2),
 }
+GATE_OF_ONE = partial(mixed, combine=lambda: LinearInterpolation(gate(1)), n=2)
+SEARCHES = [
+    *((name, "beam") for name in SETUPS),
+    *(("marian", "greedy"), ("whisper", "greedy"), ("marian", "samples")),
+]
 
 
 @pytest.fixture
@@ -85,34 +93,34 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictDevice]:
         yield device
 
 
-def counts_of(device: StrictDevice, make: Callable[[], Setup], kind: str, length: int) -> dict[str, int]:
-    """Waits, uploads and kernels of a search of this many steps."""
-    setup = make()
+def run(setup: Setup, kind: str, length: int, watch: LogitsProcessor) -> None:
+    """Search for ``length`` steps without an end; ``watch`` sees each of them."""
     never_ends = logits_processors.suppress(setup.scorers[0].vocabulary.eos)
     config = {
         "greedy": SearchConfig(beam_size=1, max_new_tokens=length),
         "beam": SearchConfig(beam_size=3, n_best=3, max_new_tokens=length),
         "samples": SearchConfig(temperature=1.0, n_best=2, max_new_tokens=length),
     }[kind]
+    processors = [watch, *setup.processors, never_ends]
+    search(setup.scorers, config, combiner=setup.combiner, logits_processors=processors)
+
+
+def per_step(device: StrictDevice, make: Callable[[Place], Setup], kind: str) -> dict[str, float]:
+    """Waits, uploads and kernels of a step, once what is needed at every step is there."""
+    seen: dict[int, Counts] = {}
+
+    def watch(log_probs: Tensor, history: History) -> Tensor:
+        seen[history.step] = Counts(device.counts)
+        return log_probs
+
+    setup = make(on_device)
     device.counts.clear()
-    search(setup.scorers, config, combiner=setup.combiner, logits_processors=[*setup.processors, never_ends])
-    return {name: device.counts.total(name) for name in ("sync", "upload", "launch")}
+    run(setup, kind, STEPS + 3, watch)
+    kinds = ("sync", "upload", "launch")
+    return {name: (seen[STEPS + 2].total(name) - seen[2].total(name)) / STEPS for name in kinds}
 
 
-def per_step(device: StrictDevice, make: Callable[[], Setup], kind: str) -> dict[str, float]:
-    short, long = (counts_of(device, make, kind, length) for length in (SHORT, LONG))
-    return {name: (long[name] - short[name]) / (LONG - SHORT) for name in short}
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        *((name, "beam") for name in SETUPS),
-        ("marian", "greedy"),
-        ("whisper", "greedy"),
-        ("marian", "samples"),
-    ],
-)
+@pytest.mark.parametrize(("name", "kind"), SEARCHES)
 def test_a_step_waits_for_the_device_in_one_of_eight_and_uploads_nothing(
     device: StrictDevice, name: str, kind: str
 ) -> None:
@@ -122,8 +130,30 @@ def test_a_step_waits_for_the_device_in_one_of_eight_and_uploads_nothing(
 
 
 def test_a_gate_that_leaves_members_out_asks_once_a_step_which(device: StrictDevice) -> None:
-    costs = per_step(device, lambda: mixed(LinearInterpolation(gate(1)), 2), "beam")
+    costs = per_step(device, GATE_OF_ONE, "beam")
     assert costs["sync"] <= 1 + MAX_WAITS and costs["upload"] == 0, dict(device.counts)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "kind"), SEARCHES)
+def test_a_step_on_a_card_waits_in_one_of_eight(
+    name: str, kind: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    """CUDA itself warns of every wait."""
+    seen: dict[int, int] = {}
+
+    def watch(log_probs: Tensor, history: History) -> Tensor:
+        seen[history.step] = sum("synchroniz" in str(warning.message) for warning in recwarn)
+        return log_probs
+
+    setup = SETUPS[name](on_card)
+    warnings.simplefilter("always")
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        run(setup, kind, STEPS + 3, watch)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert (seen[STEPS + 2] - seen[2]) / STEPS <= MAX_WAITS
 
 
 def test_finished_hypotheses_are_read_in_one_copy(device: StrictDevice) -> None:
