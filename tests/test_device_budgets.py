@@ -156,6 +156,12 @@ def test_a_step_on_a_card_waits_in_one_of_eight(
     assert (seen[STEPS + 2] - seen[2]) / STEPS <= MAX_WAITS
 
 
+def test_four_members_of_one_architecture_are_hardly_more_kernels_than_one(device: StrictDevice) -> None:
+    four = partial(mixed, combine=lambda: LinearInterpolation((0.25,) * 4), n=4)
+    kernels = [per_step(device, make, "beam")["launch"] for make in (SETUPS["marian"], four)]
+    assert kernels[1] <= MAX_KERNELS * kernels[0], kernels
+
+
 def test_finished_hypotheses_are_read_in_one_copy(device: StrictDevice) -> None:
     """As many waits for five finished hypotheses of each of three utterances as for one of one."""
     waits = []

@@ -18,7 +18,7 @@ from components.decoding.combiner import Combiner
 from components.decoding.gate_features import GateFeatures, distribution_features
 from components.decoding.lazy_scorer import LazyScorer
 from components.decoding.moves import Move
-from components.decoding.scorers import TokenScorer, Vocabulary, require_same_vocabulary
+from components.decoding.scorers import StackableScorer, TokenScorer, Vocabulary, require_same_vocabulary
 from components.decoding.token_statistics import N_STATISTICS, token_statistics
 from components.errors import ConfigError, ModelError
 
@@ -53,10 +53,13 @@ class EnsembleScorer:
         require_same_vocabulary([(scorer.name, scorer.vocabulary) for scorer in scorers])
         self._member_indices = tuple(combiner.active_members(len(scorers)))
         self._combiner, self._exact, self._calls = combiner, exact, calls
-        self._members = [LazyScorer(scorers[index]) for index in self._member_indices]
+        active = [scorers[index] for index in self._member_indices]
+        self._members = [LazyScorer(scorer) for scorer in active]
+        self._stack = self._stack_members(active)
+        self._stacked_scores: Tensor | None = None
         self.vocabulary: Vocabulary = scorers[0].vocabulary
-        self.names = tuple(member.scorer.name for member in self._members)
-        self.limit = min(member.scorer.limit for member in self._members)
+        self.names = tuple(scorer.name for scorer in active)
+        self.limit = min(scorer.limit for scorer in active)
         gated = combiner.gate is not None
         self._keeps_statistics = keeps_statistics
         self.record_width = len(self._members) * (2 if gated else 1) + N_STATISTICS * keeps_statistics
@@ -69,6 +72,15 @@ class EnsembleScorer:
         self._statistics = torch.zeros(0)
         self._is_bad: Tensor | None = None  # whether NaN was seen: on the device, off the CPU
         self.n_steps = 0
+
+    def _stack_members(self, active: Sequence[TokenScorer]) -> LazyScorer | None:
+        """All members as one scorer, where they are of one architecture and always run together."""
+        first, *others = active
+        gate = self._combiner.gate
+        if not others or not isinstance(first, StackableScorer) or (gate is not None and gate.lagged):
+            return None
+        stacked = first.stack(others)
+        return None if stacked is None else LazyScorer(stacked)
 
     def prefill(self) -> Tensor:
         """Combined log-probabilities (N, V) of the first token."""
@@ -84,7 +96,7 @@ class EnsembleScorer:
         """
         if self._combiner.gate is not None:
             self._gate_features.reorder(beam_indices, self._log_probs_of(beam_indices, tokens))
-        for member in self._members:
+        for member in self._members if self._stack is None else [self._stack]:
             member.push(beam_indices, tokens, move)
         self.n_steps += 1
         return self._mix()
@@ -134,6 +146,14 @@ class EnsembleScorer:
 
     def _run_members(self, indices: Sequence[int]) -> list[Tensor]:
         """Scores (R, V) of the members at ``indices``; the others have no scores at this step."""
+        if self._stack is not None:
+            self._scores = [None] * len(self._members)  # freed first, as below
+            self._stacked_scores = None
+            self._stacked_scores = self._stack.run()
+            self._count_calls()
+            scores = list(self._stacked_scores.unbind())
+            self._scores = [*scores]
+            return scores
         for index, member in enumerate(self._members):
             self._scores[index] = None  # freed first, so that the new scores can take its memory
             self._scores[index] = member.run() if index in indices else None
@@ -149,11 +169,15 @@ class EnsembleScorer:
     def _count_calls(self) -> None:
         if self._calls is not None:
             for index, member in zip(self._member_indices, self._members, strict=True):
-                self._calls[index] += member.calls
+                counted = member if self._stack is None else self._stack
+                self._calls[index] += counted.calls
+            for member in self._members if self._stack is None else [self._stack]:
                 member.calls = 0
 
     def _log_probs_of(self, rows: Tensor, tokens: Tensor) -> Tensor:
         """Log-probabilities (M, R') that the members gave ``tokens`` at ``rows``; NaN: was not run."""
+        if self._stacked_scores is not None:
+            return self._stacked_scores[:, rows, tokens] - self._log_normalizers[:, rows]
         log_probs = [
             torch.full(rows.shape, torch.nan, device=rows.device)
             if member_scores is None
