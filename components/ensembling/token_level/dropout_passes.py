@@ -42,7 +42,7 @@ class DropoutPassesBackend(Seq2SeqBackend):
         seed: int,
         terms: SourceTerms | None = None,
     ) -> None:
-        super().__init__(model, tokenizer, search_config, terms)
+        super().__init__(model, tokenizer, search_config, terms=terms)
         self._count, self._seed = count, seed
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
