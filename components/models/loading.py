@@ -24,6 +24,7 @@ from whisper.model import LayerNorm, Whisper
 
 from components.device import pick_dtype
 from components.errors import ModelError, to_one_line
+from components.models.architectures import SEAMLESS
 from components.models.checkpoints import read_header, read_json, verify, weight_files
 from components.models.conversion.whisper import hub_name, openai_dimensions
 from components.models.tensor_checks import (
@@ -33,6 +34,7 @@ from components.models.tensor_checks import (
     refuse_report,
     without_heads,
     without_masking,
+    without_speech,
 )
 from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import Checkpoint
@@ -49,8 +51,8 @@ AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
 
 OWN_CLASSES: dict[str, Any] = {"SparseMarianMTModel": SparseMarianMTModel}
 """Model classes that transformers does not have, by the architecture that config.json names."""
-_NEEDED_TENSORS = {"encoder": without_heads, "ctc": without_masking}
-"""What of a loading report matters, where that is not everything."""
+_NEEDED_TENSORS = {"encoder": without_heads, "ctc": without_masking, "seamless": without_speech}
+"""What of a loading report matters, where that is not everything; by kind, or family of architectures."""
 TIED = frozenset({"proj_out.weight"})
 """Whisper's output layer, which is the embedding; the hub's checkpoints may store it again."""
 
@@ -119,7 +121,8 @@ def load_transformers(
     if is_quantized:
         placement = {"dtype": "auto", "device_map": {"": device}}
     model, tokenizer, report = _from_pretrained(checkpoint, kind, placement)
-    select_needed = _NEEDED_TENSORS.get(kind)
+    is_seamless = kind == "seq2seq" and checkpoint.architecture.startswith(SEAMLESS)
+    select_needed = _NEEDED_TENSORS.get("seamless" if is_seamless else kind)
     refuse_report(checkpoint, select_needed(report) if select_needed else report)
     if not is_quantized:
         refuse_integers(checkpoint, model.state_dict())

@@ -23,7 +23,7 @@ from components.translation.config import SERVED_VERSION, VERSION
 
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
 WHOSE = {"model", "members", "dropout_members"}
-ASKED = {"max_tokens", "prompt", "context_sentences"}
+ASKED = {"max_tokens", "prompt"}
 """Settings that decide what a served model is asked."""
 ELSEWHERE = {"learn", "dev", "dev_sentences", "positive", "negative"}
 """Settings of the mixing that are no parameters: learned coefficients and weights are in the plan instead."""
@@ -109,7 +109,9 @@ class Translate(Kind[TranslateSettings]):
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models, the file of examples and the device."""
         if _is_asked(settings):
-            return settings.model_dump(mode="json", include=ASKED)
+            return settings.model_dump(
+                mode="json", include=ASKED | ({"context"} if settings.context else set())
+            )
         parameters = settings.settings_for_key(
             {*WHOSE, "examples", "device", "dropout_seed", "combine", "learned"}
         )

@@ -9,7 +9,7 @@ from components import models
 from components.errors import ConfigError, DataError
 from components.languages import UNDETERMINED
 from components.machine import resolve_device_name
-from components.models.architectures import CAUSAL, EDIT_DIFFUSION, MULTILINGUAL, SERVED
+from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION, MULTILINGUAL, SERVED, TAGGED
 from components.models.checkpoints import read_json
 from components.models.sources.served import probe_chat
 from components.records import Checkpoint
@@ -18,6 +18,8 @@ from components.translation.few_shot_examples import read_examples
 from components.translation.language_tokens import (
     NO_TARGET_LANGUAGE,
     find_language_token,
+    find_target_tag,
+    find_target_tags,
     refuse_other_direction,
 )
 from components.translation.search_settings import search_config_of
@@ -53,20 +55,35 @@ def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable
     checkpoint = resolve_text_model(config.model, store)
     if checkpoint.architecture == SERVED:
         probe_chat(config.model)
-    if config.context_sentences and not checkpoint.architecture.endswith((*CAUSAL, SERVED)):
-        raise ConfigError(refuse_context(config.model, checkpoint))
+    refuse_context(config, checkpoint)
     refuse_sampling(config, checkpoint)
     fault = explain_unsupported(checkpoint, pairs)
     if fault is not None:
         raise ConfigError(f"{config.model}: {fault}")
 
 
-def refuse_context(model: str, checkpoint: Checkpoint) -> str:
-    """What is wrong with ``context_sentences`` for a model that reads one sentence at a time."""
-    return (
-        f"context_sentences: expected a causal model, whose prompt holds the sentences before, found {model} "
-        f"({checkpoint.architecture}), which reads one sentence: set it to 0"
-    )
+def refuse_context(config: TranslationConfig, checkpoint: Checkpoint) -> None:
+    """Refuse context of a model that reads one sentence alone, or whose output could not be cut.
+
+    With source context alone an encoder-decoder model translates the context, too, unless it was trained not
+    to, and only the separator of its training tells where the sentence begins.
+
+    Raises:
+        ConfigError: the model cannot do what is asked for.
+    """
+    context = config.context
+    if context is None or checkpoint.architecture.endswith((*CAUSAL, SERVED)):
+        return
+    if checkpoint.architecture in (EDIT_DIFFUSION, DELIBERATION):
+        raise ConfigError(
+            f"context: expected a model that goes on after earlier sentences, found {config.model} "
+            f"({checkpoint.architecture}), which reads one sentence: leave it out"
+        )
+    if not context.target and not context.separator:
+        raise ConfigError(
+            f"context.separator: expected the separator that {config.model} was trained with, at which its "
+            "output is cut, found none: set it, or leave target true"
+        )
 
 
 def refuse_sampling(config: TranslationConfig, checkpoint: Checkpoint) -> None:
@@ -123,27 +140,33 @@ def _direction_check(checkpoint: Checkpoint) -> Callable[[str, str | None], obje
         return _refuse_no_target
     if not (folder / "tokenizer_config.json").is_file():
         return lambda source, target: None
-    if (folder / "config.json").is_file() and read_json(folder / "config.json").get(
-        "model_type"
-    ) in MULTILINGUAL:
+    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    if config.get("model_type") in (*MULTILINGUAL, *TAGGED):
         from transformers import AutoTokenizer  # noqa: PLC0415 - imports torch
 
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-
-        def refuse(source: str, target: str | None) -> None:
-            _refuse_no_target(source, target)
-            for language in (source, str(target)):
-                if language != UNDETERMINED:
-                    find_language_token(tokenizer, language)
-
-        return refuse
+        if config["model_type"] in MULTILINGUAL:
+            return lambda source, target: _refuse_unknown(tokenizer, source, target)
+        tags = find_target_tags(tokenizer.get_vocab())
+    else:
+        path = folder / "vocab.json"
+        tags = find_target_tags(read_json(path) if path.is_file() else {})
     values = read_json(folder / "tokenizer_config.json")
     declared = values.get("source_lang"), values.get("target_lang")
 
     def refuse_other(source: str, target: str | None) -> None:
         refuse_other_direction(declared, str(declared[0]) if source == UNDETERMINED else source, target)
+        find_target_tag(tags, target)
 
     return refuse_other
+
+
+def _refuse_unknown(tokenizer: object, source: str, target: str | None) -> None:
+    """Refuse languages for which a multilingual tokenizer has no token."""
+    _refuse_no_target(source, target)
+    for language in (source, str(target)):
+        if language != UNDETERMINED:
+            find_language_token(tokenizer, language)
 
 
 def _refuse_no_target(source: str, target: str | None) -> None:

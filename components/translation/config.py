@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
-VERSION = 4
+_log = logging.getLogger("antiphon.settings")
+VERSION = 5
 """Of the translator: changes when its outputs do."""
 SERVED_VERSION = 1
 """Of what a served model is asked, beside the translator's."""
@@ -18,10 +20,34 @@ SPEECH_VERSION = 1
 """Of direct speech translation, beside the recognizer's."""
 
 
+class Context(BaseModel):
+    """What a translator reads of the sentences before one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sentences: int = Field(
+        2, ge=1, le=32, description="sentences before each one; the oldest are left out where they do not fit"
+    )
+    source: bool = Field(True, description="read what was written or said")
+    target: bool = Field(True, description="read what it was translated to")
+    separator: str = Field(
+        "",
+        max_length=32,
+        description="encoder-decoder models: stands between the sentences; the word or token that the model "
+        "was trained with, else a space",
+    )
+
+    @model_validator(mode="after")
+    def _something_is_read(self) -> Self:
+        if not (self.source or self.target):
+            raise ValueError("expected source, target or both, found neither: leave context out")
+        return self
+
+
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
-    later_settings: ClassVar = ("context_sentences", "sampling", "entropies", "adapter")
+    later_settings: ClassVar = ("context", "sampling", "entropies", "adapter")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,11 +81,10 @@ class TranslationConfig(StageSettings):
         None,
         description="causal models only: a JSONL file of {source, target} examples for the few-shot prompt",
     )
-    context_sentences: int = Field(
-        0,
-        ge=0,
-        le=32,
-        description="causal models only: sentences before each one, with their translations, in its prompt",
+    context: Context | None = Field(
+        None,
+        description="sentences before each one that the model reads, of the same text or document "
+        "(docs/translation.md)",
     )
     sampling: Sampling | None = Field(
         None, description="draw several translations instead of searching the likeliest (docs/confidence.md)"
@@ -76,6 +101,19 @@ class TranslationConfig(StageSettings):
     @classmethod
     def _adapter_is_part_of_the_model(cls, values: Any) -> Any:
         return fold_adapter(values, cls.model_fields["model"].default)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _context_was_a_number(cls, values: Any) -> Any:
+        """Read ``context_sentences: n``, which the version before had, as ``context: {sentences: n}``."""
+        if not isinstance(values, dict) or "context_sentences" not in values:
+            return values
+        rest = {name: value for name, value in values.items() if name != "context_sentences"}
+        if values.get("context") is not None:
+            raise ValueError("context_sentences: expected context alone, of which it is the old name")
+        _log.warning("setting context_sentences is now called context: {sentences: n}")
+        number = values["context_sentences"]
+        return {**rest, "context": {"sentences": number} if number else None}
 
     @model_validator(mode="before")
     @classmethod
@@ -103,6 +141,6 @@ class TranslationConfig(StageSettings):
             sampling,
             beam_size=draws and self.beam_size != fields["beam_size"].default,
             n_best=self.n_best not in (fields["n_best"].default, self.beam_size),
-            context_sentences=self.context_sentences > 0,
+            context=self.context is not None,
         )
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.deliberation import DeliberationModel
 from components.decoding.models.edit_diffusion import EditDiffusionModel
@@ -29,7 +30,7 @@ from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.served import build_served
-from components.translation.translator import TranslationBackend, Translator
+from components.translation.translator import Translator
 
 
 def build(config: TranslationConfig, store: str | None = None, seed: int = 0) -> Translator:
@@ -48,20 +49,11 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
         return build_served(config)
     search = search_config_of(config, seed)
     checkpoint, model, tokenizer = load_resident(config.model, config, store)
-    backend: TranslationBackend
+    refuse_context(config, checkpoint)
+    backend = _build_backend(config, checkpoint, model, tokenizer, search)
     lists = list_settings(config)
-    if isinstance(model, CausalModel):
-        causal = CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)
-        if config.context_sentences:
-            return ContextTranslator(causal, checkpoint, **lists, context_sentences=config.context_sentences)
-        backend = causal
-    elif config.context_sentences:
-        raise ConfigError(refuse_context(config.model, checkpoint))
-    elif checkpoint.architecture == EDIT_DIFFUSION:
-        refuse_sampling(config, checkpoint)
-        backend = EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
-    else:
-        backend = Seq2SeqBackend(model, tokenizer, search)
+    if config.context is not None:
+        return ContextTranslator(backend, checkpoint, **lists, context_sentences=config.context.sentences)
     return Translator(
         backend,
         checkpoint,
@@ -69,6 +61,20 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
         domain=read_domain(Path(checkpoint.path)),
         samples=config.sampling is not None,
     )
+
+
+def _build_backend(
+    config: TranslationConfig, checkpoint: Checkpoint, model: Any, tokenizer: Any, search: SearchConfig
+) -> CausalBackend | EditDiffusionBackend | Seq2SeqBackend:
+    """What translates sentences with a loaded model."""
+    context = config.context
+    if isinstance(model, CausalModel):
+        prompt = {"prompt": config.prompt, "examples": config.examples}
+        return CausalBackend(model, tokenizer, search, **prompt, context=context)
+    if checkpoint.architecture == EDIT_DIFFUSION:
+        refuse_sampling(config, checkpoint)
+        return EditDiffusionBackend(model, tokenizer, search)
+    return Seq2SeqBackend(model, tokenizer, search, context)
 
 
 def list_settings(config: TranslationConfig) -> dict[str, int]:

@@ -1,8 +1,9 @@
-"""Translation by encoder-decoder models of transformers: Marian, M2M, NLLB, mBART, T5."""
+"""Translation by encoder-decoder models: Marian, M2M, NLLB, mBART, T5, MADLAD, SeamlessM4T."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,35 +18,76 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
 from components.errors import DataError
-from components.languages import base_of, three_letters_of
+from components.languages import base_of
 from components.models.architectures import MULTILINGUAL
 from components.records import Token
+from components.translation.config import Context
 from components.translation.language_tokens import (
     NO_TARGET_LANGUAGE,
     find_language_token,
+    find_target_tag,
+    find_target_tags,
     refuse_other_direction,
 )
-from components.translation.prepared_text import Sentence
+from components.translation.prepared_text import Sentence, Turn
 from components.translation.sanitization import find_control_tokens, sanitize
 from components.translation.translator import SentenceTranslation
 
 
 class Seq2SeqBackend:
-    """A :class:`~components.translation.translator.TranslationBackend` over a :class:`Seq2SeqModel`."""
+    """A :class:`~components.translation.context.ContextBackend` over a :class:`Seq2SeqModel`.
 
-    def __init__(self, model: Seq2SeqModel, tokenizer: Any, search_config: SearchConfig) -> None:
+    Args:
+        model: The model, ready to be searched.
+        tokenizer: The model's.
+        search_config: The search.
+        context: What is read of the sentences before one.
+    """
+
+    def __init__(
+        self, model: Seq2SeqModel, tokenizer: Any, search_config: SearchConfig, context: Context | None = None
+    ) -> None:
         self._model, self._tokenizer, self._search = model, tokenizer, search_config
         self._config = model.model.config
         positions = getattr(self._config, "max_encoder_position_embeddings", model.positions)
         self.max_source = min(int(positions), int(tokenizer.model_max_length))
         self._is_multilingual = self._config.model_type in MULTILINGUAL
         self._vocabulary = tokenizer.get_vocab()
+        self._target_tags = find_target_tags(self._vocabulary)
         self._control_tokens = find_control_tokens(tokenizer)
-        self._logits_processors: dict[str | None, list[LogitsProcessor]] = {}
+        self._logits_processors: dict[tuple[str | None, int], list[LogitsProcessor]] = {}
         self._combine: Combiner | None = None
+        self._context = context
+        self._separator: tuple[int, ...] = ()
+        if context is not None and not context.target:
+            self._separator = self._tokenize_written(context.separator, None)
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
         """Token ids of a sentence with what the model expects around it: language codes, prefix, eos."""
+        return self._tokenize(sanitize(text, self._control_tokens), source, target)
+
+    def prepare_in_context(
+        self, text: str, source: str, target: str | None, turns: Sequence[Turn]
+    ) -> Sentence | None:
+        """Join a sentence to those before it, and its translation to theirs; None where that is too long."""
+        context = self._context
+        assert context is not None
+        joint = f" {context.separator} " if context.separator else " "
+        before = [self._clean(earlier) for earlier, _ in turns] if context.source else []
+        sentence = self._tokenize(joint.join([*before, self._clean(text)]), source, target)
+        if context.target:
+            written = joint.join(self._clean(translation) for _, translation in turns)
+            sentence = replace(sentence, prefix=self._tokenize_written((written + joint).strip(), target))
+        room = self._model.positions - self._search.max_new_tokens - len(self._model.start)
+        fits = len(sentence.tokens) <= self.max_source and len(sentence.prefix) < room
+        return sentence if fits else None
+
+    def _clean(self, text: str) -> str:
+        """A part of a text in context, which spells no separator."""
+        separator = self._context.separator if self._context else ""
+        return sanitize(text, (*self._control_tokens, *([separator] if separator else [])))
+
+    def _tokenize(self, text: str, source: str, target: str | None) -> Sentence:
         prefix = ""
         if self._is_multilingual:
             if target is None:
@@ -55,9 +97,21 @@ class Seq2SeqBackend:
             find_language_token(self._tokenizer, target)
         else:
             prefix = self._source_prefix(source, target)
-        text = prefix + sanitize(text, self._control_tokens)
-        ids = self._tokenizer(text, truncation=False, verbose=False).input_ids
+        ids = self._tokenizer(prefix + text, truncation=False, verbose=False).input_ids
         return Sentence(tuple(ids), target)
+
+    def _tokenize_written(self, text: str, target: str | None) -> tuple[int, ...]:
+        """A translation as the decoder begins it: the token of its language, if it has one, and the text."""
+        own = {"text": text} if self._is_multilingual else {"text_target": text}  # one vocabulary, or two
+        ids = self._tokenizer(**own, add_special_tokens=False, verbose=False).input_ids
+        bos = [] if (token := self._first_token(target)) is None else [token]
+        return (*bos, *(int(token) for token in ids))
+
+    def _first_token(self, target: str | None) -> int | None:
+        """The token of the target language that a multilingual model writes first."""
+        if not self._is_multilingual or target is None:
+            return None
+        return int(self._vocabulary[find_language_token(self._tokenizer, target)])
 
     def _source_prefix(self, source: str, target: str | None) -> str:
         declared = (
@@ -65,25 +119,22 @@ class Seq2SeqBackend:
             getattr(self._tokenizer, "target_lang", None),
         )
         refuse_other_direction(declared, source, target)
-        if target is None:
-            return ""
+        tag = find_target_tag(self._target_tags, target)
+        if tag or target is None:
+            return f"{tag} " if tag else ""
         tasks = getattr(self._config, "task_specific_params", None) or {}
         task = tasks.get(f"translation_{base_of(source)}_to_{base_of(target)}")
-        if task is not None:
-            return str(task.get("prefix", ""))
-        for code in (target, base_of(target), three_letters_of(target)):
-            if f">>{code}<<" in self._vocabulary:
-                return f">>{code}<< "
-        return ""
+        return "" if task is None else str(task.get("prefix", ""))
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
-        scorers, processors = self.build_scorers(sentences), self._logits_processors_for(sentences[0].target)
+        scorers = self.build_scorers(sentences)
+        processors = self._logits_processors_for(sentences[0].target, len(sentences[0].prefix))
         keys = [sentence.key for sentence in sentences]
         nbests = search(
             scorers, self._search, logits_processors=processors, combiner=self._combine, keys=keys
         )
-        return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
+        return [self._to_translations(candidates) for candidates in nbests]
 
     def build_scorers(self, sentences: Sequence[Sentence]) -> list[TokenScorer]:
         """The scorers of one search over a batch of sentences."""
@@ -92,7 +143,11 @@ class Seq2SeqBackend:
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
         ids = torch.full(mask.shape, pad)
         ids[mask] = torch.tensor([token for sentence in sentences for token in sentence.tokens])
-        return self._build_scorers(ids.to(device), mask.long().to(device))
+        if not sentences[0].prefix:
+            return self._build_scorers(ids.to(device), mask.long().to(device))
+        start = torch.tensor([(*self._model.start, *sentence.prefix) for sentence in sentences])
+        inputs = {"input_ids": ids.to(device), "attention_mask": mask.long().to(device)}
+        return [self._model.build_scorer(start=start, **inputs)]
 
     def tokenize_target(self, text: str) -> list[int]:
         """A translation as the token ids that the decoder would write, with eos at the end."""
@@ -102,16 +157,29 @@ class Seq2SeqBackend:
         """One scorer per model, over source ids (N, S) and their ``mask`` (N, S)."""
         return [self._model.build_scorer(input_ids=ids, attention_mask=mask)]
 
-    def _logits_processors_for(self, target: str | None) -> list[LogitsProcessor]:
-        if target not in self._logits_processors:
-            bos = None
-            if self._is_multilingual and target is not None:
-                bos = int(self._vocabulary[find_language_token(self._tokenizer, target)])
-            self._logits_processors[target] = logits_processors_of(self._model.model, forced_bos=bos)
-        return self._logits_processors[target]
+    def _logits_processors_for(self, target: str | None, prefix: int = 0) -> list[LogitsProcessor]:
+        if (target, prefix) not in self._logits_processors:
+            self._logits_processors[target, prefix] = logits_processors_of(
+                self._model.model, forced_bos=self._first_token(target), prefix=prefix
+            )
+        return self._logits_processors[target, prefix]
+
+    def _to_translations(self, candidates: Sequence[Candidate]) -> list[SentenceTranslation]:
+        """The candidates as translations; what stands before the last separator belongs to the context."""
+        if self._separator:
+            last = [candidate.since(find_end(candidate.tokens, self._separator)) for candidate in candidates]
+            candidates = list({candidate.tokens: candidate for candidate in reversed(last)}.values())[::-1]
+        return [self._to_translation(candidate) for candidate in candidates]
 
     def _to_translation(self, candidate: Candidate) -> SentenceTranslation:
         return to_sentence_translation(self._tokenizer, candidate)
+
+
+def find_end(tokens: Sequence[int], part: Sequence[int]) -> int:
+    """The position after the last occurrence of ``part`` in ``tokens``; 0 where there is none."""
+    size = len(part)
+    ends = range(len(tokens), size - 1, -1)
+    return next((end for end in ends if tuple(tokens[end - size : end]) == tuple(part)), 0)
 
 
 def to_sentence_translation(

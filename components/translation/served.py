@@ -19,7 +19,7 @@ from components.translation.config import TranslationConfig
 from components.translation.context import ContextTranslator
 from components.translation.few_shot_examples import read_examples
 from components.translation.language_tokens import NO_TARGET_LANGUAGE
-from components.translation.prepared_text import Sentence
+from components.translation.prepared_text import Sentence, Turn
 from components.translation.translator import Candidates, SentenceTranslation, Translator
 
 MAX_CHARACTERS = 8000
@@ -43,18 +43,22 @@ class ServedBackend:
     def __init__(self, model: ChatModel, config: TranslationConfig) -> None:
         self._model, self._max_tokens = model, config.max_tokens
         self._own_examples = None if config.examples is None else read_examples(Path(config.examples))
-        self._few_shot = config.prompt == "few-shot"
+        self._few_shot, self._context = config.prompt == "few-shot", config.context
 
-    def prepare(
-        self, text: str, source: str, target: str | None, context: Sequence[tuple[str, str]] = ()
+    def prepare(self, text: str, source: str, target: str | None) -> PromptedSentence:
+        """Write the conversation that asks for one sentence."""
+        return self.prepare_in_context(text, source, target, ())
+
+    def prepare_in_context(
+        self, text: str, source: str, target: str | None, turns: Sequence[Turn]
     ) -> PromptedSentence:
-        """Write the conversation that asks for one sentence; sentences before it are its last examples."""
+        """Write the same with the sentences before it, as in the prompt of a local causal model."""
         if target is None:
             raise DataError(NO_TARGET_LANGUAGE)
-        turns = [(as_prompt_data(before), as_prompt_data(translation)) for before, translation in context]
-        pairs = [*self._examples_for(base_of(source), base_of(target)), *turns]
-        text = as_prompt_data(text)
-        messages = build_chat_messages(text, pairs, english_name(source), english_name(target))
+        turns = [(as_prompt_data(before), as_prompt_data(translation)) for before, translation in turns]
+        examples, text = self._examples_for(base_of(source), base_of(target)), as_prompt_data(text)
+        names = english_name(source), english_name(target)
+        messages = build_chat_messages(text, examples, *names, turns, self._context)
         conversation = tuple((message["role"], message["content"]) for message in messages)
         return PromptedSentence(tuple(map(ord, text)), target, conversation=conversation)
 
@@ -95,7 +99,7 @@ def build_served(config: TranslationConfig) -> Translator:
     """
     name = split_reference(config.model)[1]
     backend, checkpoint = ServedBackend(open_chat(name, again=True), config), served_model(name)
-    if config.context_sentences:
-        context = config.context_sentences
-        return ContextTranslator(backend, checkpoint, n_best=1, batch_size=BATCH, context_sentences=context)
+    if config.context is not None:
+        number = config.context.sentences
+        return ContextTranslator(backend, checkpoint, n_best=1, batch_size=BATCH, context_sentences=number)
     return Translator(backend, checkpoint, n_best=1, batch_size=BATCH)

@@ -84,7 +84,10 @@ class TranslationBackend(Protocol):
         ...
 
     def decode(self, sentences: Sequence[Sentence]) -> Sequence[Candidates]:
-        """N-best translations of one batch, all of one target language, best first, none empty."""
+        """N-best translations of one batch, all of one target language, best first, none empty.
+
+        Their prefixes are of one length.
+        """
         ...
 
 
@@ -183,10 +186,10 @@ class Translator:
         return decoded
 
     def _make_batches(self, sentences: Sequence[Sentence]) -> Iterator[list[Sentence]]:
-        by_target: dict[str | None, list[Sentence]] = {}
+        alike: dict[tuple[str | None, int], list[Sentence]] = {}
         for sentence in dict.fromkeys(sentences):
-            by_target.setdefault(sentence.target, []).append(sentence)
-        for group in by_target.values():
+            alike.setdefault((sentence.target, len(sentence.prefix)), []).append(sentence)
+        for group in alike.values():
             group.sort(key=lambda sentence: -len(sentence.tokens))
             for start in range(0, len(group), self._batch_size):
                 yield group[start : start + self._batch_size]

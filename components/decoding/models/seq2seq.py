@@ -23,7 +23,7 @@ from components.decoding.models import kv_cache
 from components.decoding.models.marian import MarianDecoderState
 from components.decoding.models.shared_attention import share_attention
 from components.decoding.scorers import Vocabulary
-from components.errors import ConfigError
+from components.errors import ConfigError, ModelError
 from components.kernels import Arithmetic
 from components.kernels.fused_mlp import fuse_mlp
 from components.kernels.fused_qkv import fuse_qkv
@@ -31,6 +31,10 @@ from components.kernels.packed_linear import prepack
 
 UNBOUNDED = 1 << 20
 """Number of positions of models with relative positions, which have no largest one."""
+
+
+_REFUSED = frozenset({"prophetnet", "xlm-prophetnet"})
+"""Model types whose decoder takes no rows that are reordered between steps."""
 
 
 class Seq2SeqModel:
@@ -57,7 +61,13 @@ class Seq2SeqModel:
 
         Raises:
             ConfigError: Its settings name no start token or no eos token.
+            ModelError: It cannot be searched.
         """
+        if model.config.model_type in _REFUSED:
+            raise ModelError(
+                f"{name}: expected an encoder-decoder model whose decoder can be searched, found a "
+                f"{model.config.model_type}, which predicts several tokens at once: use another"
+            )
         warn_about_ignored_settings(model, name)
         self.model = model.eval()
         self.name = name
@@ -90,18 +100,20 @@ class Seq2SeqModel:
             prepack(model, arithmetic)
             self.has_own_decoder = type(model) is MarianMTModel and n_fused > 0
 
-    def build_scorer(self, *, start: tuple[int, ...] | None = None, **inputs: Tensor) -> Seq2SeqScorer:
+    def build_scorer(
+        self, *, start: tuple[int, ...] | Tensor | None = None, **inputs: Tensor
+    ) -> Seq2SeqScorer:
         """A token scorer for a batch of utterances.
 
         Args:
-            start: The decoder's first tokens, the same for all; default: its start token.
+            start: The decoder's first tokens, the same for all or (N, t); default: its start token.
             inputs: The encoder's inputs: ``input_ids`` and ``attention_mask`` (N, S), or features.
 
         Returns:
             A scorer for one search.
         """
         kind = MarianScorer if self.has_own_decoder else Seq2SeqScorer
-        return kind(self, inputs, start or self.start)
+        return kind(self, inputs, torch.tensor(self.start) if start is None else torch.as_tensor(start))
 
     def scores(self, first: int, **step: Any) -> Tensor:
         """Run the decoder.
@@ -133,9 +145,9 @@ def _can_score_hidden_states(model: Any) -> bool:
 class Seq2SeqScorer:
     """The :class:`.scorers.TokenScorer` of a batch of utterances in an encoder-decoder model."""
 
-    def __init__(self, ready: Seq2SeqModel, inputs: dict[str, Tensor], start: tuple[int, ...]) -> None:
+    def __init__(self, ready: Seq2SeqModel, inputs: dict[str, Tensor], start: Tensor) -> None:
         self.name, self.vocabulary = ready.name, ready.vocabulary
-        self.limit = ready.positions - len(start) + 1
+        self.limit = ready.positions - start.shape[-1] + 1
         self._ready = ready
         self._inputs = inputs
         self._start = start
@@ -173,7 +185,7 @@ class Seq2SeqScorer:
         self._source_utterances = self._utterances
         if self._mask is not None and bool(self._mask.all()):
             self._mask = None
-        return self._run_decoder(torch.tensor(self._start, device=device).repeat(n, 1), -1)[:, 0]
+        return self._run_decoder(self._start.to(device).expand(n, -1), -1)[:, 0]
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
@@ -234,7 +246,7 @@ class MarianScorer(Seq2SeqScorer):
         """Run the start tokens; returns scores (N, V)."""
         mask = None if self._mask is None or bool(self._mask.all()) else self._mask
         self._state = MarianDecoderState(self._ready.model, self._encoded, mask)
-        return self._run_decoder(torch.tensor(self._start).repeat(len(self._encoded), 1), -1)[:, 0]
+        return self._run_decoder(self._start.expand(len(self._encoded), -1), -1)[:, 0]
 
     def _reorder(self, beam_indices: Tensor) -> None:
         self._state.reorder(beam_indices)

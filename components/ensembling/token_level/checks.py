@@ -28,10 +28,8 @@ def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
         ModelError: a member is no translator.
         StoreError: a member names a checkpoint that the store lacks.
     """
-    if ensemble.context_sentences:
-        raise ConfigError(
-            "context_sentences: expected a single causal model, found several models mixed: set it to 0"
-        )
+    if ensemble.context is not None:
+        raise ConfigError("context: expected a single model, found several mixed: leave it out")
     if ensemble.sampling is not None and ensemble.sampling.dropout:
         raise ConfigError(
             "sampling: expected a single translator for dropout, found several mixed: draw tokens "

@@ -6,7 +6,7 @@ import pytest
 
 from components.endpoints.prompt_data import as_prompt_data
 from components.records import NBest, Quarantined, Segment, Utterance
-from components.translation.config import TranslationConfig
+from components.translation.config import Context, TranslationConfig
 from components.translation.factory import build
 from tests.openai_server import OpenAIServer, on
 
@@ -60,7 +60,7 @@ def test_all_refused_is_all_quarantined(endpoint: OpenAIServer) -> None:
 
 
 def test_sentences_before_one_are_turns_of_the_conversation(endpoint: OpenAIServer) -> None:
-    build(TranslationConfig(model="served:echo", context_sentences=2)).translate(
+    build(TranslationConfig(model="served:echo", context=Context(sentences=2))).translate(
         [item("One. Two. Three. Four.")]
     )
     roles = [[turn["content"] for turn in body["messages"][1:]] for body in endpoint.bodies]
