@@ -84,7 +84,9 @@ class Translate(Kind[TranslateSettings]):
 
     def libraries(self, settings: TranslateSettings) -> tuple[str, ...]:
         """Return the libraries of the models and their tokenizers; a served model has its own."""
-        return () if _is_asked(settings) else LIBRARIES
+        if _is_asked(settings):
+            return ()
+        return LIBRARIES if settings.backend == "torch" else (*LIBRARIES, "ctranslate2")
 
     def models(self, settings: TranslateSettings) -> dict[str, str]:
         """Return the translator's model, or the members."""

@@ -9,7 +9,15 @@ from components import models
 from components.errors import ConfigError, DataError
 from components.languages import UNDETERMINED
 from components.machine import resolve_device_name
-from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION, MULTILINGUAL, SERVED, TAGGED
+from components.models.architectures import (
+    CAUSAL,
+    CONVERTED,
+    DELIBERATION,
+    EDIT_DIFFUSION,
+    MULTILINGUAL,
+    SERVED,
+    TAGGED,
+)
 from components.models.checkpoints import read_json
 from components.models.sources.served import probe_chat
 from components.records import Checkpoint
@@ -47,6 +55,10 @@ def check(config: TranslationConfig, store: str | None, *, served: bool = False)
         raise ConfigError(f"expected dtype float32, bfloat16 or float16 on {device}, found int8")
     if config.examples is not None:
         read_examples(Path(config.examples))
+    if config.backend == "ctranslate2":
+        from components.translation.ctranslate2_backend import require_library  # noqa: PLC0415 - imports torch
+
+        require_library()
     models.check(config.model, store, served=served)
 
 
@@ -56,6 +68,7 @@ def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable
     if checkpoint.architecture == SERVED:
         probe_chat(config.model)
     refuse_context(config, checkpoint)
+    refuse_conversion(config, checkpoint)
     refuse_sampling(config, checkpoint)
     fault = explain_unsupported(checkpoint, pairs)
     if fault is not None:
@@ -84,6 +97,28 @@ def refuse_context(config: TranslationConfig, checkpoint: Checkpoint) -> None:
             f"context.separator: expected the separator that {config.model} was trained with, at which its "
             "output is cut, found none: set it, or leave target true"
         )
+
+
+def refuse_conversion(config: TranslationConfig, checkpoint: Checkpoint) -> None:
+    """Refuse what CTranslate2 does not convert or cannot tell.
+
+    Raises:
+        ConfigError: the model is of another kind, or the settings need our search.
+    """
+    if config.backend != "ctranslate2":
+        return
+    path = Path(checkpoint.path) / "config.json"
+    model_type = read_json(path).get("model_type") if path.is_file() else None
+    if model_type not in CONVERTED:
+        raise ConfigError(
+            f"backend: ctranslate2 expects one of {', '.join(CONVERTED)}, found {config.model} "
+            f"({checkpoint.architecture}): use backend torch"
+        )
+    needs_ours = [name for name in ("sampling", "entropies") if getattr(config, name)]
+    if config.context is not None and not config.context.target:
+        needs_ours.append("context.target: false")
+    if needs_ours:
+        raise ConfigError(f"{needs_ours[0]}: expected backend torch, found ctranslate2, which has none")
 
 
 def refuse_sampling(config: TranslationConfig, checkpoint: Checkpoint) -> None:

@@ -47,7 +47,7 @@ class Context(BaseModel):
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
-    later_settings: ClassVar = ("context", "sampling", "entropies", "adapter")
+    later_settings: ClassVar = ("context", "sampling", "entropies", "adapter", "backend")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,6 +58,11 @@ class TranslationConfig(StageSettings):
         None,
         description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
         "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
+    )
+    backend: Literal["torch", "ctranslate2"] = Field(
+        "torch",
+        description="torch = our search; ctranslate2 = CTranslate2's, with an encoder-decoder model that is "
+        "converted at first use (extra 'fast')",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per sentence; 1 is greedy")
     n_best: int = Field(

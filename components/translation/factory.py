@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.deliberation import DeliberationModel
@@ -22,15 +24,19 @@ from components.models.refiner_checkpoints import load_network
 from components.models.sources.served import is_served
 from components.records import Checkpoint
 from components.translation.causal import CausalBackend
-from components.translation.checks import refuse_context, refuse_sampling
+from components.translation.checks import refuse_context, refuse_conversion, refuse_sampling
 from components.translation.config import TranslationConfig
 from components.translation.context import ContextTranslator
+from components.translation.ctranslate2_backend import ConvertedModel, CTranslate2Backend
+from components.translation.ctranslate2_backend import load as load_converted
 from components.translation.domain import read_domain
 from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.served import build_served
 from components.translation.translator import Translator
+
+SentenceBackend = CausalBackend | CTranslate2Backend | EditDiffusionBackend | Seq2SeqBackend
 
 
 def build(config: TranslationConfig, store: str | None = None, seed: int = 0) -> Translator:
@@ -48,9 +54,15 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
     if is_served(config.model):
         return build_served(config)
     search = search_config_of(config, seed)
-    checkpoint, model, tokenizer = load_resident(config.model, config, store)
-    refuse_context(config, checkpoint)
-    backend = _build_backend(config, checkpoint, model, tokenizer, search)
+    if config.backend == "ctranslate2":
+        checkpoint = resolve(config.model, store)
+        refuse_conversion(config, checkpoint)
+        converted = _load_converted(checkpoint, config)
+        backend: SentenceBackend = CTranslate2Backend(converted, search, config.context)
+    else:
+        checkpoint, model, tokenizer = load_resident(config.model, config, store)
+        refuse_context(config, checkpoint)
+        backend = _build_backend(config, checkpoint, model, tokenizer, search)
     lists = list_settings(config)
     if config.context is not None:
         return ContextTranslator(backend, checkpoint, **lists, context_sentences=config.context.sentences)
@@ -65,7 +77,7 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
 
 def _build_backend(
     config: TranslationConfig, checkpoint: Checkpoint, model: Any, tokenizer: Any, search: SearchConfig
-) -> CausalBackend | EditDiffusionBackend | Seq2SeqBackend:
+) -> SentenceBackend:
     """What translates sentences with a loaded model."""
     context = config.context
     if isinstance(model, CausalModel):
@@ -75,6 +87,13 @@ def _build_backend(
         refuse_sampling(config, checkpoint)
         return EditDiffusionBackend(model, tokenizer, search)
     return Seq2SeqBackend(model, tokenizer, search, context)
+
+
+def _load_converted(checkpoint: Checkpoint, config: TranslationConfig) -> ConvertedModel:
+    device = pick_device(config.device)
+    threads = torch.get_num_threads() if device.type == "cpu" else 0
+    key = ("ctranslate2", *checkpoint.identity, str(device), config.dtype, threads)
+    return model_cache.get(key, lambda: load_converted(checkpoint, config.dtype, device))
 
 
 def list_settings(config: TranslationConfig) -> dict[str, int]:

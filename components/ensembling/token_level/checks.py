@@ -30,6 +30,10 @@ def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
     """
     if ensemble.context is not None:
         raise ConfigError("context: expected a single model, found several mixed: leave it out")
+    if ensemble.backend != "torch":
+        raise ConfigError(
+            f"backend: expected torch, where several models are mixed, found {ensemble.backend}"
+        )
     if ensemble.sampling is not None and ensemble.sampling.dropout:
         raise ConfigError(
             "sampling: expected a single translator for dropout, found several mixed: draw tokens "
