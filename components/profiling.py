@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +19,27 @@ _INTERVAL = 0.05  # seconds between two looks at the memory
 
 @dataclass
 class Cost:
-    """Wall time in seconds and peak resident memory in bytes; complete at the end of the ``with`` block."""
+    """The cost of a ``with`` block, complete at its end.
+
+    Attributes:
+        seconds: wall time.
+        peak_memory_bytes: peak resident memory.
+        batch_size: the largest batch that memory allowed in the end; 0 where it never ran out.
+    """
 
     seconds: float = 0.0
     peak_memory_bytes: int = 0
+    batch_size: int = 0
+
+
+_measured: ContextVar[Cost | None] = ContextVar("cost that is measured", default=None)
+
+
+def note_batch_size(size: int) -> None:
+    """Note in the block that is measured that memory ran out, and with how many items at once it goes on."""
+    cost = _measured.get()
+    if cost is not None:
+        cost.batch_size = min(size, cost.batch_size or size)
 
 
 def resident_bytes() -> int:
@@ -46,9 +64,11 @@ def measure_cost() -> Iterator[Cost]:
     watcher = threading.Thread(target=sample_memory, name="memory", daemon=True)
     watcher.start()
     start = time.perf_counter()
+    outer = _measured.set(cost)
     try:
         yield cost
     finally:
+        _measured.reset(outer)
         cost.seconds = time.perf_counter() - start
         stopped.set()
         watcher.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Literal
 
 from pydantic import Field
@@ -23,6 +24,7 @@ class StageRef(Record):
         content: for utterances, digest of what decides results; where their audio lies is not part of it.
         seconds: wall time of computing it.
         peak_memory_bytes: peak resident memory of computing it.
+        batch_size: the largest batch that memory allowed in the end; 0 where it never ran out.
         reused: whether this run found it computed.
     """
 
@@ -36,6 +38,7 @@ class StageRef(Record):
     content: Sha256 | None = None
     seconds: float = Field(ge=0)
     peak_memory_bytes: int = Field(ge=0)
+    batch_size: int = Field(default=0, ge=0, exclude_if=operator.not_)
     reused: bool
 
 

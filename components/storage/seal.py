@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
@@ -39,6 +40,7 @@ class Seal(Record):
     quarantined: int = Field(ge=0)
     seconds: float = Field(ge=0)
     peak_memory_bytes: int = Field(ge=0)
+    batch_size: int = Field(default=0, ge=0, exclude_if=operator.not_)
     finished: str = Field(description="ISO 8601, UTC")
 
     @field_validator("files")
@@ -132,6 +134,7 @@ def stage_ref(seal: Seal, folder: Path, *, reused: bool) -> StageRef:
         "content",
         "seconds",
         "peak_memory_bytes",
+        "batch_size",
     )
     values = {name: getattr(seal, name) for name in fields}
     return StageRef.model_validate({**values, "path": str(folder), "reused": reused})

@@ -55,6 +55,7 @@ class StageWriter:
         self.ref = ref
         self.seconds = 0.0
         self.peak_memory_bytes = 0
+        self.batch_size = 0
         self.read_digests: dict[str, str] = {}
         self._entries: list[dict[str, Any]] = []
 
@@ -97,6 +98,7 @@ class StageWriter:
                     break
                 self.seconds += entry["seconds"]
                 self.peak_memory_bytes = max(self.peak_memory_bytes, entry["peak_memory_bytes"])
+                self.note_batch_size(int(entry.get("batch_size", 0)))
                 self._entries.append(entry)
         self._truncate()
 
@@ -124,7 +126,14 @@ class StageWriter:
                 journal.write(line + end)
 
     def append(
-        self, outputs: Sequence[str], errors: Sequence[str], *, seconds: float, peak: int, inputs: str = ""
+        self,
+        outputs: Sequence[str],
+        errors: Sequence[str],
+        *,
+        seconds: float,
+        peak: int,
+        inputs: str = "",
+        batch_size: int = 0,
     ) -> None:
         """Add one shard.
 
@@ -134,6 +143,7 @@ class StageWriter:
             seconds: wall time of computing it.
             peak: peak memory in bytes.
             inputs: digest of what it was computed from.
+            batch_size: the batch that memory allowed in the end; 0 where it never ran out.
 
         Raises:
             StoreError: the disk is full; the shards before this one are kept.
@@ -145,12 +155,19 @@ class StageWriter:
             sizes = [size + len(part) for size, part in zip(self._sizes, parts, strict=True)]
             entry = {"shard": self.shards_done, "sizes": sizes, "sha256": hash_parts(*parts)}
             entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak, "inputs": inputs}
+            if batch_size:
+                entry["batch_size"] = batch_size
             line = encode_entry(entry)
             append_durably(self.path / JOURNAL, line)
         self._backend.save_shard(self.plan.key, self.shards_done, b"".join((line, *parts)))
         self._entries.append(entry)
         self.seconds += seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
+        self.note_batch_size(batch_size)
+
+    def note_batch_size(self, size: int) -> None:
+        """Keep the smallest batch that memory allowed; 0 says that it did not run out."""
+        self.batch_size = min(size or self.batch_size, self.batch_size or size)
 
     def finish(self, ids: Iterable[str] | None, content: str | None = None) -> StageRef:
         """Check that every input has exactly one outcome, then seal the stage.
@@ -200,6 +217,7 @@ class StageWriter:
             quarantined=quarantined,
             seconds=round(self.seconds, 3),
             peak_memory_bytes=self.peak_memory_bytes,
+            batch_size=self.batch_size,
             finished=utc_now(),
         )
         self._backend.publish_stage(self.plan.key, digests, seal.encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -71,7 +71,11 @@ class TranslationConfig(StageSettings):
         le=64,
         description="hypotheses returned per sentence, at most beam_size, which it follows if not set",
     )
-    batch_size: int = Field(16, ge=1, le=512, description="sentences decoded together")
+    batch_size: Annotated[int, Field(ge=1, le=512)] | Literal["auto"] = Field(
+        16,
+        description="sentences decoded together; auto = what fits a GPU, 16 on a CPU; where memory runs out, "
+        "half as many",
+    )
     length_penalty: float = Field(
         1.0,
         ge=0.0,

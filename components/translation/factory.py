@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from components.batch_sizes import choose_batch_size, row_bytes
 from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.deliberation import DeliberationModel
@@ -36,6 +37,7 @@ from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.served import build_served
 from components.translation.translator import Translator
 
+USUAL_BATCH: int = TranslationConfig.model_fields["batch_size"].default
 SentenceBackend = CausalBackend | CTranslate2Backend | EditDiffusionBackend | Seq2SeqBackend
 
 
@@ -59,11 +61,12 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
         refuse_conversion(config, checkpoint)
         converted = _load_converted(checkpoint, config)
         backend: SentenceBackend = CTranslate2Backend(converted, search, config.context)
+        lists = list_settings(config, converted.config)
     else:
         checkpoint, model, tokenizer = load_resident(config.model, config, store)
         refuse_context(config, checkpoint)
         backend = _build_backend(config, checkpoint, model, tokenizer, search)
-    lists = list_settings(config)
+        lists = list_settings(config, getattr(model.model, "config", None))
     if config.context is not None:
         return ContextTranslator(backend, checkpoint, **lists, context_sentences=config.context.sentences)
     return Translator(
@@ -96,12 +99,27 @@ def _load_converted(checkpoint: Checkpoint, config: TranslationConfig) -> Conver
     return model_cache.get(key, lambda: load_converted(checkpoint, config.dtype, device))
 
 
-def list_settings(config: TranslationConfig) -> dict[str, int]:
-    """How many hypotheses a text has, and how many sentences are decoded together."""
+def list_settings(config: TranslationConfig, settings: Any = None) -> dict[str, int]:
+    """How many hypotheses a text has, and how many sentences are decoded together.
+
+    Args:
+        config: The settings.
+        settings: Those of the model in transformers, by which ``batch_size: auto`` counts memory.
+    """
+    positions = 2 * config.max_tokens  # those of a prompt or source among them
+
+    def sentence_bytes() -> int:
+        itemsize = DTYPES.get(config.dtype, DTYPES["float32"]).itemsize
+        return config.beam_size * row_bytes(settings, positions, itemsize)
+
+    device = "cpu" if settings is None else str(pick_device(config.device))
+    batch_size = choose_batch_size(config.batch_size, USUAL_BATCH, device, sentence_bytes)
     if config.sampling is None:
-        return {"n_best": config.n_best, "batch_size": config.batch_size}
-    batch_size = config.sampling.fit_batch(config.batch_size, config.beam_size)
-    return {"n_best": config.sampling.count, "batch_size": batch_size}
+        return {"n_best": config.n_best, "batch_size": batch_size}
+    return {
+        "n_best": config.sampling.count,
+        "batch_size": config.sampling.fit_batch(batch_size, config.beam_size),
+    }
 
 
 def load_resident(

@@ -11,12 +11,21 @@ from components.storage.stage_plan import StagePlan
 
 
 class ShardResult(NamedTuple):
-    """The result of one shard: the JSON lines that are stored, and its cost."""
+    """The result of one shard: the JSON lines that are stored, and its cost.
+
+    Attributes:
+        outputs: of items that could be processed.
+        errors: of the others.
+        seconds: wall time.
+        peak_memory_bytes: peak resident memory.
+        batch_size: the batch that memory allowed in the end; 0 where it never ran out.
+    """
 
     outputs: list[str]
     errors: list[str]
     seconds: float
     peak_memory_bytes: int
+    batch_size: int = 0
 
 
 class ShardJob(NamedTuple):
