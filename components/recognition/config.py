@@ -37,8 +37,8 @@ class RecognitionConfig(StageSettings):
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")
     batch_size: Annotated[int, Field(ge=1, le=512)] | Literal["auto"] = Field(
         8,
-        description="audio windows decoded together; auto = what fits a GPU, 8 on a CPU; where memory runs out, "
-        "half as many",
+        description="audio windows decoded together; auto = what fits a GPU, 8 on a CPU; where memory runs "
+        "out, half as many",
     )
     length_penalty: float = Field(
         1.0,
