@@ -1,7 +1,8 @@
 """Do the sentences before one help its translation? One long recording with context and without.
 
-The transcripts are those that the section ``long-recording`` has kept: spoken captions, joined to one recording
-and recognized by Whisper base, cut to the reference segments. They are translated as the parts of one document.
+The transcripts are those that the section ``long-recording`` has kept: spoken captions, joined to one
+recording and recognized by Whisper base, cut to the reference segments. They are translated as the parts of
+one document.
 """
 
 from __future__ import annotations

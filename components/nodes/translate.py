@@ -106,14 +106,15 @@ class Translate(Kind[TranslateSettings]):
 
     def digests(self, settings: TranslateSettings, site: Site) -> dict[str, str]:
         """Return what the server of a served model says of itself."""
-        return chat_fingerprints(model=settings.model) if _is_asked(settings) else {}
+        if not _is_asked(settings):
+            return {}
+        return chat_fingerprints(completions=settings.prompt == "completion", model=settings.model)
 
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models, the file of examples and the device."""
         if _is_asked(settings):
-            return settings.model_dump(
-                mode="json", include=ASKED | ({"context"} if settings.context else set())
-            )
+            later = {name for name in ("context", "sampling") if getattr(settings, name) is not None}
+            return settings.model_dump(mode="json", include=ASKED | later)
         parameters = settings.settings_for_key(
             {*WHOSE, "examples", "device", "dropout_seed", "combine", "learned"}
         )

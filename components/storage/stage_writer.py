@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from components.files import (
     utc_now,
     write_bytes,
 )
+from components.profiling import Usage, add_usage
 from components.run_record import StageRef
 from components.storage.local_backend import LocalBackend
 from components.storage.locks import LockWait, lock_seconds
@@ -56,6 +58,7 @@ class StageWriter:
         self.seconds = 0.0
         self.peak_memory_bytes = 0
         self.batch_size = 0
+        self.usage: Usage = {}
         self.read_digests: dict[str, str] = {}
         self._entries: list[dict[str, Any]] = []
 
@@ -98,7 +101,6 @@ class StageWriter:
                     break
                 self.seconds += entry["seconds"]
                 self.peak_memory_bytes = max(self.peak_memory_bytes, entry["peak_memory_bytes"])
-                self.note_batch_size(int(entry.get("batch_size", 0)))
                 self._entries.append(entry)
         self._truncate()
 
@@ -133,7 +135,7 @@ class StageWriter:
         seconds: float,
         peak: int,
         inputs: str = "",
-        batch_size: int = 0,
+        noted: Mapping[str, Any] | None = None,
     ) -> None:
         """Add one shard.
 
@@ -143,7 +145,8 @@ class StageWriter:
             seconds: wall time of computing it.
             peak: peak memory in bytes.
             inputs: digest of what it was computed from.
-            batch_size: the batch that memory allowed in the end; 0 where it never ran out.
+            noted: ``batch_size`` that memory allowed in the end, ``usage`` of served models, where there
+                are such.
 
         Raises:
             StoreError: the disk is full; the shards before this one are kept.
@@ -155,19 +158,21 @@ class StageWriter:
             sizes = [size + len(part) for size, part in zip(self._sizes, parts, strict=True)]
             entry = {"shard": self.shards_done, "sizes": sizes, "sha256": hash_parts(*parts)}
             entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak, "inputs": inputs}
-            if batch_size:
-                entry["batch_size"] = batch_size
+            entry |= noted or {}
             line = encode_entry(entry)
             append_durably(self.path / JOURNAL, line)
         self._backend.save_shard(self.plan.key, self.shards_done, b"".join((line, *parts)))
         self._entries.append(entry)
         self.seconds += seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
-        self.note_batch_size(batch_size)
 
-    def note_batch_size(self, size: int) -> None:
-        """Keep the smallest batch that memory allowed; 0 says that it did not run out."""
-        self.batch_size = min(size or self.batch_size, self.batch_size or size)
+    def _find_batch_size(self) -> int:
+        """The smallest batch that memory allowed in any shard; 0 where it never ran out."""
+        return min((n for e in self._entries if (n := e.get("batch_size"))), default=self.batch_size)
+
+    def _add_usage(self) -> Usage:
+        """What served models counted of all shards."""
+        return reduce(add_usage, (entry.get("usage", {}) for entry in self._entries), self.usage)
 
     def finish(self, ids: Iterable[str] | None, content: str | None = None) -> StageRef:
         """Check that every input has exactly one outcome, then seal the stage.
@@ -217,7 +222,8 @@ class StageWriter:
             quarantined=quarantined,
             seconds=round(self.seconds, 3),
             peak_memory_bytes=self.peak_memory_bytes,
-            batch_size=self.batch_size,
+            batch_size=self._find_batch_size(),
+            usage=self._add_usage(),
             finished=utc_now(),
         )
         self._backend.publish_stage(self.plan.key, digests, seal.encode())

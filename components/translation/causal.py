@@ -54,7 +54,7 @@ class CausalBackend:
         tokenizer: Any,
         search_config: SearchConfig,
         *,
-        prompt: Literal["auto", "few-shot", "chat"] = "auto",
+        prompt: Literal["auto", "few-shot", "chat", "completion"] = "auto",
         examples: str | None = None,
         context: Context | None = None,
     ) -> None:

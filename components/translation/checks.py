@@ -66,7 +66,11 @@ def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable
     """Refuse, by its files (fetched first), a model that translates none of ``pairs``. As :func:`check`."""
     checkpoint = resolve_text_model(config.model, store)
     if checkpoint.architecture == SERVED:
-        probe_chat(config.model)
+        probe_chat(config.model, completions=config.prompt == "completion")
+    elif config.prompt == "completion":
+        raise ConfigError(
+            f"prompt: completion is for served models, found {config.model}: use few-shot, the same here"
+        )
     refuse_context(config, checkpoint)
     refuse_conversion(config, checkpoint)
     refuse_sampling(config, checkpoint)
@@ -128,10 +132,16 @@ def refuse_sampling(config: TranslationConfig, checkpoint: Checkpoint) -> None:
         ConfigError: the model cannot do what is asked for.
     """
     name = "sampling" if config.sampling else "entropies" if config.entropies else ""
-    if name and checkpoint.architecture == SERVED:
-        raise ConfigError(
-            f"{name}: expected a model that is searched here, found {config.model}: leave it out"
-        )
+    if checkpoint.architecture == SERVED:
+        needs_search = [
+            each for each in ("top_k", "epsilon", "dropout") if getattr(config.sampling, each, False)
+        ]
+        if config.entropies or needs_search:
+            what = "entropies" if config.entropies else f"sampling.{needs_search[0]}"
+            raise ConfigError(
+                f"{what}: expected a model that is searched here, found {config.model}: leave it out"
+            )
+        return
     if name and checkpoint.architecture == EDIT_DIFFUSION:
         raise ConfigError(
             f"{name}: expected a model that writes from left to right, found {config.model} "

@@ -83,8 +83,10 @@ class TranslationConfig(StageSettings):
         description="exponent of the length that divides a hypothesis's score in the beam",
     )
     max_tokens: int = Field(256, ge=1, le=4096, description="tokens per sentence at most")
-    prompt: Literal["auto", "few-shot", "chat"] = Field(
-        "auto", description="causal models only: auto = chat template where the tokenizer has one"
+    prompt: Literal["auto", "few-shot", "chat", "completion"] = Field(
+        "auto",
+        description="causal models only: auto = chat template where the tokenizer has one; completion = "
+        "few-shot by the completions endpoint of a served base model",
     )
     examples: str | None = Field(
         None,

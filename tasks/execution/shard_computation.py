@@ -62,6 +62,7 @@ def _compute_checked(node: str, component: Component, items: Sequence[Item], *, 
         cost.seconds,
         cost.peak_memory_bytes,
         cost.batch_size,
+        cost.usage or None,
     )
 
 

@@ -157,7 +157,7 @@ class ShardedStage:
             seconds=shard.seconds,
             peak=shard.peak_memory_bytes,
             inputs=first.inputs,
-            batch_size=shard.batch_size,
+            noted=shard.noted,
         )
         in_flight.popleft()
         self._in_flight = in_flight

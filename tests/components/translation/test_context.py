@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from components.errors import ConfigError, ModelError
 from components.models.architectures import DELIBERATION, EDIT_DIFFUSION
+from components.profiling import measure_cost
 from components.records import Checkpoint, NBest, Quarantined, Segment, Token, Utterance
 from components.translation import checks
 from components.translation.config import Context, TranslationConfig
@@ -180,3 +182,41 @@ def test_context_is_in_the_key_where_it_is_set() -> None:
     assert TranslationConfig.model_validate({"context_sentences": 0}).context is None
     with pytest.raises(ValueError, match="expected source, target or both"):
         Context(source=False, target=False)
+
+
+class Cramped(Echo):
+    """Has memory for two sentences at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
+        self.sizes.append(len(sentences))
+        if len(sentences) > 2 or any(ord("#") in sentence.tokens for sentence in sentences):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().decode(sentences)
+
+
+@pytest.mark.parametrize("context", [False, True])
+def test_where_memory_runs_out_the_bytes_are_the_same(context: bool) -> None:
+    def make(backend: Echo) -> Translator:
+        if context:
+            return ContextTranslator(backend, CHECKPOINT, n_best=2, batch_size=8, context_sentences=1)
+        return Translator(backend, CHECKPOINT, n_best=2, batch_size=8)
+
+    texts = [utterance(str(n), f"{'Ab' * (n + 1)}. Cd{n}.") for n in range(9)]
+    cramped = Cramped()
+    translator = make(cramped)
+    with measure_cost() as cost:
+        outcomes = translator.translate(texts)
+    assert [o.model_dump_json() for o in outcomes] == [
+        o.model_dump_json() for o in make(Echo()).translate(texts)
+    ]
+    assert (cramped.sizes[:3], cost.batch_size) == ([8, 4, 2], 2)
+    translator.translate(texts)
+    assert max(cramped.sizes[4:]) == 2  # what fits is remembered
+    good, bad = translator.translate([utterance("a", "Aa."), utterance("b", "B#b.")])
+    assert isinstance(good, NBest)
+    assert isinstance(bad, Quarantined)
+    assert (bad.reason, "too little (CUDA out of memory)" in bad.detail) == ("out of memory", True)
