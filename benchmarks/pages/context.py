@@ -35,11 +35,8 @@ SYSTEMS = {
     "causal": System(
         "`packaged:qwen2.5-coder-0.5b`, chat prompt, greedy, the first segments",
         {"model": "packaged:qwen2.5-coder-0.5b", "beam_size": 1, "max_tokens": 48, "dtype": "bfloat16"},
-        40,
-        {
-            "2 sentences, source and target": {"sentences": 2},
-            "2 sentences, source": {"sentences": 2, "target": False},
-        },
+        24,
+        {"2 sentences, source and target": {"sentences": 2}},
     ),
 }
 INTRODUCTION = """\

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import reduce
 
 from components.endpoints.prices import read_prices
-from components.profiling import add_usage
+from components.profiling import Usage, add_usage
 from components.run_record import StageRef
 
 
@@ -19,7 +18,9 @@ def price_of_served(stages: Iterable[StageRef]) -> float | None:
     Args:
         stages: of the run, each once.
     """
-    usage = reduce(add_usage, (ref.usage for ref in stages), {})
+    usage: Usage = {}
+    for ref in stages:
+        usage = add_usage(usage, ref.usage)
     names = {reference: reference.partition(":")[2] for reference in usage}
     prices = read_prices()
     if not usage or any(name not in prices for name in names.values()):
