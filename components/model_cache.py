@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TypeVar, cast
 
 import torch
@@ -23,6 +24,8 @@ from components.errors import ConfigError
 BUDGET_VARIABLE = "ANTIPHON_MEMORY_BUDGET"
 BUDGET_FRACTION = 0.6
 """Share of a device's memory that resident models may take, unless the variable says otherwise."""
+_MAX_DEPTH = 8
+"""How far :func:`measure_bytes` looks into objects within objects."""
 T = TypeVar("T")
 Sizes = Mapping[str, int]
 """Device -> bytes."""
@@ -86,22 +89,26 @@ def measure_bytes(value: object) -> dict[str, int]:
             sizes[device] = sizes.get(device, 0) + storage.nbytes()
 
     def walk(item: object, depth: int) -> None:
-        if id(item) in visited or depth > 4:
+        if id(item) in visited or depth > _MAX_DEPTH:
             return
         visited.add(id(item))
         if isinstance(item, torch.Tensor):
             add(item)
         elif isinstance(item, nn.Module):
-            for tensor in (*item.parameters(), *item.buffers()):
-                add(tensor)
+            for module in item.modules():  # a packed layer keeps its weight in a plain object
+                visited.add(id(module))
+                for part in vars(module).values():
+                    walk(part, depth + 1)
         elif isinstance(item, Mapping):
             for part in item.values():
                 walk(part, depth + 1)
         elif isinstance(item, list | tuple | set | frozenset):
             for part in item:
                 walk(part, depth + 1)
-        elif hasattr(item, "__dict__") and not isinstance(item, type):
-            walk(vars(item), depth + 1)
+        elif not isinstance(item, type | ModuleType):
+            attributes = getattr(item, "__dict__", None)  # which objects of other libraries may make up
+            for part in attributes.values() if isinstance(attributes, dict) else ():
+                walk(part, depth + 1)
 
     walk(value, 0)
     return sizes

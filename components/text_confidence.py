@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
+from typing import Literal
 
 from components.records import Hypothesis, Segment
+
+EstimateName = Literal["p_correct", "expected_wer", "p_bad", "expected_chrf"]
 
 ESTIMATES = {
     "p_correct": "probability that the transcript has no error, 0 to 1",
@@ -13,6 +17,13 @@ ESTIMATES = {
     "expected_chrf": "expected chrF of the translation, percent",
 }
 """Features that an estimator adds to a hypothesis, and what they are."""
+QUALITIES: dict[str, Callable[[float], float]] = {
+    "p_correct": lambda probability: probability,
+    "p_bad": lambda probability: 1 - probability,
+    "expected_wer": lambda percent: 1 - percent / 100,
+    "expected_chrf": lambda percent: percent / 100,
+}
+"""Estimate -> the quality that it says, 1 at best; the first that texts have counts where none is named."""
 
 
 def confidence_of(hypothesis: Hypothesis) -> float | None:
@@ -28,6 +39,17 @@ def segment_confidence(segment: Segment, hypothesis: Hypothesis) -> float | None
 def estimates_of(hypothesis: Hypothesis) -> dict[str, float]:
     """What an estimator says of the whole text, by name; empty where there was none."""
     return {name: hypothesis.features[name] for name in ESTIMATES if name in hypothesis.features}
+
+
+def quality_of(hypothesis: Hypothesis, name: str) -> float | None:
+    """Return the quality of a text by the estimate ``name``, 1 at best; None where it has none."""
+    return QUALITIES[name](hypothesis.features[name]) if name in hypothesis.features else None
+
+
+def find_common_estimate(hypotheses: Iterable[Hypothesis]) -> str | None:
+    """Return the first of :data:`QUALITIES` that all texts have."""
+    texts = list(hypotheses)
+    return next((name for name in QUALITIES if all(name in text.features for text in texts)), None)
 
 
 def _probability(mean_log_prob: float) -> float | None:

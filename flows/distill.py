@@ -51,6 +51,13 @@ def distill(parameters: DistillParameters) -> RunRecord | State[RunRecord]:
 def _check_teacher(parameters: DistillParameters) -> None:
     """Refuse what cannot work before anything is computed."""
     teacher, level = parameters.teacher, LEVELS[parameters.level]
+    if level.choose is None and (parameters.filter_settings or parameters.estimator):
+        raise ConfigError(
+            f"level: expected one that learns translations (sequence, interpolated, sequence_and_word) for "
+            f"keep_threshold, keep_share and estimator, found {parameters.level}"
+        )
+    if parameters.estimator is not None and not parameters.filter_settings:
+        raise ConfigError("estimator: expected keep_threshold or keep_share, which use it, found neither")
     if teacher.run is not None and (level.word or parameters.teacher_layers):
         wish = "the word level needs" if level.word else "teacher_layers needs"
         raise ConfigError(

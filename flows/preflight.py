@@ -6,7 +6,7 @@ fetch the stage's models and comes once the data are known, before the first mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -186,6 +186,18 @@ def admit_data(needs: Sequence[Need], loaded: StageRef, name: str = DATA) -> Non
     needed.sort(key=needs.index)
     faults = [(stage, partial(_refuse_unknown_ids, ids)) for stage, ids in missing.items() if ids]
     _run_checks([*faults, *((need.stage, partial(need.admit, frozenset(pairs))) for need in needed)])
+
+
+def admit_learning(pipeline: Pipeline, sets: Mapping[str, StageRef], store: str | None) -> None:
+    """Run the checks of what nodes learn from, once all data sets are loaded.
+
+    Raises:
+        ConfigError: every fault of every node, a line each.
+    """
+    if any(node.kind.gathers or node.kind.needs_unseen(node.settings) for node in pipeline):
+        from components.pipeline.learning_data import check_learning_data  # numpy, for few pipelines
+
+        check_learning_data(pipeline, sets, store)
 
 
 def _refuse_unknown_ids(ids: Collection[str]) -> None:

@@ -90,6 +90,13 @@ FLOWS = {
         "flows.parameters.compare:CompareParameters",
         "flows.compare:needs",
     ),
+    "tune": FlowEntry(
+        "search over any settings of a pipeline, the winner confirmed on data that it never saw",
+        "flows.tune:tune",
+        "flows.parameters.tune:TuneParameters",
+        "flows.tune:needs",
+        "flows.parameters.tune:pipeline",
+    ),
     "blame": FlowEntry(
         "which stage of a finished run loses what, by correcting transcripts and drafts",
         "flows.blame:blame",
@@ -99,6 +106,11 @@ FLOWS = {
         "what each member, input, source, round or expert of a finished run's system adds",
         "flows.contribution:contribution",
         "flows.parameters.contribution:ContributionParameters",
+    ),
+    "improve": FlowEntry(
+        "remedies for the errors of a finished run, tried on a part of its data; the best is run",
+        "flows.improve:improve",
+        "flows.parameters.improve:ImproveParameters",
     ),
     "refine": FlowEntry(
         "a draft revised in rounds: self-refine, deliberation, edit diffusion",

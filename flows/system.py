@@ -21,7 +21,7 @@ from tasks.execution.executor import PipelineResult, execute
 from tasks.progress import show_phase
 from tasks.stages import confidence, metrics, pools, report, sentence_scores
 from tasks.stages import data as data_sets
-from tasks.stages.texts_to_score import TextsToScore, find_texts_to_score
+from tasks.stages.texts_to_score import TextsToScore, find_terms, find_texts_to_score
 from tasks.task_options import label_task, unwrap
 
 
@@ -71,6 +71,7 @@ class System:
         show_phase("loading the models")
         preflight.admit_data(needs, sets[DATA])
         sets |= load_data_nodes(run, self.pipeline, needs)
+        preflight.admit_learning(self.pipeline, sets, self.parameters.store)
         run.pipeline = self.pipeline.to_record()
         self.hooks.before(run, self.pipeline)
         return sets
@@ -145,6 +146,7 @@ def execute_pipeline(
     for name, loaded in sets.items():
         preflight.admit_data(needs, loaded, name)
     sets = {**sets, **load_data_nodes(run, pipeline, needs)}
+    preflight.admit_learning(pipeline, sets, run.parameters.store)
     run.pipeline = pipeline.to_record()
     executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
     record_execution(run, executed)
@@ -229,10 +231,12 @@ def score(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:
         target = pipeline.languages[1]
         by_models = score_by_models(run, scored, target)
         task = label_task(metrics.score_texts, run.label)
-        ref = run.add(task(scored, target, run.store_url, normalizer, by_models))
+        terms = find_terms(pipeline)
+        ref = run.add(task(scored, target, run.store_url, normalizer, by_models, terms))
         run.metrics = metrics.read_scores(ref)
-        run.metrics |= score_pools(run, pipeline, normalizer)
-        if not run.metrics:
+        if run.metrics:
+            run.metrics |= score_pools(run, pipeline, normalizer)
+        else:
             run.notes.append("nothing is scored: the data have neither transcripts nor references")
 
 

@@ -45,6 +45,8 @@ ROOMS = (
     "components.merging",
     "components.nodes",
     "components.pipeline",
+    "components.improvement",
+    "components.tuning",
     "reports.views",
     "reports",
     "reports.plots",

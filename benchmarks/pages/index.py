@@ -45,6 +45,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
     "Recognition": (
         Row({"recognition": "recognition"}),
         Row({"non-speech": "non-speech"}),
+        Row({"terms": "families"}),
         Row({"speed": "speed-recognition"}),
         Row({"padding": "padding", "why": "../decisions/0019-whisper-padding-stride"}),
         Row({"word times": "word-times"}),
@@ -103,6 +104,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
         Row({"routing": "routing"}),
         Row({"pools": "pools"}),
     ),
+    "Search over a pipeline": (Row({"search": "search"}),),
     "One model out of several, and smaller models": (
         Row({"speed": "speed-merging"}),
         Row(

@@ -18,7 +18,7 @@ PAGES: Mapping[str, str] = {
     for name in (
         *("recognition", "non-speech", "padding", "word-times", "long-audio", "long-recording"),
         "context",
-        *("domain", "pruning", "confidence", "routing", "pools"),
+        *("domain", "pruning", "confidence", "routing", "pools", "search", "families"),
         *(
             "speed-recognition",
             "speed-ensembles",

@@ -12,6 +12,7 @@ from benchmarks.common.sections import run_section
 
 SECTIONS = {
     "merging": "benchmarks.quality.merging.report",
+    "merging-frontier": "benchmarks.quality.merging_frontier",
     "ensembles-int8": "benchmarks.quality.ensembles_int8",
     "recognition": "benchmarks.quality.recognition",
     "long-audio": "benchmarks.quality.long_audio",
@@ -34,6 +35,8 @@ SECTIONS = {
     "confidence": "benchmarks.quality.confidence.calibration",
     "routing": "benchmarks.quality.confidence.routing",
     "pools": "benchmarks.quality.confidence.pools",
+    "search": "benchmarks.quality.search",
+    "terms": "benchmarks.quality.terms",
 }
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from components.confidence import agreement
-from components.records import NBest, Route, Utterance
+from components.records import Hypothesis, NBest, Route, Utterance
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,13 @@ def with_text(function: Callable[[str, str], float]) -> Callable[[Text, NBest | 
     return lambda text, other: (
         function(text.nbest.best.text, other.best.text) if isinstance(other, NBest) else None
     )
+
+
+def with_best(
+    function: Callable[[Hypothesis], float | None],
+) -> Callable[[Text, NBest | Route], float | None]:
+    """Compute a feature of a further input's best hypothesis alone; None of a table."""
+    return lambda text, other: function(other.best) if isinstance(other, NBest) else None
 
 
 def with_list(function: Callable[[NBest], float | None]) -> Callable[[Text, NBest | Route], float | None]:

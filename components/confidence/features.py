@@ -21,6 +21,7 @@ from components.confidence.feature_functions import (
     of_list,
     per_second,
     per_source,
+    with_best,
     with_list,
     with_text,
 )
@@ -175,6 +176,18 @@ FEATURES: dict[str, Feature] = {
         "Jiang 2005",
         "a further text",
         compare=with_text(agreement.word_similarity),
+    ),
+    "mean_log_prob.INPUT": Feature(
+        "mean log-probability of a further text's own tokens, as of the transcript that was translated",
+        _FOMICHEVA,
+        "a further text with a score",
+        compare=with_best(token_features.mean_log_prob),
+    ),
+    "min_log_prob.INPUT": Feature(
+        "lowest log-probability of a token of it",
+        _FOMICHEVA,
+        "a further text with tokens",
+        compare=with_best(token_features.aggregate_log_probs(min)),
     ),
     "consensus.INPUT": Feature(
         "mean chrF of the text against each of the samples or dropout passes",

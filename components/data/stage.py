@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from components.canonical_json import digest_of
-from components.data.dataset import Dataset
+from components.data.dataset import Dataset, assemble
 from components.data.loading import from_audio, load
 from components.errors import ConfigError, DataError
 from components.profiling import Cost, measure_cost
 from components.run_record import StageRef
+from components.storage.reader import read_utterances
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import StageWriter, open_stage
 from components.storage.store import Store
@@ -45,6 +48,27 @@ def store_data(
             "source": dataset.digest,
             "records": digest_of([record.model_dump() for record in everything]),
         },
+    )
+    with open_stage(store, plan) as writer:
+        return writer.ref or _write(writer, dataset, cost)
+
+
+def store_part(data: StageRef, positions: Sequence[int], store: Store) -> StageRef:
+    """Keep some of the utterances of a loaded data set as a data set of their own; the finished stage.
+
+    Args:
+        data: the data set.
+        positions: of the utterances in it, ascending.
+        store: where.
+    """
+    with measure_cost() as cost:
+        utterances = list(read_utterances(data))
+        dataset = assemble(data.stage, [utterances[position] for position in positions], ())
+    plan = StagePlan(
+        stage="data",
+        version="data/2",
+        parameters={"part": list(positions)},
+        inputs={"source": data.key, "content": dataset.digest},
     )
     with open_stage(store, plan) as writer:
         return writer.ref or _write(writer, dataset, cost)

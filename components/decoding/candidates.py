@@ -22,11 +22,12 @@ class Candidate:
         member_log_probs: For each active member of an ensemble the log-probabilities that it gave the same
             tokens, before the logits processors.
         eos_token: The token that ended the sequence; None where it was cut at the length limit.
-        normalized_score: The length-normalized score that candidates are ranked by.
+        normalized_score: The length-normalized score that candidates are ranked by, biases included.
         member_weights: For each active member its weight at the same positions.
         entropies: Of every token's distribution (nats, after the logits processors), where they are kept.
         margins: Log-probability of its likeliest token minus that of the next, likewise.
         draw: The number of the sample, from 0; None where nothing was sampled.
+        missing: Phrases that the search was to write and that the text lacks.
     """
 
     tokens: tuple[int, ...]
@@ -39,6 +40,7 @@ class Candidate:
     entropies: tuple[float, ...] = ()
     margins: tuple[float, ...] = ()
     draw: int | None = None
+    missing: int = 0
 
     @property
     def finished(self) -> bool:

@@ -17,6 +17,7 @@ from components.decoding.candidates import MemberScores
 from components.decoding.combiner import Combiner
 from components.decoding.gate_features import GateFeatures, distribution_features
 from components.decoding.lazy_scorer import LazyScorer
+from components.decoding.moves import Move
 from components.decoding.scorers import TokenScorer, Vocabulary, require_same_vocabulary
 from components.decoding.token_statistics import N_STATISTICS, token_statistics
 from components.errors import ConfigError, ModelError
@@ -59,30 +60,38 @@ class EnsembleScorer:
         gated = combiner.gate is not None
         self._keeps_statistics = keeps_statistics
         self.record_width = len(self._members) * (2 if gated else 1) + N_STATISTICS * keeps_statistics
-        self._constant_weights = () if gated else tuple(combiner.constant_weights().tolist())
+        self._weights_on_device = torch.zeros(0) if gated else combiner.constant_weights()
+        self._constant_weights = tuple(self._weights_on_device.tolist())
         self._gate_features = GateFeatures(len(self._members))
         self._scores: list[Tensor | None] = [None] * len(self._members)
         self._weights = torch.zeros(0)
         self._log_normalizers = torch.zeros(0)
         self._statistics = torch.zeros(0)
+        self._is_bad: Tensor | None = None  # whether NaN was seen: on the device, off the CPU
         self.n_steps = 0
 
     def prefill(self) -> Tensor:
         """Combined log-probabilities (N, V) of the first token."""
         return self._mix()
 
-    def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Combined log-probabilities (R, V) of the next token; see :meth:`TokenScorer.step`."""
+    def step(self, beam_indices: Tensor, tokens: Tensor, move: Move | None = None) -> Tensor:
+        """Combined log-probabilities (R, V) of the next token; see :meth:`TokenScorer.step`.
+
+        Args:
+            beam_indices: LongTensor (R,): row r continues row ``beam_indices[r]``.
+            tokens: LongTensor (R,): the token that each row takes.
+            move: What the search knows of ``beam_indices``, for the members.
+        """
         if self._combiner.gate is not None:
             self._gate_features.reorder(beam_indices, self._log_probs_of(beam_indices, tokens))
         for member in self._members:
-            member.push(beam_indices, tokens)
+            member.push(beam_indices, tokens, move)
         self.n_steps += 1
         return self._mix()
 
     def _mix(self) -> Tensor:
         gate, indices = self._combiner.gate, list(range(len(self._members)))
-        weights = self._combiner.constant_weights() if gate is None else None
+        weights = self._weights_on_device if gate is None else None
         is_run: Tensor | None = None  # (M, R): the members that each row needs; None: all
         if gate is not None and gate.lagged:
             weights = gate(self._gate_features.values, self.n_steps)
@@ -98,12 +107,18 @@ class EnsembleScorer:
             assert gate is not None
             weights = gate(self._gate_features.values, self.n_steps)
         weights = weights.to(device)
+        if gate is None:
+            self._weights_on_device = weights
         if weights.dim() > 1:
             weights = weights.expand(-1, rows)
-        mixture = self._combiner(scores, weights[indices], self._exact)
         self._weights = weights
-        self._log_normalizers = mixture.log_normalizers.new_full((len(self._members), rows), torch.nan)
-        self._log_normalizers[indices] = mixture.log_normalizers
+        if len(indices) == len(self._members):
+            mixture = self._combiner(scores, weights, self._exact)
+            self._log_normalizers = mixture.log_normalizers
+        else:
+            mixture = self._combiner(scores, weights[indices], self._exact)
+            self._log_normalizers = mixture.log_normalizers.new_full((len(self._members), rows), torch.nan)
+            self._log_normalizers[indices] = mixture.log_normalizers
         if is_run is not None:  # a member that ran for other rows only counts as not run, as if alone
             self._log_normalizers.masked_fill_(~is_run, torch.nan)
         return mixture.log_probs
@@ -183,10 +198,36 @@ class EnsembleScorer:
             return tuple(log_probs), tuple((weight,) * len(records) for weight in self._constant_weights)
         return tuple(log_probs), tuple(map(tuple, records[:, n : 2 * n].T.tolist()))
 
-    def require_finite(self, log_probs: Tensor) -> None:
-        """Raise a ModelError that names the member when the ``log_probs`` of the taken tokens hold NaN."""
-        if not bool(log_probs.isnan().any()):
+    def watch(self, log_probs: Tensor, is_open: Tensor | None = None) -> None:
+        """Look for NaN in the ``log_probs`` (r, ...) of the taken tokens, in the rows where ``is_open`` (r,).
+
+        On the CPU it raises at once, as :meth:`require_finite`; elsewhere that would be a wait at every step.
+        """
+        is_bad = log_probs.isnan()
+        if is_bad.device.type == "cpu":
+            if bool(is_bad.any()):
+                self._raise_not_finite()
             return
+        if is_open is not None:
+            is_bad = is_bad & is_open.view(-1, *[1] * (is_bad.dim() - 1))
+        self._is_bad = is_bad.any() if self._is_bad is None else self._is_bad | is_bad.any()
+
+    def read_flags(self, flags: Tensor) -> list[int]:
+        """Positions of the ``flags`` (n,) that are True; the same look sees what :meth:`watch` has found."""
+        if self._is_bad is None:
+            values = flags.tolist()
+        else:
+            *values, is_bad = torch.cat([flags, self._is_bad[None]]).tolist()
+            if is_bad:
+                self._raise_not_finite()
+        return [position for position, value in enumerate(values) if value]
+
+    def require_finite(self) -> None:
+        """Raise a ModelError that names the member if :meth:`watch` has seen NaN."""
+        if self._is_bad is not None and bool(self._is_bad):
+            self._raise_not_finite()
+
+    def _raise_not_finite(self) -> None:
         pairs = [(n, s) for n, s in zip(self.names, self._scores, strict=True) if s is not None]
         bad = [name for name, member_scores in pairs if not bool((member_scores < torch.inf).all())]
         raise ModelError(

@@ -6,9 +6,12 @@ reordering of its caches; a scorer that is never needed is never called.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
+from components.decoding.moves import Move, follow
 from components.decoding.scorers import MultiTokenScorer, TokenScorer
 
 
@@ -26,14 +29,21 @@ class LazyScorer:
         self._is_prefilled = False
         self._beam_indices: Tensor | None = None
         self._tokens = torch.zeros((0, 0), dtype=torch.long)
+        self._move: Move | None = None
 
-    def push(self, beam_indices: Tensor, tokens: Tensor) -> None:
-        """Queue one token per row (R,): row r continues row ``beam_indices[r]`` of the step before."""
+    def push(self, beam_indices: Tensor, tokens: Tensor, move: Move | None = None) -> None:
+        """Queue one token per row (R,): row r continues row ``beam_indices[r]`` of the step before.
+
+        ``move`` is what the search knows of it.
+        """
         if self._beam_indices is None:
             # A copy: `tokens` may be a view of the search's own tensor, which goes on changing.
-            self._beam_indices, self._tokens = beam_indices, tokens[:, None].clone()
+            self._beam_indices, self._tokens, self._move = beam_indices, tokens[:, None].clone(), move
         else:
-            self._beam_indices = self._beam_indices[beam_indices]
+            self._move = None if self._move is None or move is None else self._move.then(move)
+            self._beam_indices = (
+                self._beam_indices[beam_indices] if self._move is None else self._move.beam_indices
+            )
             self._tokens = torch.cat([self._tokens[beam_indices], tokens[:, None]], dim=1)
 
     def run(self) -> Tensor:
@@ -47,6 +57,7 @@ class LazyScorer:
             return scores
         beam_indices, tokens = self._beam_indices, self._tokens
         self._beam_indices = None
+        follow(self.scorer, self._move)
         return self._catch_up(beam_indices, tokens)
 
     def _catch_up(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
@@ -57,6 +68,8 @@ class LazyScorer:
         scores = scorer.step(beam_indices, tokens[:, 0])
         rows = torch.arange(len(tokens), device=tokens.device)
         for column in tokens.T[1:]:
+            if self._move is not None:
+                follow(scorer, replace(self._move, beam_indices=rows, kept=None, is_identity=True))
             scores = scorer.step(rows, column)
         self.calls += tokens.shape[1]
         return scores

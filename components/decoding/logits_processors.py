@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -53,12 +54,21 @@ def apply_processors(
     return log_probs
 
 
+def on_each_device(tensor: Tensor) -> Callable[[torch.device], Tensor]:
+    """The tensor on the device asked for; it is copied there once."""
+    return cache(tensor.to)
+
+
+def _columns(tokens: Sequence[int]) -> Callable[[torch.device], Tensor]:
+    return on_each_device(torch.tensor(tokens, dtype=torch.long))
+
+
 def suppress(tokens: Sequence[int]) -> LogitsProcessor:
     """Forbid these tokens (transformers' ``suppress_tokens``)."""
-    columns = torch.tensor(sorted(set(tokens)), dtype=torch.long)
+    columns = _columns(sorted(set(tokens)))
 
     def process(log_probs: Tensor, history: History) -> Tensor:
-        return log_probs.index_fill_(1, columns.to(log_probs.device), FORBIDDEN)
+        return log_probs.index_fill_(1, columns(log_probs.device), FORBIDDEN)
 
     return process
 
@@ -85,12 +95,13 @@ def suppress_until(step: int, tokens: Sequence[int]) -> LogitsProcessor:
 
 def suppress_until_each(steps: Sequence[int], tokens: Sequence[int]) -> LogitsProcessor:
     """Forbid these tokens before a step that differs by utterance."""
-    columns, until = sorted(set(tokens)), torch.tensor(steps)
+    columns, until, last = _columns(sorted(set(tokens))), on_each_device(torch.tensor(steps)), max(steps)
 
     def process(log_probs: Tensor, history: History) -> Tensor:
-        if history.step < max(steps):
-            early = history.step < until.to(log_probs.device)[history.utterances]
-            log_probs[:, columns] = log_probs[:, columns].masked_fill(early[:, None], FORBIDDEN)
+        if history.step < last:
+            forbidden, early = columns(log_probs.device), until(log_probs.device)[history.utterances]
+            values = log_probs[:, forbidden].masked_fill((history.step < early)[:, None], FORBIDDEN)
+            log_probs.index_copy_(1, forbidden, values)
         return log_probs
 
     return process
@@ -101,33 +112,33 @@ def renormalize(log_probs: Tensor, history: History) -> Tensor:
     return log_probs.log_softmax(dim=-1)
 
 
-def _allow_only(log_probs: Tensor, tokens: Sequence[int]) -> Tensor:
-    log_probs.fill_(FORBIDDEN)
-    log_probs[:, list(tokens)] = 0.0
-    return log_probs
+def _allow_only(log_probs: Tensor, columns: Callable[[torch.device], Tensor]) -> Tensor:
+    return log_probs.fill_(FORBIDDEN).index_fill_(1, columns(log_probs.device), 0.0)
 
 
 def force_at(step: int, token: int) -> LogitsProcessor:
     """Force this token at one step, with log-probability 0 (transformers' ``forced_bos_token_id``)."""
+    columns = _columns([token])
 
     def process(log_probs: Tensor, history: History) -> Tensor:
-        return _allow_only(log_probs, (token,)) if history.step == step else log_probs
+        return _allow_only(log_probs, columns) if history.step == step else log_probs
 
     return process
 
 
 def force_last(tokens: Sequence[int]) -> LogitsProcessor:
     """Force one of these tokens at the length limit, log-probability 0 (as ``forced_eos_token_id``)."""
+    columns = _columns(tokens)
 
     def process(log_probs: Tensor, history: History) -> Tensor:
-        return _allow_only(log_probs, tokens) if history.is_last else log_probs
+        return _allow_only(log_probs, columns) if history.is_last else log_probs
 
     return process
 
 
-def _prepend_start(start: Sequence[int], history: History) -> Tensor:
+def _prepend_start(start: Callable[[torch.device], Tensor], history: History) -> Tensor:
     """The tokens of each row behind the decoder's start tokens."""
-    first = torch.tensor(start, dtype=torch.long, device=history.tokens.device)
+    first = start(history.tokens.device)
     return torch.cat([first.expand(len(history.tokens), -1), history.tokens], dim=1)
 
 
@@ -138,14 +149,15 @@ def bias_sequences(
 
     Sequences may begin within ``start``, the decoder's first tokens.
     """
+    first = _columns(start)
+    rows = [(_columns(prefix), len(prefix), last, bias) for (*prefix, last), bias in biases]
 
     def process(log_probs: Tensor, history: History) -> Tensor:
-        tokens = _prepend_start(start, history)
-        for (*prefix, last), bias in biases:
-            if len(prefix) > tokens.shape[1]:
+        tokens = _prepend_start(first, history)
+        for prefix, length, last, bias in rows:
+            if length > tokens.shape[1]:
                 continue
-            expected = torch.tensor(prefix, dtype=torch.long, device=log_probs.device)
-            matches = (tokens[:, tokens.shape[1] - len(prefix) :] == expected).all(dim=1)
+            matches = (tokens[:, tokens.shape[1] - length :] == prefix(log_probs.device)).all(dim=1)
             log_probs[:, last] += torch.where(matches, bias, 0.0)
         return log_probs
 
@@ -162,15 +174,16 @@ def no_repeat_ngram(size: int, start: Sequence[int] = ()) -> LogitsProcessor:
 
     N-grams may begin within ``start``, the decoder's first tokens.
     """
+    first = _columns(start)
 
     def process(log_probs: Tensor, history: History) -> Tensor:
-        tokens = _prepend_start(start, history)
+        tokens = _prepend_start(first, history)
         if tokens.shape[1] < size:
             return log_probs
         windows = tokens.unfold(1, size, 1)
         tail = tokens[:, tokens.shape[1] - size + 1 :].unsqueeze(1)
-        rows, starts = (windows[:, :, :-1] == tail).all(dim=2).nonzero(as_tuple=True)
-        log_probs[rows, windows[rows, starts, -1]] = FORBIDDEN
-        return log_probs
+        repeats = (windows[:, :, :-1] == tail).all(dim=2)
+        bounds = torch.full_like(repeats, torch.inf, dtype=log_probs.dtype).masked_fill_(repeats, FORBIDDEN)
+        return log_probs.scatter_reduce_(1, windows[:, :, -1], bounds, "amin")
 
     return process

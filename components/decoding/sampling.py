@@ -8,8 +8,9 @@ drawn for an utterance does not depend on which others are in the batch.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -17,7 +18,10 @@ from torch import Tensor
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.ensemble_scorer import EnsembleScorer
+from components.decoding.guidance import UNGUIDED, Guidance
+from components.decoding.host_copy import copy_to_host, first_true
 from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
+from components.decoding.moves import Move, check_interval, drop_rows, make_move
 
 
 @dataclass
@@ -40,6 +44,7 @@ def greedy_or_sample(
     config: SearchConfig,
     logits_processors: Sequence[LogitsProcessor],
     keys: Sequence[int] | None,
+    guidance: Guidance = UNGUIDED,
 ) -> list[list[Candidate]]:
     """Decode greedily, or sample where ``config.temperature`` is above 0; see :func:`.search.search`.
 
@@ -51,27 +56,49 @@ def greedy_or_sample(
     log_probs = scorer.prefill()
     n, device = log_probs.shape[0], log_probs.device
     draws = _draw_uniform(config, keys, n, copies, steps).to(device)
-    eos = torch.tensor(scorer.vocabulary.eos, device=device)
+    eos, interval = torch.tensor(scorer.vocabulary.eos, device=device), check_interval(device)
     decoded = _allocate_rows(n * copies, steps, scorer.record_width, device)
     alive = torch.arange(n * copies, device=device)
+    open_rows, is_open = list(range(n * copies)), torch.ones(n * copies, dtype=torch.bool, device=device)
     source = alive // copies
+    move: Move | None = None
     history = History(decoded.tokens[:n, :0], torch.arange(n, device=device), steps)
     for t in range(steps):
         log_probs = apply_processors(logits_processors, log_probs, history)
         scorer.observe(log_probs)
-        tokens = _choose_tokens(log_probs, source, draws[alive, t], config)
-        ended = torch.isin(tokens, eos)
-        decoded.tokens[alive, t], decoded.log_probs[alive, t] = tokens, log_probs[source, tokens]
-        scorer.require_finite(decoded.log_probs[alive, t])
+        tokens = _choose_tokens(guidance.apply(log_probs, history), source, draws[alive, t], config)
+        token_log_probs = log_probs[source, tokens]
+        scorer.watch(token_log_probs, is_open)
+        decoded.tokens[alive, t], decoded.log_probs[alive, t] = tokens, token_log_probs
         decoded.records[alive, t] = scorer.records_of(source, tokens).T
-        decoded.lengths[alive] = t + 1
-        decoded.finished[alive] = ended
-        unfinished = (~ended).nonzero()[:, 0]
-        if len(unfinished) == 0 or t + 1 == steps:
+        ended = torch.isin(tokens, eos)
+        decoded.lengths[alive] += is_open
+        decoded.finished[alive] |= ended & is_open
+        if t + 1 == steps:
             break
-        log_probs = scorer.step(source[unfinished], tokens[unfinished])
-        alive, source = alive[unfinished], torch.arange(len(unfinished), device=device)
+        is_open = is_open & ~ended
+        positions: list[int] | None = None
+        if (t + 1) % interval == 0:
+            positions = scorer.read_flags(is_open)
+            if not positions:
+                break
+        if positions is not None and len(positions) < len(open_rows):
+            kept = first_true(is_open, len(positions))
+            open_rows = [open_rows[position] for position in positions]
+            alive, source, tokens, is_open = alive[kept], source[kept], tokens[kept], is_open[kept]
+            if move is not None:
+                counts = Counter(row // copies for row in open_rows)
+                move = drop_rows(move, source, kept, len(counts), max(counts.values()))
+        elif interval > 1:
+            first = make_move(source, alive // copies, (n, copies), is_identity=copies == 1)
+            move = first if move is None else replace(move, beam_indices=source, kept=None, is_identity=True)
+        if move is not None:
+            move = replace(move, is_open=is_open)
+        log_probs = scorer.step(source, tokens, move)
+        source = torch.arange(len(alive), device=device)
         history = History(decoded.tokens[alive, : t + 1], alive // copies, steps)
+    scorer.require_finite()
+    decoded = _DecodedRows(*copy_to_host([getattr(decoded, field.name) for field in fields(decoded)]))
     candidates = [_to_candidate(scorer, decoded, row, config, row % copies) for row in range(n * copies)]
     return [
         sorted(candidates[i : i + copies], key=lambda candidate: -candidate.normalized_score)

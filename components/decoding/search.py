@@ -14,6 +14,7 @@ from components.decoding.combiner import Combiner, SingleScorer
 from components.decoding.config import SearchConfig
 from components.decoding.ensemble_scorer import EnsembleScorer
 from components.decoding.forced_scoring import as_forced_scorers
+from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
 from components.decoding.sampling import greedy_or_sample
 from components.decoding.scorers import TokenScorer
@@ -29,6 +30,7 @@ def search(
     combiner: Combiner | None = None,
     keys: Sequence[int] | None = None,
     calls: Counter[int] | None = None,
+    guidance: Guidance = UNGUIDED,
 ) -> list[list[Candidate]]:
     """Decode the utterances that the scorers were prepared for.
 
@@ -40,6 +42,7 @@ def search(
         keys: One per utterance, to give each its own random numbers when sampling; without them every
             utterance draws the same numbers.
         calls: Counts the forward calls of each scorer, by its index.
+        guidance: Biases of the ranking, and phrases that must occur.
 
     Returns:
         One list per utterance, best first, of at most ``config.n_best`` candidates.
@@ -50,8 +53,10 @@ def search(
     """
     ensemble = EnsembleScorer(scorers, combiner or SingleScorer(), calls, keeps_statistics=config.entropies)
     if config.temperature > 0 or config.beam_size == 1:
-        return greedy_or_sample(ensemble, config, logits_processors, keys)
-    return beam_search(ensemble, config, logits_processors)
+        if guidance.constraints is not None:
+            raise ConfigError("expected a beam of at least 2 to search with required phrases, found none")
+        return greedy_or_sample(ensemble, config, logits_processors, keys, guidance)
+    return beam_search(ensemble, config, logits_processors, guidance)
 
 
 @torch.inference_mode()

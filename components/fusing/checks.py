@@ -14,13 +14,19 @@ from components.refining.checks import check_gate, validate_gate_model
 from components.translation.checks import LanguagePair
 
 
-def check(config: FuseConfig, store: str | None, *, transcripts: bool) -> None:
+def check(config: FuseConfig, store: str | None, *, transcripts: bool, texts: int = 1) -> None:
     """Refuse settings that cannot work, without fetching a model.
+
+    Args:
+        config: the settings.
+        store: the store of models and estimators.
+        transcripts: whether transcripts are fused.
+        texts: how many nodes are fused, which an estimator may compare.
 
     Raises:
         ConfigError, ModelError, StoreError: what is wrong, and what to do.
     """
-    check_gate(config.gate_config, store, transcripts=transcripts)
+    check_gate(config.gate_config, store, transcripts=transcripts, texts=texts)
     models.check(config.model, store, served=config.method == "prompted")
 
 

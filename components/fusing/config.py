@@ -6,8 +6,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.refining.config import GateName, RoundsConfig
+from components.refining.config import (
+    ESTIMATE_DESCRIPTION,
+    ESTIMATOR_DESCRIPTION,
+    GateName,
+    RoundsConfig,
+)
 from components.stacking.config import StackTrainingConfig
+from components.text_confidence import EstimateName
 
 VERSION = 1
 """Version of fusing: raised when the same candidates and settings give another output."""
@@ -44,6 +50,8 @@ class FuseConfig(BaseModel):
     gate_model: str = Field(
         "packaged:gemma-3-270m", description="model of the gate, as of refine; consensus needs none"
     )
+    estimator: str | None = Field(None, description=ESTIMATOR_DESCRIPTION)
+    estimate: EstimateName | None = Field(None, description=ESTIMATE_DESCRIPTION)
     max_edit: float | None = Field(
         0.3,
         ge=0.0,
@@ -62,6 +70,8 @@ class FuseConfig(BaseModel):
         return RoundsConfig(
             gate="off" if self.gate == CONSENSUS else self.gate,
             gate_model=self.gate_model,
+            estimator=self.estimator,
+            estimate=self.estimate,
             max_tokens=self.max_tokens,
             batch_size=self.batch_size,
             device=self.device,

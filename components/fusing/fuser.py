@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -33,10 +34,14 @@ SAME = "nothing to change"
 
 
 class Lists(NamedTuple):
-    """What is fused: the utterance with the text that was translated, and the n-best lists of the systems."""
+    """What is fused: the utterance with the text that was translated, and the n-best lists of the systems.
+
+    ``others`` are the lists after the first input's by their numbers, which a fitted estimator compares.
+    """
 
     utterance: Utterance
     nbests: Sequence[NBest]
+    others: Mapping[str, NBest] = MappingProxyType({})
 
 
 class Fuser:
@@ -105,9 +110,11 @@ class Fuser:
             return {n: consensus_of(questions[n].candidates, proposals[n].text) for n in rows}
         if not rows:
             return {}
-        before = [questions[n].candidates[0] for n in rows]
-        proposed = [proposals[n].text for n in rows]
-        estimates = self._gate.estimate([items[n].utterance for n in rows], before, proposed)
+        utterances, others = [items[n].utterance for n in rows], [items[n].others for n in rows]
+        before = [_as_nbest(items[n], questions[n].candidates[0]) for n in rows]
+        proposed = [_as_nbest(items[n], proposals[n].text) for n in rows]
+        sides = (self._gate.annotate(utterances, texts, others) for texts in (before, proposed))
+        estimates = self._gate.estimate(utterances, *([text.best for text in texts] for texts in sides))
         return dict(zip(rows, estimates, strict=True))
 
     def _decide(
@@ -120,9 +127,8 @@ class Fuser:
         language = question.languages[1]
         if answer.text:
             features["edit_distance"] = edit_distance(answer.text, question.candidates[0], language)
-        before, proposed = estimates
-        if before is not None and proposed is not None:
-            features |= {"gate_before": before, "gate_proposed": proposed}
+        if estimates.before is not None and estimates.proposed is not None:
+            features |= {"gate_before": estimates.before, "gate_proposed": estimates.proposed}
         hypothesis = Hypothesis(
             text=answer.text,
             score=answer.score,
@@ -132,11 +138,19 @@ class Fuser:
         )
         if refusal or not estimates.is_accepted:
             reason = refusal or f"refused: the gate {self.config.gate} does not rise"
-            return _keep(first, None if refusal == SAME else hypothesis, features, reason)
+            kept = {**estimates.fitted_before, **features}
+            return _keep(first, None if refusal == SAME else hypothesis, kept, reason)
+        features |= estimates.fitted_proposed
         accepted = {"features": {**features, "fused": 1.0}, "decision": Decision(round=1, accepted=True)}
         return first.model_copy(
             update={"hypotheses": (hypothesis.model_copy(update=accepted), *first.hypotheses)}
         )
+
+
+def _as_nbest(item: Lists, text: str) -> NBest:
+    """Return a text as what a gate reads: without what decoding it gave, as the new text has none of it."""
+    hypothesis = Hypothesis(text=text, score=0.0, n_tokens=0, system="")
+    return NBest(utterance_id=item.utterance.id, hypotheses=(hypothesis,))
 
 
 def _keep(first: NBest, proposal: Hypothesis | None, features: dict[str, float], reason: str) -> NBest:

@@ -71,6 +71,20 @@ class PackedLinear(nn.Module):
         return f"{self.in_features}, {self.out_features}, {self.arithmetic}, {self.activation}"
 
 
+class PlainLinear(nn.Module):
+    """``activation(x @ weight.T + bias)`` by torch, in the weight's dtype; it shares the tensors given."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none") -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.detach(), requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
+        self.activation: Activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        return ACTIVATION_FUNCTIONS[self.activation](functional.linear(x, self.weight, self.bias))
+
+
 @cache
 def can_pack(arithmetic: Arithmetic = "float32") -> bool:
     """Whether packed layers run on this CPU with this build of torch and agree with ``functional.linear``.
@@ -103,17 +117,22 @@ def build_linear(
 ) -> Projection:
     """The fastest callable for ``activation(x @ weight.T + bias)``.
 
-    It is a :class:`PackedLinear` where :func:`can_pack`; elsewhere the product is torch's, in the weight's
-    own dtype.
+    It is a :class:`PackedLinear` where :func:`can_pack`, else a :class:`PlainLinear`.
     """
-    if weight.device.type == "cpu" and can_pack(arithmetic):
+    if _packs(weight, arithmetic):
         return PackedLinear(weight, bias, arithmetic, activation)
-    activate = ACTIVATION_FUNCTIONS[activation]
-    return lambda x: activate(functional.linear(x, weight, bias))
+    return PlainLinear(weight, bias, activation)
+
+
+def _packs(weight: Tensor, arithmetic: Arithmetic) -> bool:
+    return weight.device.type == "cpu" and can_pack(arithmetic)
 
 
 def fuse_linears(layers: Sequence[nn.Linear], arithmetic: Arithmetic) -> Projection:
     """Several linear layers over the same input as one; a layer without bias gets zeros."""
+    if len(layers) == 1 and not _packs(layers[0].weight, arithmetic):  # no copy: the weight is shared
+        bias = layers[0].bias
+        return PlainLinear(layers[0].weight, None if bias is None else bias.to(layers[0].weight.dtype))
     weight = torch.cat([layer.weight for layer in layers])
     bias = torch.cat(
         [x.weight.new_zeros(x.out_features) if x.bias is None else x.bias.to(x.weight.dtype) for x in layers]

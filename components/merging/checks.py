@@ -20,6 +20,7 @@ from components.merging.io.tensor_task import PIECE_ELEMENTS
 from components.merging.methods.validation import check_method
 from components.merging.plan import plan_merge
 from components.merging.recipe.recipe import Recipe
+from components.merging.tokenizer import transplant
 from components.merging.tokenizer.embedding_alignment import vocabulary_size
 from components.merging.tokenizer.output_tokenizer import build_tokenizer, load_tokenizer
 from components.merging.weight_similarity import WeightSimilarity, compare_weights
@@ -120,6 +121,8 @@ def examine_recipe(
 ) -> Diagnosis:
     """Check the models of a recipe, or its adapters.
 
+    Of a recipe of several stages those are checked whose models exist; the merge checks the others.
+
     Args:
         recipe: What shall be merged.
         store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
@@ -130,8 +133,39 @@ def examine_recipe(
         MergeError: The recipe's method or parameters are wrong, or its adapters do not fit together.
         ModelError: A file cannot be read.
     """
+    if not recipe.stages:
+        return examine_stage(recipe, store, references)
+    made = {stage.name for stage in recipe.stages}
+    results = []
+    findings: list[Finding] = []
+    for stage in (*recipe.stages, recipe):
+        if made.isdisjoint(stage.models):
+            results.append(examine_stage(stage, store, references))
+            findings += results[-1].findings
+        else:
+            findings.append(
+                Finding("note", f"stage {stage.name or 'the last'}: checked when its models exist")
+            )
+    similarities = tuple(similarity for result in results for similarity in result.similarities)
+    return Diagnosis(tuple(findings), similarities, max(result.tensors for result in results))
+
+
+def _examine_transplant(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> Diagnosis:
+    """Check two models of which one takes the other's tokenizer: they may be of different architectures."""
+    findings = [Finding("warning", text) for text in (*recipe.warnings, *check_method(recipe))]
+    model, donor = transplant.pair_of(recipe, folders)
+    for folder in (model, donor):
+        vocabulary_size(folder)
+        findings += _check_finite(folder)
+    return Diagnosis(tuple(findings), (), len(model.tensors))
+
+
+def examine_stage(recipe: Recipe, store: str | None, references: Mapping[str, str]) -> Diagnosis:
+    """Check the models of a single stage; see :func:`examine_recipe`."""
     if not recipe.adapters:
         with open_models(recipe, store, references) as models:
+            if recipe.method == transplant.METHOD:
+                return _examine_transplant(recipe, models[0])
             return examine(recipe, *models)
     adapters = open_adapters(recipe, store, references)
     findings = tuple(Finding("note", line) for line in describe(recipe, adapters))

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from components.merging.recipe.reader import parse_recipe, read_recipe
 from components.merging.recipe.recipe import Recipe
 
-VERSION = 3
+ALL_MODELS = "*"
+"""In the place of a model's name: every model without a data set of its own."""
+VERSION = 4
 """Version of the merge engine: raised when the same recipe gives other weights."""
 
 
@@ -25,6 +27,20 @@ class MergeConfig(BaseModel):
         min_length=1,
         description="mergekit's YAML: a file, its text (with line breaks), or its keys",
     )
+
+    data: dict[str, str] = Field(
+        {},
+        description="what methods that measure the models (fisher, regmean) measure them on: a data set for "
+        "all, or one for each model of the recipe by its name there",
+    )
+    data_limit: int = Field(256, ge=1, description="only the first so many utterances of each data set")
+    source_language: str | None = Field(None, description="of the data; its own if empty")
+    target_language: str | None = Field(None, description="of the data; its own if empty")
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _for_all_models(cls, value: Any) -> Any:
+        return {ALL_MODELS: value} if isinstance(value, str) else value
 
     @field_validator("recipe", mode="before")
     @classmethod

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor
 from components.errors import MergeError
 from components.files import rename_durably, staging_folder, sync_file
 from components.merging.adapters.merge import merge_adapters
+from components.merging.checks import examine_stage
 from components.merging.config import VERSION
 from components.merging.io import output_files
 from components.merging.io.input_models import NO_REFERENCES, open_models
@@ -30,7 +32,14 @@ from components.merging.methods.validation import check_method
 from components.merging.output_tensors import map_layer_origins
 from components.merging.plan import plan_merge
 from components.merging.recipe.recipe import Recipe
+from components.merging.statistics.data_sets import DataSets
+from components.merging.statistics.measure import add_statistics, check_data
 from components.merging.tokenizer.output_tokenizer import build_tokenizer, save_tokenizer
+from components.merging.tokenizer.transplant import METHOD as TRANSPLANT
+from components.merging.tokenizer.transplant import read_count, transplant_tokenizer
+from components.records import Checkpoint
+
+NO_DATA = DataSets()
 
 
 class MergeOptions(NamedTuple):
@@ -41,12 +50,14 @@ class MergeOptions(NamedTuple):
         shard_bytes: Largest size of a file of weights.
         store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
         references: See :func:`~components.merging.io.input_models.open_models`.
+        data: What methods that measure the models measure them on.
     """
 
     seed: int = 0
     shard_bytes: int = SHARD_BYTES
     store: str | None = None
     references: Mapping[str, str] = NO_REFERENCES
+    data: DataSets = NO_DATA
 
 
 def merge(
@@ -58,7 +69,8 @@ def merge(
     """Merge models into the new folder ``out``.
 
     The folder appears at once, complete and synced; after a crash there is nothing under its name. Whether
-    the models fit together is not checked: run :func:`components.merging.checks.examine` before.
+    the models fit together is not checked: run :func:`components.merging.checks.examine_recipe` before. Of a
+    recipe of several stages each is checked before it is merged, as its models exist only then.
 
     Args:
         recipe: Which models, and how.
@@ -71,10 +83,30 @@ def merge(
         ModelError: A model cannot be resolved or read.
     """
     options = options or MergeOptions()
-    if not recipe.adapters:
-        check_method(recipe)
+    for stage in (*recipe.stages, recipe):
+        if not stage.adapters:
+            check_method(stage)
+    check_data(recipe, options.data)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MergeError(f"{out}: expected a new folder, found one with files; give another name")
+    if not recipe.stages:
+        _merge_stage(recipe, out, options, on_progress)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.stages-") as folder:
+        stages, references = Path(folder), dict(options.references)
+        for stage in (*recipe.stages, recipe):
+            on_progress(f"stage {stage.name or 'the last'}")
+            options = options._replace(references=references)
+            examine_stage(stage, options.store, references).require()
+            _merge_stage(stage, stages / stage.name if stage.name else out, options, on_progress)
+            if stage.name:
+                references[stage.name] = str(stages / stage.name)
+
+
+def _merge_stage(
+    recipe: Recipe, out: Path, options: MergeOptions, on_progress: Callable[[str], None]
+) -> None:
     with _new_folder(out) as staging:
         if recipe.adapters:
             adapters = merge_adapters(recipe, staging, options.seed, options.store, options.references)
@@ -82,8 +114,17 @@ def merge(
             (staging / output_files.RECIPE).write_text(recipe.text, encoding="utf-8")
         else:
             with open_models(recipe, options.store, options.references) as (folders, checkpoints):
-                _write_model(recipe, staging, folders, options, on_progress)
-                lineage = [{"reference": c.reference, "sha256": c.sha256} for c in checkpoints.values()]
+                if recipe.method == TRANSPLANT:
+                    transplant_tokenizer(recipe, folders, staging, read_count(recipe))
+                else:
+                    _write_model(recipe, staging, folders, checkpoints, options, on_progress)
+                lineage = [
+                    {
+                        "reference": name if c.path == options.references.get(name) else c.reference,
+                        "sha256": c.sha256,
+                    }
+                    for name, c in checkpoints.items()
+                ]
         record = {"method": recipe.method, "seed": options.seed, "version": VERSION, "models": lineage}
         (staging / output_files.LINEAGE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
@@ -92,16 +133,39 @@ def _write_model(
     recipe: Recipe,
     folder: Path,
     folders: Mapping[str, ModelFolder],
+    checkpoints: Mapping[str, Checkpoint],
     options: MergeOptions,
     on_progress: Callable[[str], None],
 ) -> None:
     alignment, tokenizer = build_tokenizer(recipe, folders)
     tasks = plan_merge(recipe, folders, alignment, options.seed)
+    _keep_freed_memory()
+    with ExitStack() as stack:
+        if METHODS[recipe.method].statistics:
+            measured = Path(stack.enter_context(TemporaryDirectory(dir=folder.parent, prefix=".statistics-")))
+            tasks = add_statistics(recipe, tasks, checkpoints, options.data, measured, stack, on_progress)
+        donor = output_files.donor_of(recipe, folders)
+        _write_tensors(recipe, folder, tasks, donor.config, options.shard_bytes, on_progress)
+    config = output_files.output_config(recipe, folders, tasks, map_layer_origins(recipe, folders))
+    if alignment is not None:
+        config["vocab_size"] = alignment.rows
+    if tokenizer is not None:
+        save_tokenizer(tokenizer, folder, recipe, folders)
+    output_files.write_files(folder, recipe, folders, config, tokenizer=tokenizer is None)
+
+
+@torch.no_grad()
+def _write_tensors(
+    recipe: Recipe,
+    folder: Path,
+    tasks: Sequence[TensorTask],
+    config: Mapping[str, object],
+    shard_bytes: int,
+    on_progress: Callable[[str], None],
+) -> None:
     by_name = {task.name: task for task in tasks}
-    writer = TensorWriter(
-        folder, [TensorSpec(t.name, t.out_dtype, t.shape) for t in tasks], options.shard_bytes
-    )
-    merged = _merge_function(recipe, tasks)
+    writer = TensorWriter(folder, [TensorSpec(t.name, t.out_dtype, t.shape) for t in tasks], shard_bytes)
+    merged = _merge_function(recipe, tasks, config)
 
     def pieces() -> Iterator[tuple[str, Iterator[Tensor]]]:
         order = [name for file in writer.order for name in file]
@@ -110,15 +174,7 @@ def _write_model(
             task = by_name[name]
             yield name, merged(task) if task.dtype.is_floating_point else copy_unmerged(task)
 
-    _keep_freed_memory()
-    with torch.no_grad():
-        writer.write(pieces())
-    config = output_files.output_config(recipe, folders, tasks, map_layer_origins(recipe, folders))
-    if alignment is not None:
-        config["vocab_size"] = alignment.rows
-    if tokenizer is not None:
-        save_tokenizer(tokenizer, folder, recipe, folders)
-    output_files.write_files(folder, recipe, folders, config, tokenizer=tokenizer is None)
+    writer.write(pieces())
 
 
 def _keep_freed_memory() -> None:
@@ -129,9 +185,13 @@ def _keep_freed_memory() -> None:
     torch.empty(31 << 20, dtype=torch.uint8)
 
 
-def _merge_function(recipe: Recipe, tasks: Sequence[TensorTask]) -> Callable[[TensorTask], Iterator[Tensor]]:
+def _merge_function(
+    recipe: Recipe, tasks: Sequence[TensorTask], config: Mapping[str, object]
+) -> Callable[[TensorTask], Iterator[Tensor]]:
     """The function that computes one tensor; for TIES as published the whole models are measured first."""
     row = METHODS[recipe.method]
+    if row.prepare is not None:
+        return row.prepare(tasks, config)
     floats = [task for task in tasks if task.dtype.is_floating_point]
     semantics = {str(task.parameters.get("semantics", "mergekit")) for task in floats}
     if row.family is None or not row.family.elects_sign or semantics != {"paper"}:

@@ -11,7 +11,8 @@ from components.errors import MergeError
 from components.merging.architecture.tied_weights import find_collision, find_stored_name
 from components.merging.io.model_folder import LazyTensor, ModelFolder
 from components.merging.io.tensor_task import ReadableTensor, TensorInput, TensorTask
-from components.merging.methods.table import METHODS, Method
+from components.merging.methods.method import Method
+from components.merging.methods.table import METHODS
 from components.merging.output_tensors import Folders, OutputTensor, first_model, list_outputs
 from components.merging.recipe.parameters import Scalar, Settings, resolve_parameter
 from components.merging.recipe.recipe import InputSlice, Recipe
@@ -169,8 +170,10 @@ def _check_task(task: TensorTask, method: Method, recipe: Recipe, output: Output
         raise MergeError(f"{where}: expected a base_model, which {recipe.method} needs, found none")
     stacks_layers = recipe.method == "passthrough"
     count = len(task.all_inputs if stacks_layers else task.inputs)
-    least, most = (method.min_models if method.max_models else 0), method.max_models
+    most = method.max_models
+    least = method.min_models if most or method.min_models > 1 else 0
     if count < least or (most is not None and count > most):
-        many = f"exactly {most}" if method.min_models == most else f"at most {most}"
+        many = f"at most {most}" if most else f"{least} or more"
+        many = f"exactly {most}" if least == most else many
         besides = " besides the base" if task.base is not None and not stacks_layers else ""
         raise MergeError(f"{where}: {recipe.method} takes {many} models{besides}, found {count}")

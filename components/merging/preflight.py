@@ -6,20 +6,33 @@ from components import models
 from components.merging.methods.validation import check_method
 from components.merging.recipe.model_names import reference_of
 from components.merging.recipe.recipe import Recipe
+from components.merging.statistics.data_sets import DataSets
+from components.merging.statistics.measure import check_data
 
 
-def check_recipe(recipe: Recipe, store: str | None) -> None:
+def check_recipe(recipe: Recipe, store: str | None, sets: DataSets | None = None) -> None:
     """Refuse what can be refused without fetching a model.
 
     Args:
         recipe: The recipe to check.
         store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        sets: What the models are measured on; None where that is not known yet.
 
     Raises:
-        MergeError: The method does not exist, or a parameter or its value is wrong.
+        MergeError: The method does not exist, a parameter or its value is wrong, or the method and the data
+            sets do not go together.
         ModelError: A model's name is unknown, or its licence asks for consent.
         ConfigError: A model's name is no reference.
     """
+    for stage in (*recipe.stages, recipe):
+        _check_stage(stage)
+    if sets is not None:
+        check_data(recipe, sets)
+    for model in recipe.sources:
+        models.check(reference_of(model, recipe), store)
+
+
+def _check_stage(recipe: Recipe) -> None:
     if recipe.adapters:
         from components.merging.adapters.merge import require_peft  # noqa: PLC0415 - imports torch
         from components.merging.recipe.adapters import read_adapter_settings  # noqa: PLC0415 - imports torch
@@ -28,5 +41,3 @@ def check_recipe(recipe: Recipe, store: str | None) -> None:
         read_adapter_settings(recipe)
     else:
         check_method(recipe)
-    for model in recipe.models:
-        models.check(reference_of(model, recipe), store)

@@ -141,6 +141,8 @@ class Metric(CorpusScore):
     """It scores one text against another: it may be a utility, or the objective of tuning."""
     needs_model: ClassVar[bool] = False
     """A model computes it, which a user names behind a colon; see :mod:`.model_metric`."""
+    needs_terms: ClassVar[bool] = False
+    """It counts the terms of a list; see :mod:`.terms`."""
     sentence_metric: str | None = None
     """Name of the metric that scores single utterances in its place; None where it does so itself."""
 

@@ -15,6 +15,7 @@ from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import MODEL_METRICS, ModelMetric, missing_model
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.ter import TranslationEditRate
+from components.metrics.terms import TERM_METRICS
 from components.metrics.wer import WordErrorRate
 from components.suggestions import did_you_mean
 
@@ -28,6 +29,7 @@ _ROWS: tuple[Metric, ...] = (
     Bleu(),  # Papineni et al. 2002, https://aclanthology.org/P02-1040, by sacreBLEU
     Chrf(),  # Popović 2015, https://aclanthology.org/W15-3049
     TranslationEditRate(),  # Snover et al. 2006, https://aclanthology.org/2006.amta-papers.25
+    *TERM_METRICS,  # of runs with a term list
     *MODEL_METRICS,
 )
 METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
@@ -78,11 +80,11 @@ def get_model_metric(text: str) -> ModelMetric:
 
 
 def metrics_of(output: Output, normalizer: str = BY_LANGUAGE) -> dict[str, Metric]:
-    """The metrics of transcripts or of translations that need no model, under a normalizer."""
+    """The metrics of transcripts or of translations without a model or terms, under a normalizer."""
     return {
         name: under_normalizer(metric, normalizer)
         for name, metric in METRICS.items()
-        if metric.output == output and not metric.needs_model
+        if metric.output == output and not metric.needs_model and not metric.needs_terms
     }
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from components.nodes.kind import Site
 from components.nodes.model_kind import TrainingKind
-from components.nodes.targets import TARGETS
+from components.nodes.targets import TARGETS, TargetsSettings
 from components.nodes.train import REFINERS
 from components.run_record import StageRef
 from components.storage.whole_stage import Product
@@ -84,7 +84,8 @@ class Distill(TrainingKind[DistillSettings]):
         if "of" not in values:
             return None
         values = dict(values)
-        teacher = {"kind": "targets", "of": values.pop("of"), "choose": values.pop("choose", "best")}
+        own = {key: values.pop(key) for key in TargetsSettings.model_fields if key in values}
+        teacher = {"kind": "targets", "of": values.pop("of"), "choose": "best", **own}
         return {f"{name}-targets": teacher, name: {**values, "targets": f"{name}-targets"}}
 
     def notes(self, settings: DistillSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:

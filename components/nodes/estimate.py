@@ -89,6 +89,10 @@ class Estimate(Kind[EstimateSettings]):
             return {}
         return {"model": file_digest(_locate(settings.model, site))}
 
+    def estimators(self, settings: EstimateSettings) -> tuple[str, ...]:
+        """Return the estimator."""
+        return (settings.model or f"node:{settings.fitted}",)
+
     def parameters(self, settings: EstimateSettings, site: Site) -> dict[str, Any]:
         """Return nothing: the fitted estimator decides."""
         return {}

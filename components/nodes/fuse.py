@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from components import neural_metrics
+from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
 from components.fusing.config import VERSION, FuseConfig
 from components.models.sources.served import chat_fingerprints
+from components.nodes import estimator_reference
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.nodes.rounds import LIBRARIES, texts_of
 from components.records import NBest, Outcome
-from components.refining.config import MODEL_GATES
+from components.refining.config import ESTIMATE, MODEL_GATES
 from components.run_record import StageRef
 from components.storage.reader import read_nbests
 
@@ -30,14 +32,24 @@ class Fuse(Kind[FuseConfig]):
     same_language = True
     passes = True
     pools = True
+    made_by: ClassVar = {estimator_reference.ROLE: estimator_reference.MADE_BY}
 
     def version(self, settings: FuseConfig) -> str:
-        """Return the version of fusing."""
-        return str(VERSION)
+        """Return the version of fusing, and of the estimates that its gate uses."""
+        return f"{VERSION}/estimates/{ESTIMATOR_VERSION}" if settings.gate == ESTIMATE else str(VERSION)
 
     def libraries(self, settings: FuseConfig) -> tuple[str, ...]:
         """Return the libraries of the models that write and judge."""
-        return (*LIBRARIES, "rapidfuzz")
+        libraries = (*LIBRARIES, "rapidfuzz")
+        return (*libraries, *estimator_reference.libraries(settings.estimator, libraries))
+
+    def tables(self, settings: FuseConfig) -> dict[str, str]:
+        """Return the node that fits the gate's estimator."""
+        return estimator_reference.table_of(settings.estimator)
+
+    def files(self, settings: FuseConfig) -> dict[str, str]:
+        """Return the file of an estimator that is named by its path."""
+        return estimator_reference.file_of(settings.estimator)
 
     def models(self, settings: FuseConfig) -> dict[str, str]:
         """Return the model that writes, and that of the gate."""
@@ -45,15 +57,26 @@ class Fuse(Kind[FuseConfig]):
         return {"model": settings.model, **gate}
 
     def parameters(self, settings: FuseConfig, site: Site) -> dict[str, Any]:
-        """Return everything but models and device."""
-        values = settings.model_dump(mode="json", exclude={"model", "gate_model", "device"})
+        """Return everything but models, estimator and device; which estimate decides, where that is set."""
+        values = settings.model_dump(
+            mode="json", exclude={"model", "gate_model", "estimator", "estimate", "device"}
+        ) | settings.model_dump(mode="json", include={"estimate"}, exclude_none=True)
         if settings.gate == "quality_estimation":
             values["neural_metrics"] = neural_metrics.version
         return values
 
+    def estimators(self, settings: FuseConfig) -> tuple[str, ...]:
+        """Return the gate's estimator, if one is set."""
+        return () if settings.estimator is None else (settings.estimator,)
+
+    def needs_unseen(self, settings: FuseConfig) -> bool:
+        """Return whether an estimator decides which texts are delivered."""
+        return settings.gate == ESTIMATE
+
     def digests(self, settings: FuseConfig, site: Site) -> dict[str, str]:
-        """Return what the servers of served models say of themselves."""
-        return chat_fingerprints(**self.models(settings))
+        """Return what the servers of served models say of themselves, and the digest of the estimator."""
+        estimator = estimator_reference.digest_of(settings.estimator, site.store)
+        return {**chat_fingerprints(**self.models(settings)), **estimator}
 
     def device(self, settings: FuseConfig) -> str:
         """Return the device that is set."""
@@ -63,7 +86,7 @@ class Fuse(Kind[FuseConfig]):
         """Check the gate, the device and the models' names."""
         from components.fusing import checks  # noqa: PLC0415 - imports torch
 
-        checks.check(settings, site.store, transcripts=site.transcripts)
+        checks.check(settings, site.store, transcripts=site.transcripts, texts=len(site.of))
 
     def validate_models(self, settings: FuseConfig, site: Site, pairs: LanguagePairs) -> None:
         """Check that its models can write and judge these texts."""
@@ -84,7 +107,7 @@ class Fuse(Kind[FuseConfig]):
         fuser = Fuser(settings, site.store, transcripts=site.transcripts)
 
         def fuse(items: Sequence[Item]) -> list[Outcome]:
-            return list(fuser.fuse([Lists(item.utterance, texts_of(item)) for item in items]))
+            return list(fuser.fuse([Lists(item.utterance, *_split(item, site.of)) for item in items]))
 
         return fuse
 
@@ -94,3 +117,9 @@ class Fuse(Kind[FuseConfig]):
         return [
             f"{ref.stage}: {sum(fused):.0f} of {len(fused)} texts are new, the others the first candidate"
         ]
+
+
+def _split(item: Item, of: Sequence[str]) -> tuple[list[NBest], dict[str, NBest]]:
+    """Return the lists, and the further ones by their numbers in ``of``."""
+    numbered = {str(n): item.inputs.get(name) for n, name in enumerate(of[1:], 2)}
+    return texts_of(item), {n: nbest for n, nbest in numbered.items() if isinstance(nbest, NBest)}

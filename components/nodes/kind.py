@@ -271,6 +271,22 @@ class Kind(ABC, Generic[S]):
         """Return the different texts that a kind with ``pools`` chooses from, of the lists that it reads."""
         return []
 
+    def fewest_utterances(self, settings: S, site: Site) -> int:
+        """Return how many utterances it learns from at least; with fewer nothing is computed."""
+        return 0
+
+    def estimators(self, settings: S) -> tuple[str, ...]:
+        """Return the fitted estimators whose estimates its texts have: ``node:NAME`` or finished ones."""
+        return ()
+
+    def needs_unseen(self, settings: S) -> bool:
+        """Return whether estimates that it reads must come from estimators that have not seen its data."""
+        return False
+
+    def list_length(self, settings: S) -> int:
+        """Return how many hypotheses its lists have at most, where it searches or draws several."""
+        return 1
+
     def build(self, settings: S, site: Site) -> Component:
         """Build the component, its models loaded."""
         raise NotImplementedError

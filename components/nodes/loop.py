@@ -8,13 +8,16 @@ from typing import Any
 from pydantic import Field
 
 from components.errors import ConfigError
+from components.nodes import estimator_reference
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.nodes.rounds import LIBRARIES, MAX_ROUNDS, Round, texts_of
 from components.records import Outcome
-from components.refining.config import GateName, RoundsConfig
+from components.refining.config import ESTIMATE, GateName, RoundsConfig
 from components.refining.proposal_judge import ProposalJudge
 
 Values = dict[str, Any]
+_ESTIMATING = ("estimate", "python", "command")
+"""Kinds whose texts may bring estimates."""
 
 
 class LoopRoundSettings(RoundsConfig):
@@ -54,6 +57,7 @@ class Loop(Kind[LoopSettings]):
                 "stop: expected rules that a loop has, found seconds, which its body does not keep"
             )
         _check_body(name, settings.body)
+        _check_estimates(settings)
         decided = {key: value for key, value in own.items() if key not in ("rounds", "body")}
         sent: Values = {"when": values["when"]} if "when" in values else {}
         going = sent
@@ -98,6 +102,17 @@ def _check_body(name: str, body: Mapping[str, Values]) -> None:
         )
 
 
+def _check_estimates(settings: LoopSettings) -> None:
+    """Refuse a body whose texts have no estimate although gate or stop rule read one: ConfigError."""
+    last, values = list(settings.body.items())[-1]
+    kind = values.get("kind")
+    if settings.uses_estimates and settings.estimator is None and kind not in _ESTIMATING:
+        raise ConfigError(
+            "estimator: expected one, or a body that ends with a node of kind estimate, found "
+            f"{last} of kind {kind}"
+        )
+
+
 def _nodes_read_by(values: Values) -> set[str]:
     of = values.get("of", ())
     when = str(values.get("when", "")).partition(".")[0]
@@ -136,14 +151,15 @@ class LoopRound(Round[LoopRoundSettings]):
 
     def libraries(self, settings: LoopRoundSettings) -> tuple[str, ...]:
         """Return the libraries of the gate."""
-        return () if settings.gate == "off" else LIBRARIES
+        gate = () if settings.gate in ("off", ESTIMATE) else LIBRARIES
+        return (*gate, *estimator_reference.libraries(settings.estimator, gate))
 
     def check(self, settings: LoopRoundSettings, site: Site) -> None:
-        """Check the gate's settings."""
-        if settings.gate != "off":
+        """Check the settings of the gate and of the estimates."""
+        if settings.gate != "off" or settings.estimator is not None:
             from components.refining import checks  # noqa: PLC0415 - imports torch
 
-            checks.check_gate(settings, site.store, transcripts=site.transcripts)
+            checks.check_gate(settings, site.store, transcripts=site.transcripts, texts=None)
 
     def validate_models(self, settings: LoopRoundSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the gate's model can judge texts of these languages."""

@@ -50,7 +50,7 @@ class Merge(ModelKind[MergeConfig]):
             recipe = recipe_of(settings.recipe)
         except AntiphonError:
             return {}
-        return {model: reference_of(model, recipe) for model in recipe.models}
+        return {model: reference_of(model, recipe) for model in recipe.sources}
 
     def resolve_paths(self, settings: MergeConfig, folder: Path) -> MergeConfig:
         """Resolve the recipe where it is a file."""
@@ -59,14 +59,28 @@ class Merge(ModelKind[MergeConfig]):
         return settings.model_copy(update={"recipe": str(folder / Path(settings.recipe).expanduser())})
 
     def parameters(self, settings: MergeConfig, site: Site) -> dict[str, Any]:
-        """Return the text of the recipe, wherever it stands."""
-        return {"recipe": recipe_of(settings.recipe).text}
+        """Return the text of the recipe, wherever it stands, and how data are read, if any are."""
+        languages = {"source_language": settings.source_language, "target_language": settings.target_language}
+        reading = {"data_limit": settings.data_limit, **languages} if settings.data else {}
+        return {"recipe": recipe_of(settings.recipe).text, **reading}
+
+    def digests(self, settings: MergeConfig, site: Site) -> dict[str, str]:
+        """Return the digests of the data that models are measured on, by the models' names."""
+        from components import data  # noqa: PLC0415 - decodes audio
+
+        languages = {"source_language": settings.source_language, "target_language": settings.target_language}
+        return {
+            f"data {model}": data.load(source, limit=settings.data_limit, **languages).digest
+            for model, source in settings.data.items()
+        }
 
     def check(self, settings: MergeConfig, site: Site) -> None:
         """Check its method, its parameters and its models' names."""
         from components.merging import preflight  # noqa: PLC0415 - imports torch
+        from components.merging.statistics.data_sets import DataSets  # noqa: PLC0415 - imports torch
 
-        preflight.check_recipe(recipe_of(settings.recipe), site.store)
+        sets = DataSets.of_settings(settings)
+        preflight.check_recipe(recipe_of(settings.recipe), site.store, sets)
 
     def make(self, settings: MergeConfig, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Check the models and merge them.
@@ -76,20 +90,21 @@ class Merge(ModelKind[MergeConfig]):
         """
         from components.merging.checks import examine_recipe  # noqa: PLC0415 - imports torch
         from components.merging.merge import MergeOptions, merge  # noqa: PLC0415 - imports torch
+        from components.merging.statistics.data_sets import DataSets  # noqa: PLC0415 - imports torch
 
         recipe = recipe_of(settings.recipe)
         references = self._references(settings, site)
         diagnosis = examine_recipe(recipe, site.store, references)
         diagnosis.require()
+        sets = DataSets.of_settings(settings)
+        options = MergeOptions(seed=site.seed, store=site.store, references=references, data=sets)
         _report_findings(diagnosis, folder)
         site.progress(50.0)
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         for left in folder.glob(f".{MODEL}.*"):
             shutil.rmtree(left, ignore_errors=True)
         with disk_full_as_store_error("the merged model", folder):
-            merge(
-                recipe, folder / MODEL, MergeOptions(seed=site.seed, store=site.store, references=references)
-            )
+            merge(recipe, folder / MODEL, options)
         site.verify()
         files = sorted(path.name for path in (folder / MODEL).iterdir())
         return Product([TABLES, *(f"{MODEL}/{name}" for name in files)], items=diagnosis.tensors)

@@ -55,9 +55,14 @@ class Recognize(Kind[RecognizeSettings]):
 
     def models(self, settings: RecognizeSettings) -> dict[str, str]:
         """Return the recognizer's model, or the members."""
+        ctc = {"ctc": settings.ctc.model} if settings.ctc else {}
         if not settings.members:
-            return {"model": settings.model}
-        return {f"member{number}": name for number, name in enumerate(settings.references, 1)}
+            return {"model": settings.model, **ctc}
+        return {f"member{number}": name for number, name in enumerate(settings.references, 1)} | ctc
+
+    def files(self, settings: RecognizeSettings) -> dict[str, str]:
+        """Return the list of terms."""
+        return {"terms": settings.terms} if settings.terms else {}
 
     def device(self, settings: RecognizeSettings) -> str | None:
         """Return the device that is set; None for a backend that computes elsewhere."""
@@ -90,7 +95,12 @@ class Recognize(Kind[RecognizeSettings]):
         if (only := BACKENDS[settings.backend].settings) is not None:
             return settings.model_dump(mode="json", include=set(only))
         unset = set() if settings.members else {"combination", "coefficients"}
-        return settings.settings_for_key({"model", "members", "device", *unset})
+        parameters = settings.settings_for_key({"model", "members", "terms", "device", *unset})
+        return parameters | ({"ctc": settings.ctc.weight} if settings.ctc else {})
+
+    def list_length(self, settings: RecognizeSettings) -> int:
+        """Return the number of hypotheses, searched or drawn."""
+        return settings.n_best if settings.sampling is None else settings.sampling.count
 
     def build(self, settings: RecognizeSettings, site: Site) -> Component:
         """Return the recognizer."""

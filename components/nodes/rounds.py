@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from components import neural_metrics
+from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
 from components.models.sources.served import chat_fingerprints
+from components.nodes import estimator_reference
 from components.nodes.kind import Item, Kind, Site
 from components.records import NBest
 from components.refining.config import MODEL_GATES, VERSION, RoundsConfig
@@ -24,14 +26,23 @@ class Round(Kind[S]):
     looks_back = True
     scored = False
     passes = True
+    made_by: ClassVar = {estimator_reference.ROLE: estimator_reference.MADE_BY}
 
     def version(self, settings: S) -> str:
-        """Return the version of the rounds."""
-        return str(VERSION)
+        """Return the version of the rounds, and of the estimates that are used."""
+        return f"{VERSION}/estimates/{ESTIMATOR_VERSION}" if settings.uses_estimates else str(VERSION)
 
     def libraries(self, settings: S) -> tuple[str, ...]:
         """Return the libraries of the models that propose and judge."""
-        return LIBRARIES
+        return (*LIBRARIES, *estimator_reference.libraries(settings.estimator, LIBRARIES))
+
+    def tables(self, settings: S) -> dict[str, str]:
+        """Return the node that fits the estimator."""
+        return estimator_reference.table_of(settings.estimator)
+
+    def files(self, settings: S) -> dict[str, str]:
+        """Return the file of an estimator that is named by its path."""
+        return estimator_reference.file_of(settings.estimator)
 
     def models(self, settings: S) -> dict[str, str]:
         """Return the gate's model."""
@@ -39,14 +50,23 @@ class Round(Kind[S]):
 
     def parameters(self, settings: S, site: Site) -> dict[str, Any]:
         """Return everything but models and device."""
-        values = settings.model_dump(mode="json", exclude={"model", "gate_model", "device"})
+        values = settings.key_parameters()
         if settings.gate == "quality_estimation":
             values["neural_metrics"] = neural_metrics.version
         return values
 
+    def estimators(self, settings: S) -> tuple[str, ...]:
+        """Return the estimator, if one is set."""
+        return () if settings.estimator is None else (settings.estimator,)
+
+    def needs_unseen(self, settings: S) -> bool:
+        """Return whether an estimator decides which texts are delivered."""
+        return settings.uses_estimates
+
     def digests(self, settings: S, site: Site) -> dict[str, str]:
-        """Return what the servers of served models say of themselves."""
-        return chat_fingerprints(**self.models(settings))
+        """Return what the servers of served models say of themselves, and the digest of the estimator."""
+        estimator = estimator_reference.digest_of(settings.estimator, site.store)
+        return {**chat_fingerprints(**self.models(settings)), **estimator}
 
     def device(self, settings: S) -> str:
         """Return the device that is set."""

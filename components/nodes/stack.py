@@ -106,6 +106,10 @@ class Stack(Kind[StackSettings]):
 
         checks.validate_model(settings, site.store, pairs)
 
+    def list_length(self, settings: StackSettings) -> int:
+        """Return the number of hypotheses."""
+        return settings.n_best
+
     def build(self, settings: StackSettings, site: Site) -> Component:
         """Return the stacked system, with the coefficient that was learned."""
         from components.stacking import (  # noqa: PLC0415 - imports torch

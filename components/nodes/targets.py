@@ -3,23 +3,68 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.errors import DataError
+from components.files import read_json, write_json
 from components.languages import UNDETERMINED
 from components.nodes.kind import Item, Kind, NodeSettings, Site
+from components.nodes.measures import CONFIDENCE, doubtful_end, measure
 from components.records import NBest
+from components.run_record import StageRef
 from components.storage.whole_stage import Product
 
 TARGETS = "targets.jsonl"
+FILTER = "filter.json"
+"""How many outputs were left out, where some could be."""
 
 
-class TargetsSettings(NodeSettings):
-    """Which of a teacher's hypotheses is taken."""
+class OutputFilter(NodeSettings):
+    """Which of a teacher's outputs are good enough to be learned, by a number such as a fitted estimate."""
+
+    keep_by: str = Field(
+        CONFIDENCE,
+        description="number that says how good an output is: confidence (p_correct or 1 - p_bad where an "
+        "estimator gave it, else the mean log-probability), expected_chrf, or another of route's",
+    )
+    keep_threshold: float | None = Field(
+        None,
+        description="learn only outputs whose number is at least this (of p_bad and expected_wer: at most)",
+    )
+    keep_share: float | None = Field(
+        None, gt=0, le=1, description="learn only this share of the outputs, the best by their number"
+    )
+
+    @model_validator(mode="after")
+    def _check_filter(self) -> OutputFilter:
+        if self.keep_threshold is not None and self.keep_share is not None:
+            raise ValueError("expected keep_threshold or keep_share, found both")
+        if self.keep_by != CONFIDENCE and not self.filters:
+            raise ValueError("keep_by: expected keep_threshold or keep_share beside it, found neither")
+        return self
+
+    @property
+    def filters(self) -> bool:
+        """Whether outputs may be left out."""
+        return self.keep_threshold is not None or self.keep_share is not None
+
+    def select(self, numbers: Sequence[float]) -> list[bool]:
+        """Return which outputs are kept; of equal ones at the end of a share the earlier ones."""
+        goodness = [-number if doubtful_end(self.keep_by) == "high" else number for number in numbers]
+        if self.keep_threshold is not None:
+            limit = self.keep_threshold if doubtful_end(self.keep_by) == "low" else -self.keep_threshold
+            return [value >= limit for value in goodness]
+        count = round((1.0 if self.keep_share is None else self.keep_share) * len(numbers))
+        best = set(sorted(range(len(numbers)), key=lambda n: (-goodness[n], n))[:count])
+        return [n in best for n in range(len(numbers))]
+
+
+class TargetsSettings(OutputFilter):
+    """Which of a teacher's hypotheses is taken, and which outputs are learned at all."""
 
     choose: Literal["best", "closest"] = Field(
         "best", description="best: the first hypothesis; closest: the one nearest to the reference"
@@ -46,32 +91,75 @@ class Targets(Kind[TargetsSettings]):
         """Return the library of the score by which the closest hypothesis is chosen."""
         return ("sacrebleu",) if settings.choose == "closest" else ()
 
+    def parameters(self, settings: TargetsSettings, site: Site) -> dict[str, Any]:
+        """Return the choice, and the filter where there is one."""
+        filtered = settings.model_dump(mode="json", exclude={"choose"}) if settings.filters else {}
+        return {"choose": settings.choose, **filtered}
+
     def collect(self, settings: TargetsSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Write the data set.
 
         Raises:
-            DataError: nothing is left to learn from.
+            DataError: nothing is left to learn from, or outputs lack the number that decides.
         """
         from components.training.sequence_distillation import TARGET_CHOICES  # noqa: PLC0415 - imports sacrebleu
 
-        count = 0
+        rows: list[dict[str, Any]] = []
+        numbers: list[float] = []
+        for item in items:
+            utterance, nbest = item.utterance, item.inputs[site.of[0]]
+            assert isinstance(nbest, NBest)
+            language = utterance.target_language or UNDETERMINED
+            text = TARGET_CHOICES[settings.choose](nbest, utterance.references, language)
+            source = utterance.transcript or utterance.text  # what was said, where that is known
+            if source and text:
+                row = {
+                    "id": utterance.id,
+                    "text": source,
+                    "references": [text],
+                    "target_language": language,
+                    "source_language": utterance.source_language,
+                }
+                rows.append(row)
+                numbers += [_number_of(item, settings.keep_by, site)] if settings.filters else []
+        kept = settings.select(numbers) if settings.filters else [True] * len(rows)
+        if not any(kept):
+            left_out = f", {len(rows)} of {len(rows)} were left out by {settings.keep_by}" if rows else ""
+            raise DataError(
+                f"{site.name}: expected translations by {site.of[0]}, found none to learn from{left_out}"
+            )
         with (folder / TARGETS).open("w", encoding="utf-8") as file:
-            for item in items:
-                utterance, nbest = item.utterance, item.inputs[site.of[0]]
-                assert isinstance(nbest, NBest)
-                language = utterance.target_language or UNDETERMINED
-                text = TARGET_CHOICES[settings.choose](nbest, utterance.references, language)
-                source = utterance.transcript or utterance.text  # what was said, where that is known
-                if source and text:
-                    row = {
-                        "id": utterance.id,
-                        "text": source,
-                        "references": [text],
-                        "target_language": language,
-                        "source_language": utterance.source_language,
-                    }
-                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                    count += 1
-        if not count:
-            raise DataError(f"{site.name}: expected translations by {site.of[0]}, found none to learn from")
-        return Product([TARGETS], items=count)
+            file.writelines(
+                json.dumps(row, ensure_ascii=False) + "\n"
+                for row, is_kept in zip(rows, kept, strict=True)
+                if is_kept
+            )
+        if not settings.filters:
+            return Product([TARGETS], items=len(rows))
+        write_json(folder / FILTER, {"outputs": len(rows), "kept": sum(kept)})
+        return Product([TARGETS, FILTER], items=sum(kept))
+
+    def notes(self, settings: TargetsSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+        """Say how many outputs were left out."""
+        if not settings.filters:
+            return []
+        counts = read_json(Path(ref.path) / FILTER)
+        outputs, kept = counts["outputs"], counts["kept"]
+        return [
+            f"{ref.stage}: {kept} of {outputs} outputs are learned, {outputs - kept} left out by "
+            f"{settings.keep_by}"
+        ]
+
+
+def _number_of(item: Item, by: str, site: Site) -> float:
+    """Return the number that decides on an output.
+
+    Raises:
+        DataError: it has none.
+    """
+    number = measure(by, item)
+    if number is None:
+        raise DataError(
+            f"{site.name}: expected a number {by} of every output, found none of {item.utterance.id}"
+        )
+    return number

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.confidence.estimators.config import ESTIMATOR_FILE, VERSION, EstimatorConfig
+from components.confidence.estimators.config import ESTIMATOR_FILE, MIN_ITEMS, VERSION, EstimatorConfig
 from components.errors import ConfigError, DataError
 from components.metrics.normalizers import check_normalizer
 from components.nodes.estimate import check_first_is_text, features_of, first_text
@@ -51,6 +51,10 @@ class TrainEstimate(Kind[EstimatorConfig]):
     def parameters(self, settings: EstimatorConfig, site: Site) -> dict[str, Any]:
         """Return all settings."""
         return settings.model_dump(mode="json")
+
+    def fewest_utterances(self, settings: EstimatorConfig, site: Site) -> int:
+        """Return the number that a training needs."""
+        return MIN_ITEMS
 
     def check_inputs(self, settings: EstimatorConfig, site: Site) -> None:
         """Check that the first input is a text, and with ``against_gold`` the last one too."""
@@ -102,6 +106,7 @@ class TrainEstimate(Kind[EstimatorConfig]):
 def _make_example(item: Item, settings: EstimatorConfig, site: Site) -> Example | None:
     """Return one example, if there are references in the language of the text."""
     from components.confidence.estimators.examples import Example  # noqa: PLC0415 - imports numpy
+    from components.confidence.estimators.seen import fingerprint  # noqa: PLC0415 - with it
 
     utterance = item.utterance
     references = _references_of(utterance, site)
@@ -116,6 +121,7 @@ def _make_example(item: Item, settings: EstimatorConfig, site: Site) -> Example 
         language=utterance.target_language or utterance.source_language,
         features=features_of(item, of),
         gold_text=gold.best.text if isinstance(gold, NBest) else None,
+        fingerprint=fingerprint(utterance),
     )
 
 

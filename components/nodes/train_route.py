@@ -9,6 +9,7 @@ from typing import Any
 from components.errors import ConfigError
 from components.nodes.kind import Item, Kind, Site
 from components.nodes.route_settings import TrainRouteSettings, describe_number, rungs_of
+from components.routing.objective import MIN_UTTERANCES
 from components.routing.route_fit import ROUTE_FILE, TRAIN_ROUTE, read_route_fit, write_route_fit
 from components.run_record import StageRef
 from components.storage.whole_stage import Product
@@ -66,14 +67,25 @@ class TrainRoute(Kind[TrainRouteSettings]):
         if settings.by == "length" and rungs and site.sorts[0] != "text":
             raise ConfigError("by: expected a number of a rung's text, found length of the data; read a text")
 
+    def fewest_utterances(self, settings: TrainRouteSettings, site: Site) -> int:
+        """Return 50; a budget over the very utterances that are routed, without rungs, takes any number."""
+        return MIN_UTTERANCES if len(site.of) > 1 or settings.guarantee else 0
+
+    def needs_unseen(self, settings: TrainRouteSettings) -> bool:
+        """Return whether something is promised of other data."""
+        return settings.guarantee is not None
+
     def collect(
         self, settings: TrainRouteSettings, site: Site, items: Iterator[Item], folder: Path
     ) -> Product:
         """Learn the threshold, and trace the curve where there are references and both rungs."""
         from components.nodes.route_examples import gather_examples  # noqa: PLC0415 - imports numpy
-        from components.routing.learning import learn_route  # noqa: PLC0415 - imports numpy
+        from components.routing.learning import learn_route, require_enough  # noqa: PLC0415 - imports numpy
 
-        fit = learn_route(gather_examples(settings, site, list(items)), settings)
+        development = gather_examples(settings, site, list(items))
+        if self.fewest_utterances(settings, site):
+            require_enough(len(development.values), settings.parts[0])
+        fit = learn_route(development, settings)
         write_route_fit(folder, fit)
         return Product([ROUTE_FILE], items=fit.n)
 

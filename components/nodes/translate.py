@@ -97,8 +97,8 @@ class Translate(Kind[TranslateSettings]):
         return {"learned": settings.learned} if settings.learned else {}
 
     def files(self, settings: TranslateSettings) -> dict[str, str]:
-        """Return the file of examples for the prompt."""
-        return {"examples": settings.examples} if settings.examples else {}
+        """Return the file of examples for the prompt, and the list of terms."""
+        return {role: path for role in ("examples", "terms") if (path := getattr(settings, role))}
 
     def device(self, settings: TranslateSettings) -> str | None:
         """Return the device that is set; None for a served model, which computes elsewhere."""
@@ -116,7 +116,7 @@ class Translate(Kind[TranslateSettings]):
             later = {name for name in ("context", "sampling") if getattr(settings, name) is not None}
             return settings.model_dump(mode="json", include=ASKED | later)
         parameters = settings.settings_for_key(
-            {*WHOSE, "examples", "device", "dropout_seed", "combine", "learned"}
+            {*WHOSE, "examples", "terms", "device", "dropout_seed", "combine", "learned"}
         )
         if settings.ensemble is None:
             return parameters
@@ -131,7 +131,7 @@ class Translate(Kind[TranslateSettings]):
             return None
         if values.get("learned") is not None:
             return None
-        settings = {key: value for key, value in values.items() if key not in ("of", "when", "to")}
+        settings = {key: value for key, value in values.items() if key not in ("of", "when", "to", "terms")}
         usual = TokenMixing()
         source, limit = combine.get("dev", usual.dev), combine.get("dev_sentences", usual.dev_sentences)
         dev, learned = f"{name}-dev", f"{name}-coefficients"
@@ -157,6 +157,10 @@ class Translate(Kind[TranslateSettings]):
             from components.ensembling.token_level import checks as mixed  # noqa: PLC0415 - imports torch
 
             mixed.validate_translators(settings.ensemble, site.store)
+
+    def list_length(self, settings: TranslateSettings) -> int:
+        """Return the number of hypotheses, searched or drawn."""
+        return settings.n_best if settings.sampling is None else settings.sampling.count
 
     def build(self, settings: TranslateSettings, site: Site) -> Component:
         """Return the translator."""

@@ -34,13 +34,17 @@ class TranslateSpeech(Kind[RecognitionConfig]):
         """Return the speech translator's model."""
         return {"model": settings.model}
 
+    def files(self, settings: RecognitionConfig) -> dict[str, str]:
+        """Return the list of terms."""
+        return {"terms": settings.terms} if settings.terms else {}
+
     def device(self, settings: RecognitionConfig) -> str:
         """Return the device that is set."""
         return settings.device
 
     def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
         """Return everything but the model and the device."""
-        return settings.settings_for_key({"model", "device"})
+        return settings.settings_for_key({"model", "terms", "device"})
 
     def applies(self, utterance: Utterance) -> bool:
         """Return whether the utterance has audio."""
@@ -68,6 +72,10 @@ class TranslateSpeech(Kind[RecognitionConfig]):
                 f"expected target language en, all that Whisper writes, found {targets}; "
                 "say to: en, or recognize and translate"
             )
+
+    def list_length(self, settings: RecognitionConfig) -> int:
+        """Return the number of hypotheses, searched or drawn."""
+        return settings.n_best if settings.sampling is None else settings.sampling.count
 
     def build(self, settings: RecognitionConfig, site: Site) -> Component:
         """Return the speech translator."""

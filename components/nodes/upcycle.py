@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from components.deprecated_names import DeprecatedNames
+from components.errors import AntiphonError
 from components.experts.config import UPCYCLING
 from components.files import disk_full_as_store_error
+from components.merging.config import is_text
+from components.merging.recipe.moe import read_moe_settings
 from components.nodes.kind import NodeSettings, Site
 from components.nodes.model_kind import ModelKind
 from components.run_record import StageRef
 from components.storage.whole_stage import Product
+from components.yaml_text import read_yaml_text
 
 MODEL = "model"
 
@@ -36,6 +41,27 @@ class UpcycleSettings(NodeSettings, DeprecatedNames):
     prompts: tuple[tuple[str, ...], ...] = Field(
         (), description="texts of each expert, for routers that begin with them"
     )
+    dtype: Literal["float32", "float16", "bfloat16"] | None = Field(
+        None, description="type of the weights; that of the models if empty"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_recipe(cls, values: Any) -> Any:
+        """Take everything from ``recipe``, mergekit-moe's YAML: a file, its text, or its keys."""
+        if not isinstance(values, dict) or "recipe" not in values:
+            return values
+        recipe, others = values["recipe"], {name: v for name, v in values.items() if name != "recipe"}
+        if isinstance(recipe, dict):
+            text, where = json.dumps(recipe, indent=1, ensure_ascii=False), "recipe"
+        elif is_text(recipe):
+            text, where = recipe, "recipe"
+        else:
+            text, where = read_yaml_text(Path(recipe).expanduser()), recipe
+        try:
+            return read_moe_settings(text, where) | others
+        except AntiphonError as error:
+            raise ValueError(str(error)) from error
 
     @model_validator(mode="after")
     def _check_top_k(self) -> Self:
@@ -70,7 +96,8 @@ class Upcycle(ModelKind[UpcycleSettings]):
 
     def parameters(self, settings: UpcycleSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models."""
-        return settings.model_dump(mode="json", exclude={"models"}) | {"models": len(settings.models)}
+        unset = {"dtype"} if settings.dtype is None else set()
+        return settings.model_dump(mode="json", exclude={"models", *unset}) | {"models": len(settings.models)}
 
     def check(self, settings: UpcycleSettings, site: Site) -> None:
         """Check the models' names."""
@@ -98,6 +125,8 @@ class Upcycle(ModelKind[UpcycleSettings]):
             tokenizer=tokenizer,
             prompts=settings.prompts,
         )
+        if settings.dtype is not None:
+            model.to(getattr(torch, settings.dtype))
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         with disk_full_as_store_error("the upcycled model", folder):
             save_upcycled(model, tokenizer, folder / MODEL, lineage)

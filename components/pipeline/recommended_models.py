@@ -169,7 +169,11 @@ def is_available(row: Recommendation, source: str, target: str | None) -> bool:
         return False
     if row.model == OPUS and (is_undetermined(source) or target is None):
         return False  # one model for each direction
-    reference = row.reference(source, target)
+    return has_model(row.reference(source, target))
+
+
+def has_model(reference: str) -> bool:
+    """Whether a model is on this machine, or on a hub that answers."""
     return not reference.startswith("hub:") or _has_hub_model(reference.removeprefix("hub:"))
 
 

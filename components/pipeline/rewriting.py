@@ -61,7 +61,7 @@ def insert_after(pipeline: Pipeline, name: str, node: Node) -> Pipeline:
     names = {name: node.name}
     nodes: dict[str, Node] = {}
     for other in pipeline:
-        nodes[other.name] = _rename_reads(other, names)
+        nodes[other.name] = rename_reads(other, names)
         if other.name == name:
             nodes[node.name] = node
     outputs = {role: names.get(other, other) for role, other in pipeline.outputs.items()}
@@ -70,7 +70,7 @@ def insert_after(pipeline: Pipeline, name: str, node: Node) -> Pipeline:
 
 def switch_data(pipeline: Pipeline, node: Node) -> Pipeline:
     """Return the pipeline over another data set, given as a ``data`` node."""
-    nodes = {reader.name: _rename_reads(reader, {DATA: node.name}) for reader in pipeline}
+    nodes = {reader.name: rename_reads(reader, {DATA: node.name}) for reader in pipeline}
     return Pipeline({node.name: node, **nodes}, pipeline.outputs, pipeline.languages)
 
 
@@ -79,7 +79,7 @@ def rename_nodes(pipeline: Pipeline, names: Mapping[str, str]) -> Pipeline:
     nodes = {}
     for node in pipeline:
         name = names.get(node.name, node.name)
-        nodes[name] = replace(_rename_reads(node, names), name=name)
+        nodes[name] = replace(rename_reads(node, names), name=name)
     outputs = {role: names.get(output, output) for role, output in pipeline.outputs.items()}
     return Pipeline(nodes, outputs, pipeline.languages)
 
@@ -122,7 +122,7 @@ def make_prefixes(systems: Sequence[str]) -> dict[str, str]:
     return prefixes
 
 
-def _rename_reads(node: Node, names: Mapping[str, str]) -> Node:
+def rename_reads(node: Node, names: Mapping[str, str]) -> Node:
     """Return the node with other names for what it reads."""
     return replace(
         node,

@@ -13,6 +13,7 @@ from components.models.references import split_reference
 from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint
+from components.term_list import read_terms
 
 _ENGLISH_ONLY_VOCABULARY = 51_864
 """Tokens of an English-only Whisper; multilingual ones have more."""
@@ -32,12 +33,7 @@ def check(config: RecognitionConfig, store: str | None) -> None:
             f"backend: {config.backend} expects the extra {backend.extra!r}, found it missing; "
             f"pip install 'antiphon[{backend.extra}]' or use backend whisper"
         )
-    for setting in ("sampling", "entropies"):
-        if getattr(config, setting) and not backend.searches_here:
-            names = " or ".join(name for name, row in BACKENDS.items() if row.searches_here)
-            raise ConfigError(
-                f"{setting}: expected backend {names}, found {config.backend}, which decodes by itself"
-            )
+    refuse_guides(config)
     device = resolve_device_name(config.device)
     if config.dtype == "int8" and device != "cpu" and backend.packs_weights:
         raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")
@@ -45,6 +41,21 @@ def check(config: RecognitionConfig, store: str | None) -> None:
     if scheme not in backend.schemes:
         raise _wrong_model(config.backend, config.model)
     models.check(config.model, store, served=backend.is_elsewhere)
+    if config.terms is not None:
+        read_terms(Path(config.terms))
+    if config.ctc is not None:
+        models.check(config.ctc.model, store)
+
+
+def refuse_guides(config: RecognitionConfig) -> None:
+    """Refuse settings of our search where the backend decodes by itself. ConfigError."""
+    backend = BACKENDS[config.backend]
+    for setting in ("sampling", "entropies", "terms", "ctc"):
+        if getattr(config, setting) and not backend.searches_here:
+            names = " or ".join(name for name, row in BACKENDS.items() if row.searches_here)
+            raise ConfigError(
+                f"{setting}: expected backend {names}, found {config.backend}, which decodes by itself"
+            )
 
 
 def validate_model(config: RecognitionConfig, store: str | None) -> None:
@@ -54,6 +65,8 @@ def validate_model(config: RecognitionConfig, store: str | None) -> None:
     require_files = BACKENDS[config.backend].require_files
     if require_files is not None:
         require_files(checkpoint)
+    if config.ctc is not None:
+        check_backend("ctc", models.resolve(config.ctc.model, store))
 
 
 def is_english_only(checkpoint: Checkpoint) -> bool:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
 
+class CtcScoring(BaseModel):
+    """A CTC model over characters that takes part in the search of a Whisper (Watanabe et al. 2017)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field(description="model reference of a CTC model: of train_ctc, or hub:, store: or a path")
+    weight: float = Field(
+        0.3, gt=0.0, le=1.0, description="of CTC's log-probability of the text; Whisper's has the rest"
+    )
+
+
 class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
-    later_settings: ClassVar = ("word_times", "sampling", "entropies", "adapter")
+    later_settings: ClassVar = ("word_times", "sampling", "entropies", "adapter", "terms", "ctc")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -95,6 +106,16 @@ class RecognitionConfig(StageSettings):
     )
     condition_on_previous_text: bool = Field(
         False, description="prompt a window with the text of the one before it (prone to loops)"
+    )
+    terms: str | None = Field(
+        None,
+        description="a file of names and phrases to listen for, TSV with the columns source and boost "
+        "(backends whisper and transformers; docs/terms.md)",
+    )
+    ctc: CtcScoring | None = Field(
+        None,
+        description="a CTC model that scores the hypotheses of the search, too (backends whisper and "
+        "transformers; docs/recognizers.md)",
     )
     sampling: Sampling | None = Field(
         None,

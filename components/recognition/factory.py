@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -10,10 +10,13 @@ from components.device import pick_device
 from components.model_cache import model_cache
 from components.models import resolve
 from components.recognition.backends import BACKENDS
-from components.recognition.checks import check_backend
+from components.recognition.checks import check_backend, refuse_guides
 from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import Recognizer
 from components.records import Checkpoint
+
+if TYPE_CHECKING:
+    from components.recognition.whisper.guides import Guide
 
 
 def build(
@@ -33,6 +36,10 @@ def build(
     """
     checkpoint = resolve(config.model, store)
     loaded = load_resident(checkpoint, config)
+    if guides := load_guides(config, store, task):
+        from components.recognition.whisper.recognizer import WhisperRecognizer  # noqa: PLC0415 - torch
+
+        return WhisperRecognizer(config, loaded, checkpoint, task, seed, guides=guides)
     return BACKENDS[config.backend].build(config, loaded, checkpoint, task, seed)
 
 
@@ -49,3 +56,25 @@ def load_resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
     threads = torch.get_num_threads() if backend.fixes_threads else None
     key = ("recognition", *checkpoint.identity, *settings, threads, str(device))
     return model_cache.get(key, lambda: backend.load(checkpoint, config, device))
+
+
+def load_guides(config: RecognitionConfig, store: str | None, task: str) -> list[Guide]:
+    """What guides the search of a recognizer whose backend ``searches_here``; models stay in memory.
+
+    Raises:
+        ConfigError: The term list has a wrong line, the backend decodes by itself, or a model does not fit.
+        ModelError: A model is not there, or damaged.
+    """
+    refuse_guides(config)
+    if config.ctc is None and config.terms is None:
+        return []
+    from components.recognition.whisper import guides  # noqa: PLC0415 - imports torch and whisper
+
+    loaded: list[Guide] = []
+    if config.ctc is not None:
+        checkpoint = resolve(config.ctc.model, store)
+        model = load_resident(checkpoint, config.model_copy(update={"backend": "ctc", "dtype": "float32"}))
+        loaded.append(guides.CtcGuide(model, config.ctc.weight, config.ctc.model))
+    if config.terms is not None:
+        loaded.append(guides.TermGuide(config.terms, task))
+    return loaded

@@ -9,10 +9,12 @@ from components.device import pick_device
 from components.errors import ConfigError
 from components.languages import UNDETERMINED, base_of
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION, SERVED
+from components.models.references import split_reference
 from components.models.sources.served import probe_chat
 from components.neural_metrics.factory import bind_quality_metric
 from components.refining import acceptance
-from components.refining.config import MODEL_GATES, RefineConfig, RoundsConfig
+from components.refining.config import ESTIMATE, MODEL_GATES, RefineConfig, RoundsConfig
+from components.refining.fitted_estimates import check_estimator
 from components.refining.self_refine import read_examples
 from components.translation.checks import LanguagePair, explain_unsupported, resolve_text_model
 
@@ -44,9 +46,29 @@ def check(config: RefineConfig, store: str | None, *, transcripts: bool = False)
     models.check(config.model, store, served=config.method == "self_refine")
 
 
-def check_gate(config: RoundsConfig, store: str | None, *, transcripts: bool = False) -> None:
-    """Check the gate, which refinement and loops have in common."""
+def check_gate(
+    config: RoundsConfig, store: str | None, *, transcripts: bool = False, texts: int | None = 1
+) -> None:
+    """Check the gate, which refinement, loops and fusing have in common.
+
+    Args:
+        config: the settings.
+        store: the store of models and estimators.
+        transcripts: whether transcripts are judged, which have no source text.
+        texts: of an utterance, the one that is judged among them; None where nodes gave all that is judged.
+
+    Raises:
+        ConfigError, ModelError, StoreError: what is wrong, and what to do.
+    """
     acceptance.check(config)
+    if config.uses_estimates and config.estimator is None and texts is not None:
+        what = "gate: estimate" if config.gate == ESTIMATE else "stop_estimate"
+        raise ConfigError(
+            f"estimator: expected a fitted one for {what}, such as store:RUN of antiphon run estimate, found "
+            "none"
+        )
+    if config.estimator is not None and split_reference(config.estimator)[0] != "node":
+        check_estimator(config.estimator, config.estimate, store, transcripts=transcripts, texts=texts)
     if transcripts and config.gate in acceptance.SOURCE_GATES:
         raise ConfigError(
             f"gate {config.gate}: expected a translation, which it compares with its source text, found a "

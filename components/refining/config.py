@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from components.metrics.choices import TranslationMetricName
+from components.text_confidence import EstimateName
 
 VERSION = 4
 """Version of rounds, gates and stop rules: raised when their outputs change."""
 SERVED_VERSION = 1
 """Of what a served model is asked, beside the version of the rounds."""
-GateName = Literal["forward", "round_trip", "fluency", "quality_estimation", "reference_chrf", "off"]
+GateName = Literal[
+    "forward", "round_trip", "fluency", "quality_estimation", "reference_chrf", "estimate", "off"
+]
+ESTIMATE = "estimate"
+"""The gate, and the stop rule, by an estimator that was fitted on development data (kind ``estimate``)."""
+ESTIMATOR_DESCRIPTION = (
+    "gate estimate: the fitted estimator (docs/confidence.md): node:NAME of kind train_estimate, "
+    "packaged:NAME, store:KEY, store:RUN (of antiphon run estimate), or a path"
+)
+ESTIMATE_DESCRIPTION = "which of its estimates; empty: p_correct or p_bad, else the expected score"
 MODEL_GATES = ("forward", "round_trip", "fluency", "quality_estimation")
 """Gates that need ``gate_model``."""
 TEXT_ESTIMATE_NAMES = ("forward", "dropout_forward", "round_trip", "fluency")
@@ -33,18 +43,57 @@ class RoundsConfig(BaseModel):
         description="forward: a translator; round_trip: one that translates back; fluency: an LM; "
         "quality_estimation: CometKiwi, xCOMET, MetricX (docs/metrics.md) or served:NAME",
     )
+    estimator: str | None = Field(
+        None,
+        description=f"{ESTIMATOR_DESCRIPTION}; in loop empty where its texts bring estimates",
+        examples=["packaged:whisper-base"],
+    )
+    estimate: EstimateName | None = Field(None, description=ESTIMATE_DESCRIPTION)
     reported: TranslationMetricName = Field(
         "bleu", description="metric of the harm rate; the gate may not be the same"
     )
-    stop: tuple[Literal["critic", "no_change", "cycle", "quality", "seconds"], ...] = Field(
-        ("critic", "no_change", "cycle", "quality", "seconds"),
+    stop: tuple[Literal["critic", "no_change", "cycle", "quality", "estimate", "seconds"], ...] = Field(
+        ("critic", "no_change", "cycle", "quality", "estimate", "seconds"),
         description="rules that may end an utterance before the budget of rounds does; the first that "
         "applies, in this order, is the reason",
     )
     stop_quality: float | None = Field(None, description="stop when the gate's estimate reaches this")
+    stop_estimate: float | None = Field(
+        None,
+        description="stop when the fitted estimate (say which by estimate) reaches this, whatever the gate; "
+        "of expected_wer and p_bad when it is as low",
+    )
     max_tokens: int = Field(96, ge=1, le=1024, description="tokens per proposal at most")
     batch_size: int = Field(16, ge=1, le=256, description="utterances refined together")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+
+    @model_validator(mode="after")
+    def _check_estimates(self) -> RoundsConfig:
+        if self.stop_estimate is not None and self.estimate is None:
+            raise ValueError("stop_estimate: expected estimate to say of which estimate, found none")
+        if self.estimator is not None and not self.uses_estimates:
+            raise ValueError(
+                "estimator: expected gate: estimate or stop_estimate, which use it, found neither"
+            )
+        return self
+
+    @property
+    def uses_estimates(self) -> bool:
+        """Whether texts need the estimates of a fitted estimator."""
+        return self.gate == ESTIMATE or self.stop_estimate is not None
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what decides a round's outputs beside models, estimator and device.
+
+        Settings that are later than stored rounds stand in it only where they are set.
+        """
+        later = {"estimate", "stop_estimate"}
+        values = self.model_dump(
+            mode="json", exclude={"model", "gate_model", "estimator", "device", *later}
+        ) | self.model_dump(mode="json", include=later, exclude_none=True)
+        if self.stop_estimate is None:
+            values["stop"] = [rule for rule in self.stop if rule != ESTIMATE]
+        return values
 
     @property
     def seconds_budget(self) -> float | None:

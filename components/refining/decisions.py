@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from components.languages import UNDETERMINED
 from components.records import Decision, Hypothesis, NBest, Segment
-from components.refining.config import RoundsConfig
+from components.refining.config import ESTIMATE, RoundsConfig
 from components.refining.stopping import RefinementHistory, stop_reason
 from components.resegmentation import retime
+from components.text_confidence import estimates_of
 
 
 class Proposal(NamedTuple):
@@ -32,11 +33,19 @@ class Proposal(NamedTuple):
     counts: Mapping[str, float] = MappingProxyType({})
 
 
+_NONE: Mapping[str, float] = MappingProxyType({})
+
+
 class Estimates(NamedTuple):
-    """The gate's estimates of the text before the round and of the proposal; None without a gate."""
+    """The gate's estimates of the text before the round and of the proposal; None without a gate.
+
+    ``fitted_before`` and ``fitted_proposed`` are those of a fitted estimator by name, where one is used.
+    """
 
     before: float | None = None
     proposed: float | None = None
+    fitted_before: Mapping[str, float] = _NONE
+    fitted_proposed: Mapping[str, float] = _NONE
 
     @property
     def is_accepted(self) -> bool:
@@ -82,8 +91,14 @@ def decide(
     total_seconds = seconds + (before.features.get("seconds", 0.0) if len(past) > 1 else 0.0)
     earlier = (past[0].best.text, *(_proposal_of(outcome) for outcome in past[1:]))
     estimate = estimates.proposed if accepted else estimates.before
+    fitted = estimates.fitted_proposed if accepted else estimates.fitted_before
     trace = RefinementHistory(
-        (*earlier, proposal.text), before.text, estimate, total_seconds, proposal.feedback
+        proposals=(*earlier, proposal.text),
+        text_before=before.text,
+        estimate=estimate,
+        fitted=fitted.get(config.estimate or ""),
+        seconds=total_seconds,
+        feedback=proposal.feedback,
     )
     decision = Decision(
         round=len(past),
@@ -91,30 +106,46 @@ def decide(
         stopped=stop_reason(trace, config),
         feedback=proposal.feedback or "",
     )
+    features = {**_features(estimates, config, total_seconds), **proposal.counts}
     proposed = Hypothesis(
         text=proposal.text,
         score=0.0 if proposal.score is None else proposal.score,
         n_tokens=0 if proposal.score is None else len(proposal.text.split()),
         system=system,
-        features={**_features(estimates, config, total_seconds), **proposal.counts},
+        features={**estimates.fitted_proposed, **features},
         segments=proposal.segments or retime(proposal.text, language, before.segments),
         decision=decision,
     )
     if accepted:
         return past[-1].model_copy(update={"hypotheses": (proposed,)})
-    update = {"features": proposed.features, "decision": decision, "tokens": ()}
+    update = {
+        "features": {**estimates.fitted_before, **features},
+        "decision": decision,
+        "tokens": (),
+    }
     return past[-1].model_copy(update={"hypotheses": (before.model_copy(update=update), proposed)})
 
 
 def _features(estimates: Estimates, config: RoundsConfig, seconds: float) -> dict[str, float]:
     features: dict[str, float] = {}
-    before, proposed = estimates
+    before, proposed = estimates.before, estimates.proposed
     if before is not None and proposed is not None:
         features = {"gate": proposed if estimates.is_accepted else before}
         features |= {"gate_before": before, "gate_proposed": proposed}
     if config.seconds_budget is not None:  # else outputs would never be the same bytes twice
         features["seconds"] = seconds
     return features
+
+
+def leave_at_once(draft: NBest) -> NBest:
+    """Return the first round's outcome for a draft whose estimate says that nothing need be proposed."""
+    best = draft.best
+    update = {
+        "features": estimates_of(best),
+        "decision": Decision(round=1, accepted=False, stopped=ESTIMATE),
+        "tokens": (),
+    }
+    return draft.model_copy(update={"hypotheses": (best.model_copy(update=update),)})
 
 
 def _proposal_of(outcome: NBest) -> str:

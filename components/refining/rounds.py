@@ -11,17 +11,23 @@ from components.decoding.isolation import isolate
 from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, ModelError
 from components.languages import UNDETERMINED
-from components.records import NBest, Outcome, Quarantined, Utterance
+from components.records import Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.refining.config import VERSION, RefineConfig
-from components.refining.decisions import Proposal, decide, has_stopped
+from components.refining.decisions import Proposal, decide, has_stopped, leave_at_once
 from components.refining.methods import METHODS
-from components.refining.proposal_judge import AcceptanceGate
+from components.refining.proposal_judge import AcceptanceGate, annotate_drafts
 from components.refining.self_refine import SelfRefiner
 
 
 def _quarantine(item: Utterance, fault: ModelError) -> Quarantined:
     reason = fault.reason if isinstance(fault, AnswerError | ItemTooLargeError) else "no answer"
     return Quarantined(utterance_id=item.id, stage="refine", reason=reason, detail=str(fault))
+
+
+def _as_nbest(item: Utterance, proposal: Proposal) -> NBest:
+    """Return a proposed text as what an estimator reads: it has no tokens, whoever proposed it."""
+    hypothesis = Hypothesis(text=proposal.text, score=0.0, n_tokens=0, system="")
+    return NBest(utterance_id=item.id, hypotheses=(hypothesis,))
 
 
 class Refiner:
@@ -50,8 +56,9 @@ class Refiner:
             feedback: a critic's feedback on each text; if None, the method asks for its own where it needs
                 any.
         """
+        history = annotate_drafts(self._gate, items, history)
         outcomes: dict[int, Outcome] = {
-            i: past[-1] if has_stopped(past) else self._refuse(item) or past[-1]
+            i: past[-1] if has_stopped(past) else self._refuse(item) or self._leave(past) or past[-1]
             for i, (item, past) in enumerate(zip(items, history, strict=True))
         }
         active = [i for i, past in enumerate(history) if outcomes[i] is past[-1] and not has_stopped(past)]
@@ -77,9 +84,10 @@ class Refiner:
         feedback: Sequence[str] | None,
     ) -> list[NBest]:
         start = time.perf_counter()
-        texts = [past[-1].best.text for past in history]
-        proposals = self._propose(items, texts, rounds_left, feedback)
-        estimates = self._gate.estimate(items, texts, [proposal.text for proposal in proposals])
+        texts = [past[-1].best for past in history]
+        proposals = self._propose(items, [text.text for text in texts], rounds_left, feedback)
+        proposed = self._gate.annotate(items, [_as_nbest(*row) for row in zip(items, proposals, strict=True)])
+        estimates = self._gate.estimate(items, texts, [nbest.best for nbest in proposed])
         seconds = (time.perf_counter() - start) / len(items)
         system = self.proposer.checkpoint.reference
         languages = [item.target_language or UNDETERMINED for item in items]
@@ -88,6 +96,10 @@ class Refiner:
             decide(past, proposal, values, self.config, system, seconds, language)
             for past, proposal, values, language in rows
         ]
+
+    def _leave(self, past: Sequence[NBest]) -> NBest | None:
+        """Return the outcome of a draft that is good enough by the fitted estimate: nothing is proposed."""
+        return leave_at_once(past[0]) if len(past) == 1 and self._gate.is_good_enough(past[0]) else None
 
     def _refuse(self, item: Utterance) -> Quarantined | None:
         """Quarantine an utterance in a language without examples: it may have been identified only by now."""

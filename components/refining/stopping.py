@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from components.refining.config import RoundsConfig
+from components.text_confidence import QUALITIES
 
 CRITIC_IS_CONTENT = ("none", "none.", "no problems", "no problems.")
 
@@ -18,6 +19,7 @@ class RefinementHistory:
         proposals: all proposed texts, the draft (round 0) first.
         text_before: the text before the last proposal.
         estimate: the gate's estimate of the text after it.
+        fitted: what the fitted estimator says of that text, on the estimate's own scale.
         seconds: what all rounds took.
         feedback: the critic's last feedback.
     """
@@ -25,6 +27,7 @@ class RefinementHistory:
     proposals: tuple[str, ...]
     text_before: str
     estimate: float | None = None
+    fitted: float | None = None
     seconds: float = 0.0
     feedback: str | None = None
 
@@ -47,6 +50,18 @@ def _reaches_quality(history: RefinementHistory, config: RoundsConfig) -> bool:
     return threshold is not None and history.estimate is not None and history.estimate >= threshold
 
 
+def _reaches_estimate(history: RefinementHistory, config: RoundsConfig) -> bool:
+    return history.fitted is not None and is_good_enough(history.fitted, config)
+
+
+def is_good_enough(fitted: float, config: RoundsConfig) -> bool:
+    """Return whether a fitted estimate reaches the threshold, from the side on which quality lies."""
+    if config.stop_estimate is None or config.estimate is None:
+        return False
+    quality = QUALITIES[config.estimate]
+    return quality(fitted) >= quality(config.stop_estimate)
+
+
 def _is_out_of_time(history: RefinementHistory, config: RoundsConfig) -> bool:
     budget = config.seconds_budget
     return budget is not None and history.seconds >= budget
@@ -57,6 +72,7 @@ STOP_RULES: dict[str, Callable[[RefinementHistory, RoundsConfig], bool]] = {
     "no_change": _is_unchanged,
     "cycle": _is_cycle,
     "quality": _reaches_quality,
+    "estimate": _reaches_estimate,
     "seconds": _is_out_of_time,
 }
 """Stop rules; those that ``RoundsConfig.stop`` names are asked in this order.

@@ -12,12 +12,10 @@ from components.metrics.bootstrap import FloatArray
 from components.routing.cost_quality import interval_at, trace_curve
 from components.routing.cuts import Cuts, find_cuts
 from components.routing.guarantee import bound_share_of_all, bound_share_of_kept
-from components.routing.objective import GuaranteeSettings, Objective, Target
+from components.routing.objective import MIN_UTTERANCES, GuaranteeSettings, Objective, Target
 from components.routing.route_fit import Doubtful, Guarantee, RouteFit, RungCosts, to_finite
 from components.routing.rung_outputs import RungOutputs
 
-MIN_UTTERANCES = 50
-"""Development utterances that a target or a guarantee is learned from at least."""
 _BOUNDS = {"all": bound_share_of_all, "kept": bound_share_of_kept}
 _ROUNDING = 1e-9
 """0.3 of ten utterances is three, whatever binary fractions say."""

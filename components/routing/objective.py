@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from components.routing.bad_outputs import BadOutput, parse_bad_output
 
+MIN_UTTERANCES = 50
+"""Development utterances that a route is learned from at least."""
 _CLOSED = ConfigDict(extra="forbid", frozen=True)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from components.metrics.table import label_of
 from components.routing.guarantee import fewest_utterances
-from components.routing.learning import MIN_UTTERANCES
 from components.routing.route_fit import Guarantee, RouteFit
 
 _SIDES = {"low": "at most", "high": "at least"}
@@ -31,10 +30,7 @@ def _describe_threshold(fit: RouteFit) -> str:
         f"{fit.by} {_SIDES[fit.doubtful]} {fit.threshold:.4g} escalates" if fit.threshold is not None else ""
     )
     rule = rule or f"{fit.escalates} escalate"
-    few = ""
-    if fit.n < MIN_UTTERANCES and fit.curve is not None:
-        few = "; with so few, the share of other data may differ much"
-    return f"{rule}: {fit.size} of {fit.n} utterances ({fit.share:.0%}); asked: {fit.objective}{few}"
+    return f"{rule}: {fit.size} of {fit.n} utterances ({fit.share:.0%}); asked: {fit.objective}"
 
 
 def _describe_quality(fit: RouteFit) -> Iterator[str]:

@@ -42,7 +42,7 @@ class SpeechEncoder:
         self._encoder = model_cache.get(
             key, lambda: WhisperEncoder(load_whisper(self.checkpoint, torch_device))
         )
-        self.width = int(self._encoder.encoder.positional_embedding.shape[1])
+        self.width = int(self._encoder.positional_embedding.shape[1])
 
     @torch.inference_mode()
     def encode(self, utterance: Utterance) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from components.decoding.moves import Move, Rows
 from components.decoding.scorers import Vocabulary, digest_of
 from components.networks.cached_attention import KeyValue
 from components.networks.stacked_model import Memory, Sources
@@ -32,23 +33,29 @@ class StackedScorer:
         self._layer_memories = self._model.project_memory(self._memory)
         n = len(self._memory.mask)
         device = self._model.device
-        self._utterances = torch.arange(n, device=device)
+        self.rows = Rows(n, device)
         return self._run_decoder(torch.full((n, 1), self._model.config.decoder_start_token_id, device=device))
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
         """Reorder the caches and run one position; logits (R, V)."""
-        self._cache = [(keys[beam_indices], values[beam_indices]) for keys, values in self._cache]
-        utterances = self._utterances[beam_indices]
-        if not torch.equal(utterances, self._utterances):  # rows of one utterance see the same memory
-            self._layer_memories = [
-                layer_memory.select(beam_indices) for layer_memory in self._layer_memories
-            ]
-            memory = self._memory
-            speech_mask = None if memory.speech_mask is None else memory.speech_mask[beam_indices]
-            self._memory = Memory(memory.states, memory.mask[beam_indices], memory.speech, speech_mask)
-            self._utterances = utterances
+        before = (self.rows.n, self.rows.b, self.rows.cells)
+        move = self.rows.move(beam_indices)
+        if not move.is_identity:
+            self._cache = [(keys[beam_indices], values[beam_indices]) for keys, values in self._cache]
+            if move.kept is not None or before != (move.n, move.b, None):  # rows see an utterance's memory
+                self._select_memories(beam_indices)
         return self._run_decoder(tokens[:, None])
+
+    def follow(self, move: Move) -> None:
+        """See :class:`components.decoding.moves.FollowsMoves`."""
+        self.rows.announce(move)
+
+    def _select_memories(self, rows: Tensor) -> None:
+        self._layer_memories = [layer_memory.select(rows) for layer_memory in self._layer_memories]
+        memory = self._memory
+        speech_mask = None if memory.speech_mask is None else memory.speech_mask[rows]
+        self._memory = Memory(memory.states, memory.mask[rows], memory.speech, speech_mask)
 
     def _run_decoder(self, tokens: Tensor) -> Tensor:
         hidden = self._model.decode_hidden(tokens, self._memory, self._layer_memories, self._cache)

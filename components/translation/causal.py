@@ -15,6 +15,7 @@ from components.decoding import logits_processors
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import logits_processors_of
+from components.decoding.guidance import UNGUIDED
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.causal import CausalModel
 from components.decoding.search import search
@@ -26,6 +27,7 @@ from components.translation.language_tokens import NO_TARGET_LANGUAGE
 from components.translation.prepared_text import Sentence, Turn
 from components.translation.sanitization import find_control_tokens, sanitize
 from components.translation.seq2seq import to_sentence_translation
+from components.translation.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
 
 PROMPTS = Path(__file__).parent / "prompts"
@@ -43,6 +45,7 @@ class CausalBackend:
         prompt: ``auto`` takes the chat template where the tokenizer has one.
         examples: A JSONL file of examples for the prompt; None: those in ``prompts/``.
         context: What is read of the sentences before one.
+        terms: Those that translations should have.
 
     Raises:
         ConfigError: The settings do not fit the model, or the examples cannot be read.
@@ -57,6 +60,7 @@ class CausalBackend:
         prompt: Literal["auto", "few-shot", "chat", "completion"] = "auto",
         examples: str | None = None,
         context: Context | None = None,
+        terms: SourceTerms | None = None,
     ) -> None:
         has_template = bool(getattr(tokenizer, "chat_template", None))
         if prompt == "chat" and not has_template:
@@ -76,6 +80,7 @@ class CausalBackend:
             )
         self._newlines = () if self._chat else find_newline_tokens(tokenizer)
         self._control_tokens = (*find_control_tokens(tokenizer), _OPEN, _CLOSE)
+        self._terms = terms
         self._eos = end_tokens(model, tokenizer, self._newlines)
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
@@ -98,13 +103,14 @@ class CausalBackend:
         turns = [(self._clean(before), self._clean(translation)) for before, translation in turns]
         examples = self._examples_for(base_of(source), base_of(target))
         names = english_name(source), english_name(target)
+        terms = self._terms.find(text) if self._terms else ()
         text = self._clean(text)
         build = build_chat_messages if self._chat else build_few_shot_prompt
         prompt = build(text, examples, *names, turns, self._context)
         if self._chat:
             prompt = self._tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
         ids = self._tokenizer(prompt, add_special_tokens=not self._chat, verbose=False).input_ids
-        return Sentence(tuple(ids), target)
+        return Sentence(tuple(ids), target, terms=terms)
 
     def tokenize_answer(self, text: str) -> tuple[int, ...]:
         """A translation as the token ids that follow the prompt, end included: to be scored, not searched."""
@@ -132,6 +138,7 @@ class CausalBackend:
             self._search,
             logits_processors=answer_logits_processors(self._model, prompts, self._eos),
             keys=[sentence.key for sentence in sentences],
+            guidance=self._terms.guide(sentences) if self._terms else UNGUIDED,
         )
         return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
 
@@ -141,7 +148,8 @@ class CausalBackend:
             tokens.append(candidate.eos_token)  # it may carry the last full stop: ".\n" is one token for some
         text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         line = text.replace(_OPEN, " ").replace(_CLOSE, " ").strip().split("\n", 1)[0]
-        return to_sentence_translation(self._tokenizer, candidate, line)
+        translation = to_sentence_translation(self._tokenizer, candidate, line)
+        return self._terms.mark(translation, candidate) if self._terms else translation
 
 
 def end_tokens(model: CausalModel, tokenizer: Any, newlines: Sequence[int] = ()) -> tuple[int, ...]:

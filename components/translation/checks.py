@@ -21,6 +21,7 @@ from components.models.architectures import (
 from components.models.checkpoints import read_json
 from components.models.sources.served import probe_chat
 from components.records import Checkpoint
+from components.term_list import read_terms
 from components.translation.config import TranslationConfig
 from components.translation.few_shot_examples import read_examples
 from components.translation.language_tokens import (
@@ -59,7 +60,20 @@ def check(config: TranslationConfig, store: str | None, *, served: bool = False)
         from components.translation.ctranslate2_backend import require_library  # noqa: PLC0415 - imports torch
 
         require_library()
+    if config.terms is not None:
+        _check_terms(config, Path(config.terms))
     models.check(config.model, store, served=served)
+
+
+def _check_terms(config: TranslationConfig, path: Path) -> None:
+    """Refuse a term list with a wrong line, and required terms without a beam. ConfigError."""
+    required = [term for term in read_terms(path) if term.require]
+    if required and (config.beam_size == 1 or config.sampling is not None):
+        found = "sampling" if config.sampling is not None else f"beam_size {config.beam_size}"
+        raise ConfigError(
+            f"terms: expected beam_size of at least 2 to write what {path} requires "
+            f"({required[0].target!r}), found {found}: raise it (5 or more), or boost these terms instead"
+        )
 
 
 def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable[LanguagePair]) -> None:
@@ -73,7 +87,7 @@ def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable
         )
     refuse_context(config, checkpoint)
     refuse_conversion(config, checkpoint)
-    refuse_sampling(config, checkpoint)
+    refuse_unsupported(config, checkpoint)
     fault = explain_unsupported(checkpoint, pairs)
     if fault is not None:
         raise ConfigError(f"{config.model}: {fault}")
@@ -118,28 +132,28 @@ def refuse_conversion(config: TranslationConfig, checkpoint: Checkpoint) -> None
             f"backend: ctranslate2 expects one of {', '.join(CONVERTED)}, found {config.model} "
             f"({checkpoint.architecture}): use backend torch"
         )
-    needs_ours = [name for name in ("sampling", "entropies") if getattr(config, name)]
+    needs_ours = [name for name in ("sampling", "entropies", "terms") if getattr(config, name)]
     if config.context is not None and not config.context.target:
         needs_ours.append("context.target: false")
     if needs_ours:
         raise ConfigError(f"{needs_ours[0]}: expected backend torch, found ctranslate2, which has none")
 
 
-def refuse_sampling(config: TranslationConfig, checkpoint: Checkpoint) -> None:
-    """Refuse sampling of a model that our search does not decode, dropout of one that has no encoder.
+def refuse_unsupported(config: TranslationConfig, checkpoint: Checkpoint) -> None:
+    """Refuse sampling and terms of a model that our search does not decode, dropout of one without encoder.
 
     Raises:
         ConfigError: the model cannot do what is asked for.
     """
-    name = "sampling" if config.sampling else "entropies" if config.entropies else ""
+    name = next((name for name in ("sampling", "entropies", "terms") if getattr(config, name)), "")
     if checkpoint.architecture == SERVED:
-        needs_search = [
-            each for each in ("top_k", "epsilon", "dropout") if getattr(config.sampling, each, False)
-        ]
-        if config.entropies or needs_search:
-            what = "entropies" if config.entropies else f"sampling.{needs_search[0]}"
+        ours = ("top_k", "epsilon", "dropout")
+        needs_search = [f"sampling.{each}" for each in ours if getattr(config.sampling, each, False)]
+        needs_search += [each for each in ("entropies", "terms") if getattr(config, each)]
+        if needs_search:
             raise ConfigError(
-                f"{what}: expected a model that is searched here, found {config.model}: leave it out"
+                f"{needs_search[0]}: expected a model that is searched here, found {config.model}: "
+                "leave it out"
             )
         return
     if name and checkpoint.architecture == EDIT_DIFFUSION:

@@ -47,7 +47,7 @@ class Context(BaseModel):
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
-    later_settings: ClassVar = ("context", "sampling", "entropies", "adapter", "backend")
+    later_settings: ClassVar = ("context", "sampling", "entropies", "adapter", "backend", "terms")
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -96,6 +96,11 @@ class TranslationConfig(StageSettings):
         None,
         description="sentences before each one that the model reads, of the same text or document "
         "(docs/translation.md)",
+    )
+    terms: str | None = Field(
+        None,
+        description="a file of names and phrases to be written, TSV with the columns source, target, boost "
+        "and require (docs/terms.md)",
     )
     sampling: Sampling | None = Field(
         None, description="draw several translations instead of searching the likeliest (docs/confidence.md)"

@@ -25,7 +25,7 @@ from components.models.refiner_checkpoints import load_network
 from components.models.sources.served import is_served
 from components.records import Checkpoint
 from components.translation.causal import CausalBackend
-from components.translation.checks import refuse_context, refuse_conversion, refuse_sampling
+from components.translation.checks import refuse_context, refuse_conversion, refuse_unsupported
 from components.translation.config import TranslationConfig
 from components.translation.context import ContextTranslator
 from components.translation.ctranslate2_backend import ConvertedModel, CTranslate2Backend
@@ -35,6 +35,7 @@ from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.served import build_served
+from components.translation.terms import load_terms
 from components.translation.translator import Translator
 
 USUAL_BATCH: int = TranslationConfig.model_fields["batch_size"].default
@@ -83,13 +84,14 @@ def _build_backend(
 ) -> SentenceBackend:
     """What translates sentences with a loaded model."""
     context = config.context
+    terms = load_terms(config.terms, tokenizer, model.vocabulary.size, config.model)
     if isinstance(model, CausalModel):
         prompt = {"prompt": config.prompt, "examples": config.examples}
-        return CausalBackend(model, tokenizer, search, **prompt, context=context)
+        return CausalBackend(model, tokenizer, search, **prompt, context=context, terms=terms)
     if checkpoint.architecture == EDIT_DIFFUSION:
-        refuse_sampling(config, checkpoint)
+        refuse_unsupported(config, checkpoint)
         return EditDiffusionBackend(model, tokenizer, search)
-    return Seq2SeqBackend(model, tokenizer, search, context)
+    return Seq2SeqBackend(model, tokenizer, search, terms, context)
 
 
 def _load_converted(checkpoint: Checkpoint, config: TranslationConfig) -> ConvertedModel:

@@ -25,12 +25,14 @@ class Sentence:
         target: Language to translate into.
         key: Tells its random samples from those of other sentences.
         prefix: Token ids of the translations before it, after which an encoder-decoder model goes on.
+        terms: Numbers of the terms that apply to it, and how often each does.
     """
 
     tokens: tuple[int, ...]
     target: str | None
     key: int = 0
     prefix: tuple[int, ...] = ()
+    terms: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

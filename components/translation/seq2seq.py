@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,14 +13,16 @@ from components.decoding.candidates import Candidate, member_scores_at, statisti
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import logits_processors_of
+from components.decoding.guidance import UNGUIDED
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
 from components.records import Token
 from components.translation.config import Context
-from components.translation.prepared_text import Sentence
+from components.translation.prepared_text import Sentence, Turn
 from components.translation.sentence_tokenizer import SentenceTokenizer
+from components.translation.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
 
 
@@ -30,11 +33,17 @@ class Seq2SeqBackend(SentenceTokenizer):
         model: The model, ready to be searched.
         tokenizer: The model's.
         search_config: The search.
+        terms: Those that translations should have.
         context: What is read of the sentences before one.
     """
 
     def __init__(
-        self, model: Seq2SeqModel, tokenizer: Any, search_config: SearchConfig, context: Context | None = None
+        self,
+        model: Seq2SeqModel,
+        tokenizer: Any,
+        search_config: SearchConfig,
+        terms: SourceTerms | None = None,
+        context: Context | None = None,
     ) -> None:
         room = search_config.max_new_tokens + len(model.start)
         config, positions = model.model.config, model.positions
@@ -42,6 +51,21 @@ class Seq2SeqBackend(SentenceTokenizer):
         self._model, self._search = model, search_config
         self._logits_processors: dict[tuple[str | None, int], list[LogitsProcessor]] = {}
         self._combine: Combiner | None = None
+        self._terms = terms
+
+    def prepare(self, text: str, source: str, target: str | None) -> Sentence:
+        """Token ids of a sentence, and the terms that are in it."""
+        return self._with_terms(super().prepare(text, source, target), text)
+
+    def prepare_in_context(
+        self, text: str, source: str, target: str | None, turns: Sequence[Turn]
+    ) -> Sentence | None:
+        """The same after the sentences before it; terms are those of the sentence alone."""
+        sentence = super().prepare_in_context(text, source, target, turns)
+        return None if sentence is None else self._with_terms(sentence, text)
+
+    def _with_terms(self, sentence: Sentence, text: str) -> Sentence:
+        return replace(sentence, terms=self._terms.find(text)) if self._terms else sentence
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
@@ -49,7 +73,12 @@ class Seq2SeqBackend(SentenceTokenizer):
         processors = self._logits_processors_for(sentences[0].target, len(sentences[0].prefix))
         keys = [sentence.key for sentence in sentences]
         nbests = search(
-            scorers, self._search, logits_processors=processors, combiner=self._combine, keys=keys
+            scorers,
+            self._search,
+            logits_processors=processors,
+            combiner=self._combine,
+            keys=keys,
+            guidance=self._terms.guide(sentences) if self._terms else UNGUIDED,
         )
         return [self._to_translations(candidates) for candidates in nbests]
 
@@ -86,10 +115,13 @@ class Seq2SeqBackend(SentenceTokenizer):
         if self._separator:
             last = [candidate.since(find_end(candidate.tokens, self._separator)) for candidate in candidates]
             candidates = list({candidate.tokens: candidate for candidate in reversed(last)}.values())[::-1]
-        return [self._to_translation(candidate) for candidate in candidates]
+        return [self._mark(self._to_translation(each), each) for each in candidates]
 
     def _to_translation(self, candidate: Candidate) -> SentenceTranslation:
         return to_sentence_translation(self._tokenizer, candidate)
+
+    def _mark(self, translation: SentenceTranslation, candidate: Candidate) -> SentenceTranslation:
+        return self._terms.mark(translation, candidate) if self._terms else translation
 
 
 def find_end(tokens: Sequence[int], part: Sequence[int]) -> int:

@@ -53,6 +53,8 @@ def check(config: RecognitionConfig) -> None:
     """Refuse a backend that cannot translate. ConfigError."""
     if not BACKENDS[config.backend].translates:
         raise ConfigError(f"expected backend whisper for speech translation, found {config.backend}")
+    if config.ctc is not None:
+        raise ConfigError("ctc: expected none for speech translation, found one: it hears what is said")
 
 
 def check_model(checkpoint: Checkpoint) -> None:

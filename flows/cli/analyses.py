@@ -1,4 +1,4 @@
-"""`antiphon compare`, `blame` and `contribution`: analyses of finished runs."""
+"""`antiphon compare`, `blame`, `improve` and `contribution`: analyses of finished runs."""
 
 from __future__ import annotations
 
@@ -158,6 +158,36 @@ def blame(
     shortcuts: dict[str, object] = {"run": run, "segments": segments, "store": store, "name": name}
     shortcuts["replace"] = replace or None
     raise typer.Exit(run_flow("blame", None, assignments or [], shortcuts, as_json=as_json))
+
+
+def improve(
+    run: FinishedRun,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            "--budget", metavar="SECONDS", help="try the remedies and run the best within so many seconds"
+        ),
+    ] = None,
+    assignments: Assignments = None,
+    store: StoreUrl = None,
+    name: RunName = None,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
+    """List what could be done about a run's errors; with `--budget`, try it, and run the best.
+
+    The error attribution of the run (it is made if there is none) bounds what each remedy can gain. With a
+    budget each is tried on some utterances drawn at random, which forecasts its gain and its cost; the one
+    with the largest forecast that fits into the time left runs for all, and the others say whether the
+    forecast held. The copy of the run is named RUN-improve. Examples:
+
+    - `antiphon improve RUN`
+
+    - `antiphon improve RUN --budget 600`, with `--set share=0.2` or `--set recognizer=hub:ORG/NAME`
+    """
+    shortcuts: dict[str, object] = {"run": run, "budget": budget, "store": store, "name": name}
+    shortcuts["replace"] = replace or None
+    raise typer.Exit(run_flow("improve", None, assignments or [], shortcuts, as_json=as_json))
 
 
 def contribution(

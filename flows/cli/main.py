@@ -37,6 +37,7 @@ from flows.cli.runs import runs_app
 from flows.cli.store import store_app
 from flows.cli.transcribe import transcribe
 from flows.cli.translate import translate
+from flows.cli.tune import tune
 from flows.cli.verbosity import with_verbosity
 
 app = typer.Typer(
@@ -57,6 +58,7 @@ Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configura
 FIRST: tuple[Callable[..., None], ...] = (transcribe, translate, init)
 FURTHER: tuple[Callable[..., None], ...] = (
     plan,
+    tune,
     inspect,
     export,
     report,
@@ -71,7 +73,7 @@ for command in FIRST:
 app.command(cls=RunCommand)(run)
 for command in FURTHER:
     app.command()(command)
-for analysis in (analyses.compare, analyses.blame, analyses.contribution):
+for analysis in (analyses.compare, analyses.blame, analyses.improve, analyses.contribution):
     app.command()(analysis)
 app.add_typer(campaign_app, name="campaign")
 app.add_typer(runs_app, name="runs")

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.options import StoreUrl
+
+if TYPE_CHECKING:
+    from components.merging.merge import MergeOptions
+    from components.merging.statistics.data_sets import DataSets
 
 
 def merge(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="mergekit's YAML")],
     out: Annotated[Path | None, typer.Argument(metavar="OUT", help="the new model's folder")] = None,
     check: Annotated[bool, typer.Option("--check", help="only examine: can these models be merged?")] = False,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", metavar="[MODEL=]SET", help="what fisher and regmean measure the models on; repeatable"
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="of the methods that draw random numbers")] = 0,
     store: StoreUrl = None,
 ) -> None:
@@ -24,15 +34,27 @@ def merge(
     Models are paths, ORG/NAME of the hub, `packaged:NAME`, `store:KEY`, or MODEL+ADAPTER with a LoRA; a
     recipe with `adapters` merges LoRAs with each other. `antiphon run merge` also scores the result.
     """
-    _merge(recipe, out, check=check, seed=seed, store=store)
+    from components.merging.merge import MergeOptions
+
+    options = MergeOptions(seed=seed, store=store, data=_data_sets(data or []))
+    _merge(recipe, out, options, check=check)
 
 
-def _merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store: str | None) -> None:
+def _data_sets(texts: list[str]) -> DataSets:
+    """The sets of ``--data SET`` and ``--data MODEL=SET``."""
+    from components.merging.config import ALL_MODELS
+    from components.merging.statistics.data_sets import DataSets
+
+    parts = [text.partition("=") for text in texts]
+    return DataSets({model if equals else ALL_MODELS: source or model for model, equals, source in parts})
+
+
+def _merge(recipe_path: Path, out: Path | None, options: MergeOptions, *, check: bool) -> None:
     """Examine the merge of a recipe, print what there is to say, and (unless ``check``) do it."""
     from components.errors import ConfigError
     from components.files import disk_full_as_store_error
     from components.merging.checks import examine_recipe
-    from components.merging.merge import MergeOptions, merge
+    from components.merging.merge import merge
     from components.merging.preflight import check_recipe
     from components.merging.recipe.reader import read_recipe
     from components.models.adapters.sources import is_adapter
@@ -40,10 +62,10 @@ def _merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store
     from components.models.checkpoints import checkpoint_of
 
     recipe = read_recipe(recipe_path)
-    check_recipe(recipe, store)
+    check_recipe(recipe, options.store, options.data)
     if out is None and not check:
         raise ConfigError("merge: expected OUT, the new model's folder (or --check to examine only)")
-    diagnosis = examine_recipe(recipe, store)
+    diagnosis = examine_recipe(recipe, options.store)
     for similarity in diagnosis.similarities:
         typer.echo(str(similarity), err=True)
     for finding in diagnosis.findings:
@@ -53,7 +75,6 @@ def _merge(recipe_path: Path, out: Path | None, *, check: bool, seed: int, store
         count = f"{len(recipe.adapters)} adapters" if recipe.adapters else f"{len(recipe.models)} models"
         typer.echo(f"{recipe_path}: {recipe.method} of {count} can be merged")
         return
-    options = MergeOptions(seed=seed, store=store)
     with disk_full_as_store_error("the merged model", out.absolute().parent):
         merge(recipe, out, options)
     if is_adapter(out):

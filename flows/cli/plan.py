@@ -91,6 +91,7 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Fore
     from components.storage.store import Store
     from flows.preflight import (
         admit_data,
+        admit_learning,
         check_needs,
         choose_models,
         needs_of_metrics,
@@ -116,6 +117,7 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Fore
         sets[node.name] = store_data(settings.source, None, graph.languages, settings.limit, store)
     for name, ref in sets.items():
         admit_data([*needs, *of_metrics], ref, name)
+    admit_learning(graph, sets, parameters.store)
     plans = plan_nodes(graph, sets, parameters.store, parameters.seed, resolve_weight_digests)
     return graph, forecast_nodes(plans, sets, store), metrics
 

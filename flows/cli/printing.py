@@ -12,8 +12,21 @@ from components.run_record import RunRecord
 from components.storage.reader import read_quarantined
 from components.storage.store import Store
 from flows.cli.console import console
-from reports.analyses import attribution_report, comparison_report, contribution_report
-from reports.analyses.stage_results import read_blame, read_comparison, read_contributions
+from reports.analyses import (
+    attribution_report,
+    comparison_report,
+    contribution_report,
+    improvement_report,
+    tuning_report,
+)
+from reports.analyses.stage_results import (
+    read_blame,
+    read_comparison,
+    read_confirmation,
+    read_contributions,
+    read_improvement,
+    read_study,
+)
 from reports.page.report_view import view_of
 from reports.terminal import run_printing
 
@@ -24,6 +37,10 @@ MAX_REASONS = 5
 def print_run(run: RunRecord, store: Store) -> None:
     """The stages of a run with what they produced and cost, its scores, and where it is kept."""
     out = console()
+    results = {ref.kind: ref for ref in run.stages}
+    if "study" in results:
+        confirmed = read_confirmation(results["confirmation"]) if "confirmation" in results else None
+        tuning_report.print_study(read_study(results["study"]), confirmed, out)
     compared = [ref for ref in run.stages if ref.kind == "comparison"]
     for ref in compared:
         comparison_report.print_comparison(read_comparison(ref), out)
@@ -38,8 +55,11 @@ def print_run(run: RunRecord, store: Store) -> None:
             attribution_report.print_blame(read_blame(ref), out)
         if ref.kind == "contribution":
             contribution_report.print_contributions(read_contributions(ref), out)
+        if ref.kind == "improvement":
+            improvement_report.print_improvement(read_improvement(ref), out)
     folder = store.run_folder(run.name)
     places = {"run": folder, "report": folder / "report.html", "texts": folder / "texts"}
+    places |= {"winner": folder / "winner.yaml"}
     for name, path in places.items():
         if path.exists():
             out.print(Text(f"{name:7} {path}"), soft_wrap=True)

@@ -36,11 +36,11 @@ def resolve_parameters(
 
     _check_flags(flow, entry.parameters, shortcuts)
     parameters: Any = gather(entry.parameters, config, assignments, shortcuts)
-    if flow == "pipeline" and config is not None:
+    if flow in {"pipeline", "tune"} and config is not None:
         parameters = parameters.model_copy(
             update={"folder": parameters.folder or str(config.parent.resolve())}
         )
-        _check_graph(config, parameters)
+        _check_graph(config, parameters) if flow == "pipeline" else _check_search(config, parameters)
         code_permission.allow_own_code()  # whoever runs the command has named the file
     return entry, parameters
 
@@ -54,6 +54,18 @@ def _check_graph(config: Path, parameters: Any) -> None:
     _, lines = read_file(config)
     for graph in expand_matrix(parameters.graph_values, str(config)).values():
         read_pipeline(graph, str(config), lines, Path(parameters.folder))
+
+
+def _check_search(config: Path, parameters: Any) -> None:
+    """Refuse the search and the graph of a file, each fault with its line."""
+    from components.pipeline.reader import read_pipeline
+    from flows.cli.config_file import read_file
+    from flows.parameters.tune import check_search
+
+    _, lines = read_file(config)
+    graph = {key: value for key, value in parameters.graph_values.items() if key != "matrix"}
+    read_pipeline(graph, str(config), lines, Path(parameters.folder))
+    check_search(parameters, str(config), lines)
 
 
 def _check_flags(name: str, model: type[BaseModel], shortcuts: Mapping[str, object]) -> None:

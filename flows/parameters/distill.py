@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from components.deprecated_names import DeprecatedNames
 from components.errors import ConfigError
+from components.nodes.targets import OutputFilter
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.run_record import StageRef
@@ -88,6 +89,21 @@ class DistillParameters(FlowParameters, DeprecatedNames):
         title="Teacher's layers",
         description="begin with evenly spaced layers of the teacher's first model",
     )
+    estimator: str | None = Field(
+        None,
+        description="judges the teacher's translations for keep_threshold or keep_share: packaged:NAME, "
+        "store:KEY or store:RUN (of antiphon run estimate)",
+    )
+    keep_by: str = Field(
+        OutputFilter.model_fields["keep_by"].default,
+        description=OutputFilter.model_fields["keep_by"].description,
+    )
+    keep_threshold: float | None = Field(
+        None, description=OutputFilter.model_fields["keep_threshold"].description
+    )
+    keep_share: float | None = Field(
+        None, gt=0, le=1, description=OutputFilter.model_fields["keep_share"].description
+    )
     test: str | None = Field(
         None, title="Test data", description="parallel text to score the finished student on; never selects"
     )
@@ -96,6 +112,12 @@ class DistillParameters(FlowParameters, DeprecatedNames):
     student: DistillStudent = Field(
         default=DistillStudent(), description="its shape, its data and its training"
     )
+
+    @property
+    def filter_settings(self) -> dict[str, Any]:
+        """The settings of ``targets`` that say which of the teacher's outputs are learned."""
+        values = {name: getattr(self, name) for name in OutputFilter.model_fields}
+        return values if self.keep_threshold is not None or self.keep_share is not None else {}
 
     @property
     def data_set(self) -> DataSet | None:
@@ -113,9 +135,14 @@ def pipeline(parameters: DistillParameters) -> Pipeline:
     training: dict[str, Any] = {"kind": "distill", **config.model_dump(exclude={"kind"})}
     if choose is None:
         return read_pipeline({"nodes": {"training": training}, **languages})
+    judged = "mt" if parameters.estimator is None else "estimate"
+    judge = (
+        {} if judged == "mt" else {judged: {"kind": "estimate", "of": "mt", "model": parameters.estimator}}
+    )
     nodes = {
         **_teacher_nodes(parameters),
-        "targets": {"kind": "targets", "of": "mt", "choose": choose},
+        **judge,
+        "targets": {"kind": "targets", "of": judged, "choose": choose, **parameters.filter_settings},
         "training": {**training, "targets": "targets", "limit": None},
     }
     return read_pipeline({"nodes": nodes, **languages})

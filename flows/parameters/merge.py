@@ -27,6 +27,9 @@ class MergeParameters(FlowParameters):
         description="mergekit's YAML: a file, or its text (with line breaks)",
         examples=["recipe.yml"],
     )
+    data: str | None = Field(
+        None, description="data set that methods which measure the models (fisher, regmean) read"
+    )
     dev: str | None = Field(None, description="data set that the gate decides by; empty = no gate")
     test: str | None = Field(
         None, title="Test data", description="data set to score an accepted model on; never decides"
@@ -65,7 +68,9 @@ def pipeline(parameters: MergeParameters) -> Pipeline:
     ``asr-test``.
     """
     p = parameters
-    nodes: dict[str, dict[str, Any]] = {"merge": {"kind": "merge", "recipe": p.recipe}}
+    languages = {"source_language": p.source_language, "target_language": p.target_language}
+    measured = {"data": p.data, **languages} if p.data is not None else {}
+    nodes: dict[str, dict[str, Any]] = {"merge": {"kind": "merge", "recipe": p.recipe, **measured}}
     outputs: dict[str, str] = {}
     if p.dev is not None or p.test is not None:
         name, node = _decoder_node(p)
@@ -76,7 +81,6 @@ def pipeline(parameters: MergeParameters) -> Pipeline:
             nodes["test"] = {"kind": "data", "source": p.test, "limit": p.limit}
             nodes[f"{name}-test"] = {**node, "model": "node:merge", "of": "test"}
         outputs = {"transcript" if name == "asr" else "translation": name} if p.dev is not None else {}
-    languages = {"source_language": p.source_language, "target_language": p.target_language}
     return read_pipeline({"nodes": nodes, "outputs": outputs, **languages})
 
 
@@ -86,7 +90,7 @@ def _decoder_node(parameters: MergeParameters) -> tuple[str, dict[str, Any]]:
 
     recipe = recipe_of(parameters.recipe)
     preflight.check_recipe(recipe, parameters.store)  # before a model is fetched
-    first = models.resolve(reference_of(recipe.models[0], recipe), parameters.store)
+    first = models.resolve(reference_of(recipe.sources[0], recipe), parameters.store)
     if first.architecture.startswith("Whisper"):
         return "asr", {"kind": "recognize", **parameters.asr.model_dump()}
     return "mt", {"kind": "translate", **parameters.mt.model_dump()}
@@ -95,4 +99,4 @@ def _decoder_node(parameters: MergeParameters) -> tuple[str, dict[str, Any]]:
 def baseline_of(parameters: MergeParameters) -> str:
     """The model that the gate compares with: as set, else the recipe's base, else its first."""
     recipe = recipe_of(parameters.recipe)
-    return parameters.baseline or reference_of(recipe.models[0], recipe)
+    return parameters.baseline or reference_of(recipe.sources[0], recipe)

@@ -40,6 +40,10 @@ class PipelineParameters(DataParameters):
         """A file names the parts of a graph beside the parameters of the run."""
         if isinstance(values, dict) and isinstance(values.get("graph"), list):
             raise ValueError("graph: expected a mapping with nodes, found a list")
+        if isinstance(values, dict) and "search" in values and "search" not in cls.model_fields:
+            raise ValueError(
+                "search: expected a pipeline to run, found one to search; run `antiphon tune FILE`"
+            )
         if not isinstance(values, dict) or not any(part in values for part in GRAPH_KEYS):
             return values
         graph = {part: values[part] for part in GRAPH_KEYS if part in values}

@@ -13,11 +13,14 @@ from components.analysis.contribution import Contribution
 from components.confidence.evaluation.quality import SignalQuality
 from components.errors import StoreError
 from components.files import read_json
+from components.improvement.forecast import Improvement
 from components.records import Record
 from components.run_record import StageRef
+from components.tuning.study import Confirmation, Study
 
 BLAME, COMPARISON, CONTRIBUTIONS = "blame.json", "comparison.json", "contributions.json"
-CONFIDENCE = "confidence.json"
+CONFIDENCE, IMPROVEMENT = "confidence.json", "improvement.json"
+STUDY, CONFIRMATION = "study.json", "confirmation.json"
 _Result = TypeVar("_Result", bound=Record)
 VALUES = "utterances.jsonl"
 """Numbers of each utterance, in the stage of an error attribution or a comparison."""
@@ -67,6 +70,36 @@ def read_confidence(ref: StageRef) -> list[SignalQuality]:
         _validate(SignalQuality, row, path, "the quality of a confidence", "run it again")
         for row in read_json(path)["signals"]
     ]
+
+
+def read_improvement(ref: StageRef) -> Improvement:
+    """Read the remedies of a run, from its ``improvement`` stage.
+
+    Raises:
+        StoreError: another version of Antiphon wrote it.
+    """
+    path = Path(ref.path) / IMPROVEMENT
+    return _validate(Improvement, read_json(path), path, "remedies", "improve the run again")
+
+
+def read_study(ref: StageRef) -> Study:
+    """Read a search over a pipeline, from its ``study`` stage.
+
+    Raises:
+        StoreError: another version of Antiphon wrote it.
+    """
+    path = Path(ref.path) / STUDY
+    return _validate(Study, read_json(path), path, "a search", "tune again")
+
+
+def read_confirmation(ref: StageRef) -> Confirmation:
+    """Read how a search's winner does on data that it never saw, from its ``confirmation`` stage.
+
+    Raises:
+        StoreError: another version of Antiphon wrote it.
+    """
+    path = Path(ref.path) / CONFIRMATION
+    return _validate(Confirmation, read_json(path), path, "a confirmation", "tune again")
 
 
 def _validate(model: type[_Result], content: object, path: Path, what: str, remedy: str) -> _Result:

@@ -101,7 +101,16 @@ def view_of_comparison(run: RunRecord, ref: StageRef, store: Store) -> RunView:
         StoredUtterances(refs[DATA]) if DATA in refs else (),
         {name: StoredOutcomes(refs[name]) for name in outputs},
         models_of(refs),
-        sections=[*comparison_report.build_sections(comparison), *settings_section(systems)],
+        sections=[
+            *comparison_report.build_sections(comparison),
+            *settings_section(systems),
+            *(
+                section
+                for other in run.stages
+                if other.key != ref.key
+                for section in sections_of_stage(other)
+            ),
+        ],
         columns=columns,
         values=values,
         systems=united.outputs,
@@ -244,6 +253,7 @@ def sections_of_stage(ref: StageRef) -> list[Section]:
 _FIRST = (
     *("utterance", "part", "stage", "round", "score"),
     *("pool", "metric", "candidates", "first candidate", "the node"),
+    *("try", "became"),
 )
 """Columns that stand first, since JSON in the store has its keys in alphabetical order."""
 

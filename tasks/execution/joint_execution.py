@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from components.pipeline.idle_nodes import remove_idle_nodes
 from components.pipeline.pipeline import DATA, Pipeline
-from components.pipeline.rewriting import names_in_union, unite
+from components.pipeline.rewriting import names_in_union, rename_reads, unite
 from components.run_record import StageRef
 from tasks.execution.executor import PipelineResult, execute, resolve_outputs
 
@@ -52,5 +53,10 @@ def _select_system(executed: PipelineResult, pipeline: Pipeline, names: Mapping[
     stages = {own: ref.model_copy(update={"stage": own}) for own, ref in refs.items()}
     statuses = {own: executed.statuses[there] for own, there in names.items() if there in executed.statuses}
     errors = {own: executed.errors[there] for own, there in names.items() if there in executed.errors}
-    plans = {own: executed.plans[there] for own, there in names.items() if there in executed.plans}
+    own_names = {there: own for own, there in names.items()}
+    plans = {
+        own: replace(plan, node=replace(rename_reads(plan.node, own_names), name=own))
+        for own, there in names.items()
+        if (plan := executed.plans.get(there)) is not None
+    }
     return PipelineResult(stages, statuses, errors, plans, resolve_outputs(pipeline, stages, statuses))

@@ -14,10 +14,12 @@ from components.files import read_json, write_json
 from components.metrics.metric_names import split_metric
 from components.metrics.normalizers import BY_LANGUAGE, libraries_of_normalizer
 from components.metrics.table import metrics_of
+from components.metrics.terms import term_metrics
 from components.run_record import Score, StageRef
 from components.storage.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
+from components.term_list import Term
 from tasks.stages.sentence_scores import bind_staged
 from tasks.stages.texts_to_score import TextsToScore, align_texts
 from tasks.task_options import NOT_STORED, as_prefect_state
@@ -45,12 +47,19 @@ def libraries_of(normalizer: str) -> dict[str, str]:
     return library_versions((*LIBRARIES, *libraries_of_normalizer(normalizer)))
 
 
-def _score(entry: TextsToScore, target_language: str | None, normalizer: str) -> dict[str, Score]:
+def _score(
+    entry: TextsToScore, target_language: str | None, normalizer: str, terms: Sequence[Term]
+) -> dict[str, Score]:
     """Return the scores of a stage's texts by the metrics that need no model."""
     aligned = align_texts(entry, target_language)
     if aligned is None:
         return {}
-    rows = metrics_of(aligned.output, normalizer).values()
+    rows = list(metrics_of(aligned.output, normalizer).values())
+    is_transcript = aligned.output == "transcript"
+    phrases = [text for term in terms if (text := term.source if is_transcript else term.target)]
+    recall, *others = term_metrics(phrases, aligned.output, normalizer)
+    if recall.select(aligned.segments).ids:
+        rows += [recall, *others]
     return aligned.units.score(rows, aligned.segments, entry.data.items)
 
 
@@ -77,6 +86,7 @@ def score_texts(
     store_url: str | None,
     normalizer: str = BY_LANGUAGE,
     by_models: Sequence[ModelScores] = (),
+    terms: Sequence[Term] = (),
 ) -> StageRef | State[StageRef]:
     """Score stages of texts against the references of their utterances, where these have any.
 
@@ -86,6 +96,7 @@ def score_texts(
         store_url: URL of the store.
         normalizer: that transcripts are counted under.
         by_models: finished sentence scores, of metrics that models compute.
+        terms: of the lists of its nodes; every stage is scored by them, those without a list, too.
     """
     named = {f"by_models{number}": split_metric(scored.metric)[0] for number, scored in enumerate(by_models)}
     plan = StagePlan(
@@ -97,6 +108,7 @@ def score_texts(
             "scored": [[entry.prefix, entry.language] for entry in texts],
             **({} if normalizer == BY_LANGUAGE else {"normalizer": normalizer}),
             **({"by_models": named} if named else {}),
+            **({"terms": [[term.source, term.target] for term in terms]} if terms else {}),
         },
         upstream={
             f"{number}{role}": content_of(ref)
@@ -110,7 +122,7 @@ def score_texts(
     def work(folder: Path) -> Product:
         scores: list[Score] = []
         for number, entry in enumerate(texts):
-            by_name = _score(entry, target_language, normalizer)
+            by_name = _score(entry, target_language, normalizer, terms)
             for scored in by_models:
                 if scored.number == number:
                     by_name |= _score_by_model(entry, target_language, scored, Store(store_url))

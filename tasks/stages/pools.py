@@ -30,6 +30,8 @@ from tasks.task_options import NOT_STORED, as_prefect_state
 
 SCORES = "scores.json"
 VERSION = 1
+MAX_LIST = 64
+"""Hypotheses of an n-best list whose oracles are scored without being asked for; a search gives no more."""
 CHOSEN_BY = {"transcript": ("wer", ("wer",)), "translation": ("chrf", ("chrf", "bleu"))}
 """Output -> the metric whose sentence scores choose, and the metrics that score what is chosen."""
 NOTE = (
@@ -71,10 +73,12 @@ def _texts(nbest: NBest) -> list[str]:
 
 
 def find_pools(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[PoolToScore]:
-    """Return the nodes that choose among candidates, and the n-best lists that they read."""
+    """Return the nodes that choose among candidates, the n-best lists that they read, and all other lists."""
     entries = {entry.texts.stage: entry for entry in find_texts_to_score(pipeline, stages)}
     choosing = [node for node in pipeline if node.kind.pools and node.name in entries]
     lists = dict.fromkeys(name for node in choosing for name in node.of if name in entries)
+    alone = (node.name for node in pipeline if 1 < node.kind.list_length(node.settings) <= MAX_LIST)
+    lists |= dict.fromkeys(name for name in alone if name in entries)
     pools = [
         PoolToScore(entries[node.name], node, tuple(stages[name] for name in node.of if name in stages))
         for node in choosing

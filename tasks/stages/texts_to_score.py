@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from components.languages import UNDETERMINED
@@ -14,6 +15,7 @@ from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_nbests, read_utterances
+from components.term_list import Term, read_terms
 
 
 class TextsToScore(NamedTuple):
@@ -56,6 +58,15 @@ def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> l
     return sorted(selected, key=lambda entry: entry.prefix != "")
 
 
+def find_terms(pipeline: Pipeline) -> tuple[Term, ...]:
+    """Return the terms of all lists that nodes of a pipeline have, each once."""
+    paths = dict.fromkeys(
+        path for node in pipeline if (path := node.kind.files(node.settings).get("terms")) is not None
+    )
+    terms = {(term.source, term.target): term for path in paths for term in read_terms(Path(path))}
+    return tuple(terms.values())
+
+
 def align_texts(
     entry: TextsToScore, target_language: str | None, *, with_references: bool = True
 ) -> AlignedTexts | None:
@@ -66,18 +77,37 @@ def align_texts(
         target_language: of the run.
         with_references: whether only what has references is taken; else all, for quality estimation.
     """
-    output: Output = "transcript" if entry.language is None else "translation"
-    utterances = list(read_utterances(entry.data))
+    return align_parts([entry], target_language, with_references=with_references)
+
+
+def align_parts(
+    entries: Sequence[TextsToScore],
+    target_language: str | None,
+    *,
+    with_references: bool = True,
+    absent: Collection[str] = (),
+) -> AlignedTexts | None:
+    """Return the texts of a node over several parts of a data set as :func:`align_texts` those of one.
+
+    Args:
+        entries: a stage per part; they are alike but for the data.
+        target_language: of the run.
+        with_references: as of :func:`align_texts`.
+        absent: ids of utterances that count as if their text was empty, instead of being left out.
+    """
+    language = entries[0].language
+    output: Output = "transcript" if language is None else "translation"
+    utterances = [utterance for entry in entries for utterance in read_utterances(entry.data)]
     if output == "transcript":
         units = ScoringUnits(utterances, output, {u.id: u.source_language for u in utterances})
     else:
         languages = {u.id: _target_language_of(u, target_language) for u in utterances}
-        scored = [u for u in utterances if entry.language in (TARGET, languages[u.id])]
+        scored = [u for u in utterances if language in (TARGET, languages[u.id])]
         units = ScoringUnits(scored, output, languages, with_references=with_references)
-    best = {nbest.utterance_id: nbest.best for nbest in read_nbests(entry.texts)}
-    texts = {key: hypothesis.text for key, hypothesis in best.items()}
+    best = {nbest.utterance_id: nbest.best for entry in entries for nbest in read_nbests(entry.texts)}
+    texts = dict.fromkeys(absent, "") | {key: hypothesis.text for key, hypothesis in best.items()}
     turns = {key: output_turns(hypothesis) for key, hypothesis in best.items()}
-    segments = units.align(texts, entry.data.items, turns)
+    segments = units.align(texts, sum(entry.data.items for entry in entries), turns)
     return None if segments is None else AlignedTexts(output, segments, units)
 
 

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from components.errors import ConfigError
+from components.kernels import packed_linear
 from components.model_cache import ModelCache, measure_bytes, memory_budget, parse_bytes
+from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from tests.components.recognition.tiny import tiny
 
 SIZES = {"a": 1, "b": 2, "c": 3, "d": 5, "e": 20}
 
@@ -112,3 +115,23 @@ def test_bytes_are_read(text: str, expected: int, monkeypatch: pytest.MonkeyPatc
 def test_what_is_not_bytes_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         parse_bytes(text)
+
+
+def test_all_bytes_of_a_recognizer_are_measured_and_no_weight_is_there_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Off the CPU nothing is packed; the encoder shares or replaces the weights that it was made from."""
+    monkeypatch.setattr(packed_linear, "can_pack", lambda arithmetic="float32": False)
+    model = tiny(0)
+    own = sum(t.nbytes for t in (*model.parameters(), *model.buffers()) if not t.is_sparse)
+    backend = OpenAIWhisperBackend(model)
+    biases = sum(layer.attn.key.weight.shape[0] for layer in model.encoder.blocks) * 4
+    biases += sum(2 * layer.attn.key.weight.shape[0] for layer in model.decoder.blocks) * 4
+    mask = model.decoder.mask.nbytes  # which the search does not need
+    del model
+    assert measure_bytes(backend) == {"cpu": own + biases - mask}
+
+
+def test_the_bytes_of_packed_layers_are_measured() -> None:
+    layer = nn.Sequential(packed_linear.PackedLinear(torch.zeros(64, 64)))
+    assert measure_bytes(layer).get("cpu", 0) >= 64 * 64 * 4

@@ -89,6 +89,34 @@ def test_the_recognizer_is_blamed_and_what_was_computed_is_reused(
     assert len(calls.read_text().splitlines()) == len(before) + len(more)
 
 
+def test_a_remedy_is_tried_forecast_and_run(
+    antiphon: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The larger recognizer hears right, so that all translations become references."""
+
+    def build(config: Any, store: object = None, seed: int = 0) -> fakes.Recognizer:
+        return Mishearing() if "tiny" in config.model else fakes.Recognizer()
+
+    monkeypatch.setattr(recognition, "build", build)
+    small = ("--set", "asr.model=packaged:whisper-tiny.en", "--set", "asr.beam_size=1", "--limit", "22")
+    antiphon("run", "cascade", "--data", "sample", "--name", "small", *small)
+    _, output = antiphon("improve", "small", "--set", "share=0.5")
+    listed = json.loads((Path(output["stages"][-1]["path"]) / "improvement.json").read_text())
+    assert {row["status"] for row in listed["attempts"]} == {"untried", "missing"}
+    more = ("--set", "soup=[store:0123]", "--set", "probe=10")
+    printed, output = antiphon("improve", "small", "--budget", "600", *more)
+    folder = Path(output["stages"][-1]["path"])
+    report = json.loads((folder / "improvement.json").read_text())
+    statuses = {row["remedy"]: row["status"] for row in report["attempts"]}
+    assert statuses["larger recognizer"] == "run"
+    assert (statuses["route"], statuses["wider search of transcripts"]) == ("tried", "tried")
+    assert (statuses["soup"], statuses["refinement"]) == ("missing", "tried")
+    assert (report["verdict"], report["probe"], report["n"]) == ("held", 10, 22)
+    assert report["improved"]["value"] == pytest.approx(100)
+    assert "100.0 with larger recognizer" in " ".join(printed.split())
+    assert "packaged:whisper-base" in (folder / "improved.yaml").read_text()
+
+
 class Stumbling(fakes.Recognizer):
     """Hears a whole recording badly and a segment of it well."""
 

@@ -84,7 +84,7 @@ def test_the_sample_set_then_unchanged_then_another_beam(antiphon: Command, tmp_
     assert {"wer", "cer", "bleu", "chrf", "ter"} == set(first["metrics"])
     assert first["metrics"]["wer"]["value"] == 0
     assert first["metrics"]["bleu"]["n"] == first["metrics"]["bleu"]["n_total"] == 5
-    assert [stage["stage"] for stage in first["stages"]] == ["data", "asr", "mt", "metrics"]
+    assert [stage["stage"] for stage in first["stages"]] == ["data", "asr", "mt", "metrics", "pools"]
     assert not any(stage["reused"] for stage in first["stages"])
     files = {path.name for path in Path(first["path"]).iterdir()}
     assert {"run.json", "metrics.json", "report.html", "plots"} <= files
@@ -95,7 +95,7 @@ def test_the_sample_set_then_unchanged_then_another_beam(antiphon: Command, tmp_
 
     _, third = antiphon("--data", "sample", "--limit", "5", "--set", "mt.beam_size=3")
     reused = {name: stage["reused"] for name, stage in stages(third).items()}
-    assert reused == {"data": True, "asr": True, "mt": False, "metrics": False}
+    assert reused == {"data": True, "asr": True, "mt": False, "metrics": False, "pools": False}
 
 
 def test_a_finished_run_keeps_its_name(
@@ -218,7 +218,7 @@ def test_models_score_translations_that_have_all_that_they_read(
     metrics = f"model_metrics=[comet:{folders[0]}, cometkiwi:{folders[1]}]"
     code, output = antiphon("--data", data, "--set", metrics)
     assert code == 0
-    assert list(stages(output)) == ["data", "asr", "mt", "mt-cometkiwi", "metrics"]
+    assert list(stages(output)) == ["data", "asr", "mt", "mt-cometkiwi", "metrics", "pools"]
     assert "cometkiwi" in output["metrics"]
     assert "comet" not in output["metrics"]
     notes = json.loads((Path(output["path"]) / "run.json").read_text())["notes"]

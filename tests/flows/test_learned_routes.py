@@ -50,7 +50,7 @@ def test_three_rungs_learn_on_what_reaches_them(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv(code_permission.VARIABLE, "1")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "steps.py").write_text(STEPS)
-    write(tmp_path / "dev.jsonl", 60)
+    write(tmp_path / "dev.jsonl", 90)
     write(tmp_path / "data.jsonl", 12)
     where = {"data": "data.jsonl", "store": str(tmp_path / "store"), "folder": str(tmp_path)}
     record = unwrap(pipeline(graph={"nodes": NODES}, **where))
@@ -60,8 +60,8 @@ def test_three_rungs_learn_on_what_reaches_them(tmp_path: Path, monkeypatch: pyt
     # Greedy is right up to two letters, beam up to four. chrF is 4 with none, 19 with four letters and more,
     # 27 with three and more escalated.
     assert first.curve is not None and first.curve.metric == "chrf"
-    assert (first.n, first.size, first.threshold) == (60, 40, -3)
-    assert (second.n, second.size, second.threshold) == (40, 20, -5)  # a share of what reaches it
+    assert (first.n, first.size, first.threshold) == (90, 60, -3)
+    assert (second.n, second.size, second.threshold) == (60, 30, -5)  # a share of what reaches it
     for name, limit in (("doubt", 3), ("still", 5)):
         lines = (Path(refs[name].path) / OUTPUTS).read_text().splitlines()
         ways = {route["utterance_id"]: route["way"] for route in map(json.loads, lines)}

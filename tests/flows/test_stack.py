@@ -105,7 +105,7 @@ def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, A
     system = stacked(method, transcripts=2 if method == "dual_source" else 1)
     first = stack(**settings, stack=system, name="first")
     assert [stage.stage for stage in first.stages] == [
-        *("data", "train", "dev", *LEARNED[method], "asr", "mt", "stack", "metrics", "rounds")
+        *("data", "train", "dev", *LEARNED[method], "asr", "mt", "stack", "metrics", "pools", "rounds")
     ]
     trained = {stage.stage: stage for stage in first.stages}["training"].key
     assert {"bleu", "mt_bleu", "wer"} <= first.metrics.keys()
@@ -200,7 +200,19 @@ def test_lists_of_two_vocabularies_are_pooled(settings: dict[str, Any], folder: 
     values["mt"] = settings["mt"] | {"model": str(reader)}
     run = stack(**values, stack=stacked("pooled"))
     assert [stage.stage for stage in run.stages] == [
-        *("data", "dev", "dev-asr", "dev-mt", "coefficient", "asr", "mt", "stack", "metrics", "rounds")
+        *(
+            "data",
+            "dev",
+            "dev-asr",
+            "dev-mt",
+            "coefficient",
+            "asr",
+            "mt",
+            "stack",
+            "metrics",
+            "pools",
+            "rounds",
+        )
     ]
     assert "coefficient of the direct model" in run.notes[-1]
     stages = {stage.stage: stage for stage in run.stages}
@@ -237,7 +249,7 @@ def test_written_data_are_spoken_first(
     system = stacked("dual_source", model=str(model))
     run = stack(**settings | {"data": str(written), "synthesis": {"engine": "flite"}}, stack=system)
     assert [stage.stage for stage in run.stages] == [
-        *("data", "speech", "asr", "mt", "stack", "metrics", "rounds")
+        *("data", "speech", "asr", "mt", "stack", "metrics", "pools", "rounds")
     ]
     assert (run.metrics["wer"].value, run.metrics["bleu"].n) == (0, 2)
     audio = sorted((Path(run.stages[1].path) / "audio").glob("*.flac"))

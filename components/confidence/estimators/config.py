@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.metrics.normalizers import BY_LANGUAGE, NORMALIZER_DESCRIPTION, NormalizerName
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Version of the training and of what is computed from a fitted estimator; changes with its outputs."""
 ESTIMATOR_FILE: Final = "estimator.json"
 MIN_ITEMS: Final = 50

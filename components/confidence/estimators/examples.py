@@ -40,6 +40,7 @@ class Example:
         language: of the text.
         features: of the text.
         gold_text: what the same system gives for the reference transcript, where that is known.
+        fingerprint: of the utterance, by :mod:`.seen`.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Example:
     language: str
     features: TextFeatures
     gold_text: str | None = None
+    fingerprint: str = ""
 
 
 @dataclass

@@ -51,6 +51,7 @@ class FittedEstimator(BaseModel):
         normalizer: under which transcripts were compared.
         bad_below: chrF below which a translation counted as bad; None against gold, and of transcripts.
         libraries: versions that it was fitted with.
+        seen: fingerprints of the utterances that it was fitted on, by :mod:`.seen`; empty if unknown.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -63,6 +64,7 @@ class FittedEstimator(BaseModel):
     normalizer: str
     bad_below: float | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
+    seen: tuple[str, ...] = ()
 
     def save(self, folder: Path) -> None:
         """Write the file that :func:`read_estimator` reads."""

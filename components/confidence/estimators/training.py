@@ -68,6 +68,7 @@ def fit_estimator(
         normalizer=config.normalizer,
         bad_below=threshold,
         libraries={name: version(name) for name in LIBRARIES},
+        seen=tuple(sorted({example.fingerprint for example in examples} - {""})),
     )
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from components.decoding.generation_settings import eos_of, generation_setting, warn_about_ignored_settings
 from components.decoding.models import kv_cache
+from components.decoding.moves import Move, Rows
 from components.decoding.scorers import Vocabulary
 from components.errors import ConfigError
 from components.kernels import Arithmetic
@@ -161,11 +162,16 @@ class CausalScorer:
                 shape = (len(rest), -1, -1, -1)
                 self._cache.update(keys.expand(shape), values.expand(shape), index)
         self._lengths = lengths + len(shared)
+        self.rows = Rows(len(rest), device)
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0) + len(shared)
         self._mask: Tensor | None = torch.nn.functional.pad(mask, (len(shared), 0), value=True)
         if bool(mask.all()):
             self._mask = None
         return ready.run(tokens, self._mask, positions, self._cache)[:, 0]
+
+    def follow(self, move: Move) -> None:
+        """See :class:`components.decoding.moves.FollowsMoves`."""
+        self.rows.announce(move)
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
@@ -183,7 +189,8 @@ class CausalScorer:
         return self._run(beam_indices, tokens, tokens.shape[1])
 
     def _run(self, beam_indices: Tensor, tokens: Tensor, last: int) -> Tensor:
-        kv_cache.reorder(self._cache, beam_indices, len(self._lengths))
+        if not self.rows.move(beam_indices).is_identity:
+            kv_cache.reorder(self._cache, beam_indices)
         t = tokens.shape[1]
         positions = self._lengths[beam_indices, None] + torch.arange(t, device=tokens.device)
         self._lengths = self._lengths[beam_indices] + t

@@ -13,6 +13,7 @@ from components.decoding.generation_settings import logits_processors_of
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.incremental_stack import IncrementalStack
 from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.moves import Move
 from components.decoding.search import search
 from components.networks.deliberation import DeliberationNetwork, Draft
 from components.networks.deliberation_objective import pad_drafts
@@ -109,6 +110,10 @@ class DeliberationScorer:
         self._stack = IncrementalStack(network.first, network.second, memories, (mask, real))
         start = torch.full((len(encoded),), ready.model.config.decoder_start_token_id, device=encoded.device)
         return self._predict(start)
+
+    def follow(self, move: Move) -> None:
+        """See :class:`components.decoding.moves.FollowsMoves`."""
+        self._stack.follow(move)
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.incremental_stack import IncrementalStack
 from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.moves import Move
 from components.decoding.search import search
 from components.networks.denoising_loss import forbid_start_tags, make_canvases
 from components.networks.edit_diffusion import EditDiffusionNetwork
@@ -163,12 +164,17 @@ class _SpanScorer:
         self._inside = self._opens[:, 0]
         return self._predict(torch.full((n,), self.vocabulary.pad, device=device))
 
+    def follow(self, move: Move) -> None:
+        """See :class:`components.decoding.moves.FollowsMoves`."""
+        self._stack.follow(move)
+
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
         """Advance each row: a kept token may open a span behind it, pad closes the span."""
         self._stack.reorder(beam_indices)
         at, inside, rows = self._at[beam_indices], self._inside[beam_indices], self._stack.utterances
-        self._at = torch.where(inside, at, at + 1)
+        # A row that has ended may be stepped on until it is dropped: it stays at the last position.
+        self._at = torch.where(inside, at, at + 1).clamp(max=self._kept_tokens.shape[1] - 2)
         self._inside = torch.where(inside, tokens != self.vocabulary.pad, self._opens[rows, self._at])
         return self._predict(tokens)
 
@@ -178,9 +184,8 @@ class _SpanScorer:
         hints = network.position_hints(self._states[rows], ends[0][:, None], ends[1][:, None])[:, 0]
         scores = network.logits(self._stack.step(tokens, hints))
         last = at == self._last[rows]
-        scores[last, self.vocabulary.pad] = -torch.inf
-        scores[~last, self._ready.eos] = -torch.inf
-        is_kept = ~self._inside
-        scores[is_kept] = -torch.inf
-        scores[is_kept, self._kept_tokens[rows[is_kept], at[is_kept]]] = 0.0
-        return scores
+        scores[:, self.vocabulary.pad].masked_fill_(last, -torch.inf)
+        scores[:, self._ready.eos].masked_fill_(~last, -torch.inf)
+        kept_tokens = self._kept_tokens[rows, at][:, None]
+        only = torch.full_like(scores, -torch.inf).scatter_(1, kept_tokens, 0.0)
+        return torch.where(self._inside[:, None], scores, only)

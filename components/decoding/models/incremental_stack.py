@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from components.decoding.models import kv_cache
+from components.decoding.moves import Move, Rows
 from components.networks.multi_source_transformer import MultiSourceStack, embed_tokens
 
 
@@ -35,17 +36,26 @@ class IncrementalStack:
         self._cache = kv_cache.growing_cache()
         self._length = 0
         self.utterances = torch.arange(len(memories[0]), device=memories[0].device)
+        self._rows = Rows(len(self.utterances), self.utterances.device)
         self._keys, self._masks = self._all_keys, self._all_masks
 
     def reorder(self, beam_indices: Tensor) -> None:
         """Row r continues row ``beam_indices[r]``, LongTensor (R,), of the step before."""
-        kv_cache.reorder(self._cache, beam_indices, len(self.utterances))
-        before, self.utterances = self.utterances, self.utterances[beam_indices]
-        if len(before) == len(beam_indices) and bool((before == self.utterances).all()):
+        before = (self._rows.n, self._rows.b, self._rows.cells)
+        move = self._rows.move(beam_indices)
+        if move.is_identity:
+            return
+        kv_cache.reorder(self._cache, beam_indices)
+        self.utterances = self.utterances[beam_indices]
+        if move.kept is None and before == (move.n, move.b, None):
             return
         rows = self.utterances
         self._keys = [[(k[rows], v[rows]) for k, v in layer] for layer in self._all_keys]
         self._masks = tuple(None if mask is None else mask[rows] for mask in self._all_masks)
+
+    def follow(self, move: Move) -> None:
+        """See :class:`components.decoding.moves.FollowsMoves`."""
+        self._rows.announce(move)
 
     def step(self, tokens: Tensor, extra: Tensor | None = None) -> Tensor:
         """Hidden states (R, width) of the last layer after ``tokens`` (R,).

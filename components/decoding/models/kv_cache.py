@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 
+from components.decoding.models.beam_cache import BeamCache, as_transformers_cache
 from components.errors import ModelError
 
 _ATTENTION_LAYER_TYPES = {"full_attention", "sliding_attention", "chunked_attention"}
@@ -80,23 +81,14 @@ def growing_cache() -> Cache:
     return Cache(layer_class_to_replicate=GrowingLayer)
 
 
-def encoder_decoder_cache() -> EncoderDecoderCache:
-    """A cache for an encoder-decoder model: growing self-attention, fixed cross-attention."""
-    return EncoderDecoderCache(growing_cache(), Cache(layer_class_to_replicate=CrossAttentionLayer))
+def encoder_decoder_cache(beam_cache: BeamCache | None = None) -> EncoderDecoderCache:
+    """A cache for an encoder-decoder model: self-attention growing or shared, cross-attention fixed."""
+    own = growing_cache() if beam_cache is None else as_transformers_cache(beam_cache)
+    return EncoderDecoderCache(own, Cache(layer_class_to_replicate=CrossAttentionLayer))
 
 
-def reorder(cache: Any, beam_indices: Tensor, n_rows: int) -> None:
-    """Reorder every :class:`GrowingLayer` of ``cache``.
-
-    Args:
-        cache: The cache of a decoder.
-        beam_indices: LongTensor (R,): row r becomes a copy of row ``beam_indices[r]``.
-        n_rows: Number of rows before.
-    """
-    if len(beam_indices) == n_rows and bool(
-        (beam_indices == torch.arange(n_rows, device=beam_indices.device)).all()
-    ):
-        return
+def reorder(cache: Any, beam_indices: Tensor) -> None:
+    """Row r of every :class:`GrowingLayer` of ``cache`` becomes a copy of row ``beam_indices[r]``."""
     for layer in cache.layers:
         layer.reorder(beam_indices)
 

@@ -20,8 +20,10 @@ from components.decoding.generation_settings import (
     warn_about_ignored_settings,
 )
 from components.decoding.models import kv_cache
+from components.decoding.models.beam_cache import BeamCache, attend_to
 from components.decoding.models.marian import MarianDecoderState
 from components.decoding.models.shared_attention import share_attention
+from components.decoding.moves import Move, Rows
 from components.decoding.scorers import Vocabulary
 from components.errors import ConfigError, ModelError
 from components.kernels import Arithmetic
@@ -45,6 +47,7 @@ class Seq2SeqModel:
         positions: The largest number of positions of the decoder.
         start: The decoder's start token.
         shares_attention: Whether the rows of an utterance share its cross-attention keys.
+        shares_cache: Whether they can share a cache of self-attention, too (:mod:`.beam_cache`).
         has_own_decoder: Whether it is decoded by :mod:`.marian`.
         scores_hidden_states: Whether hidden states are turned into scores here, not in the model's forward.
     """
@@ -72,6 +75,10 @@ class Seq2SeqModel:
         self.model = model.eval()
         self.name = name
         self.shares_attention = share_attention(model)
+        # Relative positions are a bias on each key, which rows that share keys cannot have in common.
+        self.shares_cache = self.shares_attention and not hasattr(
+            model.config, "relative_attention_num_buckets"
+        )
         self.has_own_decoder = False
         self.scores_hidden_states = _can_score_hidden_states(model)
         self.bias: Tensor | None = model.final_logits_bias if self.scores_hidden_states else None
@@ -178,14 +185,27 @@ class Seq2SeqScorer:
     @torch.inference_mode()
     def prefill_decoder(self) -> Tensor:
         """Run the start tokens; returns scores (N, V)."""
-        n = self._encoded.shape[0]
-        device = self._encoded.device
-        self._cache = kv_cache.encoder_decoder_cache()
-        self._utterances = torch.arange(n, device=device)
-        self._source_utterances = self._utterances
         if self._mask is not None and bool(self._mask.all()):
             self._mask = None
-        return self._run_decoder(self._start.to(device).expand(n, -1), -1)[:, 0]
+        self._start_rows()
+        start = self._start.to(self._encoded.device).expand(len(self._encoded), -1)
+        return self._run_decoder(start, -1)[:, 0]
+
+    def _start_rows(self) -> None:
+        """One row for each encoded utterance, with empty caches."""
+        self.rows = Rows(len(self._encoded), self._encoded.device)
+        self._beam_cache: BeamCache | None = None
+        if self._ready.shares_cache and self._encoded.device.type != "cpu":
+            self._beam_cache = BeamCache(self.rows)
+        self._cache = kv_cache.encoder_decoder_cache(self._beam_cache)
+        self._has_source_per_row = False
+        if self._mask is not None and self._mask.device.type != "cpu":
+            # With four dimensions it is taken as it is; else it would be looked at in every step.
+            self._mask = self._mask[:, None, None].bool()
+
+    def follow(self, move: Move) -> None:
+        """See :class:`components.decoding.moves.FollowsMoves`."""
+        self.rows.announce(move)
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
@@ -205,37 +225,44 @@ class Seq2SeqScorer:
         return self._run_decoder(tokens, 0)
 
     def _reorder(self, beam_indices: Tensor) -> None:
-        kv_cache.reorder(self._cache.self_attention_cache, beam_indices, len(self._utterances))
-        self._utterances = self._utterances[beam_indices]
-        self._select_sources(self._sources())
+        before = (self.rows.n, self.rows.b, self.rows.cells)
+        move = self.rows.move(beam_indices)
+        if self._beam_cache is not None:
+            self._beam_cache.reorder(move)
+        elif not move.is_identity:
+            kv_cache.reorder(self._cache.self_attention_cache, beam_indices)
+        self._select_sources(move, before == (move.n, move.b, None))
 
-    def _sources(self) -> Tensor:
-        """The utterances whose keys are needed: once each if all have as many rows, else once per row."""
-        if not self._ready.shares_attention:
-            return self._utterances
-        remaining, counts = torch.unique_consecutive(self._utterances, return_counts=True)
-        return remaining if bool((counts == counts[0]).all()) else self._utterances
-
-    def _select_sources(self, utterances: Tensor) -> None:
-        present = self._source_utterances
-        if len(utterances) == len(present) and bool((utterances == present).all()):
+    def _select_sources(self, move: Move, is_same_grid: bool) -> None:
+        """Keep the sources that rows attend to: once each if all have as many rows, else once per row."""
+        per_row = move.cells is not None or not self._ready.shares_attention
+        if per_row == self._has_source_per_row:
+            if move.is_identity or (is_same_grid and move.kept is None):
+                return
+            rows = move.beam_indices if per_row else move.kept
+        elif per_row:
+            rows = move.owners if move.kept is None else move.kept[move.owners]
+        else:
+            rows = move.beam_indices[:: move.b]
+        if rows is None:
             return
-        # The utterances are among the present ones, in order, so bisection finds their rows.
-        rows = torch.searchsorted(present, utterances)
         kv_cache.select_rows(self._cache.cross_attention_cache, rows)
         self._encoded = self._encoded[rows]
         self._mask = None if self._mask is None else self._mask[rows]
-        self._source_utterances = utterances
+        self._has_source_per_row = per_row
 
     def _run_decoder(self, tokens: Tensor, first: int) -> Tensor:
-        return self._ready.scores(
-            first,
-            encoder_outputs=self._output(last_hidden_state=self._encoded),  # sparse ones have more fields
-            attention_mask=self._mask,
-            decoder_input_ids=tokens,
-            use_cache=True,
-            **{self._ready.cache_argument: self._cache},
-        )
+        if self._beam_cache is not None:
+            self._beam_cache.start_step(tokens.shape[1])
+        with attend_to(self._beam_cache):
+            return self._ready.scores(
+                first,
+                encoder_outputs=self._output(last_hidden_state=self._encoded),  # sparse ones have more fields
+                attention_mask=self._mask,
+                decoder_input_ids=tokens,
+                use_cache=True,
+                **{self._ready.cache_argument: self._cache},
+            )
 
 
 class MarianScorer(Seq2SeqScorer):

@@ -2,7 +2,8 @@
 
 The k rows of one utterance attend to the same keys. Instead of copying keys and values k times, their k
 queries are stacked: (n * k, H, 1, d) becomes (n, H, k, d). It is torch's scaled dot product attention under a
-name of its own, registered with transformers; where there is one query per key set nothing changes.
+name of its own, registered with transformers; where there is one query per key set nothing changes. The
+self-attention of a beam whose rows share a cache (:mod:`.beam_cache`) is computed in the same way.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from components.decoding.models.beam_cache import cache_of
 
 SHARED_ATTENTION = "antiphon_shared"
 
@@ -38,6 +41,13 @@ def attend_shared(
     Returns:
         (n * k, t, H, d), and None in place of the attention weights.
     """
+    if (cache := cache_of(key)) is not None:
+        if query.shape[2] == 1 and attention_mask is not None:
+            raise ValueError("expected self-attention without a mask, found one that a beam's cache ignores")
+        kwargs["is_causal"] = False
+        queries = cache.stack_queries(query)
+        output, _ = sdpa_attention_forward(module, queries, key, value, cache.mask, **kwargs)
+        return cache.to_rows(output), None
     rows, n = query.shape[0], key.shape[0]
     if rows == n:
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)

@@ -39,6 +39,12 @@ def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
             "sampling: expected a single translator for dropout, found several mixed: draw tokens "
             "(temperature, top_p, epsilon), or set dropout_members"
         )
+    if ensemble.terms is not None and ensemble.mixing.vocabulary != "same":
+        raise ConfigError(
+            "terms: expected members of one vocabulary (combine.vocabulary: same), found "
+            f"{ensemble.mixing.vocabulary}: leave terms out, or combine finished outputs of translators that "
+            "have them (combine.method: output_level)"
+        )
     names = list_members(ensemble.members, ensemble.mixing)
     build_combiner(ensemble.mixing, len(names))
     for name in dict.fromkeys(names):

@@ -53,7 +53,7 @@ class LinearInterpolation:
         if len(scores) == 1:
             return mixture_of_one(scores[0])
         w = _per_row(weights, scores)
-        fast = None if exact else mix_linearly(scores, w)
+        fast = mix_linearly(scores, w) if _may_be_fast(scores, exact) else None
         if fast:
             return Mixture(*fast)
         return _mix_in_log_domain(scores, lambda log_probs: interpolation.interpolate_linearly(log_probs, w))
@@ -84,10 +84,11 @@ class LogLinearInterpolation:
 
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
         """Mix one step, as :class:`components.decoding.combiner.Combiner` says."""
+        is_alone = len(scores) == 1 and self.gate is None and set(self.weights) <= {0.0, 1.0}
         c = _per_row(weights, scores)
-        if len(scores) == 1 and bool((c == 1).all()):
+        if is_alone or (len(scores) == 1 and c.device.type == "cpu" and bool((c == 1).all())):
             return mixture_of_one(scores[0])
-        fast = None if exact else mix_log_linearly(scores, c)
+        fast = mix_log_linearly(scores, c) if _may_be_fast(scores, exact) else None
         if fast:
             return Mixture(*fast)
         return _mix_in_log_domain(
@@ -125,7 +126,8 @@ class NegativeEvidence:
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
         """Mix one step, as :class:`components.decoding.combiner.Combiner` says."""
         mask = self._plausibility_mask(scores[0])
-        fast = None if exact else mix_log_linearly(scores, _per_row(weights, scores), mask)
+        w = _per_row(weights, scores)
+        fast = mix_log_linearly(scores, w, mask) if _may_be_fast(scores, exact) else None
         if fast is None:
             return _mix_in_log_domain(scores, self._mix_log_probs)
         log_probs, log_normalizers = fast
@@ -171,6 +173,11 @@ def _active_members(gate: Gate | None, weights: Sequence[float], n_members: int)
     return tuple(m for m, weight in enumerate(weights) if weight != 0)
 
 
+def _may_be_fast(scores: Sequence[Tensor], exact: bool) -> bool:
+    """Whether to mix in float32's range, and look whether it sufficed: on the CPU, where a look is free."""
+    return not exact and scores[0].device.type == "cpu"
+
+
 def _per_row(weights: Tensor, scores: Sequence[Tensor]) -> Tensor:
     """Weights (M,) or (M, R) -> (M, R), on the device of the scores."""
     weights = weights.to(scores[0].device)
@@ -179,11 +186,7 @@ def _per_row(weights: Tensor, scores: Sequence[Tensor]) -> Tensor:
 
 def _mix_in_log_domain(scores: Sequence[Tensor], mix: Callable[[Tensor], Tensor]) -> Mixture:
     """The mixture by ``mix`` of normalized log-probabilities (M, R, V): slower, and exact everywhere."""
-    member_log_probs = torch.stack([torch.log_softmax(score, dim=-1) for score in scores])
-    log_normalizers = torch.stack(
-        [
-            score.amax(dim=-1) - log_probs.amax(dim=-1)
-            for score, log_probs in zip(scores, member_log_probs, strict=True)
-        ]
-    )
+    stacked = torch.stack(list(scores))
+    member_log_probs = torch.log_softmax(stacked, dim=-1)
+    log_normalizers = stacked.amax(dim=-1) - member_log_probs.amax(dim=-1)
     return Mixture(mix(member_log_probs), log_normalizers)

@@ -23,6 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from components.decoding.models.causal import CausalScorer
 from components.decoding.models.seq2seq import Seq2SeqScorer
+from components.decoding.moves import Move
 from components.errors import ConfigError
 
 
@@ -136,6 +137,10 @@ class DropoutScorer:
                 "train one with dropout"
             )
         return scores
+
+    def follow(self, move: Move) -> None:
+        """See :class:`components.decoding.moves.FollowsMoves`."""
+        self._inner.follow(move)
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:

@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from components.decoding.config import SearchConfig
+from components.decoding.guidance import UNGUIDED
 from components.decoding.models.seq2seq import Seq2SeqModel, Seq2SeqScorer
 from components.decoding.search import search
 from components.ensembling.token_level.dropout import DropoutScorer
-from components.translation.checks import refuse_sampling
+from components.translation.checks import refuse_unsupported
 from components.translation.config import TranslationConfig
 from components.translation.domain import read_domain
 from components.translation.factory import list_settings, load_resident
 from components.translation.prepared_text import Sentence
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
+from components.translation.terms import SourceTerms, load_terms
 from components.translation.translator import SentenceTranslation, Translator
 
 MAX_PASSES = 1024
@@ -32,9 +34,15 @@ class DropoutPassesBackend(Seq2SeqBackend):
     """A backend whose translations of a sentence are the best ones of ``count`` passes with dropout."""
 
     def __init__(
-        self, model: Seq2SeqModel, tokenizer: Any, search_config: SearchConfig, count: int, seed: int
+        self,
+        model: Seq2SeqModel,
+        tokenizer: Any,
+        search_config: SearchConfig,
+        count: int,
+        seed: int,
+        terms: SourceTerms | None = None,
     ) -> None:
-        super().__init__(model, tokenizer, search_config)
+        super().__init__(model, tokenizer, search_config, terms)
         self._count, self._seed = count, seed
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
@@ -47,8 +55,10 @@ class DropoutPassesBackend(Seq2SeqBackend):
         assert isinstance(scorer, Seq2SeqScorer)
         masks = DropoutScorer(scorer, self._seed * MAX_PASSES + number, keys=[s.key for s in sentences])
         processors = self._logits_processors_for(sentences[0].target)
-        nbests = search([masks], self._search, logits_processors=processors)
-        return [replace(self._to_translation(candidates[0]), draw=number) for candidates in nbests]
+        guidance = self._terms.guide(sentences) if self._terms else UNGUIDED
+        nbests = search([masks], self._search, logits_processors=processors, guidance=guidance)
+        best = [candidates[0] for candidates in nbests]
+        return [replace(self._mark(self._to_translation(each), each), draw=number) for each in best]
 
 
 def build_translator(config: TranslationConfig, store: str | None = None, seed: int = 0) -> Translator:
@@ -60,9 +70,12 @@ def build_translator(config: TranslationConfig, store: str | None = None, seed: 
     """
     assert config.sampling is not None
     checkpoint, model, tokenizer = load_resident(config.model, config, store)
-    refuse_sampling(config, checkpoint)
+    refuse_unsupported(config, checkpoint)
     assert isinstance(model, Seq2SeqModel)
-    backend = DropoutPassesBackend(model, tokenizer, search_config_of(config), config.sampling.count, seed)
+    terms = load_terms(config.terms, tokenizer, model.vocabulary.size, config.model)
+    backend = DropoutPassesBackend(
+        model, tokenizer, search_config_of(config), config.sampling.count, seed, terms
+    )
     return Translator(
         backend,
         checkpoint,

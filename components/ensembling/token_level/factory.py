@@ -30,6 +30,7 @@ from components.translation.domain import read_domain
 from components.translation.factory import list_settings, load_resident
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
+from components.translation.terms import load_terms
 from components.translation.translator import Translator
 
 
@@ -134,8 +135,10 @@ def build_backend(
             builders[display_name] = dropout_scorer_builder(model, next(mask_numbers))
         else:
             builders[display_name] = translation_scorer_builder(model)
+    tokenizer = loaded[names[0]][2]
+    terms = load_terms(config.terms, tokenizer, translators[0].vocabulary.size, names[0])
     backend = EnsembleBackend(
-        translators, loaded[names[0]][2], search_config_of(config, seed), combiner, builders
+        translators, tokenizer, search_config_of(config, seed), combiner, builders, terms
     )
     return backend, [loaded[name][0] for name in names]
 

@@ -83,11 +83,12 @@ def apply_negative_evidence(
     the negative forbids keeps the core's score: neither the negative's nor the positive's evidence counts.
     """
     require_strength(strength, plausibility, filter)
-    s = torch.as_tensor(strength, dtype=core.dtype, device=core.device)[..., None]
+    s = strength.to(core)[..., None] if isinstance(strength, Tensor) else strength
     unknown = (negative == -torch.inf) | (positive == -torch.inf)
     evidence = torch.where(unknown, 0.0, positive - negative)
     scores = core + s * evidence
-    scores = scores.masked_fill((positive == -torch.inf) & (s != 0), -torch.inf)
+    is_pulled = s != 0 if isinstance(s, Tensor) else torch.full_like(core, s != 0, dtype=torch.bool)
+    scores = scores.masked_fill((positive == -torch.inf) & is_pulled, -torch.inf)
     if plausibility is not None and filter == "before":
         scores = scores.masked_fill(~is_plausible(core, plausibility), -torch.inf)
     result = normalize(scores)

@@ -19,6 +19,7 @@ from components.decoding.scorers import TokenScorer, require_same_vocabulary
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.records import Checkpoint
 from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translation
+from components.translation.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
 
 BuildScorer = Callable[[Tensor, Tensor], TokenScorer]
@@ -34,6 +35,7 @@ class EnsembleBackend(Seq2SeqBackend):
         search_config: settings of the search.
         combiner: mixes the members.
         builders: every member by name, in the order in which ``combiner`` counts them.
+        terms: those that translations should have.
     """
 
     def __init__(
@@ -43,8 +45,9 @@ class EnsembleBackend(Seq2SeqBackend):
         search_config: SearchConfig,
         combiner: Combiner,
         builders: Mapping[str, BuildScorer],
+        terms: SourceTerms | None = None,
     ) -> None:
-        super().__init__(models[0], tokenizer, search_config)
+        super().__init__(models[0], tokenizer, search_config, terms)
         self.max_source = min(self.max_source, *(model.positions for model in models))
         names = list(builders)
         self._combine, self._builders = combiner, list(builders.values())

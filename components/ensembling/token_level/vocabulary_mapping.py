@@ -24,6 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from components.decoding.logits_processors import on_each_device
+from components.decoding.moves import Move, follow
 from components.decoding.scorers import TokenScorer, Vocabulary, digest_of
 from components.errors import ConfigError
 
@@ -152,28 +154,35 @@ def map_ids(target: Lexicon, other: Lexicon) -> tuple[int, ...]:
     return tuple(ids.get(piece, -1) for piece in target.pieces)
 
 
-@dataclass
 class LostProbability:
     """Running mean of the probability that a member gave to pieces outside the shared vocabulary.
 
-    ``largest`` is the highest of one row and step. The means exist from the first step on.
+    The means exist from the first step on.
     """
-
-    largest: float = 0.0
 
     def start(self, probability: Tensor) -> None:
         """Count the first step: the probability (N,) lost by each of N utterances."""
-        n = len(probability)
-        self._utterances = torch.arange(n)
-        self._sums, self._counts = torch.zeros(n), torch.zeros(n)
+        n, device = len(probability), probability.device
+        self._utterances = torch.arange(n, device=device)
+        self._sums, self._counts = torch.zeros(n, device=device), torch.zeros(n, device=device)
+        self._largest = torch.zeros((), device=device)
         self.add(probability, self._utterances)
 
-    def add(self, probability: Tensor, beam_indices: Tensor) -> None:
-        """Count a further step: the probability (R,) lost by rows that continue ``beam_indices`` (R,)."""
-        self._utterances, probability = self._utterances[beam_indices.cpu()], probability.cpu()
-        self._sums.index_add_(0, self._utterances, probability)
-        self._counts.index_add_(0, self._utterances, torch.ones(len(probability)))
-        self.largest = max(self.largest, float(probability.max()))
+    def add(self, probability: Tensor, beam_indices: Tensor, is_open: Tensor | None = None) -> None:
+        """Count a further step: the probability (R,) lost by rows that continue ``beam_indices`` (R,).
+
+        Rows that are not ``is_open`` (R,) are not counted.
+        """
+        self._utterances = self._utterances[beam_indices]
+        counted = torch.ones_like(probability) if is_open is None else is_open.to(probability)
+        self._sums.index_add_(0, self._utterances, probability * counted)
+        self._counts.index_add_(0, self._utterances, counted)
+        self._largest = torch.maximum(self._largest, (probability * counted).max())
+
+    @property
+    def largest(self) -> float:
+        """The highest of one row and step."""
+        return float(self._largest)
 
     @property
     def per_utterance(self) -> list[float]:
@@ -207,9 +216,10 @@ class MappedScorer:
 
     def __post_init__(self) -> None:
         self.name, self.vocabulary, self.limit = self.inner.name, self.target, self.inner.limit
-        self._lacking = self.ids < 0
-        self._present_ids = self.ids.clamp(min=0)
-        self._read_ids = torch.where(self._lacking, self.unknown, self.ids)
+        lacking = self.ids < 0
+        self._lacking, self._present_ids = on_each_device(lacking), on_each_device(self.ids.clamp(min=0))
+        self._read_ids = on_each_device(torch.where(lacking, self.unknown, self.ids))
+        self._move: Move | None = None
 
     def prefill(self) -> Tensor:
         """Scores (N, V) of the first token."""
@@ -219,17 +229,23 @@ class MappedScorer:
 
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
         """Scores (R, V) of the next token; row r continues row ``beam_indices[r]`` by ``tokens[r]``."""
-        own = self._read_ids.to(tokens.device)[tokens]
+        own = self._read_ids(tokens.device)[tokens]
         return self._count_lost(self.inner.step(beam_indices, own), beam_indices)
 
     def _count_lost(self, scores: Tensor, beam_indices: Tensor) -> Tensor:
         log_probs, lost = self._restrict(scores)
-        self.lost.add(lost, beam_indices)
+        move, self._move = self._move, None
+        self.lost.add(lost, beam_indices, None if move is None else move.is_open)
         return log_probs
+
+    def follow(self, move: Move) -> None:
+        """See :class:`components.decoding.moves.FollowsMoves`."""
+        self._move = move
+        follow(self.inner, move)
 
     def _restrict(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Renormalized log-probabilities (R, V) of the target's tokens, and the lost probability (R,)."""
-        present, lacking = self._present_ids.to(scores.device), self._lacking.to(scores.device)
+        present, lacking = self._present_ids(scores.device), self._lacking(scores.device)
         log_probs = torch.log_softmax(scores, dim=-1)[:, present].masked_fill_(lacking, -torch.inf)
         total = log_probs.logsumexp(dim=-1, keepdim=True)
         return log_probs - total, (1 - total.exp()).clamp(min=0)[:, 0]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from components.decoding.config import SearchConfig
+from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.search import search
 from components.ensembling.token_level.combiners import COMBINATIONS
 from components.ensembling.token_level.config import Combination, RecognizerEnsembleConfig
@@ -20,7 +21,7 @@ from components.ensembling.token_level.translator import ensemble_checkpoint, nu
 from components.errors import ConfigError
 from components.models import resolve
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
-from components.recognition.factory import load_resident
+from components.recognition.factory import load_guides, load_resident
 from components.recognition.whisper.backend import (
     DecodingResult,
     DetectedLanguage,
@@ -98,6 +99,7 @@ class WhisperEnsemble:
         timestamps: bool,
         keys: Sequence[int],
         frames: Sequence[int] | None = None,
+        guidance: Guidance = UNGUIDED,
     ) -> list[DecodingResult]:
         """Decode the windows with all members in one search; the first one that is run aligns the texts."""
         scorers = [
@@ -107,7 +109,14 @@ class WhisperEnsemble:
         processors = whisper_logits_processors(
             self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, timestamps
         )
-        nbests = search(scorers, config, logits_processors=processors, combiner=self._combiner, keys=keys)
+        nbests = search(
+            scorers,
+            config,
+            logits_processors=processors,
+            combiner=self._combiner,
+            keys=keys,
+            guidance=guidance,
+        )
         no_speech_probs = self._share @ torch.stack([scorer.no_speech for scorer in scorers])
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
         if frames is not None:
@@ -152,5 +161,10 @@ def build_recognizer(
     backends = dict(zip(number_duplicates(config.members), loaded, strict=True))
     backend = WhisperEnsemble(backends, config.combination, config.coefficients)
     return WhisperRecognizer(
-        config, backend, ensemble_checkpoint(checkpoints), seed=seed, members=backend.names
+        config,
+        backend,
+        ensemble_checkpoint(checkpoints),
+        seed=seed,
+        members=backend.names,
+        guides=load_guides(config, store, "transcribe"),
     )

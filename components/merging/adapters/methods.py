@@ -30,12 +30,15 @@ class AdapterMethod(NamedTuple):
         by_svd: Whether the products B A are combined, and factored again.
         trims: Whether it takes a ``density``.
         elects_sign: Whether it takes a ``majority_sign_method``.
+        aligned: Whether the products are combined in the basis that an SVD of all of them side by side gives
+            (Stoica et al. 2025, KnOTS).
     """
 
     function: str
     by_svd: bool = False
     trims: bool = False
     elects_sign: bool = False
+    aligned: bool = False
 
 
 ADAPTER_METHODS: dict[str, AdapterMethod] = {
@@ -47,8 +50,10 @@ ADAPTER_METHODS: dict[str, AdapterMethod] = {
         for name in ("ties", "dare_linear", "dare_ties", "magnitude_prune")
         for suffix in ("", "_svd")
     },
+    "knots_ties": AdapterMethod("ties", by_svd=True, trims=True, elects_sign=True, aligned=True),
+    "knots_dare_ties": AdapterMethod("dare_ties", by_svd=True, trims=True, elects_sign=True, aligned=True),
 }
-"""PEFT's name of a combination -> how it is computed."""
+"""PEFT's name of a combination, or KnOTS's -> how it is computed."""
 
 
 class AdapterMergeSettings(NamedTuple):
@@ -81,7 +86,7 @@ def output_rank(adapters: Sequence[Adapter], settings: AdapterMergeSettings) -> 
     if settings.method == "cat":
         return sum(ranks)
     if ADAPTER_METHODS[settings.method].by_svd:
-        return settings.svd_rank or max(ranks)
+        return settings.svd_rank or (sum(ranks) if ADAPTER_METHODS[settings.method].aligned else max(ranks))
     all_ranks = {a.config.rank_of(module) for a in adapters for module in a.modules}
     if len(all_ranks) > 1:
         raise MergeError(
@@ -105,6 +110,7 @@ def merge_module(
         return _concatenate(module, present, rank)
     combine = _combination(row, settings)
     if row.by_svd:
+        combine = _align(combine) if row.aligned else combine
         return _factor(module, present, combine, rank, settings.svd_clamp)
     factors = [a.config.scale_of(module) * w for a, w in present]
     roots = [math.sqrt(abs(factor)) for factor in factors]
@@ -125,6 +131,22 @@ def _combination(row: AdapterMethod, settings: AdapterMergeSettings) -> Combine:
     }
     function = getattr(merge_utils, row.function)
     return lambda tensors, weights: function(tensors, weights, **arguments)
+
+
+def _align(combine: Combine) -> Combine:
+    """Combine matrices (rows, columns) in a basis that they share (Stoica et al. 2025, KnOTS).
+
+    With U S [V_1 .. V_n] the SVD of all side by side, only the V_i, each model's own, are combined.
+    """
+
+    def combine_aligned(tensors: list[Tensor], weights: Tensor) -> Tensor:
+        side_by_side = torch.cat(tensors, 1).double()
+        u, s, vh = torch.linalg.svd(side_by_side, full_matrices=False)
+        rank = int((s > s[:1] * max(side_by_side.shape) * torch.finfo(torch.float32).eps).sum())
+        own = [part.float() for part in vh[:rank].split(tensors[0].shape[1], dim=1)]
+        return ((u[:, :rank] * s[:rank]).float() @ combine(own, weights)).to(tensors[0].dtype)
+
+    return combine_aligned
 
 
 def _concatenate(module: str, present: Sequence[tuple[Adapter, float]], rank: int) -> tuple[Tensor, Tensor]:

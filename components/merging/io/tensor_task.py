@@ -17,7 +17,7 @@ from torch import Tensor
 from components.merging.recipe.parameters import Scalar
 
 PIECE_ELEMENTS = 1 << 19
-CACHE_BYTES = 16 << 20
+CACHE_BYTES = 32 << 20
 """Inputs of a tensor that are smaller stay in memory between the passes over them; larger are read again."""
 
 Span = tuple[int, int]
@@ -47,11 +47,13 @@ class TensorInput(NamedTuple):
         tensor: To be read in pieces.
         model_index: The model's place in :attr:`~components.merging.recipe.recipe.Recipe.models`.
         parameters: Values by name of the parameters that each model has for itself.
+        statistic: What data say of the tensor in this model; None where nothing was measured.
     """
 
     tensor: ReadableTensor
     model_index: int
     parameters: Mapping[str, Scalar | None]
+    statistic: ReadableTensor | None = None
 
     def float_parameter(self, name: str) -> float:
         """The value of a numeric parameter; 0 where it has none."""

@@ -20,20 +20,25 @@ _MIN_NORM = 1e-8
 
 
 def linear(task: TensorTask) -> Iterator[Tensor]:
-    """Weighted mean, ``sum(w_i x_i) / sum(w_i)``; without ``normalize`` the weighted sum.
+    """Weighted mean, ``sum(w_i x_i) / sum(w_i)``; without ``normalize`` the weighted sum."""
+    return weighted_mean(task, task.all_inputs, normalize=bool(task.parameters["normalize"]))
+
+
+def weighted_mean(task: TensorTask, inputs: Sequence[TensorInput], *, normalize: bool) -> Iterator[Tensor]:
+    """Mean, or else sum, of inputs by their parameter ``weight``.
 
     Raises:
         MergeError: The weights add up to zero and shall be normalized.
     """
-    weights = [source.float_parameter("weight") for source in task.all_inputs]
+    weights = [source.float_parameter("weight") for source in inputs]
     total = math.fsum(weights)
-    if task.parameters["normalize"] and total == 0:
+    if normalize and total == 0:
         raise MergeError(f"{task.name}: expected weights with a sum, found {weights}; set normalize: false")
     for span in task.spans():
-        result = _read_wide(task, task.all_inputs[0], span).mul_(weights[0])
-        for source, weight in zip(task.all_inputs[1:], weights[1:], strict=True):
-            result.add_(_read_wide(task, source, span), alpha=weight)
-        yield result.div_(total) if task.parameters["normalize"] else result
+        result = read_wide(task, inputs[0], span).mul_(weights[0])
+        for source, weight in zip(inputs[1:], weights[1:], strict=True):
+            result.add_(read_wide(task, source, span), alpha=weight)
+        yield result.div_(total) if normalize else result
 
 
 def passthrough(task: TensorTask) -> Iterator[Tensor]:
@@ -53,13 +58,13 @@ def slerp(task: TensorTask) -> Iterator[Tensor]:
     """
     assert task.base is not None
     base, other = task.base, task.inputs[0]
-    size = task.numel * _arithmetic_dtype(task).itemsize * 2
+    size = task.numel * arithmetic_dtype(task).itemsize * 2
     pairs = CachedPieces(
-        lambda: ((_read_wide(task, base, s), _read_wide(task, other, s)) for s in task.spans()), size
+        lambda: ((read_wide(task, base, s), read_wide(task, other, s)) for s in task.spans()), size
     )
     norms = [norm.where(norm > _MIN_NORM, 1) for norm in _norms(pairs)]
     cosine = _cosine(pairs, norms)
-    t = torch.tensor(float(task.parameters["t"] or 0.0), dtype=_arithmetic_dtype(task))
+    t = torch.tensor(float(task.parameters["t"] or 0.0), dtype=arithmetic_dtype(task))
     if abs(float(cosine)) > COLLINEAR_COSINE:
         first, second = 1 - t, t
     else:
@@ -85,7 +90,7 @@ def nuslerp(task: TensorTask) -> Iterator[Tensor]:
         shape, axis = (-1, *task.shape[1:]), 0
     else:
         shape, axis = (-1, task.shape[-1]), -1
-    triples = CachedPieces(lambda: _triples(task, shape), task.numel * _arithmetic_dtype(task).itemsize * 3)
+    triples = CachedPieces(lambda: _triples(task, shape), task.numel * arithmetic_dtype(task).itemsize * 3)
     if axis is None:
         pairs = _Pairs(triples)
         norms = [norm.clamp(min=1e-7) for norm in _norms(pairs)]
@@ -152,14 +157,15 @@ def _triples(task: TensorTask, shape: tuple[int, ...]) -> Iterator[tuple[Tensor,
         pair = [task.read(source, span) for source in (first, second)]
         if base is not None:
             pair = [x.sub_(base) for x in pair]
-        a, b = (x.to(_arithmetic_dtype(task)).view(shape) for x in pair)
+        a, b = (x.to(arithmetic_dtype(task)).view(shape) for x in pair)
         yield a, b, base
 
 
-def _read_wide(task: TensorTask, source: TensorInput, span: Span) -> Tensor:
-    """A piece in the arithmetic's type, as memory that may be overwritten."""
-    return task.read(source, span).to(_arithmetic_dtype(task))
+def read_wide(task: TensorTask, source: TensorInput, span: Span) -> Tensor:
+    """Read a piece in the arithmetic's type, as memory that may be overwritten."""
+    return task.read(source, span).to(arithmetic_dtype(task))
 
 
-def _arithmetic_dtype(task: TensorTask) -> torch.dtype:
+def arithmetic_dtype(task: TensorTask) -> torch.dtype:
+    """The type of sums: float32, or float64 for tensors of that type."""
     return torch.float64 if task.dtype == torch.float64 else torch.float32

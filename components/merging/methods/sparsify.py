@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from components.merging.methods.streaming_topk import MagnitudeTopK
@@ -112,28 +113,37 @@ class MagnitudeOutliers:
 class RandomDrop(_Unmeasured):
     """Keeps each element with probability ``density`` (Yu et al. 2024, DARE).
 
-    One stream of random numbers goes through all pieces, so that the result does not depend on their sizes.
+    One stream of random numbers, 16 bits an element, goes through all pieces, so that the result does not
+    depend on their sizes. A second pass reads what the first has drawn, one bit an element.
     """
 
     def __init__(self, density: float, seed: tuple[int, ...]) -> None:
-        self._limit = np.uint32(min(round(density * 2**32), 2**32 - 1))
-        self._seed = seed
+        self._limit = np.uint16(min(round(density * 2**16), 2**16 - 1))
+        self._random = np.random.SFC64(np.random.SeedSequence(seed))
+        self._spare = np.empty(0, np.uint16)
+        self._drawn: list[NDArray[np.uint8]] = []
+        self._next = 0
 
     def rewind(self) -> None:
         """Begin anew with the first piece and the same random numbers."""
-        self._random = np.random.SFC64(np.random.SeedSequence(self._seed))
-        self._spare = np.empty(0, np.uint32)
+        self._next = 0
 
     def mask(self, piece: Tensor) -> Tensor:
         """1 for elements that are kept, else 0."""
-        missing = piece.numel() - self._spare.size
-        drawn = (
-            self._random.random_raw((missing + 1) // 2).view(np.uint32) if missing > 0 else self._spare[:0]
-        )
-        numbers = np.concatenate((self._spare, drawn)) if self._spare.size else drawn
-        self._spare = numbers[piece.numel() :]
-        selected = (numbers[: piece.numel()] < self._limit).view(np.uint8)
+        if self._next == len(self._drawn):
+            self._drawn.append(np.packbits(self._draw(piece.numel())))
+        selected = np.unpackbits(self._drawn[self._next], count=piece.numel())
+        self._next += 1
         return torch.from_numpy(selected).to(piece.dtype)
+
+    def _draw(self, count: int) -> NDArray[np.bool_]:
+        missing = count - self._spare.size
+        drawn = self._spare[:0]
+        if missing > 0:
+            drawn = self._random.random_raw((missing + 3) // 4).view(np.uint16)
+        numbers = np.concatenate((self._spare, drawn)) if self._spare.size else drawn
+        self._spare = numbers[count:]
+        return numbers[:count] < self._limit
 
 
 class DellaMagPrune(_Unmeasured):

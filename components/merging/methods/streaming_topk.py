@@ -7,10 +7,11 @@ whose higher bits are those found before.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-INTEGERS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+from components.merging.methods.order_statistics import INTEGERS
 
 
 class MagnitudeTopK:
@@ -63,12 +64,16 @@ class MagnitudeTopK:
         magnitude = piece.abs()
         if self._remaining == self._equal:
             return magnitude.ge_(self._threshold)
-        earlier = None
-        if self._ties > 0:
-            earlier = (magnitude == self._threshold).nonzero().view(-1)[: self._ties]
-            self._ties -= earlier.numel()
-        selected = magnitude.gt_(self._threshold)  # comparing in place is vectorised; into bool it is not
-        return selected if earlier is None else selected.index_fill_(0, earlier, 1)
+        if self._ties == 0:
+            return magnitude.gt_(self._threshold)  # comparing in place is vectorised; into bool it is not
+        ties = magnitude.view(self._integer).numpy() == self._prefix  # five times as fast as in torch
+        count = int(np.count_nonzero(ties))
+        if count <= self._ties:
+            self._ties -= count
+            return magnitude.ge_(self._threshold)
+        earlier = torch.from_numpy(np.flatnonzero(ties)[: self._ties])
+        self._ties = 0
+        return magnitude.gt_(self._threshold).index_fill_(0, earlier, 1)
 
     def _narrow(self, number: int) -> None:
         """Find the bin that holds the last selected element, and how many of that bin are selected."""

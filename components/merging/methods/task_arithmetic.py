@@ -185,17 +185,21 @@ def _sum_agreeing(
     """
     unweighted = task.parameters["semantics"] != "mergekit"
     rounded = torch.tensor(weights, dtype=task.dtype)
-    voters = [_upcast(d if unweighted else d.mul_(w)) for d, w in zip(deltas, rounded, strict=True)]
+    voters = [d if unweighted else d.mul_(w) for d, w in zip(deltas, rounded, strict=True)]
+    if len(voters) > 2:  # torch adds two narrow numbers in float32 and rounds once as well
+        voters = [_upcast(voter) for voter in voters]
     sign = elect_signs(voters, majority_sign)
+    normalize = bool(task.parameters["normalize"])
     total, divisor = torch.zeros_like(sign), torch.zeros_like(sign)
     for voter, weight in zip(voters, rounded.tolist(), strict=True):
         agreeing = voter.mul_(sign).relu_()
         total.add_(agreeing, alpha=weight if unweighted else 1.0)
-        divisor.add_(agreeing.gt_(0), alpha=1.0 if unweighted else weight)
+        if normalize:
+            divisor.add_(agreeing.gt_(0), alpha=1.0 if unweighted else weight)
     result = total.mul_(sign).to(task.dtype)
-    if task.parameters["normalize"]:
+    if normalize:
         divisor = divisor.to(task.dtype)
-        result.div_(divisor.add_(divisor.eq(0).to(task.dtype)))
+        result.div_(divisor.add_(divisor.clone().eq_(0)))  # in place it is vectorised; into bool it is not
     return result
 
 

@@ -2,6 +2,7 @@
 
 ``models`` (whole models), ``slices`` (ranges of layers) or ``modules`` (either, per stack: encoder, decoder)
 say what is merged, ``merge_method`` how; a key of ours, ``adapters``, merges LoRA adapters with each other.
+Several documents (``---``) are the stages of mergekit-multi: a ``name`` is a model for the others.
 Models are references of ours (``packaged:``, ``store:``, ``hub:``) or, as in mergekit, paths and ORG/NAME of
 the hub.
 """
@@ -21,6 +22,7 @@ from components.merging.recipe.recipe import (
     TokenEmbeddingSource,
     TokenizerConfig,
 )
+from components.merging.recipe.stages import join_stages, split_documents
 from components.merging.recipe.yaml_node import YamlNode
 from components.yaml_text import parse_yaml, read_yaml_text
 
@@ -37,7 +39,7 @@ KEYS = (
         "dtype",
         "out_dtype",
     ),
-    *("tokenizer_source", "tokenizer", "chat_template"),
+    *("tokenizer_source", "tokenizer", "chat_template", "name"),
 )
 
 
@@ -62,6 +64,13 @@ def parse_recipe(text: str, where: str = "recipe") -> Recipe:
         ConfigError: It is no YAML; the message names the line.
         MergeError: A key or value is not one of mergekit's; the message names the line.
     """
+    documents = split_documents(text)
+    if len(documents) == 1:
+        return _parse_document(text, where)
+    return join_stages([_parse_document(document, where) for document in documents], text)
+
+
+def _parse_document(text: str, where: str) -> Recipe:
     value, lines = parse_yaml(text, where)
     top = YamlNode(value, (), lines, where)
     values = top.mapping(KEYS)
@@ -81,10 +90,11 @@ def parse_recipe(text: str, where: str = "recipe") -> Recipe:
         tokenizer=_read_tokenizer(top, values),
         chat_template=_read_chat_template(template) if template else None,
         parameters=_read_parameters(values),
-        text=text,
+        text=text.lstrip("\n"),
         where=where,
         warnings=tuple(top.warnings),
         adapters=adapters,
+        name=values["name"].text() if "name" in values else None,
     )
 
 

@@ -92,6 +92,9 @@ class Recipe(NamedTuple):
         where: Its file, for messages.
         warnings: One line per key that is ignored.
         adapters: LoRA adapters that are merged with each other instead of models; ``modules`` is then empty.
+        name: What later stages call the result; None for a recipe of one stage, and for the last.
+        stages: Of a recipe of several stages (mergekit-multi): those before the last, in an order in which
+            each finds what it reads. Only the last has them.
     """
 
     method: str
@@ -106,6 +109,8 @@ class Recipe(NamedTuple):
     where: str
     warnings: tuple[str, ...]
     adapters: tuple[InputSlice, ...] = ()
+    name: str | None = None
+    stages: tuple[Recipe, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -119,3 +124,10 @@ class Recipe(NamedTuple):
         inputs = [source.model for piece in slices for source in piece.inputs]
         bases_of_slices = [piece.base_model for piece in slices if piece.base_model]
         return tuple(dict.fromkeys([*bases, *inputs, *bases_of_slices]))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Every model that it or a stage of it reads and that no stage makes, the last stage's first."""
+        made = {stage.name for stage in self.stages}
+        names = [*self.models, *(model for stage in self.stages for model in stage.models)]
+        return tuple(name for name in dict.fromkeys(names) if name not in made)

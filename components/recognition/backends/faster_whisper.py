@@ -18,6 +18,7 @@ from whisper.audio import TOKENS_PER_SECOND
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
+from components.decoding.guidance import UNGUIDED, Guidance
 from components.errors import ConfigError, ModelError
 from components.recognition.whisper.alignment import start_sequence
 from components.recognition.whisper.backend import (
@@ -105,8 +106,9 @@ class FasterWhisperBackend:
         timestamps: bool,
         keys: Sequence[int],
         frames: Sequence[int] | None = None,
+        guidance: Guidance = UNGUIDED,
     ) -> list[DecodingResult]:
-        """See :class:`WhisperBackend`. ``timestamps`` follows from the prompts."""
+        """See :class:`WhisperBackend`. ``timestamps`` follows from the prompts; it takes no guidance."""
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
         hot = config.temperature > 0
         self._library.set_random_seed(config.seed + 1)

@@ -11,9 +11,11 @@ from whisper.model import Whisper
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
+from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.models.alignment_heads import alignment_scores
 from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
 from components.decoding.models.whisper_decoder import WhisperDecoder
+from components.decoding.models.whisper_on_device import DeviceWhisperScorer
 from components.decoding.scorers import Vocabulary
 from components.decoding.search import search
 from components.kernels import Arithmetic
@@ -116,7 +118,8 @@ class OpenAIWhisperBackend:
         cross = self._decoder.cross_attention_states(features.states)
         counts = None if features.counts is None else features.counts.clone()  # the search moves its rows
         prompts = prompts.to(features.states.device)
-        return WhisperTokenScorer(self._decoder, tokenizer, cross, prompts, counts, keeps_windows)
+        kind = WhisperTokenScorer if prompts.device.type == "cpu" else DeviceWhisperScorer
+        return kind(self._decoder, tokenizer, cross, prompts, counts, keeps_windows)
 
     @torch.inference_mode()
     def align(
@@ -151,13 +154,14 @@ class OpenAIWhisperBackend:
         timestamps: bool,
         keys: Sequence[int],
         frames: Sequence[int] | None = None,
+        guidance: Guidance = UNGUIDED,
     ) -> list[DecodingResult]:
         """See :class:`WhisperBackend`."""
         scorer = self.build_scorer(features, prompts, keeps_windows=frames is not None)
         processors = whisper_logits_processors(
             self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, timestamps
         )
-        nbests = search([scorer], config, logits_processors=processors, keys=keys)
+        nbests = search([scorer], config, logits_processors=processors, keys=keys, guidance=guidance)
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
         if frames is not None:
             alignments = self.align(scorer, nbests, prompts, frames)

@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutput
 from whisper.tokenizer import Tokenizer
 
 from components.decoding.config import SearchConfig
-from components.decoding.models import kv_cache
+from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.models.seq2seq import Seq2SeqModel, Seq2SeqScorer
 from components.decoding.models.whisper import vocabulary_of
 from components.decoding.search import search
@@ -85,13 +84,14 @@ class TransformersWhisperBackend:
         timestamps: bool,
         keys: Sequence[int],
         frames: Sequence[int] | None = None,
+        guidance: Guidance = UNGUIDED,
     ) -> list[DecodingResult]:
         """See :class:`WhisperBackend`."""
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
         prompts = prompts.to(features.device)
         scorer = _TransformersWhisperScorer(self._seq2seq, tokenizer, features, prompts, self.dims.n_text_ctx)
         processors = whisper_logits_processors(tokenizer, self.dims.n_vocab, timestamps)
-        nbests = search([scorer], config, logits_processors=processors, keys=keys)
+        nbests = search([scorer], config, logits_processors=processors, keys=keys, guidance=guidance)
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
         if frames is not None:
 
@@ -165,18 +165,11 @@ class _TransformersWhisperScorer(Seq2SeqScorer):
     def prefill(self) -> Tensor:
         """Scores (N, V) of the first free token."""
         self._encoded = self._features
-        self._cache = kv_cache.encoder_decoder_cache()
-        self._utterances = torch.arange(len(self._prompts), device=self._features.device)
-        self._source_utterances = self._utterances
-        logits: Tensor = self._ready.model(
-            encoder_outputs=BaseModelOutput(last_hidden_state=self._encoded),
-            decoder_input_ids=self._prompts,
-            use_cache=True,
-            **{self._ready.cache_argument: self._cache},
-        ).logits
+        self._start_rows()
+        logits = self._run_decoder(self._prompts, 0)
         sot = int((self._prompts[0] == self._tokenizer.sot).nonzero()[0, 0])
-        self.no_speech = logits[:, sot].float().softmax(-1)[:, self._tokenizer.no_speech].cpu()
-        return logits[:, -1].float()
+        self.no_speech = logits[:, sot].softmax(-1)[:, self._tokenizer.no_speech].cpu()
+        return logits[:, -1]
 
 
 def load(

@@ -11,6 +11,7 @@ from whisper.tokenizer import Tokenizer, get_tokenizer
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
+from components.decoding.guidance import UNGUIDED, Guidance
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ class WhisperBackend(Protocol):
         timestamps: bool,
         keys: Sequence[int],
         frames: Sequence[int] | None = None,
+        guidance: Guidance = UNGUIDED,
     ) -> list[DecodingResult]:
         """Search the text of N windows.
 
@@ -128,5 +130,6 @@ class WhisperBackend(Protocol):
             timestamps: Whether timestamps are decoded with the text.
             keys: One number per window that tells its random samples from those of the others.
             frames: Frames (10 ms) of audio in each window, where the best texts are to be aligned to it.
+            guidance: What guides the search beside the model.
         """
         ...

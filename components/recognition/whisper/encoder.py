@@ -49,10 +49,12 @@ class WhisperEncoder:
     """
 
     def __init__(self, model: HasEncoder, arithmetic: Arithmetic = "float32") -> None:
-        self.encoder = model.encoder
-        self.device, self.dtype = model.device, model.encoder.conv1.weight.dtype
+        encoder = model.encoder  # the blocks' weights are laid out anew: a reference to it would keep both
+        self.conv1, self.conv2, self.ln_post = encoder.conv1, encoder.conv2, encoder.ln_post
+        self.positional_embedding = encoder.positional_embedding
+        self.device, self.dtype = model.device, encoder.conv1.weight.dtype
         self.n_mels, self.heads = model.dims.n_mels, model.dims.n_audio_head
-        self.blocks = [_Block(block, self.heads, arithmetic) for block in model.encoder.blocks]
+        self.blocks = [_Block(block, self.heads, arithmetic) for block in encoder.blocks]
 
     def __call__(self, mel: Tensor) -> Tensor:
         """Log-mel (N, mels, frames) -> features (N, frames / 2, d)."""
@@ -98,13 +100,13 @@ class WhisperEncoder:
         return self._apply_norm(x), counts
 
     def _apply_stem(self, mel: Tensor) -> Tensor:
-        x = functional.gelu(self.encoder.conv1(mel))
-        x = functional.gelu(self.encoder.conv2(x)).permute(0, 2, 1)
-        out: Tensor = (x + self.encoder.positional_embedding[: x.shape[1]]).to(x.dtype).contiguous()
+        x = functional.gelu(self.conv1(mel))
+        x = functional.gelu(self.conv2(x)).permute(0, 2, 1)
+        out: Tensor = (x + self.positional_embedding[: x.shape[1]]).to(x.dtype).contiguous()
         return out
 
     def _apply_norm(self, x: Tensor) -> Tensor:
-        out: Tensor = self.encoder.ln_post(x)
+        out: Tensor = self.ln_post(x)
         return out
 
     @cached_property

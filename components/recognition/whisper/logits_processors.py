@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from whisper.tokenizer import Tokenizer
 
-from components.decoding.logits_processors import History, LogitsProcessor
+from components.decoding.logits_processors import History, LogitsProcessor, on_each_device
 
 MAX_INITIAL_TIMESTAMP = 50  # 1.0 s in steps of 20 ms
 
@@ -43,8 +43,10 @@ def whisper_logits_processors(tokenizer: Tokenizer, n_vocab: int, timestamps: bo
         first[:stamp] = -torch.inf
         first[stamp + MAX_INITIAL_TIMESTAMP + 1 :] = -torch.inf
 
+    first_mask, later_mask = on_each_device(first), on_each_device(mask)
+
     def process(log_probs: Tensor, history: History) -> Tensor:
-        log_probs = log_probs + (first if history.step == 0 else mask).to(log_probs.device)
+        log_probs = log_probs + (first_mask if history.step == 0 else later_mask)(log_probs.device)
         if timestamps:
             if history.step:
                 _pair_timestamps(log_probs, history.tokens, stamp, tokenizer.eot)
@@ -61,9 +63,8 @@ def _pair_timestamps(log_probs: Tensor, tokens: Tensor, stamp: int, eot: int) ->
     before = is_stamp[:, -2] if tokens.shape[1] > 1 else torch.ones_like(last)
     is_closed = last & before
     is_open = last & ~before
-    # Rows are few: index them, so that no mask of the width of the vocabulary is built.
-    log_probs[is_closed.nonzero()[:, 0], stamp:] = -torch.inf
-    log_probs[is_open.nonzero()[:, 0], :eot] = -torch.inf
+    _forbid(log_probs[:, stamp:], is_closed)
+    _forbid(log_probs[:, :eot], is_open)
     # A segment has a length: its end may repeat the start of the next one, no other stamp repeats.
     positions = torch.arange(tokens.shape[1], device=tokens.device)
     latest = torch.where(is_stamp, positions, -1).amax(1)
@@ -77,4 +78,12 @@ def _prefer_timestamps(log_probs: Tensor, stamp: int) -> None:
     """Where the timestamps together outweigh every text token, only timestamps are left; in place."""
     together = log_probs[:, stamp:].logsumexp(-1)
     forced = together > log_probs[:, :stamp].amax(-1)
-    log_probs[forced.nonzero()[:, 0], :stamp] = -torch.inf
+    _forbid(log_probs[:, :stamp], forced)
+
+
+def _forbid(log_probs: Tensor, rows: Tensor) -> None:
+    """Forbid all tokens (R, v) of the rows (R,) that are True; in place."""
+    if rows.device.type == "cpu":  # they are few: index them, so that no other row is read
+        log_probs[rows.nonzero()[:, 0]] = -torch.inf
+    else:  # which they are is not asked of the device
+        log_probs.masked_fill_(rows[:, None], -torch.inf)

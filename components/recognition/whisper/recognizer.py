@@ -27,6 +27,7 @@ from components.recognition.vad.windows import Span, is_silent, windows_of
 from components.recognition.whisper.backend import WhisperBackend
 from components.recognition.whisper.decoding_state import DecodedWindow, UtteranceState, WindowStream
 from components.recognition.whisper.features import FRAMES_PER_SECOND
+from components.recognition.whisper.guides import Guide
 from components.recognition.whisper.nbest import build_nbest
 from components.recognition.whisper.segments import split_into_segments
 from components.recognition.whisper.window_decoder import WindowDecoder
@@ -63,6 +64,7 @@ class WhisperRecognizer:
         task: ``transcribe``, or ``translate`` to write English.
         seed: Of the samples of the temperature fallback.
         members: Names of the members of an ensemble, whose scores the tokens then keep.
+        guides: What guides the search beside the model.
     """
 
     def __init__(
@@ -73,13 +75,14 @@ class WhisperRecognizer:
         task: str = "transcribe",
         seed: int = 0,
         members: Sequence[str] = (),
+        guides: Sequence[Guide] = (),
     ) -> None:
         self.config, self.checkpoint = config, checkpoint
         self._backend, self._members = backend, members
         sampling, batch_size = config.sampling, choose_windows(config)
         self._batch_size = sampling.fit_batch(batch_size, config.beam_size) if sampling else batch_size
         self._limit = BatchLimit(self._batch_size)
-        self._decoder = WindowDecoder(config, backend, task, seed)
+        self._decoder = WindowDecoder(config, backend, task, seed, guides)
         self.system = f"{checkpoint.reference}/{config.backend}"
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:

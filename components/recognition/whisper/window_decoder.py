@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 import torch
 from whisper.tokenizer import Tokenizer
 
 from components.decoding.config import SearchConfig
+from components.decoding.guidance import Guidance
 from components.decoding.isolation import isolate
 from components.errors import ModelError
 from components.recognition.config import RecognitionConfig
@@ -15,6 +17,7 @@ from components.recognition.whisper.backend import DecodingResult, EncodedWindow
 from components.recognition.whisper.decoding_state import DecodedWindow, UtteranceState, WindowStream
 from components.recognition.whisper.fallback import is_repetitive, is_silence, needs_fallback
 from components.recognition.whisper.features import WINDOW_FRAMES
+from components.recognition.whisper.guides import Guide
 
 
 class WindowDecoder:
@@ -25,9 +28,18 @@ class WindowDecoder:
         backend: The model.
         task: ``transcribe``, or ``translate`` to write English.
         seed: Of the samples of the temperature fallback.
+        guides: What guides its searches beside the model.
     """
 
-    def __init__(self, config: RecognitionConfig, backend: WhisperBackend, task: str, seed: int) -> None:
+    def __init__(
+        self,
+        config: RecognitionConfig,
+        backend: WhisperBackend,
+        task: str,
+        seed: int,
+        guides: Sequence[Guide] = (),
+    ) -> None:
+        self._guides = guides
         self._config, self._backend, self._task, self._seed = config, backend, task, seed
         sampling = config.sampling
         self._temperatures = config.temperature_fallback if sampling is None else (sampling.temperature,)
@@ -112,6 +124,7 @@ class WindowDecoder:
                 self._config.timestamps,
                 [streams[i].key for i in rows],
                 [streams[i].frames for i in rows] if self._config.word_times else None,
+                self._guide([streams[i] for i in rows]),
             )
 
         by_length = sorted(range(len(streams)), key=lambda i: len(prompts[i]))
@@ -119,6 +132,12 @@ class WindowDecoder:
             rows = list(group)
             results.update(zip(rows, isolate(decode, rows), strict=True))
         return [results[i] for i in range(len(streams))]
+
+    def _guide(self, streams: list[WindowStream]) -> Guidance:
+        dims = self._backend.dims
+        tokenizer = dims.get_tokenizer(None, "transcribe")
+        biases = (guide.build_bias(streams, tokenizer, dims.n_vocab) for guide in self._guides)
+        return Guidance(tuple(bias for bias in biases if bias is not None))
 
     def _search_config(self, temperature: float) -> SearchConfig:
         settings, seed = self._config, self._seed

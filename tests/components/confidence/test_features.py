@@ -103,6 +103,9 @@ def test_further_inputs() -> None:
     assert features["consensus.samples"] == pytest.approx((against + 1) / 2)
     assert features["passes_log_prob.samples"] == pytest.approx((-0.5 - 1) / 2)
     assert features["agreement_words.other"] == pytest.approx(2 / 3)
+    assert features["mean_log_prob.samples"] == -0.5  # of its first text
+    assert features["min_log_prob.samples"] == -0.5
+    assert not {"mean_log_prob.other", "mean_log_prob.forced", "min_log_prob.other"} & features.keys()
     assert features["value.forced"] == -1.25
     assert not [name for name in features if name.endswith(".broken")]
     assert "lexical_similarity.other" not in features

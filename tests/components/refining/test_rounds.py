@@ -131,7 +131,7 @@ def test_loading_the_gates_model_is_not_charged(monkeypatch: pytest.MonkeyPatch)
 def test_critic_and_order_of_rules() -> None:
     trace = RefinementHistory(("a", "b"), "a", feedback="None.")
     assert stop_reason(trace, RefineConfig()) == "critic"
-    assert tuple(STOP_RULES) == ("critic", "no_change", "cycle", "quality", "seconds")
+    assert tuple(STOP_RULES) == ("critic", "no_change", "cycle", "quality", "estimate", "seconds")
     assert stop_reason(RefinementHistory(("a", "b"), "a", feedback="wrong article"), RefineConfig()) is None
     assert stop_reason(RefinementHistory(("a", "a"), "a"), RefineConfig(method="diffusion")) is None
 

@@ -7,18 +7,20 @@ import pytest
 from components.refining.config import RefineConfig
 from components.refining.stopping import STOP_RULES, RefinementHistory, stop_reason
 
-MADE = RefinementHistory(("a", "b"), "a", estimate=0.4, seconds=2.9, feedback="wrong article")
+MADE = RefinementHistory(("a", "b"), "a", estimate=0.4, fitted=5.1, seconds=2.9, feedback="wrong article")
 APPLIES = {
     "critic": RefinementHistory(("a", "b"), "a", feedback=" No problems. "),
     "no_change": RefinementHistory(("a", "b", "b"), "b"),
     "cycle": RefinementHistory(("a", "b", "c", "b"), "c"),
     "quality": RefinementHistory(("a", "b"), "a", estimate=0.5),
+    "estimate": RefinementHistory(("a", "b"), "a", fitted=5.0),
     "seconds": RefinementHistory(("a", "b"), "a", seconds=3.0),
 }
 
 
 def settings(*rules: str) -> RefineConfig:
-    return RefineConfig.model_validate({"stop_quality": 0.5, "stop_seconds": 3.0, "stop": rules})
+    limits = {"stop_quality": 0.5, "stop_seconds": 3.0, "estimate": "expected_wer", "stop_estimate": 5.0}
+    return RefineConfig.model_validate({**limits, "stop": rules})
 
 
 @pytest.mark.parametrize("name", STOP_RULES)
@@ -33,7 +35,9 @@ def test_a_rule_is_the_reason_only_where_it_applies_and_is_asked_for(name: str) 
 
 
 def test_the_first_of_several_in_the_tables_order() -> None:
-    everything = RefinementHistory(("a", "b", "a", "a"), "a", estimate=0.9, seconds=9.0, feedback="none")
+    everything = RefinementHistory(
+        ("a", "b", "a", "a"), "a", estimate=0.9, fitted=0.0, seconds=9.0, feedback="none"
+    )
     for count, name in enumerate(STOP_RULES):
         assert stop_reason(everything, settings(*list(STOP_RULES)[count:][::-1])) == name
     assert stop_reason(everything, settings()) is None
@@ -47,5 +51,5 @@ def test_a_cycle_of_any_length(length: int) -> None:
 
 
 def test_budgets_that_are_not_set_stop_nothing() -> None:
-    endless = RefinementHistory(("a", "b"), "a", estimate=1e9, seconds=1e9)
+    endless = RefinementHistory(("a", "b"), "a", estimate=1e9, fitted=1.0, seconds=1e9)
     assert stop_reason(endless, RefineConfig()) is None

@@ -35,7 +35,7 @@ def backend(
     model = make(vocabulary=len(tokenizer) + (make is marian))
     ready = packed_marian(model) if kind == "packed" else Seq2SeqModel(model, "digest", kind)
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=6)
-    return Seq2SeqBackend(ready, tokenizer, config, context), model, tokenizer
+    return Seq2SeqBackend(ready, tokenizer, config, context=context), model, tokenizer
 
 
 @pytest.mark.parametrize("kind", SPECIAL)

@@ -103,7 +103,7 @@ def test_passes_with_dropout_have_a_beam() -> None:
 def test_models_that_cannot_draw_are_refused(settings: dict[str, Any], architecture: str, fault: str) -> None:
     checkpoint = Checkpoint(reference="m", path="/nowhere", sha256="0" * 64, architecture=architecture)
     with pytest.raises(ConfigError, match=fault):
-        checks.refuse_sampling(TranslationConfig.model_validate(settings), checkpoint)
+        checks.refuse_unsupported(TranslationConfig.model_validate(settings), checkpoint)
 
 
 def test_the_settings_are_in_the_key_once_they_are_set() -> None:

@@ -8,7 +8,7 @@ so that the others are not run at all (Shazeer et al., 2017, arXiv:1701.06538, t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -44,6 +44,7 @@ class SoftmaxGate:
     means: Tensor
     scales: Tensor
     top_k: int | None = None
+    _placed: dict[torch.device, tuple[Tensor, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def lagged(self) -> bool:
@@ -62,9 +63,16 @@ class SoftmaxGate:
     def weights(self, features: Tensor, steps: Tensor) -> Tensor:
         """Weights (M, R) where every row has its own number of tokens: ``steps`` (R,)."""
         inputs = gate_inputs(features, steps)
-        inputs = (inputs - self.means.to(inputs.device)) / self.scales.to(inputs.device)
-        scores = inputs @ self.matrix.T.to(inputs) + self.bias.to(inputs)
+        matrix, bias, means, scales = self._parameters_on(inputs.device)
+        scores = (inputs - means) / scales @ matrix.T + bias
         return sparse_softmax(scores, self.top_k).T
+
+    def _parameters_on(self, device: torch.device) -> tuple[Tensor, ...]:
+        """Matrix, bias, means and scales in float64 on the device, copied there once."""
+        if device not in self._placed:
+            parameters = (self.matrix, self.bias, self.means, self.scales)
+            self._placed[device] = tuple(tensor.to(device, torch.float64) for tensor in parameters)
+        return self._placed[device]
 
     def to_json(self) -> dict[str, Any]:
         """The gate as JSON values."""

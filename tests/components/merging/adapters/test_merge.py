@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -17,6 +19,7 @@ from components.merging.recipe.reader import parse_recipe
 from tests.components.models.adapters import peft_folders
 
 peft = pytest.importorskip("peft", reason="needs the extra adapters")
+CONFIG = "adapter_config.json"
 ONE, TWO = ["q_proj", "v_proj"], ["v_proj", "up_proj"]
 
 
@@ -87,6 +90,32 @@ def test_every_kind_is_that_of_peft(
     assert actual.keys() == expected.keys()
     for name, delta in actual.items():
         assert torch.equal(delta, expected[name]), name
+
+
+def test_knots_combines_what_each_adapter_has_of_the_common_basis(tmp_path: Path) -> None:
+    """Element by element: the smaller half of each V_i goes, what agrees with the sum's sign is averaged."""
+    _, first, second = _adapters(tmp_path)
+    merge(_recipe("knots_ties", first, second, "{density: 0.5}"), tmp_path / "out")
+    adapters, merged = [_deltas(path) for path in (first, second)], _deltas(tmp_path / "out")
+    scales = [
+        c["lora_alpha"] / c["r"] for p in (first, second) for c in [json.loads((p / CONFIG).read_text())]
+    ]
+    for name, delta in merged.items():
+        present = [number for number, adapter in enumerate(adapters) if name in adapter]
+        deltas = [scales[n] * adapters[n][name].double().numpy() for n in present]
+        u, s, vh = np.linalg.svd(np.concatenate(deltas, 1), full_matrices=False)
+        rank = int((s > 1e-6 * s[0]).sum())
+        own = np.split(vh[:rank], len(deltas), 1)
+        for v in own:
+            v[np.abs(v) < np.sort(np.abs(v), axis=None)[-int(0.5 * v.size)]] = 0
+        combined = np.zeros_like(own[0])
+        for index in np.ndindex(*combined.shape):
+            values = [v[index] for v in own]
+            weighted = zip(values, [(0.7, -0.4)[n] for n in present], strict=True)
+            agreeing = [w * x for x, w in weighted if x and (x > 0) == (sum(values) > 0)]
+            combined[index] = sum(agreeing) / max(len(agreeing), 1)
+        expected = torch.tensor((u[:, :rank] * s[:rank]) @ combined)
+        torch.testing.assert_close(delta.double(), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_peft_loads_the_merged_adapter(tmp_path: Path) -> None:

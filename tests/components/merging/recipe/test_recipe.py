@@ -183,9 +183,9 @@ def test_methods_and_parameters(method: str, parameters: str, message: str) -> N
 
 def test_what_mergekit_reads_past_is_a_warning(tmp_path: Path) -> None:
     read = parse_recipe(
-        f"name: mine\nmerge_method: linear\n{MODELS}parameters: {{int8_mask: true}}\n", "r.yml"
+        f"nickname: mine\nmerge_method: linear\n{MODELS}parameters: {{int8_mask: true}}\n", "r.yml"
     )
-    assert read.warnings == ("r.yml:1: name: no such key; it is ignored",)
+    assert read.warnings == ("r.yml:1: nickname: no such key; it is ignored",)
     assert check_method(read) == [
         "r.yml:4: parameters.int8_mask: linear has no parameter int8_mask; it is ignored"
     ]

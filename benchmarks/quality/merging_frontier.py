@@ -1,0 +1,265 @@
+"""Merge methods on a translator fine-tuned to three domains; Git Re-Basin on two of other initializations.
+
+Domains: short everyday sentences (Tatoeba), captions whose German is in lower case, and captions whose
+English has typing errors. Each domain has 600 pairs to learn from, 80 to choose scales by (beam 1, mean BLEU
+of the three), and its own test set. Everything is kept in WORK, so an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.common.sections import Result, section_parser
+from benchmarks.quality.merging.fine_tuning import COMMON, START, multi30k, pair, tatoeba
+from components.data import load
+from components.merging.merge import MergeOptions, merge
+from components.merging.recipe.reader import parse_recipe
+from components.merging.statistics.data_sets import DataSets, encode_examples, load_model
+from components.metrics.corpus_statistics import translation_statistics
+from components.metrics.significance import translation_tests
+from components.models import resolve
+from components.records import NBest
+from components.training import trainer
+from components.training.config import TrainingConfig
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
+
+PAGE = "merging-frontier"
+DOMAINS = ("tatoeba", "lower", "typos")
+PAIRS, DEV, TEST = 600, 80, 300
+BASELINE = "linear"
+SCALES = (0.3, 0.6, 1.0, 1.5)
+
+
+class Method(NamedTuple):
+    """A method: its name in recipes, and the parameter that is chosen on development data."""
+
+    merge_method: str
+    parameter: str = ""
+    values: tuple[float, ...] = ()
+    base: bool = True
+    fixed: str = ""
+
+
+METHODS: dict[str, Method] = {
+    "linear": Method("linear", base=False, fixed="weight: 1"),
+    "karcher": Method("karcher", base=False),
+    "model_stock": Method("model_stock"),
+    "fisher": Method("fisher", base=False),
+    "regmean": Method("regmean", base=False),
+    "regmean_plus_plus": Method("regmean_plus_plus", base=False),
+    "task_arithmetic": Method("task_arithmetic", "lambda", SCALES, fixed="weight: 1"),
+    "ties": Method("ties", "lambda", SCALES, fixed="weight: 1, density: 0.3"),
+    "dare_ties": Method("dare_ties", "lambda", SCALES, fixed="weight: 1, density: 0.5"),
+    "sce": Method("sce", "select_topk", (0.2, 0.5, 1.0)),
+    "ram": Method("ram", "epsilon", (1e-5, 1e-4, 1e-3)),
+    "tsv_m": Method("tsv_m", "lambda", SCALES),
+    "iso_c": Method("iso_c", "lambda", SCALES),
+    "iso_cts": Method("iso_cts", "lambda", SCALES),
+}
+"""Row of the page -> its recipe. Fisher and RegMean read the pairs that the models learned from."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.quality merging-frontier", __doc__)
+    section.add_argument("--work", type=Path, required=True, help="keeps models and texts")
+    section.add_argument("--steps", type=int, default=60, help="updates of each fine-tuning")
+    section.add_argument("--seeds", type=int, nargs="+", default=[1])
+    section.add_argument(
+        "--pair", nargs=2, metavar="MODEL", help="two of other initializations, for Re-Basin"
+    )
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """Every seed of the fine-tunings, then the pair."""
+    sets = write_domains(options.work / "data")
+    for seed in options.seeds:
+        bench = Bench(options.work / f"seed-{seed}", sets)
+        models = {name: fine_tune(bench.work, sets[name], name, options.steps, seed) for name in DOMAINS}
+        yield Result(f"seed {seed}", bench.compare(models), [START])
+    if options.pair:
+        yield Result("re-basin", measure_barrier(options.work / "pair", options.pair, sets), options.pair)
+
+
+def write_domains(folder: Path) -> dict[str, dict[str, str]]:
+    """Training, development and test set of each domain, as references of data."""
+    captions, held_out, test = (multi30k(split) for split in ("train", "val", "test_2016_flickr"))
+    sentences = tatoeba()
+    chooser = random.Random(0)  # typing errors
+
+    def lowered(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [(source, target.lower()) for source, target in pairs]
+
+    def misspelt(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [(swap_letters(source, chooser), target) for source, target in pairs]
+
+    made = {
+        "tatoeba": (sentences[:PAIRS], sentences[PAIRS : PAIRS + DEV], sentences[PAIRS + DEV :][:TEST]),
+        "lower": (lowered(captions[:PAIRS]), lowered(held_out[:DEV]), lowered(test[:TEST])),
+        "typos": (
+            misspelt(captions[PAIRS : 2 * PAIRS]),
+            misspelt(held_out[DEV : 2 * DEV]),
+            misspelt(test[TEST : 2 * TEST]),
+        ),
+    }
+    return {
+        name: {
+            part: pair(folder, f"{name}-{part}", pairs)
+            for part, pairs in zip(("train", "dev", "test"), parts, strict=True)
+        }
+        for name, parts in made.items()
+    }
+
+
+def swap_letters(text: str, chooser: random.Random) -> str:
+    """Swap two neighboring letters in every third word or so."""
+    words = text.split()
+    for index, word in enumerate(words):
+        if len(word) > 3 and chooser.random() < 0.35:
+            at = chooser.randrange(1, len(word) - 2)
+            words[index] = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    return " ".join(words)
+
+
+def fine_tune(work: Path, sets: dict[str, str], name: str, steps: int, seed: int) -> str:
+    """A short fine-tuning to a domain; made once."""
+    values = {
+        **COMMON,
+        **{"data": sets["train"], "dev": sets["dev"], "max_steps": steps, "eval_every": steps},
+        **{"learning_rate": 5e-4, "seed": seed, "source_language": "en", "target_language": "de"},
+    }
+    out = work / name
+    if not (out / "model").is_dir():
+        trainer.train(TrainingConfig.model_validate(values), out, report=print)
+    return str(out / "model")
+
+
+class Bench:
+    """Merges, decodes and scores; what was done is read again."""
+
+    def __init__(self, work: Path, sets: dict[str, dict[str, str]]) -> None:
+        self.work, self.sets = work, sets
+
+    def compare(self, models: dict[str, str]) -> dict[str, Any]:
+        """Scores of the start, the fine-tuned models and every method on the three test sets."""
+        systems = {"start": START, **{f"tuned to {name}": model for name, model in models.items()}}
+        chosen = {}
+        for name, method in METHODS.items():
+            scores = (
+                {
+                    value: sum(
+                        self.bleu(f"{name}-{value}", self.merged(name, method, value, models), d)
+                        for d in DOMAINS
+                    )
+                    / 3
+                    for value in method.values or (0.0,)
+                }
+                if method.values
+                else {0.0: 0.0}
+            )
+            best = max(scores, key=lambda value: scores[value])
+            chosen[name] = {
+                "parameter": method.parameter,
+                "value": best,
+                "scores": {str(v): s for v, s in scores.items()},
+            }
+            systems[name] = self.merged(name, method, best, models)
+        rows = {domain: self.test(systems, domain) for domain in DOMAINS}
+        return {"chosen": chosen, "domains": rows}
+
+    def test(self, systems: dict[str, str], domain: str) -> list[dict[str, Any]]:
+        """Every system against the mean on a domain's test set."""
+        texts = {name: self.decode(f"test-{name}", model, domain, "test") for name, model in systems.items()}
+        tests = translation_tests(
+            self.references(domain, "test"), texts, BASELINE, language="de", names=("bleu",)
+        )
+        return [test.model_dump(mode="json") for test in tests]
+
+    def merged(self, name: str, method: Method, value: float, models: dict[str, str]) -> str:
+        """The model that a method makes of the fine-tuned ones with a value of its parameter."""
+        out = self.work / "merged" / f"{name}-{value}"
+        if not out.is_dir():
+            parameters = ", ".join(
+                [
+                    *([method.fixed] if method.fixed else []),
+                    *([f"{method.parameter}: {value}"] if method.parameter else []),
+                ]
+            )
+            lines = "\n".join(f"  - model: {model}" for model in models.values())
+            base = f"base_model: {START}\n" if method.base else ""
+            text = (
+                f"merge_method: {method.merge_method}\n{base}parameters: {{{parameters}}}\nmodels:\n{lines}\n"
+            )
+            measured = method.merge_method in {"fisher", "regmean", "regmean_plus_plus"}
+            sets = {models[name]: self.sets[name]["train"] for name in models} if measured else {}
+            merge(parse_recipe(text), out, MergeOptions(data=DataSets(sets, PAIRS, "en", "de")))
+        return str(out)
+
+    def bleu(self, name: str, model: str, domain: str) -> float:
+        """BLEU on a domain's development set."""
+        texts = self.decode(f"dev-{name}", model, domain, "dev")
+        references = self.references(domain, "dev")
+        options = {"language": "de", "n_total": len(references), "names": ("bleu",)}
+        return float(translation_statistics(references, texts, **options)["bleu"].score())
+
+    def references(self, domain: str, part: str) -> dict[str, Any]:
+        """The references of a set by utterance."""
+        loaded = load(self.sets[domain][part], source_language="en", target_language="de").utterances
+        return {utterance.id: utterance.references for utterance in loaded}
+
+    def decode(self, name: str, model: str, domain: str, part: str) -> dict[str, str]:
+        """Greedy translations by utterance; decoded once."""
+        cache = self.work / "decoded" / f"{name}-{domain}.json"
+        if not cache.exists():
+            loaded = load(self.sets[domain][part], source_language="en", target_language="de").utterances
+            machine = build(
+                TranslationConfig(model=model, beam_size=1, n_best=1, batch_size=64, device="cpu")
+            )
+            outcomes = machine.translate(loaded)
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            cache.write_text(
+                json.dumps({o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)})
+            )
+            print(cache.name, flush=True)
+        texts: dict[str, str] = json.loads(cache.read_text())
+        return texts
+
+
+def measure_barrier(work: Path, models: Sequence[str], sets: dict[str, dict[str, str]]) -> dict[str, float]:
+    """Nats per token of two models, their mean, and the mean after matching units; captions of val."""
+    first, second = models
+    both = f"models: [{{model: {first}}}, {{model: {second}}}]\n"
+    plain = f"merge_method: linear\nparameters: {{weight: 1}}\n{both}"
+    matched = (
+        f"name: matched\nmerge_method: git_rebasin\nbase_model: {first}\nmodels: [{{model: {second}}}]\n---\n"
+    )
+    recipes = {"mean": plain, "mean of matched": matched + plain.replace(second, "matched")}
+    systems = {"first": first, "second": second}
+    for name, text in recipes.items():
+        out = work / name.replace(" ", "-")
+        if not out.is_dir():
+            merge(parse_recipe(text), out)
+        systems[name] = str(out)
+    data = DataSets({"*": "multi30k:val"}, 150, "en", "de")
+    return {name: loss_of(model, data) for name, model in systems.items()}
+
+
+def loss_of(reference: str, data: DataSets) -> float:
+    """Mean negative log-likelihood of the references, nats per token."""
+    import torch
+
+    checkpoint = resolve(reference)
+    model, tokenizer = load_model(checkpoint)
+    total, tokens = 0.0, 0
+    with torch.no_grad():
+        for example in encode_examples(checkpoint, model, tokenizer, data, reference):
+            count = int((example["labels"] != -100).sum())
+            total, tokens = total + float(model(**example).loss) * count, tokens + count
+    return total / tokens

@@ -1,0 +1,155 @@
+"""What the host knows of a step from one set of rows to the next, so that nobody asks the device for it.
+
+A search that runs off the CPU builds one :class:`Move` for every step; all members of an ensemble get the
+same one, and none of them has to find out who continues whom. Letters in shapes: R rows of n utterances, b
+rows each at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from components.decoding.host_copy import first_true
+
+CHECK_INTERVAL = 8
+"""Steps between two looks of the host at which utterances are done, off the CPU."""
+
+
+def check_interval(device: torch.device) -> int:
+    """Every so many steps the host asks which rows are done, and drops them: a look off the CPU is a wait."""
+    return 1 if device.type == "cpu" else CHECK_INTERVAL
+
+
+@dataclass(frozen=True)
+class Move:
+    """From the rows of one step to those of the next.
+
+    Attributes:
+        beam_indices: Row r continues row ``beam_indices[r]`` of the step before (R,).
+        owners: Which of the n utterances that have rows each row belongs to (R,), ascending.
+        n: Number of utterances that have rows.
+        b: The largest number of rows of an utterance.
+        cells: Index of each row in a grid of n by b (R,); None where the rows fill it in order.
+        kept: Which of the utterances of before still have rows (n,); None: all.
+        is_identity: Whether every row is known to continue itself.
+        is_open: Which rows are still searched (R,); the others are dropped at the host's next look.
+            None: all.
+    """
+
+    beam_indices: Tensor
+    owners: Tensor
+    n: int
+    b: int
+    cells: Tensor | None = None
+    kept: Tensor | None = None
+    is_identity: bool = False
+    is_open: Tensor | None = None
+
+    def then(self, following: Move) -> Move:
+        """This move and the following one as one."""
+        kept = self.kept if following.kept is None else following.kept
+        if self.kept is not None and following.kept is not None:
+            kept = self.kept[following.kept]
+        return Move(
+            self.beam_indices[following.beam_indices],
+            following.owners,
+            following.n,
+            following.b,
+            following.cells,
+            kept,
+            self.is_identity and following.is_identity,
+        )
+
+
+@runtime_checkable
+class FollowsMoves(Protocol):
+    """A token scorer that is told of the move before each of its steps; one that is not finds out itself."""
+
+    def follow(self, move: Move) -> None:
+        """Take note of the next step's move."""
+        ...
+
+
+def follow(scorer: object, move: Move | None) -> None:
+    """Tell a scorer of the next step's move, if there is one and it wants to know."""
+    if move is not None and isinstance(scorer, FollowsMoves):
+        scorer.follow(move)
+
+
+class Rows:
+    """The rows of a search or of a scorer; whoever announces moves spares it the questions to the device.
+
+    Attributes:
+        owners: Which of the n utterances each row belongs to (R,).
+        n: Number of utterances that have rows.
+        b: The largest number of rows of an utterance.
+        cells: As in :class:`Move`.
+    """
+
+    def __init__(self, n: int, device: torch.device) -> None:
+        self.owners = torch.arange(n, device=device)
+        self.n, self.b = n, 1
+        self.cells: Tensor | None = None
+        self._announced: Move | None = None
+
+    def announce(self, move: Move) -> None:
+        """The next :meth:`move` will be this one."""
+        self._announced = move
+
+    def move(self, beam_indices: Tensor) -> Move:
+        """Move to the rows of the next step: the announced move, else what ``beam_indices`` (R,) say."""
+        move, self._announced = self._announced, None
+        if move is None or move.beam_indices is not beam_indices:
+            move = self._find_move(beam_indices)
+        self.owners, self.n, self.b, self.cells = move.owners, move.n, move.b, move.cells
+        return move
+
+    def _find_move(self, beam_indices: Tensor) -> Move:
+        """The move, asked of the device."""
+        owners = self.owners[beam_indices]
+        kept, positions, counts = torch.unique_consecutive(owners, return_inverse=True, return_counts=True)
+        same = len(beam_indices) == len(self.owners) and bool(
+            (beam_indices == torch.arange(len(beam_indices), device=beam_indices.device)).all()
+        )
+        return make_move(
+            beam_indices,
+            positions,
+            (len(kept), int(counts.max())),
+            kept=kept if len(kept) < self.n else None,
+            is_identity=same,
+        )
+
+
+def make_move(
+    beam_indices: Tensor,
+    owners: Tensor,
+    shape: tuple[int, int],
+    *,
+    kept: Tensor | None = None,
+    is_identity: bool = False,
+    is_open: Tensor | None = None,
+) -> Move:
+    """A move whose numbers of utterances and of rows of one, at most, are known: ``shape`` (n, b)."""
+    n, b = shape
+    cells = None
+    if n * b != len(owners):
+        counts = torch.zeros(n, dtype=torch.long, device=owners.device).index_add_(
+            0, owners, torch.ones_like(owners)
+        )
+        first = counts.cumsum(0) - counts
+        cells = owners * b + torch.arange(len(owners), device=owners.device) - first[owners]
+    return Move(beam_indices, owners, n, b, cells, kept, is_identity, is_open)
+
+
+def drop_rows(move: Move, beam_indices: Tensor, kept_rows: Tensor, n: int, b: int) -> Move:
+    """The move that keeps some rows of ``move``, the one before: ``kept_rows`` (R,) of n utterances."""
+    owners, kept = move.owners[kept_rows], None
+    if n < move.n:
+        present = torch.zeros(move.n, dtype=torch.long, device=owners.device).index_fill_(0, owners, 1)
+        kept = first_true(present.bool(), n)
+        owners = (present.cumsum(0) - 1)[owners]
+    return make_move(beam_indices, owners, (n, b), kept=kept)

@@ -1,0 +1,64 @@
+"""What a merge method is: a row of the table ``METHODS``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from components.merging.io.tensor_task import TensorTask
+from components.merging.methods.task_arithmetic import DeltaFamily
+from components.merging.recipe.parameters import Parameter
+
+MergeFunction = Callable[[TensorTask], Iterator[Tensor]]
+"""Computes a tensor in flat pieces."""
+
+
+StatisticsKind = Literal["", "fisher", "layer_inputs", "merged_layer_inputs"]
+
+
+class Method(NamedTuple):
+    """One way to make a tensor out of several.
+
+    Attributes:
+        paper: Who published it.
+        url: Where.
+        formula: What it computes; d_i = x_i - base, and w_i is the ``weight`` of a model.
+        merge: Computes a tensor in flat pieces.
+        parameters: By name.
+        base: ``required`` or ``optional``, without parameters of its own, or ``counted`` like other models.
+        min_models: How many models it takes at least, besides a base that is not counted.
+        max_models: How many it takes at most; None for any number.
+        family: For methods on task vectors.
+        trim: Over what the share ``density`` of the elements that are kept is counted.
+        sign: How a sign is elected per element.
+        denominator: What the sum is divided by.
+        statistics: What it wants to know of each model from data: ``fisher``, ``layer_inputs``, or
+            ``merged_layer_inputs``; empty for nothing.
+        prepare: Makes what computes a tensor in the place of ``merge`` from all tensors of the output and the
+            base's ``config.json``, for methods that look at whole models first.
+    """
+
+    paper: str
+    url: str
+    formula: str
+    merge: MergeFunction
+    parameters: Mapping[str, Parameter]
+    base: str = "optional"
+    min_models: int = 1
+    max_models: int | None = None
+    family: DeltaFamily | None = None
+    trim: str = "none"
+    sign: str = "none"
+    denominator: str = "none"
+    statistics: StatisticsKind = ""
+    prepare: Callable[[Sequence[TensorTask], Mapping[str, object]], MergeFunction] | None = None
+
+
+WEIGHT = Parameter(float, None, "share of the model", per_model=True)
+EQUAL_WEIGHT = Parameter(float, 1.0, "share of the model", per_model=True)
+DENSITY = Parameter(float, 1.0, "share of each delta that is kept", per_model=True)
+LAMBDA = Parameter(float, 1.0, "scale of the merged delta")
+SEMANTICS = Parameter(str, "mergekit", "mergekit, paper or peft, where they differ")
+INT8_MASK = Parameter(bool, False, "mergekit's memory saver; no effect here")

@@ -1,0 +1,55 @@
+"""The setting ``estimator``: a fitted estimator that a gate or a stop rule uses, as part of a node's plan."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from components.digests import file_digest
+from components.errors import ConfigError
+from components.models.references import split_reference
+
+ROLE = "estimator"
+MADE_BY = "train_estimate"
+LIBRARIES = ("numpy", "lightgbm", "rapidfuzz", "sacrebleu")
+"""Distributions whose versions decide features and estimates."""
+
+
+def table_of(reference: str | None) -> dict[str, str]:
+    """Return the node that fits the estimator, by its role, if one of this pipeline does."""
+    if reference is None:
+        return {}
+    scheme, name = split_reference(reference)
+    return {ROLE: name} if scheme == "node" else {}
+
+
+def file_of(reference: str | None) -> dict[str, str]:
+    """Return the file of an estimator that is named by its path."""
+    from components.confidence.estimators.sources import is_path  # noqa: PLC0415 - when it is used
+
+    return {ROLE: reference} if reference and not table_of(reference) and is_path(reference) else {}
+
+
+def digest_of(reference: str | None, store: str | None) -> dict[str, str]:
+    """Return the digest of an estimator that is packaged or in the store.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if reference is None or table_of(reference) or file_of(reference):
+        return {}
+    from components.confidence.estimators.sources import locate_estimator  # noqa: PLC0415 - when it is used
+
+    try:
+        return {ROLE: file_digest(locate_estimator(reference, store))}
+    except ConfigError as error:
+        raise ConfigError(f"{ROLE}: {error}") from None
+
+
+def libraries(reference: str | None, beside: Collection[str]) -> tuple[str, ...]:
+    """Return the libraries of the estimates that are not among others."""
+    return () if reference is None else tuple(name for name in LIBRARIES if name not in beside)
+
+
+def is_finished(reference: str | None) -> bool:
+    """Return whether there is an estimator that can be looked at before the pipeline runs."""
+    return reference is not None and not table_of(reference)

@@ -1,0 +1,83 @@
+"""How much of what a search gained is chance: the winner on data that the search never saw."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from components.errors import ConfigError
+from components.metrics.bootstrap import Estimate, FloatArray, bootstrap_interval
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.records import Utterance
+from components.tuning.study import Confirmation
+
+MAX_NAMED = 3
+"""Utterances that an error names."""
+
+
+def refuse_overlap(confirm: Sequence[Utterance], seen: Mapping[str, Iterable[Utterance]]) -> None:
+    """Refuse data to confirm on that a search sees, by its sound or its source text, whatever the ids are.
+
+    Args:
+        confirm: the data to confirm on.
+        seen: name -> utterances of each data set that the search reads.
+
+    Raises:
+        ConfigError: an utterance is in both.
+    """
+    ids = {_content(utterance): utterance.id for utterance in confirm}
+    for name, utterances in seen.items():
+        both = [ids[content] for u in utterances if (content := _content(u)) in ids]
+        if both:
+            named = ", ".join(both[:MAX_NAMED]) + (" ..." if len(both) > MAX_NAMED else "")
+            raise ConfigError(
+                f"confirm: expected utterances that the search does not see, found {len(both)} of "
+                f"{len(confirm)} that are in {name}: {named}; take others"
+            )
+
+
+def _content(utterance: Utterance) -> tuple[object, ...]:
+    if utterance.audio is not None:
+        return utterance.audio.sha256, utterance.audio.offset, utterance.audio.seconds
+    return (unicodedata.normalize("NFC", utterance.text or "").strip(),)
+
+
+def confirm_winner(
+    search: tuple[CorpusStatistics, CorpusStatistics], confirmed: tuple[CorpusStatistics, CorpusStatistics]
+) -> Confirmation:
+    """Compare the winner's score and gain on search data with those on data that the search never saw.
+
+    Gains are resampled in pairs, the two data sets independently of each other.
+
+    Args:
+        search: statistics of the winner and of the pipeline as written on the search data.
+        confirmed: the same on the other data.
+    """
+    sign = 1 if search[0].metric.higher_is_better else -1
+    gains, scores = [], []
+    for winner, written in (search, confirmed):
+        written = written.subset(winner.ids)  # noqa: PLW2901 - the same utterances, in the same order
+        values = [sign * table.score() for table in (winner, written)]
+        draws = [sign * table.resampled_scores for table in (winner, written)]
+        scores.append((values[0], draws[0]))
+        gains.append((values[0] - values[1], draws[0] - draws[1]))
+    return Confirmation(
+        metric=search[0].metric.name,
+        search=search[0].to_score(),
+        confirmed=confirmed[0].to_score(),
+        optimism=_difference(*scores),
+        search_gain=Estimate(value=gains[0][0], interval=bootstrap_interval(gains[0][1], gains[0][0])),
+        confirmed_gain=Estimate(value=gains[1][0], interval=bootstrap_interval(gains[1][1], gains[1][0])),
+        gain_optimism=_difference(*gains),
+    )
+
+
+def _difference(first: tuple[float, FloatArray], second: tuple[float, FloatArray]) -> Estimate:
+    """Return the difference of two numbers of independent data sets, from resamples of each."""
+    value = first[0] - second[0]
+    if not (first[1].size and second[1].size):
+        return Estimate(value=value, interval=None)
+    # All tables are drawn from one stream of random numbers: one turned round is independent of the other.
+    return Estimate(value=value, interval=bootstrap_interval(first[1] - np.roll(second[1], 1), value))

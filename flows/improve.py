@@ -1,0 +1,45 @@
+"""Remedies for the errors of a finished run, tried on a part of its data; the best is run.
+
+`antiphon improve RUN`.
+"""
+
+from __future__ import annotations
+
+from prefect.client.schemas.objects import State
+
+from components.improvement.remedies import Choices
+from components.pipeline.pipeline import DATA
+from components.run_record import RunRecord
+from flows.definition import define_flow
+from flows.parameters.improve import ImproveParameters
+from flows.registry import pipeline_of
+from flows.run import final_state, reopen_run
+from reports.analyses.stage_results import read_blame
+from tasks.stages import attribution, improvement, report
+
+_BLAME = "blame"
+
+
+@define_flow(ImproveParameters)
+def improve(parameters: ImproveParameters) -> RunRecord | State[RunRecord]:
+    """List or try remedies for a finished run; adds the stage ``improvement`` to a copy of it."""
+    record, run = reopen_run(parameters.run, "improve", parameters)
+    with run:
+        pipeline = pipeline_of(record)
+        finished = improvement.FinishedRun(pipeline, dict(run.stages), run.parameters.seed, run.store_url)
+        if _BLAME not in run.stages:
+            attribution.check_references(run.stages[DATA])
+            run.add(attribution.attribute_errors(pipeline, *finished[1:]))
+        blames = {blame.metric: blame for blame in read_blame(run.stages[_BLAME]).blames}
+        choices = Choices(
+            recognizer=parameters.recognizer,
+            share=parameters.share,
+            refiner=parameters.refiner,
+            gate_model=parameters.gate_model,
+            terms=parameters.terms,
+            soup=parameters.soup,
+        )
+        limits = improvement.Limits(parameters.budget, parameters.probe, parameters.metric)
+        run.add(improvement.improve_run(finished, blames[parameters.metric], choices, limits))
+        report.publish_run_report(run.record, run.store_url)
+    return final_state(run.record)

@@ -1,0 +1,309 @@
+"""Search over the settings of a pipeline, the winner confirmed once on data that the search never saw.
+
+`antiphon tune FILE`. Every try is a pipeline whose unchanged stages are reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from prefect.client.schemas.objects import State
+
+from components import data as sets
+from components.analysis.comparison_settings import ComparisonSettings
+from components.data.stage import store_data, store_part
+from components.errors import ConfigError, DataError
+from components.files import write_bytes
+from components.metrics.metric_names import split_metric
+from components.nodes.data import DataSettings
+from components.pipeline.pipeline import DATA, Pipeline
+from components.records import Utterance
+from components.run_record import RunRecord, StageRef
+from components.storage.reader import read_utterances
+from components.storage.run_listing import list_runs
+from components.storage.stage_plan import content_of
+from components.storage.store import Store
+from components.tuning.confirmation import refuse_overlap
+from components.tuning.halving import cut_blocks
+from components.tuning.objectives import Objective
+from components.tuning.study import AS_WRITTEN, Study, Try
+from components.yaml_text import format_yaml
+from flows import preflight
+from flows.compare import record_comparison
+from flows.definition import define_flow
+from flows.parallel_systems import run_systems
+from flows.parameters.pipeline import PipelineParameters
+from flows.parameters.pipeline import pipeline as graph_of
+from flows.parameters.tune import (
+    CheckedSearch,
+    TuneParameters,
+    changed_nodes,
+    check_search,
+    parameters_with,
+    pipeline_with,
+)
+from flows.preflight import Need
+from flows.repetition import list_changed_settings
+from flows.run import Run, final_state
+from flows.system import Hooks, System, load_data
+from reports.analyses.stage_results import read_study
+from tasks.progress import show_phase
+from tasks.stages import comparison, report
+from tasks.stages import data as data_sets
+from tasks.stages.study import SearchSettings, confirm_study, result_files, run_study
+from tasks.stages.tries import Sets, TryContext, compute_again
+
+CONFIRM = "confirm"
+WINNER, WRITTEN = "winner", "as-written"
+WINNER_FILE = "winner.yaml"
+
+
+class TuningData(NamedTuple):
+    """The data that a search reads, and those that its winner is confirmed on."""
+
+    search: StageRef
+    confirm: StageRef
+
+
+@define_flow(TuneParameters)
+def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
+    """Try settings of a pipeline, keep every try, and confirm the best on data that the search never saw."""
+    checked = check_search(parameters)
+    all_needs = _needs(parameters, checked)
+    preflight.check_needs(all_needs)
+    run = Run("tune", parameters)
+    with run:
+        loaded = _load(run, parameters, checked, all_needs)
+        context = _make_context(run, parameters, checked, loaded.search)
+        settings = SearchSettings(
+            space=checked.space,
+            written=parameters.search_values,
+            sampler=checked.sampler,
+            seed=parameters.seed,
+            tries=parameters.tries,
+            parallel=parameters.parallel,
+            tolerance=parameters.tolerance,
+        )
+        pipelines = {WRITTEN: checked.pipeline} | {f"{p.key}={p.value}": p.pipeline for p in checked.probes}
+        study_ref = run.add(run_study(context, settings, pipelines))
+        study = read_study(study_ref)
+        winner = _write_results(run, parameters, checked, study, study_ref)
+        _confirm(run, winner, parameters, loaded.confirm)
+        confirm_context = replace(context, blocks=[loaded.confirm])
+        chosen = [study.winner, study.named(AS_WRITTEN)]
+        first = checked.objectives[0]
+        searched, confirmed = (
+            tuple(each.statistics(first) for each in compute_again(of, chosen))
+            for of in (context, confirm_context)
+        )
+        earlier = _earlier_confirmations(run, loaded.confirm)
+        run.add(confirm_study(study_ref, searched, confirmed, loaded.confirm, earlier, run.store_url))  # type: ignore[arg-type]
+        report.publish_run_report(run.record, run.store_url)
+    return final_state(run.record)
+
+
+def needs(parameters: TuneParameters) -> list[Need]:
+    """The checks of the pipeline as written, of every value of its variables, and of the data."""
+    return _needs(parameters, check_search(parameters))
+
+
+def _needs(parameters: TuneParameters, checked: CheckedSearch) -> list[Need]:
+    of_nodes = preflight.needs_of_pipeline(checked.pipeline, parameters.store, parameters.seed)
+    of_values = []
+    for probe in checked.probes:
+        changed = {probe.pipeline.user_name_of(name) for name in changed_nodes(probe, checked.pipeline)}
+        for need in preflight.needs_of_pipeline(probe.pipeline, parameters.store, parameters.seed):
+            if need.stage in changed:
+                of_values.append(replace(need, stage=f"search.{probe.key}={probe.value}: {need.stage}"))
+    models = [objective.metric for objective in checked.objectives if ":" in objective.metric]
+    of_metrics = preflight.needs_of_metrics(
+        [*models, *parameters.model_metrics], parameters.store, "objectives"
+    )
+    confirm = Need(CONFIRM, partial(_check_confirm_set, parameters))
+    reviews = preflight.needs_of_reviews(checked.pipeline)
+    return [preflight.need_of_data(parameters), confirm, *of_nodes, *reviews, *of_values, *of_metrics]
+
+
+def _check_confirm_set(parameters: TuneParameters) -> None:
+    if parameters.confirm_share is None:
+        sets.check(str(parameters.confirm), parameters.source_language, parameters.target_language)
+
+
+def _load(
+    run: Run, parameters: TuneParameters, checked: CheckedSearch, all_needs: Sequence[Need]
+) -> TuningData:
+    """Load the data to search and to confirm on; they are refused where they overlap or lack references."""
+    data = load_data(run)[DATA]
+    share = parameters.confirm_share
+    store = Store(run.store_url)
+    if share is None:
+        languages = parameters.source_language, parameters.target_language
+        task = data_sets.load_data
+        confirm = run.add(task(parameters.confirm, None, *languages, None, run.store_url), CONFIRM)
+    else:
+        total = data.items - data.quarantined
+        size = round(share * total)
+        if not 0 < size < total:
+            raise ConfigError(
+                f"confirm: expected a share that leaves both parts utterances, found {share:g} of {total}"
+            )
+        order = np.random.default_rng(parameters.seed).permutation(total).tolist()
+        confirm = run.add(store_part(data, sorted(order[:size]), store), CONFIRM)
+        run.add(data := store_part(data, sorted(order[size:]), store))
+        run.notes.append(
+            f"{size} of {total} utterances of {parameters.data} were set aside to confirm the winner on"
+        )
+    loaded = TuningData(data, confirm)
+    seen = {"data": list(read_utterances(data))}
+    for pipeline in (checked.pipeline, *(probe.pipeline for probe in checked.probes)):
+        for name, ref in _load_sets(pipeline, data, run.store_url).items():
+            if name not in seen:
+                seen[name] = list(read_utterances(ref))
+                preflight.admit_data(all_needs, ref, name)
+    unseen = list(read_utterances(confirm))
+    refuse_overlap(unseen, seen)
+    for objective in checked.objectives:
+        for name, utterances in (("data", seen["data"]), (CONFIRM, unseen)):
+            _require_references(objective, name, utterances)
+    show_phase("loading the models")
+    preflight.admit_data(all_needs, data)
+    preflight.admit_data(all_needs, confirm)
+    return loaded
+
+
+def _require_references(objective: Objective, name: str, utterances: Sequence[Utterance]) -> None:
+    row = objective.row
+    if row is None or "reference" not in row.needs:
+        return
+    if row.output == "transcript":
+        has = [
+            u.transcript is not None or any(s.transcript for s in u.reference_segments) for u in utterances
+        ]
+    else:
+        has = [bool(u.references) or any(s.references for s in u.reference_segments) for u in utterances]
+    if not any(has):
+        kind = "transcripts" if row.output == "transcript" else "reference translations"
+        raise ConfigError(
+            f"{name}: expected {kind} for {objective.name}, found none in {len(utterances)} utterances"
+        )
+
+
+def _load_sets(pipeline: Pipeline, block: StageRef, store: str | None) -> Sets:
+    """The data sets that a pipeline's nodes read, with a block of the search data as ``data``."""
+    loaded = {DATA: block}
+    for node in pipeline.data_nodes():
+        settings = node.settings
+        assert isinstance(settings, DataSettings)
+        loaded[node.name] = store_data(
+            settings.source, None, pipeline.languages, settings.limit, Store(store)
+        )
+    return loaded
+
+
+def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, data: StageRef) -> TryContext:
+    """What all tries share; the data are cut into a block for each rung."""
+    total = data.items - data.quarantined
+    cut = cut_blocks(total, parameters.rungs, parameters.reduction_factor, parameters.seed)
+    blocks = (
+        [store_part(data, positions, Store(run.store_url)) for positions in cut] if len(cut) > 1 else [data]
+    )
+
+    def make_pipeline(settings: Mapping[str, object]) -> Pipeline:
+        pipeline = pipeline_with(parameters, checked.space, settings)
+        preflight.check_needs(preflight.needs_of_pipeline(pipeline, parameters.store, parameters.seed))
+        return preflight.choose_models(pipeline, data)[0]
+
+    if len(blocks) > 1:
+        whole = [
+            n.name for n in checked.pipeline if n.kind.gathers and checked.pipeline.data_of(n.name) == DATA
+        ]
+        whole += [n.name for n in checked.pipeline if n.kind.waits and n.name not in whole]
+        if whole:
+            run.notes.append(
+                f"{', '.join(whole)} look at all utterances together, but see those of one rung at a time"
+            )
+    return TryContext(
+        objectives=checked.objectives,
+        blocks=blocks,
+        make_pipeline=make_pipeline,
+        load_sets=partial(_load_sets, store=run.store_url),
+        store=run.store_url,
+        seed=parameters.seed,
+        reduction_factor=parameters.reduction_factor,
+        price_per_hour=parameters.price_per_hour,
+    )
+
+
+def _write_results(
+    run: Run, parameters: TuneParameters, checked: CheckedSearch, study: Study, ref: StageRef
+) -> dict[str, PipelineParameters]:
+    """Write the files of a study into the run's folder; returns the systems to confirm, by name."""
+    tries: dict[str, Try] = {WRITTEN: study.named(AS_WRITTEN)}
+    if study.winner.number != AS_WRITTEN:
+        tries[WINNER] = study.winner
+    else:
+        run.notes.append("no try is better than the pipeline as it is written")
+    systems = {
+        name: parameters_with(parameters, checked.space, each.settings) for name, each in tries.items()
+    }
+    winner = systems.get(WINNER, systems[WRITTEN])
+    record = RunRecord.model_construct(flow="pipeline", parameters=winner.model_dump(mode="json"))
+    changed = list_changed_settings(record)
+    graph = changed.pop("graph")
+    written = {**graph, **{name: value for name, value in changed.items() if value is not None}}
+    files = {**result_files(ref), WINNER_FILE: format_yaml(written).encode()}
+    for name, content in files.items():
+        folder = run.path / "plots" if name.endswith(".png") else run.path
+        folder.mkdir(exist_ok=True)
+        write_bytes(folder / name, content)
+    return systems
+
+
+def _confirm(
+    run: Run, systems: Mapping[str, PipelineParameters], parameters: TuneParameters, confirm: StageRef
+) -> None:
+    """Run the winner and the pipeline as written on the data that the search never saw, and compare them."""
+    members = {}
+    for name, own in systems.items():
+        source = {"data": parameters.confirm, "limit": None} if parameters.confirm_share is None else {}
+        values = {**source, "name": f"{run.name}.{name}"[:100], "replace": True}
+        overridden = own.model_copy(update=values)
+        hooks = Hooks(data=lambda _: confirm.model_copy(update={"stage": DATA}))
+        members[name] = System("pipeline", overridden, graph_of(overridden), hooks)
+    records = run_systems(members, run)
+    if len(records) < len(members):
+        failures = [note for note in run.notes if note.startswith("system ")]
+        raise DataError(
+            f"expected the winner to finish on the data to confirm on, found: {'; '.join(failures)}"
+        )
+    if len(records) == 1:
+        (name,) = records
+        run.systems = {name: records[name].name}
+        run.metrics |= {f"{name}.{metric}": score for metric, score in records[name].metrics.items()}
+        return
+    first = parameters.objectives[0]
+    metric = first.rpartition(".")[2] if ":" not in first else first
+    settings = ComparisonSettings()
+    usual = [m for m in settings.metrics if m != split_metric(metric)[0]]
+    chosen = settings.model_copy(
+        update={"baseline": WRITTEN, "ranking": split_metric(metric)[0], "metrics": (metric, *usual)}
+    )
+    run.add(comparison.compare_runs(records, chosen, run.store_url))
+    record_comparison(run, records)
+
+
+def _earlier_confirmations(run: Run, confirm: StageRef) -> list[str]:
+    """Finished runs of searches whose winner was confirmed on the same data."""
+    found = []
+    for entry in list_runs(Store(run.store_url)):
+        record = entry.record
+        if record is None or record.flow != "tune" or record.name == run.name:
+            continue
+        refs = {ref.stage: ref for ref in record.stages}
+        if CONFIRM in refs and content_of(refs[CONFIRM]) == content_of(confirm):
+            found.append(record.name)
+    return sorted(found)

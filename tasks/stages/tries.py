@@ -1,0 +1,290 @@
+"""Computes the tries of a search: several pipelines as one graph, rung after rung, and what each is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from prefect import get_run_logger
+
+from components.errors import AntiphonError, ConfigError, DataError, TransientError
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.pipeline.pipeline import DATA, Pipeline
+from components.records import Quarantined
+from components.run_record import StageRef
+from components.storage.reader import read_quarantined
+from components.storage.store import Store
+from components.tuning.halving import is_promoted
+from components.tuning.objectives import PRICE, SECONDS, Objective
+from components.tuning.study import Try
+from reports.views.run_outputs import read_plan
+from reports.views.served_price import price_of_served
+from tasks.execution.executor import PipelineResult
+from tasks.execution.joint_execution import execute_together
+from tasks.progress import show_phase
+from tasks.stages.sentence_scores import bind_staged
+from tasks.stages.texts_to_score import TextsToScore, align_parts
+
+Sets = dict[str, StageRef]
+"""Loaded data sets, by the names under which nodes read them."""
+
+
+@dataclass(frozen=True)
+class TryContext:
+    """What all tries of a search share.
+
+    Attributes:
+        objectives: what they are worth.
+        blocks: the data of each rung beyond that of the rung before.
+        make_pipeline: settings of the variables -> the checked pipeline; raises AntiphonError.
+        load_sets: a pipeline and a block -> the data sets that its nodes read.
+        store: URL of the store.
+        seed: of the run.
+        reduction_factor: of successive halving.
+        price_per_hour: of the machine.
+    """
+
+    objectives: Sequence[Objective]
+    blocks: Sequence[StageRef]
+    make_pipeline: Callable[[Mapping[str, object]], Pipeline]
+    load_sets: Callable[[Pipeline, StageRef], Sets]
+    store: str | None
+    seed: int
+    reduction_factor: int
+    price_per_hour: float | None = None
+
+    @property
+    def signs(self) -> list[int]:
+        """1 for each objective of which more is better, else -1."""
+        return [1 if objective.higher_is_better else -1 for objective in self.objectives]
+
+
+@dataclass
+class ComputedTry:
+    """A pipeline that is computed block by block, and the values of its objectives so far.
+
+    Attributes:
+        context: of the search.
+        planned: its number and settings.
+        pipeline: it.
+        results: of each block.
+        rungs: values of all objectives after each block.
+        fault: why it could not be computed.
+    """
+
+    context: TryContext
+    planned: Try
+    pipeline: Pipeline
+    results: list[PipelineResult] = field(default_factory=list)
+    rungs: list[tuple[float, ...]] = field(default_factory=list)
+    fault: str = ""
+
+    @cached_property
+    def target_language(self) -> str | None:
+        """Of the run."""
+        return self.pipeline.languages[1]
+
+    def add_block(self, result: PipelineResult) -> None:
+        """Take in what was computed of a further block, and measure the objectives on all of them."""
+        result.raise_first_error()
+        self.results.append(result)
+        self.rungs.append(tuple(map(self.measure, self.context.objectives)))
+
+    def measure(self, objective: Objective) -> float:
+        """Measure an objective on the blocks so far."""
+        if objective.name == SECONDS:
+            return self._seconds / self._n_utterances
+        if objective.name == PRICE:
+            return self._price / self._n_utterances
+        return self.statistics(objective).score()
+
+    def statistics(self, objective: Objective) -> CorpusStatistics:
+        """Return the statistics of a metric on the blocks so far; what was quarantined counts as empty.
+
+        Raises:
+            DataError: there is nothing to score.
+        """
+        metric = bind_staged(objective.metric, Store(self.context.store))
+        parts = [text_of(objective, result, self.blocks[n]) for n, result in enumerate(self.results)]
+        aligned = align_parts(
+            parts,
+            self.target_language,
+            with_references="reference" in metric.needs,
+            absent={q.utterance_id for result in self.results for q in _quarantined(result)},
+        )
+        n_total = sum(block.items for block in self.blocks[: len(self.results)])
+        table = None if aligned is None else aligned.units.measure(metric, aligned.segments, n_total)
+        if table is None:
+            raise DataError(f"{objective.name}: expected texts with references, found none")
+        return table
+
+    @property
+    def blocks(self) -> Sequence[StageRef]:
+        """The data of each block."""
+        return self.context.blocks
+
+    @property
+    def _n_utterances(self) -> int:
+        return max(1, sum(block.items for block in self.blocks[: len(self.results)]))
+
+    @property
+    def _used(self) -> list[StageRef]:
+        """The stages that are computed whenever the pipeline is used: no training, no other data."""
+        used = []
+        for result in self.results:
+            pipeline = result.pipeline
+            scored = {o.node_in(pipeline) for o in self.context.objectives if o.metric} | {
+                *pipeline.outputs.values()
+            }
+            needed = {node.name for output in scored for node in pipeline.subgraph_of(output)}
+            for name, ref in result.stages.items():
+                if name in needed and not pipeline.nodes[name].kind.whole and pipeline.data_of(name) == DATA:
+                    used.append(ref)
+        return used
+
+    @property
+    def _seconds(self) -> float:
+        return sum({ref.key: ref.seconds for ref in self._used}.values())
+
+    @property
+    def _price(self) -> float:
+        served = price_of_served([(ref, read_plan(ref)) for ref in self._used]) or 0.0
+        return served + (self.context.price_per_hour or 0.0) * self._seconds / 3600
+
+    def finish(self) -> Try:
+        """Return the try with what became of it."""
+        state = "failed" if self.fault else "complete" if len(self.rungs) == len(self.blocks) else "pruned"
+        scores = (
+            ()
+            if self.fault
+            else tuple(
+                self.statistics(o).to_score().model_copy(update={"name": o.name})
+                for o in self.context.objectives
+                if o.metric
+            )
+        )
+        values = {"state": state, "rungs": tuple(self.rungs), "scores": scores, "reason": self.fault}
+        return self.planned.model_copy(update=values)
+
+
+def text_of(objective: Objective, result: PipelineResult, data: StageRef) -> TextsToScore:
+    """Return the texts that an objective scores in what was computed of a data set.
+
+    Raises:
+        DataError: there are none: the node had nothing to do.
+    """
+    pipeline = result.pipeline
+    name = objective.node_in(pipeline)
+    if name not in result.stages:
+        raise DataError(f"{objective.name}: expected texts of {name}, found none: it had nothing to do")
+    language = None if pipeline.is_spoken(name) else pipeline.language_of(name)
+    speech = pipeline.speech_of(name)
+    return TextsToScore("", result.stages.get(speech, data), result.stages[name], language)
+
+
+def _quarantined(result: PipelineResult) -> Iterator[Quarantined]:
+    for ref in result.stages.values():
+        if ref.quarantined:
+            yield from read_quarantined(ref)
+
+
+def compute_tries(context: TryContext, planned: Sequence[Try], before: Sequence[Try]) -> list[Try]:
+    """Compute some tries together, rung after rung; those that are not among the best of a rung end there.
+
+    Args:
+        context: of the search.
+        planned: the tries.
+        before: all tries that were computed before, with which they compete.
+    """
+    computed, done = [], []
+    for each in planned:
+        try:
+            computed.append(ComputedTry(context, each, context.make_pipeline(each.settings)))
+        except TransientError:
+            raise
+        except AntiphonError as error:
+            done.append(each.model_copy(update={"state": "failed", "reason": _one_line(error)}))
+    running = list(computed)
+    for rung, block in enumerate(context.blocks):
+        if not running:
+            break
+        _compute_block(context, running, rung, block)
+        running = [each for each in running if not each.fault]
+        if rung < len(context.blocks) - 1:
+            running = _promote(context, running, rung, before)
+    done += [each.finish() for each in computed]
+    return sorted(done, key=lambda each: each.number)
+
+
+def _promote(
+    context: TryContext, running: Sequence[ComputedTry], rung: int, before: Sequence[Try]
+) -> list[ComputedTry]:
+    """Return the tries that go on to the next rung; the pipeline as written always does."""
+    earlier = [each.rungs[rung] for each in before if each.state != "failed" and len(each.rungs) > rung]
+    values = [*(each.rungs[rung] for each in running), *earlier]
+    return [
+        each
+        for number, each in enumerate(running)
+        if each.planned.number == 0 or is_promoted(number, values, context.signs, context.reduction_factor)
+    ]
+
+
+def _compute_block(context: TryContext, running: Sequence[ComputedTry], rung: int, block: StageRef) -> None:
+    """Compute a further block of some tries as one graph; notes the fault of each that fails."""
+    first, last = running[0].planned.number, running[-1].planned.number
+    which = f"try {first}" if first == last else f"tries {first} to {last}"
+    show_phase(f"{which}, rung {rung + 1} of {len(context.blocks)}")
+    systems = {f"try{each.planned.number}": each for each in running}
+    try:
+        sets = {name: context.load_sets(each.pipeline, block) for name, each in systems.items()}
+        results = execute_together(
+            {name: each.pipeline for name, each in systems.items()}, sets, context.store, context.seed
+        )
+    except TransientError:
+        raise
+    except AntiphonError as error:
+        if len(running) == 1:
+            running[0].fault = _one_line(error)
+            return
+        for each in running:  # one of them cannot even be planned: the others can
+            _compute_block(context, [each], rung, block)
+        return
+    for name, each in systems.items():
+        try:
+            each.add_block(results[name])
+        except TransientError:
+            raise
+        except Exception as error:
+            each.fault = _one_line(error)
+            get_run_logger().warning("try %d failed: %s", each.planned.number, each.fault)
+
+
+def _one_line(error: BaseException) -> str:
+    return "; ".join(str(error).splitlines())[:500] or type(error).__name__
+
+
+def require_computed(tries: Sequence[Try]) -> None:
+    """Refuse a search whose pipeline as written cannot be computed: nothing else could be told from it.
+
+    Raises:
+        ConfigError: why.
+    """
+    written = tries[0]
+    if written.state == "failed":
+        raise ConfigError(f"the pipeline as it is written: {written.reason}")
+
+
+def compute_again(context: TryContext, tries: Sequence[Try]) -> list[ComputedTry]:
+    """Compute tries on all blocks whatever their rungs were, such as those that the store has already.
+
+    Raises:
+        DataError: one cannot be computed.
+    """
+    computed = [ComputedTry(context, each, context.make_pipeline(each.settings)) for each in tries]
+    for rung, block in enumerate(context.blocks):
+        for each in computed:
+            _compute_block(context, [each], rung, block)
+            if each.fault:
+                raise DataError(f"try {each.planned.number}: {each.fault}")
+    return computed

@@ -1,0 +1,113 @@
+"""What is refused of development data once they are loaded: too few, and those that an estimator has seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.confidence.estimators.fitted_estimator import FittedEstimator
+from components.confidence.estimators.seen import fingerprint
+from components.data.stage import store_data
+from components.errors import ConfigError
+from components.pipeline.learning_data import check_learning_data
+from components.pipeline.pipeline import DATA
+from components.pipeline.reader import read_pipeline
+from components.records import Utterance
+from components.storage.store import Store
+
+MT = {"kind": "translate", "model": "m"}
+GUARANTEE = {"kind": "route", "of": "sure", "guarantee": {"risk": 0.1, "bad": "chrf < 40"}}
+
+
+def write(path: Path, first: int, n: int) -> str:
+    """A data set of texts by number, so that two overlap where their numbers do; ids say nothing of that."""
+    rows = [
+        {"id": f"{path.stem}{k}", "text": f"text {k}", "references": [f"Text {k}"]}
+        for k in range(first, first + n)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return str(path)
+
+
+def check(folder: Path, nodes: dict[str, Any], data: str) -> None:
+    """The checks of a pipeline over a data set."""
+    languages = ("en", "de")
+    values = {"nodes": nodes, "source_language": languages[0], "target_language": languages[1]}
+    pipeline, store = read_pipeline(values), Store(str(folder / "store"))
+    sources = {DATA: (data, None)}
+    for node in pipeline.data_nodes():
+        settings: Any = node.settings
+        sources[node.name] = (settings.source, settings.limit)
+    sets = {
+        name: store_data(source, None, languages, limit, store) for name, (source, limit) in sources.items()
+    }
+    check_learning_data(pipeline, sets, str(folder / "store"))
+
+
+def test_an_estimator_that_was_fitted_on_the_data_of_a_guarantee_is_refused(tmp_path: Path) -> None:
+    data, fit = write(tmp_path / "data.jsonl", 0, 60), write(tmp_path / "fit.jsonl", 100, 60)
+    other, overlapping = write(tmp_path / "other.jsonl", 200, 60), write(tmp_path / "over.jsonl", 159, 60)
+    nodes: dict[str, Any] = {"mt": MT, "sure": {"kind": "estimate", "of": "mt", "dev": fit}}
+    go_on = {"again": {**MT, "when": "doubt.escalate"}}
+    check(tmp_path, {**nodes, "doubt": {**GUARANTEE, "dev": other}, **go_on}, data)
+    with pytest.raises(
+        ConfigError, match=r"doubt: expected .* estimator of sure .* 60 of 60 .*\(fit100, fit101"
+    ):
+        check(tmp_path, {**nodes, "doubt": {**GUARANTEE, "dev": fit}, **go_on}, data)
+    with pytest.raises(ConfigError, match=r"found 1 of 60 that it was \(over159\)"):
+        check(tmp_path, {**nodes, "doubt": {**GUARANTEE, "dev": overlapping}, **go_on}, data)
+    budget = {"kind": "route", "of": "sure", "budget": 0.3, "rungs": ["mt", "again"], "dev": fit}
+    check(tmp_path, {**nodes, "doubt": budget, **go_on}, data)  # promises nothing
+
+
+def test_a_finished_estimator_says_what_it_has_seen(tmp_path: Path) -> None:
+    data, dev = write(tmp_path / "data.jsonl", 0, 60), write(tmp_path / "dev.jsonl", 100, 60)
+    seen = fingerprint(Utterance(id="x", text="text 107", source_language="en"))
+    values: dict[str, Any] = {"of": "translation", "method": "logistic", "targets": {}, "items": 1}
+    FittedEstimator(**values, normalizer="none", seen=(seen,)).save(tmp_path)
+    nodes = {
+        "mt": MT,
+        "sure": {"kind": "estimate", "of": "mt", "model": str(tmp_path)},
+        "doubt": {**GUARANTEE, "dev": dev},
+        "again": {**MT, "when": "doubt.escalate"},
+    }
+    with pytest.raises(ConfigError, match=r"found 1 of 60 that it was \(dev107\)"):
+        check(tmp_path, nodes, data)
+
+
+@pytest.mark.parametrize("kind", ["refine", "fuse"])
+def test_a_gates_estimator_has_not_seen_what_it_judges(kind: str, tmp_path: Path) -> None:
+    data, fit = write(tmp_path / "data.jsonl", 0, 60), write(tmp_path / "fit.jsonl", 59, 60)
+    nodes: dict[str, Any] = {
+        "dev": {"kind": "data", "source": fit},
+        "mt-dev": {**MT, "of": "dev"},
+        "fit": {"kind": "train_estimate", "of": "mt-dev"},
+        "mt": {**MT, "of": "data"},
+        "better": {"kind": kind, "of": "mt", "gate": "estimate", "estimator": "node:fit"},
+    }
+    with pytest.raises(
+        ConfigError, match=r"better: expected .* estimator of better .* found 1 of 60 that it was \(data59\)"
+    ):
+        check(tmp_path, nodes, data)
+    nodes["dev"]["source"] = write(tmp_path / "fit2.jsonl", 60, 60)
+    check(tmp_path, nodes, data)
+
+
+def test_fewer_than_50_utterances_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    data, few = write(tmp_path / "data.jsonl", 0, 3), write(tmp_path / "few.jsonl", 100, 49)
+    rungs = {"rungs": ["mt", "again"], "dev": few}
+    nodes: dict[str, Any] = {
+        "mt": MT,
+        "doubt": {"kind": "route", "of": "mt", "budget": 0.3, **rungs},
+        "again": {**MT, "when": "doubt.escalate"},
+    }
+    with pytest.raises(ConfigError, match=r"doubt: expected at least 50 development utterances .* found 49"):
+        check(tmp_path, nodes, data)
+    nodes["doubt"] = {"kind": "route", "of": "mt", "budget": 0.3}  # a share of the very data
+    check(tmp_path, nodes, data)
+    nodes["sure"] = {"kind": "estimate", "of": "mt", "dev": few}
+    with pytest.raises(ConfigError, match=r"sure: expected at least 50 development utterances .* found 49"):
+        check(tmp_path, nodes, data)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from components.errors import ConfigError
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.table import get_metric
+from components.records import Audio, Utterance
+from components.tuning.confirmation import confirm_winner, refuse_overlap
+
+
+def text(key: str, source: str) -> Utterance:
+    return Utterance(id=key, text=source, source_language="en")
+
+
+def spoken(key: str, digest: str, offset: float = 0.0) -> Utterance:
+    audio = Audio(path="a.wav", sha256=digest * 64, seconds=2.0, sample_rate=16000, offset=offset)
+    return Utterance(id=key, audio=audio, source_language="en")
+
+
+def test_data_that_the_search_sees_cannot_confirm_whatever_their_ids_are() -> None:
+    confirm = [text("x", "a cafe\u0301 "), spoken("y", "b"), text("z", "new")]
+    refuse_overlap(confirm, {"data": [text("z", "other"), spoken("y", "b", 2.0)]})
+    with pytest.raises(ConfigError, match="found 2 of 3 that are in data--dev: x, y"):
+        refuse_overlap(confirm, {"data": [], "data--dev": [text("1", "a caf\u00e9"), spoken("2", "b")]})
+
+
+def table(errors: np.ndarray) -> CorpusStatistics:
+    rows = np.stack([errors, np.full(len(errors), 10.0)], axis=1)
+    ids = tuple(f"u{n}" for n in range(len(errors)))
+    return CorpusStatistics(get_metric("wer"), ids, rows, len(errors), "test")
+
+
+def test_optimism_of_the_best_of_many_equal_systems_is_what_the_search_made_up() -> None:
+    """Systems that differ by chance alone: the gain that a search reports is all optimism."""
+    rng = np.random.default_rng(5)
+    optimism, covered = [], 0
+    for _ in range(16):
+        tries = [table(rng.binomial(10, 0.3, 60).astype(float)) for _ in range(20)]
+        best = min(tries, key=lambda each: each.score())
+        confirmed = (
+            table(rng.binomial(10, 0.3, 60).astype(float)),
+            table(rng.binomial(10, 0.3, 60).astype(float)),
+        )
+        result = confirm_winner((best, tries[0]), confirmed)
+        optimism.append(result.gain_optimism.value)
+        assert result.search_gain.value == pytest.approx(tries[0].score() - best.score())
+        assert result.gain_optimism.value == pytest.approx(
+            result.search_gain.value - result.confirmed_gain.value
+        )
+        assert result.confirmed_gain.interval is not None
+        covered += result.confirmed_gain.interval[0] <= 0 <= result.confirmed_gain.interval[1]
+    assert np.mean(optimism) > 1.5  # the best of 20 looks better by almost two errors in a hundred words
+    assert covered >= 13
+
+
+def test_interval_of_the_optimism_is_that_of_independent_draws() -> None:
+    rng = np.random.default_rng(6)
+    tables = [table(rng.binomial(10, p, 200).astype(float)) for p in (0.2, 0.3, 0.25, 0.3)]
+    result = confirm_winner((tables[0], tables[1]), (tables[2], tables[3]))
+    spread = np.sqrt(sum(np.var(t.rows[:, 0]) / 200 for t in (tables[0], tables[2]))) * 10
+    assert result.optimism.interval is not None
+    low, high = result.optimism.interval
+    assert (high - low) / (2 * 1.96) == pytest.approx(spread, rel=0.1)
