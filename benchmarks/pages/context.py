@@ -40,12 +40,12 @@ SYSTEMS = {
     ),
 }
 INTRODUCTION = """\
-Context of sentences that have nothing to do with each other can only cost: {result}. Neither model was
-trained with context. The first has only ever seen one caption at a time: two are longer than what it knows,
-and after the translations of the context as its first tokens it still has to find the place in the source
-where it is to go on. So this says what context costs a model that does not know it, and nothing of talks,
-whose sentences belong together, or of models that were trained on documents: for those, measure on a
-development set of your own.
+Sentences that have nothing to do with each other, and models that were never trained with context: {result}.
+The first has only ever seen one caption at a time. Two are longer than what it knows, and with the
+translations of the context as its first tokens it does not find the place in the source where it is to go
+on: a model of sentences cannot be given context by joining them. A chat model reads it as further examples,
+which here neither help nor harm. This says nothing of talks, whose sentences belong together, or of models
+that were trained on documents: for those, measure on a development set of your own.
 
 The transcript of one recording ([long recordings](long-recording.md): unrelated spoken captions, Whisper
 base), each reference segment a part of one document; beam 5 where nothing else is said. 95% intervals over
