@@ -14,11 +14,12 @@ from components.run_record import Score
 
 CAPTION = "caption"
 TERMS = """\
-{terms} rare names and drugs in {named} spoken sentences, {occurrences} occurrences, and {captions} captions of
-Multi30k's test_2016_flickr in which none is said; flite's voices slt and rms, Whisper tiny.en, beam 5. The list
-has all {terms} terms in every recording. *Boost*: nats per token. *B-WER*, *U-WER*: of the words of terms and of all
-others (Le et al. 2021). *WER of captions*: where the list has nothing to say. Whisper's English normalizer;
-95% bootstrap intervals over utterances. The boosts are a curve, none was chosen on other data."""
+{terms} rare names and drugs in {named} spoken sentences, {occurrences} occurrences, and {captions} captions
+of Multi30k's test_2016_flickr in which none is said; flite's voices slt and rms, Whisper tiny.en, beam 5.
+The list has all {terms} terms in every recording. *Boost*: nats per token. *B-WER*, *U-WER*: of the words
+of terms and of all others (Le et al. 2021). *WER of captions*: where the list has nothing to say. Whisper's
+English normalizer; 95% bootstrap intervals over utterances. The boosts are a curve, none was chosen on
+other data."""
 
 
 def page(measurements: Measurements) -> str:

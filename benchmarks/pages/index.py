@@ -68,6 +68,8 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
             ),
         ),
         Row({"speed": "speed-ensembles"}),
+        Row({"agreed text": "vocabularies-text"}),
+        Row({"speed": "speed-speculative"}),
         Row(
             {"rover": "rover", "speed": "speed-pools", "of many samples": "speed-mbr"},
             Headline(
@@ -107,6 +109,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
     "Search over a pipeline": (Row({"search": "search"}),),
     "One model out of several, and smaller models": (
         Row({"speed": "speed-merging"}),
+        Row({"merging's frontier": "merging-frontier"}),
         Row(
             {"merging": "merging"},
             Headline(

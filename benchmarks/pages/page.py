@@ -18,7 +18,7 @@ PAGES: Mapping[str, str] = {
     for name in (
         *("recognition", "non-speech", "padding", "word-times", "long-audio", "long-recording"),
         "context",
-        *("domain", "pruning", "confidence", "routing", "pools", "search", "families"),
+        *("domain", "pruning", "confidence", "routing", "pools", "search", "families", "vocabularies-text"),
         *(
             "speed-recognition",
             "speed-ensembles",
@@ -26,7 +26,9 @@ PAGES: Mapping[str, str] = {
             "speed-mbr",
             "speed-merging",
             "speed-experts",
+            "speed-speculative",
         ),
+        "merging-frontier",
         *("speed-report", "orchestration", "following", "startup", "memory", "scaling"),
     )
 }

@@ -37,6 +37,7 @@ SECTIONS = {
     "pools": "benchmarks.quality.confidence.pools",
     "search": "benchmarks.quality.search",
     "terms": "benchmarks.quality.terms",
+    "vocabularies-text": "benchmarks.quality.vocabularies_text",
 }
 
 if __name__ == "__main__":

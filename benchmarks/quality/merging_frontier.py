@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     section = section_parser("benchmarks.quality merging-frontier", __doc__)
     section.add_argument("--work", type=Path, required=True, help="keeps models and texts")
     section.add_argument("--steps", type=int, default=60, help="updates of each fine-tuning")
-    section.add_argument("--seeds", type=int, nargs="+", default=[1])
+    section.add_argument("--seeds", type=int, nargs="*", default=[1], help="of the fine-tunings")
     section.add_argument(
         "--pair", nargs=2, metavar="MODEL", help="two of other initializations, for Re-Basin"
     )

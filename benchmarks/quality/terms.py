@@ -24,17 +24,64 @@ MODEL = "packaged:whisper-tiny.en"
 BOOSTS = (0.0, 2.0, 4.0, 8.0)
 """Nats per token; 0: no list."""
 FIRST = tuple(
-    "Oleksandra Thandiwe Siobhan Anselm Ximena Bjarne Eulalia Tiberius Saoirse Wojciech Ngozi Leocadia "
-    "Zdenka Ayodele Ignatius Mireille Torvald Parvaneh Caoimhe Evander".split()
+    [
+        "Oleksandra",
+        "Thandiwe",
+        "Siobhan",
+        "Anselm",
+        "Ximena",
+        "Bjarne",
+        "Eulalia",
+        "Tiberius",
+        "Saoirse",
+        "Wojciech",
+        "Ngozi",
+        "Leocadia",
+        "Zdenka",
+        "Ayodele",
+        "Ignatius",
+        "Mireille",
+        "Torvald",
+        "Parvaneh",
+        "Caoimhe",
+        "Evander",
+    ]
 )
 LAST = tuple(
-    "Kovalenko Mbeki Przybylski Achterberg Quintanilla Thorvaldsen Oyelaran Szczepaniak Vandermeer Okonkwo "
-    "Dufresne Haugland Tchaikovsky Abernathy Balakrishnan Castellanos Drozdowski Farquharson Gudmundsson "
-    "Iwasaki".split()
+    [
+        "Kovalenko",
+        "Mbeki",
+        "Przybylski",
+        "Achterberg",
+        "Quintanilla",
+        "Thorvaldsen",
+        "Oyelaran",
+        "Szczepaniak",
+        "Vandermeer",
+        "Okonkwo",
+        "Dufresne",
+        "Haugland",
+        "Tchaikovsky",
+        "Abernathy",
+        "Balakrishnan",
+        "Castellanos",
+        "Drozdowski",
+        "Farquharson",
+        "Gudmundsson",
+        "Iwasaki",
+    ]
 )
 DRUGS = tuple(
-    "atorvastatin levetiracetam methotrexate rivaroxaban pantoprazole clopidogrel hydroxychloroquine "
-    "escitalopram".split()
+    [
+        "atorvastatin",
+        "levetiracetam",
+        "methotrexate",
+        "rivaroxaban",
+        "pantoprazole",
+        "clopidogrel",
+        "hydroxychloroquine",
+        "escitalopram",
+    ]
 )
 TEMPLATES = (
     "{first} {last} called about the meeting on Thursday.",
@@ -76,7 +123,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 
 def make_texts(n: int) -> dict[str, str]:
     """Id -> text: ``n`` sentences with terms, and ``n`` captions."""
-    draw = random.Random(7)  # noqa: S311 - not for secrets
+    draw = random.Random(7)
     texts = {}
     for number in range(n):
         names = {"first": draw.choice(FIRST), "last": draw.choice(LAST), "drug": draw.choice(DRUGS)}

@@ -19,6 +19,7 @@ SECTIONS = {
     "distillation": "benchmarks.speed.distillation",
     "experts": "benchmarks.speed.experts",
     "report": "benchmarks.speed.report",
+    "speculative": "benchmarks.speed.speculative",
 }
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from components.decoding.combiner import Combiner
 from components.decoding.gate_features import GateFeatures, distribution_features
 from components.decoding.lazy_scorer import LazyScorer
 from components.decoding.moves import Move
-from components.decoding.scorers import TokenScorer, Vocabulary, require_same_vocabulary
+from components.decoding.scorers import TokenScorer, Vocabulary, as_retractable, require_same_vocabulary
 from components.decoding.token_statistics import N_STATISTICS, token_statistics
 from components.errors import ConfigError, ModelError
 
@@ -70,6 +70,11 @@ class EnsembleScorer:
         self._is_bad: Tensor | None = None  # whether NaN was seen: on the device, off the CPU
         self.n_steps = 0
 
+    @property
+    def has_gate(self) -> bool:
+        """Whether the members' weights differ by token."""
+        return self._combiner.gate is not None
+
     def prefill(self) -> Tensor:
         """Combined log-probabilities (N, V) of the first token."""
         return self._mix()
@@ -88,6 +93,34 @@ class EnsembleScorer:
             member.push(beam_indices, tokens, move)
         self.n_steps += 1
         return self._mix()
+
+    def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """Append ``tokens`` (R, t) to every row, in one pass of every member; not with a gate.
+
+        Returns:
+            Combined log-probabilities (R * t, V) after every one of them, those of a row together. Rows of
+            :meth:`records_of` are counted likewise.
+        """
+        scores = []
+        for index, member in enumerate(self._members):
+            self._scores[index] = None
+            scores.append(as_retractable(member.scorer).score_tokens(beam_indices, tokens).flatten(0, 1))
+            self._scores[index] = scores[-1]
+            member.calls += 1
+        self._count_calls()
+        mixture = self._combiner(scores, self._weights_on_device.to(scores[0].device), self._exact)
+        self._log_normalizers = mixture.log_normalizers
+        return mixture.log_probs
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether rows of every member may retract different numbers of tokens."""
+        return all(as_retractable(member.scorer).is_ragged for member in self._members)
+
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts[r]`` tokens of row r; see :meth:`RetractableScorer.retract`."""
+        for member in self._members:
+            as_retractable(member.scorer).retract(counts)
 
     def _mix(self) -> Tensor:
         gate, indices = self._combiner.gate, list(range(len(self._members)))

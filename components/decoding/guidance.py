@@ -1,4 +1,4 @@
-"""What a search is guided by beside its model: biases of its ranking, and phrases that it must write."""
+"""What a search is guided by beside its model: biases, phrases that it must write, a model that proposes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from components.decoding.draft_model import Draft
 from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
 from components.decoding.phrase_constraints import PhraseConstraints
 
@@ -19,10 +20,13 @@ class Guidance:
         biases: Applied in order, after the logits processors, to what tokens and hypotheses are chosen by;
             candidates keep the log-probabilities without them.
         constraints: Phrases that the texts must have; for beam search.
+        draft: A small model that proposes tokens to a greedy search without biases and constraints, which its
+            output does not depend on.
     """
 
     biases: Sequence[LogitsProcessor] = ()
     constraints: PhraseConstraints | None = None
+    draft: Draft | None = None
 
     def apply(self, log_probs: Tensor, history: History) -> Tensor:
         """What hypotheses are ranked by: a biased copy, or ``log_probs`` where there is no bias."""

@@ -54,6 +54,20 @@ def apply_processors(
     return log_probs
 
 
+def apply_to_ragged(
+    logits_processors: Sequence[LogitsProcessor], log_probs: Tensor, history: History, lengths: Tensor
+) -> Tensor:
+    """Apply the processors to rows of which row r has generated ``lengths[r]`` tokens (R,).
+
+    The history's ``tokens`` (R, T) are filled up with anything.
+    """
+    for length in sorted(set(lengths.tolist())) if logits_processors else ():
+        rows = (lengths == length).nonzero()[:, 0]
+        part = History(history.tokens[rows, :length], history.utterances[rows], history.max_new_tokens)
+        log_probs[rows] = apply_processors(logits_processors, log_probs[rows], part)
+    return log_probs
+
+
 def on_each_device(tensor: Tensor) -> Callable[[torch.device], Tensor]:
     """The tensor on the device asked for; it is copied there once."""
     return cache(tensor.to)

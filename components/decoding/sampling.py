@@ -25,7 +25,7 @@ from components.decoding.moves import Move, check_interval, drop_rows, make_move
 
 
 @dataclass
-class _DecodedRows:
+class DecodedRows:
     """The tokens that R rows have taken in up to T steps.
 
     ``tokens`` and their ``log_probs`` are (R, T), ``records`` of the members (R, T, W; see
@@ -57,7 +57,7 @@ def greedy_or_sample(
     n, device = log_probs.shape[0], log_probs.device
     draws = _draw_uniform(config, keys, n, copies, steps).to(device)
     eos, interval = torch.tensor(scorer.vocabulary.eos, device=device), check_interval(device)
-    decoded = _allocate_rows(n * copies, steps, scorer.record_width, device)
+    decoded = allocate_rows(n * copies, steps, scorer.record_width, device)
     alive = torch.arange(n * copies, device=device)
     open_rows, is_open = list(range(n * copies)), torch.ones(n * copies, dtype=torch.bool, device=device)
     source = alive // copies
@@ -98,16 +98,17 @@ def greedy_or_sample(
         source = torch.arange(len(alive), device=device)
         history = History(decoded.tokens[alive, : t + 1], alive // copies, steps)
     scorer.require_finite()
-    decoded = _DecodedRows(*copy_to_host([getattr(decoded, field.name) for field in fields(decoded)]))
-    candidates = [_to_candidate(scorer, decoded, row, config, row % copies) for row in range(n * copies)]
+    decoded = DecodedRows(*copy_to_host([getattr(decoded, field.name) for field in fields(decoded)]))
+    candidates = [to_candidate(scorer, decoded, row, config, row % copies) for row in range(n * copies)]
     return [
         sorted(candidates[i : i + copies], key=lambda candidate: -candidate.normalized_score)
         for i in range(0, n * copies, copies)
     ]
 
 
-def _allocate_rows(rows: int, steps: int, width: int, device: torch.device) -> _DecodedRows:
-    return _DecodedRows(
+def allocate_rows(rows: int, steps: int, width: int, device: torch.device) -> DecodedRows:
+    """Room for ``steps`` tokens of each row, with ``width`` numbers of records each."""
+    return DecodedRows(
         tokens=torch.zeros((rows, steps), dtype=torch.long, device=device),
         log_probs=torch.zeros((rows, steps), device=device),
         records=torch.zeros((rows, steps, width), device=device),
@@ -179,9 +180,10 @@ def _draw_uniform(
     return torch.stack(rows)
 
 
-def _to_candidate(
-    scorer: EnsembleScorer, decoded: _DecodedRows, row: int, config: SearchConfig, copy: int
+def to_candidate(
+    scorer: EnsembleScorer, decoded: DecodedRows, row: int, config: SearchConfig, copy: int = 0
 ) -> Candidate:
+    """What a row has decoded; ``copy`` is the number of the sample, where it is one."""
     length, finished = int(decoded.lengths[row]), bool(decoded.finished[row])
     log_probs = decoded.log_probs[row, :length]
     member_log_probs, member_weights = scorer.to_member_scores(decoded.records[row, :length])

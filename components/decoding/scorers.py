@@ -99,6 +99,56 @@ class SequenceScorer(TokenScorer, Protocol):
         ...
 
 
+@runtime_checkable
+class RetractableScorer(SequenceScorer, MultiTokenScorer, Protocol):
+    """A scorer that can forget tokens again, so that they may be proposed before they are known.
+
+    Attributes:
+        is_ragged: Whether rows may forget different numbers of tokens, and so differ in length.
+    """
+
+    is_ragged: bool
+
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts[r]`` tokens (R,) of every row; equal counts unless it is ragged."""
+        ...
+
+
+@runtime_checkable
+class PrefixScorer(TokenScorer, Protocol):
+    """A scorer that reads rows from their beginning, whatever it has read before."""
+
+    def score_prefixes(self, utterances: Tensor, tokens: Tensor) -> Tensor:
+        """Scores (R, V) after ``tokens`` (R, t) of the utterances (R,), any of those it was prepared for.
+
+        Not together with :meth:`TokenScorer.step`, which forgets utterances that have ended.
+        """
+        ...
+
+
+def as_retractable(scorer: TokenScorer) -> RetractableScorer:
+    """The scorer, if it can retract; else a ConfigError."""
+    if isinstance(scorer, RetractableScorer):
+        return scorer
+    raise ConfigError(
+        f"draft: expected models that can forget tokens, found {scorer.name}, which cannot: leave draft out"
+    )
+
+
+def hide_last(visible: Tensor, counts: Tensor) -> Tensor:
+    """Hide the last ``counts[r]`` positions that row r of ``visible`` (R, P), booleans, still shows."""
+    from_the_end = visible.flip(1).cumsum(dim=1).flip(1)
+    return visible & (from_the_end > counts[:, None])
+
+
+def common_count(counts: Tensor) -> int:
+    """The number of tokens that rows forget which are not ragged: they all forget as many."""
+    least, most = int(counts.min()), int(counts.max())
+    if least != most:
+        raise ValueError(f"expected rows that retract equally, found {counts.tolist()}")
+    return least
+
+
 def require_same_vocabulary(vocabularies: Sequence[tuple[str, Vocabulary]]) -> None:
     """Check that several models can be mixed token by token.
 

@@ -18,6 +18,7 @@ from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
 from components.decoding.sampling import greedy_or_sample
 from components.decoding.scorers import TokenScorer
+from components.decoding.speculative import speculative_search
 from components.errors import ConfigError
 
 
@@ -41,8 +42,9 @@ def search(
         combiner: Mixes the scorers' distributions; needed where there are several.
         keys: One per utterance, to give each its own random numbers when sampling; without them every
             utterance draws the same numbers.
-        calls: Counts the forward calls of each scorer, by its index.
-        guidance: Biases of the ranking, and phrases that must occur.
+        calls: Counts the forward calls of each scorer, by its index; those of a draft model by -1.
+        guidance: Biases of the ranking, phrases that must occur, or a model that proposes tokens; that one is
+            left out where it has fewer positions than the search may take.
 
     Returns:
         One list per utterance, best first, of at most ``config.n_best`` candidates.
@@ -52,6 +54,9 @@ def search(
         ModelError: One of them gives NaN.
     """
     ensemble = EnsembleScorer(scorers, combiner or SingleScorer(), calls, keeps_statistics=config.entropies)
+    draft, positions = guidance.draft, min(config.max_new_tokens, ensemble.limit)
+    if draft is not None and draft.scorer.limit >= positions:
+        return speculative_search(ensemble, draft, config, logits_processors, calls)
     if config.temperature > 0 or config.beam_size == 1:
         if guidance.constraints is not None:
             raise ConfigError("expected a beam of at least 2 to search with required phrases, found none")

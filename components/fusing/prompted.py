@@ -18,10 +18,10 @@ from components.decoding.search import search
 from components.errors import ConfigError
 from components.fusing.config import FuseConfig
 from components.languages import base_of, english_name
+from components.sanitization import find_control_tokens, sanitize
 from components.translation.causal import answer_logits_processors, end_tokens, find_newline_tokens
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
-from components.translation.sanitization import find_control_tokens, sanitize
 
 PROMPTS = Path(__file__).parent / "prompts"
 MARKS = ("<source>", "</source>", "<candidates>", "</candidates>")

@@ -17,11 +17,11 @@ from components.errors import ConfigError
 from components.files import read_json
 from components.fusing.config import FuseConfig
 from components.fusing.prompted import Answer, Question
+from components.sanitization import find_control_tokens, sanitize
 from components.stacking.padding import pad_texts
 from components.stacking.training.pre_translation import join_texts
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
-from components.translation.sanitization import find_control_tokens, sanitize
 from components.translation.seq2seq import to_sentence_translation
 
 SETTINGS = "fuse.json"

@@ -4,6 +4,7 @@
 ``whisper:NAME``             a model of openai-whisper, by its own name and digest
 ``packaged:NAME``            a row of :mod:`components.models.packaged_models`
 ``sphinx:NAME``              a model of pocketsphinx: en-us, which it bundles, or a folder
+``onnx:FOLDER``              a model of onnx-asr; ``vosk:FOLDER`` one of Vosk
 ``store:KEY``                a checkpoint that a stage of the store holds, verified against its DONE.json
 ``store:RUN``                the one that a run made, by the run's name; ``store:RUN/NODE`` of several
 ``served:NAME``              one behind an OpenAI-compatible endpoint; it has no files here (docs/served.md)
@@ -69,7 +70,7 @@ def _resolve_model(reference: str, store: str | None, on_progress: ProgressCallb
         from components.models.sources.store import stage_model  # noqa: PLC0415
 
         return stage_model(name, store)
-    if scheme in ("sphinx", "served"):
+    if scheme in ("sphinx", "onnx", "vosk", "served"):
         return _from_extra(scheme, name)
     if scheme == "node":
         raise ConfigError(
@@ -202,6 +203,10 @@ def _from_extra(scheme: str, name: str) -> Checkpoint:
         from components.models.sources.served import served_model  # noqa: PLC0415 - an extra
 
         return served_model(name)
+    if scheme in ("onnx", "vosk"):
+        from components.models.sources.speech_folder import speech_folder_model  # noqa: PLC0415 - extras
+
+        return speech_folder_model(scheme, name)
     from components.models.sources.sphinx import sphinx_model  # noqa: PLC0415 - an extra
 
     return sphinx_model(name)

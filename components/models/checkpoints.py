@@ -25,6 +25,7 @@ TOKENIZER_NAMES = frozenset(
         *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
         *("vocab.json", "target_vocab.json", "vocab.txt", "merges.txt", "normalizer.json"),
         *("source.spm", "target.spm", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model"),
+        "tekken.json",
         *("chat_template.jinja", "chat_template.json"),
     }
 )

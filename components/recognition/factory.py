@@ -35,12 +35,29 @@ def build(
         ModelError: The model is not there, or damaged.
     """
     checkpoint = resolve(config.model, store)
-    loaded = load_resident(checkpoint, config)
+    loaded = add_draft(load_resident(checkpoint, config), config, store)
     if guides := load_guides(config, store, task):
         from components.recognition.whisper.recognizer import WhisperRecognizer  # noqa: PLC0415 - torch
 
         return WhisperRecognizer(config, loaded, checkpoint, task, seed, guides=guides)
     return BACKENDS[config.backend].build(config, loaded, checkpoint, task, seed)
+
+
+def add_draft(backend: Any, config: RecognitionConfig, store: str | None) -> Any:
+    """Let the draft model that ``config`` names propose tokens to a loaded ``whisper`` backend.
+
+    Raises:
+        ConfigError: The two do not fit each other.
+        ModelError: It cannot be loaded.
+    """
+    if config.draft is None:
+        return backend
+    from components.recognition.whisper.drafted import DraftedWhisper  # noqa: PLC0415 - imports whisper
+
+    checkpoint = resolve(config.draft, store)
+    return DraftedWhisper(
+        backend, load_resident(checkpoint, config), config.draft_tokens, checkpoint.reference
+    )
 
 
 def load_resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from components.records import Checkpoint, Outcome, Utterance
+from components.records import Checkpoint, Outcome, Quarantined, Utterance
 
 STAGE = "asr"
 """The stage that recognizers name in what they quarantine."""
@@ -25,3 +25,10 @@ class Recognizer(Protocol):
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         """One outcome per utterance, in order; an utterance that cannot be transcribed is quarantined."""
         ...
+
+
+def quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:
+    """The record of an utterance that cannot be transcribed."""
+    return Quarantined(
+        utterance_id=utterance.id, stage=STAGE, reason=reason, detail=f"{utterance.id}: {detail}"
+    )

@@ -18,10 +18,10 @@ from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
 from components.refining.self_refine import SelfRefiner
 from components.refining.served_self_refine import make_self_refiner
+from components.sanitization import find_control_tokens, sanitize
 from components.translation.config import TranslationConfig
 from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.factory import load_resident
-from components.translation.sanitization import find_control_tokens, sanitize
 from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translation
 
 

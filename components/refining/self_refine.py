@@ -21,10 +21,10 @@ from components.languages import UNDETERMINED, base_of, english_name
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
+from components.sanitization import find_control_tokens, sanitize
 from components.translation.causal import answer_logits_processors, find_newline_tokens
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
-from components.translation.sanitization import find_control_tokens, sanitize
 
 PROMPTS = Path(__file__).parent / "prompts"
 PROMPT_LABELS = ("Source:", "Draft:", "Problems:", "Corrected:")

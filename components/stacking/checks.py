@@ -12,6 +12,7 @@ from components.machine import resolve_device_name
 from components.models.architectures import STACKED
 from components.models.checkpoints import read_json
 from components.recognition.checks import is_english_only
+from components.stacking import prompted
 from components.stacking.config import SPEECH_MODEL_KINDS, StackConfig
 from components.translation.checks import LanguagePair, resolve_text_model
 
@@ -25,6 +26,8 @@ def check_references(config: StackConfig, references: Iterable[str], store: str 
         StoreError: a reference names a checkpoint that the store lacks.
     """
     resolve_device_name(config.device)
+    if config.dtype != "float32" and config.method != "prompted":
+        raise ConfigError(f"dtype: expected float32 for {config.method}, found {config.dtype}")
     for reference in references:
         models.check(reference, store)
 
@@ -44,6 +47,8 @@ def validate_model(config: StackConfig, store: str | None, pairs: Iterable[Langu
     assert config.model is not None
     if config.method == "pooled":
         _validate_whisper(config.model, store, pairs)
+    elif config.method == "prompted":
+        prompted.validate_model(config, store, pairs)
     elif config.method in SPEECH_MODEL_KINDS:
         checkpoint, expected = models.resolve(config.model, store), SPEECH_MODEL_KINDS[config.method]
         kind = checkpoint.architecture

@@ -16,7 +16,10 @@ VERSION, NBEST_FUSION_VERSION = "2", "pooled-1"
 ENCODER_STATES_VERSION = 1
 """Part of the keys of encoder states: changes when the states do."""
 
-Method = Literal["direct", "late_fusion", "pre_translation", "dual_source", "pooled"]
+PROMPTED_VERSION = "prompted-1"
+"""The same of prompted audio language models."""
+
+Method = Literal["direct", "late_fusion", "pre_translation", "dual_source", "pooled", "prompted"]
 SPEECH_MODEL_KINDS = {"direct": "direct", "late_fusion": "direct", "dual_source": "dual"}
 """Method whose model reads speech -> the kind of that model."""
 FUSION_METHODS = ("late_fusion", "pooled")
@@ -36,12 +39,13 @@ class StackConfig(DeprecatedNames):
         "dual_source",
         description="direct: speech alone; late_fusion: text model and direct model in one search; "
         "pre_translation: transcript and the mt stage's translation; dual_source: transcript and speech; "
-        "pooled: the mt stage's list and Whisper's own translations, each text scored by both (into English)",
+        "pooled: the mt stage's list and Whisper's own translations, each text scored by both (English); "
+        "prompted: an audio language model hears the speech and reads the transcript in its prompt",
     )
     model: str | None = Field(
         None,
         description="store:KEY or a folder of the method's model; empty = the flow trains one (see learn); "
-        "pooled: a Whisper, learn.speech_model if empty",
+        "pooled: a Whisper, learn.speech_model if empty; prompted: hub:, store: or a path, never empty",
     )
     coefficient: float | None = Field(
         None,
@@ -51,7 +55,10 @@ class StackConfig(DeprecatedNames):
         "data",
     )
     transcripts: int = Field(
-        1, ge=1, le=16, description="dual_source: transcripts of the n-best list that are read, at most"
+        1,
+        ge=1,
+        le=16,
+        description="dual_source, prompted: transcripts of the n-best list that are read, at most",
     )
     ablate: tuple[Literal["transcript", "sound", "draft"], ...] = Field(
         (), description="sources that are left blank (no words, silence): what the others do without them"
@@ -66,12 +73,15 @@ class StackConfig(DeprecatedNames):
         description="exponent of the length that divides a hypothesis's score in the beam",
     )
     max_tokens: int = Field(128, ge=1, le=500, description="tokens per utterance at most")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="prompted: arithmetic; the other methods compute in float32"
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
 
 def needs_training(config: StackConfig) -> bool:
     """Whether a flow has to make the method's model first."""
-    return config.model is None and config.method != "pooled"
+    return config.model is None and config.method not in ("pooled", "prompted")
 
 
 class SpeechConfig(BaseModel):

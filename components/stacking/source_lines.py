@@ -19,7 +19,7 @@ def add_source_lines(
         transcripts: its transcripts; its own text without them.
         drafts: its draft translations, where the method reads any.
     """
-    n_transcripts = config.transcripts if config.method == "dual_source" else 1
+    n_transcripts = config.transcripts if config.method in ("dual_source", "prompted") else 1
     lines = [utterance.text or ""] if transcripts is None else _best_texts(transcripts, n_transcripts)
     if drafts is not None and config.method in ("pre_translation", "pooled"):
         lines += _best_texts(drafts, 1 if config.method == "pre_translation" else None)

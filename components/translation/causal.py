@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from components.decoding import logits_processors
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
+from components.decoding.draft_model import DraftModel
 from components.decoding.generation_settings import logits_processors_of
-from components.decoding.guidance import UNGUIDED
+from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.causal import CausalModel
+from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.search import search
 from components.errors import ConfigError, DataError
 from components.languages import base_of, english_name
+from components.sanitization import find_control_tokens, sanitize
 from components.translation.config import Context
 from components.translation.few_shot_examples import read_examples
 from components.translation.language_tokens import NO_TARGET_LANGUAGE
 from components.translation.prepared_text import Sentence, Turn
-from components.translation.sanitization import find_control_tokens, sanitize
 from components.translation.seq2seq import to_sentence_translation
 from components.translation.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
@@ -44,8 +47,11 @@ class CausalBackend:
         search_config: The search.
         prompt: ``auto`` takes the chat template where the tokenizer has one.
         examples: A JSONL file of examples for the prompt; None: those in ``prompts/``.
-        context: What is read of the sentences before one.
         terms: Those that translations should have.
+        draft: A smaller model that proposes tokens to a greedy search.
+
+    Attributes:
+        context: What is read of the sentences before one, source and target where it is not set.
 
     Raises:
         ConfigError: The settings do not fit the model, or the examples cannot be read.
@@ -59,8 +65,8 @@ class CausalBackend:
         *,
         prompt: Literal["auto", "few-shot", "chat", "completion"] = "auto",
         examples: str | None = None,
-        context: Context | None = None,
         terms: SourceTerms | None = None,
+        draft: DraftModel | None = None,
     ) -> None:
         has_template = bool(getattr(tokenizer, "chat_template", None))
         if prompt == "chat" and not has_template:
@@ -69,7 +75,8 @@ class CausalBackend:
             )
         self._chat = prompt == "chat" or (prompt == "auto" and has_template)
         self._model, self._tokenizer, self._search = model, tokenizer, search_config
-        self._context = context
+        self.context: Context | None = None
+        self._draft = draft
         self._own_examples = None if examples is None else read_examples(Path(examples))
         self._default_examples = [json.loads(line) for line in _read_prompt("examples.jsonl").splitlines()]
         self.max_source = model.positions - search_config.max_new_tokens
@@ -106,7 +113,7 @@ class CausalBackend:
         terms = self._terms.find(text) if self._terms else ()
         text = self._clean(text)
         build = build_chat_messages if self._chat else build_few_shot_prompt
-        prompt = build(text, examples, *names, turns, self._context)
+        prompt = build(text, examples, *names, turns, self.context)
         if self._chat:
             prompt = self._tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
         ids = self._tokenizer(prompt, add_special_tokens=not self._chat, verbose=False).input_ids
@@ -131,16 +138,36 @@ class CausalBackend:
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
-        prompts = [sentence.tokens for sentence in sentences]
-        scorer = self._model.build_scorer(prompts, eos=self._eos)
+        scorer, processors = self.open_search(sentences)
         nbests = search(
             [scorer],
             self._search,
-            logits_processors=answer_logits_processors(self._model, prompts, self._eos),
+            logits_processors=processors,
             keys=[sentence.key for sentence in sentences],
-            guidance=self._terms.guide(sentences) if self._terms else UNGUIDED,
+            guidance=self._guide(sentences),
         )
         return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
+
+    def _guide(self, sentences: Sequence[Sentence]) -> Guidance:
+        """Terms, or the model that proposes; both are not to be had."""
+        if self._draft is not None:
+            prompts = [sentence.tokens for sentence in sentences]
+            return Guidance(draft=self._draft.build(prompts, eos=self._eos))
+        return self._terms.guide(sentences) if self._terms else UNGUIDED
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it writes, with all that end an answer."""
+        return replace(self._model.vocabulary, eos=self._eos)
+
+    silent_tokens: Sequence[int] = ()
+    """Tokens that may be forced at the beginning of a translation: none."""
+
+    def open_search(self, sentences: Sequence[Sentence]) -> tuple[TokenScorer, list[LogitsProcessor]]:
+        """The model over a batch of sentences, and its constraints."""
+        prompts = [sentence.tokens for sentence in sentences]
+        scorer = self._model.build_scorer(prompts, eos=self._eos)
+        return scorer, answer_logits_processors(self._model, prompts, self._eos)
 
     def _to_translation(self, candidate: Candidate) -> SentenceTranslation:
         tokens = list(candidate.tokens)

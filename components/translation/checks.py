@@ -63,6 +63,8 @@ def check(config: TranslationConfig, store: str | None, *, served: bool = False)
     if config.terms is not None:
         _check_terms(config, Path(config.terms))
     models.check(config.model, store, served=served)
+    if config.draft is not None:
+        models.check(config.draft, store)
 
 
 def _check_terms(config: TranslationConfig, path: Path) -> None:
@@ -88,6 +90,7 @@ def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable
     refuse_context(config, checkpoint)
     refuse_conversion(config, checkpoint)
     refuse_unsupported(config, checkpoint)
+    refuse_draft(config, checkpoint)
     fault = explain_unsupported(checkpoint, pairs)
     if fault is not None:
         raise ConfigError(f"{config.model}: {fault}")
@@ -110,6 +113,8 @@ def refuse_context(config: TranslationConfig, checkpoint: Checkpoint) -> None:
             f"context: expected a model that goes on after earlier sentences, found {config.model} "
             f"({checkpoint.architecture}), which reads one sentence: leave it out"
         )
+    if config.draft is not None:
+        raise ConfigError("draft: expected no context beside it for an encoder-decoder model, found both")
     if not context.target and not context.separator:
         raise ConfigError(
             f"context.separator: expected the separator that {config.model} was trained with, at which its "
@@ -132,7 +137,7 @@ def refuse_conversion(config: TranslationConfig, checkpoint: Checkpoint) -> None
             f"backend: ctranslate2 expects one of {', '.join(CONVERTED)}, found {config.model} "
             f"({checkpoint.architecture}): use backend torch"
         )
-    needs_ours = [name for name in ("sampling", "entropies", "terms") if getattr(config, name)]
+    needs_ours = [name for name in ("sampling", "entropies", "terms", "draft") if getattr(config, name)]
     if config.context is not None and not config.context.target:
         needs_ours.append("context.target: false")
     if needs_ours:
@@ -166,6 +171,24 @@ def refuse_unsupported(config: TranslationConfig, checkpoint: Checkpoint) -> Non
             f"sampling: expected an encoder-decoder model for dropout, found {config.model} "
             f"({checkpoint.architecture}): draw tokens instead (temperature, top_p, epsilon)"
         )
+
+
+def refuse_draft(config: TranslationConfig, checkpoint: Checkpoint) -> None:
+    """Refuse a draft model beside a model that is not searched token by token here. ConfigError."""
+    architecture = checkpoint.architecture
+    if config.draft is not None and architecture in (SERVED, EDIT_DIFFUSION, DELIBERATION):
+        raise ConfigError(
+            f"draft: expected a model that is searched here token by token, found {config.model} "
+            f"({architecture}): leave draft out"
+        )
+
+
+def needs_vocabulary_check(model: str, draft: str | None, store: str | None) -> bool:
+    """Whether a model and its draft model have to be loaded to compare their vocabularies."""
+    if draft is None:
+        return False
+    tokenizers = {models.resolve(name, store).tokenizer_sha256 for name in (model, draft)}
+    return len(tokenizers) > 1 or None in tokenizers
 
 
 def resolve_text_model(reference: str, store: str | None) -> Checkpoint:

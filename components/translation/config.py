@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, refuse_draft
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
@@ -47,7 +48,9 @@ class Context(BaseModel):
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
-    later_settings: ClassVar = ("context", "sampling", "entropies", "adapter", "backend", "terms")
+    later_settings: ClassVar = (
+        *("context", "sampling", "entropies", "adapter", "backend", "terms", "draft", "draft_tokens"),
+    )
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -108,6 +111,8 @@ class TranslationConfig(StageSettings):
     entropies: bool = Field(
         False, description="keep the entropy and the margin of every token's distribution"
     )
+    draft: str | None = Field(None, description=DRAFT_DESCRIPTION)
+    draft_tokens: int = DRAFT_TOKENS
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
         "float32", description="arithmetic; int8 quantizes the linear layers (CPU)"
     )
@@ -147,6 +152,13 @@ class TranslationConfig(StageSettings):
                 f"n_best: expected at most beam_size {self.beam_size}, found {self.n_best}; "
                 "leave n_best out, lower it, or raise beam_size"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _draft_needs_greedy_search(self) -> Self:
+        sampled = self.sampling is not None
+        guided = self.terms is not None
+        refuse_draft(self.draft, self.draft_tokens, beam_size=self.beam_size, sampling=sampled, guided=guided)
         return self
 
     @model_validator(mode="after")

@@ -9,11 +9,13 @@ import torch
 
 from components.batch_sizes import choose_batch_size, row_bytes
 from components.decoding.config import SearchConfig
+from components.decoding.draft_model import DraftModel
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.deliberation import DeliberationModel
 from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of
+from components.decoding.speculative import require_draft_vocabulary
 from components.device import DTYPES, pick_device
 from components.errors import ConfigError
 from components.kernels import Arithmetic
@@ -66,7 +68,8 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
     else:
         checkpoint, model, tokenizer = load_resident(config.model, config, store)
         refuse_context(config, checkpoint)
-        backend = _build_backend(config, checkpoint, model, tokenizer, search)
+        draft = load_draft(config, model, store)
+        backend = _build_backend(config, checkpoint, (model, tokenizer), search, draft)
         lists = list_settings(config, getattr(model.model, "config", None))
     if config.context is not None:
         return ContextTranslator(backend, checkpoint, **lists, context_sentences=config.context.sentences)
@@ -80,18 +83,24 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
 
 
 def _build_backend(
-    config: TranslationConfig, checkpoint: Checkpoint, model: Any, tokenizer: Any, search: SearchConfig
+    config: TranslationConfig,
+    checkpoint: Checkpoint,
+    loaded: tuple[CausalModel | Seq2SeqModel, Any],
+    search: SearchConfig,
+    draft: DraftModel | None,
 ) -> SentenceBackend:
-    """What translates sentences with a loaded model."""
-    context = config.context
+    """What translates sentences with a loaded model and its tokenizer."""
+    model, tokenizer = loaded
+    if checkpoint.architecture == EDIT_DIFFUSION:
+        refuse_unsupported(config, checkpoint)
+        return EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
     terms = load_terms(config.terms, tokenizer, model.vocabulary.size, config.model)
     if isinstance(model, CausalModel):
         prompt = {"prompt": config.prompt, "examples": config.examples}
-        return CausalBackend(model, tokenizer, search, **prompt, context=context, terms=terms)
-    if checkpoint.architecture == EDIT_DIFFUSION:
-        refuse_unsupported(config, checkpoint)
-        return EditDiffusionBackend(model, tokenizer, search)
-    return Seq2SeqBackend(model, tokenizer, search, terms, context)
+        causal = CausalBackend(model, tokenizer, search, **prompt, terms=terms, draft=draft)
+        causal.context = config.context
+        return causal
+    return Seq2SeqBackend(model, tokenizer, search, terms=terms, draft=draft, context=config.context)
 
 
 def _load_converted(checkpoint: Checkpoint, config: TranslationConfig) -> ConvertedModel:
@@ -135,6 +144,32 @@ def load_resident(
     if checkpoint.architecture in (DELIBERATION, EDIT_DIFFUSION):
         return checkpoint, *model_cache.get(key, lambda: _load_refiner(checkpoint, device, config.dtype))
     return checkpoint, *model_cache.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
+
+
+def load_draft(
+    config: TranslationConfig, model: CausalModel | Seq2SeqModel, store: str | None
+) -> DraftModel | None:
+    """The draft model that ``config`` names, which stays in memory, too; None where it names none.
+
+    Raises:
+        ConfigError: It is of another family or vocabulary than ``model``, or has fewer positions.
+        ModelError: It cannot be loaded.
+    """
+    if config.draft is None:
+        return None
+    _, draft, _ = load_resident(config.draft, config, store)
+    if type(draft) is not type(model) or not isinstance(draft, CausalModel | Seq2SeqModel):
+        raise ConfigError(
+            f"draft: expected a {type(model).__name__} as {config.model} is, found {config.draft}, a "
+            f"{type(draft).__name__}: choose a model of the same family, such as its student"
+        )
+    require_draft_vocabulary(config.model, model.vocabulary, config.draft, draft.vocabulary)
+    if draft.positions < model.positions:
+        raise ConfigError(
+            f"draft: expected at least the {model.positions} positions of {config.model}, found "
+            f"{draft.positions} of {config.draft}"
+        )
+    return DraftModel(draft, config.draft_tokens)
 
 
 def _load(checkpoint: Checkpoint, kind: str, device: str, dtype: str) -> tuple[Any, Any]:

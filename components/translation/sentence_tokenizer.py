@@ -9,6 +9,7 @@ from typing import Any
 from components.errors import DataError
 from components.languages import base_of
 from components.models.architectures import MULTILINGUAL
+from components.sanitization import find_control_tokens, sanitize
 from components.translation.config import Context
 from components.translation.language_tokens import (
     NO_TARGET_LANGUAGE,
@@ -18,7 +19,6 @@ from components.translation.language_tokens import (
     refuse_other_direction,
 )
 from components.translation.prepared_text import Sentence, Turn
-from components.translation.sanitization import find_control_tokens, sanitize
 
 
 class SentenceTokenizer:

@@ -12,11 +12,12 @@ from torch import Tensor
 from components.decoding.candidates import Candidate, member_scores_at, statistics_at
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import logits_processors_of
-from components.decoding.guidance import UNGUIDED
+from components.decoding.draft_model import DraftModel
+from components.decoding.generation_settings import as_tuple, logits_processors_of
+from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.scorers import TokenScorer
+from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.search import search
 from components.records import Token
 from components.translation.config import Context
@@ -35,6 +36,7 @@ class Seq2SeqBackend(SentenceTokenizer):
         search_config: The search.
         terms: Those that translations should have.
         context: What is read of the sentences before one.
+        draft: A smaller model that proposes tokens to a greedy search.
     """
 
     def __init__(
@@ -42,13 +44,15 @@ class Seq2SeqBackend(SentenceTokenizer):
         model: Seq2SeqModel,
         tokenizer: Any,
         search_config: SearchConfig,
+        *,
         terms: SourceTerms | None = None,
         context: Context | None = None,
+        draft: DraftModel | None = None,
     ) -> None:
         room = search_config.max_new_tokens + len(model.start)
         config, positions = model.model.config, model.positions
         super().__init__(tokenizer, config, positions=positions, room=room, context=context)
-        self._model, self._search = model, search_config
+        self._model, self._search, self._draft = model, search_config, draft
         self._logits_processors: dict[tuple[str | None, int], list[LogitsProcessor]] = {}
         self._combine: Combiner | None = None
         self._terms = terms
@@ -69,31 +73,60 @@ class Seq2SeqBackend(SentenceTokenizer):
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
-        scorers = self.build_scorers(sentences)
-        processors = self._logits_processors_for(sentences[0].target, len(sentences[0].prefix))
-        keys = [sentence.key for sentence in sentences]
+        ids, mask = self._pad(sentences)
+        prefix = len(sentences[0].prefix)
+        scorers = self._go_on(sentences, ids, mask) if prefix else self._build_scorers(ids, mask)
         nbests = search(
             scorers,
             self._search,
-            logits_processors=processors,
+            logits_processors=self._logits_processors_for(sentences[0].target, prefix),
             combiner=self._combine,
-            keys=keys,
-            guidance=self._terms.guide(sentences) if self._terms else UNGUIDED,
+            keys=[sentence.key for sentence in sentences],
+            guidance=self._guide(sentences, ids, mask),
         )
         return [self._to_translations(candidates) for candidates in nbests]
 
+    def _go_on(self, sentences: Sequence[Sentence], ids: Tensor, mask: Tensor) -> list[TokenScorer]:
+        """The scorer whose decoder begins with the translations of the context."""
+        start = torch.tensor([(*self._model.start, *sentence.prefix) for sentence in sentences])
+        return [self._model.build_scorer(start=start, input_ids=ids, attention_mask=mask)]
+
+    def _guide(self, sentences: Sequence[Sentence], ids: Tensor, mask: Tensor) -> Guidance:
+        """Terms, or the model that proposes; both are not to be had."""
+        if self._draft is not None:
+            return Guidance(draft=self._draft.build(input_ids=ids, attention_mask=mask))
+        return self._terms.guide(sentences) if self._terms else UNGUIDED
+
     def build_scorers(self, sentences: Sequence[Sentence]) -> list[TokenScorer]:
         """The scorers of one search over a batch of sentences."""
+        return self._build_scorers(*self._pad(sentences))
+
+    def _pad(self, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
+        """Source ids (N, S) and their mask (N, S)."""
         device, pad = self._model.model.device, self._model.vocabulary.pad
         lengths = torch.tensor([len(sentence.tokens) for sentence in sentences])
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
         ids = torch.full(mask.shape, pad)
         ids[mask] = torch.tensor([token for sentence in sentences for token in sentence.tokens])
-        if not sentences[0].prefix:
-            return self._build_scorers(ids.to(device), mask.long().to(device))
-        start = torch.tensor([(*self._model.start, *sentence.prefix) for sentence in sentences])
-        inputs = {"input_ids": ids.to(device), "attention_mask": mask.long().to(device)}
-        return [self._model.build_scorer(start=start, **inputs)]
+        return ids.to(device), mask.long().to(device)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that it writes."""
+        return self._model.vocabulary
+
+    @property
+    def silent_tokens(self) -> list[int]:
+        """Tokens that may be forced at the beginning of a translation, without a text of their own."""
+        forced = self._model.model.generation_config.forced_bos_token_id
+        languages = set(self._tokenizer.all_special_ids) if self._is_multilingual else set()
+        return sorted((languages | set(as_tuple(forced))) - {*self.vocabulary.eos, self.vocabulary.pad})
+
+    def open_search(self, sentences: Sequence[Sentence]) -> tuple[TokenScorer, list[LogitsProcessor]]:
+        """The model alone over a batch of sentences of one target language, and its constraints."""
+        ids, mask = self._pad(sentences)
+        scorer = self._model.build_scorer(input_ids=ids, attention_mask=mask)
+        return scorer, self._logits_processors_for(sentences[0].target)
 
     def tokenize_target(self, text: str) -> list[int]:
         """A translation as the token ids that the decoder would write, with eos at the end."""

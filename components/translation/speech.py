@@ -1,6 +1,6 @@
-"""Direct speech translation: Whisper's translate task, speech in any of its languages -> English text.
+"""Direct speech translation: a recognizer's machinery (windows, batches, search, n-best) under another task.
 
-It is the recognizer's machinery (windows, batches, fallback, n-best) under another task token.
+Whisper writes English alone; the models of other backends say which languages they write.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STAGE = "speech translation"
 
 
 class SpeechTranslator:
-    """Speech -> English n-best.
+    """Speech -> n-best translations.
 
     Attributes:
         version: Changes when outputs do.
@@ -37,10 +37,14 @@ class SpeechTranslator:
         check(config)
         self._recognizer = factory.build(config, store, task="translate", seed=seed)
         self.checkpoint = self._recognizer.checkpoint
-        check_model(self.checkpoint)
+        self._writes_many = writes_many(config)
+        if not self._writes_many:
+            check_model(self.checkpoint)
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order. A target language other than English is refused."""
+        """One outcome per utterance, in order. A target language that the model does not write is refused."""
+        if self._writes_many:  # the recognizer refuses each that its model does not
+            return self._recognizer.recognize(utterances)
         supported = [utterance for utterance in utterances if can_translate_to(utterance.target_language)]
         outcomes = iter(self._recognizer.recognize(supported))
         return [
@@ -52,9 +56,15 @@ class SpeechTranslator:
 def check(config: RecognitionConfig) -> None:
     """Refuse a backend that cannot translate. ConfigError."""
     if not BACKENDS[config.backend].translates:
-        raise ConfigError(f"expected backend whisper for speech translation, found {config.backend}")
+        names = " or ".join(name for name, row in BACKENDS.items() if row.translates)
+        raise ConfigError(f"expected backend {names} for speech translation, found {config.backend}")
     if config.ctc is not None:
         raise ConfigError("ctc: expected none for speech translation, found one: it hears what is said")
+
+
+def writes_many(config: RecognitionConfig) -> bool:
+    """Whether the models of the backend may write other languages than English, as each says itself."""
+    return BACKENDS[config.backend].check_requests is not None
 
 
 def check_model(checkpoint: Checkpoint) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from components.decoding.moves import Move, Rows
+from components.decoding.scorers import hide_last
 
 _INITIAL_CAPACITY = 64
 """Positions of a new cache; the capacity doubles when it is used up."""
@@ -49,6 +50,11 @@ class BeamCache:
             self._visible = self._visible[move.beam_indices]
         if move.kept is not None:
             self._layers = [layer[:, move.kept] for layer in self._layers]
+
+    def retract(self, count: int) -> None:
+        """Every row forgets its last ``count`` tokens."""
+        counts = torch.full((len(self._visible),), count, device=self._visible.device)
+        self._visible, self._steps = hide_last(self._visible, counts), self._steps - count
 
     def start_step(self, t: int, real: Tensor | None = None) -> None:
         """Make room for ``t`` new tokens of each row; those that are not ``real`` (R, t) are padding."""

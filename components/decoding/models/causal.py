@@ -19,7 +19,7 @@ from torch import Tensor
 from components.decoding.generation_settings import eos_of, generation_setting, warn_about_ignored_settings
 from components.decoding.models import kv_cache
 from components.decoding.moves import Move, Rows
-from components.decoding.scorers import Vocabulary
+from components.decoding.scorers import Vocabulary, hide_last
 from components.errors import ConfigError
 from components.kernels import Arithmetic
 from components.kernels.fused_qkv import fuse_qkv
@@ -142,6 +142,7 @@ class CausalScorer:
         self._ready = ready
         self._prompts = prompts
         self.shares_prefix, self.utterances = ready.shares_prefix, len(prompts)
+        self.is_ragged = ready.shares_prefix  # what a window counts would include what was forgotten
         self.limit = ready.positions - max(map(len, prompts), default=0) + 1
 
     @torch.inference_mode()
@@ -187,6 +188,20 @@ class CausalScorer:
     def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
         """The same with the scores after every token, (R, t, V)."""
         return self._run(beam_indices, tokens, tokens.shape[1])
+
+    @torch.inference_mode()
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts[r]`` tokens of row r; see :meth:`.RetractableScorer.retract`."""
+        common = int(counts.min())
+        if self._mask is not None or common < int(counts.max()):
+            rows, cached = len(self._lengths), self._cache.get_seq_length()
+            mask = counts.new_ones((rows, cached), dtype=torch.bool) if self._mask is None else self._mask
+            mask = hide_last(mask, counts)
+            common = cached - int(mask.any(dim=0).nonzero().max()) - 1
+            mask = mask[:, : cached - common]
+            self._mask = None if bool(mask.all()) else mask
+        kv_cache.shorten(self._cache, common)
+        self._lengths = self._lengths - counts
 
     def _run(self, beam_indices: Tensor, tokens: Tensor, last: int) -> Tensor:
         if not self.rows.move(beam_indices).is_identity:

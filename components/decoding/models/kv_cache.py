@@ -61,6 +61,10 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
             torch.index_select(buffer[: self._length], 1, beam_indices, out=spare[: self._length])
         self._buffers, self._spare = self._spare, self._buffers
 
+    def shorten(self, count: int) -> None:
+        """Forget the last ``count`` positions."""
+        self._length -= count
+
     def get_seq_length(self) -> int:
         """Number of positions in the cache."""
         return self._length
@@ -91,6 +95,12 @@ def reorder(cache: Any, beam_indices: Tensor) -> None:
     """Row r of every :class:`GrowingLayer` of ``cache`` becomes a copy of row ``beam_indices[r]``."""
     for layer in cache.layers:
         layer.reorder(beam_indices)
+
+
+def shorten(cache: Any, count: int) -> None:
+    """Forget the last ``count`` positions of every :class:`GrowingLayer` of ``cache``."""
+    for layer in cache.layers:
+        layer.shorten(count)
 
 
 def keys_and_values_of(cache: Any) -> list[tuple[Tensor, Tensor]]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import MarianMTModel
 
+from components.decoding.scorers import hide_last
 from components.kernels.cross_attention import cross_attention_kernel
 from components.kernels.fused_qkv import find_fused_qkv
 
@@ -78,7 +79,8 @@ class MarianDecoderState:
         self._width = model.config.d_model // self._heads
         self._attend = cross_attention_kernel(self._width, encoded.dtype)
         self._owners = torch.arange(len(encoded))
-        self._n, self._steps, self._used = len(encoded), 0, 0
+        self._n, self._used = len(encoded), 0
+        self._steps = torch.zeros(len(encoded), dtype=torch.long)
         self._visible = torch.zeros((len(encoded), 0), dtype=torch.bool)
         self._self_states: list[Tensor] = []
         cross = [
@@ -96,6 +98,7 @@ class MarianDecoderState:
     def reorder(self, beam_indices: Tensor) -> None:
         """Row r becomes a copy of row ``beam_indices[r]``; utterances without rows are dropped."""
         self._owners, self._visible = self._owners[beam_indices], self._visible[beam_indices]
+        self._steps = self._steps[beam_indices]
         remaining, owners = torch.unique_consecutive(self._owners, return_inverse=True)
         if len(remaining) < self._n:
             self._n, self._owners = len(remaining), owners
@@ -103,13 +106,17 @@ class MarianDecoderState:
             self._cross_states = [states[:, remaining] for states in self._cross_states]
             self._source_mask = self._source_mask[remaining]
 
+    def retract(self, counts: Tensor) -> None:
+        """Row r forgets its last ``counts[r]`` tokens (R,)."""
+        self._visible, self._steps = hide_last(self._visible, counts), self._steps - counts
+
     def step(self, tokens: Tensor) -> Tensor:
         """Run the decoder over ``tokens`` (R, t) at the next positions; returns hidden states (R, t, d)."""
         decoder, t = self._decoder, tokens.shape[1]
         layout = _arrange_rows(self._owners, self._n)
         self._compact(layout)
         mask = self._mask(layout, t)
-        positions = decoder.embed_positions.weight[self._steps : self._steps + t]
+        positions = decoder.embed_positions.weight[self._steps[:, None] + torch.arange(t)]
         x = decoder.embed_tokens(tokens) * decoder.embed_scale + positions
         for i, layer in enumerate(decoder.layers):
             x = _add_and_normalize(

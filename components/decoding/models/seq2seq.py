@@ -24,7 +24,7 @@ from components.decoding.models.beam_cache import BeamCache, attend_to
 from components.decoding.models.marian import MarianDecoderState
 from components.decoding.models.shared_attention import share_attention
 from components.decoding.moves import Move, Rows
-from components.decoding.scorers import Vocabulary
+from components.decoding.scorers import Vocabulary, common_count
 from components.errors import ConfigError, ModelError
 from components.kernels import Arithmetic
 from components.kernels.fused_mlp import fuse_mlp
@@ -152,6 +152,9 @@ def _can_score_hidden_states(model: Any) -> bool:
 class Seq2SeqScorer:
     """The :class:`.scorers.TokenScorer` of a batch of utterances in an encoder-decoder model."""
 
+    is_ragged = False
+    """Decoders of transformers count positions from the length of the cache, which all rows share."""
+
     def __init__(self, ready: Seq2SeqModel, inputs: dict[str, Tensor], start: Tensor) -> None:
         self.name, self.vocabulary = ready.name, ready.vocabulary
         self.limit = ready.positions - start.shape[-1] + 1
@@ -224,6 +227,28 @@ class Seq2SeqScorer:
         self._reorder(beam_indices)
         return self._run_decoder(tokens, 0)
 
+    @torch.inference_mode()
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts`` (R,), all equal, tokens; see :meth:`.RetractableScorer.retract`."""
+        if self._beam_cache is not None:
+            self._beam_cache.retract(common_count(counts))
+        else:
+            kv_cache.shorten(self._cache.self_attention_cache, common_count(counts))
+
+    @torch.inference_mode()
+    def score_prefixes(self, utterances: Tensor, tokens: Tensor) -> Tensor:
+        """Scores (R, V) after ``tokens`` (R, t), without the cache; see :class:`.PrefixScorer`."""
+        device = self._encoded.device
+        utterances, tokens = utterances.to(device), tokens.to(device)
+        start = self._start.to(device).expand(len(tokens), -1)
+        return self._ready.scores(
+            -1,
+            encoder_outputs=self._output(last_hidden_state=self._encoded[utterances]),
+            attention_mask=None if self._mask is None else self._mask[utterances],
+            decoder_input_ids=torch.cat([start, tokens], dim=1),
+            use_cache=False,
+        )[:, 0]
+
     def _reorder(self, beam_indices: Tensor) -> None:
         before = (self.rows.n, self.rows.b, self.rows.cells)
         move = self.rows.move(beam_indices)
@@ -246,10 +271,16 @@ class Seq2SeqScorer:
             rows = move.beam_indices[:: move.b]
         if rows is None:
             return
+        self._keep_sources(rows)
+        self._has_source_per_row = per_row
+
+    def _keep_sources(self, rows: Tensor) -> None:
         kv_cache.select_rows(self._cache.cross_attention_cache, rows)
         self._encoded = self._encoded[rows]
         self._mask = None if self._mask is None else self._mask[rows]
-        self._has_source_per_row = per_row
+
+    def _encoder_outputs(self) -> Any:
+        return self._output(last_hidden_state=self._encoded)  # sparse ones have more fields
 
     def _run_decoder(self, tokens: Tensor, first: int) -> Tensor:
         if self._beam_cache is not None:
@@ -257,7 +288,7 @@ class Seq2SeqScorer:
         with attend_to(self._beam_cache):
             return self._ready.scores(
                 first,
-                encoder_outputs=self._output(last_hidden_state=self._encoded),  # sparse ones have more fields
+                encoder_outputs=self._encoder_outputs(),
                 attention_mask=self._mask,
                 decoder_input_ids=tokens,
                 use_cache=True,
@@ -268,12 +299,19 @@ class Seq2SeqScorer:
 class MarianScorer(Seq2SeqScorer):
     """The same on :class:`.marian.MarianDecoderState`, for Marian models with packed layers."""
 
+    is_ragged = True
+
     @torch.inference_mode()
     def prefill_decoder(self) -> Tensor:
         """Run the start tokens; returns scores (N, V)."""
         mask = None if self._mask is None or bool(self._mask.all()) else self._mask
         self._state = MarianDecoderState(self._ready.model, self._encoded, mask)
         return self._run_decoder(self._start.expand(len(self._encoded), -1), -1)[:, 0]
+
+    @torch.inference_mode()
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts[r]`` tokens of row r; see :meth:`.RetractableScorer.retract`."""
+        self._state.retract(counts)
 
     def _reorder(self, beam_indices: Tensor) -> None:
         self._state.reorder(beam_indices)

@@ -19,7 +19,7 @@ from torch.nn import functional
 from whisper.tokenizer import Tokenizer
 
 from components.decoding.models.whisper_decoder import WhisperDecoder
-from components.decoding.scorers import Vocabulary, digest_of
+from components.decoding.scorers import Vocabulary, digest_of, hide_last
 
 
 @cache
@@ -44,6 +44,8 @@ class WhisperTokenScorer:
     Attributes:
         no_speech: Probability of the no-speech token of each window (N,), after :meth:`prefill`.
     """
+
+    is_ragged = True
 
     def __init__(
         self,
@@ -74,6 +76,7 @@ class WhisperTokenScorer:
         self._log_counts, self._keeps_windows = counts, keeps_windows
         self._length = 0
         self._cache: list[Tensor] = []
+        self._visible: Tensor | None = None  # (R, length): what rows that differ in length have not forgotten
         self._owners = torch.arange(len(prompts))
         self._slots = torch.arange(len(prompts))
 
@@ -101,6 +104,17 @@ class WhisperTokenScorer:
         self._reorder(beam_indices)
         return self._logits(self._forward(tokens))
 
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts[r]`` tokens of row r; see :meth:`.RetractableScorer.retract`."""
+        common = int(counts.min())
+        if self._visible is not None or common < int(counts.max()):
+            rows = counts.new_ones((len(counts), self._length), dtype=torch.bool)
+            visible = hide_last(rows if self._visible is None else self._visible, counts)
+            common = self._length - int(visible.any(dim=0).nonzero().max()) - 1
+            visible = visible[:, : self._length - common]
+            self._visible = None if bool(visible.all()) else visible
+        self._length -= common
+
     def windows(self) -> tuple[list[Tensor], Tensor | None, Tensor]:
         """Cross-attention states and log counts of the windows, and in which slot (N,) each of them is."""
         return self._cross, self._log_counts, self._slots
@@ -113,6 +127,8 @@ class WhisperTokenScorer:
                 moved[:, :, :, :used] = past[:, :, :, :used].index_select(1, beam_indices)
                 self._cache[i] = moved
             self._drop_finished_windows(self._owners[beam_indices.cpu()])
+            if self._visible is not None:
+                self._visible = self._visible[beam_indices]
 
     def _drop_finished_windows(self, owners: Tensor) -> None:
         """Move the windows that still have rows to the first slots of the cross-attention states."""
@@ -150,10 +166,12 @@ class WhisperTokenScorer:
         stop = start + tokens.shape[1]
         if not self._cache or self._cache[0].shape[3] < stop:
             self._grow(len(tokens), stop)
-        x: Tensor = decoder.tokens(tokens) + decoder.positions[start:stop]
-        layout = self._layout()
+        x: Tensor = decoder.tokens(tokens) + self._positions(start, stop)
+        layout, mask = self._layout(), self._mask(len(tokens), start, stop)
         for i, layer in enumerate(decoder.layers):
-            x = x + layer.attn_out(self._self_attend(layer.qkv(layer.attn_ln(x)), self._cache[i], start))
+            x = x + layer.attn_out(
+                self._self_attend(layer.qkv(layer.attn_ln(x)), self._cache[i], start, mask)
+            )
             x = x + layer.cross_out(
                 self._cross_attend(layer.cross_q(layer.cross_ln(x)), self._cross[i], layout)
             )
@@ -161,25 +179,40 @@ class WhisperTokenScorer:
         self._length = stop
         return x
 
+    def _positions(self, start: int, stop: int) -> Tensor:
+        """Position embeddings (t, d) of the next tokens, or (R, t, d) where rows differ in length."""
+        positions: Tensor = self._decoder.positions
+        if self._visible is None:
+            return positions[start:stop]
+        lengths = self._visible.sum(dim=1, keepdim=True)
+        return positions[lengths + torch.arange(stop - start, device=lengths.device)]
+
+    def _mask(self, rows: int, start: int, stop: int) -> Tensor | None:
+        """What the next tokens attend to: (t, stop), or (R, 1, t, stop) where rows differ in length."""
+        t, device = stop - start, self._decoder.device
+        if self._visible is None:
+            return torch.ones(t, stop, dtype=torch.bool, device=device).tril(start) if t > 1 else None
+        own = torch.ones(rows, t, t, dtype=torch.bool, device=device).tril()
+        mask = torch.cat([self._visible[:, None].expand(-1, t, -1), own], dim=2)
+        self._visible = mask[:, -1]
+        return mask[:, None]
+
     def _grow(self, rows: int, stop: int) -> None:
         """Make the cache (2, R, heads, capacity, d_h) hold ``stop`` positions and more: copies stay rare."""
         decoder = self._decoder
-        capacity = min(max(64, 2 * stop), decoder.context)
+        capacity = max(stop, min(max(64, 2 * stop), decoder.context))
         shape = (2, rows, decoder.heads, capacity, decoder.width // decoder.heads)
         grown = [torch.empty(shape, dtype=decoder.dtype, device=decoder.device) for _ in decoder.layers]
         for new, old in zip(grown, self._cache, strict=False):
             new[:, :, :, : self._length] = old[:, :, :, : self._length]
         self._cache = grown
 
-    def _self_attend(self, qkv: Tensor, past: Tensor, start: int) -> Tensor:
+    def _self_attend(self, qkv: Tensor, past: Tensor, start: int, mask: Tensor | None) -> Tensor:
         """Causal self-attention of queries, keys and values (R, t, 3 d) over the cache, which it extends."""
         rows, t, _ = qkv.shape
         q, k, v = qkv.view(rows, t, 3, self._decoder.heads, -1).permute(2, 0, 3, 1, 4)
         past[0, :, :, start : start + t], past[1, :, :, start : start + t] = k, v
         keys, values = past[:, :, :, : start + t]
-        mask = None
-        if t > 1:
-            mask = torch.ones(t, start + t, dtype=torch.bool, device=q.device).tril(start)
         out = functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
         return out.transpose(1, 2).flatten(2)
 

@@ -11,6 +11,7 @@ from components.decoding.models.beam_cache import BeamCache
 from components.decoding.models.whisper import WhisperTokenScorer
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.moves import Move, Rows
+from components.decoding.scorers import common_count
 
 
 class DeviceWhisperScorer(WhisperTokenScorer):
@@ -19,6 +20,8 @@ class DeviceWhisperScorer(WhisperTokenScorer):
     Windows keep their order, so that the rows of those still searched fill the grid; where the windows are
     needed after the search, they stay where they are, and those that are finished are attended to in vain.
     """
+
+    is_ragged = False
 
     def __init__(
         self,
@@ -38,6 +41,12 @@ class DeviceWhisperScorer(WhisperTokenScorer):
     def follow(self, move: Move) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
         self.rows.announce(move)
+
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts`` (R,), all equal, tokens; see :meth:`.RetractableScorer.retract`."""
+        count = common_count(counts)
+        self._beam_cache.retract(count)
+        self._length -= count
 
     def _reorder(self, beam_indices: Tensor) -> None:
         move = self.rows.move(beam_indices)

@@ -46,6 +46,14 @@ def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
             "have them (combine.method: output_level)"
         )
     names = list_members(ensemble.members, ensemble.mixing)
+    if ensemble.draft is not None:
+        _refuse_draft(ensemble)
+    if ensemble.mixing.vocabulary == "text" and (ensemble.sampling is not None or ensemble.entropies):
+        setting = "entropies" if ensemble.entropies else "sampling"
+        raise ConfigError(
+            f"{setting}: expected members of one vocabulary, found combine.vocabulary text, which has no "
+            "distribution over tokens: leave it out"
+        )
     build_combiner(ensemble.mixing, len(names))
     for name in dict.fromkeys(names):
         check_translator(ensemble.model_copy(update={"model": name.removeprefix(DROPOUT_PREFIX)}), store)
@@ -61,8 +69,27 @@ def validate_translators(ensemble: EnsembleConfig, store: str | None) -> None:
         ModelError: a member cannot be loaded.
     """
     names = list_members(ensemble.members, ensemble.mixing)
-    if not _share_tokenizer([name.removeprefix(DROPOUT_PREFIX) for name in names], store):
+    drafts = () if ensemble.draft is None else (ensemble.draft,)
+    if not _share_tokenizer([*(name.removeprefix(DROPOUT_PREFIX) for name in names), *drafts], store):
         factory.build_translator(ensemble, ensemble.members, ensemble.mixing, store=store)
+
+
+def _refuse_draft(ensemble: EnsembleConfig) -> None:
+    has_dropout = any(name.startswith(DROPOUT_PREFIX) for name in ensemble.members)
+    mixing = ensemble.mixing
+    fault = (
+        "dropout members"
+        if has_dropout
+        else "a gate"
+        if mixing.learn == "gate"
+        else f"combine.vocabulary {mixing.vocabulary}"
+        if mixing.vocabulary != "same"
+        else ""
+    )
+    if fault:
+        raise ConfigError(
+            f"draft: expected members of one vocabulary with constant weights, found {fault}: leave draft out"
+        )
 
 
 def validate_recognizers(config: RecognizerEnsembleConfig, store: str | None) -> None:
@@ -95,11 +122,11 @@ def check_recognizers(config: RecognizerEnsembleConfig, store: str | None) -> No
     """Refuse an ensemble of recognizers by its settings alone.
 
     Raises:
-        ConfigError: the backend is not Whisper's own, or the coefficients do not fit the members.
+        ConfigError: the models of the backend are not mixed, or the coefficients do not fit the members.
         ModelError: a member is no recognizer.
         StoreError: a member names a checkpoint that the store lacks.
     """
-    if config.backend != "whisper":
+    if config.backend not in whisper_ensemble.MIXED_BACKENDS:
         raise ConfigError(explain_backend(config))
     if config.coefficients:
         COMBINATIONS[config.combination](config.coefficients).active_members(len(config.members))

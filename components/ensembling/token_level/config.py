@@ -17,6 +17,8 @@ from components.translation.config import TranslationConfig
 
 TRANSLATION_VERSION = 2
 """Part of the key of an ensemble of translators: changes when the same settings give other outputs."""
+SHARING_VERSION = 2
+"""Beside it, that of mixing over the union or intersection of vocabularies."""
 RECOGNITION_VERSION = 1
 """The same of ensembles of recognizers."""
 DROPOUT_PREFIX = "dropout:"
@@ -55,11 +57,12 @@ class MixingConfig(BaseModel):
     top_k: int | None = Field(
         None, title="Members per step", ge=1, le=64, description="gate: members run per step; empty = all"
     )
-    vocabulary: Literal["same", "intersection", "union"] = Field(
+    vocabulary: Literal["same", "intersection", "union", "text"] = Field(
         "same",
         title="Vocabularies",
         description="members of different tokenizers: same = refuse them; intersection = mix the pieces that "
-        "all have; union = the pieces that any has (linear and log_linear)",
+        "all have; union = the pieces that any has (linear and log_linear); text = every member writes in "
+        "its own pieces, and they agree on the text (log_linear)",
     )
     dev: str = Field(
         "multi30k:val",
@@ -151,6 +154,8 @@ def list_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
             f"coefficients, found {mixing.method} with learn={mixing.learn}: give them, or set "
             "combine.method: output_level"
         )
+    if mixing.vocabulary == "text":
+        _require_product(mixing)
     if mixing.method != "negative_evidence":
         if len(references) < 2 and not references[0].startswith(DROPOUT_PREFIX):
             raise ConfigError(f"expected at least two members to mix, found {len(references)}: name more")
@@ -162,3 +167,18 @@ def list_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
             f"negative_evidence: expected one translator, a positive and a negative model, found {problem}"
         )
     return [references[0], mixing.positive, mixing.negative]
+
+
+def _require_product(mixing: MixingConfig) -> None:
+    """Refuse a mixture of texts that is no product of experts."""
+    if mixing.method != "log_linear":
+        raise ConfigError(
+            "combine.vocabulary text: expected combine.method log_linear (members of different tokenizers "
+            f"have no tokens in common whose probabilities could be averaged), found {mixing.method}: set it"
+        )
+    coefficients = mixing.coefficients
+    if any(c < 0 for c in coefficients) or (coefficients and abs(sum(coefficients) - 1) > 1e-4):
+        raise ConfigError(
+            "combine.vocabulary text: expected coefficients of at least 0 that sum to 1, found "
+            f"{coefficients}"
+        )

@@ -16,6 +16,7 @@ from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import generation_setting
 from components.decoding.logits_processors import LogitsProcessor
+from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
@@ -30,6 +31,7 @@ from components.ensembling.token_level.vocabulary_mapping import (
 from components.errors import ConfigError, DataError
 from components.models.architectures import MULTILINGUAL
 from components.records import Token
+from components.translation.causal import CausalBackend
 from components.translation.prepared_text import Sentence
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import SentenceTranslation
@@ -50,13 +52,13 @@ _TOKEN_SETTINGS = (
 class VocabularyMember(NamedTuple):
     """A member with a vocabulary of its own: the backend that reads the source, its model, its lexicon."""
 
-    backend: Seq2SeqBackend
-    model: Seq2SeqModel
+    backend: Seq2SeqBackend | CausalBackend
+    model: Seq2SeqModel | CausalModel
     lexicon: Lexicon
 
 
 @dataclass(frozen=True)
-class _TokenizedPerMember(Sentence):
+class TokenizedPerMember(Sentence):
     """A source sentence as every member tokenizes it; ``tokens`` are the first member's."""
 
     versions: tuple[Sentence, ...] = ()
@@ -114,12 +116,8 @@ class CrossVocabularyBackend:
         """
         versions = tuple(member.backend.prepare(text, source, target) for member in self._vocabulary_members)
         for member, version in zip(self._vocabulary_members, versions, strict=True):
-            if len(version.tokens) > (most := member.backend.max_source):
-                raise DataError(
-                    f"expected at most {most} tokens of {member.model.name} per sentence, "
-                    f"found {len(version.tokens)}: split it"
-                )
-        return _TokenizedPerMember(versions[0].tokens, target, versions=versions)
+            require_fitting(version, member.backend.max_source, member.model.name)
+        return TokenizedPerMember(versions[0].tokens, target, versions=versions)
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """The translations of each sentence, best first."""
@@ -148,12 +146,11 @@ class CrossVocabularyBackend:
 
     def _build_scorer(self, index: int, sentences: Sequence[Sentence]) -> TokenScorer:
         sentences_of_member = [
-            sentence.versions[index] for sentence in sentences if isinstance(sentence, _TokenizedPerMember)
+            sentence.versions[index] for sentence in sentences if isinstance(sentence, TokenizedPerMember)
         ]
         member = self._vocabulary_members[index]
-        return self._shared.map_scorer(
-            member.backend.build_scorers(sentences_of_member)[0], index, member.lexicon
-        )
+        scorer, _ = member.backend.open_search(sentences_of_member)
+        return self._shared.map_scorer(scorer, index, member.lexicon)
 
     def _to_translation(self, candidate: Candidate, lost: Mapping[str, float]) -> SentenceTranslation:
         lexicon = self._shared.lexicon
@@ -173,6 +170,14 @@ class CrossVocabularyBackend:
             ),
             finished=candidate.finished,
             features=lost,
+        )
+
+
+def require_fitting(sentence: Sentence, most: int, name: str) -> None:
+    """Raise a DataError where a sentence has more than ``most`` tokens of the model ``name``."""
+    if len(sentence.tokens) > most:
+        raise DataError(
+            f"expected at most {most} tokens of {name} per sentence, found {len(sentence.tokens)}: split it"
         )
 
 

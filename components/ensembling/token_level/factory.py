@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from components.decoding.combiner import Combiner
 from components.decoding.models.causal import CausalModel
@@ -12,6 +13,7 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.ensembling.token_level.combiners import COMBINATIONS
 from components.ensembling.token_level.config import DROPOUT_PREFIX, MixingConfig, list_members
 from components.ensembling.token_level.cross_vocabulary import CrossVocabularyBackend, VocabularyMember
+from components.ensembling.token_level.text_synchronous import TextMember, TextSynchronousBackend
 from components.ensembling.token_level.translator import (
     BuildScorer,
     EnsembleBackend,
@@ -25,9 +27,10 @@ from components.ensembling.token_level.translator import (
 from components.ensembling.token_level.vocabulary_mapping import build_lexicon
 from components.errors import ConfigError
 from components.records import Checkpoint
+from components.translation.causal import CausalBackend
 from components.translation.config import TranslationConfig
 from components.translation.domain import read_domain
-from components.translation.factory import list_settings, load_resident
+from components.translation.factory import list_settings, load_draft, load_resident
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.terms import load_terms
@@ -76,9 +79,11 @@ def build_translator(
     """
     names = list_members(references, mixing)
     combiner = combiner or build_combiner(mixing, len(names))
-    backend: EnsembleBackend | CrossVocabularyBackend
+    backend: EnsembleBackend | CrossVocabularyBackend | TextSynchronousBackend
     if mixing.vocabulary == "same":
         backend, checkpoints = build_backend(config, names, combiner, store, first_masks, seed)
+    elif mixing.vocabulary == "text":
+        backend, checkpoints = build_text_backend(config, names, combiner, store)
     else:
         backend, checkpoints = build_cross_vocabulary_backend(
             config, names, combiner, store, mixing.vocabulary, first_masks, seed
@@ -138,7 +143,13 @@ def build_backend(
     tokenizer = loaded[names[0]][2]
     terms = load_terms(config.terms, tokenizer, translators[0].vocabulary.size, names[0])
     backend = EnsembleBackend(
-        translators, tokenizer, search_config_of(config, seed), combiner, builders, terms
+        translators,
+        tokenizer,
+        search_config_of(config, seed),
+        combiner,
+        builders,
+        terms=terms,
+        draft=load_draft(config, translators[0], store),
     )
     return backend, [loaded[name][0] for name in names]
 
@@ -164,7 +175,7 @@ def build_cross_vocabulary_backend(
         sharing: how a vocabulary is shared: a row of :data:`.cross_vocabulary.VOCABULARY_SHARING`.
 
     Raises:
-        ConfigError: a member is no encoder-decoder model, or has dropout, or forces or forbids tokens.
+        ConfigError: a member has dropout, is of another kind, or forces or forbids tokens.
         ModelError: a member cannot be loaded.
     """
     search, members = search_config_of(config, seed), dict[str, VocabularyMember]()
@@ -174,12 +185,54 @@ def build_cross_vocabulary_backend(
     for display_name, name, (_, model, tokenizer) in zip(
         number_duplicates(names), names, loaded, strict=True
     ):
-        if name.startswith(DROPOUT_PREFIX) or not isinstance(model, Seq2SeqModel):
-            raise ConfigError(
-                f"{name}: expected encoder-decoder models without dropout to mix over the {sharing} of their "
-                "vocabularies"
-            )
-        backend = Seq2SeqBackend(model, tokenizer, search)
-        members[display_name] = VocabularyMember(backend, model, build_lexicon(tokenizer, model.vocabulary))
+        backend = _open_alone(name, model, tokenizer, config)
+        lexicon = build_lexicon(tokenizer, backend.vocabulary)
+        members[display_name] = VocabularyMember(backend, model, lexicon)
     checkpoints = [checkpoint for checkpoint, _, _ in loaded]
     return CrossVocabularyBackend(members, search, combiner, sharing), checkpoints
+
+
+def build_text_backend(
+    config: TranslationConfig, names: Sequence[str], combiner: Combiner, store: str | None
+) -> tuple[EnsembleBackend | TextSynchronousBackend, list[Checkpoint]]:
+    """As :func:`build_backend`, for members that agree on the text that they write.
+
+    Args:
+        config: settings of the search, and the prompt of causal models, which translate here.
+        names: references of the members.
+        combiner: its constant weights are the members' coefficients.
+        store: URL of the store, for members that are in one.
+
+    Raises:
+        ConfigError: a member has dropout, is of another kind, or has a tokenizer of an unknown kind.
+        ModelError: a member cannot be loaded.
+    """
+    loaded = [load_resident(name.removeprefix(DROPOUT_PREFIX), config, store) for name in names]
+    checkpoints = [checkpoint for checkpoint, _, _ in loaded]
+    is_one = len({model.vocabulary for _, model, _ in loaded}) == 1
+    if is_one and isinstance(loaded[0][1], Seq2SeqModel):
+        return build_backend(config, names, combiner, store)
+    search, members = search_config_of(config), dict[str, TextMember]()
+    active = combiner.active_members(len(names))
+    coefficients = dict(zip(active, combiner.constant_weights().tolist(), strict=True))
+    for index, name in enumerate(number_duplicates(names)):
+        _, model, tokenizer = loaded[index]
+        backend = _open_alone(names[index], model, tokenizer, config)
+        if index in coefficients:  # a member of weight 0 is never run
+            members[name] = TextMember(backend, model, tokenizer, coefficients[index])
+    return TextSynchronousBackend(members, search), checkpoints
+
+
+def _open_alone(
+    name: str, model: CausalModel | Seq2SeqModel, tokenizer: Any, config: TranslationConfig
+) -> Seq2SeqBackend | CausalBackend:
+    """The backend of a member that reads the source in its own pieces. ConfigError where it has none."""
+    search = search_config_of(config)
+    if name.startswith(DROPOUT_PREFIX) or not isinstance(model, CausalModel | Seq2SeqModel):
+        raise ConfigError(
+            f"{name}: expected models that write token by token, without dropout, to mix those of different "
+            "vocabularies: leave it out"
+        )
+    if isinstance(model, Seq2SeqModel):
+        return Seq2SeqBackend(model, tokenizer, search)
+    return CausalBackend(model, tokenizer, search, prompt=config.prompt, examples=config.examples)

@@ -12,6 +12,7 @@ from torch import Tensor
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
+from components.decoding.draft_model import DraftModel
 from components.decoding.generation_settings import require_same_constraints
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
@@ -36,6 +37,7 @@ class EnsembleBackend(Seq2SeqBackend):
         combiner: mixes the members.
         builders: every member by name, in the order in which ``combiner`` counts them.
         terms: those that translations should have.
+        draft: a smaller model that proposes tokens to a greedy search, all members verify.
     """
 
     def __init__(
@@ -45,9 +47,11 @@ class EnsembleBackend(Seq2SeqBackend):
         search_config: SearchConfig,
         combiner: Combiner,
         builders: Mapping[str, BuildScorer],
+        *,
         terms: SourceTerms | None = None,
+        draft: DraftModel | None = None,
     ) -> None:
-        super().__init__(models[0], tokenizer, search_config, terms)
+        super().__init__(models[0], tokenizer, search_config, terms=terms, draft=draft)
         self.max_source = min(self.max_source, *(model.positions for model in models))
         names = list(builders)
         self._combine, self._builders = combiner, list(builders.values())

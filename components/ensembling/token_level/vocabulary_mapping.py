@@ -220,6 +220,9 @@ class MappedScorer:
         self._lacking, self._present_ids = on_each_device(lacking), on_each_device(self.ids.clamp(min=0))
         self._read_ids = on_each_device(torch.where(lacking, self.unknown, self.ids))
         self._move: Move | None = None
+        own_eos = self.inner.vocabulary.eos
+        self._own_eos = on_each_device(torch.tensor(own_eos)) if len(own_eos) > 1 else None
+        self._ends = on_each_device(torch.tensor(self.target.eos))
 
     def prefill(self) -> Tensor:
         """Scores (N, V) of the first token."""
@@ -246,7 +249,11 @@ class MappedScorer:
     def _restrict(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Renormalized log-probabilities (R, V) of the target's tokens, and the lost probability (R,)."""
         present, lacking = self._present_ids(scores.device), self._lacking(scores.device)
-        log_probs = torch.log_softmax(scores, dim=-1)[:, present].masked_fill_(lacking, -torch.inf)
+        own = torch.log_softmax(scores, dim=-1)
+        log_probs = own[:, present].masked_fill_(lacking, -torch.inf)
+        if self._own_eos is not None:  # whichever of them a member ends with, it ends
+            ends = own[:, self._own_eos(scores.device)].logsumexp(dim=-1)
+            log_probs[:, self._ends(scores.device)] = ends[:, None]
         total = log_probs.logsumexp(dim=-1, keepdim=True)
         return log_probs - total, (1 - total.exp()).clamp(min=0)[:, 0]
 

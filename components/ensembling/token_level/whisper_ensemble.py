@@ -1,4 +1,6 @@
-"""Several Whisper models of one vocabulary as one backend: their distributions are mixed at every token.
+"""Several recognizers of one vocabulary as one: their distributions are mixed at every token.
+
+Whisper models are one backend of its windows; the encoder-decoders of the backend ``seq2seq`` are one search.
 
 Recognizers of different vocabularies (an English-only beside a multilingual Whisper, pocketsphinx) are
 combined by their finished transcripts instead: :mod:`components.ensembling.output_level.system_combination`.
@@ -21,7 +23,9 @@ from components.ensembling.token_level.translator import ensemble_checkpoint, nu
 from components.errors import ConfigError
 from components.models import resolve
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
-from components.recognition.factory import load_guides, load_resident
+from components.recognition.backends.seq2seq import SpeechSeq2SeqDecoder, search_config_of
+from components.recognition.factory import add_draft, load_guides, load_resident
+from components.recognition.recognizer import Recognizer
 from components.recognition.whisper.backend import (
     DecodingResult,
     DetectedLanguage,
@@ -30,6 +34,7 @@ from components.recognition.whisper.backend import (
 )
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from components.recognition.whisper.recognizer import WhisperRecognizer
+from components.recognition.windowed.recognizer import WindowRecognizer
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class WhisperEnsemble:
         self._combiner = COMBINATIONS[combination]([weights[index] for index in active])
         share = torch.tensor([abs(weights[index]) for index in active])
         self._share = share / share.sum()
-        self.dims = self._backends[0].dims
+        self.dims, self.vocabulary = self._backends[0].dims, self._backends[0].vocabulary
 
     def encode(self, mels: Tensor) -> EnsembleEncoderOutput:
         """Run every member's encoder on the windows."""
@@ -137,32 +142,40 @@ def _require_one_vocabulary(backends: Mapping[str, OpenAIWhisperBackend]) -> Non
             )
 
 
+MIXED_BACKENDS = ("whisper", "seq2seq")
+"""Backends whose models are mixed token by token."""
+
+
 def explain_backend(config: RecognizerEnsembleConfig) -> str:
     """The error message for recognizers of another backend, which are not mixed token by token."""
     return (
-        f"combination: expected backend whisper to mix recognizers token by token, found {config.backend}: "
-        "combine their finished transcripts (combination: output_level, or a node of kind combine)"
+        f"combination: expected backend {' or '.join(MIXED_BACKENDS)} to mix recognizers token by token, "
+        f"found {config.backend}: combine their finished transcripts (combination: output_level, or a node "
+        "of kind combine)"
     )
 
 
-def build_recognizer(
-    config: RecognizerEnsembleConfig, store: str | None = None, seed: int = 0
-) -> WhisperRecognizer:
+def build_recognizer(config: RecognizerEnsembleConfig, store: str | None = None, seed: int = 0) -> Recognizer:
     """Build the recognizer of an ensemble. Its models stay resident in the process.
 
     Raises:
-        ConfigError: the backend is not Whisper's own, or the members cannot be mixed.
+        ConfigError: the models of the backend are not mixed, or these members cannot be.
         ModelError: a member cannot be loaded.
     """
-    if config.backend != "whisper":
+    if config.backend not in MIXED_BACKENDS:
         raise ConfigError(explain_backend(config))
     checkpoints = [resolve(name, store) for name in config.members]
     loaded = [load_resident(checkpoint, config) for checkpoint in checkpoints]
     backends = dict(zip(number_duplicates(config.members), loaded, strict=True))
+    if config.backend == "seq2seq":
+        weights = tuple(config.coefficients) or (1 / len(backends),) * len(backends)
+        combiner = COMBINATIONS[config.combination](weights)
+        decoder = SpeechSeq2SeqDecoder(backends, search_config_of(config), combiner)
+        return WindowRecognizer(config, decoder, ensemble_checkpoint(checkpoints))
     backend = WhisperEnsemble(backends, config.combination, config.coefficients)
     return WhisperRecognizer(
         config,
-        backend,
+        add_draft(backend, config, store),
         ensemble_checkpoint(checkpoints),
         seed=seed,
         members=backend.names,

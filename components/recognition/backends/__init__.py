@@ -5,12 +5,12 @@ The table is read without importing torch or a backend's library; its functions 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from components.models.architectures import SERVED, SPEECH_CTC, SPHINX
+from components.models.architectures import ONNX_ASR, SERVED, SPHINX, VOSK
 from components.models.references import SCHEMES, split_reference
+from components.recognition.backends import architectures, windowed
+from components.recognition.backends.backend import Backend
 from components.recognition.config import RecognitionConfig
 
 if TYPE_CHECKING:
@@ -22,48 +22,6 @@ if TYPE_CHECKING:
 
 WHISPER_VERSION = "4"
 """Of the outputs of Whisper's machinery, which three backends share."""
-
-
-@dataclass(frozen=True)
-class Backend:
-    """A library or program that recognizes speech.
-
-    Attributes:
-        reads: Which model it expects, as an error message says it.
-        schemes: Schemes of the model references that it reads; ``path`` is that of a path.
-        architectures: Beginnings of the names of the architectures that it reads, in lower case.
-        version: Of its outputs, part of the keys of its stages: changes when they do.
-        load: What stays in memory between calls: for Whisper a
-            :class:`~components.recognition.whisper.backend.WhisperBackend`.
-        build: A recognizer of a configuration over what was loaded, its checkpoint, the task ("transcribe",
-            or "translate" into English) and the seed of what is sampled.
-        module: What has to be installed beside Antiphon, if anything, as Python imports it.
-        extra: The extra that brings ``module``.
-        require_files: Raises ModelError where the model's folder lacks the files that the backend reads, or a
-            server does not do what it must.
-        packs_weights: Whether linear layers are laid out by our kernels: int8 is then for the CPU only.
-        translates: Whether it can write English instead of the language that is spoken.
-        fixes_threads: Whether the number of threads is fixed when the model is loaded.
-        settings: Those that decide the outputs, where these are few.
-        is_elsewhere: Whether it computes on another machine, so that no device here is taken.
-        searches_here: Whether our search decodes it, which draws samples and keeps statistics of tokens.
-    """
-
-    reads: str
-    schemes: tuple[str, ...]
-    architectures: tuple[str, ...]
-    version: str
-    load: Callable[[Checkpoint, RecognitionConfig, torch.device], Any]
-    build: Callable[[RecognitionConfig, Any, Checkpoint, str, int], Recognizer]
-    module: str = ""
-    extra: str = ""
-    require_files: Callable[[Checkpoint], object] | None = None
-    packs_weights: bool = False
-    translates: bool = False
-    fixes_threads: bool = False
-    settings: frozenset[str] | None = None
-    is_elsewhere: bool = False
-    searches_here: bool = False
 
 
 def _load_openai_whisper(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
@@ -153,13 +111,9 @@ def _require_ctranslate2_files(checkpoint: Checkpoint) -> None:
     faster_whisper.find_ctranslate2_folder(checkpoint)
 
 
-CTC_ARCHITECTURES = (
-    *("Wav2Vec2ForCTC", "Wav2Vec2ConformerForCTC", "Wav2Vec2BertForCTC", "Data2VecAudioForCTC"),
-    *("HubertForCTC", "WavLMForCTC", "UniSpeechForCTC", "UniSpeechSatForCTC", "SEWForCTC", "SEWDForCTC"),
-    *("ParakeetForCTC", "LasrForCTC", SPEECH_CTC),
-)
-"""Architectures that label the frames of speech."""
-_MODEL_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme not in ("sphinx", "served")))
+_LIBRARY_SCHEMES = ("sphinx", "onnx", "vosk", "served")
+"""Schemes of models that one library or server reads."""
+_MODEL_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme not in _LIBRARY_SCHEMES))
 
 BACKENDS: dict[str, Backend] = {
     "whisper": Backend(
@@ -221,10 +175,63 @@ BACKENDS: dict[str, Backend] = {
     "ctc": Backend(
         reads="a CTC model (Wav2Vec2, HuBERT, WavLM, Parakeet CTC and the like, or one of train_ctc)",
         schemes=_MODEL_SCHEMES,
-        architectures=tuple(name.lower() for name in CTC_ARCHITECTURES),
+        architectures=tuple(name.lower() for name in architectures.CTC),
         version="1",
         load=_load_ctc,
         build=_build_ctc,
+    ),
+    "transducer": Backend(
+        reads="a transducer (Parakeet RNN-T or TDT)",
+        schemes=_MODEL_SCHEMES,
+        architectures=tuple(name.lower() for name in architectures.TRANSDUCERS),
+        version="1",
+        load=windowed.load_transducer,
+        build=windowed.build_transducer,
+    ),
+    "seq2seq": Backend(
+        reads="an encoder-decoder of speech (Moonshine, Speech2Text, SeamlessM4T, Canary, Cohere ASR)",
+        schemes=_MODEL_SCHEMES,
+        architectures=tuple(name.lower() for name in architectures.SEQ2SEQ),
+        version="1",
+        load=windowed.load_seq2seq,
+        build=windowed.build_seq2seq,
+        translates=True,
+        times_words=False,
+        check_requests=windowed.check_seq2seq,
+    ),
+    "audio-lm": Backend(
+        reads="an audio language model (Qwen2-Audio, Granite Speech, Voxtral, Audio Flamingo 3, GLM-ASR, "
+        "Qwen3-ASR)",
+        schemes=_MODEL_SCHEMES,
+        architectures=tuple(name.lower() for name in architectures.AUDIO_LM),
+        version="1",
+        load=windowed.load_audio_lm,
+        build=windowed.build_audio_lm,
+        translates=True,
+        times_words=False,
+        check_requests=windowed.check_audio_lm,
+    ),
+    "onnx-asr": Backend(
+        reads="a model such as onnx:FOLDER",
+        schemes=("onnx",),
+        architectures=(ONNX_ASR,),
+        version="1",
+        load=windowed.load_onnx_asr,
+        build=windowed.build_onnx_asr,
+        module="onnx_asr",
+        extra="onnx-asr",
+        libraries=("onnx-asr", "onnxruntime"),
+    ),
+    "vosk": Backend(
+        reads="a model such as vosk:FOLDER",
+        schemes=("vosk",),
+        architectures=(VOSK,),
+        version="1",
+        load=windowed.load_vosk,
+        build=windowed.build_vosk,
+        module="vosk",
+        extra="vosk",
+        libraries=("vosk",),
     ),
 }
 """Backend by its name in the configuration."""

@@ -25,14 +25,13 @@ from components.languages import base_of, is_undetermined, two_letters_of
 from components.models.sources.sphinx import find_parts
 from components.progress import track
 from components.recognition.config import RecognitionConfig
-from components.recognition.recognizer import STAGE
+from components.recognition.recognizer import quarantine
 from components.recognition.vad.windows import Span, is_silent, windows_of
 from components.records import (
     Checkpoint,
     Hypothesis,
     NBest,
     Outcome,
-    Quarantined,
     Segment,
     Token,
     Utterance,
@@ -171,14 +170,14 @@ class PocketsphinxRecognizer:
     def _recognize_one(self, utterance: Utterance) -> Outcome:
         language = utterance.source_language
         if utterance.audio is None:
-            return _quarantine(utterance, "no audio", "expected audio to recognise, found text only")
+            return quarantine(utterance, "no audio", "expected audio to recognise, found text only")
         if two_letters_of(language) != self._language and not is_undetermined(language):
             detail = f"{self.checkpoint.reference} knows {self._language} only, found {base_of(language)!r}"
-            return _quarantine(utterance, "unknown language", detail)
+            return quarantine(utterance, "unknown language", detail)
         try:
             samples = audio.decode(utterance.audio)
         except DataError as error:
-            return _quarantine(utterance, "unreadable audio", str(error))
+            return quarantine(utterance, "unreadable audio", str(error))
         spans, rate = self._find_spans(samples), audio.SAMPLE_RATE
         results = [
             self._decoder.decode(samples[int(s.start * rate) : int(s.end * rate)], n)
@@ -251,10 +250,4 @@ def _time_words(span: Span, result: SpanResult) -> tuple[Word, ...]:
             probability=math.exp(log_prob),
         )
         for (word, log_prob), (first, last) in zip(result.words, result.frames, strict=True)
-    )
-
-
-def _quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:
-    return Quarantined(
-        utterance_id=utterance.id, stage=STAGE, reason=reason, detail=f"{utterance.id}: {detail}"
     )

@@ -16,7 +16,7 @@ from components.endpoints.usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKEN
 from components.errors import ConfigError, DataError
 from components.languages import NAMES, is_undetermined, two_letters_of, without_spaces
 from components.recognition.config import RecognitionConfig
-from components.recognition.recognizer import STAGE
+from components.recognition.recognizer import quarantine
 from components.recognition.vad.windows import Span, is_silent, windows_of
 from components.records import (
     Checkpoint,
@@ -69,11 +69,11 @@ class ServedRecognizer:
 
     def _prepare(self, utterance: Utterance) -> list[tuple[Span, Clip]] | Quarantined:
         if utterance.audio is None:
-            return _quarantine(utterance, "no audio", "expected audio to recognise, found text only")
+            return quarantine(utterance, "no audio", "expected audio to recognise, found text only")
         try:
             samples = audio.decode(utterance.audio)
         except DataError as error:
-            return _quarantine(utterance, "unreadable audio", str(error))
+            return quarantine(utterance, "unreadable audio", str(error))
         spoken = utterance.source_language
         language = None if is_undetermined(spoken) else two_letters_of(spoken)
         rate = audio.SAMPLE_RATE
@@ -94,7 +94,7 @@ class ServedRecognizer:
         transcripts = [answer for answer in answers if isinstance(answer, Transcript)]
         fault = next((answer for answer in answers if isinstance(answer, AnswerError)), None)
         if fault is not None:
-            return _quarantine(utterance, fault.reason, str(fault))
+            return quarantine(utterance, fault.reason, str(fault))
         language = _language_of(utterance, transcripts)
         scores = [_score_of(transcript) for transcript in transcripts]
         known = [score for score in scores if score is not None]
@@ -184,9 +184,3 @@ def _with_words(segment: Segment, words: Sequence[TimedWordForm], span: Span, la
     if not timed:
         return segment
     return segment.model_copy(update={"words": timed, "start": timed[0].start, "end": timed[-1].end})
-
-
-def _quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:
-    return Quarantined(
-        utterance_id=utterance.id, stage=STAGE, reason=reason, detail=f"{utterance.id}: {detail}"
-    )

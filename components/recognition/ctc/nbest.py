@@ -14,6 +14,7 @@ from components.decoding.ctc.forward import LogProbs, score_tokens
 from components.decoding.ctc.prefix_beam_search import CtcHypothesis
 from components.recognition.ctc.model import CtcModel
 from components.recognition.vad.windows import Span
+from components.recognition.word_boundaries import word_boundaries
 from components.records import Hypothesis, Segment, Token, Word
 
 _END = " "
@@ -107,7 +108,7 @@ def _time_words(
     frames = align(window.log_probs, part.tokens, model.vocabulary.blank)
     pieces = [model.vocabulary.pieces[token] for token in part.tokens]
     words = []
-    for begin, end in pairwise(_word_boundaries(pieces)):
+    for begin, end in pairwise(word_boundaries(pieces)):
         spoken = [i for i in range(begin, end) if pieces[i].strip()]
         if spoken:
             words.append(
@@ -119,9 +120,3 @@ def _time_words(
                 )
             )
     return tuple(words)
-
-
-def _word_boundaries(pieces: Sequence[str]) -> list[int]:
-    """Where words begin: at a piece that begins with a space, or after one that ends with it; and the end."""
-    inner = (i for i in range(1, len(pieces)) if pieces[i][:1] == " " or pieces[i - 1][-1:] == " ")
-    return [0, *inner, len(pieces)] if pieces else []

@@ -15,9 +15,9 @@ from components.progress import track
 from components.recognition.config import RecognitionConfig
 from components.recognition.ctc.model import CtcModel
 from components.recognition.ctc.nbest import DecodedWindow, build_nbest
-from components.recognition.recognizer import STAGE
+from components.recognition.recognizer import quarantine
 from components.recognition.vad.windows import Span, cut, is_silent, windows_of
-from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
+from components.records import Checkpoint, NBest, Outcome, Utterance
 
 MIN_SAMPLES = 1600
 """Shorter audio (0.1 s) is padded with silence: convolutions need some samples to give a frame."""
@@ -49,23 +49,23 @@ class CtcRecognizer:
     def _recognize_one(self, utterance: Utterance) -> Outcome:
         language, known = utterance.source_language, self._model.language
         if utterance.audio is None:
-            return _quarantine(utterance, "no audio", "expected audio to recognise, found text only")
+            return quarantine(utterance, "no audio", "expected audio to recognise, found text only")
         if known and two_letters_of(language) != known and not is_undetermined(language):
             detail = f"{self.checkpoint.reference} knows {known} only, found {base_of(language)!r}"
-            return _quarantine(utterance, "unknown language", detail)
+            return quarantine(utterance, "unknown language", detail)
         try:
             samples = audio.decode(utterance.audio)
         except DataError as error:
-            return _quarantine(utterance, "unreadable audio", str(error))
+            return quarantine(utterance, "unreadable audio", str(error))
         try:
             windows = BatchLimit(1).map(
                 lambda spans: [self._decode(samples, *spans)], self._find_spans(samples)
             )
         except ItemTooLargeError as error:
-            return _quarantine(utterance, error.reason, str(error))
+            return quarantine(utterance, error.reason, str(error))
         if not all(np.isfinite(window.log_probs).all() for window in windows):
             detail = f"expected finite log-probabilities, found others from {self.checkpoint.reference}"
-            return _quarantine(utterance, "no finite scores", f"{detail}: listen to this recording")
+            return quarantine(utterance, "no finite scores", f"{detail}: listen to this recording")
         hypotheses = build_nbest(
             windows, self._model, self.system, self.config.n_best, self.config.word_times
         )
@@ -89,9 +89,3 @@ class CtcRecognizer:
         return DecodedWindow(
             span, log_probs, search(log_probs, blank, self.config.beam_size, self.config.n_best)
         )
-
-
-def _quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:
-    return Quarantined(
-        utterance_id=utterance.id, stage=STAGE, reason=reason, detail=f"{utterance.id}: {detail}"
-    )

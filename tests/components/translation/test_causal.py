@@ -11,6 +11,7 @@ import pytest
 from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.errors import ConfigError, DataError
+from components.sanitization import sanitize
 from components.translation.causal import (
     CausalBackend,
     build_chat_messages,
@@ -18,7 +19,6 @@ from components.translation.causal import (
     find_newline_tokens,
     read_examples,
 )
-from components.translation.sanitization import sanitize
 from tests.components.decoding.tiny_models import llama
 
 from .tokenizers import characters

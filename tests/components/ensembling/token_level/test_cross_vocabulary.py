@@ -85,7 +85,7 @@ def test_what_cannot_be_mapped_is_refused(models: list[str], monkeypatch: pytest
         outputs(models, LinearInterpolation([0.5, 0.5]), "same")
     with pytest.raises(ConfigError, match="given or equal coefficients, found linear with learn=constants"):
         build_translator(SETTINGS, models, MixingConfig(vocabulary="union", learn="constants"))
-    with pytest.raises(ConfigError, match="expected encoder-decoder models without dropout"):
+    with pytest.raises(ConfigError, match="expected models that write token by token, without dropout"):
         outputs([models[0], f"dropout:{models[1]}"], LinearInterpolation([0.5, 0.5]), "union")
     engine, _ = build_cross_vocabulary_backend(
         SETTINGS, models, LinearInterpolation([0.5, 0.5]), None, "union"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -94,6 +95,17 @@ def test_the_union_has_all_pieces_and_gives_a_member_its_own() -> None:
     torch.testing.assert_close(scores.sum(-1), torch.ones(2))
     assert isinstance(wrapped, MappedScorer)
     assert wrapped.lost.largest == pytest.approx(0.0, abs=1e-6)
+
+
+def test_whichever_end_a_member_writes_it_ends() -> None:
+    inner = member(SECOND, 3, "second")
+    inner.vocabulary = replace(inner.vocabulary, eos=(4, 3))  # ▁cat ends, too
+    own = lexicon(tuple("<eos>" if piece == "▁cat" else piece for piece in SECOND))
+    wrapped = map_scorer(inner, replace(own, vocabulary=inner.vocabulary), lexicon(FIRST))
+    scores, mapped = inner.prefill(), wrapped.prefill()
+    ends, runs = scores[:, [4, 3]].logsumexp(-1), scores[:, 2]
+    torch.testing.assert_close(mapped[:, 0] - mapped[:, 4], ends - runs)
+    torch.testing.assert_close(mapped.exp().sum(-1), torch.ones(2))
 
 
 def test_what_is_lost_is_told_for_each_utterance() -> None:

@@ -11,7 +11,7 @@ import torch
 from components.errors import ConfigError, ModelError
 from components.models.references import SCHEMES
 from components.recognition import checks
-from components.recognition.backends import BACKENDS, CTC_ARCHITECTURES, backend_for
+from components.recognition.backends import BACKENDS, architectures, backend_for
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint
@@ -89,7 +89,33 @@ def test_half_precision_on_a_cpu_is_not_packed() -> None:
 
 def test_the_page_of_recognizers_has_every_backend_and_architecture() -> None:
     page = (Path(__file__).parents[4] / "docs" / "recognizers.md").read_text(encoding="utf-8")
-    assert [name for name in (*BACKENDS, *CTC_ARCHITECTURES) if f"`{name}`" not in page] == []
+    names = (
+        *BACKENDS,
+        *architectures.CTC,
+        *architectures.TRANSDUCERS,
+        *architectures.SEQ2SEQ,
+        *architectures.AUDIO_LM,
+    )
+    assert [name for name in names if f"`{name}`" not in page] == []
+
+
+def test_a_model_of_no_known_family_says_so() -> None:
+    kyutai = Checkpoint(
+        reference="k",
+        path="/n",
+        sha256="0" * 64,
+        architecture="KyutaiSpeechToTextForConditionalGeneration",
+    )
+    with pytest.raises(
+        ConfigError, match=r"expected a Whisper model, found k .*none of the backends reads it"
+    ):
+        checks.check_backend("whisper", kyutai)
+
+
+def test_word_times_of_a_backend_that_gives_none_are_refused() -> None:
+    config = RecognitionConfig(model="hub:a/b", backend="seq2seq", word_times=True)
+    with pytest.raises(ConfigError, match=r"word_times: expected backend whisper or .*, found seq2seq"):
+        checks.check(config, None)
 
 
 def test_a_model_that_another_backend_reads_says_which() -> None:

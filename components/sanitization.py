@@ -7,9 +7,10 @@ from typing import Any
 
 def find_control_tokens(tokenizer: Any) -> tuple[str, ...]:
     """Tokens that a tokenizer takes for control tokens when a text spells them out, longest first."""
+    tokens = tokenizer.added_tokens_decoder
     added = {
         token.content
-        for token in tokenizer.added_tokens_decoder.values()
+        for token in ({} if callable(tokens) else tokens).values()  # mistral-common has none to add
         if token.special or token.content.startswith("<")
     }
     spelled = {token for token in (*added, *tokenizer.all_special_tokens) if token.strip()}

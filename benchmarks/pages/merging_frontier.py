@@ -1,0 +1,82 @@
+"""Which merge method is best on three domains, and are models of other initializations mergeable?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.common.measurements import Measurements
+from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
+
+PROTOCOL = """\
+One translator (`packaged:multi30k-en-de`) is fine-tuned for 60 updates to each of three domains:
+Tatoeba's everyday sentences, captions with German in lower case, captions whose English has typing errors
+(600 pairs each). A method's parameter is chosen among the values of the module by the mean BLEU of the
+three development sets (80 pairs each, beam 1); test sets are decoded once, beam 1. Differences are to the
+plain mean (`linear`) on the same sentences, by paired bootstrap, Holm's correction over a table. Fisher
+and RegMean read the 600 pairs that each model learned from."""
+BARRIER = """\
+Cross-entropy of the references of 150 captions of val, in nats a token, of two models that were trained
+alike from different random weights, of the mean of their weights, and of that mean after `git_rebasin`
+has put the second model's units into the first one's order. The barrier is the loss above the two models'
+mean loss."""
+
+
+def page(measurements: Measurements) -> str:
+    """A table for each domain and seed, and the barrier; parts that were not measured are left out."""
+    blocks = ["# Merging's frontier", f"{_result(measurements)}."]
+    seeds = [name for name in measurements.parts if name.startswith("seed ")]
+    if seeds:
+        blocks += ["## Three domains", one_paragraph(PROTOCOL)]
+    for seed in seeds:
+        results = measurements[seed]
+        rows = [
+            [name, c["parameter"], f"{c['value']:g}"]
+            for name, c in results["chosen"].items()
+            if c["parameter"]
+        ]
+        blocks += [f"### {seed}", markdown_table(("method", "parameter", "chosen"), rows)]
+        for domain, tests in results["domains"].items():
+            blocks += [f"#### {domain}, {seed}", markdown_table(HEADER, [_row(test) for test in tests])]
+    if "re-basin" in measurements:
+        blocks += ["## Two initializations", one_paragraph(BARRIER), _barrier(measurements["re-basin"])]
+    return "\n\n".join(blocks)
+
+
+HEADER = ("system", "BLEU", "difference", "95% interval", "p (Holm)")
+
+
+def headline(measurements: Measurements) -> tuple[str, str]:
+    """The row of the list of results."""
+    return "Which merge method is best, and are models of other initializations mergeable?", _result(
+        measurements
+    )
+
+
+def _row(test: dict[str, Any]) -> list[str]:
+    interval = test["interval"]
+    shown = format_interval(interval, "{:+.2f} to {:+.2f}")
+    return [
+        *(test["system"], f"{test['value']:.2f}", f"{test['difference']:+.2f}", shown),
+        format_p_value(test["p_holm"]),
+    ]
+
+
+def _barrier(losses: dict[str, float]) -> str:
+    middle = (losses["first"] + losses["second"]) / 2
+    rows = [
+        [name, f"{loss:.3f}", f"{loss - middle:+.3f}" if name.startswith("mean") else ""]
+        for name, loss in losses.items()
+    ]
+    return markdown_table(("model", "nats a token", "barrier"), rows)
+
+
+def _result(measurements: Measurements) -> str:
+    if "re-basin" not in measurements:
+        return "Merge methods on three domains, against the plain mean"
+    losses = measurements["re-basin"]
+    middle = (losses["first"] + losses["second"]) / 2
+    plain, matched = losses["mean"] - middle, losses["mean of matched"] - middle
+    return (
+        f"The mean of two translators of different initializations loses {plain:.2f} nats a token against "
+        f"the two; after Git Re-Basin {matched:.2f}"
+    )

@@ -1,0 +1,264 @@
+"""The ``audio-lm`` backend: audio language models, prompted to transcribe, to translate, or to stack.
+
+A stack reads transcripts in the prompt, beside the sound. Each architecture is a row of :data:`MODELS`; all
+are built by AutoProcessor, a chat template and the class of their name. The texts of the prompts are in
+``components/recognition/prompts``. Transcripts are data: on one line between delimiters, with these and all
+control tokens taken out of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import soundfile
+import torch
+from torch import Tensor
+
+from components.audio import SAMPLE_RATE, Samples
+from components.decoding.config import SearchConfig
+from components.decoding.generation_settings import logits_processors_of
+from components.decoding.models.audio_language_model import AudioPromptScorer, Prompt
+from components.decoding.models.causal import CausalModel
+from components.decoding.scorers import digest_of
+from components.decoding.search import search
+from components.device import pick_dtype
+from components.errors import ConfigError, DataError, ModelError, to_one_line
+from components.languages import english_name, is_undetermined, two_letters_of
+from components.models.checkpoints import ADAPTERS, read_json
+from components.models.loading import load_transformers
+from components.recognition.backends.seq2seq import to_window_hypothesis
+from components.recognition.config import RecognitionConfig
+from components.recognition.vad.windows import MAX_WINDOW_SECONDS
+from components.recognition.windowed.decoder import Request, Window, WindowHypothesis
+from components.records import Checkpoint
+from components.sanitization import find_control_tokens, sanitize
+
+PROMPTS = Path(__file__).parents[1] / "prompts"
+_OPEN, _CLOSE = "<text>", "</text>"
+
+
+def _ask_by_template(processor: Any, samples: Samples, text: str) -> Any:
+    """Sound and text as parts of the user's turn, as most chat templates have them."""
+    parts = [{"type": "audio", "audio": samples}, {"type": "text", "text": text}]
+    return processor.apply_chat_template(
+        [{"role": "user", "content": parts}],
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+        add_generation_prompt=True,
+    )
+
+
+def _ask_by_token(processor: Any, samples: Samples, text: str) -> Any:
+    """The sound's token before the text of the user's turn, as Granite's template has it."""
+    messages = [{"role": "user", "content": f"{processor.audio_token}{text}"}]
+    prompt = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return processor(text=prompt, audio=torch.from_numpy(samples.copy())[None], return_tensors="pt")
+
+
+def _ask_by_file(processor: Any, samples: Samples, text: str) -> Any:
+    """The sound as a WAV file in base64, as the tokenizer of Voxtral takes it."""
+    data = io.BytesIO()
+    soundfile.write(data, samples, SAMPLE_RATE, format="wav")
+    parts = [
+        {"type": "audio", "base64": base64.b64encode(data.getvalue()).decode("ascii")},
+        {"type": "text", "text": text},
+    ]
+    return processor.apply_chat_template([{"role": "user", "content": parts}], return_tensors="pt")
+
+
+def _request_transcript(processor: Any, samples: Samples, language: str | None) -> Any:
+    """The request that the model was trained with, by its processor."""
+    return processor.apply_transcription_request(audio=[samples], return_tensors="pt")
+
+
+def _request_transcript_in(processor: Any, samples: Samples, language: str | None) -> Any:
+    """The same with the language, where it is declared."""
+    try:
+        return processor.apply_transcription_request(audio=[samples], language=language, return_tensors="pt")
+    except ValueError as error:
+        raise DataError(to_one_line(error, 200)) from None
+
+
+def _request_of_voxtral(processor: Any, samples: Samples, language: str | None) -> Any:
+    """Voxtral's request; it wants a name of the model, which it does not use."""
+    return processor.apply_transcription_request(
+        audio=[samples], model_id="voxtral", language=language, sampling_rate=SAMPLE_RATE, format=["wav"]
+    )
+
+
+def _strip_marker(text: str) -> str:
+    """Qwen3-ASR's answer without the language that it says first."""
+    return text.rpartition("<asr_text>")[2]
+
+
+@dataclass(frozen=True)
+class AudioLanguageModelRow:
+    """How an architecture is asked.
+
+    Attributes:
+        ask: Makes the model's inputs of processor, samples and the text of the user's turn; None for a model
+            that answers no questions.
+        request: Makes those of a transcription (with the language's two letters, if it is declared), where
+            the model was trained with a request of its own; None: it is asked in words.
+        clean: Applied to the text that it answers.
+        module: What its processor needs to be installed, as Python imports it.
+        package: The package that brings ``module``.
+    """
+
+    ask: Callable[[Any, Samples, str], Any] | None = _ask_by_template
+    request: Callable[[Any, Samples, str | None], Any] | None = None
+    clean: Callable[[str], str] = str
+    module: str = ""
+    package: str = ""
+
+
+MODELS: dict[str, AudioLanguageModelRow] = {
+    "Qwen2AudioForConditionalGeneration": AudioLanguageModelRow(),
+    "GraniteSpeechForConditionalGeneration": AudioLanguageModelRow(
+        ask=_ask_by_token, module="torchaudio", package="torchaudio"
+    ),
+    "VoxtralForConditionalGeneration": AudioLanguageModelRow(
+        ask=_ask_by_file,
+        request=_request_of_voxtral,
+        module="mistral_common",
+        package="mistral-common[audio]",
+    ),
+    "AudioFlamingo3ForConditionalGeneration": AudioLanguageModelRow(),
+    "GlmAsrForConditionalGeneration": AudioLanguageModelRow(request=_request_transcript),
+    "Qwen3ASRForConditionalGeneration": AudioLanguageModelRow(
+        ask=None, request=_request_transcript_in, clean=_strip_marker
+    ),
+}
+"""Architecture -> how it is asked."""
+
+
+class AudioLanguageDecoder:
+    """A :class:`~components.recognition.windowed.decoder.WindowDecoder` over an audio language model.
+
+    Args:
+        ready: The model, ready to be searched.
+        processor: Its processor.
+        row: How its architecture is asked.
+        search_config: The search.
+    """
+
+    max_seconds = MAX_WINDOW_SECONDS
+    language: str | None = None
+
+    def __init__(
+        self, ready: CausalModel, processor: Any, row: AudioLanguageModelRow, search_config: SearchConfig
+    ) -> None:
+        self._ready, self._processor, self._row, self._search = ready, processor, row, search_config
+        self._controls = (*find_control_tokens(processor.tokenizer), _OPEN, _CLOSE)
+
+    def check(self, request: Request) -> None:
+        """See :class:`WindowDecoder`."""
+        check_request(self._row, request)
+
+    def decode(self, windows: Sequence[Window]) -> list[list[WindowHypothesis]]:
+        """See :class:`WindowDecoder`."""
+        prompts = [self.build_prompt(window) for window in windows]
+        tokens = [prompt["input_ids"][0].tolist() for prompt in prompts]
+        nbests = search(
+            [AudioPromptScorer(self._ready, prompts)],
+            self._search,
+            logits_processors=logits_processors_of(self._ready.model, prompts=tokens),
+        )
+        tokenizer, clean = self._processor.tokenizer, self._row.clean
+        return [
+            [
+                to_window_hypothesis(
+                    tokenizer,
+                    candidate,
+                    text=clean(tokenizer.decode(list(candidate.tokens), skip_special_tokens=True)),
+                )
+                for candidate in nbest
+            ]
+            for nbest in nbests
+        ]
+
+    def build_prompt(self, window: Window) -> Prompt:
+        """What the model reads of a window, as a batch of one."""
+        request = window.request
+        code = None if is_undetermined(request.source) else two_letters_of(request.source)
+        if request.task == "transcribe" and self._row.request is not None:
+            inputs = self._row.request(self._processor, window.samples, code)
+        else:
+            assert self._row.ask is not None
+            inputs = self._row.ask(self._processor, window.samples, self.build_text(request))
+        return {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
+
+    def build_text(self, request: Request) -> str:
+        """The text of the user's turn."""
+        language = "" if is_undetermined(request.source) else f", which is in {english_name(request.source)},"
+        target = english_name(request.target) if request.target else ""
+        names = {"language": language, "target": target, "open": _OPEN, "close": _CLOSE}
+        text = (PROMPTS / f"{request.task}.txt").read_text(encoding="utf-8").strip().format(**names)
+        lines = [f"{_OPEN}{sanitize(line, self._controls)}{_CLOSE}" for line in request.transcripts]
+        return "\n".join([text, *lines])
+
+
+def check_request(row: AudioLanguageModelRow, request: Request) -> None:
+    """Refuse what an architecture cannot do. DataError."""
+    if request.task == "transcribe":
+        return
+    if row.ask is None:
+        raise DataError("expected a model that follows instructions, found one that transcribes only")
+    if request.target is None or is_undetermined(request.target):
+        raise DataError("expected a target language, found none: say to: LANGUAGE")
+
+
+def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> tuple[CausalModel, Any]:
+    """The model of ``checkpoint`` on ``device``, ready to be searched, and its processor.
+
+    Raises:
+        ConfigError: The device cannot compute in ``dtype``, or something that the model needs is missing.
+        ModelError: It cannot be loaded, or was made for another sample rate.
+    """
+    _refuse_missing_parts(checkpoint)
+    model, processor = load_transformers(checkpoint, "named", device, pick_dtype(config.dtype, device))
+    extractor = getattr(processor, "feature_extractor", None) or getattr(processor, "audio_processor", None)
+    rate = getattr(extractor, "sampling_rate", SAMPLE_RATE)
+    if rate != SAMPLE_RATE:
+        raise ModelError(
+            f"{checkpoint.reference}: expected a model for audio of {SAMPLE_RATE} Hz, found {rate} Hz"
+        )
+    digest = digest_of(processor.tokenizer.get_vocab())
+    return CausalModel(model, digest, checkpoint.reference), processor
+
+
+def _refuse_missing_parts(checkpoint: Checkpoint) -> None:
+    """Refuse a model without the package that its processor needs, or without its adapter. ConfigError."""
+    row, folder = MODELS[checkpoint.architecture], Path(checkpoint.path)
+    if row.module and find_spec(row.module) is None:
+        raise ConfigError(
+            f"{checkpoint.reference}: {checkpoint.architecture} expects the package {row.package}, found it "
+            f"missing; pip install '{row.package}'"
+        )
+    if read_json(folder / "config.json").get("has_lora_adapter") and not (folder / ADAPTERS).is_file():
+        raise ConfigError(
+            f"{checkpoint.reference}: expected its LoRA merged into it, which it needs for sound, found the "
+            f"base alone; set adapter: {checkpoint.reference}"
+        )
+
+
+def check_requests(checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
+    """Refuse a model that can do none of several requests, or that lacks what it needs. ConfigError."""
+    _refuse_missing_parts(checkpoint)
+    row, problems = MODELS[checkpoint.architecture], []
+    for request in requests:
+        try:
+            check_request(row, request)
+        except DataError as error:
+            problems.append(str(error))
+        else:
+            return
+    if problems:
+        raise ConfigError(f"{checkpoint.reference}: {problems[0]}")
