@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from components.errors import ConfigError
-from components.machine import resolve_device_name
+from components.machine import resolve_device_name, resolve_dtype_name
+from components.torch_facts import allow_tf32
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -23,19 +24,23 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises:
         ConfigError: the name is unknown, or this machine has no such device.
     """
-    return torch.device(resolve_device_name(name))
+    device = torch.device(resolve_device_name(name))
+    if device.type == "cuda":
+        allow_tf32()
+    return device
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     """Return the torch type of a name, after a trial computation on the device.
 
     Args:
-        name: float32, bfloat16 or float16.
+        name: float32, bfloat16, float16, or auto (see :func:`components.machine.resolve_dtype_name`).
         device: the device that has to compute in it.
 
     Raises:
         ConfigError: the name is unknown, or the device cannot compute in it.
     """
+    name = resolve_dtype_name(name, str(device))
     if name not in DTYPES:
         raise ConfigError(f"dtype: expected one of {', '.join(DTYPES)}, found {name!r}")
     dtype = DTYPES[name]

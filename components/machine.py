@@ -47,6 +47,7 @@ class MachineFacts(Record):
     threads: int
     matmul: str
     cards: tuple[str, ...]
+    bfloat16: tuple[bool, ...]
     mps: bool
 
 
@@ -98,6 +99,33 @@ def resolve_device_name(name: str = "auto") -> str:
     return f"cuda:{int(index or 0)}" if kind == "cuda" else kind
 
 
+def resolve_dtype_name(name: str, device: str = "auto", half: str = "bfloat16") -> str:
+    """Return the arithmetic of a name: that name, or what ``auto`` stands for on a device.
+
+    Args:
+        name: float32, bfloat16, float16, int8, or auto: float32 but on CUDA, where it is ``half``.
+        device: as :func:`resolve_device_name` reads it.
+        half: what suits the model on CUDA. bfloat16 becomes float16 on a card that emulates it.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+    if name != "auto":
+        return name
+    kind, _, index = resolve_device_name(device).partition(":")
+    if kind != "cuda":
+        return "float32"
+    if half == "bfloat16" and not _read_facts(with_card=True).bfloat16[int(index or 0)]:
+        return "float16"
+    return half
+
+
+def dtype_for_key(name: str, device: str = "auto", half: str = "bfloat16") -> dict[str, str]:
+    """Return ``dtype`` for the key of a stage that knew float32 only, which is left out."""
+    resolved = resolve_dtype_name(name, device, half)
+    return {} if resolved == "float32" else {"dtype": resolved}
+
+
 def resolve_device_type(name: str = "auto") -> str:
     """Return the type (cpu, cuda or mps) of the device of a name; see :func:`resolve_device_name`."""
     return resolve_device_name(name).partition(":")[0]
@@ -139,6 +167,7 @@ def _ask_torch(key: str, *, with_card: bool) -> MachineFacts:
         threads=torch_facts.count_threads(),
         matmul=torch_facts.matmul_precision(),
         cards=tuple(map(torch_facts.card_name, range(cuda))) if with_card else (),
+        bfloat16=tuple(map(torch_facts.supports_bfloat16, range(cuda))) if with_card else (),
         mps=mps,
     )
 

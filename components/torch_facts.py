@@ -42,9 +42,23 @@ def count_threads() -> int:
     return torch.get_num_threads()
 
 
+def allow_tf32() -> None:
+    """Compute float32 products on a GPU in TF32, 8 times as fast on cards that have it; the CPU's stay.
+
+    ``NVIDIA_TF32_OVERRIDE=0`` in the environment forbids it.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = True
+
+
 def matmul_precision() -> str:
-    """Return torch's precision of float32 products on a GPU."""
+    """Return the precision of float32 products on a GPU, once it is set."""
+    allow_tf32()
     return torch.get_float32_matmul_precision()
+
+
+def supports_bfloat16(index: int) -> bool:
+    """Return whether a CUDA device computes in bfloat16 itself: from compute capability 8.0 on."""
+    return torch.cuda.get_device_capability(index) >= (8, 0)
 
 
 def count_devices() -> tuple[int, bool]:

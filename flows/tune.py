@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from prefect.client.schemas.objects import State
 
-from components import data as sets
 from components.analysis.comparison_settings import ComparisonSettings
 from components.data.stage import store_data, store_part
 from components.errors import ConfigError, DataError
@@ -123,14 +122,8 @@ def _needs(parameters: TuneParameters, checked: CheckedSearch) -> list[Need]:
     of_metrics = preflight.needs_of_metrics(
         [*models, *parameters.model_metrics], parameters.store, "objectives"
     )
-    confirm = Need(CONFIRM, partial(_check_confirm_set, parameters))
     reviews = preflight.needs_of_reviews(checked.pipeline)
-    return [preflight.need_of_data(parameters), confirm, *of_nodes, *reviews, *of_values, *of_metrics]
-
-
-def _check_confirm_set(parameters: TuneParameters) -> None:
-    if parameters.confirm_share is None:
-        sets.check(str(parameters.confirm), parameters.source_language, parameters.target_language)
+    return [preflight.need_of_data(parameters), *of_nodes, *reviews, *of_values, *of_metrics]
 
 
 def _load(

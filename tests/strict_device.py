@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -107,26 +107,25 @@ class StrictDevice(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = func._schema.name.split("::")[1]
-        leaves, spec = pytree.tree_flatten((args, kwargs))
+        leaves = [*_leaves_of(args), *kwargs.values()]
         strict = [leaf for leaf in leaves if isinstance(leaf, StrictTensor)]
         target = kwargs.get("device")
         if not strict and (target is None or target.type == "cpu"):
             return func(*args, **kwargs)
         _refuse(func, name, args, leaves)
         self._count(name, args, kwargs, bool(strict))
-        values = [leaf.values if isinstance(leaf, StrictTensor) else leaf for leaf in leaves]
-        values = [torch.device("cpu") if isinstance(value, torch.device) else value for value in values]
-        inner, settings = pytree.tree_unflatten(values, spec)
-        settings.pop("pin_memory", None)
-        result = func(*inner, **settings)
+        settings = {key: _value_of(value) for key, value in kwargs.items() if key != "pin_memory"}
+        result = func(*map(_value_of, args), **settings)
         if target is not None and target.type == "cpu":
             return result
         if name == "copy_" and not isinstance(args[0], StrictTensor):
             return args[0]
         known = {id(tensor.values): tensor for tensor in strict}  # in place: the same tensor again
-        return pytree.tree_map_only(
-            Tensor, lambda t: known[id(t)] if id(t) in known else StrictTensor(t), result
-        )
+        if isinstance(result, Tensor):
+            return known[id(result)] if id(result) in known else StrictTensor(result)
+        if isinstance(result, (tuple, list)):
+            return type(result)(StrictTensor(part) if isinstance(part, Tensor) else part for part in result)
+        return result
 
     def note(self, kind: str, name: str) -> None:
         """Count one event at the line of the project, else of the library, that asked for it."""
@@ -157,6 +156,24 @@ class StrictDevice(TorchDispatchMode):
         kind = {(True, True): "launch", (True, False): "sync", (False, True): "upload"}.get((source, arrives))
         if kind is not None:
             self.note(kind, name)
+
+
+def _leaves_of(args: Sequence[Any]) -> Iterator[Any]:
+    """The arguments of an operation, which nests no deeper than a list of tensors."""
+    for value in args:
+        if isinstance(value, (list, tuple)):
+            yield from value
+        else:
+            yield value
+
+
+def _value_of(value: Any) -> Any:
+    """An argument with values of the CPU in place of those of the device."""
+    if isinstance(value, StrictTensor):
+        return value.values
+    if isinstance(value, (list, tuple)):
+        return [_value_of(part) for part in value]
+    return torch.device("cpu") if isinstance(value, torch.device) else value
 
 
 def _refuse(func: Any, name: str, args: Any, leaves: list[Any]) -> None:
@@ -245,9 +262,19 @@ def _moved(tensor: Tensor) -> Tensor:
     return nn.Parameter(tensor_copy, requires_grad=False) if isinstance(tensor, nn.Parameter) else tensor_copy
 
 
+def on_card(value: Any) -> Any:
+    """As :func:`on_device`, on a real card; skips the test where there is none."""
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    if isinstance(value, nn.Module):
+        return value.to("cuda")
+    return pytree.tree_map_only(Tensor, lambda tensor: tensor.to("cuda"), value)
+
+
 def on_cpu(value: Any) -> Any:
     """``value`` with the values of its tensors, to be compared."""
-    return pytree.tree_map_only(StrictTensor, lambda tensor: tensor.values, value)
+    value = pytree.tree_map_only(StrictTensor, lambda tensor: tensor.values, value)
+    return pytree.tree_map_only(Tensor, Tensor.cpu, value)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table, one_paragraph
@@ -48,7 +49,7 @@ def _result(measurements: Measurements) -> str:
     )
 
 
-def _terms(values: Mapping[str, dict[str, dict[str, str]]]) -> list[str]:
+def _terms(values: Mapping[str, Any]) -> list[str]:
     rows = []
     for boost in values["outputs"]:
         scores = _scores(values, boost)
@@ -68,7 +69,7 @@ def _terms(values: Mapping[str, dict[str, dict[str, str]]]) -> list[str]:
     return [one_paragraph(protocol), markdown_table(header, rows)]
 
 
-def _scores(values: Mapping[str, dict[str, dict[str, str]]], boost: str) -> dict[str, Score]:
+def _scores(values: Mapping[str, Any], boost: str) -> dict[str, Score]:
     references, outputs = values["references"], values["outputs"][boost]
     scores = score_segments(
         term_metrics(tuple(values["terms"]), "transcript"),

@@ -28,7 +28,7 @@ SPACE: Mapping[str, tuple[float, ...]] = {
 }
 WRITTEN = {"doubt.budget": 0.5, "good.beam_size": 1, "de.beam_size": 4, "de.length_penalty": 1.0}
 """The pipeline before any search: half goes to the larger recognizer, beams as usual."""
-REPEATS, TRIES, RUNGS, FACTOR = 50, (8, 16, 32), 3, 2
+REPEATS, TRIES, RUNGS, FACTOR = 30, (8, 16, 32), 3, 2
 METRIC = "bleu"
 Values = Callable[[Mapping[str, Any], Sequence[int]], tuple[float, ...]]
 """Settings, and positions of utterances -> values of the objectives."""

@@ -18,7 +18,13 @@ from components.decoding.combiner import Combiner
 from components.decoding.gate_features import GateFeatures, distribution_features
 from components.decoding.lazy_scorer import LazyScorer
 from components.decoding.moves import Move
-from components.decoding.scorers import TokenScorer, Vocabulary, as_retractable, require_same_vocabulary
+from components.decoding.scorers import (
+    StackableScorer,
+    TokenScorer,
+    Vocabulary,
+    as_retractable,
+    require_same_vocabulary,
+)
 from components.decoding.token_statistics import N_STATISTICS, token_statistics
 from components.errors import ConfigError, ModelError
 
@@ -53,10 +59,13 @@ class EnsembleScorer:
         require_same_vocabulary([(scorer.name, scorer.vocabulary) for scorer in scorers])
         self._member_indices = tuple(combiner.active_members(len(scorers)))
         self._combiner, self._exact, self._calls = combiner, exact, calls
-        self._members = [LazyScorer(scorers[index]) for index in self._member_indices]
+        active = [scorers[index] for index in self._member_indices]
+        self._members = [LazyScorer(scorer) for scorer in active]
+        self._stack = self._stack_members(active)
+        self._stacked_scores: Tensor | None = None
         self.vocabulary: Vocabulary = scorers[0].vocabulary
-        self.names = tuple(member.scorer.name for member in self._members)
-        self.limit = min(member.scorer.limit for member in self._members)
+        self.names = tuple(scorer.name for scorer in active)
+        self.limit = min(scorer.limit for scorer in active)
         gated = combiner.gate is not None
         self._keeps_statistics = keeps_statistics
         self.record_width = len(self._members) * (2 if gated else 1) + N_STATISTICS * keeps_statistics
@@ -75,6 +84,15 @@ class EnsembleScorer:
         """Whether the members' weights differ by token."""
         return self._combiner.gate is not None
 
+    def _stack_members(self, active: Sequence[TokenScorer]) -> LazyScorer | None:
+        """All members as one scorer, where they are of one architecture and always run together."""
+        first, *others = active
+        gate = self._combiner.gate
+        if not others or not isinstance(first, StackableScorer) or (gate is not None and gate.lagged):
+            return None
+        stacked = first.stack(others)
+        return None if stacked is None else LazyScorer(stacked)
+
     def prefill(self) -> Tensor:
         """Combined log-probabilities (N, V) of the first token."""
         return self._mix()
@@ -89,7 +107,7 @@ class EnsembleScorer:
         """
         if self._combiner.gate is not None:
             self._gate_features.reorder(beam_indices, self._log_probs_of(beam_indices, tokens))
-        for member in self._members:
+        for member in self._members if self._stack is None else [self._stack]:
             member.push(beam_indices, tokens, move)
         self.n_steps += 1
         return self._mix()
@@ -129,7 +147,8 @@ class EnsembleScorer:
         if gate is not None and gate.lagged:
             weights = gate(self._gate_features.values, self.n_steps)
             is_run = weights != 0
-            indices = is_run.any(dim=1).nonzero()[:, 0].tolist()
+            # The one question that a step may ask: members that no row needs are not run.
+            indices = [index for index, needed in enumerate(is_run.any(dim=1).tolist()) if needed]
         scores = self._run_members(indices)
         rows, device = len(scores[0]), scores[0].device
         if is_run is not None:
@@ -149,9 +168,10 @@ class EnsembleScorer:
             mixture = self._combiner(scores, weights, self._exact)
             self._log_normalizers = mixture.log_normalizers
         else:
-            mixture = self._combiner(scores, weights[indices], self._exact)
+            mixture = self._combiner(scores, torch.stack([weights[i] for i in indices]), self._exact)
             self._log_normalizers = mixture.log_normalizers.new_full((len(self._members), rows), torch.nan)
-            self._log_normalizers[indices] = mixture.log_normalizers
+            for index, values in zip(indices, mixture.log_normalizers, strict=True):
+                self._log_normalizers[index] = values
         if is_run is not None:  # a member that ran for other rows only counts as not run, as if alone
             self._log_normalizers.masked_fill_(~is_run, torch.nan)
         return mixture.log_probs
@@ -165,6 +185,14 @@ class EnsembleScorer:
 
     def _run_members(self, indices: Sequence[int]) -> list[Tensor]:
         """Scores (R, V) of the members at ``indices``; the others have no scores at this step."""
+        if self._stack is not None:
+            self._scores = [None] * len(self._members)  # freed first, as below
+            self._stacked_scores = None
+            self._stacked_scores = self._stack.run()
+            self._count_calls()
+            scores = list(self._stacked_scores.unbind())
+            self._scores = [*scores]
+            return scores
         for index, member in enumerate(self._members):
             self._scores[index] = None  # freed first, so that the new scores can take its memory
             self._scores[index] = member.run() if index in indices else None
@@ -180,11 +208,15 @@ class EnsembleScorer:
     def _count_calls(self) -> None:
         if self._calls is not None:
             for index, member in zip(self._member_indices, self._members, strict=True):
-                self._calls[index] += member.calls
+                counted = member if self._stack is None else self._stack
+                self._calls[index] += counted.calls
+            for member in self._members if self._stack is None else [self._stack]:
                 member.calls = 0
 
     def _log_probs_of(self, rows: Tensor, tokens: Tensor) -> Tensor:
         """Log-probabilities (M, R') that the members gave ``tokens`` at ``rows``; NaN: was not run."""
+        if self._stacked_scores is not None:
+            return self._stacked_scores[:, rows, tokens] - self._log_normalizers[:, rows]
         log_probs = [
             torch.full(rows.shape, torch.nan, device=rows.device)
             if member_scores is None

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from components.decoding.moves import Move, follow
-from components.decoding.scorers import MultiTokenScorer, TokenScorer
+from components.decoding.scorers import MultiTokenScorer, StackedScorers, TokenScorer
 
 
 class LazyScorer:
@@ -23,7 +23,7 @@ class LazyScorer:
         calls: Number of its forward calls so far.
     """
 
-    def __init__(self, scorer: TokenScorer) -> None:
+    def __init__(self, scorer: TokenScorer | StackedScorers) -> None:
         self.scorer = scorer
         self.calls = 0
         self._is_prefilled = False

@@ -102,7 +102,8 @@ class PhraseConstraints:
         state = _advance(requirements.trie, state, token)
         met = _met(requirements.trie, state)
         done = sum(requirements.lengths[number] for number in met)
-        return done + max((node.depth for node in state.matches.open if node.beginnings - met), default=0)
+        longest: int = max((node.depth for node in state.matches.open if node.beginnings - met), default=0)
+        return done + longest
 
     @staticmethod
     def demote(normalized: Tensor, missing: Tensor) -> Tensor:

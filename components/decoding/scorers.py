@@ -126,6 +126,27 @@ class PrefixScorer(TokenScorer, Protocol):
         ...
 
 
+class StackedScorers(Protocol):
+    """Several scorers that run as one: a :class:`TokenScorer` whose scores have the G members in front."""
+
+    def prefill(self) -> Tensor:
+        """Scores of the first generated token, (G, N, V)."""
+        ...
+
+    def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """Append one token to every row: (G, R, V)."""
+        ...
+
+
+@runtime_checkable
+class StackableScorer(TokenScorer, Protocol):
+    """A scorer that may run together with others of its architecture, in products of all."""
+
+    def stack(self, others: Sequence[object]) -> StackedScorers | None:
+        """This scorer and ``others`` as one; None where they do not fit together."""
+        ...
+
+
 def as_retractable(scorer: TokenScorer) -> RetractableScorer:
     """The scorer, if it can retract; else a ConfigError."""
     if isinstance(scorer, RetractableScorer):

@@ -62,6 +62,9 @@ class FuseConfig(BaseModel):
     beam_size: int = Field(4, ge=1, le=64, description="trained: hypotheses kept; 1 is greedy")
     max_tokens: int = Field(128, ge=1, le=1024, description="tokens of the new text at most")
     batch_size: int = Field(16, ge=1, le=256, description="utterances fused together")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="arithmetic of the model that writes; auto = float32, bfloat16 on CUDA"
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
     @property

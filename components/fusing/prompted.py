@@ -47,7 +47,7 @@ class PromptedFuser:
     """Asks a causal language model, by its chat template where it has one, else by lines."""
 
     def __init__(self, config: FuseConfig, store: str | None) -> None:
-        settings = TranslationConfig(model=config.model, device=config.device)
+        settings = TranslationConfig(model=config.model, device=config.device, dtype=config.dtype)
         self.checkpoint, model, self._tokenizer = load_resident(config.model, settings, store)
         if not isinstance(model, CausalModel):
             raise ConfigError(

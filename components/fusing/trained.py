@@ -37,7 +37,7 @@ class TrainedFuser:
     """Writes with a model of kind ``train_fuse``."""
 
     def __init__(self, config: FuseConfig, store: str | None) -> None:
-        settings = TranslationConfig(model=config.model, device=config.device)
+        settings = TranslationConfig(model=config.model, device=config.device, dtype=config.dtype)
         self.checkpoint, model, self._tokenizer = load_resident(config.model, settings, store)
         self.settings = read_model_settings(config.model, self.checkpoint.path)
         assert isinstance(model, Seq2SeqModel)

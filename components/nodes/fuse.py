@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from components import neural_metrics
 from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
 from components.fusing.config import VERSION, FuseConfig
+from components.machine import dtype_for_key
 from components.models.sources.served import chat_fingerprints
 from components.nodes import estimator_reference
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
@@ -59,8 +60,9 @@ class Fuse(Kind[FuseConfig]):
     def parameters(self, settings: FuseConfig, site: Site) -> dict[str, Any]:
         """Return everything but models, estimator and device; which estimate decides, where that is set."""
         values = settings.model_dump(
-            mode="json", exclude={"model", "gate_model", "estimator", "estimate", "device"}
+            mode="json", exclude={"model", "gate_model", "estimator", "estimate", "device", "dtype"}
         ) | settings.model_dump(mode="json", include={"estimate"}, exclude_none=True)
+        values |= dtype_for_key(settings.dtype, settings.device)
         if settings.gate == "quality_estimation":
             values["neural_metrics"] = neural_metrics.version
         return values

@@ -8,6 +8,7 @@ from typing import Any
 
 from components.ensembling.token_level.config import COEFFICIENTS_FILE, TRANSLATION_VERSION
 from components.files import read_json
+from components.machine import resolve_dtype_name
 from components.nodes.kind import Kind, Site
 from components.nodes.translate import LIBRARIES, TranslateSettings, members_by_role
 from components.run_record import StageRef
@@ -45,7 +46,11 @@ class MixtureWeights(Kind[TranslateSettings]):
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
         """Return the method and the arithmetic type; the search does not matter here."""
         parameters = settings.combine.model_dump(mode="json", include={"method", "learn", "top_k"})
-        return {**parameters, "dtype": settings.dtype, "thinned": settings.dropout_members}
+        return {
+            **parameters,
+            "dtype": resolve_dtype_name(settings.dtype, settings.device),
+            "thinned": settings.dropout_members,
+        }
 
     def check(self, settings: TranslateSettings, site: Site) -> None:
         """Check that there is something to learn; the node that translates checks the members."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from components.ensembling.token_level.config import RECOGNITION_VERSION, RecognizerEnsembleConfig
+from components.machine import resolve_dtype_name
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.recognition import checks
 from components.recognition.backends import BACKENDS
@@ -103,6 +104,8 @@ class Recognize(Kind[RecognizeSettings]):
             return settings.model_dump(mode="json", include=set(only))
         unset = set() if settings.members else {"combination", "coefficients"}
         parameters = settings.settings_for_key({"model", "members", "terms", "draft", "device", *unset})
+        half = BACKENDS[settings.backend].half
+        parameters["dtype"] = resolve_dtype_name(settings.dtype, settings.device, half)
         return parameters | ({"ctc": settings.ctc.weight} if settings.ctc else {})
 
     def list_length(self, settings: RecognizeSettings) -> int:

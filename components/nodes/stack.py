@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from components.errors import ConfigError
+from components.machine import dtype_for_key
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.records import NBest, Outcome
 from components.stacking.coefficient_file import read_coefficient
@@ -78,9 +79,9 @@ class Stack(Kind[StackSettings]):
         return settings.device
 
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
-        """Return everything but models, tables and device; the arithmetic where it can be chosen."""
-        fixed = set() if settings.method == "prompted" else {"dtype"}
-        return settings.config.model_dump(mode="json", exclude={"model", "device", *fixed})
+        """Return everything but models, tables and device."""
+        values = settings.config.model_dump(mode="json", exclude={"model", "device", "dtype"})
+        return values | dtype_for_key(settings.dtype, settings.device)
 
     def check_inputs(self, settings: StackSettings, site: Site) -> None:
         """Check the inputs, the model and the coefficient that the method needs."""

@@ -15,6 +15,7 @@ from components.ensembling.token_level.config import (
     TranslatorMembers,
 )
 from components.ensembling.token_level.config import TRANSLATION_VERSION as MIXING_VERSION
+from components.machine import resolve_dtype_name
 from components.models.sources.served import chat_fingerprints, is_served
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.records import Outcome
@@ -126,6 +127,7 @@ class Translate(Kind[TranslateSettings]):
         parameters = settings.settings_for_key(
             {*WHOSE, "draft", "examples", "terms", "device", "dropout_seed", "combine", "learned"}
         )
+        parameters["dtype"] = resolve_dtype_name(settings.dtype, settings.device)
         if settings.ensemble is None:
             return parameters
         mixing = settings.combine.model_dump(mode="json", exclude=ELSEWHERE)

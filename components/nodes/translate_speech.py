@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.errors import ConfigError
+from components.machine import resolve_dtype_name
 from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
 from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
@@ -48,7 +49,8 @@ class TranslateSpeech(Kind[RecognitionConfig]):
 
     def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
         """Return everything but the model and the device."""
-        return settings.settings_for_key({"model", "terms", "draft", "device"})
+        dtype = resolve_dtype_name(settings.dtype, settings.device, BACKENDS[settings.backend].half)
+        return settings.settings_for_key({"model", "terms", "draft", "device"}) | {"dtype": dtype}
 
     def applies(self, utterance: Utterance) -> bool:
         """Return whether the utterance has audio."""

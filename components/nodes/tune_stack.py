@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
+from components.machine import dtype_for_key
 from components.nodes.kind import Kind, Site
 from components.nodes.stack import LIBRARIES, StackSettings
 from components.nodes.train_stack import check_spoken_sets
@@ -51,7 +52,8 @@ class TuneStack(Kind[StackSettings]):
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
         """Return the parameters; likelihoods do not depend on the search."""
         lists = {"beam_size", "n_best"} if settings.method == "pooled" else set()
-        return settings.model_dump(mode="json", include={"method", "batch_size", *lists})
+        values = settings.model_dump(mode="json", include={"method", "batch_size", *lists})
+        return values | dtype_for_key(settings.dtype, settings.device)
 
     def check_inputs(self, settings: StackSettings, site: Site) -> None:
         """Check the inputs and models that the method needs."""

@@ -151,8 +151,10 @@ class RecognitionConfig(StageSettings):
     )
     draft: str | None = Field(None, description=DRAFT_DESCRIPTION)
     draft_tokens: int = DRAFT_TOKENS
-    dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
-        "float32", description="arithmetic; int8 quantizes the linear layers (CPU) and costs accuracy"
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
+        "auto",
+        description="arithmetic; auto = float32, float16 on CUDA; int8 quantizes the linear layers (CPU) and "
+        "costs accuracy",
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from components.device import pick_device
+from components.machine import resolve_dtype_name
 from components.model_cache import model_cache
 from components.models import resolve
 from components.recognition.backends import BACKENDS
@@ -69,7 +70,9 @@ def load_resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
     check_backend(config.backend, checkpoint)
     backend = BACKENDS[config.backend]
     device = pick_device(config.device)
-    settings = (config.backend, config.dtype, config.window_seconds, config.padding_stride)
+    dtype = resolve_dtype_name(config.dtype, config.device, backend.half)
+    config = config.model_copy(update={"dtype": dtype})
+    settings = (config.backend, dtype, config.window_seconds, config.padding_stride)
     threads = torch.get_num_threads() if backend.fixes_threads else None
     key = ("recognition", *checkpoint.identity, *settings, threads, str(device))
     return model_cache.get(key, lambda: backend.load(checkpoint, config, device))

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from components.machine import dtype_for_key
 from components.metrics.choices import TranslationMetricName
 from components.text_confidence import EstimateName
 
@@ -65,6 +66,9 @@ class RoundsConfig(BaseModel):
     )
     max_tokens: int = Field(96, ge=1, le=1024, description="tokens per proposal at most")
     batch_size: int = Field(16, ge=1, le=256, description="utterances refined together")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="arithmetic of the model that writes; auto = float32, bfloat16 on CUDA"
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
     @model_validator(mode="after")
@@ -89,11 +93,11 @@ class RoundsConfig(BaseModel):
         """
         later = {"estimate", "stop_estimate"}
         values = self.model_dump(
-            mode="json", exclude={"model", "gate_model", "estimator", "device", *later}
+            mode="json", exclude={"model", "gate_model", "estimator", "device", "dtype", *later}
         ) | self.model_dump(mode="json", include=later, exclude_none=True)
         if self.stop_estimate is None:
             values["stop"] = [rule for rule in self.stop if rule != ESTIMATE]
-        return values
+        return values | dtype_for_key(self.dtype, self.device)
 
     @property
     def seconds_budget(self) -> float | None:

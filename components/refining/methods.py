@@ -31,7 +31,7 @@ class _NetworkRefiner:
     kind: type[Any]
 
     def __init__(self, config: RefineConfig, store: str | None) -> None:
-        settings = TranslationConfig(model=config.model, device=config.device)
+        settings = TranslationConfig(model=config.model, device=config.device, dtype=config.dtype)
         self.checkpoint, ready, self.tokenizer = load_resident(config.model, settings, store)
         if not isinstance(ready, self.kind):
             raise ConfigError(

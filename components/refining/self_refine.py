@@ -42,7 +42,7 @@ class SelfRefiner:
     """Proposes corrections of drafts."""
 
     def __init__(self, config: RefineConfig, store: str | None) -> None:
-        settings = TranslationConfig(model=config.model, device=config.device)
+        settings = TranslationConfig(model=config.model, device=config.device, dtype=config.dtype)
         self.checkpoint, ready, self._tokenizer = load_resident(config.model, settings, store)
         if not isinstance(ready, CausalModel):
             raise ConfigError(f"model: expected a causal language model, found {config.model}")

@@ -41,7 +41,7 @@ def forward_estimator(model: str, device: str, store: str | None, passes: int = 
     Raises:
         ConfigError: the model is no encoder-decoder model, or has no dropout where passes are asked for.
     """
-    settings = TranslationConfig(model=model, device=device)
+    settings = TranslationConfig(model=model, device=device, dtype="float32")
     _, ready, tokenizer = load_resident(model, settings, store)
     if isinstance(ready, CausalModel):
         raise ConfigError(f"expected a translation model, found {model}")
@@ -70,7 +70,7 @@ def fluency_estimator(model: str, device: str, store: str | None) -> Estimator:
     Raises:
         ConfigError: the model is no causal language model.
     """
-    settings = TranslationConfig(model=model, device=device)
+    settings = TranslationConfig(model=model, device=device, dtype="float32")
     _, ready, tokenizer = load_resident(model, settings, store)
     if not isinstance(ready, CausalModel):
         raise ConfigError(f"expected a causal language model, found {model}")
@@ -88,7 +88,9 @@ def round_trip_estimator(
     model: str, device: str, store: str | None, max_tokens: int = MAX_BACK_TRANSLATION_TOKENS
 ) -> Estimator:
     """chrF (0 to 100) of the greedy back-translation against the source; 0 where there is none."""
-    settings = TranslationConfig(model=model, device=device, beam_size=1, n_best=1, max_tokens=max_tokens)
+    settings = TranslationConfig(
+        model=model, device=device, dtype="float32", beam_size=1, n_best=1, max_tokens=max_tokens
+    )
     translator, chrf = build(settings, store), CHRF()
 
     def estimate(items: Items, texts: Texts) -> list[float]:

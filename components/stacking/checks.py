@@ -26,8 +26,6 @@ def check_references(config: StackConfig, references: Iterable[str], store: str 
         StoreError: a reference names a checkpoint that the store lacks.
     """
     resolve_device_name(config.device)
-    if config.dtype != "float32" and config.method != "prompted":
-        raise ConfigError(f"dtype: expected float32 for {config.method}, found {config.dtype}")
     for reference in references:
         models.check(reference, store)
 

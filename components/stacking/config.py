@@ -73,8 +73,10 @@ class StackConfig(DeprecatedNames):
         description="exponent of the length that divides a hypothesis's score in the beam",
     )
     max_tokens: int = Field(128, ge=1, le=500, description="tokens per utterance at most")
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="prompted: arithmetic; the other methods compute in float32"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="arithmetic of the text or audio model, of pooled also of the recognizer; auto = "
+        "float32, on CUDA bfloat16 and float16",
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 

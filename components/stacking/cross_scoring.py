@@ -56,20 +56,24 @@ def force_texts(
     return force_decode(scorers, sequences, combiner=combiner)
 
 
-def build_text_scorer(reference: str, store: str | None = None, device: str = "auto") -> ScoreTexts:
+def build_text_scorer(
+    reference: str, store: str | None = None, device: str = "auto", dtype: str = "auto"
+) -> ScoreTexts:
     """Build the scorer of a model that reads ``text``: a translation model, or a prompted causal one.
 
     Args:
         reference: model reference.
         store: where ``store:`` references are looked up.
         device: as in the settings.
+        dtype: as in the settings.
 
     Raises:
         ModelError: the model cannot be loaded.
     """
     if resolve(reference, store).architecture.endswith(CAUSAL):
-        return _build_prompted_scorer(TranslationConfig(model=reference, device=device), store)
-    model, tokenizer, _ = load_text_model(reference, store, device)
+        settings = TranslationConfig.model_validate({"model": reference, "device": device, "dtype": dtype})
+        return _build_prompted_scorer(settings, store)
+    model, tokenizer, _ = load_text_model(reference, store, device, dtype)
 
     def score(utterance: Utterance, texts: Sequence[str]) -> list[float]:
         ids = torch.tensor([tokenizer(utterance.text).input_ids]).repeat(len(texts), 1)

@@ -125,17 +125,19 @@ def build_transcript_scorer(text: Seq2SeqModel, batch: Sequence[StackSource]) ->
     return text.build_scorer(input_ids=ids[:, 0].to(device), attention_mask=mask[:, 0].long().to(device))
 
 
-def load_text_model(reference: str, store: str | None, device: str) -> tuple[Seq2SeqModel, Any, Checkpoint]:
+def load_text_model(
+    reference: str, store: str | None, device: str, dtype: str = "auto"
+) -> tuple[Seq2SeqModel, Any, Checkpoint]:
     """Load a text translation model with its tokenizer and checkpoint. It stays resident, packed on a CPU."""
     checkpoint, torch_device = resolve(reference, store), pick_device(device)
 
     def load_model() -> tuple[Seq2SeqModel, Any]:
-        model, tokenizer = load_transformers(checkpoint, "seq2seq", torch_device)
+        model, tokenizer = load_transformers(checkpoint, "seq2seq", torch_device, dtype)
         arithmetic = "float32" if torch_device.type == "cpu" else None
         return Seq2SeqModel(model, digest_of(tokenizer.get_vocab()), reference, arithmetic), tokenizer  # type: ignore[arg-type]
 
     return *model_cache.get(
-        ("stacking text", *checkpoint.identity, str(torch_device)), load_model
+        ("stacking text", *checkpoint.identity, str(torch_device), dtype), load_model
     ), checkpoint
 
 
@@ -144,7 +146,7 @@ def _late_fusion(config: StackConfig, text_model: str, store: str | None) -> Sta
     if config.coefficient is None:
         raise ConfigError("late_fusion: expected a coefficient, found none: set it, or let the flow learn it")
     stacked, checkpoint = _load_resident(config.model, store, config.device, "direct")
-    text, _, _ = load_text_model(text_model, store, config.device)
+    text, _, _ = load_text_model(text_model, store, config.device, config.dtype)
 
     def build_scorers(batch: Sequence[StackSource]) -> list[TokenScorer]:
         return [build_transcript_scorer(text, batch), build_speech_scorer(stacked, batch)]
@@ -159,7 +161,7 @@ def _late_fusion(config: StackConfig, text_model: str, store: str | None) -> Sta
 
 def _pre_translation(config: StackConfig, text_model: str, store: str | None) -> StackMethod:
     assert config.model is not None
-    text, tokenizer, checkpoint = load_text_model(config.model, store, config.device)
+    text, tokenizer, checkpoint = load_text_model(config.model, store, config.device, config.dtype)
     return StackMethod(
         build_scorers=lambda batch: [build_transcript_scorer(text, batch)],
         combiner=None,

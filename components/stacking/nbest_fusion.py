@@ -96,10 +96,14 @@ def build_translator(config: StackConfig, text_model: str, store: str | None = N
         )
     n_best = min(config.n_best, config.beam_size)
     recognition = RecognitionConfig(
-        model=config.model, beam_size=config.beam_size, n_best=n_best, device=config.device
+        model=config.model,
+        beam_size=config.beam_size,
+        n_best=n_best,
+        dtype=config.dtype,
+        device=config.device,
     )
     scorers = (
-        build_text_scorer(text_model, store, config.device),
+        build_text_scorer(text_model, store, config.device, config.dtype),
         WhisperTextScorer(load_whisper(resolve(config.model, store), pick_device(config.device))),
     )
     return NBestFusionTranslator(config, SpeechTranslator(recognition, store), scorers, config.coefficient)

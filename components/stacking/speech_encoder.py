@@ -15,6 +15,7 @@ from torch import Tensor
 from components import audio
 from components.device import pick_device
 from components.errors import DataError
+from components.machine import resolve_dtype_name
 from components.model_cache import model_cache
 from components.models import resolve
 from components.models.loading import load_whisper
@@ -38,9 +39,10 @@ class SpeechEncoder:
         self.config = config
         self.checkpoint = resolve(config.model, store)
         torch_device = pick_device(device)
-        key = ("speech encoder", *self.checkpoint.identity, str(torch_device))
+        dtype = resolve_dtype_name("auto", str(torch_device), "float16")
+        key = ("speech encoder", *self.checkpoint.identity, str(torch_device), dtype)
         self._encoder = model_cache.get(
-            key, lambda: WhisperEncoder(load_whisper(self.checkpoint, torch_device))
+            key, lambda: WhisperEncoder(load_whisper(self.checkpoint, torch_device, dtype))
         )
         self.width = int(self._encoder.positional_embedding.shape[1])
 

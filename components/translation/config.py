@@ -113,8 +113,9 @@ class TranslationConfig(StageSettings):
     )
     draft: str | None = Field(None, description=DRAFT_DESCRIPTION)
     draft_tokens: int = DRAFT_TOKENS
-    dtype: Literal["float32", "bfloat16", "float16", "int8"] = Field(
-        "float32", description="arithmetic; int8 quantizes the linear layers (CPU)"
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
+        "auto",
+        description="arithmetic; auto = float32, bfloat16 on CUDA; int8 quantizes the linear layers (CPU)",
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 

@@ -19,6 +19,7 @@ from components.decoding.speculative import require_draft_vocabulary
 from components.device import DTYPES, pick_device
 from components.errors import ConfigError
 from components.kernels import Arithmetic
+from components.machine import resolve_dtype_name
 from components.model_cache import model_cache
 from components.models import resolve
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
@@ -140,10 +141,11 @@ def load_resident(
     checkpoint = resolve(reference, store)
     kind = "causal" if checkpoint.architecture.endswith(CAUSAL) else "seq2seq"
     device = str(pick_device(config.device))
-    key = ("translation", *checkpoint.identity, device, config.dtype)
+    dtype = resolve_dtype_name(config.dtype, device)
+    key = ("translation", *checkpoint.identity, device, dtype)
     if checkpoint.architecture in (DELIBERATION, EDIT_DIFFUSION):
-        return checkpoint, *model_cache.get(key, lambda: _load_refiner(checkpoint, device, config.dtype))
-    return checkpoint, *model_cache.get(key, lambda: _load(checkpoint, kind, device, config.dtype))
+        return checkpoint, *model_cache.get(key, lambda: _load_refiner(checkpoint, device, dtype))
+    return checkpoint, *model_cache.get(key, lambda: _load(checkpoint, kind, device, dtype))
 
 
 def load_draft(

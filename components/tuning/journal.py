@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from components.canonical_json import digest_of
+from components.tuning.samplers import directions_of
 from components.tuning.study import Try
 from components.tuning.variables import SearchSpace
 
@@ -43,7 +44,7 @@ class StudyJournal:
         _cut_torn_line(path)
         Path(f"{path}.lock").unlink(missing_ok=True)  # of a killed process: the stage itself is locked
         storage = JournalStorage(JournalFileBackend(str(path)))
-        directions = ["maximize" if sign > 0 else "minimize" for sign in signs]
+        directions = directions_of(signs)
         self._space = space
         self._study: OptunaStudy = optuna.create_study(
             storage=storage, study_name=STUDY, directions=directions, load_if_exists=True

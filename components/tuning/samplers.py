@@ -112,6 +112,11 @@ class Suggestion:
     trial: Trial
 
 
+def directions_of(signs: Sequence[int]) -> list[Literal["maximize", "minimize"]]:
+    """Optuna's words for what is better."""
+    return ["maximize" if sign > 0 else "minimize" for sign in signs]
+
+
 class Searcher:
     """A sampler over a space.
 
@@ -132,8 +137,7 @@ class Searcher:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what Optuna calls experimental
             built = SAMPLERS[sampler].build(seed, tries)
-        directions = ["maximize" if sign > 0 else "minimize" for sign in signs]
-        self._study: OptunaStudy = optuna.create_study(sampler=built, directions=directions)
+        self._study: OptunaStudy = optuna.create_study(sampler=built, directions=directions_of(signs))
 
     def suggest(self) -> Suggestion:
         """Suggest one try; it counts as running until it is told."""
@@ -156,8 +160,8 @@ class Searcher:
         from optuna.trial import TrialState  # noqa: PLC0415 - 0.4 s
 
         if self._one:
-            for rung, values in enumerate(outcome.rungs):
-                suggestion.trial.report(values[0], rung)
+            for rung, (value,) in enumerate(outcome.rungs):
+                suggestion.trial.report(value, rung)
         states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         values = outcome.values if outcome.state == "complete" else None
         self._study.tell(suggestion.trial, values, states[outcome.state])

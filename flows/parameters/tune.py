@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import ConfigDict, Field, JsonValue, field_validator
 
 from components.errors import AntiphonError, ConfigError
+from components.pipeline.auto_models import is_auto
 from components.pipeline.faults import Faults
 from components.pipeline.pipeline import Pipeline
 from components.tuning.objectives import PRICE, Objective, read_objective
@@ -176,12 +177,23 @@ def _read_space(
         for value in variable.domain.probes():
             try:
                 pipeline = pipeline_with(parameters, SearchSpace({key: variable}), {key: value})
+                _check_node(pipeline, variable.node, parameters)
             except AntiphonError as error:
                 for line in str(error).splitlines():
                     faults.add(("search", key), f"search.{key}: {line}")
             else:
                 probes.append(Probe(key, value, pipeline))
     return SearchSpace(variables), probes
+
+
+def _check_node(pipeline: Pipeline, name: str, parameters: TuneParameters) -> None:
+    """Refuse a setting that a node's own checks refuse, such as a wrong number of coefficients."""
+    node = pipeline.nodes.get(pipeline.aliases.get(name, name))
+    if node is not None and not is_auto(node.values):
+        try:
+            node.kind.check(node.settings, pipeline.site_of(node, parameters.store, parameters.seed))
+        except AntiphonError as error:
+            raise ConfigError(f"{name}: {error}") from None
 
 
 def _check_confirm(parameters: TuneParameters, faults: Faults) -> None:
@@ -200,6 +212,13 @@ def _check_confirm(parameters: TuneParameters, faults: Faults) -> None:
             f"confirm: expected data that the search does not see, found {parameters.data}, on which it "
             "searches; name another set, or a share to set aside such as 0.4",
         )
+    elif share is None:
+        from components import data
+
+        try:
+            data.check(parameters.confirm, parameters.source_language, parameters.target_language)
+        except AntiphonError as error:
+            faults.add(("confirm",), f"confirm: {error}")
 
 
 def _refuse_same(variable: Variable, others: Mapping[str, Variable]) -> None:

@@ -12,6 +12,7 @@ from components import data, metrics, models
 from components.device import pick_device
 from components.experts.config import ExpertsConfig
 from components.files import read_json, write_json
+from components.machine import resolve_dtype_name
 from components.metrics.translation import translation_scores
 from components.records import NBest
 from components.refining import scoring as refiners
@@ -94,7 +95,8 @@ def score_languages(
     plan = StagePlan(
         stage="scores",
         version=f"experts-scores/{Translator.version} metrics/{metrics.version}",
-        parameters=mt.settings_for_key({"device", "model"}) | {"device": pick_device(mt.device).type},
+        parameters=mt.settings_for_key({"device", "model"})
+        | {"device": pick_device(mt.device).type, "dtype": resolve_dtype_name(mt.dtype, mt.device)},
         upstream=upstream_of(trained),
         inputs={target: dataset.digest for target, dataset in sets.items()},
         libraries=library_versions(LIBRARIES),

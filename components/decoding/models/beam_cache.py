@@ -42,6 +42,7 @@ class BeamCache:
         self._visible = torch.zeros((rows.n, 0), dtype=torch.bool, device=device)  # (R, P): a row's ancestors
         self._layers: list[Tensor] = []  # of each layer (2, n, H, capacity, d)
         self._used = self._width = self._steps = self.past = 0
+        self._own: tuple[tuple[int, int, int], Tensor | None, Tensor] | None = None  # of the step before
         self.mask = self.latest_keys = self._visible
 
     def reorder(self, move: Move) -> None:
@@ -59,15 +60,14 @@ class BeamCache:
     def start_step(self, t: int, real: Tensor | None = None) -> None:
         """Make room for ``t`` new tokens of each row; those that are not ``real`` (R, t) are padding."""
         rows, device = self._rows, self._visible.device
-        cells = torch.arange(len(rows.owners), device=device) if rows.cells is None else rows.cells
-        new = torch.arange(rows.b * t, device=device)
-        own = torch.div(new, t, rounding_mode="floor") == (cells % rows.b)[:, None]  # (R, b * t)
-        own = own[:, None] & (new % t <= torch.arange(t, device=device)[:, None])  # (R, t, b * t)
-        seen = own
+        own = seen = self._own_positions(t)
         if real is not None:
-            is_self = new % t == torch.arange(t, device=device)[:, None]
-            keys = real[:, new % t][:, None]
-            own, seen = own & keys, own & (keys | is_self)  # padding sees itself, or it would see nothing
+            queries, new = (
+                torch.arange(t, device=device)[:, None],
+                torch.arange(rows.b * t, device=device) % t,
+            )
+            keys = real[:, new][:, None]
+            own, seen = own & keys, own & (keys | (new == queries))  # padding sees itself, or nothing
         past = self._visible[:, None].expand(-1, t, -1)
         grid = self._spread(torch.cat([past, seen], dim=2))  # (n, b, t, P + b * t)
         if rows.cells is not None:
@@ -77,6 +77,18 @@ class BeamCache:
         self._width = rows.b * t
         self._used += self._width
         self.past, self._steps = self._steps, self._steps + t
+
+    def _own_positions(self, t: int) -> Tensor:
+        """Which of an utterance's new positions are each row's own and not after the query (R, t, b * t)."""
+        rows, device = self._rows, self._visible.device
+        grid = (len(rows.owners), rows.b, t)
+        if self._own is None or self._own[0] != grid or self._own[1] is not rows.cells:
+            cells = torch.arange(grid[0], device=device) if rows.cells is None else rows.cells
+            new = torch.arange(rows.b * t, device=device)
+            own = torch.div(new, t, rounding_mode="floor") == (cells % rows.b)[:, None]
+            own = own[:, None] & (new % t <= torch.arange(t, device=device)[:, None])
+            self._own = (grid, rows.cells, own)
+        return self._own[2]
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Append keys and values (R, H, t, d) of a layer; returns all of them, (n, H, P, d)."""

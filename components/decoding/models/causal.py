@@ -18,6 +18,8 @@ from torch import Tensor
 
 from components.decoding.generation_settings import eos_of, generation_setting, warn_about_ignored_settings
 from components.decoding.models import kv_cache
+from components.decoding.models.beam_cache import BeamCache, as_transformers_cache, attend_to
+from components.decoding.models.shared_attention import share_attention
 from components.decoding.moves import Move, Rows
 from components.decoding.scorers import Vocabulary, hide_last
 from components.errors import ConfigError
@@ -36,6 +38,7 @@ class CausalModel:
         vocabulary: Its output tokens.
         positions: The largest number of positions it has.
         shares_prefix: Whether the prefix that prompts share can be run once.
+        shares_cache: Whether the rows of an utterance share a cache (:mod:`.beam_cache`).
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class CausalModel:
         config = model.config.get_text_config()
         self.positions = int(getattr(config, "max_position_embeddings", None) or 1 << 20)
         self.shares_prefix = _attention_span(config) >= self.positions
+        off_cpu = model.device.type != "cpu"
+        self.shares_cache = off_cpu and self.shares_prefix and share_attention(model)
         if arithmetic is not None:
             fuse_qkv(model, arithmetic)
             prepack(model, arithmetic)
@@ -157,18 +162,29 @@ class CausalScorer:
         mask = torch.arange(width, device=device) >= width - lengths[:, None]
         tokens = torch.full(mask.shape, self.vocabulary.pad, device=device)
         tokens[mask] = torch.tensor([token for prompt in rest for token in prompt], device=device)
-        self._cache = kv_cache.growing_cache()
-        if shared:
-            for index, (keys, values) in enumerate(ready.prefix_states(shared)):
-                shape = (len(rest), -1, -1, -1)
-                self._cache.update(keys.expand(shape), values.expand(shape), index)
         self._lengths = lengths + len(shared)
         self.rows = Rows(len(rest), device)
+        self._beam_cache = BeamCache(self.rows) if ready.shares_cache else None
+        prefix = ready.prefix_states(shared) if shared else []
+        self._cache = self._start_cache(prefix, len(shared))
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0) + len(shared)
-        self._mask: Tensor | None = torch.nn.functional.pad(mask, (len(shared), 0), value=True)
-        if bool(mask.all()):
-            self._mask = None
-        return ready.run(tokens, self._mask, positions, self._cache)[:, 0]
+        self._mask: Tensor | None = None
+        if self._beam_cache is not None:
+            self._beam_cache.start_step(width, real=mask)
+        elif not bool(mask.all()):
+            self._mask = torch.nn.functional.pad(mask, (len(shared), 0), value=True)
+        return self._run_model(tokens, positions, 1)[:, 0]
+
+    def _start_cache(self, prefix: list[tuple[Tensor, Tensor]], length: int) -> Any:
+        """A cache of every row that begins with the keys and values (1, H, p, d) of a shared prefix."""
+        beam_cache = self._beam_cache
+        cache = kv_cache.growing_cache() if beam_cache is None else as_transformers_cache(beam_cache)
+        if beam_cache is not None and prefix:
+            beam_cache.start_step(length)
+        for index, (keys, values) in enumerate(prefix):
+            shape = (len(self._prompts), -1, -1, -1)
+            cache.update(keys.expand(shape), values.expand(shape), index)
+        return cache
 
     def follow(self, move: Move) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
@@ -204,14 +220,25 @@ class CausalScorer:
         self._lengths = self._lengths - counts
 
     def _run(self, beam_indices: Tensor, tokens: Tensor, last: int) -> Tensor:
-        if not self.rows.move(beam_indices).is_identity:
+        move = self.rows.move(beam_indices)
+        if self._beam_cache is not None:
+            self._beam_cache.reorder(move)
+        elif not move.is_identity:
             kv_cache.reorder(self._cache, beam_indices)
         t = tokens.shape[1]
         positions = self._lengths[beam_indices, None] + torch.arange(t, device=tokens.device)
         self._lengths = self._lengths[beam_indices] + t
-        if self._mask is not None:
+        if self._beam_cache is not None:
+            self._beam_cache.start_step(t)
+        elif self._mask is not None:
             self._mask = torch.nn.functional.pad(self._mask[beam_indices], (0, t), value=True)
-        return self._ready.run(tokens, self._mask, positions, self._cache, last)
+        return self._run_model(tokens, positions, last)
+
+    def _run_model(self, tokens: Tensor, positions: Tensor, last: int) -> Tensor:
+        beam_cache = self._beam_cache
+        mask = self._mask if beam_cache is None else beam_cache.mask
+        with attend_to(beam_cache):
+            return self._ready.run(tokens, mask, positions, self._cache, last)
 
 
 def _attention_span(config: Any) -> float:

@@ -6,6 +6,7 @@ beams; self-attention grows in place. Only the last position's logits are comput
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from components.decoding.generation_settings import (
 from components.decoding.models import kv_cache
 from components.decoding.models.beam_cache import BeamCache, attend_to
 from components.decoding.models.marian import MarianDecoderState
+from components.decoding.models.marian_stack import StackedMarianScorers, stack_models
 from components.decoding.models.shared_attention import share_attention
 from components.decoding.moves import Move, Rows
 from components.decoding.scorers import Vocabulary, common_count
@@ -49,6 +51,7 @@ class Seq2SeqModel:
         shares_attention: Whether the rows of an utterance share its cross-attention keys.
         shares_cache: Whether they can share a cache of self-attention, too (:mod:`.beam_cache`).
         has_own_decoder: Whether it is decoded by :mod:`.marian`.
+        is_stackable: Whether it is decoded by :mod:`.marian_stack`, alone or with its like.
         scores_hidden_states: Whether hidden states are turned into scores here, not in the model's forward.
     """
 
@@ -80,6 +83,7 @@ class Seq2SeqModel:
             model.config, "relative_attention_num_buckets"
         )
         self.has_own_decoder = False
+        self.is_stackable = type(model) is MarianMTModel and model.device.type != "cpu"
         self.scores_hidden_states = _can_score_hidden_states(model)
         self.bias: Tensor | None = model.final_logits_bias if self.scores_hidden_states else None
         self.cache_argument = kv_cache.cache_argument(model)
@@ -120,6 +124,7 @@ class Seq2SeqModel:
             A scorer for one search.
         """
         kind = MarianScorer if self.has_own_decoder else Seq2SeqScorer
+        kind = DeviceMarianScorer if self.is_stackable else kind
         return kind(self, inputs, torch.tensor(self.start) if start is None else torch.as_tensor(start))
 
     def scores(self, first: int, **step: Any) -> Tensor:
@@ -283,8 +288,10 @@ class Seq2SeqScorer:
         return self._output(last_hidden_state=self._encoded)  # sparse ones have more fields
 
     def _run_decoder(self, tokens: Tensor, first: int) -> Tensor:
+        options: dict[str, Any] = {self._ready.cache_argument: self._cache}
         if self._beam_cache is not None:
             self._beam_cache.start_step(tokens.shape[1])
+            options["decoder_attention_mask"] = self._beam_cache.mask
         with attend_to(self._beam_cache):
             return self._ready.scores(
                 first,
@@ -292,7 +299,7 @@ class Seq2SeqScorer:
                 attention_mask=self._mask,
                 decoder_input_ids=tokens,
                 use_cache=True,
-                **{self._ready.cache_argument: self._cache},
+                **options,
             )
 
 
@@ -319,3 +326,48 @@ class MarianScorer(Seq2SeqScorer):
     def _run_decoder(self, tokens: Tensor, first: int) -> Tensor:
         scores: Tensor = self._ready.model.lm_head(self._state.step(tokens)[:, first:])
         return scores
+
+
+class DeviceMarianScorer(Seq2SeqScorer):
+    """The same off the CPU, on :mod:`.marian_stack`: alone, or with other members in one pass."""
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """The decoder's first tokens."""
+        return self._start
+
+    def encode_source(self) -> tuple[Tensor, Tensor | None]:
+        """Run the encoder: its output (N, S, d), and the mask (N, S) where there is padding."""
+        self.encode()
+        mask = None if self._mask is None or bool(self._mask.all()) else self._mask
+        return self._encoded, mask
+
+    def stack(self, others: Sequence[object]) -> StackedMarianScorers | None:
+        """This member and the others as one; None where they differ in kind, architecture or start."""
+        members = [self, *(other for other in others if isinstance(other, DeviceMarianScorer))]
+        if len(members) <= len(others) or any(member.start != self.start for member in members):
+            return None
+        stack = stack_models([member._ready.model for member in members])
+        return None if stack is None else StackedMarianScorers(stack, members)
+
+    @torch.inference_mode()
+    def prefill(self) -> Tensor:
+        """Run the encoder and the start tokens; returns scores (N, V)."""
+        alone = self.stack([])
+        assert alone is not None
+        self._alone = alone
+        return alone.prefill()[0]
+
+    def follow(self, move: Move) -> None:
+        """See :class:`components.decoding.moves.FollowsMoves`."""
+        self._alone.follow(move)
+
+    @torch.inference_mode()
+    def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """Reorder the caches and run the positions of ``tokens`` (R, t); returns (R, V)."""
+        return self._alone.step_many(beam_indices, tokens)[0]
+
+    @torch.inference_mode()
+    def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """The same with the scores after every token, (R, t, V)."""
+        return self._alone.score_tokens(beam_indices, tokens)[0]

@@ -42,8 +42,8 @@ def attend_shared(
         (n * k, t, H, d), and None in place of the attention weights.
     """
     if (cache := cache_of(key)) is not None:
-        if query.shape[2] == 1 and attention_mask is not None:
-            raise ValueError("expected self-attention without a mask, found one that a beam's cache ignores")
+        if attention_mask is not cache.mask:
+            raise ValueError("expected the mask of the beam's cache, found one that it would ignore")
         kwargs["is_causal"] = False
         queries = cache.stack_queries(query)
         output, _ = sdpa_attention_forward(module, queries, key, value, cache.mask, **kwargs)

@@ -68,7 +68,7 @@ def load_language_model(reference: str, store: str | None = None) -> CausalLangu
     device = pick_device()
 
     def load_model() -> CausalLanguageModel:
-        model, tokenizer = load_transformers(checkpoint, "causal", device)
+        model, tokenizer = load_transformers(checkpoint, "causal", device, "auto")
         return CausalLanguageModel(model, tokenizer, reference)
 
     return model_cache.get(("language model", *checkpoint.identity, str(device)), load_model)

@@ -56,6 +56,8 @@ class LinearInterpolation:
         fast = mix_linearly(scores, w) if _may_be_fast(scores, exact) else None
         if fast:
             return Mixture(*fast)
+        if scores[0].device.type != "cpu":  # the same in fewer kernels, where no gradient is asked for
+            return _mix_in_log_domain(scores, lambda log_probs: (log_probs + w.log()[..., None]).logsumexp(0))
         return _mix_in_log_domain(scores, lambda log_probs: interpolation.interpolate_linearly(log_probs, w))
 
 

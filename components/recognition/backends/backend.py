@@ -42,6 +42,7 @@ class Backend:
         check_requests: Raises ConfigError where a model can do none of several requests, by its files alone;
             None where every model of the row does the same.
         libraries: Those that decide the outputs beside the ones of every backend.
+        half: The arithmetic that ``dtype: auto`` stands for on CUDA; Whisper's weights were float16.
     """
 
     reads: str
@@ -62,3 +63,4 @@ class Backend:
     times_words: bool = True
     check_requests: Callable[[Checkpoint, Sequence[Request]], None] | None = None
     libraries: tuple[str, ...] = ()
+    half: str = "float16"

@@ -101,7 +101,7 @@ def test_tokenizations_with_and_without_a_space() -> None:
     ("settings", "message"),
     [
         ({"beam_size": 1}, "terms: expected beam_size of at least 2 .* found beam_size 1"),
-        ({"sampling": {"count": 2}, "beam_size": 5}, "found sampling"),
+        ({"sampling": {"count": 2}, "n_best": 5}, "found sampling"),
     ],
 )
 def test_what_a_required_term_needs(tmp_path: Path, settings: dict[str, Any], message: str) -> None:

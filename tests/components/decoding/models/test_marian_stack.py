@@ -1,0 +1,60 @@
+"""Stacked Marian decoders against transformers' own forward pass of each member."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from components.decoding.models.marian_stack import StackedMarianState, stack_models
+from tests.components.decoding import tiny_models
+
+
+def plain_marian(seed: int, vocabulary: int = 60) -> torch.nn.Module:
+    model = tiny_models.marian(seed=seed, vocabulary=vocabulary)
+    model.get_output_embeddings()._forward_hooks.clear()
+    return model.eval()
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@torch.no_grad()
+def test_every_member_is_its_own_forward_pass(n_members: int) -> None:
+    """Rows are repeated, reordered and dropped, unevenly too; sources are padded differently."""
+    models = [plain_marian(seed) for seed in range(n_members)]
+    inputs = tiny_models.sources(models[0], 3)
+    before = [model(**inputs, decoder_input_ids=inputs["input_ids"]).logits for model in models]
+    stack = stack_models(models)
+    assert stack is not None and stack_models(models) is stack
+    after = [model(**inputs, decoder_input_ids=inputs["input_ids"]).logits for model in models]
+    torch.testing.assert_close(after, before)
+    encoded = [model.get_encoder()(**inputs).last_hidden_state for model in models]
+    mask = inputs["attention_mask"]
+    masks = [mask] * n_members
+    if n_members > 1:  # one reads two positions of padding more
+        encoded[1] = torch.nn.functional.pad(encoded[1], (0, 0, 0, 2))
+        masks[1] = torch.nn.functional.pad(mask, (0, 2))
+    state = StackedMarianState(stack, encoded, masks)
+    rows, texts = torch.arange(3), torch.full((3, 1), 59)
+    state.step(texts)
+    for moves in ([0, 0, 1, 2, 2], [1, 0, 2, 2, 4], [4, 4, 3], [1, 0, 2]):
+        beam_indices = torch.tensor(sorted(moves, key=lambda move: int(rows[move])))
+        rows = rows[beam_indices]
+        new = torch.randint(1, 58, (len(rows), 2), generator=torch.Generator().manual_seed(len(moves)))
+        texts = torch.cat([texts[beam_indices], new], dim=1)
+        state.reorder(beam_indices)
+        hidden = state.step(new)
+        scores = stack.scores(hidden[:, :, -1])
+        for member, model in enumerate(models):
+            expected = model(
+                input_ids=inputs["input_ids"][rows], attention_mask=mask[rows], decoder_input_ids=texts
+            ).logits[:, -1]
+            torch.testing.assert_close(scores[member], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_are_in_memory_once_and_other_architectures_are_refused() -> None:
+    models = [plain_marian(seed) for seed in range(2)]
+    stack = stack_models(models)
+    assert stack is not None
+    weight = models[1].model.decoder.layers[0].self_attn.k_proj.weight
+    assert weight.untyped_storage().data_ptr() == stack.layers[0].qkv[0].untyped_storage().data_ptr()
+    assert models[1].lm_head.weight is models[1].model.decoder.embed_tokens.weight
+    assert stack_models([models[0], plain_marian(0, vocabulary=50)]) is None

@@ -1,0 +1,174 @@
+"""What a decoding step may cost off the CPU: waits for the device, uploads, kernels; see strict_device.
+
+The device stands still while the host waits, so these are laws and no measurements.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+from components.decoding import logits_processors
+from components.decoding.combiner import Combiner
+from components.decoding.config import SearchConfig
+from components.decoding.generation_settings import logits_processors_of
+from components.decoding.logits_processors import History, LogitsProcessor
+from components.decoding.models.causal import CausalModel
+from components.decoding.scorers import TokenScorer
+from components.decoding.search import search
+from components.ensembling.token_level.combiners import (
+    LinearInterpolation,
+    LogLinearInterpolation,
+    NegativeEvidence,
+)
+from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from components.recognition.whisper.logits_processors import whisper_logits_processors
+from tests.components.decoding import tiny_models
+from tests.components.recognition.tiny import tiny
+from tests.strict_device import Counts, StrictDevice, on_card, on_device, strict_device
+from tests.test_strict_device import PROMPTS, Place, gate, marians, seq2seq, windows
+
+STEPS = 8
+"""Steps that are counted: one look at which rows are done falls into them."""
+MAX_WAITS, MAX_KERNELS = 0.2, 1.2
+"""Waits a step, and kernels of four members of one architecture to those of one."""
+
+
+class Setup(NamedTuple):
+    """What is searched."""
+
+    scorers: list[TokenScorer]
+    processors: Sequence[LogitsProcessor] = ()
+    combiner: Combiner | None = None
+
+
+def one(place: Place, name: str) -> Setup:
+    ready = seq2seq(place, name)
+    inputs = place(tiny_models.sources(ready.model, 3))
+    return Setup([ready.build_scorer(**inputs)], logits_processors_of(ready.model))
+
+
+def causal(place: Place) -> Setup:
+    model = tiny_models.llama()
+    model.get_output_embeddings()._forward_hooks.clear()
+    return Setup([CausalModel(place(model), "digest", "llama").build_scorer([(5, 6, 20), (5, 22)])])
+
+
+def whisper(place: Place) -> Setup:
+    backend = OpenAIWhisperBackend(place(tiny(0)), "float32", 800, 1)
+    tokenizer = backend.dims.get_tokenizer(None, "transcribe")
+    scorer = backend.build_scorer(backend.encode(place(windows()[:, :, :800])), PROMPTS)
+    return Setup([scorer], whisper_logits_processors(tokenizer, backend.dims.n_vocab, True))
+
+
+def mixed(place: Place, combine: Callable[[], Combiner], n: int) -> Setup:
+    return Setup(marians(place, n), combiner=combine())
+
+
+SETUPS: dict[str, Callable[[Place], Setup]] = {
+    **{name: partial(one, name=name) for name in ("marian", "t5")},
+    "llama": causal,
+    "whisper": whisper,
+    "linear": partial(mixed, combine=lambda: LinearInterpolation((0.4, 0.6)), n=2),
+    "log-linear": partial(mixed, combine=lambda: LogLinearInterpolation((0.7, 0.6)), n=2),
+    "negative evidence": partial(mixed, combine=lambda: NegativeEvidence(0.3, 0.1), n=3),
+    "gate": partial(mixed, combine=lambda: LinearInterpolation(gate()), n=2),
+}
+GATE_OF_ONE = partial(mixed, combine=lambda: LinearInterpolation(gate(1)), n=2)
+SEARCHES = [
+    *((name, "beam") for name in SETUPS),
+    *(("marian", "greedy"), ("whisper", "greedy"), ("marian", "samples")),
+]
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictDevice]:
+    with strict_device(monkeypatch) as device:
+        yield device
+
+
+def run(setup: Setup, kind: str, length: int, watch: LogitsProcessor) -> None:
+    """Search for ``length`` steps without an end; ``watch`` sees each of them."""
+    never_ends = logits_processors.suppress(setup.scorers[0].vocabulary.eos)
+    config = {
+        "greedy": SearchConfig(beam_size=1, max_new_tokens=length),
+        "beam": SearchConfig(beam_size=3, n_best=3, max_new_tokens=length),
+        "samples": SearchConfig(temperature=1.0, n_best=2, max_new_tokens=length),
+    }[kind]
+    processors = [watch, *setup.processors, never_ends]
+    search(setup.scorers, config, combiner=setup.combiner, logits_processors=processors)
+
+
+def per_step(device: StrictDevice, make: Callable[[Place], Setup], kind: str) -> dict[str, float]:
+    """Waits, uploads and kernels of a step, once what is needed at every step is there."""
+    seen: dict[int, Counts] = {}
+
+    def watch(log_probs: Tensor, history: History) -> Tensor:
+        seen[history.step] = Counts(device.counts)
+        return log_probs
+
+    setup = make(on_device)
+    device.counts.clear()
+    run(setup, kind, STEPS + 3, watch)
+    kinds = ("sync", "upload", "launch")
+    return {name: (seen[STEPS + 2].total(name) - seen[2].total(name)) / STEPS for name in kinds}
+
+
+@pytest.mark.parametrize(("name", "kind"), SEARCHES)
+def test_a_step_waits_for_the_device_in_one_of_eight_and_uploads_nothing(
+    device: StrictDevice, name: str, kind: str
+) -> None:
+    costs = per_step(device, SETUPS[name], kind)
+    assert costs["sync"] <= MAX_WAITS, dict(device.counts)
+    assert costs["upload"] == 0, dict(device.counts)
+
+
+def test_a_gate_that_leaves_members_out_asks_once_a_step_which(device: StrictDevice) -> None:
+    costs = per_step(device, GATE_OF_ONE, "beam")
+    assert costs["sync"] <= 1 + MAX_WAITS and costs["upload"] == 0, dict(device.counts)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "kind"), SEARCHES)
+def test_a_step_on_a_card_waits_in_one_of_eight(
+    name: str, kind: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    """CUDA itself warns of every wait."""
+    seen: dict[int, int] = {}
+
+    def watch(log_probs: Tensor, history: History) -> Tensor:
+        seen[history.step] = sum("synchroniz" in str(warning.message) for warning in recwarn)
+        return log_probs
+
+    setup = SETUPS[name](on_card)
+    warnings.simplefilter("always")
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        run(setup, kind, STEPS + 3, watch)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert (seen[STEPS + 2] - seen[2]) / STEPS <= MAX_WAITS
+
+
+def test_four_members_of_one_architecture_are_hardly_more_kernels_than_one(device: StrictDevice) -> None:
+    four = partial(mixed, combine=lambda: LinearInterpolation((0.25,) * 4), n=4)
+    kernels = [per_step(device, make, "beam")["launch"] for make in (SETUPS["marian"], four)]
+    assert kernels[1] <= MAX_KERNELS * kernels[0], kernels
+
+
+def test_finished_hypotheses_are_read_in_one_copy(device: StrictDevice) -> None:
+    """As many waits for five finished hypotheses of each of three utterances as for one of one."""
+    waits = []
+    for k, sentences in ((1, 1), (5, 3)):
+        (scorer,) = marians(on_device, 1, sentences)
+        device.counts.clear()
+        nbests = search([scorer], SearchConfig(beam_size=max(2, k), n_best=k, max_new_tokens=7))
+        assert all(len(candidates) == k for candidates in nbests)
+        waits.append(device.counts.total("sync"))
+    assert waits[0] == waits[1], dict(device.counts)
