@@ -6,61 +6,19 @@ import difflib
 import re
 
 from components.errors import ConfigError
+from components.language_table import LANGUAGES
 
 UNDETERMINED = "und"
 """BCP 47's code of a language that nobody stated."""
 _UNDETERMINED = frozenset({UNDETERMINED, "auto", "mul"})
 _CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){0,2}")
-NAMES: dict[str, tuple[str, str]] = {
-    "ar": ("ara", "Arabic"),
-    "bg": ("bul", "Bulgarian"),
-    "bn": ("ben", "Bengali"),
-    "ca": ("cat", "Catalan"),
-    "cs": ("ces", "Czech"),
-    "da": ("dan", "Danish"),
-    "de": ("deu", "German"),
-    "el": ("ell", "Greek"),
-    "en": ("eng", "English"),
-    "es": ("spa", "Spanish"),
-    "et": ("est", "Estonian"),
-    "fa": ("fas", "Persian"),
-    "fi": ("fin", "Finnish"),
-    "fr": ("fra", "French"),
-    "he": ("heb", "Hebrew"),
-    "hi": ("hin", "Hindi"),
-    "hr": ("hrv", "Croatian"),
-    "hu": ("hun", "Hungarian"),
-    "id": ("ind", "Indonesian"),
-    "it": ("ita", "Italian"),
-    "ja": ("jpn", "Japanese"),
-    "ko": ("kor", "Korean"),
-    "lt": ("lit", "Lithuanian"),
-    "lv": ("lav", "Latvian"),
-    "nl": ("nld", "Dutch"),
-    "no": ("nob", "Norwegian"),
-    "pl": ("pol", "Polish"),
-    "pt": ("por", "Portuguese"),
-    "ro": ("ron", "Romanian"),
-    "ru": ("rus", "Russian"),
-    "sk": ("slk", "Slovak"),
-    "sl": ("slv", "Slovenian"),
-    "sr": ("srp", "Serbian"),
-    "sv": ("swe", "Swedish"),
-    "sw": ("swh", "Swahili"),
-    "ta": ("tam", "Tamil"),
-    "th": ("tha", "Thai"),
-    "tr": ("tur", "Turkish"),
-    "uk": ("ukr", "Ukrainian"),
-    "ur": ("urd", "Urdu"),
-    "vi": ("vie", "Vietnamese"),
-    "zh": ("zho", "Chinese"),
-}
-"""ISO 639-1 -> (ISO 639-3, English name)."""
+NAMES = {language.code: (language.codes[0], language.name) for language in LANGUAGES.values()}
+"""ISO 639-1 (639-3 where it has none) -> (ISO 639-3, English name)."""
 
 
 WITHOUT_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 """Languages written without spaces between words: their texts are counted and scored in characters."""
-_TWO_LETTERS = {three: two for two, (three, _) in NAMES.items()}
+_TWO_LETTERS = {three: each.code for each in LANGUAGES.values() for three in each.codes}
 
 
 ENDS_SENTENCE = re.compile(r"""[.!?…。！？]["'”“’»」』)\]]*\s*$""")
@@ -88,15 +46,21 @@ def two_letters_of(code: str) -> str:
     return _TWO_LETTERS.get(base, base)
 
 
-def three_letters_of(code: str) -> str | None:
-    """The language's code of ISO 639-3: ``deu`` of ``de-AT``; None where the table lacks the language."""
+def three_letters_of(code: str) -> tuple[str, ...]:
+    """The language's codes of ISO 639-3, the one that is asked for or its own first: ``deu`` of ``de-AT``.
+
+    Of a macrolanguage (``ara``) also that of the language that models mean by it (``arb``); none where the
+    table lacks the language.
+    """
     base = base_of(code)
-    return base if base in _TWO_LETTERS else NAMES[base][0] if base in NAMES else None
+    if base in _TWO_LETTERS:
+        return tuple(dict.fromkeys((base, *LANGUAGES[_TWO_LETTERS[base]].codes)))
+    return LANGUAGES[base].codes if base in LANGUAGES else ()
 
 
 def is_same_language(first: str, second: str) -> bool:
-    """Whether two codes name one language, whatever its script and region."""
-    return base_of(first) == base_of(second)
+    """Whether two codes name one language, whatever their length, script and region."""
+    return two_letters_of(first) == two_letters_of(second)
 
 
 def without_spaces(code: str) -> bool:
@@ -106,7 +70,7 @@ def without_spaces(code: str) -> bool:
 
 def english_name(code: str) -> str:
     """The language's English name; the code itself where the table lacks it."""
-    return NAMES.get(base_of(code), ("", code))[1]
+    return NAMES.get(two_letters_of(code), ("", code))[1]
 
 
 def check_code(code: str) -> str:

@@ -7,21 +7,64 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _STATM = Path("/proc/self/statm")
 _INTERVAL = 0.05  # seconds between two looks at the memory
 
 
+Usage = dict[str, dict[str, float]]
+"""Reference of a served model -> what it counted."""
+
+
 @dataclass
 class Cost:
-    """Wall time in seconds and peak resident memory in bytes; complete at the end of the ``with`` block."""
+    """The cost of a ``with`` block, complete at its end.
+
+    Attributes:
+        seconds: wall time.
+        peak_memory_bytes: peak resident memory.
+        batch_size: the largest batch that memory allowed in the end; 0 where it never ran out.
+        usage: what served models counted, by their reference: tokens read and written, seconds of audio.
+    """
 
     seconds: float = 0.0
     peak_memory_bytes: int = 0
+    batch_size: int = 0
+    usage: Usage = field(default_factory=dict)
+
+
+_measured: ContextVar[Cost | None] = ContextVar("cost that is measured", default=None)
+
+
+def note_batch_size(size: int) -> None:
+    """Note in the block that is measured that memory ran out, and with how many items at once it goes on."""
+    cost = _measured.get()
+    if cost is not None:
+        cost.batch_size = min(size, cost.batch_size or size)
+
+
+def note_usage(reference: str, counts: Iterable[Mapping[str, float]]) -> None:
+    """Note in the block that is measured what a served model counted of its requests."""
+    cost = _measured.get()
+    if cost is not None:
+        for each in counts:
+            cost.usage = add_usage(cost.usage, {reference: dict(each)})
+
+
+def add_usage(first: Usage, second: Usage) -> Usage:
+    """Add up what served models counted."""
+    return {
+        reference: {
+            name: first.get(reference, {}).get(name, 0.0) + second.get(reference, {}).get(name, 0.0)
+            for name in {**first.get(reference, {}), **second.get(reference, {})}
+        }
+        for reference in {**first, **second}
+    }
 
 
 def resident_bytes() -> int:
@@ -46,9 +89,11 @@ def measure_cost() -> Iterator[Cost]:
     watcher = threading.Thread(target=sample_memory, name="memory", daemon=True)
     watcher.start()
     start = time.perf_counter()
+    outer = _measured.set(cost)
     try:
         yield cost
     finally:
+        _measured.reset(outer)
         cost.seconds = time.perf_counter() - start
         stopped.set()
         watcher.join()

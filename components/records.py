@@ -90,6 +90,7 @@ class Utterance(Record):
         domain: a label of the user's.
         speaker: a label of who speaks.
         reference_segments: of a long recording, the references of its stretches, in order.
+        document: a label of the text or recording that it is a part of; its parts stand one after another.
     """
 
     id: Identifier
@@ -102,6 +103,7 @@ class Utterance(Record):
     domain: str | None = None
     speaker: str | None = None
     reference_segments: tuple[ReferenceSegment, ...] = ()
+    document: str | None = Field(default=None, exclude_if=_is_none)
 
     @model_validator(mode="after")
     def _check_source(self) -> Utterance:

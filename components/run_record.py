@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Literal
 
 from pydantic import Field
 
+from components.profiling import Usage
 from components.records import Identifier, Record, Sha256
 
 
@@ -23,6 +25,8 @@ class StageRef(Record):
         content: for utterances, digest of what decides results; where their audio lies is not part of it.
         seconds: wall time of computing it.
         peak_memory_bytes: peak resident memory of computing it.
+        batch_size: the largest batch that memory allowed in the end; 0 where it never ran out.
+        usage: what served models counted of its requests, by their references.
         reused: whether this run found it computed.
     """
 
@@ -36,6 +40,8 @@ class StageRef(Record):
     content: Sha256 | None = None
     seconds: float = Field(ge=0)
     peak_memory_bytes: int = Field(ge=0)
+    batch_size: int = Field(default=0, ge=0, exclude_if=operator.not_)
+    usage: Usage = Field(default_factory=dict, exclude_if=operator.not_)
     reused: bool
 
 

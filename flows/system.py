@@ -168,6 +168,10 @@ def record_execution(run: Run, executed: PipelineResult) -> None:
         data = run.stages.get(executed.pipeline.data_of(name))
         settings = with_models(plan.node.settings, plan.node, keys)
         run.notes += plan.node.kind.notes(settings, plan.site, ref, data)
+        if ref.batch_size:
+            run.notes.append(
+                f"{name}: memory ran out; {ref.batch_size} at once were gone on with: set batch_size to that"
+            )
     run.pipeline = executed.pipeline.to_record(executed.statuses)
     run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
 

@@ -32,6 +32,7 @@ class OpenAIServer(ThreadingHTTPServer):
         faults: called before each answer.
         answer: text -> answer.
         refused: fields of a request that it does not know.
+        most_choices: choices of an answer at most, whatever ``n`` says.
         transcript: the answer of its transcription endpoint.
     """
 
@@ -48,6 +49,7 @@ class OpenAIServer(ThreadingHTTPServer):
         self.models = ["echo"]
         self.key = KEY
         self.with_log_probs = True
+        self.most_choices = 100
         self.transcript: dict[str, Any] = {"text": "a dog"}
         self.forms: list[str] = []
         self.in_flight = self.most_at_once = 0
@@ -56,6 +58,16 @@ class OpenAIServer(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def text_completion(self, text: str, count: int) -> dict[str, Any]:
+        pieces = re.findall(r"\S+\s*", text)
+        rows = {"tokens": pieces, "token_logprobs": [None, *[-0.25] * (len(pieces) - 1)]}
+        choice = {"text": f" {text}", "finish_reason": "stop", "logprobs": rows}
+        return {
+            "choices": [choice] * count,
+            "usage": {"prompt_tokens": 10, "completion_tokens": len(pieces)},
+            "system_fingerprint": self.fingerprint,
+        }
 
     def completion(self, text: str) -> dict[str, Any]:
         pieces = re.findall(r"\S+\s*", text)
@@ -118,14 +130,22 @@ class Handler(BaseHTTPRequestHandler):
             return self.fail(404, f"no model {request['model']}")
         if refused := [name for name in server.refused if name in request]:
             return self.fail(400, f"Unsupported parameter: '{refused[0]}'", refused[0])
-        words = request["messages"][-1]["content"]
+        is_chat = self.path.endswith("/chat/completions")
+        words = request["messages"][-1]["content"] if is_chat else request["prompt"]
         text = text_of(words)
         if words != "Hi":
             with server.guard:
                 server.requests.append(text)
                 server.bodies.append(request)
         if not any(fault(self, text) for fault in server.faults):
-            self.send(server.completion(server.answer(text)))
+            count = min(request.get("n", 1), server.most_choices)
+            answers = [server.answer(text) for _ in range(count)]
+            if is_chat:
+                whole = [server.completion(answer) for answer in answers]
+                self.send({**whole[0], "choices": [each["choices"][0] for each in whole]})
+            else:
+                line = answers[0].rpartition("ENGLISH: ")[2].split("\n")[0]
+                self.send(server.text_completion(line, count))
         return None
 
     def transcribe(self, form: str) -> None:

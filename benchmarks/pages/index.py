@@ -99,6 +99,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
             ),
         ),
         Row({"long recordings": "long-recording"}),
+        Row({"context": "context"}),
     ),
     "Confidence, routes and pools": (
         Row({"confidence": "confidence"}),

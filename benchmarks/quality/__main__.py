@@ -17,6 +17,7 @@ SECTIONS = {
     "recognition": "benchmarks.quality.recognition",
     "long-audio": "benchmarks.quality.long_audio",
     "long-recording": "benchmarks.quality.long_recording",
+    "context": "benchmarks.quality.context",
     "padding": "benchmarks.quality.padding",
     "word-times": "benchmarks.quality.word_times",
     "non-speech": "benchmarks.quality.non_speech",

@@ -35,4 +35,5 @@ class Draft:
     references: References = field(default_factory=dict)
     domain: str | None = None
     speaker: str | None = None
+    document: str | None = None
     segments: tuple[DraftSegment, ...] = ()

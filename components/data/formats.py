@@ -66,6 +66,7 @@ def _convert_antiphon(fields: Fields) -> Draft:
         references=read_references(fields, "references"),
         domain=read_string(fields, "domain"),
         speaker=read_string(fields, "speaker"),
+        document=read_string(fields, "document"),
         segments=read_segments(fields, "segments"),
     )
 
@@ -138,11 +139,11 @@ FORMATS: dict[str, Format] = {
     ),
     "antiphon": Format(
         summary="JSONL, our own: id, audio, offset, duration, text, transcript, source_language, "
-        "target_language, references, domain, speaker, sha256, segments",
+        "target_language, references, domain, speaker, document, sha256, segments",
         identifying_fields=("audio", "text"),
         known_fields=(
             *("id", "audio", "offset", "duration", "sha256", "text", "transcript", "source_language"),
-            *("target_language", "references", "domain", "speaker", "segments"),
+            *("target_language", "references", "domain", "speaker", "document", "segments"),
         ),
         read=read_json_rows,
         convert=_convert_antiphon,

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from components import audio
 from components.data.dataset import STAGE, Dataset, assemble
+from components.data.documents import count_pieces
 from components.data.drafts import Draft
 from components.data.parsing import RecordError
 from components.data.reference_segments import (
@@ -99,7 +100,13 @@ class RecordBuilder:
     def build_dataset(self, notes: Iterator[str]) -> Dataset:
         """The data set of all records so far, with ``notes`` for the user."""
         more = (f"{n} records in {language} left out" for language, n in sorted(self.skipped.items()))
-        return assemble(self.name, self.utterances, self.quarantined, (*notes, *more))
+        cut = (
+            f"document {ascii(name)[:80]} in {n} pieces, each of which counts as a document: put its records "
+            "one after another"
+            for name, n in count_pieces(self.utterances).items()
+            if n > 1
+        )
+        return assemble(self.name, self.utterances, self.quarantined, (*notes, *more, *cut))
 
     def _choose_id(self, draft: Draft, fallback: str) -> str:
         if draft.id is None:
@@ -147,6 +154,7 @@ class RecordBuilder:
                 domain=draft.domain,
                 speaker=draft.speaker,
                 reference_segments=segments,
+                document=draft.document or None,
             )
         except ValidationError as error:
             first = error.errors()[0]

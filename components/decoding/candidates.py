@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MemberScores = tuple[tuple[float | None, ...], ...]
 """One number per member and position; None where the member was not run."""
@@ -46,6 +46,20 @@ class Candidate:
     def finished(self) -> bool:
         """Whether the sequence ended by itself."""
         return self.eos_token is not None
+
+    def since(self, position: int) -> Candidate:
+        """The candidate without its first tokens; its rank stays that of the whole."""
+        log_probs = self.log_probs[position:]
+        return replace(
+            self,
+            tokens=self.tokens[position:],
+            score=math.fsum(log_probs),
+            log_probs=log_probs,
+            member_log_probs=tuple(column[position:] for column in self.member_log_probs),
+            member_weights=tuple(column[position:] for column in self.member_weights),
+            entropies=self.entropies[position:],
+            margins=self.margins[position:],
+        )
 
 
 def statistics_at(candidate: Candidate, position: int) -> dict[str, float]:

@@ -57,6 +57,7 @@ def logits_processors_of(
     forced_bos: int | None = None,
     eos: tuple[int, ...] = (),
     prompts: Sequence[Sequence[int]] = (),
+    prefix: int = 0,
 ) -> list[LogitsProcessor]:
     """The logits processors that transformers' ``generate`` would apply, in its order.
 
@@ -69,6 +70,8 @@ def logits_processors_of(
         eos: The tokens that end a sequence, instead of those in the settings.
         prompts: Those of a decoder-only model. Its minimum length counts them, each as ``generate`` does for
             a batch of one, and no first token is forced after them.
+        prefix: How many tokens of a text an encoder-decoder model is given after its start token; as for
+            prompts.
 
     Returns:
         The processors.
@@ -78,7 +81,9 @@ def logits_processors_of(
     start = as_tuple(generation_setting(model, "decoder_start_token_id"))[:1] if is_seq2seq else ()
     if forced_bos is None and is_seq2seq:
         forced_bos = settings.forced_bos_token_id
-    lengths = [len(prompt) for prompt in prompts] or [len(start)]
+    if prefix:
+        forced_bos = None
+    lengths = [len(prompt) for prompt in prompts] or [len(start) + prefix]
     shortest = settings.min_length if settings.min_new_tokens is None else None
     rows: list[tuple[Any, Callable[[Any], list[LogitsProcessor]]]] = [
         (settings.sequence_bias, lambda bias: [logits_processors.bias_sequences(_as_pairs(bias), start)]),

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 def isolate(
     decode: Callable[[list[Item]], Sequence[Result]],
     items: Sequence[Item],
-    errors: type[ModelError] = ModelError,
+    errors: type[ModelError] | tuple[type[ModelError], ...] = ModelError,
 ) -> list[Result | ModelError]:
     """Decode a batch; where it fails, decode its halves, down to single items.
 

@@ -1,7 +1,8 @@
-"""Conversations -> next turns of a model behind a chat endpoint: greedy, with log-probabilities if given."""
+"""Conversations -> next turns of a model behind a chat endpoint, with log-probabilities if given."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from components.endpoints.connection import AnswerError, Connection, RefusedErro
 from components.endpoints.endpoint import Endpoint, find_endpoint
 from components.endpoints.usage import INPUT_TOKENS, OUTPUT_TOKENS
 from components.errors import AntiphonError, ModelError
+from components.profiling import note_usage
 from components.records import Token
 
 if TYPE_CHECKING:
@@ -52,6 +54,44 @@ class _CompletionForm(AnswerForm):
     system_fingerprint: str | None = None
 
 
+class _TextLogProbsForm(AnswerForm):
+    tokens: list[str] = Field(default_factory=list)
+    token_logprobs: list[float | None] = Field(default_factory=list)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The tokens that have a log-probability, as a chat endpoint writes them."""
+        pairs = zip(self.tokens, self.token_logprobs, strict=False)
+        return [{"token": token, "logprob": value} for token, value in pairs if value is not None]
+
+
+class _TextChoiceForm(AnswerForm):
+    text: str
+    finish_reason: str | None = None
+    logprobs: _TextLogProbsForm | None = None
+
+
+class _TextAnswerForm(AnswerForm):
+    """The answer of a completions endpoint."""
+
+    choices: list[_TextChoiceForm] = Field(min_length=1)
+    usage: _UsageForm | None = None
+    system_fingerprint: str | None = None
+
+    def as_chat_answer(self) -> dict[str, Any]:
+        """The same in the form of a chat endpoint."""
+        choices = [
+            {
+                "message": {"content": choice.text},
+                "finish_reason": choice.finish_reason,
+                "logprobs": {"content": choice.logprobs.rows} if choice.logprobs else None,
+            }
+            for choice in self.choices
+        ]
+        rest = self.model_dump(mode="json", include={"usage", "system_fingerprint"})
+        return {"choices": choices, **rest}
+
+
 class ChatAnswer(NamedTuple):
     """What a model wrote.
 
@@ -59,15 +99,15 @@ class ChatAnswer(NamedTuple):
         text: stripped, without the thoughts that some models write before it.
         tokens: with their log-probabilities (nats); empty where the server gives none.
         finished: whether it ended by itself, not at the limit.
-        input_tokens: that it read, as the server counts.
-        output_tokens: that it wrote, thoughts among them, as the server counts.
+        input_tokens: that it read, as the server counts; of several answers each has its share.
+        output_tokens: that it wrote, thoughts among them, likewise.
     """
 
     text: str
     tokens: tuple[Token, ...] = ()
     finished: bool = True
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: float = 0
+    output_tokens: float = 0
 
     @property
     def counts(self) -> dict[str, float]:
@@ -88,6 +128,9 @@ class ChatModel:
     one token, before the first of a process, and are left out.
     """
 
+    endpoint_kind = "chat"
+    """What tells its requests from those of other endpoints of the same server."""
+
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self._connection: Connection = connect(endpoint)
@@ -95,29 +138,87 @@ class ChatModel:
         self._fingerprint = ""
 
     def generate(
-        self, conversations: Sequence[Conversation], max_tokens: int
+        self,
+        conversations: Sequence[Conversation],
+        max_tokens: int,
+        sampling: Mapping[str, float] | None = None,
     ) -> list[ChatAnswer | AnswerError]:
         """Ask for the next turn of each conversation; an entry per conversation, in order.
 
         Args:
             conversations: each ends with a turn of the user.
             max_tokens: of an answer.
+            sampling: parameters such as the temperature in place of greedy decoding.
 
         Raises:
             ConfigError: the key or the model is refused.
             TransientError: the server does not answer; what it answered so far is kept.
         """
+        answers = self._ask_all([(each, {}) for each in conversations], max_tokens, sampling)
+        return [answer[0] if isinstance(answer, list) else answer for answer in answers]
+
+    def sample(
+        self,
+        conversations: Sequence[Conversation],
+        max_tokens: int,
+        count: int,
+        sampling: Mapping[str, float],
+    ) -> list[list[ChatAnswer] | AnswerError]:
+        """Draw ``count`` next turns of each conversation; raises as :meth:`generate`.
+
+        They are asked for in one request (``n``). A server that gives fewer is asked for the others one by
+        one. An answer that is none is left out, and an error where none is left.
+        """
+        first = self._ask_all([(each, {"n": count}) for each in conversations], max_tokens, sampling)
+        drawn = [answers if isinstance(answers, list) else [] for answers in first]
+        missing = [
+            (number, draw) for number, answers in enumerate(drawn) for draw in range(len(answers), count)
+        ]
+        singles = [(conversations[number], {"draw": draw}) for number, draw in missing]
+        faults = {number: each for number, each in enumerate(first) if isinstance(each, AnswerError)}
+        for (number, _), answers in zip(missing, self._ask_all(singles, max_tokens, sampling), strict=True):
+            if isinstance(answers, AnswerError):
+                faults.setdefault(number, answers)
+            else:
+                drawn[number] += answers[:1]
+        return [answers[:count] or faults[number] for number, answers in enumerate(drawn)]
+
+    def _ask_all(
+        self,
+        requests: Sequence[tuple[Conversation, Mapping[str, int]]],
+        max_tokens: int,
+        sampling: Mapping[str, float] | None,
+    ) -> list[list[ChatAnswer] | AnswerError]:
+        """The readable answers of each request: of a conversation and what is said beside it.
+
+        ``n`` is sent; ``draw`` only tells requests apart, so that each has an answer of its own.
+        """
         self.probe()
 
-        def ask(conversation: Conversation) -> _CompletionForm:
-            body = self._body(conversation, max_tokens)
-            identity = {"chat": body, "url": self.endpoint.url, "fingerprint": self.fingerprint}
+        def ask(request: tuple[Conversation, Mapping[str, int]]) -> _CompletionForm:
+            conversation, beside = request
+            several = {"n": beside["n"]} if beside.get("n", 1) > 1 else {}
+            body = {
+                **self._fill(self._parameters or {}, conversation, max_tokens),
+                **(sampling or {}),
+                **several,
+            }
+            identity = {self.endpoint_kind: body, "url": self.endpoint.url, "fingerprint": self.fingerprint}
+            if "draw" in beside:
+                identity["draw"] = beside["draw"]
             return self._connection.ask(
-                lambda client: _complete(client, body), _CompletionForm, identity, self._is_alive
+                lambda client: self._complete(client, body), _CompletionForm, identity, self._is_alive
             )
 
-        answers = self._connection.ask_all(ask, conversations)
-        return [answer if isinstance(answer, AnswerError) else self._read(answer) for answer in answers]
+        answers = self._connection.ask_all(ask, requests)
+        note_usage(self.endpoint.reference, map(_counts_of, answers))
+        return [answer if isinstance(answer, AnswerError) else self._read_all(answer) for answer in answers]
+
+    def _read_all(self, answer: _CompletionForm) -> list[ChatAnswer] | AnswerError:
+        """Every choice that says something; the first fault where none does. Counts are shared out."""
+        read = [self._read(choice, answer.usage, len(answer.choices)) for choice in answer.choices]
+        texts = [each for each in read if isinstance(each, ChatAnswer)]
+        return texts or next(each for each in read if isinstance(each, AnswerError))
 
     @property
     def fingerprint(self) -> str:
@@ -155,7 +256,9 @@ class ChatModel:
 
     def _send_probe(self, parameters: Mapping[str, Any], retries: int | None = None) -> _CompletionForm:
         body = self._fill(parameters, _PROBE, 16)
-        return self._connection.send(lambda client: _complete(client, body), _CompletionForm, retries=retries)
+        return self._connection.send(
+            lambda client: self._complete(client, body), _CompletionForm, retries=retries
+        )
 
     def _is_alive(self) -> bool:
         try:
@@ -164,10 +267,6 @@ class ChatModel:
             return False
         return True
 
-    def _body(self, conversation: Conversation, max_tokens: int) -> dict[str, Any]:
-        assert self._parameters is not None
-        return self._fill(self._parameters, conversation, max_tokens)
-
     def _fill(
         self, parameters: Mapping[str, Any], conversation: Conversation, max_tokens: int
     ) -> dict[str, Any]:
@@ -175,9 +274,10 @@ class ChatModel:
         messages = [{"role": role, "content": words} for role, words in conversation]
         return {"model": self.endpoint.model, "messages": messages, **parameters, **limits}
 
-    def _read(self, answer: _CompletionForm) -> ChatAnswer | AnswerError:
-        choice = answer.choices[0]
-        usage = answer.usage or _UsageForm(prompt_tokens=0, completion_tokens=0)
+    def _complete(self, client: OpenAI, body: Mapping[str, Any]) -> str:
+        return client.chat.completions.with_raw_response.create(**body).text
+
+    def _read(self, choice: _ChoiceForm, usage: _UsageForm | None, choices: int) -> ChatAnswer | AnswerError:
         content = choice.message.content or ""
         text = _THOUGHTS.sub("", content).strip()
         finished = choice.finish_reason != "length"
@@ -190,11 +290,16 @@ class ChatModel:
             return AnswerError("no answer", f"{self.endpoint.reference}: expected text, found none{advice}")
         rows = (choice.logprobs.content if choice.logprobs else None) or []
         tokens = tuple(Token(piece=row.token, log_prob=min(row.logprob, 0.0)) for row in rows)
-        return ChatAnswer(text, tokens, finished, usage.prompt_tokens, usage.completion_tokens)
+        counted = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+        return ChatAnswer(text, tokens, finished, *(count / choices for count in counted))
 
 
-def _complete(client: OpenAI, body: Mapping[str, Any]) -> str:
-    return client.chat.completions.with_raw_response.create(**body).text
+def _counts_of(answer: _CompletionForm | AnswerError) -> dict[str, float]:
+    """What the server counted of an answer."""
+    usage = None if isinstance(answer, AnswerError) else answer.usage
+    if usage is None:
+        return {}
+    return {INPUT_TOKENS: float(usage.prompt_tokens), OUTPUT_TOKENS: float(usage.completion_tokens)}
 
 
 def _without_refused(parameters: dict[str, Any], refusal: RefusedError) -> dict[str, Any]:
@@ -209,15 +314,38 @@ def _without_refused(parameters: dict[str, Any], refusal: RefusedError) -> dict[
     return {name: value for name, value in parameters.items() if name != named}
 
 
-_MODELS: dict[Endpoint, ChatModel] = {}
+class TextModel(ChatModel):
+    """The same behind a completions endpoint: a text -> how a base model goes on with it, to the line's end.
+
+    A conversation is its last turn; there is no template.
+    """
+
+    endpoint_kind = "completion"
+
+    def _fill(
+        self, parameters: Mapping[str, Any], conversation: Conversation, max_tokens: int
+    ) -> dict[str, Any]:
+        limits = {name: max_tokens for name in parameters if name.startswith("max_")}
+        values = {**parameters, **limits, **({"logprobs": 1} if "logprobs" in parameters else {})}
+        return {"model": self.endpoint.model, "prompt": conversation[-1][1], "stop": ["\n"], **values}
+
+    def _complete(self, client: OpenAI, body: Mapping[str, Any]) -> str:
+        """Send a request; the answer is written as a chat endpoint writes it, where it has the right form."""
+        text = client.completions.with_raw_response.create(**body).text
+        answer = _TextAnswerForm.model_validate_json(text)
+        return json.dumps(answer.as_chat_answer())
 
 
-def open_chat(name: str, *, again: bool = False) -> ChatModel:
-    """Return the chat model ``served:NAME``, one per process, once its server has answered.
+_MODELS: dict[tuple[Endpoint, bool], ChatModel] = {}
+
+
+def open_chat(name: str, *, again: bool = False, completions: bool = False) -> ChatModel:
+    """Return the model ``served:NAME``, one per process, once its server has answered.
 
     Args:
         name: what follows ``served:``.
         again: whether the server is to answer now, as it may be another one since the last time.
+        completions: behind the completions endpoint instead of that for chat.
 
     Raises:
         ConfigError: the endpoint is set nowhere, or the key or the model is refused.
@@ -225,6 +353,7 @@ def open_chat(name: str, *, again: bool = False) -> ChatModel:
         TransientError: the server does not answer.
     """
     endpoint = find_endpoint(name)
-    model = _MODELS.setdefault(endpoint, ChatModel(endpoint))
+    make = TextModel if completions else ChatModel
+    model = _MODELS.setdefault((endpoint, completions), make(endpoint))
     model.probe(again=again)
     return model

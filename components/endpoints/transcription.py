@@ -15,7 +15,9 @@ from pydantic import Field
 from components.endpoints.answer_form import AnswerForm, TokenForm
 from components.endpoints.connection import AnswerError, RefusedError, ServerFaultError, connect
 from components.endpoints.endpoint import Endpoint, find_endpoint
+from components.endpoints.usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
 from components.errors import AntiphonError, ModelError
+from components.profiling import note_usage
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -109,7 +111,9 @@ class TranscriptionModel:
                 lambda client: _transcribe(client, wav, fields), Transcript, identity, self._is_alive
             )
 
-        return self._connection.ask_all(ask, clips)
+        answers = self._connection.ask_all(ask, clips)
+        note_usage(self.endpoint.reference, map(_counts_of, clips, answers))
+        return answers
 
     def probe(self) -> None:
         """Send a second of silence, once per process: the key, the model and what can be asked for.
@@ -151,6 +155,16 @@ class TranscriptionModel:
         except AntiphonError:
             return False
         return True
+
+
+def _counts_of(clip: Clip, answer: Transcript | AnswerError) -> dict[str, float]:
+    """What is paid for an answer."""
+    if isinstance(answer, AnswerError):
+        return {}
+    counts = {AUDIO_SECONDS: len(clip.samples) / SAMPLE_RATE}
+    if answer.usage is not None:
+        counts |= {INPUT_TOKENS: answer.usage.input_tokens, OUTPUT_TOKENS: answer.usage.output_tokens}
+    return {name: float(count) for name, count in counts.items() if count}
 
 
 def to_wav(samples: NDArray[np.float32]) -> bytes:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
+from components.batch_sizes import BatchLimit, ItemTooLargeError
+from components.decoding.isolation import isolate
 from components.ensembling.output_level.mbr_utilities import sentence_chrf
+from components.errors import ModelError
 from components.fusing.candidates import collect_texts, edit_distance
 from components.fusing.config import CONSENSUS, FuseConfig
 from components.fusing.prompted import Answer, PromptedFuser, Question
@@ -41,10 +45,11 @@ class Lists(NamedTuple):
 
 
 class Fuser:
-    """Fuses the lists of utterances; keeps no state between calls."""
+    """Fuses the lists of utterances; keeps the batch that memory allows between calls, and nothing else."""
 
     def __init__(self, config: FuseConfig, store: str | None = None, *, transcripts: bool = False) -> None:
         self.config, self._transcripts = config, transcripts
+        self._limit = BatchLimit(config.batch_size)
         self._gate = AcceptanceGate(config.gate_config, store)
         self._writer = METHODS[config.method](config, store)
 
@@ -54,7 +59,17 @@ class Fuser:
         return [
             fused
             for first in range(0, len(items), size)
-            for fused in self._fuse_batch(items[first : first + size])
+            for fused in self._fuse_in_memory(items[first : first + size])
+        ]
+
+    def _fuse_in_memory(self, items: Sequence[Lists]) -> list[NBest]:
+        """Fuse a batch in the parts that memory needs; what is too large keeps its first candidate."""
+        results = isolate(partial(self._limit.map, self._fuse_batch), items, ItemTooLargeError)
+        return [
+            _keep(item.nbests[0], None, {"systems": float(len(item.nbests))}, f"refused: {result}")
+            if isinstance(result, ModelError)
+            else result
+            for item, result in zip(items, results, strict=True)
         ]
 
     def _fuse_batch(self, items: Sequence[Lists]) -> list[NBest]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from whisper.model import LayerNorm, Whisper
 
 from components.device import pick_dtype
 from components.errors import ModelError, to_one_line
+from components.models.architectures import SEAMLESS
 from components.models.checkpoints import read_header, read_json, verify, weight_files
 from components.models.conversion.whisper import hub_name, openai_dimensions
 from components.models.tensor_checks import (
@@ -52,8 +54,13 @@ AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
 
 OWN_CLASSES: dict[str, Any] = {"SparseMarianMTModel": SparseMarianMTModel}
 """Model classes that transformers does not have, by the architecture that config.json names."""
-_NEEDED_TENSORS = {"encoder": without_heads, "ctc": without_masking, "speech": without_other_modalities}
-"""What of a loading report matters, where that is not everything."""
+_NEEDED_TENSORS = {
+    "encoder": without_heads,
+    "ctc": without_masking,
+    "speech": partial(without_other_modalities, others=("text_encoder.", "t2u_model.", "vocoder.")),
+    "seamless": partial(without_other_modalities, others=("speech_encoder.", "t2u_model.", "vocoder.")),
+}
+"""What of a loading report matters, where that is not everything; by kind, or family of architectures."""
 TIED = frozenset({"proj_out.weight"})
 """Whisper's output layer, which is the embedding; the hub's checkpoints may store it again."""
 
@@ -122,7 +129,8 @@ def load_transformers(
     if is_quantized:
         placement = {"dtype": "auto", "device_map": {"": device}}
     model, tokenizer, report = _from_pretrained(checkpoint, kind, placement)
-    select_needed = _NEEDED_TENSORS.get(kind)
+    is_seamless = kind == "seq2seq" and checkpoint.architecture.startswith(SEAMLESS)
+    select_needed = _NEEDED_TENSORS.get("seamless" if is_seamless else kind)
     refuse_report(checkpoint, select_needed(report) if select_needed else report)
     if not is_quantized:
         refuse_integers(checkpoint, model.state_dict())

@@ -113,12 +113,11 @@ def without_masking(report: Mapping[str, Any]) -> dict[str, Any]:
     return {**report, "missing_keys": missing}
 
 
-def without_other_modalities(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a loading report without what a model of several modalities has beside speech -> text.
+def without_other_modalities(report: Mapping[str, Any], others: tuple[str, ...]) -> dict[str, Any]:
+    """Return a loading report without what a model of several modalities has beside the wanted one.
 
-    The hub's SeamlessM4T reads text and speaks, too.
+    The hub's SeamlessM4T reads text, hears and speaks.
     """
-    others = ("text_encoder.", "t2u_model.", "vocoder.")
     return {**report, "unexpected_keys": [n for n in report["unexpected_keys"] if not n.startswith(others)]}
 
 

@@ -8,6 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from components.batch_sizes import BatchLimit
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 BATCH_TOKENS = 4096
@@ -41,16 +43,19 @@ def map_batches(
         compute: (ids, mask, numbers of the sequences), the first two (batch, tokens) -> a value per row.
     """
     order = sorted(range(len(sequences)), key=lambda n: -len(sequences[n]))
-    values: dict[int, V] = {}
-    first = 0
-    while first < len(order):
-        longest = max(len(sequences[order[first]]), 1)
-        rows = order[first : first + max(BATCH_TOKENS // longest, 1)]
-        ids = torch.full((len(rows), longest), pad)
-        mask = torch.zeros((len(rows), longest), dtype=torch.long)
+    limit = BatchLimit(max(len(order), 1))
+
+    def compute_rows(rows: list[int]) -> Sequence[V]:
+        ids = torch.full((len(rows), max(len(sequences[rows[0]]), 1)), pad)
+        mask = torch.zeros_like(ids)
         for number, row in enumerate(rows):
             ids[number, : len(sequences[row])] = torch.tensor(sequences[row], dtype=torch.long)
             mask[number, : len(sequences[row])] = 1
-        values |= dict(zip(rows, compute(ids.to(device), mask.to(device), rows), strict=True))
-        first += len(rows)
+        return compute(ids.to(device), mask.to(device), rows)
+
+    values: dict[int, V] = {}
+    while len(values) < len(order):
+        longest = max(len(sequences[order[len(values)]]), 1)
+        rows = order[len(values) : len(values) + max(BATCH_TOKENS // longest, 1)]
+        values |= dict(zip(rows, limit.map(compute_rows, rows), strict=True))
     return [values[number] for number in range(len(sequences))]

@@ -26,7 +26,7 @@ from components.translation.config import SERVED_VERSION, VERSION
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
 WHOSE = {"model", "members", "dropout_members"}
 """Settings that say who translates."""
-ASKED = {"max_tokens", "prompt", "context_sentences"}
+ASKED = {"max_tokens", "prompt"}
 """Settings that decide what a served model is asked."""
 ELSEWHERE = {"learn", "dev", "dev_sentences", "positive", "negative"}
 """Settings of the mixing that are no parameters: learned coefficients and weights are in the plan instead."""
@@ -89,7 +89,9 @@ class Translate(Kind[TranslateSettings]):
 
     def libraries(self, settings: TranslateSettings) -> tuple[str, ...]:
         """Return the libraries of the models and their tokenizers; a served model has its own."""
-        return () if _is_asked(settings) else LIBRARIES
+        if _is_asked(settings):
+            return ()
+        return LIBRARIES if settings.backend == "torch" else (*LIBRARIES, "ctranslate2")
 
     def models(self, settings: TranslateSettings) -> dict[str, str]:
         """Return the translator's model, or the members, and the draft model.
@@ -113,12 +115,15 @@ class Translate(Kind[TranslateSettings]):
 
     def digests(self, settings: TranslateSettings, site: Site) -> dict[str, str]:
         """Return what the server of a served model says of itself."""
-        return chat_fingerprints(model=settings.model) if _is_asked(settings) else {}
+        if not _is_asked(settings):
+            return {}
+        return chat_fingerprints(completions=settings.prompt == "completion", model=settings.model)
 
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models, the file of examples and the device."""
         if _is_asked(settings):
-            return settings.model_dump(mode="json", include=ASKED)
+            later = {name for name in ("context", "sampling") if getattr(settings, name) is not None}
+            return settings.model_dump(mode="json", include=ASKED | later)
         parameters = settings.settings_for_key(
             {*WHOSE, "draft", "examples", "terms", "device", "dropout_seed", "combine", "learned"}
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -68,7 +68,11 @@ class RecognitionConfig(StageSettings):
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")
-    batch_size: int = Field(8, ge=1, le=512, description="audio windows decoded together")
+    batch_size: Annotated[int, Field(ge=1, le=512)] | Literal["auto"] = Field(
+        8,
+        description="audio windows decoded together; auto = what fits a GPU, 8 on a CPU; where memory runs "
+        "out, half as many",
+    )
     length_penalty: float = Field(
         1.0,
         ge=0.0,

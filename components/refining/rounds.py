@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
+from components.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding.isolation import isolate
 from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, ModelError
@@ -18,7 +20,7 @@ from components.refining.self_refine import SelfRefiner
 
 
 def _quarantine(item: Utterance, fault: ModelError) -> Quarantined:
-    reason = fault.reason if isinstance(fault, AnswerError) else "no answer"
+    reason = fault.reason if isinstance(fault, AnswerError | ItemTooLargeError) else "no answer"
     return Quarantined(utterance_id=item.id, stage="refine", reason=reason, detail=str(fault))
 
 
@@ -29,12 +31,12 @@ def _as_nbest(item: Utterance, proposal: Proposal) -> NBest:
 
 
 class Refiner:
-    """Refines drafts round by round; keeps no state between calls."""
+    """Refines drafts round by round; keeps the batch that memory allows between calls, and nothing else."""
 
     version: int = VERSION
 
     def __init__(self, config: RefineConfig, store: str | None = None) -> None:
-        self.config = config
+        self.config, self._limit = config, BatchLimit(config.batch_size)
         self._gate = AcceptanceGate(config, store)
         self.proposer = METHODS[config.method](config, store)
 
@@ -69,7 +71,8 @@ class Refiner:
                     [items[i] for i in part], [history[i] for i in part], rounds_left, words
                 )
 
-            for i, outcome in zip(rows, isolate(run, rows, AnswerError), strict=True):
+            results = isolate(partial(self._limit.map, run), rows, (AnswerError, ItemTooLargeError))
+            for i, outcome in zip(rows, results, strict=True):
                 outcomes[i] = outcome if isinstance(outcome, NBest) else _quarantine(items[i], outcome)
         return [outcomes[i] for i in range(len(items))]
 

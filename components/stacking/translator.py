@@ -8,14 +8,17 @@ whole.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
+from components.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding import logits_processors
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
+from components.decoding.isolation import isolate
 from components.decoding.search import search
-from components.errors import ConfigError, DataError
+from components.errors import ConfigError, DataError, ModelError
 from components.records import Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.stacking.config import StackConfig
 from components.stacking.methods import METHODS, StackMethod, StackSource
@@ -29,7 +32,7 @@ class StackedTranslator:
 
     def __init__(self, config: StackConfig, method: StackMethod) -> None:
         self.config, self.checkpoint = config, method.checkpoint
-        self._method = method
+        self._method, self._limit = method, BatchLimit(config.batch_size)
         self._search = SearchConfig(
             beam_size=config.beam_size,
             n_best=min(config.n_best, config.beam_size),
@@ -51,8 +54,9 @@ class StackedTranslator:
         size = self.config.batch_size
         for start in range(0, len(sources), size):
             batch = sources[start : start + size]
-            for source, candidates in zip(batch, self._decode(batch), strict=True):
-                outcomes[source.index] = self._nbest(source.utterance, candidates)
+            results = isolate(partial(self._limit.map, self._decode), batch, ItemTooLargeError)
+            for source, candidates in zip(batch, results, strict=True):
+                outcomes[source.index] = self._outcome(source.utterance, candidates)
         return [outcomes[index] for index in range(len(utterances))]
 
     def prepare(self, index: int, utterance: Utterance) -> StackSource | Quarantined:
@@ -81,7 +85,11 @@ class StackedTranslator:
         scorers = method.build_scorers(batch)
         return search(scorers, self._search, logits_processors=[no_padding], combiner=method.combiner)
 
-    def _nbest(self, utterance: Utterance, candidates: Sequence[Candidate]) -> NBest:
+    def _outcome(self, utterance: Utterance, candidates: Sequence[Candidate] | ModelError) -> Outcome:
+        if isinstance(candidates, ModelError):
+            return Quarantined(
+                utterance_id=utterance.id, stage=STAGE, reason="out of memory", detail=str(candidates)
+            )
         tokenizer, names = self._method.tokenizer, self._method.names
         translations = [
             to_sentence_translation(tokenizer, candidate, members=names) for candidate in candidates

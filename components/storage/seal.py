@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
@@ -11,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 from components.canonical_json import add_digest, digest_of, verify_digest
 from components.digests import file_digest
 from components.errors import StoreError
+from components.profiling import Usage
 from components.records import Record, Sha256
 from components.run_record import StageRef
 
@@ -39,6 +41,8 @@ class Seal(Record):
     quarantined: int = Field(ge=0)
     seconds: float = Field(ge=0)
     peak_memory_bytes: int = Field(ge=0)
+    batch_size: int = Field(default=0, ge=0, exclude_if=operator.not_)
+    usage: Usage = Field(default_factory=dict, exclude_if=operator.not_)
     finished: str = Field(description="ISO 8601, UTC")
 
     @field_validator("files")
@@ -132,6 +136,8 @@ def stage_ref(seal: Seal, folder: Path, *, reused: bool) -> StageRef:
         "content",
         "seconds",
         "peak_memory_bytes",
+        "batch_size",
+        "usage",
     )
     values = {name: getattr(seal, name) for name in fields}
     return StageRef.model_validate({**values, "path": str(folder), "reused": reused})

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from components.files import (
     utc_now,
     write_bytes,
 )
+from components.profiling import Usage, add_usage
 from components.run_record import StageRef
 from components.storage.local_backend import LocalBackend
 from components.storage.locks import LockWait, lock_seconds
@@ -55,6 +57,8 @@ class StageWriter:
         self.ref = ref
         self.seconds = 0.0
         self.peak_memory_bytes = 0
+        self.batch_size = 0
+        self.usage: Usage = {}
         self.read_digests: dict[str, str] = {}
         self._entries: list[dict[str, Any]] = []
 
@@ -124,7 +128,14 @@ class StageWriter:
                 journal.write(line + end)
 
     def append(
-        self, outputs: Sequence[str], errors: Sequence[str], *, seconds: float, peak: int, inputs: str = ""
+        self,
+        outputs: Sequence[str],
+        errors: Sequence[str],
+        *,
+        seconds: float,
+        peak: int,
+        inputs: str = "",
+        noted: Mapping[str, Any] | None = None,
     ) -> None:
         """Add one shard.
 
@@ -134,6 +145,8 @@ class StageWriter:
             seconds: wall time of computing it.
             peak: peak memory in bytes.
             inputs: digest of what it was computed from.
+            noted: ``batch_size`` that memory allowed in the end, ``usage`` of served models, where there
+                are such.
 
         Raises:
             StoreError: the disk is full; the shards before this one are kept.
@@ -145,12 +158,21 @@ class StageWriter:
             sizes = [size + len(part) for size, part in zip(self._sizes, parts, strict=True)]
             entry = {"shard": self.shards_done, "sizes": sizes, "sha256": hash_parts(*parts)}
             entry |= {"seconds": round(seconds, 6), "peak_memory_bytes": peak, "inputs": inputs}
+            entry |= noted or {}
             line = encode_entry(entry)
             append_durably(self.path / JOURNAL, line)
         self._backend.save_shard(self.plan.key, self.shards_done, b"".join((line, *parts)))
         self._entries.append(entry)
         self.seconds += seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
+
+    def _find_batch_size(self) -> int:
+        """The smallest batch that memory allowed in any shard; 0 where it never ran out."""
+        return min((n for e in self._entries if (n := e.get("batch_size"))), default=self.batch_size)
+
+    def _add_usage(self) -> Usage:
+        """What served models counted of all shards."""
+        return reduce(add_usage, (entry.get("usage", {}) for entry in self._entries), self.usage)
 
     def finish(self, ids: Iterable[str] | None, content: str | None = None) -> StageRef:
         """Check that every input has exactly one outcome, then seal the stage.
@@ -200,6 +222,8 @@ class StageWriter:
             quarantined=quarantined,
             seconds=round(self.seconds, 3),
             peak_memory_bytes=self.peak_memory_bytes,
+            batch_size=self._find_batch_size(),
+            usage=self._add_usage(),
             finished=utc_now(),
         )
         self._backend.publish_stage(self.plan.key, digests, seal.encode())

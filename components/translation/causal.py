@@ -25,9 +25,10 @@ from components.decoding.search import search
 from components.errors import ConfigError, DataError
 from components.languages import base_of, english_name
 from components.sanitization import find_control_tokens, sanitize
+from components.translation.config import Context
 from components.translation.few_shot_examples import read_examples
 from components.translation.language_tokens import NO_TARGET_LANGUAGE
-from components.translation.prepared_text import Sentence
+from components.translation.prepared_text import Sentence, Turn
 from components.translation.seq2seq import to_sentence_translation
 from components.translation.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
@@ -38,7 +39,7 @@ _END_OF_TURN_TOKENS = ("<|im_end|>", "<|endoftext|>", "<end_of_turn>", "<|eot_id
 
 
 class CausalBackend:
-    """A :class:`~components.translation.translator.TranslationBackend` over a :class:`CausalModel`.
+    """A :class:`~components.translation.context.ContextBackend` over a :class:`CausalModel`.
 
     Args:
         model: The model, ready to be searched.
@@ -48,6 +49,9 @@ class CausalBackend:
         examples: A JSONL file of examples for the prompt; None: those in ``prompts/``.
         terms: Those that translations should have.
         draft: A smaller model that proposes tokens to a greedy search.
+
+    Attributes:
+        context: What is read of the sentences before one, source and target where it is not set.
 
     Raises:
         ConfigError: The settings do not fit the model, or the examples cannot be read.
@@ -59,7 +63,7 @@ class CausalBackend:
         tokenizer: Any,
         search_config: SearchConfig,
         *,
-        prompt: Literal["auto", "few-shot", "chat"] = "auto",
+        prompt: Literal["auto", "few-shot", "chat", "completion"] = "auto",
         examples: str | None = None,
         terms: SourceTerms | None = None,
         draft: DraftModel | None = None,
@@ -71,6 +75,7 @@ class CausalBackend:
             )
         self._chat = prompt == "chat" or (prompt == "auto" and has_template)
         self._model, self._tokenizer, self._search = model, tokenizer, search_config
+        self.context: Context | None = None
         self._draft = draft
         self._own_examples = None if examples is None else read_examples(Path(examples))
         self._default_examples = [json.loads(line) for line in _read_prompt("examples.jsonl").splitlines()]
@@ -85,23 +90,33 @@ class CausalBackend:
         self._terms = terms
         self._eos = end_tokens(model, tokenizer, self._newlines)
 
-    def prepare(
-        self, text: str, source: str, target: str | None, context: Sequence[tuple[str, str]] = ()
-    ) -> Sentence:
-        """The whole prompt as token ids; sentences before this one are its last examples."""
+    def prepare(self, text: str, source: str, target: str | None) -> Sentence:
+        """The whole prompt as token ids."""
+        return self._prepare(text, source, target, ())
+
+    def prepare_in_context(
+        self, text: str, source: str, target: str | None, turns: Sequence[Turn]
+    ) -> Sentence | None:
+        """The prompt with the sentences before one and their translations as its last examples.
+
+        Where one of the two is not to be read, the other stands before the text. None where it is too long.
+        """
+        sentence = self._prepare(text, source, target, turns)
+        return sentence if len(sentence.tokens) <= self.max_source else None
+
+    def _prepare(self, text: str, source: str, target: str | None, turns: Sequence[Turn]) -> Sentence:
         if target is None:
             raise DataError(NO_TARGET_LANGUAGE)
-        turns = [(self._clean(before), self._clean(translation)) for before, translation in context]
-        pairs = [*self._examples_for(base_of(source), base_of(target)), *turns]
+        turns = [(self._clean(before), self._clean(translation)) for before, translation in turns]
+        examples = self._examples_for(base_of(source), base_of(target))
         names = english_name(source), english_name(target)
         terms = self._terms.find(text) if self._terms else ()
         text = self._clean(text)
+        build = build_chat_messages if self._chat else build_few_shot_prompt
+        prompt = build(text, examples, *names, turns, self.context)
         if self._chat:
-            messages = build_chat_messages(text, pairs, *names)
-            prompt = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-            ids = self._tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids
-        else:
-            ids = self._tokenizer(build_few_shot_prompt(text, pairs, *names), verbose=False).input_ids
+            prompt = self._tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+        ids = self._tokenizer(prompt, add_special_tokens=not self._chat, verbose=False).input_ids
         return Sentence(tuple(ids), target, terms=terms)
 
     def tokenize_answer(self, text: str) -> tuple[int, ...]:
@@ -181,27 +196,62 @@ def answer_logits_processors(
     ]
 
 
-def build_few_shot_prompt(text: str, pairs: Sequence[tuple[str, str]], source: str, target: str) -> str:
+def build_few_shot_prompt(
+    text: str,
+    pairs: Sequence[Turn],
+    source: str,
+    target: str,
+    turns: Sequence[Turn] = (),
+    context: Context | None = None,
+) -> str:
     """Examples as pairs of lines, the text as the last pair's first line; the model writes the second."""
+    pairs, before = place_context(pairs, turns, context)
     shots = [f"{source}: {source_text}\n{target}: {target_text}\n" for source_text, target_text in pairs]
     head = _read_prompt("few_shot.txt").strip().format(source=source, target=target)
-    return "\n".join([f"{head}\n", *shots, f"{source}: {text}\n{target}:"])
+    language = source if context is None or context.source else target
+    lines = [f"{language}, before: {before}"] if before else []
+    return "\n".join([f"{head}\n", *shots, *lines, f"{source}: {text}\n{target}:"])
 
 
 def build_chat_messages(
-    text: str, pairs: Sequence[tuple[str, str]], source: str, target: str
+    text: str,
+    pairs: Sequence[Turn],
+    source: str,
+    target: str,
+    turns: Sequence[Turn] = (),
+    context: Context | None = None,
 ) -> list[dict[str, str]]:
     """Instructions, examples as earlier turns, and the text between delimiters in the last turn."""
+    pairs, before = place_context(pairs, turns, context)
     instructions = (
         _read_prompt("chat.txt").strip().format(source=source, target=target, open=_OPEN, close=_CLOSE)
     )
-    turns = [{"role": "system", "content": instructions}]
+    messages = [{"role": "system", "content": instructions}]
     for source_text, target_text in pairs:
-        turns += [
+        messages += [
             {"role": "user", "content": f"{_OPEN}{source_text}{_CLOSE}"},
             {"role": "assistant", "content": target_text},
         ]
-    return [*turns, {"role": "user", "content": f"{_OPEN}{text}{_CLOSE}"}]
+    words = f"{_OPEN}{text}{_CLOSE}"
+    if before:
+        language = source if context is None or context.source else target
+        words = (
+            _read_prompt("chat_context.txt").strip().format(language=language, before=before) + "\n" + words
+        )
+    return [*messages, {"role": "user", "content": words}]
+
+
+def place_context(
+    examples: Sequence[Turn], turns: Sequence[Turn], context: Context | None
+) -> tuple[list[Turn], str]:
+    """The examples of a prompt, and the text that stands before the last one, of which no pair is known.
+
+    Sentences before one are examples where they are read with their translations; else those of one
+    language are the text before.
+    """
+    if context is None or (context.source and context.target):
+        return [*examples, *turns], ""
+    return list(examples), " ".join(turn[0 if context.source else 1] for turn in turns)
 
 
 def find_newline_tokens(tokenizer: Any) -> tuple[int, ...]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+import logging
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, refuse_draft
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
-VERSION = 4
+_log = logging.getLogger("antiphon.settings")
+VERSION = 5
 """Of the translator: changes when its outputs do."""
 SERVED_VERSION = 1
 """Of what a served model is asked, beside the translator's."""
@@ -19,11 +21,35 @@ SPEECH_VERSION = 1
 """Of direct speech translation, beside the recognizer's."""
 
 
+class Context(BaseModel):
+    """What a translator reads of the sentences before one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sentences: int = Field(
+        2, ge=1, le=32, description="sentences before each one; the oldest are left out where they do not fit"
+    )
+    source: bool = Field(True, description="read what was written or said")
+    target: bool = Field(True, description="read what it was translated to")
+    separator: str = Field(
+        "",
+        max_length=32,
+        description="encoder-decoder models: stands between the sentences; the word or token that the model "
+        "was trained with, else a space",
+    )
+
+    @model_validator(mode="after")
+    def _something_is_read(self) -> Self:
+        if not (self.source or self.target):
+            raise ValueError("expected source, target or both, found neither: leave context out")
+        return self
+
+
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
     later_settings: ClassVar = (
-        *("context_sentences", "sampling", "entropies", "adapter", "terms", "draft", "draft_tokens"),
+        *("context", "sampling", "entropies", "adapter", "backend", "terms", "draft", "draft_tokens"),
     )
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,6 +62,11 @@ class TranslationConfig(StageSettings):
         description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
         "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
+    backend: Literal["torch", "ctranslate2"] = Field(
+        "torch",
+        description="torch = our search; ctranslate2 = CTranslate2's, with an encoder-decoder model that is "
+        "converted at first use (extra 'fast')",
+    )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per sentence; 1 is greedy")
     n_best: int = Field(
         5,
@@ -43,7 +74,11 @@ class TranslationConfig(StageSettings):
         le=64,
         description="hypotheses returned per sentence, at most beam_size, which it follows if not set",
     )
-    batch_size: int = Field(16, ge=1, le=512, description="sentences decoded together")
+    batch_size: Annotated[int, Field(ge=1, le=512)] | Literal["auto"] = Field(
+        16,
+        description="sentences decoded together; auto = what fits a GPU, 16 on a CPU; where memory runs out, "
+        "half as many",
+    )
     length_penalty: float = Field(
         1.0,
         ge=0.0,
@@ -51,18 +86,19 @@ class TranslationConfig(StageSettings):
         description="exponent of the length that divides a hypothesis's score in the beam",
     )
     max_tokens: int = Field(256, ge=1, le=4096, description="tokens per sentence at most")
-    prompt: Literal["auto", "few-shot", "chat"] = Field(
-        "auto", description="causal models only: auto = chat template where the tokenizer has one"
+    prompt: Literal["auto", "few-shot", "chat", "completion"] = Field(
+        "auto",
+        description="causal models only: auto = chat template where the tokenizer has one; completion = "
+        "few-shot by the completions endpoint of a served base model",
     )
     examples: str | None = Field(
         None,
         description="causal models only: a JSONL file of {source, target} examples for the few-shot prompt",
     )
-    context_sentences: int = Field(
-        0,
-        ge=0,
-        le=32,
-        description="causal models only: sentences before each one, with their translations, in its prompt",
+    context: Context | None = Field(
+        None,
+        description="sentences before each one that the model reads, of the same text or document "
+        "(docs/translation.md)",
     )
     terms: str | None = Field(
         None,
@@ -87,6 +123,19 @@ class TranslationConfig(StageSettings):
     @classmethod
     def _adapter_is_part_of_the_model(cls, values: Any) -> Any:
         return fold_adapter(values, cls.model_fields["model"].default)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _context_was_a_number(cls, values: Any) -> Any:
+        """Read ``context_sentences: n``, which the version before had, as ``context: {sentences: n}``."""
+        if not isinstance(values, dict) or "context_sentences" not in values:
+            return values
+        rest = {name: value for name, value in values.items() if name != "context_sentences"}
+        if values.get("context") is not None:
+            raise ValueError("context_sentences: expected context alone, of which it is the old name")
+        _log.warning("setting context_sentences is now called context: {sentences: n}")
+        number = values["context_sentences"]
+        return {**rest, "context": {"sentences": number} if number else None}
 
     @model_validator(mode="before")
     @classmethod
@@ -121,6 +170,6 @@ class TranslationConfig(StageSettings):
             sampling,
             beam_size=draws and self.beam_size != fields["beam_size"].default,
             n_best=self.n_best not in (fields["n_best"].default, self.beam_size),
-            context_sentences=self.context_sentences > 0,
+            context=self.context is not None,
         )
         return self

@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from components.batch_sizes import choose_batch_size, row_bytes
+from components.decoding.config import SearchConfig
 from components.decoding.draft_model import DraftModel
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.deliberation import DeliberationModel
@@ -24,16 +28,21 @@ from components.models.refiner_checkpoints import load_network
 from components.models.sources.served import is_served
 from components.records import Checkpoint
 from components.translation.causal import CausalBackend
-from components.translation.checks import refuse_context, refuse_unsupported
+from components.translation.checks import refuse_context, refuse_conversion, refuse_unsupported
 from components.translation.config import TranslationConfig
 from components.translation.context import ContextTranslator
+from components.translation.ctranslate2_backend import ConvertedModel, CTranslate2Backend
+from components.translation.ctranslate2_backend import load as load_converted
 from components.translation.domain import read_domain
 from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.search_settings import search_config_of
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.served import build_served
 from components.translation.terms import load_terms
-from components.translation.translator import TranslationBackend, Translator
+from components.translation.translator import Translator
+
+USUAL_BATCH: int = TranslationConfig.model_fields["batch_size"].default
+SentenceBackend = CausalBackend | CTranslate2Backend | EditDiffusionBackend | Seq2SeqBackend
 
 
 def build(config: TranslationConfig, store: str | None = None, seed: int = 0) -> Translator:
@@ -51,32 +60,20 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
     if is_served(config.model):
         return build_served(config)
     search = search_config_of(config, seed)
-    checkpoint, model, tokenizer = load_resident(config.model, config, store)
-    backend: TranslationBackend
-    lists = list_settings(config)
-    terms = load_terms(config.terms, tokenizer, model.vocabulary.size, config.model)
-    if isinstance(model, CausalModel):
-        causal = CausalBackend(
-            model,
-            tokenizer,
-            search,
-            prompt=config.prompt,
-            examples=config.examples,
-            terms=terms,
-            draft=load_draft(config, model, store),
-        )
-        if config.context_sentences:
-            return ContextTranslator(causal, checkpoint, **lists, context_sentences=config.context_sentences)
-        backend = causal
-    elif config.context_sentences:
-        raise ConfigError(refuse_context(config.model, checkpoint))
-    elif checkpoint.architecture == EDIT_DIFFUSION:
-        refuse_unsupported(config, checkpoint)
-        backend = EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
+    if config.backend == "ctranslate2":
+        checkpoint = resolve(config.model, store)
+        refuse_conversion(config, checkpoint)
+        converted = _load_converted(checkpoint, config)
+        backend: SentenceBackend = CTranslate2Backend(converted, search, config.context)
+        lists = list_settings(config, converted.config)
     else:
-        backend = Seq2SeqBackend(
-            model, tokenizer, search, terms=terms, draft=load_draft(config, model, store)
-        )
+        checkpoint, model, tokenizer = load_resident(config.model, config, store)
+        refuse_context(config, checkpoint)
+        draft = load_draft(config, model, store)
+        backend = _build_backend(config, checkpoint, (model, tokenizer), search, draft)
+        lists = list_settings(config, getattr(model.model, "config", None))
+    if config.context is not None:
+        return ContextTranslator(backend, checkpoint, **lists, context_sentences=config.context.sentences)
     return Translator(
         backend,
         checkpoint,
@@ -86,12 +83,55 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
     )
 
 
-def list_settings(config: TranslationConfig) -> dict[str, int]:
-    """How many hypotheses a text has, and how many sentences are decoded together."""
+def _build_backend(
+    config: TranslationConfig,
+    checkpoint: Checkpoint,
+    loaded: tuple[CausalModel | Seq2SeqModel, Any],
+    search: SearchConfig,
+    draft: DraftModel | None,
+) -> SentenceBackend:
+    """What translates sentences with a loaded model and its tokenizer."""
+    model, tokenizer = loaded
+    if checkpoint.architecture == EDIT_DIFFUSION:
+        refuse_unsupported(config, checkpoint)
+        return EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
+    terms = load_terms(config.terms, tokenizer, model.vocabulary.size, config.model)
+    if isinstance(model, CausalModel):
+        prompt = {"prompt": config.prompt, "examples": config.examples}
+        causal = CausalBackend(model, tokenizer, search, **prompt, terms=terms, draft=draft)
+        causal.context = config.context
+        return causal
+    return Seq2SeqBackend(model, tokenizer, search, terms=terms, draft=draft, context=config.context)
+
+
+def _load_converted(checkpoint: Checkpoint, config: TranslationConfig) -> ConvertedModel:
+    device = pick_device(config.device)
+    threads = torch.get_num_threads() if device.type == "cpu" else 0
+    key = ("ctranslate2", *checkpoint.identity, str(device), config.dtype, threads)
+    return model_cache.get(key, lambda: load_converted(checkpoint, config.dtype, device))
+
+
+def list_settings(config: TranslationConfig, settings: Any = None) -> dict[str, int]:
+    """How many hypotheses a text has, and how many sentences are decoded together.
+
+    Args:
+        config: The settings.
+        settings: Those of the model in transformers, by which ``batch_size: auto`` counts memory.
+    """
+    positions = 2 * config.max_tokens  # those of a prompt or source among them
+
+    def sentence_bytes() -> int:
+        itemsize = DTYPES.get(config.dtype, DTYPES["float32"]).itemsize
+        return config.beam_size * row_bytes(settings, positions, itemsize)
+
+    device = "cpu" if settings is None else str(pick_device(config.device))
+    batch_size = choose_batch_size(config.batch_size, USUAL_BATCH, device, sentence_bytes)
     if config.sampling is None:
-        return {"n_best": config.n_best, "batch_size": config.batch_size}
-    batch_size = config.sampling.fit_batch(config.batch_size, config.beam_size)
-    return {"n_best": config.sampling.count, "batch_size": batch_size}
+        return {"n_best": config.n_best, "batch_size": batch_size}
+    return {
+        "n_best": config.sampling.count,
+        "batch_size": config.sampling.fit_batch(batch_size, config.beam_size),
+    }
 
 
 def load_resident(

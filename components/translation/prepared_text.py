@@ -12,6 +12,8 @@ from components.translation.sentences import Span
 from components.translation.timed_text import TimedText
 
 STAGE = "translation"
+Turn = tuple[str, str]
+"""A sentence and its translation."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Sentence:
         tokens: Token ids that the model reads.
         target: Language to translate into.
         key: Tells its random samples from those of other sentences.
+        prefix: Token ids of the translations before it, after which an encoder-decoder model goes on.
         terms: Numbers of the terms that apply to it, and how often each does.
     """
 
     tokens: tuple[int, ...]
     target: str | None
     key: int = 0
+    prefix: tuple[int, ...] = ()
     terms: tuple[tuple[int, int], ...] = ()
 
 

@@ -1,8 +1,9 @@
-"""Translation by encoder-decoder models of transformers: Marian, M2M, NLLB, mBART, T5."""
+"""Translation by encoder-decoder models: Marian, M2M, NLLB, mBART, T5, MADLAD, SeamlessM4T."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,29 +19,23 @@ from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.search import search
-from components.errors import DataError
-from components.languages import base_of, three_letters_of
-from components.models.architectures import MULTILINGUAL
 from components.records import Token
-from components.sanitization import find_control_tokens, sanitize
-from components.translation.language_tokens import (
-    NO_TARGET_LANGUAGE,
-    find_language_token,
-    refuse_other_direction,
-)
-from components.translation.prepared_text import Sentence
+from components.translation.config import Context
+from components.translation.prepared_text import Sentence, Turn
+from components.translation.sentence_tokenizer import SentenceTokenizer
 from components.translation.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
 
 
-class Seq2SeqBackend:
-    """A :class:`~components.translation.translator.TranslationBackend` over a :class:`Seq2SeqModel`.
+class Seq2SeqBackend(SentenceTokenizer):
+    """A :class:`~components.translation.context.ContextBackend` over a :class:`Seq2SeqModel`.
 
     Args:
         model: The model, ready to be searched.
         tokenizer: The model's.
         search_config: The search.
         terms: Those that translations should have.
+        context: What is read of the sentences before one.
         draft: A smaller model that proposes tokens to a greedy search.
     """
 
@@ -51,64 +46,50 @@ class Seq2SeqBackend:
         search_config: SearchConfig,
         *,
         terms: SourceTerms | None = None,
+        context: Context | None = None,
         draft: DraftModel | None = None,
     ) -> None:
-        self._model, self._tokenizer, self._search = model, tokenizer, search_config
-        self._draft = draft
-        self._config = model.model.config
-        positions = getattr(self._config, "max_encoder_position_embeddings", model.positions)
-        self.max_source = min(int(positions), int(tokenizer.model_max_length))
-        self._is_multilingual = self._config.model_type in MULTILINGUAL
-        self._vocabulary = tokenizer.get_vocab()
-        self._control_tokens = find_control_tokens(tokenizer)
-        self._logits_processors: dict[str | None, list[LogitsProcessor]] = {}
+        room = search_config.max_new_tokens + len(model.start)
+        config, positions = model.model.config, model.positions
+        super().__init__(tokenizer, config, positions=positions, room=room, context=context)
+        self._model, self._search, self._draft = model, search_config, draft
+        self._logits_processors: dict[tuple[str | None, int], list[LogitsProcessor]] = {}
         self._combine: Combiner | None = None
         self._terms = terms
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
-        """Token ids of a sentence with what the model expects around it: language codes, prefix, eos."""
-        prefix = ""
-        if self._is_multilingual:
-            if target is None:
-                raise DataError(NO_TARGET_LANGUAGE)
-            code = find_language_token(self._tokenizer, source)
-            self._tokenizer.src_lang = code.strip("_") if code.startswith("__") else code
-            find_language_token(self._tokenizer, target)
-        else:
-            prefix = self._source_prefix(source, target)
-        clean = prefix + sanitize(text, self._control_tokens)
-        ids = self._tokenizer(clean, truncation=False, verbose=False).input_ids
-        return Sentence(tuple(ids), target, terms=self._terms.find(text) if self._terms else ())
+        """Token ids of a sentence, and the terms that are in it."""
+        return self._with_terms(super().prepare(text, source, target), text)
 
-    def _source_prefix(self, source: str, target: str | None) -> str:
-        declared = (
-            getattr(self._tokenizer, "source_lang", None),
-            getattr(self._tokenizer, "target_lang", None),
-        )
-        refuse_other_direction(declared, source, target)
-        if target is None:
-            return ""
-        tasks = getattr(self._config, "task_specific_params", None) or {}
-        task = tasks.get(f"translation_{base_of(source)}_to_{base_of(target)}")
-        if task is not None:
-            return str(task.get("prefix", ""))
-        for code in (target, base_of(target), three_letters_of(target)):
-            if f">>{code}<<" in self._vocabulary:
-                return f">>{code}<< "
-        return ""
+    def prepare_in_context(
+        self, text: str, source: str, target: str | None, turns: Sequence[Turn]
+    ) -> Sentence | None:
+        """The same after the sentences before it; terms are those of the sentence alone."""
+        sentence = super().prepare_in_context(text, source, target, turns)
+        return None if sentence is None else self._with_terms(sentence, text)
+
+    def _with_terms(self, sentence: Sentence, text: str) -> Sentence:
+        return replace(sentence, terms=self._terms.find(text)) if self._terms else sentence
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
         ids, mask = self._pad(sentences)
+        prefix = len(sentences[0].prefix)
+        scorers = self._go_on(sentences, ids, mask) if prefix else self._build_scorers(ids, mask)
         nbests = search(
-            self._build_scorers(ids, mask),
+            scorers,
             self._search,
-            logits_processors=self._logits_processors_for(sentences[0].target),
+            logits_processors=self._logits_processors_for(sentences[0].target, prefix),
             combiner=self._combine,
             keys=[sentence.key for sentence in sentences],
             guidance=self._guide(sentences, ids, mask),
         )
-        return [[self._mark(self._to_translation(c), c) for c in candidates] for candidates in nbests]
+        return [self._to_translations(candidates) for candidates in nbests]
+
+    def _go_on(self, sentences: Sequence[Sentence], ids: Tensor, mask: Tensor) -> list[TokenScorer]:
+        """The scorer whose decoder begins with the translations of the context."""
+        start = torch.tensor([(*self._model.start, *sentence.prefix) for sentence in sentences])
+        return [self._model.build_scorer(start=start, input_ids=ids, attention_mask=mask)]
 
     def _guide(self, sentences: Sequence[Sentence], ids: Tensor, mask: Tensor) -> Guidance:
         """Terms, or the model that proposes; both are not to be had."""
@@ -155,19 +136,32 @@ class Seq2SeqBackend:
         """One scorer per model, over source ids (N, S) and their ``mask`` (N, S)."""
         return [self._model.build_scorer(input_ids=ids, attention_mask=mask)]
 
-    def _logits_processors_for(self, target: str | None) -> list[LogitsProcessor]:
-        if target not in self._logits_processors:
-            bos = None
-            if self._is_multilingual and target is not None:
-                bos = int(self._vocabulary[find_language_token(self._tokenizer, target)])
-            self._logits_processors[target] = logits_processors_of(self._model.model, forced_bos=bos)
-        return self._logits_processors[target]
+    def _logits_processors_for(self, target: str | None, prefix: int = 0) -> list[LogitsProcessor]:
+        if (target, prefix) not in self._logits_processors:
+            self._logits_processors[target, prefix] = logits_processors_of(
+                self._model.model, forced_bos=self._first_token(target), prefix=prefix
+            )
+        return self._logits_processors[target, prefix]
+
+    def _to_translations(self, candidates: Sequence[Candidate]) -> list[SentenceTranslation]:
+        """The candidates as translations; what stands before the last separator belongs to the context."""
+        if self._separator:
+            last = [candidate.since(find_end(candidate.tokens, self._separator)) for candidate in candidates]
+            candidates = list({candidate.tokens: candidate for candidate in reversed(last)}.values())[::-1]
+        return [self._mark(self._to_translation(each), each) for each in candidates]
 
     def _to_translation(self, candidate: Candidate) -> SentenceTranslation:
         return to_sentence_translation(self._tokenizer, candidate)
 
     def _mark(self, translation: SentenceTranslation, candidate: Candidate) -> SentenceTranslation:
         return self._terms.mark(translation, candidate) if self._terms else translation
+
+
+def find_end(tokens: Sequence[int], part: Sequence[int]) -> int:
+    """The position after the last occurrence of ``part`` in ``tokens``; 0 where there is none."""
+    size = len(part)
+    ends = range(len(tokens), size - 1, -1)
+    return next((end for end in ends if tuple(tokens[end - size : end]) == tuple(part)), 0)
 
 
 def to_sentence_translation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.endpoints.chat import ChatAnswer, ChatModel, Conversation, open_chat
@@ -14,12 +14,12 @@ from components.errors import DataError
 from components.languages import base_of, english_name
 from components.models.references import split_reference
 from components.models.sources.served import served_model
-from components.translation.causal import PROMPTS, build_chat_messages
+from components.translation.causal import PROMPTS, build_chat_messages, build_few_shot_prompt
 from components.translation.config import TranslationConfig
 from components.translation.context import ContextTranslator
 from components.translation.few_shot_examples import read_examples
 from components.translation.language_tokens import NO_TARGET_LANGUAGE
-from components.translation.prepared_text import Sentence
+from components.translation.prepared_text import Sentence, Turn
 from components.translation.translator import Candidates, SentenceTranslation, Translator
 
 MAX_CHARACTERS = 8000
@@ -43,18 +43,28 @@ class ServedBackend:
     def __init__(self, model: ChatModel, config: TranslationConfig) -> None:
         self._model, self._max_tokens = model, config.max_tokens
         self._own_examples = None if config.examples is None else read_examples(Path(config.examples))
-        self._few_shot = config.prompt == "few-shot"
+        self._completes = config.prompt == "completion"
+        self._sampling = config.sampling
+        self._few_shot, self._context = config.prompt in ("few-shot", "completion"), config.context
 
-    def prepare(
-        self, text: str, source: str, target: str | None, context: Sequence[tuple[str, str]] = ()
+    def prepare(self, text: str, source: str, target: str | None) -> PromptedSentence:
+        """Write the conversation that asks for one sentence."""
+        return self.prepare_in_context(text, source, target, ())
+
+    def prepare_in_context(
+        self, text: str, source: str, target: str | None, turns: Sequence[Turn]
     ) -> PromptedSentence:
-        """Write the conversation that asks for one sentence; sentences before it are its last examples."""
+        """Write the same with the sentences before it, as in the prompt of a local causal model."""
         if target is None:
             raise DataError(NO_TARGET_LANGUAGE)
-        turns = [(as_prompt_data(before), as_prompt_data(translation)) for before, translation in context]
-        pairs = [*self._examples_for(base_of(source), base_of(target)), *turns]
-        text = as_prompt_data(text)
-        messages = build_chat_messages(text, pairs, english_name(source), english_name(target))
+        turns = [(as_prompt_data(before), as_prompt_data(translation)) for before, translation in turns]
+        examples, text = self._examples_for(base_of(source), base_of(target)), as_prompt_data(text)
+        names = english_name(source), english_name(target)
+        if self._completes:
+            prompt = build_few_shot_prompt(text, examples, *names, turns, self._context)
+            conversation: Conversation = (("user", prompt),)
+            return PromptedSentence(tuple(map(ord, text)), target, conversation=conversation)
+        messages = build_chat_messages(text, examples, *names, turns, self._context)
         conversation = tuple((message["role"], message["content"]) for message in messages)
         return PromptedSentence(tuple(map(ord, text)), target, conversation=conversation)
 
@@ -69,10 +79,20 @@ class ServedBackend:
     def decode(self, sentences: Sequence[Sentence]) -> list[Candidates]:
         """Ask for every sentence at once; a sentence without an answer has its error instead."""
         conversations = [s.conversation for s in sentences if isinstance(s, PromptedSentence)]
-        answers = self._model.generate(conversations, self._max_tokens)
-        return [
-            answer if isinstance(answer, AnswerError) else [_to_translation(answer)] for answer in answers
-        ]
+        if self._sampling is None:
+            return [
+                answer if isinstance(answer, AnswerError) else [_to_translation(answer)]
+                for answer in self._model.generate(conversations, self._max_tokens)
+            ]
+        parameters = {"temperature": self._sampling.temperature, "top_p": self._sampling.top_p}
+        draws = self._model.sample(conversations, self._max_tokens, self._sampling.count, parameters)
+        return [each if isinstance(each, AnswerError) else _number_draws(each) for each in draws]
+
+
+def _number_draws(answers: Sequence[ChatAnswer]) -> list[SentenceTranslation]:
+    """The samples of a sentence, best first, numbered as they were drawn."""
+    drawn = [replace(_to_translation(answer), draw=number) for number, answer in enumerate(answers)]
+    return sorted(drawn, key=lambda translation: -translation.rank)
 
 
 def _to_translation(answer: ChatAnswer) -> SentenceTranslation:
@@ -94,8 +114,11 @@ def build_served(config: TranslationConfig) -> Translator:
         TransientError: The server does not answer.
     """
     name = split_reference(config.model)[1]
-    backend, checkpoint = ServedBackend(open_chat(name, again=True), config), served_model(name)
-    if config.context_sentences:
-        context = config.context_sentences
-        return ContextTranslator(backend, checkpoint, n_best=1, batch_size=BATCH, context_sentences=context)
-    return Translator(backend, checkpoint, n_best=1, batch_size=BATCH)
+    model = open_chat(name, again=True, completions=config.prompt == "completion")
+    backend, checkpoint = ServedBackend(model, config), served_model(name)
+    if config.context is not None:
+        number = config.context.sentences
+        return ContextTranslator(backend, checkpoint, n_best=1, batch_size=BATCH, context_sentences=number)
+    sampling = config.sampling
+    n_best = 1 if sampling is None else sampling.count
+    return Translator(backend, checkpoint, n_best=n_best, batch_size=BATCH, samples=sampling is not None)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from components.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding.isolation import isolate
 from components.endpoints.connection import AnswerError
 from components.endpoints.usage import add_counts
@@ -84,7 +85,10 @@ class TranslationBackend(Protocol):
         ...
 
     def decode(self, sentences: Sequence[Sentence]) -> Sequence[Candidates]:
-        """N-best translations of one batch, all of one target language, best first, none empty."""
+        """N-best translations of one batch, all of one target language, best first, none empty.
+
+        Their prefixes are of one length.
+        """
         ...
 
 
@@ -117,6 +121,7 @@ class Translator:
     ) -> None:
         self.checkpoint, self._samples = checkpoint, samples
         self._backend, self._n_best, self._batch_size, self._domain = backend, n_best, batch_size, domain
+        self._limit = BatchLimit(batch_size)
 
     def translate(
         self, utterances: Sequence[Utterance], segments: Sequence[Sequence[Segment]] = ()
@@ -168,10 +173,14 @@ class Translator:
         Raises:
             ModelError: The model gives NaN for all of them.
         """
+
+        def decode(batch: list[Sentence]) -> list[Candidates]:
+            return self._limit.map(self._backend.decode, batch)
+
         decoded = {
             sentence: candidates
             for batch in track(list(self._make_batches(sentences)))
-            for sentence, candidates in zip(batch, isolate(self._backend.decode, batch), strict=True)
+            for sentence, candidates in zip(batch, isolate(decode, batch), strict=True)
         }
         failed = [
             result
@@ -183,10 +192,10 @@ class Translator:
         return decoded
 
     def _make_batches(self, sentences: Sequence[Sentence]) -> Iterator[list[Sentence]]:
-        by_target: dict[str | None, list[Sentence]] = {}
+        alike: dict[tuple[str | None, int], list[Sentence]] = {}
         for sentence in dict.fromkeys(sentences):
-            by_target.setdefault(sentence.target, []).append(sentence)
-        for group in by_target.values():
+            alike.setdefault((sentence.target, len(sentence.prefix)), []).append(sentence)
+        for group in alike.values():
             group.sort(key=lambda sentence: -len(sentence.tokens))
             for start in range(0, len(group), self._batch_size):
                 yield group[start : start + self._batch_size]
@@ -195,7 +204,7 @@ class Translator:
         utterance, sentences = prepared.utterance, prepared.sentences
         nbests: list[list[SentenceTranslation]] = []
         for number, result in enumerate(results, 1):
-            if isinstance(result, AnswerError):
+            if isinstance(result, AnswerError | ItemTooLargeError):
                 detail = f"sentence {number} of {len(sentences)}: {result}"
                 return quarantine(utterance, result.reason, detail)
             if isinstance(result, ModelError):

@@ -61,7 +61,9 @@ def is_text(file: str) -> bool:
 
 def language_of_name(file: str) -> str | None:
     """The language that a text has as its ending, if it is one of the known languages' codes."""
+    from components.data.recordings import RECORDING_EXTENSIONS
     from components.languages import NAMES
 
-    ending = Path(file).suffix.removeprefix(".")
-    return ending if ending in NAMES else None
+    ending = Path(file).suffix
+    code = ending.removeprefix(".")
+    return code if len(code) == 2 and code in NAMES and ending not in RECORDING_EXTENSIONS else None

@@ -141,7 +141,7 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
         characters=sum(map(len, written)) if len(written) == len(utterances) else None,
         price_per_hour=stated if isinstance(stated, int | float) else price_per_hour,
         latency=read_latency(run, store),
-        served_price=price_of_served([(ref, read_plan(ref)) for ref in texts]),
+        served_price=price_of_served(used),
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Failed
 
+from components.data.documents import cut_slices
 from components.errors import StoreError
 from components.machine import resolve_device_name
 from components.models.weight_digests import resolve_weight_digests
@@ -122,8 +122,7 @@ class NodeRun:
         followed = {name for role, name in self.node.reads.items() if role not in self.node.tables}
         read = sorted(followed - self.data_sets.keys())
         gatherer: ItemGatherer | None = None
-        rest = read_utterances(self.data)
-        for number, batch in enumerate(iter(lambda: list(islice(rest, size)), [])):
+        for number, batch in enumerate(cut_slices(read_utterances(self.data), size)):
             for name in read:
                 self.coordinator.wait_for_shard(name, number)
             if gatherer is None:

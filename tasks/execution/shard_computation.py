@@ -61,6 +61,8 @@ def _compute_checked(node: str, component: Component, items: Sequence[Item], *, 
         [_to_json(outcome) for outcome in stored if isinstance(outcome, Quarantined)],
         cost.seconds,
         cost.peak_memory_bytes,
+        cost.batch_size,
+        cost.usage or None,
     )
 
 

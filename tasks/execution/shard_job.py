@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from components.nodes.kind import Item, Site
+from components.profiling import Usage
 from components.storage.stage_plan import StagePlan
 
 
 class ShardResult(NamedTuple):
-    """The result of one shard: the JSON lines that are stored, and its cost."""
+    """The result of one shard: the JSON lines that are stored, and its cost.
+
+    Attributes:
+        outputs: of items that could be processed.
+        errors: of the others.
+        seconds: wall time.
+        peak_memory_bytes: peak resident memory.
+        batch_size: the batch that memory allowed in the end; 0 where it never ran out.
+        usage: what served models counted; None where none was asked.
+    """
 
     outputs: list[str]
     errors: list[str]
     seconds: float
     peak_memory_bytes: int
+    batch_size: int = 0
+    usage: Usage | None = None
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What the journal says of the shard beside its files, where there is something to say."""
+        noted = {"batch_size": self.batch_size, "usage": self.usage}
+        return {name: value for name, value in noted.items() if value}
 
 
 class ShardJob(NamedTuple):

@@ -157,6 +157,7 @@ class ShardedStage:
             seconds=shard.seconds,
             peak=shard.peak_memory_bytes,
             inputs=first.inputs,
+            noted=shard.noted,
         )
         in_flight.popleft()
         self._in_flight = in_flight

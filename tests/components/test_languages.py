@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES as M2M
+from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES as NLLB
+from whisper.tokenizer import LANGUAGES as WHISPER
 
 from components.errors import ConfigError
 from components.languages import (
@@ -40,15 +43,30 @@ def test_the_code_that_was_probably_meant_is_named() -> None:
 def test_both_lengths_of_a_code_are_one_language() -> None:
     for two, (three, name) in NAMES.items():
         assert two_letters_of(three) == two_letters_of(f"{two}-XX") == two
-        assert three_letters_of(two) == three_letters_of(three) == three
-        assert english_name(f"{two}_XX") == name
-    assert two_letters_of("haw") == "haw"
-    assert three_letters_of("haw") is None
-    assert english_name("haw") == "haw"
+        assert three_letters_of(two)[0] == three_letters_of(three)[0] == three
+        assert english_name(f"{two}_XX") == english_name(three) == name
+    assert two_letters_of("tlh") == "tlh"
+    assert three_letters_of("tlh") == ()
+    assert english_name("tlh") == "tlh"
+
+
+def test_a_macrolanguage_is_the_language_that_models_mean_by_it() -> None:
+    assert three_letters_of("ar") == ("ara", "arb")
+    assert three_letters_of("arb-EG") == ("arb", "ara")
+    assert two_letters_of("cmn") == "zh"
+
+
+def test_every_language_of_known_models_is_in_the_table() -> None:
+    of_m2m, of_nllb = M2M["m2m100"], {code.split("_")[0] for code in NLLB}
+    missing = {code for code in {*WHISPER, *of_m2m} if code not in NAMES} - {"jw", "ns"}  # Javanese, Pedi
+    assert missing == set()
+    dialects = {code for code in of_nllb if two_letters_of(code) == code and code not in NAMES}
+    assert len(dialects) < 30, dialects  # regional varieties, which texts are said to be in by their own code
 
 
 def test_regions_do_not_make_another_language() -> None:
     assert is_same_language("PT_br", "pt")
+    assert is_same_language("por", "pt-BR")
     assert not is_same_language("pt", "es")
 
 

@@ -27,7 +27,7 @@ from components.decoding.models.marian_stack import StackedMarianScorers, stack_
 from components.decoding.models.shared_attention import share_attention
 from components.decoding.moves import Move, Rows
 from components.decoding.scorers import Vocabulary, common_count
-from components.errors import ConfigError
+from components.errors import ConfigError, ModelError
 from components.kernels import Arithmetic
 from components.kernels.fused_mlp import fuse_mlp
 from components.kernels.fused_qkv import fuse_qkv
@@ -35,6 +35,10 @@ from components.kernels.packed_linear import prepack
 
 UNBOUNDED = 1 << 20
 """Number of positions of models with relative positions, which have no largest one."""
+
+
+_REFUSED = frozenset({"prophetnet", "xlm-prophetnet"})
+"""Model types whose decoder takes no rows that are reordered between steps."""
 
 
 class Seq2SeqModel:
@@ -63,7 +67,13 @@ class Seq2SeqModel:
 
         Raises:
             ConfigError: Its settings name no start token or no eos token.
+            ModelError: It cannot be searched.
         """
+        if model.config.model_type in _REFUSED:
+            raise ModelError(
+                f"{name}: expected an encoder-decoder model whose decoder can be searched, found a "
+                f"{model.config.model_type}, which predicts several tokens at once: use another"
+            )
         warn_about_ignored_settings(model, name)
         self.model = model.eval()
         self.name = name
@@ -101,11 +111,13 @@ class Seq2SeqModel:
             prepack(model, arithmetic)
             self.has_own_decoder = type(model) is MarianMTModel and n_fused > 0
 
-    def build_scorer(self, *, start: tuple[int, ...] | None = None, **inputs: Tensor) -> Seq2SeqScorer:
+    def build_scorer(
+        self, *, start: tuple[int, ...] | Tensor | None = None, **inputs: Tensor
+    ) -> Seq2SeqScorer:
         """A token scorer for a batch of utterances.
 
         Args:
-            start: The decoder's first tokens, the same for all; default: its start token.
+            start: The decoder's first tokens, the same for all or (N, t); default: its start token.
             inputs: The encoder's inputs: ``input_ids`` and ``attention_mask`` (N, S), or features.
 
         Returns:
@@ -113,7 +125,7 @@ class Seq2SeqModel:
         """
         kind = MarianScorer if self.has_own_decoder else Seq2SeqScorer
         kind = DeviceMarianScorer if self.is_stackable else kind
-        return kind(self, inputs, start or self.start)
+        return kind(self, inputs, torch.tensor(self.start) if start is None else torch.as_tensor(start))
 
     def scores(self, first: int, **step: Any) -> Tensor:
         """Run the decoder.
@@ -148,9 +160,9 @@ class Seq2SeqScorer:
     is_ragged = False
     """Decoders of transformers count positions from the length of the cache, which all rows share."""
 
-    def __init__(self, ready: Seq2SeqModel, inputs: dict[str, Tensor], start: tuple[int, ...]) -> None:
+    def __init__(self, ready: Seq2SeqModel, inputs: dict[str, Tensor], start: Tensor) -> None:
         self.name, self.vocabulary = ready.name, ready.vocabulary
-        self.limit = ready.positions - len(start) + 1
+        self.limit = ready.positions - start.shape[-1] + 1
         self._ready = ready
         self._inputs = inputs
         self._start = start
@@ -184,7 +196,7 @@ class Seq2SeqScorer:
         if self._mask is not None and bool(self._mask.all()):
             self._mask = None
         self._start_rows()
-        start = torch.tensor(self._start, device=self._encoded.device).repeat(len(self._encoded), 1)
+        start = self._start.to(self._encoded.device).expand(len(self._encoded), -1)
         return self._run_decoder(start, -1)[:, 0]
 
     def _start_rows(self) -> None:
@@ -233,7 +245,7 @@ class Seq2SeqScorer:
         """Scores (R, V) after ``tokens`` (R, t), without the cache; see :class:`.PrefixScorer`."""
         device = self._encoded.device
         utterances, tokens = utterances.to(device), tokens.to(device)
-        start = torch.tensor(self._start, device=device).expand(len(tokens), -1)
+        start = self._start.to(device).expand(len(tokens), -1)
         return self._ready.scores(
             -1,
             encoder_outputs=self._output(last_hidden_state=self._encoded[utterances]),
@@ -301,7 +313,7 @@ class MarianScorer(Seq2SeqScorer):
         """Run the start tokens; returns scores (N, V)."""
         mask = None if self._mask is None or bool(self._mask.all()) else self._mask
         self._state = MarianDecoderState(self._ready.model, self._encoded, mask)
-        return self._run_decoder(torch.tensor(self._start).repeat(len(self._encoded), 1), -1)[:, 0]
+        return self._run_decoder(self._start.expand(len(self._encoded), -1), -1)[:, 0]
 
     @torch.inference_mode()
     def retract(self, counts: Tensor) -> None:

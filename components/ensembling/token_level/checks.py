@@ -28,9 +28,11 @@ def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
         ModelError: a member is no translator.
         StoreError: a member names a checkpoint that the store lacks.
     """
-    if ensemble.context_sentences:
+    if ensemble.context is not None:
+        raise ConfigError("context: expected a single model, found several mixed: leave it out")
+    if ensemble.backend != "torch":
         raise ConfigError(
-            "context_sentences: expected a single causal model, found several models mixed: set it to 0"
+            f"backend: expected torch, where several models are mixed, found {ensemble.backend}"
         )
     if ensemble.sampling is not None and ensemble.sampling.dropout:
         raise ConfigError(

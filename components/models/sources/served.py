@@ -47,7 +47,7 @@ def is_served(reference: str) -> bool:
     return split_reference(reference)[0] == "served"
 
 
-def chat_fingerprints(**references: str) -> dict[str, str]:
+def chat_fingerprints(*, completions: bool = False, **references: str) -> dict[str, str]:
     """What the servers of chat models say of themselves now, by role; of models with weights here, nothing.
 
     Raises:
@@ -57,13 +57,15 @@ def chat_fingerprints(**references: str) -> dict[str, str]:
     from components.endpoints.chat import open_chat  # noqa: PLC0415 - most models are not served
 
     return {
-        f"{role}.fingerprint": open_chat(split_reference(reference)[1], again=True).fingerprint
+        f"{role}.fingerprint": open_chat(
+            split_reference(reference)[1], again=True, completions=completions
+        ).fingerprint
         for role, reference in references.items()
         if is_served(reference)
     }
 
 
-def probe_chat(reference: str) -> None:
+def probe_chat(reference: str, *, completions: bool = False) -> None:
     """Ask a served chat model for a token: refuses the key or the model before long work.
 
     Raises:
@@ -72,4 +74,4 @@ def probe_chat(reference: str) -> None:
     """
     from components.endpoints.chat import open_chat  # noqa: PLC0415 - most models are not served
 
-    open_chat(split_reference(reference)[1])
+    open_chat(split_reference(reference)[1], completions=completions)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from components import audio
+from components.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding.ctc.prefix_beam_search import search
 from components.errors import ConfigError, DataError
 from components.languages import base_of, is_undetermined, two_letters_of
@@ -56,7 +57,12 @@ class CtcRecognizer:
             samples = audio.decode(utterance.audio)
         except DataError as error:
             return quarantine(utterance, "unreadable audio", str(error))
-        windows = [self._decode(samples, span) for span in self._find_spans(samples)]
+        try:
+            windows = BatchLimit(1).map(
+                lambda spans: [self._decode(samples, *spans)], self._find_spans(samples)
+            )
+        except ItemTooLargeError as error:
+            return quarantine(utterance, error.reason, str(error))
         if not all(np.isfinite(window.log_probs).all() for window in windows):
             detail = f"expected finite log-probabilities, found others from {self.checkpoint.reference}"
             return quarantine(utterance, "no finite scores", f"{detail}: listen to this recording")

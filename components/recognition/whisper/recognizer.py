@@ -8,14 +8,18 @@ utterances gives the same batches and thus the same bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from whisper.audio import HOP_LENGTH
 from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 
 from components import audio
+from components.batch_sizes import BatchLimit, ItemTooLargeError, choose_batch_size
+from components.decoding.isolation import isolate
 from components.errors import DataError, ModelError
 from components.languages import base_of, is_undetermined, two_letters_of
+from components.machine import resolve_device_name
 from components.progress import report_share
 from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import STAGE
@@ -33,6 +37,10 @@ MAX_SKIPPED_SPEECH_SECONDS = 2.0
 """Speech after a window's last timestamp that may be left out. Where there is more, the next window begins at
 that timestamp: Whisper ends its text early now and then, and openai-whisper loses what follows, up to half a
 minute."""
+ENCODER_POSITIONS = 1500
+"""Of a window of 30 seconds, whose keys and values the decoder keeps."""
+LARGEST_POSITION = 2 * 32 * 1280 * 4
+"""Bytes of a position's keys and values in the 32 layers of Whisper large, in float32."""
 MIN_WINDOW_ADVANCE_SECONDS = 1.0
 """A window that ends early must have advanced this far, so that there are at most 30 windows where one would
 do."""
@@ -71,8 +79,9 @@ class WhisperRecognizer:
     ) -> None:
         self.config, self.checkpoint = config, checkpoint
         self._backend, self._members = backend, members
-        sampling, batch_size = config.sampling, config.batch_size
+        sampling, batch_size = config.sampling, choose_windows(config)
         self._batch_size = sampling.fit_batch(batch_size, config.beam_size) if sampling else batch_size
+        self._limit = BatchLimit(self._batch_size)
         self._decoder = WindowDecoder(config, backend, task, seed, guides)
         self.system = f"{checkpoint.reference}/{config.backend}"
 
@@ -160,16 +169,11 @@ class WhisperRecognizer:
         Returns the streams that have windows left; finished utterances get their outcomes.
         """
         decodable = [t for t in streams if t.state.language is not None or t.is_first]
-        features = self._backend.encode(torch.stack([t.mel(self._backend.dims.n_mels) for t in decodable]))
-        unknown = [i for i, t in enumerate(decodable) if t.state.language is None]
-        if unknown:
-            for i, detected in zip(unknown, self._backend.detect_languages(features[unknown]), strict=True):
-                state = decodable[i].state
-                state.language, state.language_probability = detected
+        windows = isolate(partial(self._limit.map, self._decode_batch), decodable, ItemTooLargeError)
         finished: set[int] = set()
-        for stream, window in zip(decodable, self._decoder.decode(decodable, features), strict=True):
+        for stream, window in zip(decodable, windows, strict=True):
             if isinstance(window, ModelError):
-                outcomes[stream.state.index] = _quarantine_non_finite(stream.state.utterance, window)
+                outcomes[stream.state.index] = _quarantine_window(stream.state.utterance, window)
                 continue
             stream.state.windows.append(window)
             if stream.advance(self._next_seek(stream, window)):
@@ -179,6 +183,16 @@ class WhisperRecognizer:
             if not stream.state.open_streams and stream.state.index not in outcomes:
                 outcomes[stream.state.index] = self._build_outcome(stream.state)
         return [t for t in streams if id(t) not in finished and t.state.index not in outcomes]
+
+    def _decode_batch(self, streams: list[WindowStream]) -> list[DecodedWindow | ModelError]:
+        """Decode windows together; languages that are unknown are detected on the way."""
+        features = self._backend.encode(torch.stack([t.mel(self._backend.dims.n_mels) for t in streams]))
+        unknown = [i for i, t in enumerate(streams) if t.state.language is None]
+        if unknown:
+            for i, detected in zip(unknown, self._backend.detect_languages(features[unknown]), strict=True):
+                state = streams[i].state
+                state.language, state.language_probability = detected
+        return self._decoder.decode(streams, features)
 
     def _next_seek(self, stream: WindowStream, window: DecodedWindow) -> int:
         """Frames (10 ms) from this window to the next; keeps its text where that is the next one's prompt."""
@@ -204,10 +218,22 @@ class WhisperRecognizer:
         return NBest(utterance_id=state.utterance.id, hypotheses=hypotheses, language=state.language)
 
 
+def choose_windows(config: RecognitionConfig) -> int:
+    """How many windows are decoded together; ``auto`` counts with the memory of the largest Whisper."""
+    usual = RecognitionConfig.model_fields["batch_size"].default
+    device = resolve_device_name(config.device)
+    positions = ENCODER_POSITIONS + config.beam_size * config.max_tokens
+    return choose_batch_size(config.batch_size, usual, device, lambda: positions * LARGEST_POSITION)
+
+
 def _duration_of(utterance: Utterance) -> float:
     return utterance.audio.seconds if utterance.audio else 0.0
 
 
-def _quarantine_non_finite(utterance: Utterance, error: ModelError) -> Quarantined:
-    detail = f"{utterance.id}: {error}; other audio gives finite ones: listen to this recording"
-    return Quarantined(utterance_id=utterance.id, stage=STAGE, reason="no finite scores", detail=detail)
+def _quarantine_window(utterance: Utterance, error: ModelError) -> Quarantined:
+    reason, detail = "no finite scores", f"{error}; other audio gives finite ones: listen to this recording"
+    if isinstance(error, ItemTooLargeError):
+        reason, detail = error.reason, str(error)
+    return Quarantined(
+        utterance_id=utterance.id, stage=STAGE, reason=reason, detail=f"{utterance.id}: {detail}"
+    )

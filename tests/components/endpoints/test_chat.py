@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from components.endpoints.chat import ChatAnswer, ChatModel, open_chat
+from components.endpoints.chat import ChatAnswer, ChatModel, TextModel, open_chat
 from components.endpoints.connection import AnswerError
 from components.endpoints.endpoint import find_endpoint
 from components.errors import ConfigError, ModelError, TransientError, UnknownModelError
 from components.models import resolve
+from components.profiling import measure_cost
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import StageWriter, open_stage
+from components.storage.store import Store
 from tests.openai_server import KEY, OpenAIServer, cut, hang, on
 
 
@@ -221,3 +227,76 @@ def test_what_is_no_answer(content: str, expected: str, endpoint: OpenAIServer) 
 def _with_reason(completion: dict[str, object], reason: str) -> dict[str, object]:
     completion["choices"][0]["finish_reason"] = reason  # type: ignore[index]
     return completion
+
+
+@pytest.mark.parametrize("most_choices", [100, 2, 1])
+def test_samples_come_in_one_request_or_one_by_one(endpoint: OpenAIServer, most_choices: int) -> None:
+    endpoint.most_choices = most_choices
+    counter = iter(range(100))
+    endpoint.answer = lambda text: f"{text} {next(counter)}"
+    sampling = {"temperature": 0.7}
+    model = fresh()
+    first = model.sample([(("user", "x"),)], 32, 4, sampling)
+    (answers,) = first
+    assert isinstance(answers, list)
+    assert len({answer.text for answer in answers}) == 4
+    assert [body.get("n") for body in endpoint.bodies] == [4, *[None] * (4 - min(most_choices, 4))]
+    assert all(body["temperature"] == 0.7 for body in endpoint.bodies)
+    asked = len(endpoint.requests)
+    assert fresh().sample([(("user", "x"),)], 32, 4, sampling) == first  # all of them were kept
+    assert len(endpoint.requests) == asked
+
+
+def test_a_server_without_n_is_asked_one_by_one(endpoint: OpenAIServer) -> None:
+    endpoint.refused = ("n",)
+    (answers,) = fresh().sample([(("user", "x"),)], 32, 3, {"temperature": 1.0})
+    assert isinstance(answers, list)
+    assert [answer.text for answer in answers] == ["X", "X", "X"]
+
+
+def test_a_base_model_goes_on_with_a_text(endpoint: OpenAIServer) -> None:
+    model = TextModel(find_endpoint("echo"))
+    (answer,) = model.generate([(("user", "English: a dog"),)], 7)
+    assert isinstance(answer, ChatAnswer)
+    assert (answer.text, answer.score) == ("A DOG", -0.25)  # the first token has no log-probability
+    body = endpoint.bodies[-1]
+    assert (body["prompt"], body["stop"], body["logprobs"], body["max_tokens"]) == (
+        "English: a dog",
+        ["\n"],
+        1,
+        7,
+    )
+
+
+def test_what_was_counted_is_noted_in_what_is_measured(endpoint: OpenAIServer) -> None:
+    with measure_cost() as cost:
+        ask("one two", "three")
+        ask("one two")  # kept: it is counted for whoever needs it
+    assert cost.usage == {"served:echo": {"input_tokens": 30.0, "output_tokens": 5.0}}
+
+
+def test_after_a_kill_only_what_was_not_kept_is_asked(endpoint: OpenAIServer, tmp_path: Path) -> None:
+    """The process that asked is gone: another one finds in the store's shards and the cache what is there."""
+    store, plan = Store(str(tmp_path / "store")), StagePlan(stage="mt", version="test/1", shard_size=2)
+    texts = ["a", "b", "c", "d", "e", "f"]
+
+    class KilledError(BaseException):
+        pass
+
+    def translate(writer: StageWriter, shards: Sequence[int], *, killed_in: int = -1) -> None:
+        for shard in shards:
+            answers = ask(*texts[2 * shard : 2 * shard + 2])
+            if shard == killed_in:
+                raise KilledError  # answers have arrived, the shard is not written
+            lines = [f'{{"utterance_id": "{texts[2 * shard + k]}"}}' for k in range(2)]
+            assert texts_of(answers) == [text.upper() for text in texts[2 * shard : 2 * shard + 2]]
+            writer.append(lines, [], seconds=0.0, peak=0)
+
+    with pytest.raises(KilledError), open_stage(store, plan) as writer:
+        translate(writer, range(3), killed_in=1)
+    assert sorted(endpoint.requests) == ["a", "b", "c", "d"]
+    with open_stage(Store(str(tmp_path / "store")), plan) as writer:
+        assert writer.shards_done == 1
+        translate(writer, range(writer.shards_done, 3))
+        writer.finish(texts)
+    assert sorted(endpoint.requests) == texts

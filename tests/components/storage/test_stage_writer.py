@@ -404,3 +404,23 @@ def test_what_is_made_whole_goes_on_only_of_the_same_inputs(tmp_path: Path, read
     assert seen == [there, there]
     assert not (Path(ref.path) / WORK).exists()
     assert store.find_stage(PLAN, {"of0": read}) is not None
+
+
+def test_what_is_noted_of_shards_is_in_the_seal(tmp_path: Path) -> None:
+    """The smallest batch, and what served models counted of all shards, also of those before a kill."""
+    noted = [{}, {"batch_size": 8, "usage": {"served:x": {"input_tokens": 3.0}}}]
+    noted += [{"batch_size": 4}, {"usage": {"served:x": {"input_tokens": 2.0, "output_tokens": 1.0}}}]
+    store = Store(str(tmp_path))
+    for until in (2, None):
+        with open_stage(store, PLAN) as writer:
+            for number in range(writer.shards_done, until or len(SHARDS)):
+                good, bad = SHARDS[number]
+                lines = [record(x) for x in good], [record(x) for x in bad]
+                writer.append(*lines, seconds=1.0, peak=7, noted=noted[number])
+            ref = writer.finish(IDS) if until is None else None
+    assert ref is not None
+    assert (ref.batch_size, ref.usage) == (4, {"served:x": {"input_tokens": 5.0, "output_tokens": 1.0}})
+    assert store.find_stage(PLAN) == ref.model_copy(update={"reused": True})
+    plain = run(Store(str(tmp_path / "other")))
+    assert plain is not None
+    assert {"batch_size", "usage"}.isdisjoint(plain.model_dump())

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from components.errors import ConfigError, ModelError
+from components.models.architectures import DELIBERATION, EDIT_DIFFUSION
+from components.profiling import measure_cost
 from components.records import Checkpoint, NBest, Quarantined, Segment, Token, Utterance
 from components.translation import checks
-from components.translation.config import TranslationConfig
+from components.translation.config import Context, TranslationConfig
 from components.translation.context import ContextTranslator
 from components.translation.prepared_text import Sentence
 from components.translation.translator import SentenceTranslation, Translator
@@ -26,11 +31,14 @@ class Echo:
     def __init__(self) -> None:
         self.prompts: list[str] = []
 
-    def prepare(
-        self, text: str, source: str, target: str | None, context: Sequence[tuple[str, str]] = ()
-    ) -> Sentence:
-        turns = "".join(f"{before}={after};" for before, after in context)
-        return Sentence(tuple(map(ord, turns + text)), target)
+    def prepare(self, text: str, source: str, target: str | None) -> Sentence:
+        return Sentence(tuple(map(ord, text)), target)
+
+    def prepare_in_context(
+        self, text: str, source: str, target: str | None, turns: Sequence[tuple[str, str]]
+    ) -> Sentence | None:
+        before = "".join(f"{before}={after};" for before, after in turns)
+        return Sentence(tuple(map(ord, before + text)), target) if len(before + text) <= 60 else None
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         prompts = ["".join(map(chr, sentence.tokens)) for sentence in sentences]
@@ -118,13 +126,97 @@ def test_a_text_that_alone_goes_on_and_fails_costs_no_other() -> None:
         in_context(Echo()).translate([utterance("a", "NaN.")])
 
 
-def test_a_model_of_single_sentences_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "resolve_text_model", lambda *_: CHECKPOINT)
-    config = TranslationConfig(model="echo", context_sentences=2)
-    with pytest.raises(ConfigError, match=r"context_sentences: expected a causal model.*found echo \(Echo\)"):
+def test_a_document_is_one_text_whatever_its_records() -> None:
+    (whole,) = in_context(Echo()).translate([utterance("a", "Aa. Bb. Cc. Dd.")])
+    backend = Echo()
+    parts = [utterance("a", "Aa. Bb."), utterance("b", "Cc."), utterance("c", "Dd.")]
+    parts = [part.model_copy(update={"document": "talk"}) for part in parts]
+    other = utterance("z", "Zz.").model_copy(update={"document": "other"})
+    outcomes = in_context(backend).translate([*parts, other])
+    assert backend.prompts == [
+        "Aa.", "Zz.",
+        "Aa.=AA.;Bb.",
+        "Aa.=AA.;Bb.=BB.;Cc.",
+        "Bb.=BB.;Cc.=CC.;Dd.",
+    ]  # fmt: skip
+    assert isinstance(whole, NBest)
+    assert " ".join(o.best.text for o in outcomes[:3] if isinstance(o, NBest)) == whole.best.text
+
+
+def test_what_failed_or_is_in_another_language_is_no_context() -> None:
+    backend = Echo()
+    texts = [utterance("a", "Aa."), utterance("b", "NaN. Bb."), utterance("c", "Cc.")]
+    french = utterance("d", "Dd.").model_copy(update={"source_language": "fr"})
+    texts = [each.model_copy(update={"document": "talk"}) for each in (*texts, french)]
+    first, bad, third, _ = in_context(backend).translate(texts)
+    assert isinstance(bad, Quarantined)
+    assert [o.best.text for o in (first, third) if isinstance(o, NBest)] == ["AA.", "CC."]
+    assert backend.prompts[-2:] == ["Aa.=AA.;Cc.", "Dd."]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "context", "fault"),
+    [
+        (EDIT_DIFFUSION, {}, r"context: expected a model that goes on .*found echo \(AntiphonEdit"),
+        (DELIBERATION, {}, "context: expected a model that goes on"),
+        ("MarianMTModel", {"target": False}, r"context\.separator: expected the separator that echo was"),
+        ("MarianMTModel", {"target": False, "separator": "<brk>"}, None),
+        ("LlamaForCausalLM", {"target": False}, None),
+    ],
+)
+def test_context_that_a_model_cannot_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch, architecture: str, context: dict[str, Any], fault: str | None
+) -> None:
+    checkpoint = CHECKPOINT.model_copy(update={"architecture": architecture})
+    monkeypatch.setattr(checks, "resolve_text_model", lambda *_: checkpoint)
+    config = TranslationConfig(model="echo", context=Context(**context))
+    with pytest.raises(ConfigError, match=fault) if fault else nullcontext():
         checks.validate_model(config, str(Path()), [("en", "de")])
 
 
 def test_context_is_in_the_key_where_it_is_set() -> None:
-    assert "context_sentences" not in TranslationConfig().settings_for_key(set())
-    assert TranslationConfig(context_sentences=1).settings_for_key({"model"})["context_sentences"] == 1
+    assert "context" not in TranslationConfig().settings_for_key(set())
+    old = TranslationConfig.model_validate({"context_sentences": 1})
+    assert old == TranslationConfig(context=Context(sentences=1))
+    assert old.settings_for_key({"model"})["context"]["sentences"] == 1
+    assert TranslationConfig.model_validate({"context_sentences": 0}).context is None
+    with pytest.raises(ValueError, match="expected source, target or both"):
+        Context(source=False, target=False)
+
+
+class Cramped(Echo):
+    """Has memory for two sentences at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
+        self.sizes.append(len(sentences))
+        if len(sentences) > 2 or any(ord("#") in sentence.tokens for sentence in sentences):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().decode(sentences)
+
+
+@pytest.mark.parametrize("context", [False, True])
+def test_where_memory_runs_out_the_bytes_are_the_same(context: bool) -> None:
+    def make(backend: Echo) -> Translator:
+        if context:
+            return ContextTranslator(backend, CHECKPOINT, n_best=2, batch_size=8, context_sentences=1)
+        return Translator(backend, CHECKPOINT, n_best=2, batch_size=8)
+
+    texts = [utterance(str(n), f"{'Ab' * (n + 1)}. Cd{n}.") for n in range(9)]
+    cramped = Cramped()
+    translator = make(cramped)
+    with measure_cost() as cost:
+        outcomes = translator.translate(texts)
+    assert [o.model_dump_json() for o in outcomes] == [
+        o.model_dump_json() for o in make(Echo()).translate(texts)
+    ]
+    assert (cramped.sizes[:3], cost.batch_size) == ([8, 4, 2], 2)
+    translator.translate(texts)
+    assert max(cramped.sizes[4:]) == 2  # what fits is remembered
+    good, bad = translator.translate([utterance("a", "Aa."), utterance("b", "B#b.")])
+    assert isinstance(good, NBest)
+    assert isinstance(bad, Quarantined)
+    assert (bad.reason, "too little (CUDA out of memory)" in bad.detail) == ("out of memory", True)

@@ -11,7 +11,7 @@ from components.decoding.models.causal import CausalModel
 from components.errors import ConfigError
 from components.records import Checkpoint
 from components.translation import factory
-from components.translation.config import TranslationConfig
+from components.translation.config import Context, TranslationConfig
 from components.translation.context import ContextTranslator
 from tests.components.decoding.tiny_models import llama
 
@@ -30,10 +30,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
     return values
 
 
-def test_context_is_for_models_whose_prompt_holds_it(loaded: dict[str, Any]) -> None:
-    config = TranslationConfig(model="tiny", context_sentences=2)
-    with pytest.raises(ConfigError, match=r"context_sentences: expected a causal model, .* found tiny"):
-        factory.build(config)
+def test_context_makes_a_translator_of_documents(loaded: dict[str, Any]) -> None:
+    config = TranslationConfig(model="tiny", context=Context())
     loaded["model"] = loaded["causal"]
     assert isinstance(factory.build(config), ContextTranslator)
     assert not isinstance(factory.build(TranslationConfig(model="tiny")), ContextTranslator)

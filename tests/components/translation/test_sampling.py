@@ -77,7 +77,7 @@ def test_statistics_of_tokens_are_kept_on_request() -> None:
     [
         ({"beam_size": 2}, "sampling: expected no beam_size beside it"),
         ({"n_best": 2}, "sampling: expected no n_best beside it"),
-        ({"context_sentences": 1}, "sampling: expected no context_sentences beside it"),
+        ({"context": {"sentences": 1}}, "sampling: expected no context beside it"),
         ({"sampling": {"dropout": True, "top_p": 0.5}}, "dropout: expected no top_p beside it"),
         ({"sampling": {"epsilon": 1.0}}, "less than 1"),
     ],

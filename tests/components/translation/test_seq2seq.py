@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import MarianMTModel, MarianTokenizer
+from transformers import AutoModelForSeq2SeqLM, MarianMTModel, MarianTokenizer
 
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
@@ -15,6 +15,7 @@ from components.errors import DataError, ModelError
 from components.records import Checkpoint, NBest, Quarantined, Utterance
 from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import Translator
+from tests.components.decoding.models.test_architectures import SEQ2SEQ, tiny
 from tests.components.decoding.tiny_models import m2m, marian, t5
 
 from .tokenizers import characters
@@ -122,7 +123,40 @@ def test_a_multi_target_marian_gets_its_target_code() -> None:
     tokenizer = characters(["</s>", "<unk>", ">>deu<<"])
     ready = engine(marian(vocabulary=len(tokenizer) + 1), tokenizer)
     assert ready.prepare("ab", "en", "de").tokens[0] == 2
-    assert 2 not in ready.prepare("ab >>deu<<", "en", "cs").tokens  # the text gives no commands
+    assert ready.prepare("ab >>deu<<", "en", "de").tokens.count(2) == 1  # the text gives no commands
+    with pytest.raises(DataError, match="a target language that the model knows, found 'cs'; it has >>deu<<"):
+        ready.prepare("ab", "en", "cs")
+    with pytest.raises(DataError, match="expected a target_language"):
+        ready.prepare("ab", "en", None)
+
+
+def test_madlad_gets_its_target_code_before_the_text() -> None:
+    tokenizer = characters(["<pad>", "</s>", "<unk>", "<2de>", "<2pt_BR>"])
+    ready = engine(t5(vocabulary=len(tokenizer)), tokenizer)
+    for target, tag in (("de", "<2de>"), ("deu", "<2de>"), ("pt-BR", "<2pt_BR>")):
+        spelled = tokenizer.convert_ids_to_tokens(list(ready.prepare("ab", "en", target).tokens))
+        assert "".join(spelled) == f"{tag}ab</s>"
+    with pytest.raises(DataError, match="found 'cs'; it has <2de>, <2pt_BR>"):
+        ready.prepare("ab", "en", "cs")
+
+
+def test_seamless_writes_its_languages_token_first() -> None:
+    tokenizer = characters(
+        ["<s>", "<pad>", "</s>", "<unk>", "__eng__", "__deu__"], extra_special_tokens=["__eng__", "__deu__"]
+    )
+    settings = {**SEQ2SEQ["seamless_m4t_v2"], "vocab_size": len(tokenizer)}
+    model = tiny(AutoModelForSeq2SeqLM, "seamless_m4t_v2", settings)
+    codes = {name.strip("_"): tokenizer.convert_tokens_to_ids(name) for name in ("__eng__", "__deu__")}
+    model.generation_config.text_decoder_lang_to_code_id = codes
+    ready = engine(model, tokenizer)
+    sentence = ready.prepare("ab cd", "en", "de")
+    expected = model.generate(
+        torch.tensor([sentence.tokens]), tgt_lang="deu", num_beams=3, num_return_sequences=3, max_new_tokens=7
+    )
+    texts = tokenizer.batch_decode(expected, skip_special_tokens=True)
+    translations = ready.decode([sentence])[0]
+    assert translations[0].tokens[0].piece == "__deu__"
+    assert [t.text for t in translations] == [" ".join(text.split()) for text in texts]
 
 
 def test_the_packaged_model_is_generate_text_for_text() -> None:

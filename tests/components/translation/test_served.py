@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from components.endpoints.prompt_data import as_prompt_data
+from components.errors import ConfigError
 from components.records import NBest, Quarantined, Segment, Utterance
-from components.translation.config import TranslationConfig
+from components.translation.checks import validate_model
+from components.translation.config import Context, TranslationConfig
 from components.translation.factory import build
 from tests.openai_server import OpenAIServer, on
 
@@ -60,7 +62,7 @@ def test_all_refused_is_all_quarantined(endpoint: OpenAIServer) -> None:
 
 
 def test_sentences_before_one_are_turns_of_the_conversation(endpoint: OpenAIServer) -> None:
-    build(TranslationConfig(model="served:echo", context_sentences=2)).translate(
+    build(TranslationConfig(model="served:echo", context=Context(sentences=2))).translate(
         [item("One. Two. Three. Four.")]
     )
     roles = [[turn["content"] for turn in body["messages"][1:]] for body in endpoint.bodies]
@@ -92,3 +94,19 @@ def test_a_text_gives_no_commands(text: str) -> None:
     assert "\n" not in clean
     assert not any(mark in clean for mark in ("</text>", "<|im_", "[INST]", "<<SYS", "_of_turn>", "｜>"))
     assert as_prompt_data(clean) == clean
+
+
+def test_samples_and_completions_are_translations(endpoint: OpenAIServer) -> None:
+    config = {"model": "served:echo", "sampling": {"count": 3, "temperature": 0.5}}
+    (outcome,) = build(TranslationConfig.model_validate(config)).translate([item("One. Two.")])
+    assert isinstance(outcome, NBest)
+    assert [h.text for h in outcome.hypotheses] == ["ONE. TWO."] * 3
+    assert endpoint.bodies[0]["n"] == 3
+    (outcome,) = build(TranslationConfig(model="served:echo", prompt="completion")).translate([item("One.")])
+    assert isinstance(outcome, NBest)
+    assert outcome.best.text == "ONE."
+    assert endpoint.bodies[-1]["prompt"].endswith("English: One.\nGerman:")
+    entropies = TranslationConfig(model="served:echo", entropies=True)
+    for fault, bad in (("entropies", entropies), ("sampling.top_k", {**config, "sampling": {"top_k": 3}})):
+        with pytest.raises(ConfigError, match=f"{fault}: expected a model that is searched here"):
+            validate_model(TranslationConfig.model_validate(bad), None, [("en", "de")])

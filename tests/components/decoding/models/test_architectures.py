@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +26,23 @@ STARTED = {**SPECIAL, "decoder_start_token_id": 2}
 FEW = {"num_experts": 4, "expert_capacity": 64}
 T5 = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 4}
 LONG = {name: value for name, value in BART.items() if name != "max_position_embeddings"}
+SEAMLESS = {
+    **{"hidden_size": 32, "encoder_layers": 2, "decoder_layers": 2, "max_position_embeddings": 64},
+    **{"encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "encoder_attention_heads": 2},
+    **{"decoder_attention_heads": 2, "speech_encoder_layers": 1, "speech_encoder_attention_heads": 2},
+    "speech_encoder_intermediate_size": 32,
+}
 SEQ2SEQ: dict[str, dict[str, Any]] = {
+    "seamless_m4t": {**STARTED, **SEAMLESS},
+    "seamless_m4t_v2": {**STARTED, **SEAMLESS},
+    "t5": {  # MADLAD-400
+        **STARTED,
+        **T5,
+        "feed_forward_proj": "gated-gelu",
+        "tie_word_embeddings": False,
+        "initializer_factor": 3.0,
+    },
+    "umt5": {**STARTED, **T5, "initializer_factor": 3.0},
     "nllb-moe": {**STARTED, **BART, **FEW, "encoder_sparse_step": 2, "decoder_sparse_step": 2},
     "switch_transformers": {
         **STARTED,
@@ -130,6 +147,12 @@ def test_a_model_with_limits_of_its_own_for_source_and_output() -> None:
     tokenizer = characters(["</s>", "<unk>"])
     tokenizer.model_max_length = 1000
     assert Seq2SeqBackend(ready, tokenizer, SearchConfig()).max_source == 64
+
+
+def test_a_decoder_that_predicts_several_tokens_at_once_is_refused() -> None:
+    model = SimpleNamespace(config=SimpleNamespace(model_type="prophetnet"))
+    with pytest.raises(ModelError, match=r"big: expected an encoder-decoder model .* found a prophetnet"):
+        Seq2SeqModel(model, "digest", "big")
 
 
 @pytest.mark.parametrize("kind", CAUSAL)

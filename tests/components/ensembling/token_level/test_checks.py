@@ -7,13 +7,14 @@ import pytest
 from components.ensembling.token_level.checks import check_learning, check_translators
 from components.ensembling.token_level.config import EnsembleConfig, MixingConfig
 from components.errors import ConfigError
+from components.translation.config import Context
 
 PAIR = EnsembleConfig(members=("a", "b"), mixing=MixingConfig())
 
 
-def test_context_is_for_a_single_causal_model() -> None:
-    with pytest.raises(ConfigError, match=r"context_sentences: .* found several models mixed: set it to 0"):
-        check_translators(PAIR.model_copy(update={"context_sentences": 2}), None)
+def test_context_is_for_a_single_model() -> None:
+    with pytest.raises(ConfigError, match=r"context: .* found several mixed: leave it out"):
+        check_translators(PAIR.model_copy(update={"context": Context()}), None)
 
 
 @pytest.mark.parametrize("ensemble", [None, PAIR])

@@ -56,7 +56,9 @@ class Scripted:
         timestamps: bool,
         keys: Sequence[int],
         frames: Sequence[int] | None = None,
+        guidance: object = None,
     ) -> list[DecodingResult]:
+        del guidance
         assert len(features) == len(prompts) == len(keys)
         self.frames.append(frames)
         self.calls.append((config.temperature, prompts.tolist(), list(keys)))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from components.decoding.candidates import Candidate
 from components.errors import ModelError
+from components.profiling import measure_cost
 from components.progress import listen
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
@@ -134,6 +135,29 @@ def test_one_window_that_gives_nan_quarantines_a_long_recording(tmp_path: Path) 
     machine = WhisperRecognizer(RecognitionConfig.model_validate(settings), Deaf(tiny()), CHECKPOINT)
     outcomes = machine.recognize([utterance(tmp_path, "long", 90), utterance(tmp_path, "a", 1, level=0.05)])
     assert [type(outcome) for outcome in outcomes] == [Quarantined, NBest]
+
+
+def test_where_memory_runs_out_half_as_many_windows_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [utterance(tmp_path, f"u{i}", 1 + (i * 7) % 5, language="und") for i in range(9)]
+    reference, _ = scripted_recognizer(batch_size=8)
+    machine, backend = scripted_recognizer(batch_size=8)
+    encode, tried = backend.encode, list[int]()
+
+    def cramped(mels: Tensor) -> object:
+        tried.append(len(mels))
+        if len(mels) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return encode(mels)
+
+    monkeypatch.setattr(backend, "encode", cramped)
+    with measure_cost() as cost:
+        outcomes = machine.recognize(items)
+    assert [o.model_dump_json() for o in outcomes] == [
+        o.model_dump_json() for o in reference.recognize(items)
+    ]
+    assert (tried[:3], max(tried[3:]), cost.batch_size) == ([8, 4, 2], 2, 2)
 
 
 def test_language_is_declared_or_detected(tmp_path: Path) -> None:
