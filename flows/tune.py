@@ -244,7 +244,7 @@ def _write_results(
         name: parameters_with(parameters, checked.space, each.settings) for name, each in tries.items()
     }
     winner = systems.get(WINNER, systems[WRITTEN])
-    record = RunRecord.model_construct(flow="pipeline", parameters=winner.model_dump(mode="json"))
+    record = run.record.model_copy(update={"flow": "pipeline", "parameters": winner.model_dump(mode="json")})
     changed = list_changed_settings(record)
     graph = changed.pop("graph")
     written = {**graph, **{name: value for name, value in changed.items() if value is not None}}

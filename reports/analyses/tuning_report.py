@@ -57,7 +57,7 @@ def try_rows(study: Study, tries: Sequence[Try] | None = None) -> Iterator[dict[
     front, winner = {each.number for each in study.front}, study.winner.number
     names = [objective.name for objective in study.objectives]
     for each in study.tries if tries is None else tries:
-        became = each.state
+        became: str = each.state
         if each.number == winner:
             became = "winner"
         elif each.number in front:
