@@ -190,6 +190,8 @@ class ModelCache:
     def _notify_eviction(self) -> None:
         for callback in self._eviction_callbacks:
             callback()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()  # what torch keeps of it no other process could have
 
     def _evict_to_budget(self, newest: Hashable, budgets: Sizes) -> bool:
         """Evict the least recently used models until the rest fits; returns whether any was evicted."""

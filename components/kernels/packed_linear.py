@@ -131,13 +131,13 @@ def _packs(weight: Tensor, arithmetic: Arithmetic) -> bool:
 def fuse_linears(layers: Sequence[nn.Linear], arithmetic: Arithmetic) -> Projection:
     """Several linear layers over the same input as one; a layer without bias gets zeros."""
     if len(layers) == 1 and not _packs(layers[0].weight, arithmetic):  # no copy: the weight is shared
-        bias = layers[0].bias
-        return PlainLinear(layers[0].weight, None if bias is None else bias.to(layers[0].weight.dtype))
-    weight = torch.cat([layer.weight for layer in layers])
+        weight, own_bias = layers[0].weight, layers[0].bias
+        return PlainLinear(weight, None if own_bias is None else own_bias.to(weight.dtype))
+    joined = torch.cat([layer.weight for layer in layers])
     bias = torch.cat(
         [x.weight.new_zeros(x.out_features) if x.bias is None else x.bias.to(x.weight.dtype) for x in layers]
     )
-    return build_linear(weight, bias, arithmetic)
+    return build_linear(joined, bias, arithmetic)
 
 
 @runtime_checkable

@@ -51,7 +51,7 @@ class MarianStack:
     def embed(self, tokens: Tensor, start: int) -> Tensor:
         """Tokens (R, t) at positions ``start`` and on -> (G, R * t, d)."""
         positions = self._positions[start : start + tokens.shape[1]]
-        x = self.embedding[:, tokens] * self.scale + positions
+        x: Tensor = self.embedding[:, tokens] * self.scale + positions
         return x.flatten(1, 2)
 
     def activate(self, x: Tensor) -> Tensor:
@@ -122,7 +122,8 @@ def stack_models(models: Sequence[MarianMTModel]) -> MarianStack | None:
     """The stack of ``models``, made once; None where they differ in architecture, type or device."""
     if len({_architecture_of(model) for model in models}) > 1:
         return None
-    stacks, key = _STACKS.setdefault(models[0], {}), tuple(map(ref, models[1:]))
+    others: tuple[ref[nn.Module], ...] = tuple(ref(model) for model in models[1:])
+    stacks, key = _STACKS.setdefault(models[0], {}), others
     if key not in stacks:
         with torch.inference_mode(False), torch.no_grad():
             stacks[key] = MarianStack(models)
@@ -195,7 +196,8 @@ class StackedMarianState:
             keys, values = cache.append(i, k, v)
             x = self._add(layer, 0, self._attend(q, keys, values, cache.mask, layer.out), x)
             (q,) = self._split(_apply(layer.cross_q, x), t, 1)
-            x = self._add(layer, 1, self._attend(q, *self._cross[i], self._mask, layer.cross_out), x)
+            keys, values = self._cross[i]
+            x = self._add(layer, 1, self._attend(q, keys, values, self._mask, layer.cross_out), x)
             x = self._add(layer, 2, _apply(layer.fc2, stack.activate(_apply(layer.fc1, x))), x)
         self._steps += t
         return x.view(stack.n_members, len(tokens), t, -1)

@@ -8,6 +8,7 @@ from components.device import pick_dtype
 from components.errors import ConfigError
 from components.kernels import Arithmetic
 from components.kernels.packed_linear import can_pack
+from components.machine import resolve_dtype_name
 from components.recognition.config import RecognitionConfig
 
 
@@ -19,8 +20,10 @@ def choose_arithmetic(
     Raises:
         ConfigError: int8 without its kernels, or a type that the device cannot compute in.
     """
-    if device.type == "cpu" and config.dtype != "float16" and can_pack(config.dtype):
-        return config.dtype, torch.float32
+    packed: dict[str, Arithmetic] = {"float32": "float32", "bfloat16": "bfloat16", "int8": "int8"}
+    arithmetic = packed.get(resolve_dtype_name(config.dtype, str(device), "float16"))
+    if device.type == "cpu" and arithmetic is not None and can_pack(arithmetic):
+        return arithmetic, torch.float32
     if config.dtype == "int8":
         raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")
-    return None, pick_dtype(config.dtype, device)
+    return None, pick_dtype(resolve_dtype_name(config.dtype, str(device), "float16"), device)
