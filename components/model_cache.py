@@ -190,7 +190,7 @@ class ModelCache:
     def _notify_eviction(self) -> None:
         for callback in self._eviction_callbacks:
             callback()
-        if torch.cuda.is_initialized():
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.empty_cache()  # what torch keeps of it no other process could have
 
     def _evict_to_budget(self, newest: Hashable, budgets: Sizes) -> bool:

@@ -43,6 +43,8 @@ class EnsembleScorer:
         calls: Counter[int] | None = None,
         exact: bool = False,
         keeps_statistics: bool = False,
+        *,
+        stacks: bool = True,
     ) -> None:
         """Prepare to mix ``scorers``.
 
@@ -52,6 +54,7 @@ class EnsembleScorer:
             calls: Counts the forward calls of each member by its index in ``scorers``.
             exact: Mix in the log domain throughout (see :class:`Combiner`).
             keeps_statistics: Records end with the statistics of the distributions (:meth:`observe`).
+            stacks: Whether members of one architecture may run as one, which can then not forget tokens.
 
         Raises:
             ConfigError: The members differ in their vocabularies, or the combiner is for another number.
@@ -61,7 +64,7 @@ class EnsembleScorer:
         self._combiner, self._exact, self._calls = combiner, exact, calls
         active = [scorers[index] for index in self._member_indices]
         self._members = [LazyScorer(scorer) for scorer in active]
-        self._stack = self._stack_members(active)
+        self._stack = self._stack_members(active) if stacks else None
         self._stacked_scores: Tensor | None = None
         self.vocabulary: Vocabulary = scorers[0].vocabulary
         self.names = tuple(scorer.name for scorer in active)

@@ -103,7 +103,7 @@ class PhraseConstraints:
         met = _met(requirements.trie, state)
         done = sum(requirements.lengths[number] for number in met)
         longest: int = max((node.depth for node in state.matches.open if node.beginnings - met), default=0)
-        return done + longest
+        return int(done) + longest
 
     @staticmethod
     def demote(normalized: Tensor, missing: Tensor) -> Tensor:

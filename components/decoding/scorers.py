@@ -147,12 +147,13 @@ class StackableScorer(TokenScorer, Protocol):
         ...
 
 
-def as_retractable(scorer: TokenScorer) -> RetractableScorer:
+def as_retractable(scorer: TokenScorer | StackedScorers) -> RetractableScorer:
     """The scorer, if it can retract; else a ConfigError."""
     if isinstance(scorer, RetractableScorer):
         return scorer
+    name = getattr(scorer, "name", scorer)
     raise ConfigError(
-        f"draft: expected models that can forget tokens, found {scorer.name}, which cannot: leave draft out"
+        f"draft: expected models that can forget tokens, found {name}, which cannot: leave draft out"
     )
 
 

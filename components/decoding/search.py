@@ -53,7 +53,13 @@ def search(
         ConfigError: The scorers cannot be mixed.
         ModelError: One of them gives NaN.
     """
-    ensemble = EnsembleScorer(scorers, combiner or SingleScorer(), calls, keeps_statistics=config.entropies)
+    ensemble = EnsembleScorer(
+        scorers,
+        combiner or SingleScorer(),
+        calls,
+        keeps_statistics=config.entropies,
+        stacks=guidance.draft is None,
+    )
     draft, positions = guidance.draft, min(config.max_new_tokens, ensemble.limit)
     if draft is not None and draft.scorer.limit >= positions:
         return speculative_search(ensemble, draft, config, logits_processors, calls)

@@ -144,7 +144,8 @@ def _align(combine: Combine) -> Combine:
         u, s, vh = torch.linalg.svd(side_by_side, full_matrices=False)
         rank = int((s > s[:1] * max(side_by_side.shape) * torch.finfo(torch.float32).eps).sum())
         own = [part.float() for part in vh[:rank].split(tensors[0].shape[1], dim=1)]
-        return ((u[:, :rank] * s[:rank]).float() @ combine(own, weights)).to(tensors[0].dtype)
+        merged: Tensor = (u[:, :rank] * s[:rank]).float() @ combine(own, weights)
+        return merged.to(tensors[0].dtype)
 
     return combine_aligned
 

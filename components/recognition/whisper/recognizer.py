@@ -15,12 +15,12 @@ from whisper.audio import HOP_LENGTH
 from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 
 from components import audio
-from components.batch_sizes import BatchLimit, ItemTooLargeError, choose_batch_size
+from components.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding.isolation import isolate
 from components.errors import DataError, ModelError
 from components.languages import base_of, is_undetermined, two_letters_of
-from components.machine import resolve_device_name
 from components.progress import report_share
+from components.recognition.batches import choose_windows
 from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import STAGE
 from components.recognition.vad.windows import Span, is_silent, windows_of
@@ -37,10 +37,6 @@ MAX_SKIPPED_SPEECH_SECONDS = 2.0
 """Speech after a window's last timestamp that may be left out. Where there is more, the next window begins at
 that timestamp: Whisper ends its text early now and then, and openai-whisper loses what follows, up to half a
 minute."""
-ENCODER_POSITIONS = 1500
-"""Of a window of 30 seconds, whose keys and values the decoder keeps."""
-LARGEST_POSITION = 2 * 32 * 1280 * 4
-"""Bytes of a position's keys and values in the 32 layers of Whisper large, in float32."""
 MIN_WINDOW_ADVANCE_SECONDS = 1.0
 """A window that ends early must have advanced this far, so that there are at most 30 windows where one would
 do."""
@@ -216,14 +212,6 @@ class WhisperRecognizer:
             added = {"language_probability": state.language_probability}
             hypotheses = tuple(h.model_copy(update={"features": {**h.features, **added}}) for h in hypotheses)
         return NBest(utterance_id=state.utterance.id, hypotheses=hypotheses, language=state.language)
-
-
-def choose_windows(config: RecognitionConfig) -> int:
-    """How many windows are decoded together; ``auto`` counts with the memory of the largest Whisper."""
-    usual = RecognitionConfig.model_fields["batch_size"].default
-    device = resolve_device_name(config.device)
-    positions = ENCODER_POSITIONS + config.beam_size * config.max_tokens
-    return choose_batch_size(config.batch_size, usual, device, lambda: positions * LARGEST_POSITION)
 
 
 def _duration_of(utterance: Utterance) -> float:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from components import audio
+from components.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding.isolation import isolate
 from components.errors import DataError, ModelError
 from components.languages import base_of, is_undetermined, two_letters_of
 from components.progress import track
+from components.recognition.batches import choose_windows
 from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import quarantine
 from components.recognition.vad.windows import Span, cut, is_silent, windows_of
@@ -53,6 +55,7 @@ class WindowRecognizer:
     ) -> None:
         self.config, self.checkpoint = config, checkpoint
         self._decoder, self._task = decoder, task
+        self._limit = BatchLimit(choose_windows(config))
         self.system = f"{checkpoint.reference}/{config.backend}"
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
@@ -120,18 +123,22 @@ class WindowRecognizer:
         """The candidates of every window, decoded longest first in batches of one pair of languages."""
         results: dict[int, Sequence[WindowHypothesis] | ModelError] = {}
         for batch in track(list(self._make_batches(windows))):
-            decoded = isolate(self._decoder.decode, [windows[index] for index in batch])
+            decoded = isolate(self._decode_in_memory, [windows[index] for index in batch], ItemTooLargeError)
             results.update(zip(batch, decoded, strict=True))
         errors = [result for result in results.values() if isinstance(result, ModelError)]
         if errors and len(errors) == len(results):
             raise errors[0]
         return [results[index] for index in range(len(windows))]
 
+    def _decode_in_memory(self, windows: Sequence[Window]) -> list[Sequence[WindowHypothesis] | ModelError]:
+        """The candidates of one batch, in smaller ones where memory runs out."""
+        return self._limit.map(lambda part: isolate(self._decoder.decode, part), windows)
+
     def _make_batches(self, windows: Sequence[Window]) -> Iterator[list[int]]:
         groups: dict[tuple[str, str | None], list[int]] = {}
         for index, window in enumerate(windows):
             groups.setdefault((window.request.source, window.request.target), []).append(index)
-        size = self.config.batch_size
+        size = self._limit.size
         for group in groups.values():
             group.sort(key=lambda index: -len(windows[index].samples))
             yield from (group[start : start + size] for start in range(0, len(group), size))
@@ -143,6 +150,8 @@ class WindowRecognizer:
         candidates: list[Sequence[WindowHypothesis]] = []
         for number, result in enumerate(results, 1):
             if isinstance(result, ModelError):
+                if isinstance(result, ItemTooLargeError):
+                    return quarantine(utterance, result.reason, f"window {number}: {result}")
                 detail = f"window {number} of {len(results)}: {result}; others give finite ones"
                 return quarantine(utterance, "no finite scores", detail)
             candidates.append(result)
