@@ -203,9 +203,9 @@ class ChatModel:
                 **(sampling or {}),
                 **several,
             }
-            identity = {self.endpoint_kind: body, "url": self.endpoint.url, "fingerprint": self.fingerprint}
-            if "draw" in beside:
-                identity["draw"] = beside["draw"]
+            draw = {"draw": beside["draw"]} if "draw" in beside else {}
+            server = {"url": self.endpoint.url, "fingerprint": self.fingerprint}
+            identity = {self.endpoint_kind: body, **server, **draw}
             return self._connection.ask(
                 lambda client: self._complete(client, body), _CompletionForm, identity, self._is_alive
             )

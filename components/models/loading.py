@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -54,7 +54,7 @@ AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
 
 OWN_CLASSES: dict[str, Any] = {"SparseMarianMTModel": SparseMarianMTModel}
 """Model classes that transformers does not have, by the architecture that config.json names."""
-_NEEDED_TENSORS = {
+_NEEDED_TENSORS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "encoder": without_heads,
     "ctc": without_masking,
     "speech": partial(without_other_modalities, others=("text_encoder.", "t2u_model.", "vocoder.")),

@@ -26,6 +26,7 @@ from components.decoding.generation_settings import as_tuple
 from components.decoding.models.seq2seq import UNBOUNDED
 from components.digests import cache_folder
 from components.errors import ConfigError, ModelError, to_one_line
+from components.machine import resolve_dtype_name
 from components.models.loading import load_transformers
 from components.records import Checkpoint, Token
 from components.translation.config import Context
@@ -42,7 +43,7 @@ COMPUTE_TYPES = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat
 def require_library() -> ModuleType:
     """CTranslate2. ConfigError where the extra ``fast`` is not installed."""
     try:
-        import ctranslate2  # type: ignore[import-untyped]  # noqa: PLC0415 - an extra
+        import ctranslate2  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigError(
             "backend: ctranslate2 expects the extra 'fast', found it missing; "
@@ -148,7 +149,7 @@ def load(checkpoint: Checkpoint, dtype: str, device: torch.device) -> ConvertedM
             str(folder),
             device=device.type,
             device_index=device.index or 0,
-            compute_type=COMPUTE_TYPES[dtype],
+            compute_type=COMPUTE_TYPES[resolve_dtype_name(dtype, str(device))],
             intra_threads=torch.get_num_threads(),
         )
     except (RuntimeError, ValueError) as error:

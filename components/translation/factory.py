@@ -97,8 +97,10 @@ def _build_backend(
         return EditDiffusionBackend(model, tokenizer, search)  # type: ignore[arg-type]
     terms = load_terms(config.terms, tokenizer, model.vocabulary.size, config.model)
     if isinstance(model, CausalModel):
-        prompt = {"prompt": config.prompt, "examples": config.examples}
-        causal = CausalBackend(model, tokenizer, search, **prompt, terms=terms, draft=draft)
+        prompt, examples = config.prompt, config.examples
+        causal = CausalBackend(
+            model, tokenizer, search, prompt=prompt, examples=examples, terms=terms, draft=draft
+        )
         causal.context = config.context
         return causal
     return Seq2SeqBackend(model, tokenizer, search, terms=terms, draft=draft, context=config.context)

@@ -124,8 +124,10 @@ class Seq2SeqModel:
             A scorer for one search.
         """
         kind = MarianScorer if self.has_own_decoder else Seq2SeqScorer
-        kind = DeviceMarianScorer if self.is_stackable else kind
-        return kind(self, inputs, torch.tensor(self.start) if start is None else torch.as_tensor(start))
+        first = torch.tensor(self.start) if start is None else torch.as_tensor(start)
+        if self.is_stackable and first.ndim == 1:  # off the CPU, where all rows begin alike
+            kind = DeviceMarianScorer
+        return kind(self, inputs, first)
 
     def scores(self, first: int, **step: Any) -> Tensor:
         """Run the decoder.
@@ -334,7 +336,7 @@ class DeviceMarianScorer(Seq2SeqScorer):
     @property
     def start(self) -> tuple[int, ...]:
         """The decoder's first tokens."""
-        return self._start
+        return tuple(self._start.tolist())
 
     def encode_source(self) -> tuple[Tensor, Tensor | None]:
         """Run the encoder: its output (N, S, d), and the mask (N, S) where there is padding."""
