@@ -78,7 +78,7 @@ class Fuse(Kind[FuseConfig]):
     def digests(self, settings: FuseConfig, site: Site) -> dict[str, str]:
         """Return what the servers of served models say of themselves, and the digest of the estimator."""
         estimator = estimator_reference.digest_of(settings.estimator, site.store)
-        return {**chat_fingerprints(**self.models(settings)), **estimator}
+        return {**chat_fingerprints(self.models(settings)), **estimator}
 
     def device(self, settings: FuseConfig) -> str:
         """Return the device that is set."""

@@ -66,7 +66,7 @@ class Round(Kind[S]):
     def digests(self, settings: S, site: Site) -> dict[str, str]:
         """Return what the servers of served models say of themselves, and the digest of the estimator."""
         estimator = estimator_reference.digest_of(settings.estimator, site.store)
-        return {**chat_fingerprints(**self.models(settings)), **estimator}
+        return {**chat_fingerprints(self.models(settings)), **estimator}
 
     def device(self, settings: S) -> str:
         """Return the device that is set."""

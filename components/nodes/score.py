@@ -69,7 +69,7 @@ class ScoreKind(Kind[ScoreSettings]):
 
     def digests(self, settings: ScoreSettings, site: Site) -> dict[str, str]:
         """Return what the server of a served model says of itself."""
-        return chat_fingerprints(**self.models(settings))
+        return chat_fingerprints(self.models(settings))
 
     def models(self, settings: ScoreSettings) -> dict[str, str]:
         """Return the model."""

@@ -117,7 +117,7 @@ class Translate(Kind[TranslateSettings]):
         """Return what the server of a served model says of itself."""
         if not _is_asked(settings):
             return {}
-        return chat_fingerprints(completions=settings.prompt == "completion", model=settings.model)
+        return chat_fingerprints({"model": settings.model}, completions=settings.prompt == "completion")
 
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models, the file of examples and the device."""

@@ -5,6 +5,8 @@ It has no files here; its digest is that of what the server says that it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from components.canonical_json import digest_of
 from components.endpoints.connection import connect, require_extra
 from components.endpoints.endpoint import find_endpoint
@@ -47,7 +49,7 @@ def is_served(reference: str) -> bool:
     return split_reference(reference)[0] == "served"
 
 
-def chat_fingerprints(*, completions: bool = False, **references: str) -> dict[str, str]:
+def chat_fingerprints(references: Mapping[str, str], *, completions: bool = False) -> dict[str, str]:
     """What the servers of chat models say of themselves now, by role; of models with weights here, nothing.
 
     Raises:
