@@ -156,7 +156,8 @@ def _widen(situation: Situation, kind: str, names: tuple[str, ...]) -> Values:
     values = values_of(situation.pipeline)
     nodes = situation.nodes_of(kind, names)
     for name, node in nodes.items():
-        beam = situation.pipeline.nodes[situation.pipeline.aliases.get(name, name)].settings.beam_size
+        settings: Any = situation.pipeline.nodes[situation.pipeline.aliases.get(name, name)].settings
+        beam = settings.beam_size
         if beam >= BEAM:
             raise ConfigError(f"expected a beam below {BEAM}, found {beam} in {name}")
         values["nodes"][name] = {**node, "beam_size": BEAM}

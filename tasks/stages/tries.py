@@ -18,7 +18,6 @@ from components.storage.store import Store
 from components.tuning.halving import is_promoted
 from components.tuning.objectives import PRICE, SECONDS, Objective
 from components.tuning.study import Try
-from reports.views.run_outputs import read_plan
 from reports.views.served_price import price_of_served
 from tasks.execution.executor import PipelineResult
 from tasks.execution.joint_execution import execute_together
@@ -149,7 +148,7 @@ class ComputedTry:
 
     @property
     def _price(self) -> float:
-        served = price_of_served([(ref, read_plan(ref)) for ref in self._used]) or 0.0
+        served = price_of_served(self._used) or 0.0
         return served + (self.context.price_per_hour or 0.0) * self._seconds / 3600
 
     def finish(self) -> Try:

@@ -29,7 +29,7 @@ class SpeechSeq2SeqScorer(Seq2SeqScorer):
     def __init__(
         self, ready: Seq2SeqModel, recordings: Sequence[dict[str, Tensor]], start: tuple[int, ...]
     ) -> None:
-        super().__init__(ready, {}, start)
+        super().__init__(ready, {}, torch.tensor(start))
         self._recordings = recordings
         self._encoder_mask: Tensor | None = None
 

@@ -38,10 +38,6 @@ from components.recognition.windowed.decoder import Request, Window, WindowHypot
 from components.records import Checkpoint, Token
 
 MAX_SECONDS = 30.0
-_INDIVIDUAL_LANGUAGES = {
-    **{"ara": "arb", "est": "ekk", "fas": "pes", "lav": "lvs", "msa": "zlm", "nor": "nob", "zho": "cmn"},
-}
-"""ISO 639-3: macrolanguage -> the language of it that SeamlessM4T has."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +89,7 @@ def _seamless(processor: Any, settings: Mapping[str, Any], request: Request) -> 
     """SeamlessM4T: the target's token follows the start token."""
     codes: Mapping[str, int] = settings.get("text_decoder_lang_to_code_id") or {}
     target = _require_target(request)
-    three = three_letters_of(target) or base_of(target)
-    for code in (target, three, _INDIVIDUAL_LANGUAGES.get(three, three)):
+    for code in (target, *three_letters_of(target), base_of(target)):
         if code in codes:
             return Start(tokens=(int(codes[code]),))
     raise _unknown_language(target, codes)

@@ -156,7 +156,7 @@ class _TransformersWhisperScorer(Seq2SeqScorer):
     def __init__(
         self, model: Seq2SeqModel, tokenizer: Tokenizer, features: Tensor, prompts: Tensor, context: int
     ) -> None:
-        super().__init__(model, {}, model.start)
+        super().__init__(model, {}, torch.tensor(model.start))
         self.limit = context - prompts.shape[1]
         self.no_speech = torch.zeros(len(prompts))
         self._tokenizer, self._features, self._prompts = tokenizer, features, prompts
