@@ -55,7 +55,7 @@ el ell Greek
 en eng English
 eo epo Esperanto
 es spa Spanish
-et est Estonian
+et est,ekk Estonian
 eu eus Basque
 fa fas,pes Persian
 ff ful,fuv Fulah
@@ -123,7 +123,7 @@ mn mon,khk Mongolian
 mni mni Manipuri
 mos mos Mossi
 mr mar Marathi
-ms msa,zsm Malay
+ms msa,zsm,zlm Malay
 mt mlt Maltese
 my mya Burmese
 ne nep,npi Nepali
