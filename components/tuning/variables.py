@@ -128,7 +128,7 @@ class Range(Domain):
         if self.is_whole:
             return int(coordinates[0])
         if self.step is not None:
-            return float(coordinates[0])
+            return round(float(coordinates[0]), 9)  # not 0.6000000000000001
         return min(max(float(f"{coordinates[0]:.4g}"), self.low), self.high)
 
     def parameters(self, key: str, value: Any) -> dict[str, tuple[Any, BaseDistribution]]:
