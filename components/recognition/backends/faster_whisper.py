@@ -59,7 +59,7 @@ class FasterWhisperBackend:
 
     def __init__(self, checkpoint: Checkpoint, dtype: str, device: torch.device) -> None:
         try:
-            import ctranslate2  # type: ignore[import-untyped]  # noqa: PLC0415 - optional
+            import ctranslate2  # noqa: PLC0415 - optional
         except ImportError:
             raise ConfigError(
                 "backend: faster-whisper expects the extra 'fast', found it missing; "
