@@ -49,7 +49,7 @@ class Seq2SeqBackend(SentenceTokenizer):
         context: Context | None = None,
         draft: DraftModel | None = None,
     ) -> None:
-        room = search_config.max_new_tokens + len(model.start)
+        room = search_config.max_new_tokens + len(getattr(model, "start", ()))  # refiners have none
         config, positions = model.model.config, model.positions
         super().__init__(tokenizer, config, positions=positions, room=room, context=context)
         self._model, self._search, self._draft = model, search_config, draft

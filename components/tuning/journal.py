@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
     from optuna.distributions import BaseDistribution
 
-RECORD = "antiphon"
+_RECORD = "antiphon"
 """User attribute of a trial that holds the record of the try."""
 STUDY = "antiphon"
 
@@ -55,7 +55,7 @@ class StudyJournal:
         tries: dict[str, Try] = {}
         for trial in self._study.get_trials(deepcopy=False):
             try:
-                each = Try.model_validate_json(trial.user_attrs.get(RECORD, ""))
+                each = Try.model_validate_json(trial.user_attrs.get(_RECORD, ""))
             except ValidationError:
                 continue
             tries[digest_of(each.settings)] = each
@@ -76,7 +76,7 @@ class StudyJournal:
                 values=each.values if each.state == "complete" else None,
                 params={name: value for name, (value, _) in shown.items()},
                 distributions={name: distribution for name, (_, distribution) in shown.items()},
-                user_attrs={RECORD: each.model_dump_json()},
+                user_attrs={_RECORD: each.model_dump_json()},
                 intermediate_values={n: v[0] for n, v in enumerate(each.rungs)} if one else None,
             )
         )

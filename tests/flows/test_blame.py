@@ -103,7 +103,7 @@ def test_a_remedy_is_tried_forecast_and_run(
     _, output = antiphon("improve", "small", "--set", "share=0.5")
     listed = json.loads((Path(output["stages"][-1]["path"]) / "improvement.json").read_text())
     assert {row["status"] for row in listed["attempts"]} == {"untried", "missing"}
-    more = ("--set", "soup=[store:0123]", "--set", "probe=10")
+    more = ("--set", "soup=[store:0123]", "--set", "probe=10", "--set", "gate_model=packaged:multi30k-en-de")
     printed, output = antiphon("improve", "small", "--budget", "600", *more)
     folder = Path(output["stages"][-1]["path"])
     report = json.loads((folder / "improvement.json").read_text())

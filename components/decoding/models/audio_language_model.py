@@ -41,7 +41,7 @@ class AudioPromptScorer(CausalScorer):
             raise ModelError(
                 f"{self.name}: expected prompts below {self._ready.positions} tokens, found {longest}"
             )
-        self._cache = kv_cache.growing_cache()
+        self._beam_cache, self._cache = None, kv_cache.growing_cache()
         for index in range(len(states[0])):
             keys, values = (
                 torch.cat([pad(s[index][part], (0, 0, longest - s[index][part].shape[2], 0)) for s in states])

@@ -21,7 +21,7 @@ from components.decoding.models import kv_cache
 from components.decoding.models.beam_cache import BeamCache, as_transformers_cache, attend_to
 from components.decoding.models.shared_attention import share_attention
 from components.decoding.moves import Move, Rows
-from components.decoding.scorers import Vocabulary, hide_last
+from components.decoding.scorers import Vocabulary, common_count, hide_last
 from components.errors import ConfigError
 from components.kernels import Arithmetic
 from components.kernels.fused_qkv import fuse_qkv
@@ -147,7 +147,8 @@ class CausalScorer:
         self._ready = ready
         self._prompts = prompts
         self.shares_prefix, self.utterances = ready.shares_prefix, len(prompts)
-        self.is_ragged = ready.shares_prefix  # what a window counts would include what was forgotten
+        # What a window counts would include what was forgotten; rows that share a cache forget together.
+        self.is_ragged = ready.shares_prefix and not ready.shares_cache
         self.limit = ready.positions - max(map(len, prompts), default=0) + 1
 
     @torch.inference_mode()
@@ -208,6 +209,10 @@ class CausalScorer:
     @torch.inference_mode()
     def retract(self, counts: Tensor) -> None:
         """Forget the last ``counts[r]`` tokens of row r; see :meth:`.RetractableScorer.retract`."""
+        if self._beam_cache is not None:
+            self._beam_cache.retract(common_count(counts))
+            self._lengths = self._lengths - counts
+            return
         common = int(counts.min())
         if self._mask is not None or common < int(counts.max()):
             rows, cached = len(self._lengths), self._cache.get_seq_length()

@@ -37,7 +37,10 @@ def test_each_node_gets_the_model_of_its_languages() -> None:
 @pytest.mark.parametrize(
     ("pairs", "fault"),
     [
-        ({("sw", "is")}, "mt.model: expected a model that translates from Swahili into is, found none"),
+        (
+            {("sw", "is")},
+            "mt.model: expected a model that translates from Swahili into Icelandic, found none",
+        ),
         ({("de", "en"), ("cs", "en")}, "mt.model: expected one model for all languages of the data, found"),
     ],
 )

@@ -88,7 +88,7 @@ def test_a_long_group_has_a_tab_of_main_settings_and_one_of_all() -> None:
     assert list(everything["properties"]) == list(RecognitionConfig.model_fields)
     assert asr["default"] == {"model": "packaged:whisper-base", "beam_size": 5}
     assert everything["properties"]["vad"]["title"] == "Voice activity detection"
-    assert everything["properties"]["dtype"]["enum"] == ["float32", "bfloat16", "float16", "int8"]
+    assert everything["properties"]["dtype"]["enum"] == ["auto", "float32", "bfloat16", "float16", "int8"]
     jsonschema.validate({"vad": False}, asr)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"beam": 1}, asr)
