@@ -185,7 +185,7 @@ def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("without_models")
 @pytest.mark.parametrize(
     "example",
-    sorted(path for path in EXAMPLES.glob("*.yaml") if path.stem != "tune"),  # test_tune.py runs that one
+    sorted(path for path in EXAMPLES.glob("*.yaml") if path.stem != "tune"),  # of antiphon tune
     ids=lambda path: path.stem,
 )
 def test_an_example_runs_as_it_is(
