@@ -33,6 +33,10 @@ class Stored(Kind[StoredSettings]):
         """Return the plan of the finished stage."""
         return Store(site.store).load_plan(settings.key)
 
+    def list_length(self, settings: StoredSettings) -> int:
+        """Return that there may be several hypotheses, as in the run that computed them."""
+        return 2
+
     def build(self, settings: StoredSettings, site: Site) -> Component:
         """Refuse to compute.
 

@@ -68,6 +68,11 @@ class PoolToScore(NamedTuple):
         return {key: texts for key, texts in pools.items() if texts}
 
 
+def _has_lists(ref: StageRef) -> bool:
+    """Return whether a search has found several hypotheses of any utterance."""
+    return any(len(nbest.hypotheses) > 1 for nbest in read_nbests(ref))
+
+
 def _texts(nbest: NBest) -> list[str]:
     return list(dict.fromkeys(hypothesis.text for hypothesis in nbest.hypotheses))
 
@@ -78,7 +83,7 @@ def find_pools(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[PoolT
     choosing = [node for node in pipeline if node.kind.pools and node.name in entries]
     lists = dict.fromkeys(name for node in choosing for name in node.of if name in entries)
     alone = (node.name for node in pipeline if 1 < node.kind.list_length(node.settings) <= MAX_LIST)
-    lists |= dict.fromkeys(name for name in alone if name in entries)
+    lists |= dict.fromkeys(name for name in alone if name in entries and _has_lists(entries[name].texts))
     pools = [
         PoolToScore(entries[node.name], node, tuple(stages[name] for name in node.of if name in stages))
         for node in choosing

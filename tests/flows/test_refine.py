@@ -83,6 +83,7 @@ def test_rounds_are_stages_cycles_stop_and_another_budget_reuses(settings: dict[
         "mt",
         *(f"refine-{n}" for n in (1, 2, 3, 4)),
         "metrics",
+        "pools",
         "rounds",
     ]
     texts = [outcome.best.text.removeprefix("übersetzt: ein Hund") for outcome in story(record)]
