@@ -22,8 +22,10 @@ from components.decoding import logits_processors
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.ctc import prefix_beam_search
+from components.decoding.draft_model import Draft
 from components.decoding.gate_features import N_FEATURES
 from components.decoding.generation_settings import logits_processors_of
+from components.decoding.guidance import Guidance
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.deliberation import DeliberationModel
 from components.decoding.models.edit_diffusion import EditDiffusionModel
@@ -136,6 +138,16 @@ def gate(top_k: int | None = None) -> SoftmaxGate:
     matrix = torch.randn(2, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     zeros = partial(torch.zeros, dtype=torch.float64)
     return SoftmaxGate(matrix, zeros(2), zeros(width), zeros(width) + 1, top_k)
+
+
+def drafted(place: Place, n: int) -> Any:
+    """Greedy search with a draft model; starts differ by row, as those of a translation that goes on."""
+    inputs = place(tiny_models.sources(tiny_models.marian(), 3))
+    start = torch.tensor([[59, 7], [59, 9], [59, 8]])
+    *targets, draft = (seq2seq(place, seed=seed).build_scorer(start=start, **inputs) for seed in range(n + 1))
+    combiner = LinearInterpolation((1 / n,) * n) if n > 1 else None
+    config = SearchConfig(beam_size=1, max_new_tokens=9)
+    return search(targets, config, combiner=combiner, guidance=Guidance(draft=Draft(draft, 3)))
 
 
 def thinned(place: Place) -> Any:
@@ -348,6 +360,8 @@ CASES: dict[str, Callable[[Place], Any]] = {
         for config in (GREEDY, BEAM)
         for n in (1, 3)
     },
+    "a draft model": partial(drafted, n=1),
+    "a draft model for two": partial(drafted, n=2),
     "dropout": thinned,
     "mapped, intersection": partial(mapped, share=intersect_vocabularies),
     "mapped, union": partial(mapped, share=unite_vocabularies),

@@ -22,6 +22,7 @@ from transformers import MarianMTModel
 
 from components.decoding.models.beam_cache import BeamCache
 from components.decoding.moves import Move, Rows
+from components.decoding.scorers import common_count
 
 _Affine = tuple[Tensor, Tensor]
 """Weight and bias of all members."""
@@ -186,6 +187,11 @@ class StackedMarianState:
             self._cross = [pair[:, move.kept] for pair in self._cross]
             self._mask = None if self._mask is None else self._mask[move.kept]
 
+    def retract(self, count: int) -> None:
+        """Every row forgets its last ``count`` tokens."""
+        self._cache.retract(count)
+        self._steps -= count
+
     def step(self, tokens: Tensor) -> Tensor:
         """Run the decoders over ``tokens`` (R, t); returns hidden states (G, R, t, d)."""
         stack, cache, t = self._stack, self._cache, tokens.shape[1]
@@ -226,8 +232,8 @@ class _Member(Protocol):
     """A prepared member."""
 
     @property
-    def start(self) -> tuple[int, ...]:
-        """The decoder's first tokens."""
+    def start(self) -> Tensor:
+        """The decoder's first tokens, (t,) or (n, t)."""
         ...
 
     def encode_source(self) -> tuple[Tensor, Tensor | None]:
@@ -246,8 +252,8 @@ class StackedMarianScorers:
         """Run the encoders and the start tokens."""
         encoded, masks = zip(*(member.encode_source() for member in self._members), strict=True)
         self._state = StackedMarianState(self._stack, encoded, masks)
-        start = torch.tensor(self._members[0].start, device=encoded[0].device)
-        return self._run(start.repeat(len(encoded[0]), 1))[:, :, -1]
+        start = self._members[0].start.to(encoded[0].device).expand(len(encoded[0]), -1)
+        return self._run(start)[:, :, -1]
 
     def follow(self, move: Move) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
@@ -269,6 +275,11 @@ class StackedMarianScorers:
         """The same with the scores after every token, (G, R, t, V)."""
         self._state.reorder(beam_indices)
         return self._run(tokens)
+
+    @torch.inference_mode()
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts`` (R,), all equal, tokens."""
+        self._state.retract(common_count(counts))
 
     def _run(self, tokens: Tensor, last: int = 0) -> Tensor:
         hidden = self._state.step(tokens)[:, :, -last:]

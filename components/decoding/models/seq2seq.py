@@ -334,9 +334,9 @@ class DeviceMarianScorer(Seq2SeqScorer):
     """The same off the CPU, on :mod:`.marian_stack`: alone, or with other members in one pass."""
 
     @property
-    def start(self) -> tuple[int, ...]:
-        """The decoder's first tokens."""
-        return tuple(self._start.tolist())
+    def start(self) -> Tensor:
+        """The decoder's first tokens, (t,) or (N, t)."""
+        return self._start
 
     def encode_source(self) -> tuple[Tensor, Tensor | None]:
         """Run the encoder: its output (N, S, d), and the mask (N, S) where there is padding."""
@@ -347,7 +347,9 @@ class DeviceMarianScorer(Seq2SeqScorer):
     def stack(self, others: Sequence[object]) -> StackedMarianScorers | None:
         """This member and the others as one; None where they differ in kind, architecture or start."""
         members = [self, *(other for other in others if isinstance(other, DeviceMarianScorer))]
-        if len(members) <= len(others) or any(member.start != self.start for member in members):
+        if len(members) <= len(others) or not all(
+            torch.equal(member.start, self.start) for member in members
+        ):
             return None
         stack = stack_models([member._ready.model for member in members])
         return None if stack is None else StackedMarianScorers(stack, members)
@@ -373,3 +375,8 @@ class DeviceMarianScorer(Seq2SeqScorer):
     def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
         """The same with the scores after every token, (R, t, V)."""
         return self._alone.score_tokens(beam_indices, tokens)[0]
+
+    @torch.inference_mode()
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts`` (R,), all equal, tokens; see :meth:`.RetractableScorer.retract`."""
+        self._alone.retract(counts)
