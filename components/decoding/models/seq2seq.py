@@ -263,7 +263,7 @@ class Seq2SeqScorer:
             self._beam_cache.reorder(move)
         elif not move.is_identity:
             kv_cache.reorder(self._cache.self_attention_cache, beam_indices)
-        self._select_sources(move, before == (move.n, move.b, None))
+        self._select_sources(move, move.cells is None and before == (move.n, move.b, None))
 
     def _select_sources(self, move: Move, is_same_grid: bool) -> None:
         """Keep the sources that rows attend to: once each if all have as many rows, else once per row."""
