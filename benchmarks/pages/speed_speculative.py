@@ -15,8 +15,8 @@ ends included), greedy; after a round that warms up, the median of {rounds} roun
 turns in one process; ratios are medians over the rounds. *One*: `packaged:multi30k-en-de` (6 M parameters,
 3 decoder layers); *four*: {copies} copies of it, mixed with equal weights, as an ensemble of its size costs.
 The draft model is its student with one decoder layer. *Ratio*: time over that of the same system's greedy
-search, below 1 is faster; for transformers (default settings) over its own `generate`. *Calls*: of the model (each member), and
-of the draft model. *Equal*: sentences with the tokens of greedy search."""
+search, below 1 is faster; for transformers (default settings) over its own `generate`. *Calls*: of the
+model (each member), and of the draft model. *Equal*: sentences with the tokens of greedy search."""
 
 
 def page(measurements: Measurements) -> str:
