@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _RECORD = "antiphon"
 """User attribute of a trial that holds the record of the try."""
-STUDY = "antiphon"
+_STUDY = "antiphon"
 
 
 class StudyJournal:
@@ -47,7 +47,7 @@ class StudyJournal:
         directions = directions_of(signs)
         self._space = space
         self._study: OptunaStudy = optuna.create_study(
-            storage=storage, study_name=STUDY, directions=directions, load_if_exists=True
+            storage=storage, study_name=_STUDY, directions=directions, load_if_exists=True
         )
 
     def read(self) -> dict[str, Try]:

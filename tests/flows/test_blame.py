@@ -66,8 +66,8 @@ def test_the_recognizer_is_blamed_and_what_was_computed_is_reused(
     printed, output = antiphon("blame", "plain", *human)
     assert output["run"] == "plain-blame"
     stages = {stage["stage"]: stage for stage in output["stages"]}
-    assert list(stages) == ["data", "asr", "mt", "metrics", "pools", "blame"]
-    assert [stage["reused"] for stage in output["stages"]] == [True, True, True, True, True, False]
+    assert list(stages) == ["data", "asr", "mt", "metrics", "blame"]
+    assert [stage["reused"] for stage in output["stages"]] == [True, True, True, True, False]
     report = json.loads((Path(stages["blame"]["path"]) / "blame.json").read_text())
     assert [blame_row["culprit"] for blame_row in report["blames"]] == ["asr", "asr"]
     assert all(blame_row["all_gold"]["value"] == pytest.approx(100) for blame_row in report["blames"])
