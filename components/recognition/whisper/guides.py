@@ -138,7 +138,8 @@ class LanguageModelGuide:
         """Scores of the text of each window by itself."""
 
         def decode(tokens: Sequence[int]) -> str:
-            return tokenizer.decode([token for token in tokens if token < tokenizer.eot])
+            text: str = tokenizer.decode([token for token in tokens if token < tokenizer.eot])
+            return text
 
         return TextFusion(self._models, decode, [tokenizer.eot])
 
