@@ -32,7 +32,6 @@ from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import force_decode, search
-from components.ensembling.output_level.language_model import CausalLanguageModel
 from components.ensembling.token_level.combiners import (
     LinearInterpolation,
     LogLinearInterpolation,
@@ -53,6 +52,7 @@ from components.ensembling.token_level.whisper_ensemble import WhisperEnsemble
 from components.experts import routing_stats
 from components.experts.contribution import reference_log_likelihoods as likelihoods_of
 from components.experts.upcycling import upcycle
+from components.models.language_model import CausalLanguageModel
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.load_balancing_loss import BALANCE_LOSSES, total_loss
 from components.networks.moe.moe_block import MoEBlock

@@ -162,7 +162,7 @@ class Combine(Kind[CombineSettings]):
         """Return the language model whose log-probability is a feature, if there is one."""
         if "language_model" not in self.models(settings):
             return None
-        from components.ensembling.output_level import language_model  # noqa: PLC0415 - imports torch
+        from components.models import language_model  # noqa: PLC0415 - imports torch
 
         return language_model.load_language_model(str(settings.language_model), site.store)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -58,18 +59,27 @@ class Recognize(Kind[RecognizeSettings]):
         return (*torch, *others, *backend.libraries)
 
     def models(self, settings: RecognizeSettings) -> dict[str, str]:
-        """Return the recognizer's model, or the members, and the CTC and draft models.
+        """Return the recognizer's model, or the members, and the models that guide the search.
 
         The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
         """
         members = {f"member{number}": name for number, name in enumerate(settings.references, 1)}
         ctc = {} if settings.ctc is None else {"ctc": settings.ctc.model}
         draft = {} if settings.draft is None else {"draft": settings.draft}
-        return {**(members if settings.members else {"model": settings.model}), **ctc, **draft}
+        fusion = {} if settings.language_model is None else settings.language_model.models
+        return {**(members if settings.members else {"model": settings.model}), **ctc, **fusion, **draft}
 
     def files(self, settings: RecognizeSettings) -> dict[str, str]:
-        """Return the list of terms."""
-        return {"terms": settings.terms} if settings.terms else {}
+        """Return the list of terms, and the n-gram models."""
+        ngrams = {} if settings.language_model is None else settings.language_model.files
+        return ({"terms": settings.terms} if settings.terms else {}) | ngrams
+
+    def resolve_paths(self, settings: RecognizeSettings, folder: Path) -> RecognizeSettings:
+        """Return settings whose relative paths start at ``folder``."""
+        settings = super().resolve_paths(settings, folder)
+        if settings.language_model is None:
+            return settings
+        return settings.model_copy(update={"language_model": settings.language_model.resolve_paths(folder)})
 
     def device(self, settings: RecognizeSettings) -> str | None:
         """Return the device that is set; None for a backend that computes elsewhere."""
@@ -106,7 +116,8 @@ class Recognize(Kind[RecognizeSettings]):
         parameters = settings.settings_for_key({"model", "members", "terms", "draft", "device", *unset})
         half = BACKENDS[settings.backend].half
         parameters["dtype"] = resolve_dtype_name(settings.dtype, settings.device, half)
-        return parameters | ({"ctc": settings.ctc.weight} if settings.ctc else {})
+        guides = {name: getattr(settings, name) for name in ("ctc", "language_model")}
+        return parameters | {name: guide.weight for name, guide in guides.items() if guide is not None}
 
     def list_length(self, settings: RecognizeSettings) -> int:
         """Return the number of hypotheses, searched or drawn."""

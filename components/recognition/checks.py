@@ -12,7 +12,7 @@ from components.machine import resolve_device_name
 from components.models.checkpoints import read_json
 from components.models.references import split_reference
 from components.recognition.backends import BACKENDS
-from components.recognition.config import RecognitionConfig
+from components.recognition.config import LanguageModelFusion, RecognitionConfig
 from components.recognition.windowed.decoder import Request
 from components.records import Checkpoint
 from components.term_list import read_terms
@@ -50,16 +50,31 @@ def check(config: RecognitionConfig, store: str | None) -> None:
         read_terms(Path(config.terms))
     if config.ctc is not None:
         models.check(config.ctc.model, store)
+    if config.language_model is not None:
+        _check_language_models(config.language_model, store)
     if config.draft is not None:
         if config.backend != "whisper":
             raise ConfigError(f"draft: expected backend whisper, found {config.backend}: leave draft out")
         models.check(config.draft, store)
 
 
+def _check_language_models(fusion: LanguageModelFusion, store: str | None) -> None:
+    for reference in fusion.models.values():
+        models.check(reference, store)
+    if fusion.files and find_spec("pocketsphinx") is None:
+        raise ConfigError(
+            "language_model: expected the extra 'sphinx' to read an n-gram model, found it missing; "
+            "pip install 'antiphon[sphinx]'"
+        )
+    for path in fusion.files.values():
+        if not Path(path).is_file():
+            raise ConfigError(f"language_model: expected an ARPA file, found none at {path[:200]}")
+
+
 def refuse_guides(config: RecognitionConfig) -> None:
     """Refuse settings of our search where the backend decodes by itself. ConfigError."""
     backend = BACKENDS[config.backend]
-    for setting in ("sampling", "entropies", "terms", "ctc"):
+    for setting in ("sampling", "entropies", "terms", "ctc", "language_model"):
         if getattr(config, setting) and not backend.searches_here:
             names = " or ".join(name for name, row in BACKENDS.items() if row.searches_here)
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -38,11 +39,64 @@ class CtcScoring(BaseModel):
     )
 
 
+class LanguageModelFusion(BaseModel):
+    """A language model that takes part in the search of a Whisper."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field(
+        description="model reference of a causal language model, or an n-gram model: a file that ends with "
+        ".arpa, of words in lower case without punctuation (extra 'sphinx')"
+    )
+    weight: float = Field(0.2, gt=0.0, le=5.0, description="of its log-probability of the text (nats)")
+    source: str | None = Field(
+        None,
+        description="density ratio: a language model of texts such as the recognizer was trained on, whose "
+        "log-probability is subtracted with the same weight",
+    )
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Role -> reference of each causal language model."""
+        named = {"lm": self.model, "source_lm": self.source}
+        return {role: name for role, name in named.items() if name and not is_ngram(name)}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Role -> file of each n-gram model."""
+        named = {"ngram": self.model, "source_ngram": self.source}
+        return {role: name for role, name in named.items() if name and is_ngram(name)}
+
+    def resolve_paths(self, folder: Path) -> LanguageModelFusion:
+        """The same with files that are relative to ``folder``."""
+        paths = {
+            field: str(folder / name)
+            for field in ("model", "source")
+            if (name := getattr(self, field)) and is_ngram(name)
+        }
+        return self.model_copy(update=paths)
+
+
+def is_ngram(reference: str) -> bool:
+    """Whether a language model is an n-gram model in a file."""
+    return reference.endswith(".arpa")
+
+
 class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
     later_settings: ClassVar = (
-        *("word_times", "sampling", "entropies", "adapter", "terms", "ctc", "draft", "draft_tokens"),
+        *(
+            "word_times",
+            "sampling",
+            "entropies",
+            "adapter",
+            "terms",
+            "ctc",
+            "language_model",
+            "draft",
+            "draft_tokens",
+        ),
     )
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -137,6 +191,11 @@ class RecognitionConfig(StageSettings):
     ctc: CtcScoring | None = Field(
         None,
         description="a CTC model that scores the hypotheses of the search, too (backends whisper and "
+        "transformers; docs/recognizers.md)",
+    )
+    language_model: LanguageModelFusion | None = Field(
+        None,
+        description="a language model that scores the hypotheses of the search, too (backends whisper and "
         "transformers; docs/recognizers.md)",
     )
     sampling: Sampling | None = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,11 +13,13 @@ from components.model_cache import model_cache
 from components.models import resolve
 from components.recognition.backends import BACKENDS
 from components.recognition.checks import check_backend, refuse_guides
-from components.recognition.config import RecognitionConfig
+from components.recognition.config import LanguageModelFusion, RecognitionConfig, is_ngram
+from components.recognition.ctc.characters import spell
 from components.recognition.recognizer import Recognizer
 from components.records import Checkpoint
 
 if TYPE_CHECKING:
+    from components.decoding.text_fusion import TextModel, WeightedTextModel
     from components.recognition.whisper.guides import Guide
 
 
@@ -86,7 +89,7 @@ def load_guides(config: RecognitionConfig, store: str | None, task: str) -> list
         ModelError: A model is not there, or damaged.
     """
     refuse_guides(config)
-    if config.ctc is None and config.terms is None:
+    if config.ctc is None and config.terms is None and config.language_model is None:
         return []
     from components.recognition.whisper import guides  # noqa: PLC0415 - imports torch and whisper
 
@@ -95,6 +98,24 @@ def load_guides(config: RecognitionConfig, store: str | None, task: str) -> list
         checkpoint = resolve(config.ctc.model, store)
         model = load_resident(checkpoint, config.model_copy(update={"backend": "ctc", "dtype": "float32"}))
         loaded.append(guides.CtcGuide(model, config.ctc.weight, config.ctc.model))
+    if config.language_model is not None:
+        loaded.append(guides.LanguageModelGuide(_load_language_models(config.language_model, store)))
     if config.terms is not None:
         loaded.append(guides.TermGuide(config.terms, task))
     return loaded
+
+
+def _load_language_models(fusion: LanguageModelFusion, store: str | None) -> list[WeightedTextModel]:
+    from components.decoding.text_fusion import WeightedTextModel  # noqa: PLC0415 - imports torch
+    from components.models.language_model import load_language_model  # noqa: PLC0415 - as above
+    from components.models.ngram import NgramModel  # noqa: PLC0415 - an extra
+
+    def load(reference: str) -> TextModel:
+        return (
+            NgramModel(Path(reference), spell)
+            if is_ngram(reference)
+            else load_language_model(reference, store)
+        )
+
+    own = WeightedTextModel(load(fusion.model), fusion.weight)
+    return [own] if fusion.source is None else [own, WeightedTextModel(load(fusion.source), -fusion.weight)]

@@ -58,8 +58,9 @@ def check(config: RecognitionConfig) -> None:
     if not BACKENDS[config.backend].translates:
         names = " or ".join(name for name, row in BACKENDS.items() if row.translates)
         raise ConfigError(f"expected backend {names} for speech translation, found {config.backend}")
-    if config.ctc is not None:
-        raise ConfigError("ctc: expected none for speech translation, found one: it hears what is said")
+    for setting in ("ctc", "language_model"):
+        if getattr(config, setting) is not None:
+            raise ConfigError(f"{setting}: expected none for speech translation, found one: leave it out")
 
 
 def writes_many(config: RecognitionConfig) -> bool:

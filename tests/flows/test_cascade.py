@@ -27,7 +27,7 @@ from tests.components.neural_metrics.tiny import write_comet
 from tests.flows import fakes
 
 for module in (
-    "ensembling.output_level.language_model",
+    "models.language_model",
     "ensembling.token_level.whisper_ensemble",
     "experts.upcycling",
     "merging.io.input_models",

@@ -13,6 +13,7 @@ from components.decoding.ctc.joint_scoring import CtcFrames, JointCtc
 from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.phrase_trie import WordEdges
 from components.decoding.term_guidance import Phrase, TermGuidance
+from components.decoding.text_fusion import TextFusion, WeightedTextModel
 from components.errors import ConfigError
 from components.recognition.ctc.characters import spell
 from components.recognition.ctc.model import CtcModel
@@ -119,6 +120,28 @@ def number_characters(model: CtcModel, name: str) -> dict[str, int]:
         if piece:
             numbers.setdefault(piece.lower(), number)
     return numbers
+
+
+class LanguageModelGuide:
+    """Adds the scores of language models; see :mod:`components.decoding.text_fusion`.
+
+    Args:
+        models: Them, with their weights.
+    """
+
+    def __init__(self, models: Sequence[WeightedTextModel]) -> None:
+        self._models = models
+
+    def build_bias(
+        self, streams: Sequence[WindowStream], tokenizer: Tokenizer, n_vocab: int
+    ) -> LogitsProcessor:
+        """Scores of the text of each window by itself."""
+
+        def decode(tokens: Sequence[int]) -> str:
+            text: str = tokenizer.decode([token for token in tokens if token < tokenizer.eot])
+            return text
+
+        return TextFusion(self._models, decode, [tokenizer.eot])
 
 
 def _samples_of(stream: WindowStream) -> Samples:

@@ -53,7 +53,7 @@ def test_two_outvote_one_unless_its_vote_weighs_more() -> None:
 
 
 def test_the_language_model_of_a_feature_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from components.ensembling.output_level import language_model
+    from components.models import language_model
 
     monkeypatch.setattr(language_model, "load_language_model", lambda *asked: asked)
     site = Site("asr", of=("x", "y"), store="s")

@@ -114,11 +114,20 @@ def test_a_model_of_longer_pieces_is_refused() -> None:
         number_characters(Pieces(), "big")
 
 
-@pytest.mark.parametrize("setting", [{"terms": "terms.tsv"}, {"ctc": {"model": "store:x"}}])
+@pytest.mark.parametrize(
+    "setting",
+    [{"terms": "terms.tsv"}, {"ctc": {"model": "store:x"}}, {"language_model": {"model": "x.arpa"}}],
+)
 def test_backends_that_decode_by_themselves_take_no_guidance(setting: dict[str, Any]) -> None:
     config = RecognitionConfig.model_validate({"model": "served:x", "backend": "served", **setting})
     with pytest.raises(ConfigError, match="expected backend whisper or transformers, found served"):
         factory.load_guides(config, None, "transcribe")
+
+
+def test_an_ngram_model_that_is_not_there_is_found_before_a_model_is_loaded() -> None:
+    config = RecognitionConfig.model_validate({"language_model": {"model": "none.arpa"}})
+    with pytest.raises(ConfigError, match=r"language_model: expected an ARPA file, found none at none.arpa"):
+        checks.check(config, None)
 
 
 def test_a_wrong_line_is_found_before_a_model_is_loaded(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Scores candidates by a causal language model: the feature ``lm`` of reranking."""
+"""Scores texts by a causal language model, in reranking (feature ``lm``) and in the search of recognizers."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class CausalLanguageModel:
         self._end = ends[1]
 
     @torch.inference_mode()
-    def score(self, texts: Sequence[str]) -> list[float]:
-        """The log-probability (nats) of each text: the sum over its tokens and its end."""
+    def score(self, texts: Sequence[str], end: bool = True) -> list[float]:
+        """The log-probability (nats) of each text: the sum over its tokens and, where wanted, its end."""
         rows = [self._tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
-        rows = [[self._begin, *row, self._end] for row in rows]
+        rows = [[self._begin, *row, *([self._end] if end else [])] for row in rows]
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         scores = [0.0] * len(rows)
         for first in range(0, len(order), BATCH_SIZE):

@@ -1,0 +1,62 @@
+"""n-gram language models in ARPA files, read by pocketsphinx (extra ``sphinx``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from components.errors import ConfigError, ModelError
+
+UNKNOWN_LOG_PROB = -16.0
+"""Log-probability (nats) of a word that the model does not have; it has no history for the next one."""
+_BEGIN, _END = "<s>", "</s>"
+
+
+class NgramModel:
+    """A word n-gram model.
+
+    Log-probabilities are pocketsphinx's, in steps of 1e-4.
+
+    Args:
+        path: An ARPA file.
+        normalize: How texts are written in the model's training data; words are divided by spaces.
+
+    Raises:
+        ConfigError: pocketsphinx is not installed.
+        ModelError: The file is no ARPA file, or lacks the beginning or the end of a sentence.
+    """
+
+    def __init__(self, path: Path, normalize: Callable[[str], str]) -> None:
+        try:
+            import pocketsphinx  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise ConfigError(
+                "language_model: expected the extra 'sphinx' to read an n-gram model, found it missing; "
+                "pip install 'antiphon[sphinx]'"
+            ) from None
+        if not path.is_file():
+            raise ModelError(f"{str(path)[:200]}: expected an ARPA file, found none")
+        try:
+            self._model: Any = pocketsphinx.NGramModel.readfile(str(path))
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"{path}: expected an n-gram model in ARPA format, found none") from error
+        self._to_nats = pocketsphinx.LogMath().log_to_ln
+        self._normalize = normalize
+        self._never = self._model.prob(["\x00"])
+        if self._model.prob([_END]) == self._never:
+            raise ModelError(f"{path}: expected {_END}, the end of a sentence, among the words, found none")
+
+    def score(self, texts: Sequence[str], end: bool = True) -> list[float]:
+        """The log-probability (nats) of each text, with its end or without."""
+        return [self._score(self._normalize(text).split(), end=end) for text in texts]
+
+    def _score(self, words: Sequence[str], *, end: bool) -> float:
+        total, past = 0.0, [_BEGIN]
+        order = self._model.size()
+        for word in [*words, *([_END] if end else [])]:
+            value = self._model.prob([word, *past[: max(order - 1, 0)]])
+            is_known = value > self._never
+            total += self._to_nats(value) if is_known else UNKNOWN_LOG_PROB
+            past = [word, *past] if is_known else []
+        return total
