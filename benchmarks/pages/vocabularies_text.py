@@ -90,6 +90,6 @@ def _result(measurements: Measurements) -> str:
     tests = _differences(measurements["captions"])
     others = ", ".join(f"{name} {tests[name, 'chrf'].difference:+.1f}" for name in OTHERS)
     return (
-        "No gain by agreed text of two very unequal models with equal coefficients over the better one alone, "
-        f"chrF: {'; '.join(parts)}; other ways lose more on captions: {others}"
+        "Agreed text of two very unequal models with equal coefficients against the better one alone, chrF: "
+        f"{'; '.join(parts)}; other ways on captions: {others}"
     )
