@@ -11,7 +11,7 @@ from components.metrics.significance import Difference, translation_tests
 from components.metrics.translation import translation_scores
 
 FIRST, SECOND, RISK = "first alone", "second alone", "minimum Bayes risk"
-TEXT = "text, 0.5 and 0.5"
+TEXT, OTHERS = "text, 0.5 and 0.5", ("union, linear", "intersection, log-linear", RISK)
 SETS = {"captions": "Captions", "tatoeba": "Plain sentences"}
 PROTOCOL = """\
 English into German. First: `packaged:multi30k-en-de` (6 M parameters, trained on captions, 8,000 pieces of
@@ -87,7 +87,9 @@ def _result(measurements: Measurements) -> str:
         values = measurements[name]
         test = _differences(values)[TEXT, "chrf"]
         parts.append(f"{title.lower()} {format_difference(test)} (n = {len(values['ids'])})")
+    tests = _differences(measurements["captions"])
+    others = ", ".join(f"{name} {tests[name, 'chrf'].difference:+.1f}" for name in OTHERS)
     return (
-        "Agreed text of two models with equal coefficients against the better one alone, chrF: "
-        f"{'; '.join(parts)}"
+        "Agreed text of two very unequal models with equal coefficients against the better one alone, chrF: "
+        f"{'; '.join(parts)}; other ways on captions: {others}"
     )
