@@ -102,7 +102,7 @@ def test_systems_are_run_share_stages_and_are_compared(
     assert len(calls.read_text().splitlines()) == 2
     # They were run as one graph, but each has a run of its own, with the names of its own nodes.
     again = json.loads((tmp_path / "store" / "runs" / "three.again" / "run.json").read_text())
-    assert [stage["stage"] for stage in again["stages"]] == ["data", "mt", "metrics", "pools"]
+    assert [stage["stage"] for stage in again["stages"]] == ["data", "mt", "metrics"]
     statuses = {node["name"]: node["status"] for node in again["pipeline"]["nodes"]}
     assert statuses == {"asr": "skipped", "mt": "computed"}
     comparison = json.loads((Path(output["stages"][0]["path"]) / "comparison.json").read_text())
