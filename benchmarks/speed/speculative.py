@@ -132,7 +132,7 @@ def _with_transformers(
     target: str, assistant: str | None, store: str | None, sentences: Sequence[Sentence]
 ) -> System:
     model, _ = load_transformers(resolve(target, store), "seq2seq", "cpu", "float32")
-    logging.set_verbosity_error()  # a warning for every sentence
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # a warning for every sentence
     settings: dict[str, Any] = {}
     if assistant is not None:
         settings["assistant_model"] = load_transformers(

@@ -88,11 +88,13 @@ def build_translator(
         backend, checkpoints = build_cross_vocabulary_backend(
             config, names, combiner, store, mixing.vocabulary, first_masks, seed
         )
+    agrees = isinstance(backend, TextSynchronousBackend)
     return Translator(
         backend,
         ensemble_checkpoint(checkpoints),
         **list_settings(config),
-        domain=read_domain(Path(checkpoints[0].path)),
+        # A domain knows the first model's likelihood of its own pieces, not what several agree on.
+        domain=None if agrees else read_domain(Path(checkpoints[0].path)),
         samples=config.sampling is not None,
     )
 
