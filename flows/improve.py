@@ -16,6 +16,7 @@ from flows.registry import pipeline_of
 from flows.run import final_state, reopen_run
 from reports.analyses.stage_results import read_blame
 from tasks.stages import attribution, improvement, report
+from tasks.stages.remedy_search import FinishedRun, Limits
 
 _BLAME = "blame"
 
@@ -26,7 +27,7 @@ def improve(parameters: ImproveParameters) -> RunRecord | State[RunRecord]:
     record, run = reopen_run(parameters.run, "improve", parameters)
     with run:
         pipeline = pipeline_of(record)
-        finished = improvement.FinishedRun(pipeline, dict(run.stages), run.parameters.seed, run.store_url)
+        finished = FinishedRun(pipeline, dict(run.stages), run.parameters.seed, run.store_url)
         if _BLAME not in run.stages:
             attribution.check_references(run.stages[DATA])
             run.add(attribution.attribute_errors(pipeline, *finished[1:]))
@@ -39,7 +40,7 @@ def improve(parameters: ImproveParameters) -> RunRecord | State[RunRecord]:
             terms=parameters.terms,
             soup=parameters.soup,
         )
-        limits = improvement.Limits(parameters.budget, parameters.probe, parameters.metric)
+        limits = Limits(parameters.budget, parameters.probe, parameters.metric)
         run.add(improvement.improve_run(finished, blames[parameters.metric], choices, limits))
         report.publish_run_report(run.record, run.store_url)
     return final_state(run.record)

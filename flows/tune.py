@@ -93,10 +93,10 @@ def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
         winner = _write_results(run, parameters, checked, study, study_ref)
         _confirm(run, winner, parameters, loaded.confirm)
         confirm_context = replace(context, blocks=[loaded.confirm])
-        chosen = [study.winner, study.named(AS_WRITTEN)]
+        compared = [study.winner, study.named(AS_WRITTEN)]
         first = checked.objectives[0]
         searched, confirmed = (
-            tuple(each.statistics(first) for each in compute_again(of, chosen))
+            tuple(each.statistics(first) for each in compute_again(of, compared))
             for of in (context, confirm_context)
         )
         earlier = _earlier_confirmations(run, loaded.confirm)
@@ -282,10 +282,10 @@ def _confirm(
     metric = first.rpartition(".")[2] if ":" not in first else first
     settings = ComparisonSettings()
     usual = [m for m in settings.metrics if m != split_metric(metric)[0]]
-    chosen = settings.model_copy(
+    ranked_first = settings.model_copy(
         update={"baseline": WRITTEN, "ranking": split_metric(metric)[0], "metrics": (metric, *usual)}
     )
-    run.add(comparison.compare_runs(records, chosen, run.store_url))
+    run.add(comparison.compare_runs(records, ranked_first, run.store_url))
     record_comparison(run, records)
 
 

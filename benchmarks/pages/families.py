@@ -58,12 +58,12 @@ def _terms(values: Mapping[str, Any]) -> list[str]:
     references = values["references"]
     captions = sum(key.startswith(CAPTION) for key in references)
     recall = term_metrics(tuple(values["terms"]), "transcript")[0]
-    said = recall.select(_segments(references, references))
+    segments = recall.select(_segments(references, references))
     protocol = TERMS.format(
         terms=len(values["terms"]),
         named=len(references) - captions,
         captions=captions,
-        occurrences=int(recall.statistics(said).sum(0)[1]),
+        occurrences=int(recall.statistics(segments).sum(0)[1]),
     )
     header = ["boost", "term recall", "false terms per 100", "B-WER", "U-WER", "WER of captions"]
     return [one_paragraph(protocol), markdown_table(header, rows)]

@@ -100,7 +100,7 @@ def write_domains(folder: Path) -> dict[str, dict[str, str]]:
     def misspelt(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         return [(swap_letters(source, chooser), target) for source, target in pairs]
 
-    made = {
+    pairs_by_domain = {
         "tatoeba": (sentences[:PAIRS], sentences[PAIRS : PAIRS + DEV], sentences[PAIRS + DEV :][:TEST]),
         "lower": (lowered(captions[:PAIRS]), lowered(held_out[:DEV]), lowered(test[:TEST])),
         "typos": (
@@ -114,7 +114,7 @@ def write_domains(folder: Path) -> dict[str, dict[str, str]]:
             part: pair(folder, f"{name}-{part}", pairs)
             for part, pairs in zip(("train", "dev", "test"), parts, strict=True)
         }
-        for name, parts in made.items()
+        for name, parts in pairs_by_domain.items()
     }
 
 
@@ -150,7 +150,7 @@ class Bench:
     def compare(self, models: dict[str, str]) -> dict[str, Any]:
         """Scores of the start, the fine-tuned models and every method on the three test sets."""
         systems = {"start": START, **{f"tuned to {name}": model for name, model in models.items()}}
-        chosen = {}
+        parameters = {}
         for name, method in METHODS.items():
             scores = (
                 {
@@ -165,14 +165,14 @@ class Bench:
                 else {0.0: 0.0}
             )
             best = max(scores, key=lambda value: scores[value])
-            chosen[name] = {
+            parameters[name] = {
                 "parameter": method.parameter,
                 "value": best,
                 "scores": {str(v): s for v, s in scores.items()},
             }
             systems[name] = self.merged(name, method, best, models)
         rows = {domain: self.test(systems, domain) for domain in DOMAINS}
-        return {"chosen": chosen, "domains": rows}
+        return {"chosen": parameters, "domains": rows}
 
     def test(self, systems: dict[str, str], domain: str) -> list[dict[str, Any]]:
         """Every system against the mean on a domain's test set."""

@@ -14,11 +14,12 @@ import numpy as np
 
 from components.metrics.bootstrap import FloatArray
 from components.metrics.table import get_metric
+from components.tuning.domains import Choices
 from components.tuning.halving import cut_blocks, is_promoted
 from components.tuning.samplers import Searcher
 from components.tuning.search import search
 from components.tuning.study import Try
-from components.tuning.variables import Choices, SearchSpace, Variable
+from components.tuning.variables import SearchSpace, Variable
 
 SPACE: Mapping[str, tuple[float, ...]] = {
     "doubt.budget": (0.0, 0.25, 0.5, 0.75, 1.0),
@@ -49,9 +50,9 @@ class Grid:
         self._de_seconds = {name: seconds / self.n for name, seconds in stored["translation_seconds"].items()}
 
     def _escalates(self, budget: float) -> Any:
-        chosen = np.zeros(self.n, bool)
-        chosen[self._order[: round(budget * self.n)]] = True
-        return chosen
+        escalates = np.zeros(self.n, bool)
+        escalates[self._order[: round(budget * self.n)]] = True
+        return escalates
 
     def _rows(self, of: Mapping[str, FloatArray], settings: Mapping[str, Any]) -> FloatArray:
         escalates = self._escalates(settings["doubt.budget"])[:, None]
@@ -182,13 +183,18 @@ def _each_alone(grid: Grid, drawn: Sequence[int], seed: int, tries: int) -> Choi
     """The recognizers for their WER, the translator for its score of correct transcripts."""
     halves = tries // 2
     spoken = space_of(("doubt.budget", "good.beam_size"))
-    first, one = run_search(spoken, "tpe", lambda s, p: (grid.wer(s, p),), (-1,), [drawn], seed, halves)
+    recognizers, tries_of_recognizers = run_search(
+        spoken, "tpe", lambda s, p: (grid.wer(s, p),), (-1,), [drawn], seed, halves
+    )
     written = space_of(("de.beam_size", "de.length_penalty"))
-    second, two = run_search(
+    translators, tries_of_translators = run_search(
         written, "tpe", lambda s, p: (grid.score_of_gold(s, p),), (1,), [drawn], seed, halves
     )
     names = ("de.beam_size", "de.length_penalty")
-    return {**best_of(first, -1), **{name: best_of(second, 1)[name] for name in names}}, one + two
+    return {
+        **best_of(recognizers, -1),
+        **{name: best_of(translators, 1)[name] for name in names},
+    }, tries_of_recognizers + tries_of_translators
 
 
 _METHODS: Mapping[str, Callable[[Grid, Sequence[int], int, int], Choice]] = {

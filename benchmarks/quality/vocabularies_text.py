@@ -110,8 +110,8 @@ def translate(utterances: Sequence[Utterance], options: argparse.Namespace) -> d
 def combine(nbests: dict[str, list[NBest]]) -> list[str]:
     """Of both single systems' lists the text of least expected loss in chrF, with equal votes."""
     config = SystemCombinationConfig(method="minimum_bayes_risk", utility="chrf")
-    chosen = []
+    consensus = []
     for pair in zip(nbests[FIRST], nbests[SECOND], strict=True):
         lists = [SystemNBest(str(n), nbest.hypotheses) for n, nbest in enumerate(pair)]
-        chosen.append(rank_by_expected_utility(lists, config, "de")[0].text)
-    return chosen
+        consensus.append(rank_by_expected_utility(lists, config, "de")[0].text)
+    return consensus

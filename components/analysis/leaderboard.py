@@ -8,6 +8,7 @@ from pydantic import Field
 
 from components.analysis.buckets import UtteranceGroup
 from components.analysis.cost import Cost
+from components.analysis.dominance import count_dominating
 from components.metrics.bootstrap import Estimate
 from components.metrics.corpus_statistics import CorpusStatistics, draw_together
 from components.metrics.significance import paired_test
@@ -72,16 +73,9 @@ def pareto_front(tables: Tables, costs: Mapping[str, Cost], ranking: str | None)
         if ranking in metrics:
             table = metrics[ranking]
             quality = table.score() if table.metric.higher_is_better else -table.score()
-            points[name] = (quality, -costs[name].seconds)
-    return frozenset(
-        name
-        for name, point in points.items()
-        if not any(_dominates(other, point) for other in points.values())
-    )
-
-
-def _dominates(first: tuple[float, float], second: tuple[float, float]) -> bool:
-    return first != second and first[0] >= second[0] and first[1] >= second[1]
+            points[name] = (quality, costs[name].seconds)
+    counts = count_dominating(list(points.values()), (1, -1))
+    return frozenset(name for name, count in zip(points, counts, strict=True) if count == 0)
 
 
 def score_buckets(

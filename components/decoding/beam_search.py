@@ -86,33 +86,37 @@ def beam_search(
             scores = constraints.forbid_ends(scores.clone(), scorer.vocabulary.eos)
         rows_of_step = Rows(log_probs, scores, state.scores[:, :width], state.sums[:, :width])
         continuations = best_continuations(scorer, rows_of_step, config, steps, eos, guidance)
-        scorer.watch(continuations.scores, state.is_open)
+        scorer.finite.watch(continuations.scores, state.is_open)
         finished.add(continuations)
         best, rows = select_continuations(state, continuations, t, k, ordered=constraints is not None)
         finished.go_on(continuations, best)
         if t + 1 == steps:
             break
         state.is_open = state.is_open & _can_go_on(state, finished.worst, t + 1, steps, config)
-        kept: Tensor | None = None
+        remaining: Tensor | None = None
         if (t + 1) % interval == 0:
-            positions = scorer.read_flags(state.is_open)
+            positions = scorer.finite.read_flags(state.is_open)
             if not positions:
                 break
             if len(positions) < len(rows):
-                kept = first_true(state.is_open, len(positions))
-                rows = rows[kept]
-                state.keep_utterances(kept)
-                finished.keep_utterances(kept, positions)
+                remaining = first_true(state.is_open, len(positions))
+                rows = rows[remaining]
+                state.keep_utterances(remaining)
+                finished.keep_utterances(remaining, positions)
         beam_indices, move = rows.reshape(-1), None
         if interval > 1:
             state.scores.masked_fill_(~state.is_open[:, None], FORBIDDEN)  # what is closed stays closed
-            if t == 0 or kept is not None:
+            if t == 0 or remaining is not None:
                 utterances = _repeat(torch.arange(len(rows), device=device), k)
             move = make_move(
-                beam_indices, utterances, (len(rows), k), kept=kept, is_open=_repeat(state.is_open, k)
+                beam_indices,
+                utterances,
+                (len(rows), k),
+                remaining=remaining,
+                is_open=_repeat(state.is_open, k),
             )
         log_probs = scorer.step(beam_indices, state.tokens[:, :, t].reshape(-1), move)
-    scorer.require_finite()
+    scorer.finite.require_finite()
     candidates = [list(map(partial(_to_candidate, scorer), each)) for each in finished.read(config.n_best)]
     return candidates if constraints is None else constraints.mark(candidates)
 

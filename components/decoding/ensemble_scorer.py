@@ -15,6 +15,7 @@ from torch import Tensor
 
 from components.decoding.candidates import MemberScores
 from components.decoding.combiner import Combiner
+from components.decoding.finite_watch import FiniteWatch
 from components.decoding.gate_features import GateFeatures, distribution_features
 from components.decoding.lazy_scorer import LazyScorer
 from components.decoding.moves import Move
@@ -34,6 +35,9 @@ class EnsembleScorer:
 
     Members of weight zero are not run; each member's log-probability of the tokens that the search takes can
     be asked for until the next step.
+
+    Attributes:
+        finite: Looks for NaN in the tokens that the search takes; its ModelError names the member.
     """
 
     def __init__(
@@ -54,7 +58,8 @@ class EnsembleScorer:
             calls: Counts the forward calls of each member by its index in ``scorers``.
             exact: Mix in the log domain throughout (see :class:`Combiner`).
             keeps_statistics: Records end with the statistics of the distributions (:meth:`observe`).
-            stacks: Whether members of one architecture may run as one, which can then not forget tokens.
+            stacks: Whether members of one architecture may run as one off the CPU; :meth:`score_tokens` asks
+                each of them.
 
         Raises:
             ConfigError: The members differ in their vocabularies, or the combiner is for another number.
@@ -79,7 +84,7 @@ class EnsembleScorer:
         self._weights = torch.zeros(0)
         self._log_normalizers = torch.zeros(0)
         self._statistics = torch.zeros(0)
-        self._is_bad: Tensor | None = None  # whether NaN was seen: on the device, off the CPU
+        self.finite = FiniteWatch(self._raise_not_finite)
         self.n_steps = 0
 
     @property
@@ -265,35 +270,6 @@ class EnsembleScorer:
         if self._combiner.gate is None:
             return tuple(log_probs), tuple((weight,) * len(records) for weight in self._constant_weights)
         return tuple(log_probs), tuple(map(tuple, records[:, n : 2 * n].T.tolist()))
-
-    def watch(self, log_probs: Tensor, is_open: Tensor | None = None) -> None:
-        """Look for NaN in the ``log_probs`` (r, ...) of the taken tokens, in the rows where ``is_open`` (r,).
-
-        On the CPU it raises at once, as :meth:`require_finite`; elsewhere that would be a wait at every step.
-        """
-        is_bad = log_probs.isnan()
-        if is_bad.device.type == "cpu":
-            if bool(is_bad.any()):
-                self._raise_not_finite()
-            return
-        if is_open is not None:
-            is_bad = is_bad & is_open.view(-1, *[1] * (is_bad.dim() - 1))
-        self._is_bad = is_bad.any() if self._is_bad is None else self._is_bad | is_bad.any()
-
-    def read_flags(self, flags: Tensor) -> list[int]:
-        """Positions of the ``flags`` (n,) that are True; the same look sees what :meth:`watch` has found."""
-        if self._is_bad is None:
-            values = flags.tolist()
-        else:
-            *values, is_bad = torch.cat([flags, self._is_bad[None]]).tolist()
-            if is_bad:
-                self._raise_not_finite()
-        return [position for position, value in enumerate(values) if value]
-
-    def require_finite(self) -> None:
-        """Raise a ModelError that names the member if :meth:`watch` has seen NaN."""
-        if self._is_bad is not None and bool(self._is_bad):
-            self._raise_not_finite()
 
     def _raise_not_finite(self) -> None:
         pairs = [(n, s) for n, s in zip(self.names, self._scores, strict=True) if s is not None]

@@ -131,10 +131,10 @@ class FinishedHypotheses:
         n = len(latest)
         rows = [latest[u] for u in range(n)]
         owners, slots = np.nonzero(ranks_[rows, :n_best] > FORBIDDEN)
-        chosen = (np.asarray(rows)[owners], slots)
+        cells = (np.asarray(rows)[owners], slots)
         results: list[list[FinishedHypothesis]] = [[] for _ in range(n)]
-        paths = self._follow(owners, places_[chosen], columns)
-        for owner, rank, path in zip(owners, ranks_[chosen], paths, strict=True):
+        paths = self._follow(owners, places_[cells], columns)
+        for owner, rank, path in zip(owners, ranks_[cells], paths, strict=True):
             results[owner].append(FinishedHypothesis(*path, normalized=float(rank)))
         return results
 

@@ -69,7 +69,7 @@ class LazyScorer:
         rows = torch.arange(len(tokens), device=tokens.device)
         for column in tokens.T[1:]:
             if self._move is not None:
-                follow(scorer, replace(self._move, beam_indices=rows, kept=None, is_identity=True))
+                follow(scorer, replace(self._move, beam_indices=rows, remaining=None, is_identity=True))
             scores = scorer.step(rows, column)
         self.calls += tokens.shape[1]
         return scores

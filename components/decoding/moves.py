@@ -34,7 +34,7 @@ class Move:
         n: Number of utterances that have rows.
         b: The largest number of rows of an utterance.
         cells: Index of each row in a grid of n by b (R,); None where the rows fill it in order.
-        kept: Which of the utterances of before still have rows (n,); None: all.
+        remaining: Which of the utterances of before still have rows (n,); None: all.
         is_identity: Whether every row is known to continue itself.
         is_open: Which rows are still searched (R,); the others are dropped at the host's next look.
             None: all.
@@ -45,22 +45,22 @@ class Move:
     n: int
     b: int
     cells: Tensor | None = None
-    kept: Tensor | None = None
+    remaining: Tensor | None = None
     is_identity: bool = False
     is_open: Tensor | None = None
 
     def then(self, following: Move) -> Move:
         """This move and the following one as one."""
-        kept = self.kept if following.kept is None else following.kept
-        if self.kept is not None and following.kept is not None:
-            kept = self.kept[following.kept]
+        remaining = self.remaining if following.remaining is None else following.remaining
+        if self.remaining is not None and following.remaining is not None:
+            remaining = self.remaining[following.remaining]
         return Move(
             self.beam_indices[following.beam_indices],
             following.owners,
             following.n,
             following.b,
             following.cells,
-            kept,
+            remaining,
             self.is_identity and following.is_identity,
         )
 
@@ -111,15 +111,17 @@ class Rows:
     def _find_move(self, beam_indices: Tensor) -> Move:
         """The move, asked of the device."""
         owners = self.owners[beam_indices]
-        kept, positions, counts = torch.unique_consecutive(owners, return_inverse=True, return_counts=True)
+        remaining, positions, counts = torch.unique_consecutive(
+            owners, return_inverse=True, return_counts=True
+        )
         same = len(beam_indices) == len(self.owners) and bool(
             (beam_indices == torch.arange(len(beam_indices), device=beam_indices.device)).all()
         )
         return make_move(
             beam_indices,
             positions,
-            (len(kept), int(counts.max())),
-            kept=kept if len(kept) < self.n else None,
+            (len(remaining), int(counts.max())),
+            remaining=remaining if len(remaining) < self.n else None,
             is_identity=same,
         )
 
@@ -129,7 +131,7 @@ def make_move(
     owners: Tensor,
     shape: tuple[int, int],
     *,
-    kept: Tensor | None = None,
+    remaining: Tensor | None = None,
     is_identity: bool = False,
     is_open: Tensor | None = None,
 ) -> Move:
@@ -142,14 +144,14 @@ def make_move(
         )
         first = counts.cumsum(0) - counts
         cells = owners * b + torch.arange(len(owners), device=owners.device) - first[owners]
-    return Move(beam_indices, owners, n, b, cells, kept, is_identity, is_open)
+    return Move(beam_indices, owners, n, b, cells, remaining, is_identity, is_open)
 
 
 def drop_rows(move: Move, beam_indices: Tensor, kept_rows: Tensor, n: int, b: int) -> Move:
     """The move that keeps some rows of ``move``, the one before: ``kept_rows`` (R,) of n utterances."""
-    owners, kept = move.owners[kept_rows], None
+    owners, remaining = move.owners[kept_rows], None
     if n < move.n:
         present = torch.zeros(move.n, dtype=torch.long, device=owners.device).index_fill_(0, owners, 1)
-        kept = first_true(present.bool(), n)
+        remaining = first_true(present.bool(), n)
         owners = (present.cumsum(0) - 1)[owners]
-    return make_move(beam_indices, owners, (n, b), kept=kept)
+    return make_move(beam_indices, owners, (n, b), remaining=remaining)

@@ -68,7 +68,7 @@ def greedy_or_sample(
         scorer.observe(log_probs)
         tokens = _choose_tokens(guidance.apply(log_probs, history), source, draws[alive, t], config)
         token_log_probs = log_probs[source, tokens]
-        scorer.watch(token_log_probs, is_open)
+        scorer.finite.watch(token_log_probs, is_open)
         decoded.tokens[alive, t], decoded.log_probs[alive, t] = tokens, token_log_probs
         decoded.records[alive, t] = scorer.records_of(source, tokens).T
         ended = torch.isin(tokens, eos)
@@ -79,25 +79,29 @@ def greedy_or_sample(
         is_open = is_open & ~ended
         positions: list[int] | None = None
         if (t + 1) % interval == 0:
-            positions = scorer.read_flags(is_open)
+            positions = scorer.finite.read_flags(is_open)
             if not positions:
                 break
         if positions is not None and len(positions) < len(open_rows):
-            kept = first_true(is_open, len(positions))
+            remaining = first_true(is_open, len(positions))
             open_rows = [open_rows[position] for position in positions]
-            alive, source, tokens, is_open = alive[kept], source[kept], tokens[kept], is_open[kept]
+            alive, source, tokens, is_open = (part[remaining] for part in (alive, source, tokens, is_open))
             if move is not None:
                 counts = Counter(row // copies for row in open_rows)
-                move = drop_rows(move, source, kept, len(counts), max(counts.values()))
+                move = drop_rows(move, source, remaining, len(counts), max(counts.values()))
         elif interval > 1:
             first = make_move(source, alive // copies, (n, copies), is_identity=copies == 1)
-            move = first if move is None else replace(move, beam_indices=source, kept=None, is_identity=True)
+            move = (
+                first
+                if move is None
+                else replace(move, beam_indices=source, remaining=None, is_identity=True)
+            )
         if move is not None:
             move = replace(move, is_open=is_open)
         log_probs = scorer.step(source, tokens, move)
         source = torch.arange(len(alive), device=device)
         history = History(decoded.tokens[alive, : t + 1], alive // copies, steps)
-    scorer.require_finite()
+    scorer.finite.require_finite()
     decoded = DecodedRows(*copy_to_host([getattr(decoded, field.name) for field in fields(decoded)]))
     candidates = [to_candidate(scorer, decoded, row, config, row % copies) for row in range(n * copies)]
     return [

@@ -92,7 +92,7 @@ def speculative_search(
         target.retract(block.shape[1] - 1 - accepted)
         proposer.settle(accepted)
         previous = alive
-    target.require_finite()
+    target.finite.require_finite()
     rows = DecodedRows(*copy_to_host([getattr(rows, field.name) for field in fields(rows)]))
     return [[to_candidate(target, rows, row, config)] for row in range(len(rows.tokens))]
 
@@ -154,7 +154,7 @@ def _append(
     rows.tokens[indices, at], rows.log_probs[indices, at] = tokens, values
     rows.lengths[indices] = at + 1
     rows.finished[indices] = torch.isin(tokens, torch.tensor(target.vocabulary.eos, device=tokens.device))
-    target.watch(values)
+    target.finite.watch(values)
     return tokens
 
 

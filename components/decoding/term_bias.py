@@ -80,9 +80,9 @@ class TermBias:
         if not state.matches.open:
             return bonuses
         # A token that continues no match gives back what is pending; what is complete before it stays.
-        kept = [_kept(trie, state, inside) for inside in (False, True)]
+        refunds = [_kept(trie, state, inside) for inside in (False, True)]
         continues = trie.edges.continues.to(like.device)
-        bonuses = bonuses + torch.where(continues, kept[1], kept[0]).to(like.dtype) - state.pending
+        bonuses = bonuses + torch.where(continues, refunds[1], refunds[0]).to(like.dtype) - state.pending
         tokens = {token for node in state.matches.open for token in node.children}
         if any(node.phrases for node in state.matches.open):  # what ends here may have reached its limit
             tokens.update(trie.root.children)

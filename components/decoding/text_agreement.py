@@ -214,13 +214,13 @@ class _State:
         if not all(self.groups[g].can_follow(longest[positions[g] :], stages[g]) for g in still):
             return
         for choice in product(*options.values()):
-            chosen = dict(zip(options, choice, strict=True))
+            token_of = dict(zip(options, choice, strict=True))
             values = tuple(
-                float(self.rows[g][chosen[g]]) if g in chosen else 0.0 for g in range(len(self.rows))
+                float(self.rows[g][token_of[g]]) if g in token_of else 0.0 for g in range(len(self.rows))
             )
             gain = sum(self.weights[g] * values[g] for g in options)
             if gain > -np.inf and (len(self.best) < self.count or gain > self.best[0][0]):
-                tokens = tuple(chosen.get(g) for g in range(len(self.rows)))
+                tokens = tuple(token_of.get(g) for g in range(len(self.rows)))
                 self._n_offered += 1
                 entry = (gain, -self._n_offered, Continuation(gain, longest, tokens, values))
                 (heapq.heappush if len(self.best) < self.count else heapq.heapreplace)(self.best, entry)

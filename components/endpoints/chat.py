@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from components.endpoints.answer_form import AnswerForm, TokenForm
+from components.endpoints.chat_answer import (
+    ChatAnswer,
+    CompletionForm,
+    TextAnswerForm,
+    count_tokens,
+    read_answers,
+)
 from components.endpoints.connection import AnswerError, Connection, RefusedError, ServerFaultError, connect
 from components.endpoints.endpoint import Endpoint, find_endpoint
-from components.endpoints.usage import INPUT_TOKENS, OUTPUT_TOKENS
 from components.errors import AntiphonError, ModelError
 from components.profiling import note_usage
-from components.records import Token
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -24,101 +24,7 @@ if TYPE_CHECKING:
 Turn = tuple[str, str]
 """A role (system, user, assistant) and its words."""
 Conversation = tuple[Turn, ...]
-_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 _PROBE: Conversation = (("user", "Hi"),)
-
-
-class _LogProbsForm(AnswerForm):
-    content: list[TokenForm] | None = None
-
-
-class _MessageForm(AnswerForm):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _ChoiceForm(AnswerForm):
-    message: _MessageForm
-    finish_reason: str | None = None
-    logprobs: _LogProbsForm | None = None
-
-
-class _UsageForm(AnswerForm):
-    prompt_tokens: int = Field(0, ge=0)
-    completion_tokens: int = Field(0, ge=0)
-
-
-class _CompletionForm(AnswerForm):
-    choices: list[_ChoiceForm] = Field(min_length=1)
-    usage: _UsageForm | None = None
-    system_fingerprint: str | None = None
-
-
-class _TextLogProbsForm(AnswerForm):
-    tokens: list[str] = Field(default_factory=list)
-    token_logprobs: list[float | None] = Field(default_factory=list)
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """The tokens that have a log-probability, as a chat endpoint writes them."""
-        pairs = zip(self.tokens, self.token_logprobs, strict=False)
-        return [{"token": token, "logprob": value} for token, value in pairs if value is not None]
-
-
-class _TextChoiceForm(AnswerForm):
-    text: str
-    finish_reason: str | None = None
-    logprobs: _TextLogProbsForm | None = None
-
-
-class _TextAnswerForm(AnswerForm):
-    """The answer of a completions endpoint."""
-
-    choices: list[_TextChoiceForm] = Field(min_length=1)
-    usage: _UsageForm | None = None
-    system_fingerprint: str | None = None
-
-    def as_chat_answer(self) -> dict[str, Any]:
-        """The same in the form of a chat endpoint."""
-        choices = [
-            {
-                "message": {"content": choice.text},
-                "finish_reason": choice.finish_reason,
-                "logprobs": {"content": choice.logprobs.rows} if choice.logprobs else None,
-            }
-            for choice in self.choices
-        ]
-        rest = self.model_dump(mode="json", include={"usage", "system_fingerprint"})
-        return {"choices": choices, **rest}
-
-
-class ChatAnswer(NamedTuple):
-    """What a model wrote.
-
-    Attributes:
-        text: stripped, without the thoughts that some models write before it.
-        tokens: with their log-probabilities (nats); empty where the server gives none.
-        finished: whether it ended by itself, not at the limit.
-        input_tokens: that it read, as the server counts; of several answers each has its share.
-        output_tokens: that it wrote, thoughts among them, likewise.
-    """
-
-    text: str
-    tokens: tuple[Token, ...] = ()
-    finished: bool = True
-    input_tokens: float = 0
-    output_tokens: float = 0
-
-    @property
-    def counts(self) -> dict[str, float]:
-        """What is paid for, as features of a hypothesis."""
-        counts = {INPUT_TOKENS: self.input_tokens, OUTPUT_TOKENS: self.output_tokens}
-        return {name: float(count) for name, count in counts.items() if count}
-
-    @property
-    def score(self) -> float:
-        """Log-probability of the tokens (nats); 0 where the server gives none."""
-        return math.fsum(token.log_prob for token in self.tokens)
 
 
 class ChatModel:
@@ -195,7 +101,7 @@ class ChatModel:
         """
         self.probe()
 
-        def ask(request: tuple[Conversation, Mapping[str, int]]) -> _CompletionForm:
+        def ask(request: tuple[Conversation, Mapping[str, int]]) -> CompletionForm:
             conversation, beside = request
             several = {"n": beside["n"]} if beside.get("n", 1) > 1 else {}
             body = {
@@ -207,18 +113,15 @@ class ChatModel:
             server = {"url": self.endpoint.url, "fingerprint": self.fingerprint}
             identity = {self.endpoint_kind: body, **server, **draw}
             return self._connection.ask(
-                lambda client: self._complete(client, body), _CompletionForm, identity, self._is_alive
+                lambda client: self._complete(client, body), CompletionForm, identity, self._is_alive
             )
 
         answers = self._connection.ask_all(ask, requests)
-        note_usage(self.endpoint.reference, map(_counts_of, answers))
-        return [answer if isinstance(answer, AnswerError) else self._read_all(answer) for answer in answers]
-
-    def _read_all(self, answer: _CompletionForm) -> list[ChatAnswer] | AnswerError:
-        """Every choice that says something; the first fault where none does. Counts are shared out."""
-        read = [self._read(choice, answer.usage, len(answer.choices)) for choice in answer.choices]
-        texts = [each for each in read if isinstance(each, ChatAnswer)]
-        return texts or next(each for each in read if isinstance(each, AnswerError))
+        note_usage(self.endpoint.reference, map(count_tokens, answers))
+        return [
+            answer if isinstance(answer, AnswerError) else read_answers(answer, self.endpoint.reference)
+            for answer in answers
+        ]
 
     @property
     def fingerprint(self) -> str:
@@ -244,7 +147,7 @@ class ChatModel:
                 self._parameters, answer = self._find_parameters()
                 self._fingerprint = answer.system_fingerprint or ""
 
-    def _find_parameters(self) -> tuple[dict[str, Any], _CompletionForm]:
+    def _find_parameters(self) -> tuple[dict[str, Any], CompletionForm]:
         parameters: dict[str, Any] = {"max_tokens": True, "temperature": 0, "logprobs": True}
         while True:
             try:
@@ -254,10 +157,10 @@ class ChatModel:
             except ServerFaultError as fault:
                 raise fault.with_advice("try again, or check its address and log") from None
 
-    def _send_probe(self, parameters: Mapping[str, Any], retries: int | None = None) -> _CompletionForm:
+    def _send_probe(self, parameters: Mapping[str, Any], retries: int | None = None) -> CompletionForm:
         body = self._fill(parameters, _PROBE, 16)
         return self._connection.send(
-            lambda client: self._complete(client, body), _CompletionForm, retries=retries
+            lambda client: self._complete(client, body), CompletionForm, retries=retries
         )
 
     def _is_alive(self) -> bool:
@@ -276,30 +179,6 @@ class ChatModel:
 
     def _complete(self, client: OpenAI, body: Mapping[str, Any]) -> str:
         return client.chat.completions.with_raw_response.create(**body).text
-
-    def _read(self, choice: _ChoiceForm, usage: _UsageForm | None, choices: int) -> ChatAnswer | AnswerError:
-        content = choice.message.content or ""
-        text = _THOUGHTS.sub("", content).strip()
-        finished = choice.finish_reason != "length"
-        if choice.finish_reason == "content_filter" or (choice.message.refusal and not text):
-            return AnswerError(
-                "refused by the server", f"{self.endpoint.reference}: its content filter applied"
-            )
-        if not text or (not finished and content.lstrip().startswith("<think>") and text == content.strip()):
-            advice = "" if finished else ": it reached max_tokens before; raise it"
-            return AnswerError("no answer", f"{self.endpoint.reference}: expected text, found none{advice}")
-        rows = (choice.logprobs.content if choice.logprobs else None) or []
-        tokens = tuple(Token(piece=row.token, log_prob=min(row.logprob, 0.0)) for row in rows)
-        counted = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-        return ChatAnswer(text, tokens, finished, *(count / choices for count in counted))
-
-
-def _counts_of(answer: _CompletionForm | AnswerError) -> dict[str, float]:
-    """What the server counted of an answer."""
-    usage = None if isinstance(answer, AnswerError) else answer.usage
-    if usage is None:
-        return {}
-    return {INPUT_TOKENS: float(usage.prompt_tokens), OUTPUT_TOKENS: float(usage.completion_tokens)}
 
 
 def _without_refused(parameters: dict[str, Any], refusal: RefusedError) -> dict[str, Any]:
@@ -332,7 +211,7 @@ class TextModel(ChatModel):
     def _complete(self, client: OpenAI, body: Mapping[str, Any]) -> str:
         """Send a request; the answer is written as a chat endpoint writes it, where it has the right form."""
         text = client.completions.with_raw_response.create(**body).text
-        answer = _TextAnswerForm.model_validate_json(text)
+        answer = TextAnswerForm.model_validate_json(text)
         return json.dumps(answer.as_chat_answer())
 
 

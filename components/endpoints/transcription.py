@@ -6,6 +6,7 @@ import hashlib
 import io
 import wave
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -185,4 +186,9 @@ def _transcribe(client: OpenAI, wav: bytes, fields: Mapping[str, Any]) -> str:
 
 def open_transcription(name: str, *, word_times: bool = False) -> TranscriptionModel:
     """Return the recognizer ``served:NAME``. ConfigError where it is set nowhere."""
-    return TranscriptionModel(find_endpoint(name), word_times=word_times)
+    return _open_at(find_endpoint(name), word_times)
+
+
+@lru_cache(maxsize=32)
+def _open_at(endpoint: Endpoint, word_times: bool) -> TranscriptionModel:
+    return TranscriptionModel(endpoint, word_times=word_times)

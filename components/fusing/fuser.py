@@ -138,8 +138,8 @@ class Fuser:
         )
         if refusal or not estimates.is_accepted:
             reason = refusal or f"refused: the gate {self.config.gate} does not rise"
-            kept = {**estimates.fitted_before, **features}
-            return _keep(first, None if refusal == SAME else hypothesis, kept, reason)
+            features_of_first = {**estimates.fitted_before, **features}
+            return _keep(first, None if refusal == SAME else hypothesis, features_of_first, reason)
         features |= estimates.fitted_proposed
         accepted = {"features": {**features, "fused": 1.0}, "decision": Decision(round=1, accepted=True)}
         return first.model_copy(

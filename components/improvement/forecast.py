@@ -134,19 +134,19 @@ def measure_outputs(
         DataError: nothing has a reference and all outputs.
     """
     shared = set.intersection(*(set(texts) for texts in outputs.values()))
-    kept = [utterance for utterance in utterances if any(utterance.references) and utterance.id in shared]
-    languages = {u.id: target or u.target_language or UNDETERMINED for u in kept}
-    units = ScoringUnits(kept, "translation", languages)
+    scored = [utterance for utterance in utterances if any(utterance.references) and utterance.id in shared]
+    languages = {u.id: target or u.target_language or UNDETERMINED for u in scored}
+    units = ScoringUnits(scored, "translation", languages)
     references = {key: texts for key, texts in units.references.items() if any(texts)}
     tables = {}
     for system, texts in outputs.items():
-        split = units.split({utterance.id: texts[utterance.id] for utterance in kept})
+        split = units.split({utterance.id: texts[utterance.id] for utterance in scored})
         segments = align_segments(references, split, units.languages, len(references))
         table = measure(get_metric(metric), segments, len(references))
         if table is None:
             raise DataError(f"improve: expected translations with a reference for {metric}, found none")
         tables[system] = table
-    return Measured(tables, frozenset(units.ids_of(u.id for u in kept if u.id in probe)))
+    return Measured(tables, frozenset(units.ids_of(u.id for u in scored if u.id in probe)))
 
 
 def estimate_gain(base: CorpusStatistics, changed: CorpusStatistics) -> tuple[Estimate, float]:

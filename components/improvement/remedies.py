@@ -190,11 +190,11 @@ def _add_terms(situation: Situation) -> Values:
 def _refine_translation(situation: Situation) -> Values:
     values = values_of(situation.pipeline)
     output = values["outputs"]["translation"]
-    chosen = {"model": situation.choices.refiner, "gate_model": situation.choices.gate_model}
+    models = {"model": situation.choices.refiner, "gate_model": situation.choices.gate_model}
     refined = f"{output}-refined"
     values["nodes"][refined] = {
         **{"kind": "refine", "of": output, "rounds": 1},
-        **{name: value for name, value in chosen.items() if value is not None},
+        **{name: value for name, value in models.items() if value is not None},
     }
     values["outputs"]["translation"] = refined
     return values

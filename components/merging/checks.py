@@ -135,11 +135,11 @@ def examine_recipe(
     """
     if not recipe.stages:
         return examine_stage(recipe, store, references)
-    made = {stage.name for stage in recipe.stages}
+    names = {stage.name for stage in recipe.stages}
     results = []
     findings: list[Finding] = []
     for stage in (*recipe.stages, recipe):
-        if made.isdisjoint(stage.models):
+        if names.isdisjoint(stage.models):
             results.append(examine_stage(stage, store, references))
             findings += results[-1].findings
         else:

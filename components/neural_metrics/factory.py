@@ -92,7 +92,9 @@ class _LazyScorer:
 
 
 def load_scorer(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
-    """The scorer of a metric, resident in this process."""
+    """The scorer of a metric, resident in this process; of a served judge, one that asks today's endpoint."""
+    if checkpoint.architecture == SERVED:
+        return FAMILIES[row.family](row, checkpoint, device)
     key = ("sentence scorer", row.name, *checkpoint.identity, device)
     return model_cache.get(key, lambda: FAMILIES[row.family](row, checkpoint, device))
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from components.endpoints.chat import ChatAnswer, ChatModel, Conversation
+from components.endpoints.chat import ChatModel, Conversation
+from components.endpoints.chat_answer import ChatAnswer
 from components.endpoints.connection import AnswerError
 from components.endpoints.prompt_data import as_prompt_data
 from components.metrics.model_metric import Sample, SentenceScore

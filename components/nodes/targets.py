@@ -122,8 +122,8 @@ class Targets(Kind[TargetsSettings]):
                 }
                 rows.append(row)
                 numbers += [_number_of(item, settings.keep_by, site)] if settings.filters else []
-        kept = settings.select(numbers) if settings.filters else [True] * len(rows)
-        if not any(kept):
+        selection = settings.select(numbers) if settings.filters else [True] * len(rows)
+        if not any(selection):
             left_out = f", {len(rows)} of {len(rows)} were left out by {settings.keep_by}" if rows else ""
             raise DataError(
                 f"{site.name}: expected translations by {site.of[0]}, found none to learn from{left_out}"
@@ -131,13 +131,13 @@ class Targets(Kind[TargetsSettings]):
         with (folder / TARGETS).open("w", encoding="utf-8") as file:
             file.writelines(
                 json.dumps(row, ensure_ascii=False) + "\n"
-                for row, is_kept in zip(rows, kept, strict=True)
+                for row, is_kept in zip(rows, selection, strict=True)
                 if is_kept
             )
         if not settings.filters:
             return Product([TARGETS], items=len(rows))
-        write_json(folder / FILTER, {"outputs": len(rows), "kept": sum(kept)})
-        return Product([TARGETS, FILTER], items=sum(kept))
+        write_json(folder / FILTER, {"outputs": len(rows), "kept": sum(selection)})
+        return Product([TARGETS, FILTER], items=sum(selection))
 
     def notes(self, settings: TargetsSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say how many outputs were left out."""

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from components.device import pick_device
+from components.errors import ConfigError
 from components.machine import resolve_dtype_name
 from components.model_cache import model_cache
 from components.models import resolve
+from components.models.architectures import SERVED
 from components.recognition.backends import BACKENDS
 from components.recognition.checks import check_backend, refuse_guides
 from components.recognition.config import LanguageModelFusion, RecognitionConfig, is_ngram
@@ -38,13 +40,18 @@ def build(
         ConfigError: The settings do not fit each other or the model.
         ModelError: The model is not there, or damaged.
     """
+    backend = BACKENDS[config.backend]
+    if task != "transcribe" and not backend.translates:
+        raise ConfigError(
+            f"backend: {config.backend} only transcribes, found task {task!r}; use a Whisper model"
+        )
     checkpoint = resolve(config.model, store)
     loaded = add_draft(load_resident(checkpoint, config), config, store)
     if guides := load_guides(config, store, task):
         from components.recognition.whisper.recognizer import WhisperRecognizer  # noqa: PLC0415 - torch
 
         return WhisperRecognizer(config, loaded, checkpoint, task, seed, guides=guides)
-    return BACKENDS[config.backend].build(config, loaded, checkpoint, task, seed)
+    return backend.build(config, loaded, checkpoint, task, seed)
 
 
 def add_draft(backend: Any, config: RecognitionConfig, store: str | None) -> Any:
@@ -73,6 +80,8 @@ def load_resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
     check_backend(config.backend, checkpoint)
     backend = BACKENDS[config.backend]
     device = pick_device(config.device)
+    if checkpoint.architecture == SERVED:  # its endpoint and its key may be others by the next run
+        return backend.load(checkpoint, config, device)
     dtype = resolve_dtype_name(config.dtype, config.device, backend.half)
     config = config.model_copy(update={"dtype": dtype})
     settings = (config.backend, dtype, config.window_seconds, config.padding_stride)

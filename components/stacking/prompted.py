@@ -33,7 +33,7 @@ class PromptedTranslator:
         recognition = recognition_config_of(config)
         self.config, self.checkpoint = config, resolve(recognition.model, store)
         loaded = load_resident(self.checkpoint, recognition)
-        decoder: WindowDecoder = windowed.audio_lm_decoder(recognition, loaded, self.checkpoint)
+        decoder: WindowDecoder = windowed.build_decoder(recognition, loaded, self.checkpoint)
         if "sound" in config.ablate:
             decoder = _DeafDecoder(decoder)
         self._recognizer = WindowRecognizer(recognition, decoder, self.checkpoint, "stack")

@@ -43,7 +43,11 @@ class StackedScorer:
         move = self.rows.move(beam_indices)
         if not move.is_identity:
             self._cache = [(keys[beam_indices], values[beam_indices]) for keys, values in self._cache]
-            if move.kept is not None or before != (move.n, move.b, None):  # rows see an utterance's memory
+            if move.remaining is not None or before != (
+                move.n,
+                move.b,
+                None,
+            ):  # rows see an utterance's memory
                 self._select_memories(beam_indices)
         return self._run_decoder(tokens[:, None])
 

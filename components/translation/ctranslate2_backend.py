@@ -23,7 +23,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import as_tuple
-from components.decoding.models.seq2seq import UNBOUNDED
+from components.decoding.models.seq2seq_preparation import UNBOUNDED
 from components.digests import cache_folder
 from components.errors import ConfigError, ModelError, to_one_line
 from components.machine import resolve_dtype_name
@@ -91,16 +91,16 @@ def convert(checkpoint: Checkpoint) -> Path:
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        made = Path(scratch) / "model"
+        converted = Path(scratch) / "model"
         try:
-            Converter(checkpoint.path).convert(str(made), quantization="float32")
+            Converter(checkpoint.path).convert(str(converted), quantization="float32")
         except Exception as error:  # the converter raises whatever its many loaders raise
             raise ModelError(
                 f"{checkpoint.reference}: CTranslate2 cannot convert {checkpoint.architecture} "
                 f"({to_one_line(error, 200)}); use backend torch"
             ) from error
         if not folder.exists():  # else another process was faster
-            shutil.move(made, folder)
+            shutil.move(converted, folder)
     return folder
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from components.endpoints.chat import ChatAnswer, ChatModel, Conversation, open_chat
+from components.endpoints.chat import ChatModel, Conversation, open_chat
+from components.endpoints.chat_answer import ChatAnswer
 from components.endpoints.connection import AnswerError
 from components.endpoints.prompt_data import as_prompt_data
 from components.errors import DataError

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from components.analysis.dominance import count_dominating
 from components.errors import ConfigError
 
 
@@ -33,22 +34,6 @@ def cut_blocks(total: int, rungs: int, factor: int, seed: int) -> list[list[int]
     shuffled = np.random.default_rng(seed).permutation(total).tolist() if rungs > 1 else list(range(total))
     edges = [0, *sizes]
     return [sorted(shuffled[start:end]) for start, end in pairwise(edges)]
-
-
-def count_dominating(values: Sequence[Sequence[float]], signs: Sequence[int]) -> list[int]:
-    """Return for each point how many others are at least as good in everything and better in something.
-
-    Fonseca and Fleming 1993; 0 on the Pareto front, and with one objective the number of better ones.
-
-    Args:
-        values: (n, objectives).
-        signs: 1 for an objective of which more is better, else -1.
-    """
-    table = np.asarray(values, np.float64).reshape(len(values), len(signs)) * np.asarray(signs)
-    is_as_good = (table[:, None] >= table[None]).all(2)  # [i, j]: i is as good as j
-    is_better = (table[:, None] > table[None]).any(2)
-    counts: list[int] = (is_as_good & is_better).sum(0).tolist()
-    return counts
 
 
 def is_promoted(number: int, values: Sequence[Sequence[float]], signs: Sequence[int], factor: int) -> bool:

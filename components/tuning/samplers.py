@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from components.errors import ConfigError
+from components.tuning.domains import Choices
 from components.tuning.study import Try
-from components.tuning.variables import Choices, SearchSpace
+from components.tuning.variables import SearchSpace
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from components.analysis.dominance import count_dominating
 from components.errors import ConfigError
 from components.metrics.bootstrap import Estimate
 from components.records import Record
 from components.run_record import Score
-from components.tuning.halving import count_dominating
 
 AS_WRITTEN = 0
 """Number of the try that is the pipeline as the file has it."""

@@ -27,31 +27,17 @@ VALUES = "utterances.jsonl"
 
 
 def read_blame(ref: StageRef) -> AttributionReport:
-    """Read the error attribution of a ``blame`` stage.
-
-    Raises:
-        StoreError: another version of Antiphon wrote it.
-    """
-    path = Path(ref.path) / BLAME
-    return _validate(AttributionReport, read_json(path), path, "an error attribution", "blame the run again")
+    """Read the error attribution of a ``blame`` stage. StoreError: another version of Antiphon wrote it."""
+    return _read(AttributionReport, ref, BLAME, "an error attribution", "blame the run again")
 
 
 def read_comparison(ref: StageRef) -> Comparison:
-    """Read the comparison of a ``comparison`` stage.
-
-    Raises:
-        StoreError: another version of Antiphon wrote it.
-    """
-    path = Path(ref.path) / COMPARISON
-    return _validate(Comparison, read_json(path), path, "a comparison", "compare the runs again")
+    """Read the comparison of a ``comparison`` stage. StoreError: another version of Antiphon wrote it."""
+    return _read(Comparison, ref, COMPARISON, "a comparison", "compare the runs again")
 
 
 def read_contributions(ref: StageRef) -> list[Contribution]:
-    """Read the contributions of a ``contribution`` stage.
-
-    Raises:
-        StoreError: another version of Antiphon wrote them.
-    """
+    """Read the contributions of a ``contribution`` stage. StoreError: another version wrote them."""
     path = Path(ref.path) / CONTRIBUTIONS
     return [
         _validate(Contribution, system, path, "a contribution", "measure the contributions again")
@@ -73,23 +59,13 @@ def read_confidence(ref: StageRef) -> list[SignalQuality]:
 
 
 def read_improvement(ref: StageRef) -> Improvement:
-    """Read the remedies of a run, from its ``improvement`` stage.
-
-    Raises:
-        StoreError: another version of Antiphon wrote it.
-    """
-    path = Path(ref.path) / IMPROVEMENT
-    return _validate(Improvement, read_json(path), path, "remedies", "improve the run again")
+    """Read the remedies of an ``improvement`` stage. StoreError: another version of Antiphon wrote it."""
+    return _read(Improvement, ref, IMPROVEMENT, "remedies", "improve the run again")
 
 
 def read_study(ref: StageRef) -> Study:
-    """Read a search over a pipeline, from its ``study`` stage.
-
-    Raises:
-        StoreError: another version of Antiphon wrote it.
-    """
-    path = Path(ref.path) / STUDY
-    return _validate(Study, read_json(path), path, "a search", "tune again")
+    """Read the search of a ``study`` stage. StoreError: another version of Antiphon wrote it."""
+    return _read(Study, ref, STUDY, "a search", "tune again")
 
 
 def read_confirmation(ref: StageRef) -> Confirmation:
@@ -98,8 +74,12 @@ def read_confirmation(ref: StageRef) -> Confirmation:
     Raises:
         StoreError: another version of Antiphon wrote it.
     """
-    path = Path(ref.path) / CONFIRMATION
-    return _validate(Confirmation, read_json(path), path, "a confirmation", "tune again")
+    return _read(Confirmation, ref, CONFIRMATION, "a confirmation", "tune again")
+
+
+def _read(model: type[_Result], ref: StageRef, name: str, what: str, remedy: str) -> _Result:
+    path = Path(ref.path) / name
+    return _validate(model, read_json(path), path, what, remedy)
 
 
 def _validate(model: type[_Result], content: object, path: Path, what: str, remedy: str) -> _Result:

@@ -84,13 +84,13 @@ def summarize(study: Study) -> str:
 def study_tables(study: Study) -> list[dict[str, object]]:
     """The content of the stage's ``tables.json``: the front, then all tries."""
     note = f"Search over {len(study.variables)} settings, {summarize(study)}."
-    chosen = (
+    caveat = (
         "No other try is better in everything; intervals are of this data, on which the best were chosen."
     )
     return [
         {
             "title": "Pareto front of the search",
-            "note": f"{note} {chosen}",
+            "note": f"{note} {caveat}",
             "rows": list(try_rows(study, study.front)),
         },
         {

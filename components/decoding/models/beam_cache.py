@@ -49,8 +49,8 @@ class BeamCache:
         """Follow a move of the rows; keys and values are copied only where utterances are dropped."""
         if not move.is_identity:
             self._visible = self._visible[move.beam_indices]
-        if move.kept is not None:
-            self._layers = [layer[:, move.kept] for layer in self._layers]
+        if move.remaining is not None:
+            self._layers = [layer[:, move.remaining] for layer in self._layers]
 
     def retract(self, count: int) -> None:
         """Every row forgets its last ``count`` tokens."""

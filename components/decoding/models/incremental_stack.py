@@ -47,7 +47,7 @@ class IncrementalStack:
             return
         kv_cache.reorder(self._cache, beam_indices)
         self.utterances = self.utterances[beam_indices]
-        if move.kept is None and before == (move.n, move.b, None):
+        if move.remaining is None and before == (move.n, move.b, None):
             return
         rows = self.utterances
         self._keys = [[(k[rows], v[rows]) for k, v in layer] for layer in self._all_keys]

@@ -183,9 +183,9 @@ class StackedMarianState:
         """Row r becomes a copy of row ``beam_indices[r]``; utterances without rows are dropped."""
         move = self.rows.move(beam_indices)
         self._cache.reorder(move)
-        if move.kept is not None:
-            self._cross = [pair[:, move.kept] for pair in self._cross]
-            self._mask = None if self._mask is None else self._mask[move.kept]
+        if move.remaining is not None:
+            self._cross = [pair[:, move.remaining] for pair in self._cross]
+            self._mask = None if self._mask is None else self._mask[move.remaining]
 
     def retract(self, count: int) -> None:
         """Every row forgets its last ``count`` tokens."""

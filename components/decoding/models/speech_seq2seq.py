@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from components.decoding.models.seq2seq import Seq2SeqModel, Seq2SeqScorer
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 
 
 class SpeechSeq2SeqScorer(Seq2SeqScorer):

@@ -51,13 +51,13 @@ class DeviceWhisperScorer(WhisperTokenScorer):
     def _reorder(self, beam_indices: Tensor) -> None:
         move = self.rows.move(beam_indices)
         self._beam_cache.reorder(move)
-        if move.kept is None:
+        if move.remaining is None:
             return
         if self._keeps_windows:
-            self._windows = self._windows[move.kept]
+            self._windows = self._windows[move.remaining]
             return
-        self._cross = [pair[:, move.kept] for pair in self._cross]
-        self._log_counts = None if self._log_counts is None else self._log_counts[move.kept]
+        self._cross = [pair[:, move.remaining] for pair in self._cross]
+        self._log_counts = None if self._log_counts is None else self._log_counts[move.remaining]
 
     def _forward(self, tokens: Tensor) -> Tensor:
         decoder, start = self._decoder, self._length

@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from components.decoding.models.causal import CausalScorer
-from components.decoding.models.seq2seq import Seq2SeqScorer
+from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.moves import Move
 from components.errors import ConfigError
 

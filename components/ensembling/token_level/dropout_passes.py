@@ -13,7 +13,8 @@ from typing import Any
 
 from components.decoding.config import SearchConfig
 from components.decoding.guidance import UNGUIDED
-from components.decoding.models.seq2seq import Seq2SeqModel, Seq2SeqScorer
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.search import search
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.translation.checks import refuse_unsupported

@@ -45,8 +45,8 @@ class OrderStatistics:
         ordered = bits ^ ((bits >> (8 * bits.itemsize - 1)) & torch.iinfo(self._integer).max)
         shift = 16 * (self.passes - 1 - number)
         for counts, prefix in zip(self._counts, self._prefixes, strict=True):
-            chosen = ordered if number == 0 else ordered[ordered >> (shift + 16) == prefix]
-            digits = (chosen >> shift).long()
+            candidates = ordered if number == 0 else ordered[ordered >> (shift + 16) == prefix]
+            digits = (candidates >> shift).long()
             digits = digits + (1 << 15) if number == 0 else digits & 0xFFFF
             counts.add_(torch.bincount(digits, minlength=1 << 16))
 

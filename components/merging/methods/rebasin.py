@@ -142,6 +142,6 @@ def _match_heads(
                 block = blocks[place, :, head, :]
                 order = inner[which, place, head] = _assign(block)
                 similarity[place, head] += block[torch.arange(size), order].sum()
-    chosen = _assign(similarity).tolist()
+    head_order = _assign(similarity).tolist()
     for which, group in enumerate(groups):
-        permutations[group] = torch.cat([h * size + inner[which, p, h] for p, h in enumerate(chosen)])
+        permutations[group] = torch.cat([h * size + inner[which, p, h] for p, h in enumerate(head_order)])

@@ -128,6 +128,6 @@ class Recipe(NamedTuple):
     @property
     def sources(self) -> tuple[str, ...]:
         """Every model that it or a stage of it reads and that no stage makes, the last stage's first."""
-        made = {stage.name for stage in self.stages}
+        outputs = {stage.name for stage in self.stages}
         names = [*self.models, *(model for stage in self.stages for model in stage.models)]
-        return tuple(name for name in dict.fromkeys(names) if name not in made)
+        return tuple(name for name in dict.fromkeys(names) if name not in outputs)

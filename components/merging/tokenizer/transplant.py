@@ -137,17 +137,17 @@ def orthogonal_matching_pursuit(targets: Tensor, atoms: Tensor, count: int) -> t
     """
     units = torch.nn.functional.normalize(atoms, dim=1)
     left, basis = targets.clone(), torch.zeros(len(targets), 0, targets.shape[1])
-    chosen = torch.zeros(len(targets), 0, dtype=torch.long)
+    selected = torch.zeros(len(targets), 0, dtype=torch.long)
     for _ in range(count):
-        parallel = (left @ units.T).abs().scatter_(1, chosen, -1.0)
+        parallel = (left @ units.T).abs().scatter_(1, selected, -1.0)
         best = parallel.argmax(1, keepdim=True)
-        chosen = torch.cat([chosen, best], 1)
+        selected = torch.cat([selected, best], 1)
         direction = units[best]
         direction = direction - (direction @ basis.mT) @ basis
         basis = torch.cat([basis, torch.nn.functional.normalize(direction, dim=2, eps=1e-6)], 1)
         left = left - (left[:, None] @ basis[:, -1:].mT @ basis[:, -1:])[:, 0]
-    solution = torch.linalg.lstsq(atoms[chosen].mT.double(), targets[..., None].double(), driver="gelsd")
-    return chosen, solution.solution[..., 0].to(targets.dtype)
+    solution = torch.linalg.lstsq(atoms[selected].mT.double(), targets[..., None].double(), driver="gelsd")
+    return selected, solution.solution[..., 0].to(targets.dtype)
 
 
 def _embedding_of(folder: ModelFolder) -> Tensor:

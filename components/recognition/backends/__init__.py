@@ -5,6 +5,7 @@ The table is read without importing torch or a backend's library; its functions 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from components.models.architectures import ONNX_ASR, SERVED, SPHINX, VOSK
@@ -69,8 +70,8 @@ def _build_pocketsphinx(
 ) -> Recognizer:
     from components.recognition.backends import pocketsphinx  # noqa: PLC0415 - an extra
 
-    del seed
-    return pocketsphinx.PocketsphinxRecognizer(config, loaded, checkpoint, task)
+    del task, seed
+    return pocketsphinx.PocketsphinxRecognizer(config, loaded, checkpoint)
 
 
 def _load_served(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
@@ -86,8 +87,8 @@ def _build_served(
 ) -> Recognizer:
     from components.recognition.backends import served  # noqa: PLC0415 - an extra
 
-    del seed
-    return served.ServedRecognizer(config, loaded, checkpoint, task)
+    del task, seed
+    return served.ServedRecognizer(config, loaded, checkpoint)
 
 
 def _require_transcription(checkpoint: Checkpoint) -> None:
@@ -101,8 +102,8 @@ def _build_ctc(
 ) -> Recognizer:
     from components.recognition.ctc.recognizer import CtcRecognizer  # noqa: PLC0415 - imports torch
 
-    del seed
-    return CtcRecognizer(config, loaded, checkpoint, task)
+    del task, seed
+    return CtcRecognizer(config, loaded, checkpoint)
 
 
 def _require_ctranslate2_files(checkpoint: Checkpoint) -> None:
@@ -134,6 +135,7 @@ BACKENDS: dict[str, Backend] = {
         version=WHISPER_VERSION,
         load=_load_transformers,
         build=_build_whisper,
+        translates=True,
         packs_weights=True,
         searches_here=True,
     ),
@@ -144,6 +146,7 @@ BACKENDS: dict[str, Backend] = {
         version=WHISPER_VERSION,
         load=_load_faster_whisper,
         build=_build_whisper,
+        translates=True,
         module="ctranslate2",
         extra="fast",
         require_files=_require_ctranslate2_files,
@@ -187,8 +190,8 @@ BACKENDS: dict[str, Backend] = {
         architectures=tuple(name.lower() for name in architectures.TRANSDUCERS),
         version="1",
         half="bfloat16",
-        load=windowed.load_transducer,
-        build=windowed.build_transducer,
+        load=windowed.load,
+        build=windowed.build,
     ),
     "seq2seq": Backend(
         reads="an encoder-decoder of speech (Moonshine, Speech2Text, SeamlessM4T, Canary, Cohere ASR)",
@@ -196,11 +199,11 @@ BACKENDS: dict[str, Backend] = {
         architectures=tuple(name.lower() for name in architectures.SEQ2SEQ),
         version="1",
         half="bfloat16",
-        load=windowed.load_seq2seq,
-        build=windowed.build_seq2seq,
+        load=windowed.load,
+        build=windowed.build,
         translates=True,
         times_words=False,
-        check_requests=windowed.check_seq2seq,
+        check_requests=partial(windowed.check_requests, "seq2seq"),
     ),
     "audio-lm": Backend(
         reads="an audio language model (Qwen2-Audio, Granite Speech, Voxtral, Audio Flamingo 3, GLM-ASR, "
@@ -209,11 +212,11 @@ BACKENDS: dict[str, Backend] = {
         architectures=tuple(name.lower() for name in architectures.AUDIO_LM),
         version="1",
         half="bfloat16",
-        load=windowed.load_audio_lm,
-        build=windowed.build_audio_lm,
+        load=windowed.load,
+        build=windowed.build,
         translates=True,
         times_words=False,
-        check_requests=windowed.check_audio_lm,
+        check_requests=partial(windowed.check_requests, "audio-lm"),
     ),
     "onnx-asr": Backend(
         reads="a model such as onnx:FOLDER",
@@ -221,8 +224,8 @@ BACKENDS: dict[str, Backend] = {
         architectures=(ONNX_ASR,),
         version="1",
         half="float32",
-        load=windowed.load_onnx_asr,
-        build=windowed.build_onnx_asr,
+        load=windowed.load,
+        build=windowed.build,
         module="onnx_asr",
         extra="onnx-asr",
         libraries=("onnx-asr", "onnxruntime"),
@@ -233,8 +236,8 @@ BACKENDS: dict[str, Backend] = {
         architectures=(VOSK,),
         version="1",
         half="float32",
-        load=windowed.load_vosk,
-        build=windowed.build_vosk,
+        load=windowed.load,
+        build=windowed.build,
         module="vosk",
         extra="vosk",
         libraries=("vosk",),

@@ -12,6 +12,7 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,10 @@ from components.errors import ConfigError, DataError, ModelError, to_one_line
 from components.languages import english_name, is_undetermined, two_letters_of
 from components.models.checkpoints import ADAPTERS, read_json
 from components.models.loading import load_transformers
-from components.recognition.backends.seq2seq import to_window_hypothesis
+from components.recognition.backends.seq2seq import search_config_of, to_window_hypothesis
 from components.recognition.config import RecognitionConfig
 from components.recognition.vad.windows import MAX_WINDOW_SECONDS
-from components.recognition.windowed.decoder import Request, Window, WindowHypothesis
+from components.recognition.windowed.decoder import Request, Window, WindowHypothesis, require_possible
 from components.records import Checkpoint
 from components.sanitization import find_control_tokens, sanitize
 
@@ -234,6 +235,13 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
     return CausalModel(model, digest, checkpoint.reference), processor
 
 
+def build_decoder(
+    loaded: tuple[CausalModel, Any], checkpoint: Checkpoint, config: RecognitionConfig
+) -> AudioLanguageDecoder:
+    """The decoder of what :func:`load` loaded."""
+    return AudioLanguageDecoder(*loaded, MODELS[checkpoint.architecture], search_config_of(config))
+
+
 def _refuse_missing_parts(checkpoint: Checkpoint) -> None:
     """Refuse a model without the package that its processor needs, or without its adapter. ConfigError."""
     row, folder = MODELS[checkpoint.architecture], Path(checkpoint.path)
@@ -252,13 +260,4 @@ def _refuse_missing_parts(checkpoint: Checkpoint) -> None:
 def check_requests(checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
     """Refuse a model that can do none of several requests, or that lacks what it needs. ConfigError."""
     _refuse_missing_parts(checkpoint)
-    row, problems = MODELS[checkpoint.architecture], []
-    for request in requests:
-        try:
-            check_request(row, request)
-        except DataError as error:
-            problems.append(str(error))
-        else:
-            return
-    if problems:
-        raise ConfigError(f"{checkpoint.reference}: {problems[0]}")
+    require_possible(checkpoint, requests, partial(check_request, MODELS[checkpoint.architecture]))

@@ -126,3 +126,9 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
         raise ModelError(
             f"{checkpoint.reference}: onnx-asr cannot load {checkpoint.path} ({to_one_line(error, 300)})"
         ) from error
+
+
+def build_decoder(loaded: Any, checkpoint: Checkpoint, config: RecognitionConfig) -> OnnxAsrDecoder:
+    """The decoder of what :func:`load` loaded."""
+    del checkpoint
+    return OnnxAsrDecoder(loaded, config.word_times)

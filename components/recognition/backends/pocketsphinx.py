@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from components import audio
-from components.errors import ConfigError, DataError, ModelError
+from components.errors import DataError, ModelError
 from components.languages import base_of, is_undetermined, two_letters_of
 from components.models.sources.sphinx import find_parts
 from components.progress import track
@@ -141,23 +141,14 @@ def _strip_pronunciation(word: str) -> str:
 
 
 class PocketsphinxRecognizer:
-    """A :class:`~components.recognition.recognizer.Recognizer` over a pocketsphinx decoder.
-
-    Raises:
-        ConfigError: ``task`` is not ``transcribe``.
-    """
+    """A :class:`~components.recognition.recognizer.Recognizer` over a pocketsphinx decoder."""
 
     def __init__(
         self,
         config: RecognitionConfig,
         decoder: PocketsphinxDecoder,
         checkpoint: Checkpoint,
-        task: str = "transcribe",
     ) -> None:
-        if task != "transcribe":
-            raise ConfigError(
-                f"backend: pocketsphinx only transcribes, found task {task!r}; use a Whisper model"
-            )
         self.config, self.checkpoint = config, checkpoint
         self._decoder = decoder
         self._language = Path(checkpoint.path).name[:2].lower()

@@ -1,16 +1,12 @@
-"""The ``seq2seq`` backend: encoder-decoders beside Whisper that read speech, in the one search.
-
-Each architecture is a row of :data:`FAMILIES`, which says how it is told the languages.
-"""
+"""The ``seq2seq`` backend: encoder-decoders beside Whisper that read speech, in the one search."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoProcessor
@@ -29,126 +25,15 @@ from components.decoding.models.speech_seq2seq import SpeechSeq2SeqScorer
 from components.decoding.scorers import digest_of, require_same_vocabulary
 from components.decoding.search import search
 from components.device import pick_dtype
-from components.errors import ConfigError, DataError, ModelError, to_one_line
-from components.languages import base_of, is_undetermined, three_letters_of, two_letters_of
+from components.errors import DataError, ModelError, to_one_line
 from components.models.checkpoints import read_json
 from components.models.loading import load_transformers
+from components.recognition.backends.seq2seq_starts import STARTS, Start
 from components.recognition.config import RecognitionConfig
-from components.recognition.windowed.decoder import Request, Window, WindowHypothesis
+from components.recognition.windowed.decoder import Request, Window, WindowHypothesis, require_possible
 from components.records import Checkpoint, Token
 
 MAX_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Start:
-    """What the decoder begins with.
-
-    Attributes:
-        tokens: After the model's own start token.
-        forced: The first token that it writes, if that is forced.
-    """
-
-    tokens: tuple[int, ...] = ()
-    forced: int | None = None
-
-
-@dataclass(frozen=True)
-class Family:
-    """How an architecture is told the languages.
-
-    Attributes:
-        start: From the processor, the generation settings and a request to what the decoder begins with;
-            DataError for a language that the model does not know, or a task that it does not do.
-    """
-
-    start: Callable[[Any, Mapping[str, Any], Request], Start]
-
-
-def _one_language(processor: Any, settings: Mapping[str, Any], request: Request) -> Start:
-    """A model of one language, which nothing in its files names."""
-    if request.task != "transcribe":
-        raise DataError(
-            "expected a model that says which languages it translates into, found one that does not"
-        )
-    return Start()
-
-
-def _language_codes(processor: Any, settings: Mapping[str, Any], request: Request) -> Start:
-    """Speech2Text: the target is the first token, where the tokenizer knows several languages."""
-    codes = getattr(processor.tokenizer, "lang_code_to_id", None)
-    if not codes:
-        return _one_language(processor, settings, request)
-    target = two_letters_of(_require_target(request))
-    if target not in codes:
-        raise _unknown_language(target, codes)
-    return Start(forced=int(codes[target]))
-
-
-def _seamless(processor: Any, settings: Mapping[str, Any], request: Request) -> Start:
-    """SeamlessM4T: the target's token follows the start token."""
-    codes: Mapping[str, int] = settings.get("text_decoder_lang_to_code_id") or {}
-    target = _require_target(request)
-    for code in (target, *three_letters_of(target), base_of(target)):
-        if code in codes:
-            return Start(tokens=(int(codes[code]),))
-    raise _unknown_language(target, codes)
-
-
-def _canary(processor: Any, settings: Mapping[str, Any], request: Request) -> Start:
-    """Canary: both languages in the prompt of the processor's template."""
-    target = two_letters_of(_require_target(request))
-    source = target if is_undetermined(request.source) else two_letters_of(request.source)
-    silence = np.zeros(SAMPLE_RATE, np.float32)
-    try:
-        prompts = processor.apply_transcription_request(
-            audio=[silence], source_language=source, target_language=target, tokenize=False
-        )
-    except ValueError as error:
-        raise DataError(to_one_line(error, 200)) from None
-    inputs = processor(audio=[silence], text=prompts, sampling_rate=SAMPLE_RATE)
-    return Start(tokens=tuple(inputs["decoder_input_ids"][0].tolist()))
-
-
-def _cohere(processor: Any, settings: Mapping[str, Any], request: Request) -> Start:
-    """Cohere's recognizer: the language in the decoder's prompt; it does not translate."""
-    if request.task != "transcribe":
-        raise DataError("expected a model that translates, found one that transcribes only")
-    try:
-        return Start(tokens=tuple(processor.get_decoder_prompt_ids(two_letters_of(_require_target(request)))))
-    except ValueError as error:
-        raise DataError(to_one_line(error, 200)) from None
-
-
-FAMILIES: dict[str, Family] = {
-    "MoonshineForConditionalGeneration": Family(_one_language),
-    "MoonshineStreamingForConditionalGeneration": Family(_one_language),
-    "Speech2TextForConditionalGeneration": Family(_language_codes),
-    "SeamlessM4TModel": Family(_seamless),
-    "SeamlessM4TForSpeechToText": Family(_seamless),
-    "SeamlessM4Tv2Model": Family(_seamless),
-    "SeamlessM4Tv2ForSpeechToText": Family(_seamless),
-    "CanaryForConditionalGeneration": Family(_canary),
-    "CohereAsrForConditionalGeneration": Family(_cohere),
-}
-"""Architecture -> how it is told the languages."""
-
-
-def _require_target(request: Request) -> str:
-    if request.target is None:
-        raise DataError("expected a target language, found none: say to: LANGUAGE")
-    if is_undetermined(request.target):
-        raise DataError(
-            "expected the language that is spoken, which this model does not find out, found none: set "
-            "source_language"
-        )
-    return request.target
-
-
-def _unknown_language(code: str, codes: Mapping[str, int]) -> DataError:
-    names = sorted(codes)
-    shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
-    return DataError(f"expected a language that the model writes ({shown}), found {code!r}")
 
 
 @dataclass(frozen=True)
@@ -160,7 +45,7 @@ class SpeechSeq2SeqModel:
         processor: Its feature extractor and tokenizer.
         generation_settings: As ``generation_config.json`` has them: transformers drops those that it does
             not know.
-        architecture: Key of :data:`FAMILIES`.
+        architecture: Key of :data:`.seq2seq_starts.STARTS`.
     """
 
     ready: Seq2SeqModel
@@ -170,7 +55,7 @@ class SpeechSeq2SeqModel:
 
     def find_start(self, request: Request) -> Start:
         """What the decoder begins with. DataError."""
-        return FAMILIES[self.architecture].start(self.processor, self.generation_settings, request)
+        return STARTS[self.architecture](self.processor, self.generation_settings, request)
 
     def extract_features(self, samples: Samples) -> dict[str, Tensor]:
         """What the encoder reads of mono 16 kHz ``samples``, as a batch of one."""
@@ -295,6 +180,13 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
     return SpeechSeq2SeqModel(ready, processor, settings, checkpoint.architecture)
 
 
+def build_decoder(
+    loaded: SpeechSeq2SeqModel, checkpoint: Checkpoint, config: RecognitionConfig
+) -> SpeechSeq2SeqDecoder:
+    """The decoder of what :func:`load` loaded."""
+    return SpeechSeq2SeqDecoder({checkpoint.reference: loaded}, search_config_of(config))
+
+
 def _read_generation_settings(checkpoint: Checkpoint) -> Mapping[str, Any]:
     path = Path(checkpoint.path) / "generation_config.json"
     return read_json(path) if path.is_file() else {}
@@ -315,13 +207,5 @@ def check_requests(checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
             f"{checkpoint.reference}: expected a processor (preprocessor_config.json and a tokenizer), found "
             f"none that loads ({to_one_line(error, 200)})"
         ) from error
-    settings, problems = _read_generation_settings(checkpoint), []
-    for request in requests:
-        try:
-            FAMILIES[checkpoint.architecture].start(processor, settings, request)
-        except DataError as error:
-            problems.append(str(error))
-        else:
-            return
-    if problems:
-        raise ConfigError(f"{checkpoint.reference}: {problems[0]}")
+    start, settings = STARTS[checkpoint.architecture], _read_generation_settings(checkpoint)
+    require_possible(checkpoint, requests, lambda request: start(processor, settings, request))

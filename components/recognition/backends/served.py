@@ -13,7 +13,7 @@ from components import audio
 from components.endpoints.connection import AnswerError
 from components.endpoints.transcription import Clip, TimedWordForm, Transcript, TranscriptionModel
 from components.endpoints.usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
-from components.errors import ConfigError, DataError
+from components.errors import DataError
 from components.languages import NAMES, is_undetermined, two_letters_of, without_spaces
 from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import quarantine
@@ -36,21 +36,14 @@ MAX_SECONDS = 600.0
 
 
 class ServedRecognizer:
-    """A :class:`~components.recognition.recognizer.Recognizer` over a transcription endpoint.
-
-    Raises:
-        ConfigError: ``task`` is not ``transcribe``.
-    """
+    """A :class:`~components.recognition.recognizer.Recognizer` over a transcription endpoint."""
 
     def __init__(
         self,
         config: RecognitionConfig,
         model: TranscriptionModel,
         checkpoint: Checkpoint,
-        task: str = "transcribe",
     ) -> None:
-        if task != "transcribe":
-            raise ConfigError(f"backend: served only transcribes, found task {task!r}; use a Whisper model")
         self.config, self.checkpoint = config, checkpoint
         self._model = model
         self.system = checkpoint.reference

@@ -170,3 +170,10 @@ class TransducerDecoder:
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> tuple[Any, Any]:
     """The model of ``checkpoint`` on ``device``, and its processor. ConfigError, ModelError."""
     return load_transformers(checkpoint, "named", device, pick_dtype(config.dtype, device))
+
+
+def build_decoder(
+    loaded: tuple[Any, Any], checkpoint: Checkpoint, config: RecognitionConfig
+) -> TransducerDecoder:
+    """The decoder of what :func:`load` loaded."""
+    return TransducerDecoder(*loaded, checkpoint.reference, config)

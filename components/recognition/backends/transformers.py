@@ -12,7 +12,8 @@ from whisper.tokenizer import Tokenizer
 
 from components.decoding.config import SearchConfig
 from components.decoding.guidance import UNGUIDED, Guidance
-from components.decoding.models.seq2seq import Seq2SeqModel, Seq2SeqScorer
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.models.whisper import vocabulary_of
 from components.decoding.search import search
 from components.errors import ModelError

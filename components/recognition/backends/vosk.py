@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from components.audio import SAMPLE_RATE
 from components.errors import ModelError
+from components.recognition.config import RecognitionConfig
 from components.recognition.vad.windows import MAX_WINDOW_SECONDS
 from components.recognition.windowed.decoder import Request, Window, WindowHypothesis
 from components.records import Checkpoint, Token, Word
@@ -100,8 +102,13 @@ class VoskDecoder:
         )
 
 
-def load(checkpoint: Checkpoint) -> Any:
-    """The model of ``checkpoint``. ModelError where Vosk cannot read it."""
+def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+    """The model of ``checkpoint``, on the CPU, whatever ``device`` says.
+
+    Raises:
+        ModelError: Vosk cannot read it.
+    """
+    del config, device
     import vosk  # noqa: PLC0415 - optional
 
     vosk.SetLogLevel(-1)
@@ -111,3 +118,9 @@ def load(checkpoint: Checkpoint) -> Any:
         raise ModelError(
             f"{checkpoint.reference}: Vosk cannot load these files ({error}); are they a complete model?"
         ) from None
+
+
+def build_decoder(loaded: Any, checkpoint: Checkpoint, config: RecognitionConfig) -> VoskDecoder:
+    """The decoder of what :func:`load` loaded."""
+    del checkpoint
+    return VoskDecoder(loaded, config.n_best, config.word_times)

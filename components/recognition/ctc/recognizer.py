@@ -9,7 +9,7 @@ import numpy as np
 from components import audio
 from components.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding.ctc.prefix_beam_search import search
-from components.errors import ConfigError, DataError
+from components.errors import DataError
 from components.languages import base_of, is_undetermined, two_letters_of
 from components.progress import track
 from components.recognition.config import RecognitionConfig
@@ -28,16 +28,9 @@ class CtcRecognizer:
 
     Of the settings it uses ``beam_size``, ``n_best``, ``vad`` and ``word_times``. A hypothesis's score is the
     log-probability of its text, the sum over all alignments; that of a token is conditional on those before.
-
-    Raises:
-        ConfigError: ``task`` is not ``transcribe``.
     """
 
-    def __init__(
-        self, config: RecognitionConfig, model: CtcModel, checkpoint: Checkpoint, task: str = "transcribe"
-    ) -> None:
-        if task != "transcribe":
-            raise ConfigError(f"backend: ctc only transcribes, found task {task!r}; use a Whisper model")
+    def __init__(self, config: RecognitionConfig, model: CtcModel, checkpoint: Checkpoint) -> None:
         self.config, self.checkpoint = config, checkpoint
         self._model = model
         self.system = f"{checkpoint.reference}/{config.backend}"

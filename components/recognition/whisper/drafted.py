@@ -19,43 +19,15 @@ from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.speculative import require_draft_vocabulary
 from components.errors import ConfigError
-from components.recognition.whisper.backend import (
-    DecodingResult,
-    DetectedLanguage,
-    EncodedWindows,
-    ModelDimensions,
-)
+from components.recognition.whisper.backend import DecodingResult, DetectedLanguage, WhisperBackend
 
 
-class DraftableBackend(Protocol):
+class DraftableBackend(WhisperBackend, Protocol):
     """A :class:`~.backend.WhisperBackend` whose search takes proposals."""
-
-    dims: ModelDimensions
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The tokens that it writes."""
-        ...
-
-    def encode(self, mels: Tensor) -> EncodedWindows:
-        """As :meth:`.WhisperBackend.encode`."""
-        ...
-
-    def detect_languages(self, features: Any) -> list[DetectedLanguage]:
-        """As :meth:`.WhisperBackend.detect_languages`."""
-        ...
-
-    def decode(
-        self,
-        features: Any,
-        prompts: Tensor,
-        config: SearchConfig,
-        timestamps: bool,
-        keys: Sequence[int],
-        frames: Sequence[int] | None = None,
-        guidance: Guidance = UNGUIDED,
-    ) -> list[DecodingResult]:
-        """As :meth:`.WhisperBackend.decode`."""
         ...
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from components.audio import Samples
-from components.records import Token, Word
+from components.errors import ConfigError, DataError
+from components.records import Checkpoint, Token, Word
 
 Task = Literal["transcribe", "translate", "stack"]
 """What is written: the words in the language that is spoken, their translation, or a translation for which a
@@ -29,6 +30,22 @@ class Request:
     source: str
     target: str | None
     transcripts: tuple[str, ...] = ()
+
+
+def require_possible(
+    checkpoint: Checkpoint, requests: Sequence[Request], check: Callable[[Request], object]
+) -> None:
+    """Refuse a model of whose requests ``check`` refuses every one, with a DataError. ConfigError."""
+    problems = []
+    for request in requests:
+        try:
+            check(request)
+        except DataError as error:
+            problems.append(str(error))
+        else:
+            return
+    if problems:
+        raise ConfigError(f"{checkpoint.reference}: {problems[0]}")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -122,17 +123,14 @@ class WindowRecognizer:
     def _decode(self, windows: Sequence[Window]) -> list[Sequence[WindowHypothesis] | ModelError]:
         """The candidates of every window, decoded longest first in batches of one pair of languages."""
         results: dict[int, Sequence[WindowHypothesis] | ModelError] = {}
+        decode = partial(self._limit.map, self._decoder.decode)
         for batch in track(list(self._make_batches(windows))):
-            decoded = isolate(self._decode_in_memory, [windows[index] for index in batch], ItemTooLargeError)
+            decoded = isolate(decode, [windows[index] for index in batch])
             results.update(zip(batch, decoded, strict=True))
         errors = [result for result in results.values() if isinstance(result, ModelError)]
         if errors and len(errors) == len(results):
             raise errors[0]
         return [results[index] for index in range(len(windows))]
-
-    def _decode_in_memory(self, windows: Sequence[Window]) -> list[Sequence[WindowHypothesis] | ModelError]:
-        """The candidates of one batch, in smaller ones where memory runs out."""
-        return self._limit.map(lambda part: isolate(self._decoder.decode, part), windows)
 
     def _make_batches(self, windows: Sequence[Window]) -> Iterator[list[int]]:
         groups: dict[tuple[str, str | None], list[int]] = {}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from components.endpoints.chat import ChatAnswer, ChatModel, TextModel, open_chat
+from components.endpoints.chat import ChatModel, TextModel, open_chat
+from components.endpoints.chat_answer import ChatAnswer
 from components.endpoints.connection import AnswerError
 from components.endpoints.endpoint import find_endpoint
 from components.errors import ConfigError, ModelError, TransientError, UnknownModelError

@@ -15,7 +15,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from components.endpoints.chat import ChatAnswer, open_chat
+from components.endpoints.chat import open_chat
+from components.endpoints.chat_answer import ChatAnswer
 from components.models import resolve
 from tests.components.decoding.tiny_models import llama
 from tests.components.translation.tokenizers import characters

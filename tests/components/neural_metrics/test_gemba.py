@@ -6,9 +6,12 @@ import pytest
 
 from components.endpoints.connection import AnswerError
 from components.metrics.model_metric import Sample
+from components.models import resolve
 from components.neural_metrics.factory import bind_metric, bind_quality_metric
 from components.neural_metrics.gemba import read_number
-from tests.openai_server import OpenAIServer
+from components.recognition.config import RecognitionConfig
+from components.recognition.factory import load_resident
+from tests.openai_server import OpenAIServer, openai_server
 
 
 def test_scores_of_texts_equal_ones_asked_once(endpoint: OpenAIServer) -> None:
@@ -21,6 +24,25 @@ def test_scores_of_texts_equal_ones_asked_once(endpoint: OpenAIServer) -> None:
     endpoint.answer = lambda text: "it depends"
     with pytest.raises(AnswerError, match="expected a number from 0 to 100, found 'it depends'"):
         bind_metric("gemba:served:echo").bound_scorer.score([Sample("x", "y")])  # type: ignore[attr-defined]
+
+
+def test_a_model_that_is_served_elsewhere_by_now_is_asked_there(
+    endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score(translation: str) -> float:
+        (score,) = bind_quality_metric("served:echo").bound_scorer.score([Sample("x", translation)])
+        return score.value
+
+    def url() -> str:
+        recognizer = RecognitionConfig(model="served:echo", backend="served")
+        return str(load_resident(resolve("served:echo"), recognizer).endpoint.url)
+
+    endpoint.answer = lambda text: "70"
+    assert (score("y"), url()) == (70, endpoint.url)
+    with openai_server() as other:
+        other.answer = lambda text: "71"
+        monkeypatch.setenv("ANTIPHON_SERVED_URL", other.url)
+        assert (score("z"), url()) == (71, other.url)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import numpy as np
 import optuna
 import pytest
 
+from components.analysis.dominance import count_dominating
 from components.errors import ConfigError
-from components.tuning.halving import count_dominating, cut_blocks, is_promoted
+from components.tuning.halving import cut_blocks, is_promoted
 
 
 def test_each_rung_has_the_utterances_of_the_one_before_and_the_last_has_all() -> None:

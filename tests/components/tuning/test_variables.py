@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import ConfigError
-from components.tuning.variables import Range, SearchSpace, Simplex, read_variable
+from components.tuning.domains import Range, Simplex
+from components.tuning.variables import SearchSpace, read_variable
 
 NODES = {
     "de": {"kind": "translate", "beam_size": 4},

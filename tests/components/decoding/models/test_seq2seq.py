@@ -11,7 +11,9 @@ import torch
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import logits_processors_of
-from components.decoding.models.seq2seq import MarianScorer, Seq2SeqModel, Seq2SeqScorer
+from components.decoding.models.marian_scorers import MarianScorer
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.search import force_decode, search
 from components.errors import ConfigError
 from components.kernels.packed_linear import can_pack

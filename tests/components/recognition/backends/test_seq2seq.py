@@ -16,7 +16,7 @@ from components.ensembling.token_level.whisper_ensemble import build_recognizer
 from components.errors import ConfigError
 from components.recognition import checks
 from components.recognition.backends.architectures import SEQ2SEQ
-from components.recognition.backends.seq2seq import FAMILIES as ROWS
+from components.recognition.backends.seq2seq_starts import STARTS as ROWS
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.recognition.windowed.decoder import Request

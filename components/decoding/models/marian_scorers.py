@@ -1,0 +1,90 @@
+"""The token scorers of Marian models: on the CPU with packed layers, and off it, perhaps several as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from components.decoding.models.marian import MarianDecoderState
+from components.decoding.models.marian_stack import StackedMarianScorers, stack_models
+from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
+from components.decoding.moves import Move
+
+
+class MarianScorer(Seq2SeqScorer):
+    """The same on :class:`.marian.MarianDecoderState`, for Marian models with packed layers."""
+
+    is_ragged = True
+
+    @torch.inference_mode()
+    def prefill_decoder(self) -> Tensor:
+        """Run the start tokens; returns scores (N, V)."""
+        mask = None if self._mask is None or bool(self._mask.all()) else self._mask
+        self._state = MarianDecoderState(self._ready.model, self._encoded, mask)
+        return self._run_decoder(self._start.expand(len(self._encoded), -1), -1)[:, 0]
+
+    @torch.inference_mode()
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts[r]`` tokens of row r; see :meth:`.RetractableScorer.retract`."""
+        self._state.retract(counts)
+
+    def _reorder(self, beam_indices: Tensor) -> None:
+        self._state.reorder(beam_indices)
+
+    def _run_decoder(self, tokens: Tensor, first: int) -> Tensor:
+        scores: Tensor = self._ready.model.lm_head(self._state.step(tokens)[:, first:])
+        return scores
+
+
+class DeviceMarianScorer(Seq2SeqScorer):
+    """The same off the CPU, on :mod:`.marian_stack`: alone, or with other members in one pass."""
+
+    @property
+    def start(self) -> Tensor:
+        """The decoder's first tokens, (t,) or (N, t)."""
+        return self._start
+
+    def encode_source(self) -> tuple[Tensor, Tensor | None]:
+        """Run the encoder: its output (N, S, d), and the mask (N, S) where there is padding."""
+        self.encode()
+        mask = None if self._mask is None or bool(self._mask.all()) else self._mask
+        return self._encoded, mask
+
+    def stack(self, others: Sequence[object]) -> StackedMarianScorers | None:
+        """This member and the others as one; None where they differ in kind, architecture or start."""
+        members = [self, *(other for other in others if isinstance(other, DeviceMarianScorer))]
+        if len(members) <= len(others) or not all(
+            torch.equal(member.start, self.start) for member in members
+        ):
+            return None
+        stack = stack_models([member._ready.model for member in members])
+        return None if stack is None else StackedMarianScorers(stack, members)
+
+    @torch.inference_mode()
+    def prefill(self) -> Tensor:
+        """Run the encoder and the start tokens; returns scores (N, V)."""
+        alone = self.stack([])
+        assert alone is not None
+        self._alone = alone
+        return alone.prefill()[0]
+
+    def follow(self, move: Move) -> None:
+        """See :class:`components.decoding.moves.FollowsMoves`."""
+        self._alone.follow(move)
+
+    @torch.inference_mode()
+    def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """Reorder the caches and run the positions of ``tokens`` (R, t); returns (R, V)."""
+        return self._alone.step_many(beam_indices, tokens)[0]
+
+    @torch.inference_mode()
+    def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """The same with the scores after every token, (R, t, V)."""
+        return self._alone.score_tokens(beam_indices, tokens)[0]
+
+    @torch.inference_mode()
+    def retract(self, counts: Tensor) -> None:
+        """Forget the last ``counts`` (R,), all equal, tokens; see :meth:`.RetractableScorer.retract`."""
+        self._alone.retract(counts)
