@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -51,22 +51,29 @@ def with_rooms(page: str) -> str:
     return f"{before}{BEGIN}\n{room_list()}\n{END}{after}"
 
 
-def write_reference(folder: Path) -> None:
-    """Write a page for every module; pdoc alone leaves out the modules of a package with ``__all__``."""
-    import pdoc  # noqa: PLC0415 - the list of rooms needs none
-    import pdoc.extract  # noqa: PLC0415
-    import pdoc.render  # noqa: PLC0415
+def reference_specs() -> list[str]:
+    """What pdoc is to document: the packages, and modules that it leaves out of those with ``__all__``."""
+    import pdoc.extract  # noqa: PLC0415 - the list of rooms needs none
 
-    pdoc.render.configure(docformat="google", search=False)
     specs, walked = list(PACKAGES), set(pdoc.extract.walk_specs(PACKAGES))
     for module in sorted(modules()):  # a package before what is in it
         if module not in walked:
             specs.append(module)
             walked |= set(pdoc.extract.walk_specs([module]))
+    return specs
+
+
+def write_reference(folder: Path, specs: Sequence[str]) -> None:
+    """Write the pages of modules and of all that is in them."""
+    import pdoc.render  # noqa: PLC0415 - the list of rooms needs none
+
+    pdoc.render.configure(docformat="google", search=False)
     pdoc.pdoc(*specs, output_directory=folder)
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     PAGE.write_text(with_rooms(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    write_reference(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "reference")
+    write_reference(
+        Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "reference", reference_specs()
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 
 import numpy as np
@@ -19,6 +20,15 @@ from components.metrics.error_rate import normalize_segments, normalizer_signatu
 from components.metrics.metric import Metric, Output, Segments
 from components.metrics.normalizers import BY_LANGUAGE, normalizer_for
 from components.term_list import phrase_pattern
+
+
+@lru_cache(maxsize=64)
+def _written(terms: tuple[str, ...], output: Output, language: str, normalizer: str) -> tuple[str, ...]:
+    """The terms as texts of a language are counted."""
+    if output != "transcript":
+        return terms
+    normalize = normalizer_for(language, normalizer)
+    return tuple(normalize(term) for term in terms)
 
 
 @dataclass(frozen=True)
@@ -46,19 +56,13 @@ class _TermMetric(Metric):
     def spans(self, text: str, language: str) -> list[tuple[int, range]]:
         """The number and the characters of each occurrence of a term; the longest first, none overlaps."""
         found: list[tuple[int, range]] = []
-        for number, term in sorted(enumerate(self._written(language)), key=lambda pair: -len(pair[1])):
+        written = _written(self.terms, self.output, language, self.normalizer)
+        for number, term in sorted(enumerate(written), key=lambda pair: -len(pair[1])):
             for match in phrase_pattern(term).finditer(text) if term else ():
                 span = range(*match.span())
                 if not any(span.start < other.stop and other.start < span.stop for _, other in found):
                     found.append((number, span))
         return found
-
-    def _written(self, language: str) -> list[str]:
-        """The terms as texts of a language are counted."""
-        if self.output != "transcript":
-            return list(self.terms)
-        normalize = normalizer_for(language, self.normalizer)
-        return [normalize(term) for term in self.terms]
 
     def counts(self, segments: Segments) -> list[tuple[FloatArray, FloatArray]]:
         """Of each utterance how often each term is in the reference and in the output."""

@@ -43,7 +43,7 @@ def build(
     backend = BACKENDS[config.backend]
     if task != "transcribe" and not backend.translates:
         raise ConfigError(
-            f"backend: {config.backend} only transcribes, found task {task!r}; use a Whisper model"
+            f"backend: {config.backend} only transcribes, found task {task!r}; use backend whisper"
         )
     checkpoint = resolve(config.model, store)
     loaded = add_draft(load_resident(checkpoint, config), config, store)

@@ -16,7 +16,7 @@ from components.ensembling.token_level.whisper_ensemble import build_recognizer
 from components.errors import ConfigError
 from components.recognition import checks
 from components.recognition.backends.architectures import SEQ2SEQ
-from components.recognition.backends.seq2seq_starts import STARTS as ROWS
+from components.recognition.backends.seq2seq_starts import STARTS
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.recognition.windowed.decoder import Request
@@ -144,9 +144,9 @@ def test_a_record_of_another_language_is_quarantined_and_the_others_go_on(
 def test_macrolanguages_have_the_models_own_codes(folders: dict[str, Path]) -> None:
     model = transformers.AutoProcessor.from_pretrained(folders["SeamlessM4Tv2"])
     table = {"cmn": 7, "eng": 8}
-    row = ROWS["SeamlessM4Tv2Model"]
-    assert row.start(model, table_settings(table), Request("transcribe", "zh", "zh")).tokens == (7,)
-    assert row.start(model, table_settings(table), Request("transcribe", "en-GB", "en-GB")).tokens == (8,)
+    start = STARTS["SeamlessM4Tv2Model"]
+    assert start(model, table_settings(table), Request("transcribe", "zh", "zh")).tokens == (7,)
+    assert start(model, table_settings(table), Request("transcribe", "en-GB", "en-GB")).tokens == (8,)
 
 
 def table_settings(table: dict[str, int]) -> dict[str, Any]:
@@ -183,4 +183,4 @@ def test_members_of_other_vocabularies_are_refused(folders: dict[str, Path]) -> 
 
 
 def test_every_row_is_listed() -> None:
-    assert tuple(ROWS) == SEQ2SEQ
+    assert tuple(STARTS) == SEQ2SEQ

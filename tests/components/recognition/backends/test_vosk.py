@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from components import audio, data
 from components.errors import ModelError
@@ -110,4 +111,6 @@ def test_files_that_vosk_cannot_read_are_one_line(folder: Path, monkeypatch: pyt
 
     monkeypatch.setattr(sys.modules["vosk"], "Model", fail)
     with pytest.raises(ModelError, match=r"Vosk cannot load these files \(Failed to create a model\)"):
-        backend.load(speech_folder.speech_folder_model("vosk", str(folder)))
+        backend.load(
+            speech_folder.speech_folder_model("vosk", str(folder)), RecognitionConfig(), torch.device("cpu")
+        )
