@@ -12,6 +12,7 @@ from pathlib import Path
 
 from components.data.dataset import Dataset
 from components.data.drafts import Draft
+from components.data.folds import parse_fold
 from components.data.formats import FORMATS, Format
 from components.data.named_sets import (
     NAMED,
@@ -54,7 +55,7 @@ def load(
         source: Path of a manifest, a named set (see ``NAMED``) or parallel text ``path.en,path.de``.
         source_language: Of records that state none; records that state another are left out.
         target_language: Overrides the records' own, and chooses among their references.
-        limit: Takes the first records only.
+        limit: Takes the first records only (of a fold: of the data set that it is a part of).
         format: A key of ``FORMATS``; overrides what content and extension say.
 
     Raises:
@@ -65,6 +66,15 @@ def load(
         hint = did_you_mean(format, FORMATS)
         raise ConfigError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}{hint}")
     _check_limit(limit)
+    if fold := parse_fold(source):
+        whole = load(
+            fold.source,
+            source_language=source_language,
+            target_language=target_language,
+            limit=limit,
+            format=format,
+        )
+        return fold.take(whole, source)
     if source.startswith("multi30k:"):
         return load_multi30k(source, source_language, target_language, limit)
     if source.startswith(PARAGRAPHS):
@@ -109,6 +119,9 @@ def from_audio(
 
 def check(source: str, source_language: str | None = None, target_language: str | None = None) -> None:
     """Refuse a data set that does not exist, or whose first record cannot be read. DataError."""
+    if fold := parse_fold(source):
+        check(fold.source, source_language, target_language)
+        return
     if source.startswith("multi30k:"):
         find_multi30k_files(source, source_language, target_language)
         return

@@ -20,6 +20,7 @@ NAMED = {
     "multi30k:SPLIT": f"Multi30k captions from ${MULTI30K_VARIABLE} or ../shared/data/multi30k (text)",
     "multi30k:FOLDER:SPLIT": "the same from a folder that you name",
     "paragraphs:FILE": "plain text whose paragraphs are divided by blank lines, each one record",
+    "fold:K/N:SOURCE": "part K of N of any of these, by the ids; fold:-K/N:SOURCE: all but that part",
 }
 
 

@@ -1,4 +1,4 @@
-"""``route``: sends each utterance one way, by language, domain or a number; ``when:`` takes the ways."""
+"""``route``: sends each utterance one way, by a label, its fold or a number; ``when:`` takes the ways."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 from components.errors import ConfigError, DataError
 from components.files import read_lines
+from components.folds import fold_of
 from components.nodes.kind import Component, Item, Kind, Site
 from components.nodes.measures import measure, measure_all
-from components.nodes.route_settings import RouteSettings, describe_number
+from components.nodes.route_settings import ESCALATE, FOLD, KEEP, RouteSettings, describe_number
 from components.records import Quarantined, Route
 from components.routing.objective import OBJECTIVES
 from components.routing.route_fit import TRAIN_ROUTE, RouteFit, read_route_fit
@@ -20,8 +21,6 @@ from components.storage.record_files import OUTPUTS
 
 VERSION = 1
 """Version of the choice of a way."""
-ESCALATE, KEEP = "escalate", "keep"
-"""The ways of a threshold."""
 LABELS: dict[str, Callable[[Item], str | None]] = {
     "language": lambda item: item.utterance.source_language,
     "domain": lambda item: item.utterance.domain,
@@ -36,7 +35,7 @@ class RouteKind(Kind[RouteSettings]):
     """Gives a way for each utterance of a text, of the data, or of a table of numbers."""
 
     name = "route"
-    summary = "who goes which way, by language, domain, length or a number of the n-best list"
+    summary = "who goes which way, by language, domain, fold, length or a number of the n-best list"
     settings = RouteSettings
     reads = ("speech", "text", "table")
     gives = "table"
@@ -49,8 +48,8 @@ class RouteKind(Kind[RouteSettings]):
         return str(VERSION)
 
     def ways(self, settings: RouteSettings) -> tuple[str, ...]:
-        """Return escalate and keep for a threshold, else the ways that are set."""
-        return (*settings.ways, settings.otherwise) if settings.by in LABELS else (ESCALATE, KEEP)
+        """Return escalate and keep for a threshold, else folds or the ways that are set."""
+        return settings.names
 
     def tables(self, settings: RouteSettings) -> dict[str, str]:
         """Return the node that learned the threshold."""
@@ -80,7 +79,7 @@ class RouteKind(Kind[RouteSettings]):
                 f"{missing}: expected dev: DATA SET (with references) to learn from, or fitted: NODE, found "
                 "neither"
             )
-        if values.get("budget") is None or values.get("by") in tuple(LABELS) or values.get("ways"):
+        if values.get("budget") is None or values.get("by") in (*LABELS, FOLD) or values.get("ways"):
             return None
         fit = f"{name}--fit"
         keys = ("of", "by", "doubtful", "budget")
@@ -92,6 +91,8 @@ class RouteKind(Kind[RouteSettings]):
         if settings.fitted is not None:
             fit = read_route_fit(site.table_folder("fitted"))
             choose = _choose_by_number(_make_measure(fit), fit.escalates_at)
+        elif settings.folds is not None:
+            choose = partial(_choose_by_fold, settings.folds)
         elif settings.by in LABELS:
             choose = _choose_by_label(settings)
         else:
@@ -131,6 +132,11 @@ def _choose_by_label(settings: RouteSettings) -> Callable[[Item], Route]:
         return Route(utterance_id=item.utterance.id, way=ways.get(label or "", settings.otherwise))
 
     return choose
+
+
+def _choose_by_fold(count: int, item: Item) -> Route:
+    way = f"{FOLD}-{fold_of(item.utterance.id, count)}"
+    return Route(utterance_id=item.utterance.id, way=way)
 
 
 def _make_measure(fit: RouteFit) -> Measure:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from components.folds import LARGEST
 from components.nodes.kind import Site
 from components.nodes.measures import CONFIDENCE, FEATURES, doubtful_end
 from components.routing.objective import OBJECTIVES, Objective
@@ -14,6 +15,10 @@ from components.routing.route_fit import Doubtful
 
 LABELS = ("language", "domain")
 """Names of labels that decide by ``ways``."""
+ESCALATE, KEEP = "escalate", "keep"
+"""The ways of a threshold."""
+FOLD = "fold"
+"""Decides by the utterance's id alone: ways ``fold-1`` to ``fold-N``."""
 Several = Annotated[tuple[str, ...], Field(min_length=1)]
 _WAY = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _NUMBERS = (
@@ -82,8 +87,11 @@ class RouteSettings(LearnedRouteSettings):
 
     by: str | Several = Field(
         CONFIDENCE,
-        description=f"language or domain (with ways); or a number: {_NUMBERS}; or with dev several, which "
-        "predict what escalation gains",
+        description=f"language or domain (with ways); fold (with folds); or a number: {_NUMBERS}; or "
+        "with dev several, which predict what escalation gains",
+    )
+    folds: int | None = Field(
+        None, ge=2, le=LARGEST, description="with by: fold: ways fold-1 to fold-N, by the ids alone"
     )
     ways: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="way -> languages or domains that go there, such as german: [de]"
@@ -102,7 +110,12 @@ class RouteSettings(LearnedRouteSettings):
     def _check_ways(self) -> RouteSettings:
         has_threshold = bool(self.limits)
         learned = [*self.parts, *(["fitted"] if self.fitted else [])]
-        if self.by in LABELS:
+        if (self.folds is None) == (self.by == FOLD):
+            raise ValueError("expected by: fold together with folds: N, found one of them")
+        if self.by == FOLD:
+            if self.ways or has_threshold or learned:
+                raise ValueError("by: fold: expected folds: N alone, found ways, a threshold or an objective")
+        elif self.by in LABELS:
             if not self.ways:
                 raise ValueError(
                     f"ways: expected some such as {{german: [de]}} for by: {self.by}, found none"
@@ -128,9 +141,17 @@ class RouteSettings(LearnedRouteSettings):
         limits = {"below": self.below, "above": self.above}
         return {name: value for name, value in limits.items() if value is not None}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ways."""
+        if self.folds is not None:
+            return tuple(f"{FOLD}-{number}" for number in range(1, self.folds + 1))
+        return (*self.ways, self.otherwise) if self.by in LABELS else (ESCALATE, KEEP)
+
     def key_parameters(self) -> dict[str, Any]:
         """Return what decides the ways, as in keys from before there were learned routes."""
-        return self.model_dump(mode="json", include={"by", "ways", "otherwise", "below", "above"})
+        own = {"by", "ways", "otherwise", "below", "above"}
+        return self.model_dump(mode="json", include=own if self.folds is None else {"by", "folds"})
 
 
 def _check_names(ways: dict[str, tuple[str, ...]], otherwise: str) -> None:

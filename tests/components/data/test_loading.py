@@ -299,3 +299,10 @@ def test_the_file_that_parallel_text_lacks_is_named(tmp_path):
     (tmp_path / "a.en").write_text("A\n")
     with pytest.raises(DataError, match=r"expected the file .*a\.de, found none; check the path"):
         check(f"{tmp_path}/a.en,{tmp_path}/a.de")
+
+
+@pytest.mark.parametrize("name", ["fold:0/3:sample", "fold:4/3:sample", "fold:1/1:sample", "fold:sample"])
+def test_a_fold_that_is_none_is_refused(name):
+    for refuse in (load, check):
+        with pytest.raises(ConfigError, match=r"expected fold:K/N:SOURCE .* with N from 2 to 20"):
+            refuse(name)

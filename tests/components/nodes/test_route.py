@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.data import load
 from components.errors import ConfigError
 from components.nodes.kind import Item
 from components.nodes.route import RouteKind
@@ -31,6 +33,20 @@ def test_by_language_and_domain() -> None:
     read = [written("a", domain="talks"), written("a")]
     values = {"by": "domain", "ways": {"long": ["talks"]}, "otherwise": "short"}
     assert ways(values, read) == ["long", "short"]
+
+
+def test_folds_are_those_of_the_data_set(tmp_path: Path) -> None:
+    (tmp_path / "a.en").write_text("".join(f"text {n}\n" for n in range(60)))
+    source = str(tmp_path / "a.en")
+    whole = load(source).utterances
+    sent = compute(RouteKind(), {"by": "fold", "folds": 3}, [Item(utterance=u) for u in whole])
+    assert RouteKind().ways(RouteKind.settings(by="fold", folds=3)) == ("fold-1", "fold-2", "fold-3")
+    for number in (1, 2, 3):
+        part = [one.utterance_id for one in sent if one.way == f"fold-{number}"]
+        assert 10 < len(part) < 30
+        assert [u.id for u in load(f"fold:{number}/3:{source}").utterances] == part
+        others = {u.id for u in load(f"fold:-{number}/3:{source}").utterances}
+        assert others == {u.id for u in whole} - set(part)
 
 
 def test_by_length_of_text_and_of_speech() -> None:
@@ -85,6 +101,12 @@ def test_the_ways_partition_the_data(texts: list[str], limit: int) -> None:
         ({"by": "language", "ways": {"A b": ["de"]}}, "expected names of a-z, 0-9, '-' and '_', found 'A b'"),
         ({"by": "language", "ways": {"a": ["de"], "b": ["de"]}}, "expected one way each, found two for 'de'"),
         ({"by": "language", "ways": {"a": ["de"]}, "above": 1}, "found a threshold"),
+        ({"by": "fold"}, "expected by: fold together with folds: N, found one of them"),
+        ({"by": "score", "below": 1, "folds": 3}, "expected by: fold together with folds: N"),
+        (
+            {"by": "fold", "folds": 3, "below": 1},
+            "expected folds: N alone, found ways, a threshold",
+        ),
     ],
 )
 def test_a_route_to_nowhere_is_refused(values: dict[str, Any], message: str) -> None:
