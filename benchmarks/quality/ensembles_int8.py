@@ -8,7 +8,6 @@ bootstrap of the difference; coefficients are learned on validation sentences an
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import sacrebleu
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from benchmarks.common.paths import SHARED
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import logits_processors_of
@@ -37,7 +37,7 @@ BATCH = 16
 
 
 def read_lines(split: str, language: str, n: int) -> list[str]:
-    path = Path(os.environ["ANTIPHON_SHARED"]) / "data" / "multi30k" / f"{split}.{language}"
+    path = SHARED / "data" / "multi30k" / f"{split}.{language}"
     return path.read_text(encoding="utf-8").split("\n")[:n]
 
 

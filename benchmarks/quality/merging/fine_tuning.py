@@ -6,10 +6,10 @@ interrupted goes on. All start from START; SOUP differ in hyper-parameters, TASK
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
+from benchmarks.common.paths import SHARED
 from components.training import trainer
 from components.training.config import TrainingConfig
 
@@ -43,11 +43,6 @@ TASKS: dict[str, dict[str, object]] = {
 }
 
 
-def shared_folder() -> Path:
-    """The folder that has data/: ANTIPHON_SHARED."""
-    return Path(os.environ["ANTIPHON_SHARED"])
-
-
 def pair(folder: Path, name: str, lines: list[tuple[str, str]]) -> str:
     """Parallel text as two files; gives back the data reference."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +54,7 @@ def pair(folder: Path, name: str, lines: list[tuple[str, str]]) -> str:
 
 def tatoeba() -> list[tuple[str, str]]:
     """English and German of the 1,000 Tatoeba pairs."""
-    files = [shared_folder() / "data" / "tatoeba" / f"tatoeba.deu-eng.{code}" for code in ("eng", "deu")]
+    files = [SHARED / "data" / "tatoeba" / f"tatoeba.deu-eng.{code}" for code in ("eng", "deu")]
     columns = [file.read_text(encoding="utf-8").splitlines() for file in files]
     return list(zip(*columns, strict=True))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from pathlib import Path
 
+from benchmarks.common.paths import SHARED
 from components.data import load
 from components.records import Utterance
 from components.synthesis.config import SynthesisConfig
@@ -20,7 +20,7 @@ SEED = 7
 def write_manifests(folder: Path) -> dict[str, Path]:
     """``train``, ``dev``, ``test`` (flite) and ``piper`` (the shared folder's 50) as manifests."""
     paths = {name: _synthesize_split(name, folder) for name in SIZES}
-    shared = Path(os.environ["ANTIPHON_SHARED"]) / "data" / "spoken" / "manifest.jsonl"
+    shared = SHARED / "data" / "spoken" / "manifest.jsonl"
     return {**paths, "piper": shared}
 
 
