@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,24 @@ def same_threads(torch_threads: int) -> Iterator[None]:
 
     torch.set_num_threads(torch_threads)
     yield
+
+
+@pytest.fixture(autouse=True)
+def no_doubles_left(same_threads: None) -> Iterator[None]:
+    """A module that was imported while a test had a double of ``resolve`` or ``check`` gets the real one.
+
+    ``from components.models import resolve`` binds what is there at that moment, and many modules are
+    imported where they are first needed. Begun before other fixtures, this ends after monkeypatch's.
+    """
+    yield
+    models = sys.modules.get("components.models")
+    for name, module in list(sys.modules.items()) if models else ():
+        if not name.startswith(("components.", "tasks.", "flows.")):
+            continue
+        for function in ("resolve", "check"):
+            bound = module.__dict__.get(function)
+            if getattr(bound, "__module__", "").startswith("tests."):
+                setattr(module, function, getattr(models, function))
 
 
 @pytest.fixture(scope="session")
