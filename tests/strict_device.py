@@ -110,11 +110,12 @@ class StrictDevice(TorchDispatchMode):
         leaves = [*_leaves_of(args), *kwargs.values()]
         strict = [leaf for leaf in leaves if isinstance(leaf, StrictTensor)]
         target = kwargs.get("device")
+        kwargs.pop("pin_memory", None)
         if not strict and (target is None or target.type == "cpu"):
             return func(*args, **kwargs)
         _refuse(func, name, args, leaves)
         self._count(name, args, kwargs, bool(strict))
-        settings = {key: _value_of(value) for key, value in kwargs.items() if key != "pin_memory"}
+        settings = {key: _value_of(value) for key, value in kwargs.items()}
         result = func(*map(_value_of, args), **settings)
         if target is not None and target.type == "cpu":
             return result

@@ -83,6 +83,11 @@ class OpenAIWhisperBackend:
         """The tokens that it writes."""
         return vocabulary_of(self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self._encoder.device
+
     @torch.inference_mode()
     def encode(self, mels: Tensor) -> EncoderOutput:
         """See :class:`WhisperBackend`. Zeros at the end of all windows are cut off."""
