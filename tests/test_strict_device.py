@@ -53,6 +53,7 @@ from components.experts import routing_stats
 from components.experts.contribution import reference_log_likelihoods as likelihoods_of
 from components.experts.upcycling import upcycle
 from components.models.language_model import CausalLanguageModel
+from components.networks.moe.dispatch import dropped_share
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.load_balancing_loss import BALANCE_LOSSES, total_loss
 from components.networks.moe.moe_block import MoEBlock
@@ -292,7 +293,7 @@ def experts(place: Place, dtype: torch.dtype, bias: bool, masked: bool, width: i
     x = torch.randn(2, 5, width).to(dtype)
     place(block)
     if masked:
-        block.mask = place(torch.tensor([[True] * 5, [True] * 3 + [False] * 2]))
+        block.positions = place(torch.tensor([0, 1, 2, 3, 4, 5, 6, 7]))
     return block(place(x)).float()
 
 
@@ -302,7 +303,11 @@ def routed_in_training(place: Place, balance: Any) -> Any:
     seen: list[Any] = []
     block.recorder = seen.append
     output = block(place(torch.randn(2, 9, 16)))
-    return output, seen[0].plan.dropped, total_loss([seen[0].routing], balance, 0.1, 0.01)
+    return (
+        output,
+        dropped_share(seen[0].plan, seen[0].routing),
+        total_loss([seen[0].routing], balance, 0.1, 0.01),
+    )
 
 
 def watched_experts(place: Place) -> Any:
