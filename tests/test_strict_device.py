@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 from whisper.model import LayerNorm
 
@@ -61,9 +62,11 @@ from components.networks.moe.router import Router
 from components.pruning.masks import Pattern, mask_by_magnitude
 from components.pruning.prune import prune
 from components.pruning.sparse_linear import multiply_active_units, semi_structured_obstacle
+from components.recognition.backends import openai_whisper
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.backends.transformers import TransformersWhisperBackend
 from components.recognition.ctc.speech_ctc import HeadSettings, SpeechCtcModel
+from components.recognition.whisper import encoder
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.stacking.stacked_scorer import StackedScorer
 from components.training import batches, cross_entropy
@@ -431,6 +434,29 @@ def test_a_component_on_the_device_gives_what_it_gives_on_the_cpu(
     with strict_device(monkeypatch):
         result = CASES[name](on_device)
     same(on_cpu(result), expected)
+
+
+@pytest.mark.parametrize("name", ["whisper, beam", "whisper, one window, times of words"])
+def test_counts_of_padding_are_part_of_the_keys_in_half_precision(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32, so that texts can be compared; no attention to the encoder's states has a mask then."""
+    with torch.no_grad():
+        expected = CASES[name](lambda value: value)
+    masks: list[Any] = []
+    plain = functional.scaled_dot_product_attention
+
+    def attention(*args: Any, attn_mask: Any = None, **options: Any) -> Tensor:
+        masks.append(attn_mask)
+        return plain(*args, attn_mask=attn_mask, **options)
+
+    for module in (encoder, openai_whisper):
+        monkeypatch.setattr(module, "prefers_folding", lambda tensor: True)
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", attention)
+    with strict_device(monkeypatch):
+        result = CASES[name](on_device)
+    same(on_cpu(result), expected)
+    assert masks and all(mask is None or mask.dtype == torch.bool for mask in masks)  # those of ancestors
 
 
 @pytest.mark.gpu
