@@ -6,8 +6,6 @@ the tests do). Sums are in float32; float32 is multiplied in TF32 where torch's 
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -20,12 +18,12 @@ DEPTH = 32
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _multiply_block(  # noqa: PLR0913, PLR0917
-    rows: Any, weights: Any, out: Any, ends: Any, experts: Any, firsts: Any,
-    n_experts: Any, depth: Any, columns: Any,
-    row_stride: Any, column_stride: Any, weight_stride: Any, weight_row: Any, weight_column: Any,
+def _multiply_block(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    rows, weights, out, ends, experts, firsts,
+    n_experts, depth, columns,
+    row_stride, column_stride, weight_stride, weight_row, weight_column,
     precision: tl.constexpr, tile: tl.constexpr, step: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """Rows ``firsts[p]`` and on of block ``experts[p]`` times its matrix, ``tile`` rows and columns."""
     expert = tl.load(experts + tl.program_id(0))
     if expert < n_experts:
@@ -50,11 +48,11 @@ def _multiply_block(  # noqa: PLR0913, PLR0917
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _multiply_outer(  # noqa: PLR0913, PLR0917
-    left: Any, right: Any, out: Any, starts: Any, ends: Any, height: Any, width: Any,
-    left_row: Any, left_column: Any, right_row: Any, right_column: Any,
+def _multiply_outer(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
+    left, right, out, starts, ends, height, width,
+    left_row, left_column, right_row, right_column,
     precision: tl.constexpr, tile: tl.constexpr, step: tl.constexpr,
-) -> None:  # fmt: skip
+):  # fmt: skip
     """A tile of the sum of outer products of the rows of one block."""
     expert = tl.program_id(0)
     line, column = (
