@@ -13,6 +13,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_OPERATORS = torch.library.Library("antiphon", "FRAGMENT")
+_OPERATORS.define("grouped_mm(Tensor rows, Tensor weights, Tensor ends) -> Tensor")
+_OPERATORS.define("grouped_outer(Tensor left, Tensor right, Tensor ends) -> Tensor")
 
 
 @cache
@@ -21,9 +26,8 @@ def has_triton() -> bool:
     return find_spec("triton") is not None
 
 
-@torch.library.custom_op("antiphon::grouped_mm", mutates_args=(), device_types="cpu")
 def grouped_mm(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
-    """Multiply the rows of block e by ``weights[e]``.
+    """Multiply the rows of block e by ``weights[e]``. Differentiable once.
 
     Args:
         rows: (S, K).
@@ -33,6 +37,37 @@ def grouped_mm(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
     Returns:
         (S, N); zeros behind the last block.
     """
+    out: Tensor = _Product.apply(rows, weights, ends)  # type: ignore[no-untyped-call]
+    return out
+
+
+def grouped_outer(left: Tensor, right: Tensor, ends: Tensor) -> Tensor:
+    """Sum the outer products of the rows of each block: (S, K), (S, N) -> (E, K, N)."""
+    out: Tensor = torch.ops.antiphon.grouped_outer(left, right, ends)
+    return out
+
+
+class _Product(torch.autograd.Function):
+    """:func:`grouped_mm` and its gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, weights, ends)
+        return torch.ops.antiphon.grouped_mm(rows, weights, ends)  # type: ignore[no-any-return]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        rows, weights, ends = ctx.saved_tensors
+        needs_rows, needs_weights, _ = ctx.needs_input_grad
+        return (
+            torch.ops.antiphon.grouped_mm(grad, weights.mT, ends) if needs_rows else None,
+            grouped_outer(rows, grad, ends) if needs_weights else None,
+            None,
+        )
+
+
+def _multiply_on_cpu(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
     out = rows.new_zeros(len(rows), weights.shape[2])
     start = 0
     for weight, end in zip(weights, ends.tolist(), strict=True):
@@ -41,9 +76,7 @@ def grouped_mm(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
     return out
 
 
-@torch.library.custom_op("antiphon::grouped_outer", mutates_args=(), device_types="cpu")
-def grouped_outer(left: Tensor, right: Tensor, ends: Tensor) -> Tensor:
-    """Sum the outer products of the rows of each block: (S, K), (S, N) -> (E, K, N)."""
+def _outer_on_cpu(left: Tensor, right: Tensor, ends: Tensor) -> Tensor:
     out = left.new_zeros(len(ends), left.shape[1], right.shape[1])
     start = 0
     for product, end in zip(out, ends.tolist(), strict=True):
@@ -52,42 +85,19 @@ def grouped_outer(left: Tensor, right: Tensor, ends: Tensor) -> Tensor:
     return out
 
 
-@grouped_mm.register_kernel("cuda")
-def _(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
+def _multiply_on_cuda(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
     from components.kernels.triton_grouped_mm import multiply_blocks  # noqa: PLC0415 - imports Triton
 
     return multiply_blocks(rows, weights, ends)
 
 
-@grouped_outer.register_kernel("cuda")
-def _(left: Tensor, right: Tensor, ends: Tensor) -> Tensor:
+def _outer_on_cuda(left: Tensor, right: Tensor, ends: Tensor) -> Tensor:
     from components.kernels.triton_grouped_mm import multiply_outer  # noqa: PLC0415 - imports Triton
 
     return multiply_outer(left, right, ends)
 
 
-@grouped_mm.register_fake
-def _(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
-    return rows.new_empty(len(rows), weights.shape[2])
-
-
-@grouped_outer.register_fake
-def _(left: Tensor, right: Tensor, ends: Tensor) -> Tensor:
-    return left.new_empty(len(ends), left.shape[1], right.shape[1])
-
-
-def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    rows, weights, ends = ctx.saved_tensors
-    needs_rows, needs_weights, _ = ctx.needs_input_grad
-    return (
-        grouped_mm(grad, weights.transpose(1, 2), ends) if needs_rows else None,
-        grouped_outer(rows, grad, ends) if needs_weights else None,
-        None,
-    )
-
-
-def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-torch.library.register_autograd("antiphon::grouped_mm", _backward, setup_context=_save)
+_OPERATORS.impl("grouped_mm", _multiply_on_cpu, "CPU")
+_OPERATORS.impl("grouped_outer", _outer_on_cpu, "CPU")
+_OPERATORS.impl("grouped_mm", _multiply_on_cuda, "CUDA")
+_OPERATORS.impl("grouped_outer", _outer_on_cuda, "CUDA")

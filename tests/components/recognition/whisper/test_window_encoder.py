@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-import soundfile
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from components import audio
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched
-from components.recognition.whisper import features
+from components.recognition.vad.windows import Span
+from components.recognition.whisper import features, opening
 from components.recognition.whisper.recognizer import WhisperRecognizer
-from components.records import Outcome, Quarantined, Utterance
+from components.records import NBest, Outcome, Quarantined, Utterance
 from tests.components.recognition.tiny import tiny
 from tests.components.recognition.whisper.scripted import CHECKPOINT, scripted_recognizer, utterance
-from tests.strict_device import on_cpu, strict_device
+from tests.strict_device import on_card, on_cpu, on_device, strict_device
 
 
-def talk(folder: Path, seconds: int) -> Utterance:
-    """Noise with pauses, which voice activity detection cuts into windows."""
-    rng = np.random.default_rng(seconds)
-    level = np.repeat(np.resize([0.3, 0.3, 0.3, 0.0], seconds), 16000)
-    soundfile.write(folder / "talk.flac", (level * rng.normal(0, 1, len(level))).clip(-1, 1), 16000)
-    return Utterance(id="talk", audio=audio.describe(folder / "talk.flac"), source_language="und")
+@pytest.fixture(autouse=True)
+def spans_of_twelve_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of voice activity detection, which finds nothing in noise."""
+
+    def cut(samples: NDArray[np.float32]) -> list[Span]:
+        seconds = len(samples) / 16000
+        ends = [*np.arange(12, seconds, 12), seconds]
+        return [Span(max(0, end - 12), end, speech_end=end - 0.2) for end in map(float, ends)]
+
+    monkeypatch.setattr(opening, "windows_of", cut)
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +45,29 @@ def utterances(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
     (folder / "gone.flac").unlink()
     text = Utterance(id="text", text="hi", source_language="en")
     silence = utterance(folder, "silence", 1, level=0)
-    klingon = utterance(folder, "klingon", 1, language="tlh")
-    return [items[0], gone, *items[1:4], silence, klingon, text, talk(folder, 40), *items[4:]]
+    klingon, talk = utterance(folder, "klingon", 1, "tlh"), utterance(folder, "talk", 40, "und")
+    return [
+        items[0],
+        gone,
+        *items[1:4],
+        silence,
+        klingon,
+        text,
+        utterance(folder, "talk", 40, language="und"),
+        *items[4:],
+    ]
 
 
-def recognize(utterances: list[Utterance], threads: int, **settings: object) -> list[Outcome]:
+def recognize(
+    utterances: list[Utterance], threads: int, place: Callable[[Any], Any] | None = None, **settings: object
+) -> list[Outcome]:
     config = {"batch_size": 2, "beam_size": 1, "n_best": 1, "max_tokens": 4, "temperature_fallback": (0.0,)}
     machine = WhisperRecognizer(
         RecognitionConfig.model_validate({**config, "device": "cpu", **settings}),
-        OpenAIWhisperBackend(tiny(), padding_stride=6),
+        OpenAIWhisperBackend(place(tiny()) if place else tiny(), padding_stride=6),
         CHECKPOINT,
     )
-    assert (machine.threads, machine.encodes_ahead) == (0, False)  # the default of a CPU
+    assert (machine.threads, machine.encodes_ahead) == (0, place is not None)  # what is best on a device
     machine.threads, machine.encodes_ahead = threads, threads > 0
     return machine.recognize(utterances)
 
@@ -81,7 +99,7 @@ def test_a_batch_that_comes_otherwise_than_expected_is_encoded_again(utterances:
     machine.threads, machine.encodes_ahead = 2, True
     long = [item for item in utterances if item.id == "talk"]
     serial, reference = scripted_recognizer(batch_size=1, device="cpu")
-    assert machine.recognize(long + utterances[:1]) == serial.recognize(long + utterances[:1])
+    assert machine.recognize(long) == serial.recognize(long)
     assert sum(backend.batches) > sum(reference.batches)
 
 
@@ -96,3 +114,46 @@ def test_features_of_several_stretches_are_those_of_each_alone(monkeypatch: pyte
         assert device.counts.total("sync") == 0
     for mel, stretch in zip(mels, stretches, strict=True):
         torch.testing.assert_close(mel, features.compute_log_mel(stretch), rtol=1e-4, atol=1e-4)
+
+
+class FakeStream:
+    """A CUDA stream that notes who waits for whom; the strict device computes at once."""
+
+    log: ClassVar[list[str]] = []
+
+    def __init__(self, name: object = "side") -> None:
+        self.name = "side" if isinstance(name, torch.device) else name
+
+    def wait_stream(self, other: FakeStream) -> None:
+        self.log.append(f"{self.name} waits for {other.name}")
+
+    def record_event(self) -> str:
+        return "encoded"
+
+    def wait_event(self, event: str) -> None:
+        self.log.append(f"{self.name} waits for {event}")
+
+
+def test_on_a_device_the_texts_are_those_of_the_cpu_and_streams_wait_for_each_other(
+    utterances: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [item for item in utterances if item.id != "talk"]
+    expected = recognize(items, 0)
+    monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: FakeStream("main"))
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    monkeypatch.setattr(features, "mel_filters", features.mel_filters.__wrapped__)
+    with strict_device(monkeypatch):
+        outcomes = recognize(items, 2, on_device)
+    assert [text_of(outcome) for outcome in outcomes] == [text_of(outcome) for outcome in expected]
+    assert FakeStream.log[:2] == ["side waits for main", "main waits for encoded"]
+
+
+def text_of(outcome: Outcome) -> str:
+    return outcome.best.text if isinstance(outcome, NBest) else outcome.detail
+
+
+@pytest.mark.gpu
+def test_on_a_card_the_texts_are_those_of_the_cpu(utterances: list[Utterance]) -> None:
+    outcomes = recognize(utterances, 4, on_card)
+    assert list(map(text_of, outcomes)) == list(map(text_of, recognize(utterances, 0)))
