@@ -53,6 +53,7 @@ from components.ensembling.token_level.whisper_ensemble import WhisperEnsemble
 from components.experts import routing_stats
 from components.experts.contribution import reference_log_likelihoods as likelihoods_of
 from components.experts.upcycling import upcycle
+from components.kernels import triton_ready
 from components.models.language_model import CausalLanguageModel
 from components.networks.moe.dispatch import dropped_share
 from components.networks.moe.grouped_experts import GroupedExperts
@@ -457,6 +458,22 @@ def test_counts_of_padding_are_part_of_the_keys_in_half_precision(
         result = CASES[name](on_device)
     same(on_cpu(result), expected)
     assert masks and all(mask is None or mask.dtype == torch.bool for mask in masks)  # those of ancestors
+
+
+@pytest.mark.parametrize("name", ["linear, greedy, one sentence", "experts, torch.float32, bias, masked"])
+def test_a_card_on_which_triton_does_not_run_gives_the_same(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with torch.no_grad():
+        expected = CASES[name](lambda value: value)
+    works = triton_ready._runs
+    with strict_device(monkeypatch):
+        works.cache_clear()
+        monkeypatch.setattr(triton_ready, "_runs", works)  # tries, and finds no card
+        result = CASES[name](on_device)
+        works.cache_clear()
+    same(on_cpu(result), expected)
+    assert len([record for record in caplog.records if record.name == "antiphon.kernels"]) <= 1
 
 
 @pytest.mark.gpu

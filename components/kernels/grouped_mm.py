@@ -7,8 +7,6 @@ kernel in Triton on CUDA (:mod:`.triton_grouped_mm`). Letters in shapes: S rows 
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -18,12 +16,6 @@ from torch.autograd.function import once_differentiable
 _OPERATORS = torch.library.Library("antiphon", "FRAGMENT")
 _OPERATORS.define("grouped_mm(Tensor rows, Tensor weights, Tensor ends) -> Tensor")
 _OPERATORS.define("grouped_outer(Tensor left, Tensor right, Tensor ends) -> Tensor")
-
-
-@cache
-def has_triton() -> bool:
-    """Whether Triton is installed; torch's builds for CUDA on Linux bring it."""
-    return find_spec("triton") is not None
 
 
 def grouped_mm(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ from components.ensembling.token_level.config import Filter
 from components.ensembling.token_level.fused_interpolation import mix_linearly, mix_log_linearly
 from components.ensembling.token_level.interpolation import is_plausible, require_strength
 from components.errors import ConfigError
-from components.kernels.grouped_mm import has_triton
 from components.kernels.mixing import mix_linearly as mix_in_one
+from components.kernels.triton_ready import has_triton
 
 Weights = Sequence[float] | Gate
 

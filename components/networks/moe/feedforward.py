@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from components.kernels.grouped_mm import grouped_mm, has_triton
+from components.kernels.grouped_mm import grouped_mm
+from components.kernels.triton_ready import has_triton
 from components.networks.moe.activations import activate
 from components.networks.moe.dispatch import Dispatch
 from components.networks.moe.grouped_ffn import GroupedFeedForward
