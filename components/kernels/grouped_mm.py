@@ -13,9 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_OPERATORS = torch.library.Library("antiphon", "FRAGMENT")
-_OPERATORS.define("grouped_mm(Tensor rows, Tensor weights, Tensor ends) -> Tensor")
-_OPERATORS.define("grouped_outer(Tensor left, Tensor right, Tensor ends) -> Tensor")
+from components.kernels.operators import define_operator
 
 
 def grouped_mm(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
@@ -89,7 +87,9 @@ def _outer_on_cuda(left: Tensor, right: Tensor, ends: Tensor) -> Tensor:
     return multiply_outer(left, right, ends)
 
 
-_OPERATORS.impl("grouped_mm", _multiply_on_cpu, "CPU")
-_OPERATORS.impl("grouped_outer", _outer_on_cpu, "CPU")
-_OPERATORS.impl("grouped_mm", _multiply_on_cuda, "CUDA")
-_OPERATORS.impl("grouped_outer", _outer_on_cuda, "CUDA")
+define_operator(
+    "grouped_mm(Tensor rows, Tensor weights, Tensor ends) -> Tensor", _multiply_on_cpu, _multiply_on_cuda
+)
+define_operator(
+    "grouped_outer(Tensor left, Tensor right, Tensor ends) -> Tensor", _outer_on_cpu, _outer_on_cuda
+)

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_OPERATORS = torch.library.Library("antiphon", "FRAGMENT")
-_OPERATORS.define("mix_linearly(Tensor[] scores, Tensor weights) -> (Tensor, Tensor)")
+from components.kernels.operators import define_operator
 
 
 def mix_linearly(scores: Sequence[Tensor], weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,5 +41,6 @@ def _mix_on_cuda(scores: Sequence[Tensor], weights: Tensor) -> tuple[Tensor, Ten
     return mix(scores, weights)
 
 
-_OPERATORS.impl("mix_linearly", _mix_on_cpu, "CPU")
-_OPERATORS.impl("mix_linearly", _mix_on_cuda, "CUDA")
+define_operator(
+    "mix_linearly(Tensor[] scores, Tensor weights) -> (Tensor, Tensor)", _mix_on_cpu, _mix_on_cuda
+)

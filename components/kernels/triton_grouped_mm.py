@@ -93,11 +93,12 @@ def multiply_blocks(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
     firsts = starts[known] + (programs - (last - n_tiles)[known]) * TILE
     out = rows.new_zeros(len(rows), columns)
     grid = (len(programs), triton.cdiv(columns, TILE))
-    _multiply_block[grid](
-        rows, weights, out, ends, experts.to(torch.int32), firsts.to(torch.int32),
-        n_experts, depth, columns, *rows.stride(), *weights.stride(),
-        precision=_precision(), tile=TILE, step=DEPTH,
-    )  # fmt: skip
+    with torch.cuda.device_of(rows):  # a kernel starts on the present device
+        _multiply_block[grid](
+            rows, weights, out, ends, experts.to(torch.int32), firsts.to(torch.int32),
+            n_experts, depth, columns, *rows.stride(), *weights.stride(),
+            precision=_precision(), tile=TILE, step=DEPTH,
+        )  # fmt: skip
     return out
 
 
@@ -106,10 +107,11 @@ def multiply_outer(left: Tensor, right: Tensor, ends: Tensor) -> Tensor:
     height, width = left.shape[1], right.shape[1]
     out = left.new_empty(len(ends), height, width)
     grid = (len(ends), triton.cdiv(height, TILE), triton.cdiv(width, TILE))
-    _multiply_outer[grid](
-        left, right, out, _starts_of(ends), ends, height, width, *left.stride(), *right.stride(),
-        precision=_precision(), tile=TILE, step=DEPTH,
-    )  # fmt: skip
+    with torch.cuda.device_of(left):
+        _multiply_outer[grid](
+            left, right, out, _starts_of(ends), ends, height, width, *left.stride(), *right.stride(),
+            precision=_precision(), tile=TILE, step=DEPTH,
+        )  # fmt: skip
     return out
 
 

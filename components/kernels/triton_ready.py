@@ -8,8 +8,6 @@ from importlib.util import find_spec
 
 import torch
 
-from components.errors import to_one_line
-
 _log = logging.getLogger("antiphon.kernels")
 
 
@@ -30,7 +28,7 @@ def _runs() -> bool:
     except Exception as error:  # of its compiler, of the C compiler that it calls, of the driver
         _log.warning(
             "expected that Triton compiles a kernel, found an error (%s): going on with torch's own",
-            to_one_line(error, 200),
+            " ".join(str(error).split())[:200],
         )
         return False
     return True

@@ -43,14 +43,14 @@ class Dispatch:
     @cached_property
     def tokens_per_expert(self) -> list[int]:
         """The number of slots of each expert, on the host, which waits for it."""
-        return self.counts.tolist()  # type: ignore[no-any-return]
+        return self.counts.tolist()
 
     @property
     def n_calls(self) -> int:
         """How many tokens the experts compute in all: k x T if none is dropped."""
         return sum(self.tokens_per_expert)
 
-    def is_computed(self) -> Tensor | None:
+    def computed_slots(self) -> Tensor | None:
         """Which slots (S, 1) an expert computes; None: all."""
         return (self.experts < len(self.counts))[:, None] if self.drops else None
 

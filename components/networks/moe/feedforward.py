@@ -86,7 +86,7 @@ def feed_forward_batched(
     x: Tensor, weights: ExpertWeights, plan: Dispatch, activation: str, gated: bool
 ) -> Tensor:
     """:func:`expert_feedforward` with a copy of its expert's weights for every row."""
-    computed = plan.is_computed()
+    computed = plan.computed_slots()
     experts = plan.experts if computed is None else plan.experts.clamp(max=len(plan.counts) - 1)
 
     def multiply(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -106,7 +106,7 @@ def feed_forward_grouped(
     They may leave rows that no expert computes as they are. What stands in them may be anything, NaN as well,
     so they become zeros after every product, and so do their gradients.
     """
-    computed = plan.is_computed()
+    computed = plan.computed_slots()
     ends = plan.counts.cumsum(0).to(torch.int32)
     experts = plan.experts if computed is None else plan.experts.clamp(max=len(plan.counts) - 1)
 
