@@ -93,7 +93,7 @@ def multiply_blocks(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
     firsts = starts[known] + (programs - (last - n_tiles)[known]) * TILE
     out = rows.new_zeros(len(rows), columns)
     grid = (len(programs), triton.cdiv(columns, TILE))
-    with torch.cuda.device_of(rows):  # a kernel starts on the present device
+    with torch.cuda.device_of(rows):  # type: ignore[no-untyped-call]  # a kernel starts on the present device
         _multiply_block[grid](
             rows, weights, out, ends, experts.to(torch.int32), firsts.to(torch.int32),
             n_experts, depth, columns, *rows.stride(), *weights.stride(),
@@ -107,7 +107,7 @@ def multiply_outer(left: Tensor, right: Tensor, ends: Tensor) -> Tensor:
     height, width = left.shape[1], right.shape[1]
     out = left.new_empty(len(ends), height, width)
     grid = (len(ends), triton.cdiv(height, TILE), triton.cdiv(width, TILE))
-    with torch.cuda.device_of(left):
+    with torch.cuda.device_of(left):  # type: ignore[no-untyped-call]
         _multiply_outer[grid](
             left, right, out, _starts_of(ends), ends, height, width, *left.stride(), *right.stride(),
             precision=_precision(), tile=TILE, step=DEPTH,

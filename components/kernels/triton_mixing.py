@@ -67,7 +67,7 @@ def mix(scores: Sequence[Tensor], weights: Tensor) -> tuple[Tensor, Tensor]:
     sums, out = torch.empty_like(highest), torch.empty_like(members[0])
     log_normalizers = scores[0].new_empty(len(members), n_rows)
     shape, weights = {"members": len(members), "block": BLOCK}, weights.float()
-    with torch.cuda.device_of(out):  # a kernel starts on the present device
+    with torch.cuda.device_of(out):  # type: ignore[no-untyped-call]  # a kernel starts on the present device
         _sum_block[grid](members, highest, sums, size, n_rows, grid[1], **shape)
         _mix_block[grid](
             members, highest, sums, weights, *weights.stride(), log_normalizers, out, size, n_rows, grid[1],

@@ -40,7 +40,8 @@ class WindowEncoder:
 
     def __init__(self, backend: WhisperBackend) -> None:
         self._backend, self._device = backend, backend.device
-        self._side_stream = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
+        on_card = self._device.type == "cuda"
+        self._side_stream = torch.cuda.Stream(self._device) if on_card else None  # type: ignore[no-untyped-call]
         self._ahead: _Ahead | None = None
 
     def prepare(self, streams: Sequence[WindowStream]) -> None:
