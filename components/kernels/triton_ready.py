@@ -18,7 +18,7 @@ def has_triton() -> bool:
 
 @cache
 def _runs() -> bool:
-    if find_spec("triton") is None:  # torch's builds for CUDA bring it on Linux
+    if find_spec("triton") is None:  # openai-whisper brings it on Linux alone
         return False
     try:
         from components.kernels.triton_mixing import mix  # noqa: PLC0415 - imports Triton
