@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from components.decoding import logits_processors
 from components.decoding.combiner import Combiner
@@ -27,11 +27,14 @@ from components.ensembling.token_level.combiners import (
     LogLinearInterpolation,
     NegativeEvidence,
 )
+from components.networks.moe.grouped_experts import GroupedExperts
+from components.networks.moe.moe_block import MoEBlock, record_routing
+from components.networks.moe.router import Router
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from tests.components.decoding import tiny_models
 from tests.components.recognition.tiny import tiny
-from tests.strict_device import Counts, StrictDevice, on_card, on_device, strict_device
+from tests.strict_device import Counts, StrictDevice, on_card, on_cpu, on_device, strict_device
 from tests.test_strict_device import PROMPTS, Place, gate, marians, seq2seq, windows
 
 STEPS = 8
@@ -172,3 +175,34 @@ def test_finished_hypotheses_are_read_in_one_copy(device: StrictDevice) -> None:
         assert all(len(candidates) == k for candidates in nbests)
         waits.append(device.counts.total("sync"))
     assert waits[0] == waits[1], dict(device.counts)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize(
+    ("tokens", "setting"), [(3, "plain"), (40, "plain"), (40, "padding"), (40, "capacity")]
+)
+def test_a_layer_of_experts_waits_for_nothing_and_uploads_nothing(
+    device: StrictDevice, dtype: torch.dtype, tokens: int, setting: str
+) -> None:
+    torch.manual_seed(0)
+    block = MoEBlock(Router(16, 4, 2), GroupedExperts(4, 16, 32, gated=True), capacity=0.75).to(dtype)
+    block.train(setting == "capacity")
+    x = torch.randn(tokens, 16, dtype=dtype)
+    block.positions = torch.arange(tokens - 5) if setting == "padding" else None
+    expected = block(x)
+    block = on_device(block)
+    if setting == "padding":
+        block.positions = on_device(block.positions)
+    x = on_device(x)
+    device.counts.clear()
+    output = block(x)
+    assert (device.counts.total("sync"), device.counts.total("upload")) == (0, 0), dict(device.counts)
+    torch.testing.assert_close(on_cpu(output), expected, atol=2e-2, rtol=2e-2)
+
+
+def test_the_positions_of_tokens_are_asked_for_once_for_all_layers(device: StrictDevice) -> None:
+    model = nn.ModuleDict({str(i): MoEBlock(Router(16, 4, 2), GroupedExperts(4, 16, 32)) for i in range(3)})
+    mask = on_device(torch.tensor([[True, True, False]]))
+    device.counts.clear()
+    with record_routing(on_device(model), lambda name: mask):
+        assert device.counts.total("sync") == 1

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 from whisper.model import LayerNorm
 
@@ -52,7 +53,9 @@ from components.ensembling.token_level.whisper_ensemble import WhisperEnsemble
 from components.experts import routing_stats
 from components.experts.contribution import reference_log_likelihoods as likelihoods_of
 from components.experts.upcycling import upcycle
+from components.kernels import triton_ready
 from components.models.language_model import CausalLanguageModel
+from components.networks.moe.dispatch import dropped_share
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.load_balancing_loss import BALANCE_LOSSES, total_loss
 from components.networks.moe.moe_block import MoEBlock
@@ -60,9 +63,11 @@ from components.networks.moe.router import Router
 from components.pruning.masks import Pattern, mask_by_magnitude
 from components.pruning.prune import prune
 from components.pruning.sparse_linear import multiply_active_units, semi_structured_obstacle
+from components.recognition.backends import openai_whisper
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.backends.transformers import TransformersWhisperBackend
 from components.recognition.ctc.speech_ctc import HeadSettings, SpeechCtcModel
+from components.recognition.whisper import encoder
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.stacking.stacked_scorer import StackedScorer
 from components.training import batches, cross_entropy
@@ -292,7 +297,7 @@ def experts(place: Place, dtype: torch.dtype, bias: bool, masked: bool, width: i
     x = torch.randn(2, 5, width).to(dtype)
     place(block)
     if masked:
-        block.mask = place(torch.tensor([[True] * 5, [True] * 3 + [False] * 2]))
+        block.positions = place(torch.tensor([0, 1, 2, 3, 4, 5, 6, 7]))
     return block(place(x)).float()
 
 
@@ -302,7 +307,11 @@ def routed_in_training(place: Place, balance: Any) -> Any:
     seen: list[Any] = []
     block.recorder = seen.append
     output = block(place(torch.randn(2, 9, 16)))
-    return output, seen[0].plan.dropped, total_loss([seen[0].routing], balance, 0.1, 0.01)
+    return (
+        output,
+        dropped_share(seen[0].plan, seen[0].routing),
+        total_loss([seen[0].routing], balance, 0.1, 0.01),
+    )
 
 
 def watched_experts(place: Place) -> Any:
@@ -426,6 +435,45 @@ def test_a_component_on_the_device_gives_what_it_gives_on_the_cpu(
     with strict_device(monkeypatch):
         result = CASES[name](on_device)
     same(on_cpu(result), expected)
+
+
+@pytest.mark.parametrize("name", ["whisper, beam", "whisper, one window, times of words"])
+def test_counts_of_padding_are_part_of_the_keys_in_half_precision(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32, so that texts can be compared; no attention to the encoder's states has a mask then."""
+    with torch.no_grad():
+        expected = CASES[name](lambda value: value)
+    masks: list[Any] = []
+    plain = functional.scaled_dot_product_attention
+
+    def attention(*args: Any, attn_mask: Any = None, **options: Any) -> Tensor:
+        masks.append(attn_mask)
+        return plain(*args, attn_mask=attn_mask, **options)
+
+    for module in (encoder, openai_whisper):
+        monkeypatch.setattr(module, "prefers_folding", lambda tensor: True)
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", attention)
+    with strict_device(monkeypatch):
+        result = CASES[name](on_device)
+    same(on_cpu(result), expected)
+    assert masks and all(mask is None or mask.dtype == torch.bool for mask in masks)  # those of ancestors
+
+
+@pytest.mark.parametrize("name", ["linear, greedy, one sentence", "experts, torch.float32, bias, masked"])
+def test_a_card_on_which_triton_does_not_run_gives_the_same(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with torch.no_grad():
+        expected = CASES[name](lambda value: value)
+    works = triton_ready._runs
+    with strict_device(monkeypatch):
+        works.cache_clear()
+        monkeypatch.setattr(triton_ready, "_runs", works)  # tries, and finds no card
+        result = CASES[name](on_device)
+        works.cache_clear()
+    same(on_cpu(result), expected)
+    assert len([record for record in caplog.records if record.name == "antiphon.kernels"]) <= 1
 
 
 @pytest.mark.gpu

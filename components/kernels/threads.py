@@ -39,9 +39,13 @@ def map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) ->
     workers = min(threads, len(items))
     if workers < 2:
         return [run(item) for item in items]
+    return list(get_executor(workers, threads // workers).map(run, items))
+
+
+def get_executor(workers: int, share: int) -> ThreadPoolExecutor:
+    """``workers`` threads, on each of which torch uses ``share`` threads; they stay for further calls."""
     with _LOCK:
-        executor = _build_executor(workers, threads // workers, threads)
-    return list(executor.map(run, items))
+        return _build_executor(workers, share, torch.get_num_threads())
 
 
 @cache

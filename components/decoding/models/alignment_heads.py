@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from components.decoding.models.whisper_decoder import WhisperDecoder
+from components.kernels.folded_mask import attend
 
 
 def alignment_scores(
@@ -21,8 +22,9 @@ def alignment_scores(
     Args:
         decoder: The weights.
         texts: Tokens of N texts from the start sequence on, padded at the end, (N, t).
-        cross: Per layer the keys and values (2, N, heads, T, d_h) of the windows.
-        counts: Logarithm of how many positions each encoded one stands for, (N, T); None: one each.
+        cross: Per layer the keys and values (2, N, heads, T, d_h) of the windows, or wider with counts.
+        counts: Logarithm of how many positions each encoded one stands for, (N, T); None: one each, or
+            ``cross`` holds it.
         slots: Where the window of each text is in ``cross`` and ``counts``, (N,).
 
     Yields:
@@ -40,9 +42,9 @@ def alignment_scores(
         keys, values = cross[i]
         if heads := decoder.alignment_heads.get(i):
             scaled = q[:, heads] * q.shape[-1] ** -0.5
-            yield (scaled @ keys[:, heads].mT)[slots.to(scaled.device)]
+            yield (scaled @ keys[:, heads, :, : q.shape[-1]].mT)[slots.to(scaled.device)]
         if i == max(decoder.alignment_heads, default=0):
             return
-        out = functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+        out = attend(q, keys, values, mask)
         x = x + layer.cross_out(out.transpose(1, 2).flatten(2))
         x = x + layer.mlp_out(layer.mlp_in(layer.mlp_ln(x)))

@@ -20,6 +20,7 @@ from whisper.tokenizer import Tokenizer
 
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import Vocabulary, digest_of, hide_last
+from components.kernels.folded_mask import attend
 
 
 @cache
@@ -65,7 +66,7 @@ class WhisperTokenScorer:
                 those of finished windows, or moves them.
             prompts: Prompt tokens (N, P), with start-of-transcript at the same position in all.
             counts: Logarithm of the number of positions that each encoded one stands for (N, T); None: each
-                for itself.
+                for itself, or ``cross`` holds it.
             keeps_windows: Whether :meth:`windows` is read after the search.
         """
         self.name = "whisper"
@@ -240,8 +241,7 @@ class WhisperTokenScorer:
             counts = q.new_zeros(1, 1, keys.shape[2]) if counts is None else counts
             out = self._decoder.attend(q, keys, values, counts)
         else:
-            mask = None if counts is None else counts[:, None]
-            out = functional.scaled_dot_product_attention(q.transpose(1, 2), keys, values, attn_mask=mask)
+            out = attend(q.transpose(1, 2), keys, values, None if counts is None else counts[:, None])
             out = out.transpose(1, 2).flatten(2)
         out = out.reshape(n * b, t, -1)
         return out if cells is None else out[cells]

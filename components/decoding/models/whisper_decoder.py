@@ -12,6 +12,7 @@ from whisper.model import LayerNorm, ResidualAttentionBlock, Whisper
 
 from components.kernels import Arithmetic
 from components.kernels.cross_attention import cross_attention_kernel
+from components.kernels.folded_mask import FEATURES, NEVER
 from components.kernels.packed_linear import Projection, build_linear, fuse_linears
 from components.kernels.threads import map_in_threads
 
@@ -51,23 +52,29 @@ class WhisperDecoder:
         self.norm = decoder.ln
         self.head = build_linear(self.tokens.weight, None, "float32" if arithmetic == "int8" else arithmetic)
 
-    def cross_attention_states(self, features: Tensor) -> list[Tensor]:
+    def cross_attention_states(self, features: Tensor, log_counts: Tensor | None = None) -> list[Tensor]:
         """Cross-attention keys and values of the encoder's output.
 
         Args:
             features: (N, T, d).
+            log_counts: Logarithm of the number of positions that each counts for (N, T), where the keys are
+                to hold it (:mod:`components.kernels.folded_mask`).
 
         Returns:
-            Per layer a tensor (2, N, heads, T, d_h): keys, then values.
+            Per layer a tensor (2, N, heads, T, d_h): keys, then values; wider, where they hold the counts.
         """
         n, length, width = features.shape
-        shape = (2, n, self.heads, length, width // self.heads)
-        pairs = [features.new_empty(shape) for _ in self.layers]
+        narrow = width // self.heads
+        shape = (2, n, self.heads, length, narrow + (FEATURES if log_counts is not None else 0))
+        make = features.new_empty if log_counts is None else features.new_zeros
+        pairs = [make(shape) for _ in self.layers]
 
         def fill_windows(part: slice) -> None:
             for layer, pair in zip(self.layers, pairs, strict=True):
-                joint = layer.cross_kv(features[part]).view(-1, length, 2, self.heads, shape[-1])
-                pair[:, part] = joint.permute(2, 0, 3, 1, 4)
+                joint = layer.cross_kv(features[part]).view(-1, length, 2, self.heads, narrow)
+                pair[:, part, :, :, :narrow] = joint.permute(2, 0, 3, 1, 4)
+                if log_counts is not None:
+                    pair[0, part, :, :, narrow] = log_counts[part, None].clamp(min=NEVER)
 
         # On the CPU one window at a time: what is transposed is still in the processor's cache.
         step = 1 if features.device.type == "cpu" else n

@@ -19,6 +19,8 @@ from components.ensembling.token_level.config import Filter
 from components.ensembling.token_level.fused_interpolation import mix_linearly, mix_log_linearly
 from components.ensembling.token_level.interpolation import is_plausible, require_strength
 from components.errors import ConfigError
+from components.kernels.mixing import mix_linearly as mix_in_one
+from components.kernels.triton_ready import has_triton
 
 Weights = Sequence[float] | Gate
 
@@ -56,6 +58,8 @@ class LinearInterpolation:
         fast = mix_linearly(scores, w) if _may_be_fast(scores, exact) else None
         if fast:
             return Mixture(*fast)
+        if scores[0].device.type == "cuda" and has_triton():
+            return Mixture(*mix_in_one(scores, w))
         if scores[0].device.type != "cpu":  # the same in fewer kernels, where no gradient is asked for
             return _mix_in_log_domain(scores, lambda log_probs: (log_probs + w.log()[..., None]).logsumexp(0))
         return _mix_in_log_domain(scores, lambda log_probs: interpolation.interpolate_linearly(log_probs, w))

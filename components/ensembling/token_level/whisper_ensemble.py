@@ -78,6 +78,11 @@ class WhisperEnsemble:
         self._share = share / share.sum()
         self.dims, self.vocabulary = self._backends[0].dims, self._backends[0].vocabulary
 
+    @property
+    def device(self) -> torch.device:
+        """Where the first member is."""
+        return self._backends[0].device
+
     def encode(self, mels: Tensor) -> EnsembleEncoderOutput:
         """Run every member's encoder on the windows."""
         return EnsembleEncoderOutput(tuple(backend.encode(mels) for backend in self._backends))

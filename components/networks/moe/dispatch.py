@@ -2,13 +2,15 @@
 
 Dropless: every token reaches all its k experts, whatever the load. With a capacity, an expert takes its first
 tokens (in order of position, first choices before second ones: GShard, Lepikhin et al., 2020) and drops the
-rest, whose share is reported.
+rest, whose share is reported. Off the CPU the host is told nothing of it: how many tokens an expert has, and
+which are dropped, stays on the device.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,24 +21,38 @@ from components.networks.moe.router import Routing
 
 @dataclass(frozen=True)
 class Dispatch:
-    """S = k x T (token, expert) slots, fewer where some are dropped, sorted by expert.
+    """S = k x T (token, expert) slots sorted by expert.
+
+    Dropped slots are left out on the CPU. Elsewhere that would be to wait for their number, so they stand at
+    the end, as slots of an expert E that there is not.
 
     Attributes:
         slots: indices (S) into the flattened (T, k) choices of the routing.
         tokens: the token of each slot (S), which is slots // k.
-        tokens_per_expert: the number of slots of each expert, E of them.
-        dropped: share of the k x T slots that are left out.
+        counts: the number of slots of each expert (E), int64, without those that are dropped.
+        experts: the expert of each slot (S), E where it is dropped.
+        drops: whether slots may be dropped.
     """
 
     slots: Tensor
     tokens: Tensor
-    tokens_per_expert: list[int]
-    dropped: float = 0.0
+    counts: Tensor
+    experts: Tensor
+    drops: bool = False
+
+    @cached_property
+    def tokens_per_expert(self) -> list[int]:
+        """The number of slots of each expert, on the host, which waits for it."""
+        return self.counts.tolist()
 
     @property
     def n_calls(self) -> int:
         """How many tokens the experts compute in all: k x T if none is dropped."""
-        return len(self.slots)
+        return sum(self.tokens_per_expert)
+
+    def computed_slots(self) -> Tensor | None:
+        """Which slots (S, 1) an expert computes; None: all."""
+        return (self.experts < len(self.counts))[:, None] if self.drops else None
 
 
 def dispatch(routing: Routing, capacity: float | None = None) -> Dispatch:
@@ -47,20 +63,30 @@ def dispatch(routing: Routing, capacity: float | None = None) -> Dispatch:
         capacity: bounds each expert's slots at ceil(capacity x k x T / E); None drops nothing.
     """
     k = routing.experts.shape[-1]
-    expert_of_slot = routing.experts.flatten()
+    chosen = routing.experts.flatten()
     counts = routing.counts
     if capacity is None:
-        slots = expert_of_slot.argsort(stable=True)
-        return Dispatch(slots, slots // k, counts.tolist())
-    limit = math.ceil(capacity * expert_of_slot.numel() / routing.n_experts)
+        experts, slots = chosen.sort(stable=True)
+        return Dispatch(slots, slots // k, counts, experts)
+    limit = math.ceil(capacity * chosen.numel() / routing.n_experts)
     # First choices of all tokens, then second ones: a column at a time.
-    order = torch.arange(expert_of_slot.numel(), device=expert_of_slot.device).view(-1, k).T.flatten()
-    order = order[expert_of_slot[order].argsort(stable=True)]
-    starts = (counts.cumsum(0) - counts)[expert_of_slot[order]]
-    rank_in_expert = torch.arange(len(order), device=expert_of_slot.device) - starts
-    kept_slots = order[rank_in_expert < limit]
-    dropped = (len(order) - len(kept_slots)) / max(1, len(order))  # of no slots none is dropped
-    return Dispatch(kept_slots, kept_slots // k, counts.clamp(max=limit).tolist(), dropped)
+    order = torch.arange(chosen.numel(), device=chosen.device).view(-1, k).T.flatten()
+    experts, by_expert = chosen[order].sort(stable=True)
+    order = order[by_expert]
+    starts = (counts.cumsum(0) - counts)[experts]
+    is_taken = torch.arange(len(order), device=chosen.device) - starts < limit
+    if chosen.device.type == "cpu":
+        order, experts = order[is_taken], experts[is_taken]
+    else:
+        experts, by_expert = torch.where(is_taken, experts, routing.n_experts).sort(stable=True)
+        order = order[by_expert]
+    return Dispatch(order, order // k, counts.clamp(max=limit), experts, drops=True)
+
+
+def dropped_share(plan: Dispatch, routing: Routing) -> float:
+    """The share of the k x T slots of a routing that ``plan`` leaves out, 0 where there are none."""
+    slots = routing.experts.numel()
+    return (slots - plan.n_calls) / max(1, slots)
 
 
 def combine(outputs: Tensor, plan: Dispatch, gates: Tensor) -> Tensor:
@@ -70,7 +96,7 @@ def combine(outputs: Tensor, plan: Dispatch, gates: Tensor) -> Tensor:
     own.
 
     Args:
-        outputs: the experts' outputs (S, D) in the order of ``plan``.
+        outputs: the experts' outputs (S, D) in the order of ``plan``, zeros where none has computed a slot.
         plan: the dispatch.
         gates: the router's gates (T, k).
 
@@ -78,9 +104,9 @@ def combine(outputs: Tensor, plan: Dispatch, gates: Tensor) -> Tensor:
         The tokens' outputs (T, D) in the type of ``outputs``.
     """
     gates = gates.to(outputs.dtype)
-    if plan.n_calls == gates.numel() > 0:
+    if len(plan.slots) == gates.numel() > 0:
         row_of_slot = torch.empty_like(plan.slots)
-        row_of_slot[plan.slots] = torch.arange(plan.n_calls, device=outputs.device)
+        row_of_slot[plan.slots] = torch.arange(len(plan.slots), device=outputs.device)
         return functional.embedding_bag(
             row_of_slot.view(gates.shape), outputs, mode="sum", per_sample_weights=gates
         )

@@ -55,9 +55,7 @@ class GroupedExperts(nn.Module):
     def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
         """Compute the experts' outputs (S, D) for tokens (T, D), in the order of ``plan``."""
         weights = ExpertWeights(self.up, self.down, self.up_bias, self.down_bias)
-        return expert_feedforward(
-            x[plan.tokens], weights, plan.tokens_per_expert, self.activation, self.gated
-        )
+        return expert_feedforward(x[plan.tokens], weights, plan, self.activation, self.gated)
 
     def extra_repr(self) -> str:
         """What ``print(model)`` shows."""

@@ -28,8 +28,9 @@ class RoutingRecord:
 class MoEBlock(nn.Module):
     """Router and experts in the place of a feed-forward network: (..., D) -> (..., D).
 
-    ``mask`` (the shape of x without D, bool) is False at padding, which is not routed and gets zeros.
-    ``recorder`` is called with a :class:`RoutingRecord` of every pass; :func:`record_routing` sets both.
+    ``positions`` (T) are those of the tokens among all rows of x; the others are padding, which is not routed
+    and gets zeros; None: all are tokens. ``recorder`` is called with a :class:`RoutingRecord` of every pass;
+    :func:`record_routing` sets both.
 
     Args:
         router: chooses the experts of each token.
@@ -43,7 +44,7 @@ class MoEBlock(nn.Module):
         self.router, self.capacity = router, capacity
         self.experts: nn.Module = experts
         self.name = ""
-        self.mask: Tensor | None = None
+        self.positions: Tensor | None = None
         self.recorder: Callable[[RoutingRecord], None] | None = None
 
     def lay_out(self, arithmetic: Arithmetic) -> int:
@@ -65,17 +66,16 @@ class MoEBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Route the tokens, compute them by their experts, combine the outputs."""
         rows = x.reshape(-1, x.shape[-1])
-        is_token = None if self.mask is None else self.mask.reshape(-1)
-        if is_token is not None:
-            rows = rows[is_token]
+        n_rows, positions = len(rows), self.positions
+        if positions is not None:
+            rows = rows.index_select(0, positions)
         routing = self.router(rows)
         plan = dispatch(routing, self.capacity if self.training else None)
         if self.recorder is not None:
             self.recorder(RoutingRecord(self.name, routing, plan))
         out = combine(self.experts(rows, plan), plan, routing.gates)
-        if is_token is not None:
-            positions = is_token.nonzero().squeeze(-1)
-            out = out.new_zeros(len(is_token), out.shape[-1]).index_copy(0, positions, out)
+        if positions is not None:
+            out = out.new_zeros(n_rows, out.shape[-1]).index_copy(0, positions, out)
         return out.view(x.shape).to(x.dtype)
 
 
@@ -97,10 +97,19 @@ def record_routing(model: nn.Module, masks: Callable[[str], Tensor | None]) -> I
     """
     records: list[RoutingRecord] = []
     blocks = moe_blocks(model)
+    known: dict[int, Tensor] = {}
+
+    def positions_of(mask: Tensor | None) -> Tensor | None:
+        if mask is None:
+            return None
+        if id(mask) not in known:  # once for the layers that share it: the device is waited for
+            known[id(mask)] = mask.flatten().nonzero()[:, 0]
+        return known[id(mask)]
+
     try:
         for name, block in blocks.items():
-            block.name, block.mask, block.recorder = name, masks(name), records.append
+            block.name, block.positions, block.recorder = name, positions_of(masks(name)), records.append
         yield records
     finally:
         for block in blocks.values():
-            block.mask, block.recorder = None, None
+            block.positions, block.recorder = None, None

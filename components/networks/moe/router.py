@@ -50,7 +50,11 @@ class Routing:
     @property
     def counts(self) -> Tensor:
         """Tokens per expert (E) int64; they sum to k x T."""
-        return torch.bincount(self.experts.flatten(), minlength=self.n_experts)
+        chosen = self.experts.flatten()
+        if chosen.device.type == "cpu":
+            return torch.bincount(chosen, minlength=self.n_experts)
+        every = torch.arange(self.n_experts, device=chosen.device)  # bincount would wait for the largest
+        return (chosen[:, None] == every).sum(0)
 
 
 def check_top_k(k: int, n_experts: int) -> None:

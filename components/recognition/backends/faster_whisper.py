@@ -84,6 +84,7 @@ class FasterWhisperBackend:
         if self._model.n_mels == 128:
             size += 1
         self.dims = ModelDimensions(self._model.n_mels, 448, size)
+        self.device = torch.device("cpu")  # it takes features as numpy arrays
 
     def _to_storage(self, array: Tensor) -> Any:
         return self._library.StorageView.from_array(np.ascontiguousarray(array.numpy(), dtype=np.float32))

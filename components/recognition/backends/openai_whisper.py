@@ -19,6 +19,7 @@ from components.decoding.models.whisper_on_device import DeviceWhisperScorer
 from components.decoding.scorers import Vocabulary
 from components.decoding.search import search
 from components.kernels import Arithmetic
+from components.kernels.folded_mask import prefers_folding
 from components.models.loading import load_whisper
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
@@ -83,6 +84,11 @@ class OpenAIWhisperBackend:
         """The tokens that it writes."""
         return vocabulary_of(self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self._encoder.device
+
     @torch.inference_mode()
     def encode(self, mels: Tensor) -> EncoderOutput:
         """See :class:`WhisperBackend`. Zeros at the end of all windows are cut off."""
@@ -115,8 +121,12 @@ class OpenAIWhisperBackend:
         With ``keeps_windows`` their texts can be aligned afterwards.
         """
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
-        cross = self._decoder.cross_attention_states(features.states)
-        counts = None if features.counts is None else features.counts.clone()  # the search moves its rows
+        counts = features.counts
+        if counts is not None and prefers_folding(features.states):
+            cross, counts = self._decoder.cross_attention_states(features.states, counts), None
+        else:
+            cross = self._decoder.cross_attention_states(features.states)
+            counts = None if counts is None else counts.clone()  # the search moves its rows
         prompts = prompts.to(features.states.device)
         kind = WhisperTokenScorer if prompts.device.type == "cpu" else DeviceWhisperScorer
         return kind(self._decoder, tokenizer, cross, prompts, counts, keeps_windows)

@@ -56,6 +56,11 @@ class TransformersWhisperBackend:
         self._alignment_heads = _group_heads(model, name)
         self._seq2seq = Seq2SeqModel(model, digest, name, arithmetic)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return torch.device(self._seq2seq.model.device)
+
     @torch.inference_mode()
     def encode(self, mels: Tensor) -> Tensor:
         """See :class:`WhisperBackend`."""

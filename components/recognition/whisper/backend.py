@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 from whisper.tokenizer import Tokenizer, get_tokenizer
 
@@ -102,6 +103,11 @@ class WhisperBackend(Protocol):
     """A Whisper model in some library: encodes windows of audio and decodes their text."""
 
     dims: ModelDimensions
+
+    @property
+    def device(self) -> torch.device:
+        """Where :meth:`encode` takes features from."""
+        ...
 
     def encode(self, mels: Tensor) -> EncodedWindows:
         """Log-mel (N, n_mels, 3000) -> encoder output of N windows."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -94,9 +96,24 @@ class WindowStream:
     def mel(self, n_mels: int) -> Tensor:
         """Features (n_mels, 3000) of the present window."""
         if self._mel is None:
-            a, b = (round(t * SAMPLE_RATE) for t in (self.spans[0].start, self.spans[0].end))
-            self._mel = features.compute_log_mel(self.state.samples[a:b], n_mels)
+            self._mel = features.compute_log_mel(self.samples, n_mels)
         return features.cut_window(self._mel, self.seek)
+
+    @property
+    def samples(self) -> NDArray[np.float32]:
+        """The audio of the present span."""
+        a, b = (round(t * SAMPLE_RATE) for t in (self.spans[0].start, self.spans[0].end))
+        return self.state.samples[a:b]
+
+    @property
+    def is_decodable(self) -> bool:
+        """Whether its language is known, or detected by it."""
+        return self.state.language is not None or self.is_first
+
+    @property
+    def fits_window(self) -> bool:
+        """Whether the present span is no longer than a window."""
+        return self._frames_left() + self.seek <= features.WINDOW_FRAMES
 
     @property
     def frames(self) -> int:
@@ -129,3 +146,12 @@ class WindowStream:
         span = self.spans[0]
         samples = round(span.end * SAMPLE_RATE) - round(span.start * SAMPLE_RATE)
         return samples * features.FRAMES_PER_SECOND // SAMPLE_RATE - self.seek
+
+
+def compute_mels(streams: Sequence[WindowStream], n_mels: int, device: torch.device) -> None:
+    """Compute the features of those present spans that have none yet, on ``device``, in one transform."""
+    fresh = [stream for stream in streams if stream._mel is None]
+    if fresh:
+        mels = features.compute_log_mels([stream.samples for stream in fresh], n_mels, device)
+        for stream, mel in zip(fresh, mels, strict=True):
+            stream._mel = mel

@@ -73,6 +73,11 @@ class DraftedWhisper:
         self.dims = target.dims
         self._target, self._draft, self._n_tokens = target, draft, n_tokens
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model that decides is."""
+        return self._target.device
+
     def encode(self, mels: Tensor) -> DraftedWindows:
         """Run both encoders."""
         return DraftedWindows(self._target.encode(mels), self._draft.encode(mels))

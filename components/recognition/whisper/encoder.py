@@ -4,7 +4,7 @@ On the CPU every thread takes a window at a time, whose activations stay in the 
 head by head in blocks of queries through oneDNN's products where all positions are computed (against torch's
 fused kernel 0.6 to 1.2 of the time in float32 on two processors, 0.7 in bfloat16), and through the fused
 kernel where padding is summarised: two thirds of the time for few positions. Elsewhere the windows go
-through together.
+through together, and in half precision those counts are a feature of the keys.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from whisper.model import AudioEncoder, ModelDimensions, ResidualAttentionBlock
 
 from components.kernels import Arithmetic
+from components.kernels.folded_mask import attend, fold_keys, fold_values, prefers_folding
 from components.kernels.packed_linear import build_linear, can_pack, fuse_linears
 from components.kernels.threads import map_in_threads
 from components.recognition.whisper.padding import Padding, count_audio_positions, make_noise
@@ -155,7 +156,9 @@ class _Block:
             heads = attend_packed(*flat, dtype=self.products).view_as(q)
         else:
             mask = None if counts is None else counts[:, None, None]
-            heads = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            if counts is not None and prefers_folding(k):
+                k, v = fold_keys(k, counts), fold_values(v)
+            heads = attend(q, k, v, mask)
         x += self.out(heads.transpose(1, 2).flatten(2))
         x += self.mlp_out(self.mlp_in(self.mlp_ln(x)))
         return x

@@ -1,53 +1,47 @@
 """Utterances -> transcripts by Whisper: audio, windows, batches, temperature fallback, n-best lists.
 
-At most ``batch_size`` windows are decoded together, and only the audio of their utterances is in memory.
-Shorter utterances go first, so that the rows of a batch end at about the same time. The same list of
-utterances gives the same batches and thus the same bytes.
+At most ``batch_size`` windows are decoded together, and only the audio of their utterances is in memory; off
+the CPU threads prepare that of the next two batches meanwhile. Shorter utterances go first, so that the rows
+of a batch end at about the same time. The same list of utterances gives the same batches and thus the same
+bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
-from whisper.audio import HOP_LENGTH
-from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 
-from components import audio
 from components.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding.isolation import isolate
-from components.errors import DataError, ModelError
-from components.languages import base_of, is_undetermined, two_letters_of
+from components.errors import ModelError
 from components.progress import report_share
 from components.recognition.batches import choose_windows
 from components.recognition.config import RecognitionConfig
-from components.recognition.recognizer import STAGE
-from components.recognition.vad.windows import Span, is_silent, windows_of
+from components.recognition.prefetch import Prefetched, choose_threads
+from components.recognition.recognizer import quarantine
+from components.recognition.vad.windows import MAX_WINDOW_SECONDS
 from components.recognition.whisper.backend import WhisperBackend
 from components.recognition.whisper.decoding_state import DecodedWindow, UtteranceState, WindowStream
 from components.recognition.whisper.features import FRAMES_PER_SECOND
 from components.recognition.whisper.guides import Guide
 from components.recognition.whisper.nbest import build_nbest
+from components.recognition.whisper.opening import OpenedUtterance, StreamQueue, UtteranceOpener
 from components.recognition.whisper.segments import split_into_segments
 from components.recognition.whisper.window_decoder import WindowDecoder
+from components.recognition.whisper.window_encoder import WindowEncoder
 from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
 
 MAX_SKIPPED_SPEECH_SECONDS = 2.0
 """Speech after a window's last timestamp that may be left out. Where there is more, the next window begins at
 that timestamp: Whisper ends its text early now and then, and openai-whisper loses what follows, up to half a
 minute."""
+BATCHES_AHEAD = 2
+"""Batches of whole windows whose audio is prepared ahead, or one utterance if that is longer."""
 MIN_WINDOW_ADVANCE_SECONDS = 1.0
 """A window that ends early must have advanced this far, so that there are at most 30 windows where one would
 do."""
-
-
-class _RefusedError(Exception):
-    """An utterance goes to quarantine; ``reason`` is the short class of the fault that reports count by."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
 
 
 class WhisperRecognizer:
@@ -61,6 +55,10 @@ class WhisperRecognizer:
         seed: Of the samples of the temperature fallback.
         members: Names of the members of an ensemble, whose scores the tokens then keep.
         guides: What guides the search beside the model.
+
+    Attributes:
+        threads: That prepare the audio of the next batches while one is decoded; 0: none.
+        encodes_ahead: Whether the next batch is encoded while one is decoded. The outcomes depend on neither.
     """
 
     def __init__(
@@ -78,94 +76,65 @@ class WhisperRecognizer:
         sampling, batch_size = config.sampling, choose_windows(config)
         self._batch_size = sampling.fit_batch(batch_size, config.beam_size) if sampling else batch_size
         self._limit = BatchLimit(self._batch_size)
+        self._opener = UtteranceOpener(config, backend, checkpoint.reference)
+        self._encoder = WindowEncoder(backend)
         self._decoder = WindowDecoder(config, backend, task, seed, guides)
+        self.threads = choose_threads(config.device)
+        self.encodes_ahead = backend.device.type == "cuda"
         self.system = f"{checkpoint.reference}/{config.backend}"
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         """One outcome per utterance, in order; quarantined without readable audio in a language it knows."""
         outcomes: dict[int, Outcome] = {}
         order = sorted(range(len(utterances)), key=lambda i: (_duration_of(utterances[i]), i))
-        waiting_streams = self._open_streams(((i, utterances[i]) for i in order), outcomes)
         open_streams: list[WindowStream] = []
-        while True:
-            while (
-                len(open_streams) < self._batch_size and (stream := next(waiting_streams, None)) is not None
-            ):
-                if stream.state.index not in outcomes:  # quarantined in another of its windows
-                    open_streams.append(stream)
-            if not open_streams:
-                break
-            open_streams = self._decode_windows(open_streams, outcomes)
-            finished = sum(_duration_of(utterances[index]) for index in outcomes)
-            begun = {id(stream.state): stream.state.decoded_seconds for stream in open_streams}
-            report_share(finished + sum(begun.values()), sum(map(_duration_of, utterances)))
+        with Prefetched(
+            self._prepare,
+            [(i, utterances[i]) for i in order],
+            self.threads,
+            size_of=lambda item: _duration_of(item[1]),
+            capacity=BATCHES_AHEAD * self._batch_size * MAX_WINDOW_SECONDS,
+        ) as prepared:
+            waiting = StreamQueue(prepared, partial(self._admit, outcomes))
+            while True:
+                while len(open_streams) < self._batch_size and (stream := waiting.pop()) is not None:
+                    if stream.state.index not in outcomes:  # quarantined in another of its windows
+                        open_streams.append(stream)
+                if not open_streams:
+                    break
+                open_streams = self._decode_windows(open_streams, waiting, outcomes)
+                finished = sum(_duration_of(utterances[index]) for index in outcomes)
+                begun = {id(stream.state): stream.state.decoded_seconds for stream in open_streams}
+                report_share(finished + sum(begun.values()), sum(map(_duration_of, utterances)))
         return [outcomes[i] for i in range(len(utterances))]
 
-    def _open_streams(
-        self, utterances: Iterator[tuple[int, Utterance]], outcomes: dict[int, Outcome]
-    ) -> Iterator[WindowStream]:
-        for index, utterance in utterances:
-            try:
-                state = self._open_utterance(index, utterance)
-            except _RefusedError as refusal:
-                outcomes[index] = Quarantined(
-                    utterance_id=utterance.id, stage=STAGE, reason=refusal.reason, detail=str(refusal)
-                )
-                continue
-            spans = self._find_spans(state)
-            streams = [spans] if self.config.condition_on_previous_text else [[span] for span in spans]
-            state.open_streams = len([t for t in streams if t])
-            if not state.open_streams:
-                outcomes[index] = self._build_outcome(state)
-            yield from (WindowStream(state, t, is_first=i == 0) for i, t in enumerate(streams) if t)
+    def _prepare(self, item: tuple[int, Utterance]) -> OpenedUtterance:
+        """Open an utterance, and compute its features where that is done in a thread."""
+        opened = self._opener.open(*item)
+        if self.threads:
+            self._encoder.prepare(opened.streams)
+        return opened
 
-    def _open_utterance(self, index: int, utterance: Utterance) -> UtteranceState:
-        if utterance.audio is None:
-            raise _RefusedError("no audio", f"{utterance.id}: expected audio to recognise, found text only")
-        language = self._language_code_of(utterance)
-        try:
-            samples = audio.decode(utterance.audio)
-        except DataError as error:
-            raise _RefusedError("unreadable audio", str(error)) from error
-        return UtteranceState(index, utterance, samples, language)
-
-    def _language_code_of(self, utterance: Utterance) -> str | None:
-        """Whisper's code of the declared language; None when it has to be detected."""
-        base, code = base_of(utterance.source_language), two_letters_of(utterance.source_language)
-        undetermined = is_undetermined(code)
-        if not self._backend.dims.is_multilingual:
-            if code == "en" or undetermined:
-                return "en"
-            detail = f"{utterance.id}: {self.checkpoint.reference} knows English only, found {base!r}"
-            raise _RefusedError("unknown language", detail)
-        if undetermined:
-            return None
-        code = str(TO_LANGUAGE_CODE.get(code, code))  # English names of languages, too
-        if code not in LANGUAGES:
-            detail = (
-                f"{utterance.id}: expected a language that Whisper knows (or 'und' to detect it), found "
-                f"{utterance.source_language!r}"
-            )
-            raise _RefusedError("unknown language", detail)
-        return code
-
-    def _find_spans(self, state: UtteranceState) -> list[Span]:
-        if len(state.samples) < HOP_LENGTH or is_silent(state.samples):
-            return []
-        if self.config.vad:
-            return windows_of(state.samples)
-        return [Span(0.0, len(state.samples) / audio.SAMPLE_RATE)]
+    def _admit(self, outcomes: dict[int, Outcome], opened: OpenedUtterance) -> tuple[WindowStream, ...]:
+        """The streams of an utterance; its outcome where it has none."""
+        if isinstance(opened.state, Quarantined):
+            outcomes[opened.index] = opened.state
+        elif not opened.streams:
+            outcomes[opened.index] = self._build_outcome(opened.state)
+        return opened.streams
 
     @torch.inference_mode()
     def _decode_windows(
-        self, streams: list[WindowStream], outcomes: dict[int, Outcome]
+        self, streams: list[WindowStream], waiting: StreamQueue, outcomes: dict[int, Outcome]
     ) -> list[WindowStream]:
         """Decode the present window of every stream whose language is known, or which detects it.
 
-        Returns the streams that have windows left; finished utterances get their outcomes.
+        Meanwhile the next of those that are ``waiting`` are encoded. Returns the streams that have windows
+        left; finished utterances get their outcomes.
         """
-        decodable = [t for t in streams if t.state.language is not None or t.is_first]
-        windows = isolate(partial(self._limit.map, self._decode_batch), decodable, ItemTooLargeError)
+        decodable = [t for t in streams if t.is_decodable]
+        decode = partial(self._decode_batch, upcoming=self._find_next_batch(streams, waiting))
+        windows = isolate(partial(self._limit.map, decode), decodable, ItemTooLargeError)
         finished: set[int] = set()
         for stream, window in zip(decodable, windows, strict=True):
             if isinstance(window, ModelError):
@@ -180,9 +149,19 @@ class WhisperRecognizer:
                 outcomes[stream.state.index] = self._build_outcome(stream.state)
         return [t for t in streams if id(t) not in finished and t.state.index not in outcomes]
 
-    def _decode_batch(self, streams: list[WindowStream]) -> list[DecodedWindow | ModelError]:
+    def _find_next_batch(self, streams: list[WindowStream], waiting: StreamQueue) -> list[WindowStream]:
+        """What will be decoded after the present windows of ``streams``, where that can be told."""
+        if not self.encodes_ahead or any(len(t.spans) > 1 or not t.fits_window for t in streams):
+            return []
+        return [t for t in waiting.peek(self._batch_size) if t.is_decodable]
+
+    def _decode_batch(
+        self, streams: list[WindowStream], upcoming: list[WindowStream]
+    ) -> list[DecodedWindow | ModelError]:
         """Decode windows together; languages that are unknown are detected on the way."""
-        features = self._backend.encode(torch.stack([t.mel(self._backend.dims.n_mels) for t in streams]))
+        features = self._encoder.encode(streams)
+        if upcoming and self._limit.size == self._batch_size:  # memory has not run out yet
+            self._encoder.encode_ahead(upcoming)
         unknown = [i for i, t in enumerate(streams) if t.state.language is None]
         if unknown:
             for i, detected in zip(unknown, self._backend.detect_languages(features[unknown]), strict=True):
@@ -219,9 +198,7 @@ def _duration_of(utterance: Utterance) -> float:
 
 
 def _quarantine_window(utterance: Utterance, error: ModelError) -> Quarantined:
-    reason, detail = "no finite scores", f"{error}; other audio gives finite ones: listen to this recording"
     if isinstance(error, ItemTooLargeError):
-        reason, detail = error.reason, str(error)
-    return Quarantined(
-        utterance_id=utterance.id, stage=STAGE, reason=reason, detail=f"{utterance.id}: {detail}"
-    )
+        return quarantine(utterance, error.reason, str(error))
+    detail = f"{error}; other audio gives finite ones: listen to this recording"
+    return quarantine(utterance, "no finite scores", detail)

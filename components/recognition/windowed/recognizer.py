@@ -16,6 +16,7 @@ from components.languages import base_of, is_undetermined, two_letters_of
 from components.progress import track
 from components.recognition.batches import choose_windows
 from components.recognition.config import RecognitionConfig
+from components.recognition.prefetch import Prefetched, choose_threads
 from components.recognition.recognizer import quarantine
 from components.recognition.vad.windows import Span, cut, is_silent, windows_of
 from components.recognition.windowed.decoder import Request, Task, Window, WindowDecoder, WindowHypothesis
@@ -65,7 +66,9 @@ class WindowRecognizer:
         Raises:
             ModelError: The model fails on every window.
         """
-        prepared = [self._prepare(utterance) for utterance in utterances]
+        threads = choose_threads(self.config.device)
+        with Prefetched(self._prepare, utterances, threads, size_of=lambda _: 0.0, capacity=0.0) as opened:
+            prepared = list(opened)  # all of them are in memory: the longest windows are decoded first
         windows = [
             window for each in prepared if not isinstance(each, Quarantined) for window in each.windows
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from components.networks.moe.dispatch import combine, dispatch
+from components.networks.moe.dispatch import combine, dispatch, dropped_share
 from components.networks.moe.router import route
 
 
@@ -27,16 +27,18 @@ def test_every_slot_once_sorted_by_expert(tokens: int, experts: int, k: int) -> 
 
 def test_capacity_keeps_first_choices_and_reports_what_is_dropped() -> None:
     logits = torch.tensor([[3.0, 2.0, 0.0]] * 4 + [[2.0, 3.0, 0.0]] * 2)
-    plan = dispatch(route(logits, 2), capacity=0.75)  # 12 slots, 3 experts: 3 each at most
+    routing = route(logits, 2)
+    plan = dispatch(routing, capacity=0.75)  # 12 slots, 3 experts: 3 each at most
     remaining = [
         (int(t), int(route(logits, 2).experts.flatten()[s]))
         for s, t in zip(plan.slots, plan.tokens, strict=True)
     ]
     assert remaining == [(0, 0), (1, 0), (2, 0), (4, 1), (5, 1), (0, 1)]
     assert plan.tokens_per_expert == [3, 3, 0]
-    assert plan.dropped == pytest.approx(0.5)
-    assert dispatch(route(logits, 2), capacity=3.0).dropped == 0
-    assert dispatch(route(logits[:0], 2), capacity=0.75).dropped == 0  # a pass of padding alone
+    assert dropped_share(plan, routing) == pytest.approx(0.5)
+    assert dropped_share(dispatch(routing, capacity=3.0), routing) == 0
+    nothing = route(logits[:0], 2)  # a pass of padding alone
+    assert dropped_share(dispatch(nothing, capacity=0.75), nothing) == 0
 
 
 @pytest.mark.parametrize("capacity", [None, 0.6])

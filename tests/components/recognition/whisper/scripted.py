@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
 from torch import Tensor
 
 from components import audio
@@ -35,7 +36,7 @@ class Scripted:
     """Answers by temperature; remembers the calls. The features are the mean of each window's mel."""
 
     def __init__(self, script: dict[float, DecodingResult]) -> None:
-        self.dims = DIMS
+        self.dims, self.device = DIMS, torch.device("cpu")
         self.script = script
         self.calls: list[tuple[float, list[list[int]], list[int]]] = []
         self.batches: list[int] = []

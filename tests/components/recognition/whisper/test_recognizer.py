@@ -18,7 +18,7 @@ from components.progress import listen
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.vad.windows import Span
-from components.recognition.whisper import recognizer
+from components.recognition.whisper import opening
 from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
 from components.recognition.whisper.recognizer import WhisperRecognizer
 from components.records import NBest, Quarantined, Utterance
@@ -91,7 +91,7 @@ def test_a_likely_text_about_sound_without_a_voice_is_silence(
     voiced: bool, vad: bool, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if voiced:
-        monkeypatch.setattr(recognizer, "windows_of", lambda samples: [Span(0.0, 3.0)])
+        monkeypatch.setattr(opening, "windows_of", lambda samples: [Span(0.0, 3.0)])
     machine, backend = scripted_recognizer({0.0: scripted_result(" You", -0.5, no_speech=0.8)}, vad=vad)
     (outcome,) = machine.recognize([utterance(tmp_path, "noise", 3)])
     assert isinstance(outcome, NBest)
@@ -226,7 +226,7 @@ def test_speech_after_an_early_end_is_heard_from_there_on(
     )  # every window's text ends after one second
     recording = utterance(tmp_path, "long", 40)
     spans = [Span(0.0, 5.0, speech_end=4.5), Span(6.0, 36.0, speech_end=8.5)]
-    monkeypatch.setattr(recognizer, "windows_of", lambda samples: spans)
+    monkeypatch.setattr(opening, "windows_of", lambda samples: spans)
     (outcome,) = machine.recognize([recording])
     assert isinstance(outcome, NBest)
     starts = [segment.start for segment in outcome.best.segments]
@@ -239,7 +239,7 @@ def test_a_window_of_which_nothing_is_heard_is_not_tried_again(
 ) -> None:
     nothing = DecodingResult([Candidate((STAMP,), -0.2, (-0.1, -0.1), (), TOKENIZER.eot, -0.1)], 0.0)
     machine, backend = scripted_recognizer({0.0: nothing})
-    monkeypatch.setattr(recognizer, "windows_of", lambda samples: [Span(0.0, 30.0, speech_end=30.0)])
+    monkeypatch.setattr(opening, "windows_of", lambda samples: [Span(0.0, 30.0, speech_end=30.0)])
     machine.recognize([utterance(tmp_path, "long", 40)])
     assert backend.batches == [1]
 
