@@ -107,6 +107,25 @@ def seed_everything(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def seed_device(device: str, seed: int) -> None:
+    """Seed what is drawn from on a device: everything of this process on the CPU, a GPU's own generator.
+
+    Shards of other devices compute at the same time, whose draws must not begin again.
+
+    Args:
+        device: as :func:`pick_device` reads it.
+        seed: between 0 and 2**32 - 1.
+    """
+    torch_device = pick_device(device)
+    if torch_device.type == "cuda":
+        with torch.cuda.device(torch_device):
+            torch.cuda.manual_seed(seed)
+    elif torch_device.type == "mps":
+        torch.mps.manual_seed(seed)
+    else:
+        seed_everything(seed)
+
+
 def count_torch_threads() -> int:
     """Return how many CPU threads torch uses in this process."""
     return torch.get_num_threads()

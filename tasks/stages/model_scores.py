@@ -103,7 +103,7 @@ def score_languages(
     )
 
     def work(folder: Path) -> Product:
-        with lock_device(mt.device):
+        with lock_device(mt.device, alone=True):
             setting = mt.model_copy(update={"model": f"store:{trained.key}"})
             translator = factory.build(setting, str(Store(store_url).root))
             scores = [

@@ -75,7 +75,7 @@ def score_samples(metric: str, samples: Sequence[Sample], store: Store) -> Stage
     def work(folder: Path) -> Product:
         from tasks.gpu_lock import lock_device  # noqa: PLC0415 - imports torch, which a reused stage need not
 
-        with lock_device(DEVICE):
+        with lock_device(DEVICE, alone=True):
             scorer = _bind(metric, store).bound_scorer
             rows = score_in_chunks(scorer, samples, folder / WORK)
         write_scores(folder, rows)
