@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from components.errors import ConfigError
-from components.machine import resolve_device_name, resolve_dtype_name
+from components.machine import WORKER_CARD, resolve_device_name, resolve_dtype_name
 from components.torch_facts import allow_tf32
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -26,6 +26,11 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     device = torch.device(resolve_device_name(name))
     if device.type == "cuda":
+        if not torch.cuda.is_available():  # planned for workers, and computed here
+            raise ConfigError(
+                f"device: expected a CUDA device here, found none: {WORKER_CARD} says that workers have one, "
+                "but this is computed by the process of the flow; set its device to cpu"
+            )
         allow_tf32()
     return device
 

@@ -77,9 +77,10 @@ def lock_name(index: int) -> str:
     UUID, the name is that of the host and the card's number there: a worker with ``CUDA_VISIBLE_DEVICES=3``
     calls card 3 cuda:0.
     """
+    uuid = getattr(torch.cuda.get_device_properties(index), "uuid", None)
     visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     card = visible[index] if index < len(visible) else str(index)
-    if card.startswith(("GPU-", "MIG-")):
+    if card.startswith("MIG-"):
         return f"antiphon-{card}"
-    uuid = getattr(torch.cuda.get_device_properties(index), "uuid", None)
+    # torch's, not the variable's: Ray changes that one when a process has its card already.
     return f"antiphon-{socket.gethostname()}-gpu-{card}" if uuid is None else f"antiphon-GPU-{uuid}"

@@ -1,8 +1,9 @@
-"""Many share the lock, or one has it alone; who wants it alone is not kept waiting by those who come later."""
+"""Many share the lock, or one has it alone, who is not kept waiting by those who come later."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -29,7 +30,7 @@ def test_who_wants_it_alone_goes_before_those_who_come_later() -> None:
     assert first.inside.wait(5) and second.inside.wait(5)
     alone = Thread(lock.exclusive)
     while not lock._waiting:
-        pass
+        time.sleep(0.01)
     late = Thread(lock.shared)
     first.leave.set(), first.join(5)
     assert not alone.inside.wait(0.05)
