@@ -130,6 +130,12 @@ def dtype_for_key(name: str, device: str = "auto", half: str = "bfloat16") -> di
     return {} if resolved == "float32" else {"dtype": resolved}
 
 
+def device_for_key(device: str) -> dict[str, str]:
+    """Return ``device`` for the key of a stage that knew the CPU only, which is left out."""
+    resolved = resolve_device_type(device)
+    return {} if resolved == "cpu" else {"device": resolved}
+
+
 def resolve_device_type(name: str = "auto") -> str:
     """Return the type (cpu, cuda or mps) of the device of a name; see :func:`resolve_device_name`."""
     return resolve_device_name(name).partition(":")[0]
