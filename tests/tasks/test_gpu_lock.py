@@ -159,7 +159,8 @@ def test_who_waits_for_a_card_keeps_no_cpu_waiting(monkeypatch: pytest.MonkeyPat
             done.append("card")
 
     for alone in (False, True):
-        cards.asked.clear(), cards.free.clear()
+        cards.asked.clear()
+        cards.free.clear()
         thread = threading.Thread(target=on_card, kwargs={"alone": alone})
         thread.start()
         assert cards.asked.wait(5)

@@ -32,7 +32,8 @@ def test_who_wants_it_alone_goes_before_those_who_come_later() -> None:
     while not lock._waiting:
         time.sleep(0.01)
     late = Thread(lock.shared)
-    first.leave.set(), first.join(5)
+    first.leave.set()
+    first.join(5)
     assert not alone.inside.wait(0.05)
     second.leave.set()
     assert alone.inside.wait(5) and not late.inside.wait(0.05)
