@@ -6,10 +6,9 @@ import importlib
 
 NEEDED = {
     **{name: name for name in ("torch", "transformers", "safetensors", "numpy", "pydantic", "tiktoken")},
-    **{"llvmlite": "llvmlite", "sentencepiece": "sentencepiece", "sacremoses": "sacremoses"},
-    **{"whisper": "openai-whisper", "soundfile": "soundfile", "more_itertools": "more-itertools"},
-    **{"ruamel.yaml": "ruamel.yaml", "filelock": "filelock", "platformdirs": "platformdirs"},
-    **{"jiwer": "jiwer", "rapidfuzz": "rapidfuzz", "sacrebleu": "sacrebleu", "numba": "numba"},
+    **{name: name for name in ("llvmlite", "numba", "sentencepiece", "sacrebleu", "rapidfuzz")},
+    **{name: name for name in ("filelock", "platformdirs", "ruamel.yaml", "soundfile")},
+    "whisper": "openai-whisper",
 }
 """Module -> the package that brings it."""
 

@@ -43,7 +43,9 @@ def keep_rows(path: Path, folder: Path | None = None) -> str:
             raise DataError(
                 f"{path}: expected rows of a card, found {name} at toy size, which measures nothing"
             )
-        results = [row.model_dump(mode="json") for row, _ in rows]
+        # Measured again into the same folder, a row takes the place of the earlier one.
+        last = {(row.system, str(sorted(row.setting.items()))): row for row, _ in rows}
+        results = [row.model_dump(mode="json") for row in last.values()]
         store_part(
             PAGE, Part(part=name, manifest=_manifest(name, machine, day), results=results), folder or RESULTS
         )

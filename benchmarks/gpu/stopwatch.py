@@ -12,18 +12,20 @@ Call = Callable[[], object]
 MIN_SECONDS = 0.02
 """A call is repeated until a round takes about so long: a clock's and an event's own cost is lost in it."""
 MAX_REPEATS = 200
+WARM_TWICE = 0.5
+"""Seconds below which a call is warmed up again."""
 
 
 def time_rounds(calls: Mapping[str, Call], device: str, rounds: int) -> dict[str, list[float]]:
     """Seconds of one call, round by round, every second round backwards.
 
-    Each call is warmed up (twice on a card, where kernels are chosen and memory is taken).
+    Each call is warmed up (a short one twice on a card, where kernels are chosen and memory is taken).
     """
     repeats = {}
     for name, call in calls.items():
-        if device.startswith("cuda"):
-            call()
         first = elapsed(call, 1, device)
+        if device.startswith("cuda") and first < WARM_TWICE:
+            first = elapsed(call, 1, device)
         repeats[name] = max(1, min(MAX_REPEATS, int(MIN_SECONDS / max(first, 1e-7))))
     spent: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds):

@@ -22,41 +22,44 @@ from components.recognition.whisper.logits_processors import whisper_logits_proc
 WINDOW_SECONDS = 30
 TOKENS = 110
 """Decoded in every window: what half a minute of speech has."""
-MODELS = ("base", "turbo", "large-v3")
-BATCHES = (8, 32, 64, 128)
-PEER_BATCHES = (8, 32)
+RUNS: dict[tuple[str, str], tuple[int, ...]] = {
+    ("large-v3", "float16"): (8, 64, 32, 128),
+    ("base", "float16"): (8, 64, 32, 128),
+    ("turbo", "float16"): (8, 64),
+    ("large-v3", "bfloat16"): (8,),
+}
+"""Model and arithmetic -> batches; what the goals are about first, should the time be over."""
+TOY_RUNS = {("toy", "float32"): (2,)}
+BEAM_BATCHES = (2, 8, 64)
+"""Batches that are decoded with a beam of 5, too, and measured with the encoder."""
+PEERS = {("large-v3", 8), ("base", 8), ("base", 64), ("toy", 2)}
+"""Model and batch of which openai-whisper and transformers are measured."""
 
 
 @torch.inference_mode()
 def measure(context: Context) -> Iterator[Row]:
     """Every size of model, arithmetic, batch and beam."""
-    for model in context.size(MODELS, ("toy",)):
-        for dtype in context.size(("float16", "bfloat16"), ("float32",)):
-            yield from _measure_model(context, model, dtype)
-            if context.on_card:
-                torch.cuda.empty_cache()
+    for (model, dtype), batches in context.size(RUNS, TOY_RUNS).items():
+        yield from _measure_model(context, model, dtype, batches)
+        if context.on_card:
+            torch.cuda.empty_cache()
 
 
-def _measure_model(context: Context, name: str, dtype: str) -> Iterator[Row]:
-    whisper = make_whisper(name, context.device, DTYPES[dtype])
-    backend = OpenAIWhisperBackend(whisper)
-    peers = name != "turbo" and dtype == context.size("float16", "float32")
-    for batch in context.size(BATCHES, (2,)):
+def _measure_model(context: Context, name: str, dtype: str, batches: tuple[int, ...]) -> Iterator[Row]:
+    backend = OpenAIWhisperBackend(make_whisper(name, context.device, DTYPES[dtype]))
+    for batch in batches:
         mels = noise_windows(batch, backend.dims.n_mels)
         setting: dict[str, Value] = {"model": name, "dtype": dtype, "batch": batch}
         encode = Timed(
             "encoder", partial(backend.encode, mels), flops=batch * encoder_flops(name), dtype=dtype
         )
         yield from context.time("whisper", [encode], setting)
-        for beam in (1, 5):
-            if batch * beam > context.size(320, 2):
-                continue
+        for beam in (1, 5) if batch in BEAM_BATCHES else (1,):
             yield from _measure_decoding(context, backend, mels, {**setting, "beam": beam})
-        if peers and batch in context.size(PEER_BATCHES, (2,)):
+        if (name, batch) in PEERS and dtype != "bfloat16":
             # They read the weights as they are; ours are laid out anew beside them.
-            yield from _measure_peers(
-                context, make_whisper(name, context.device, DTYPES[dtype]), mels, setting
-            )
+            model = make_whisper(name, context.device, DTYPES[dtype])
+            yield from _measure_peers(context, model, mels, setting)
 
 
 def _measure_decoding(
@@ -72,6 +75,8 @@ def _measure_decoding(
         yield row.model_copy(
             update={"values": {"ms_a_step": ms, "times_real_time_of_steps": audio / row.median}}
         )
+    if batch not in BEAM_BATCHES:
+        return
     whole = Timed("encoder and steps", lambda: decode(backend, backend.encode(mels), beam, steps))
     for row in context.time("whisper", [whole], setting, rounds):
         yield row.model_copy(update={"values": {"times_real_time": batch * WINDOW_SECONDS / row.median}})
