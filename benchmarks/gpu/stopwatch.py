@@ -29,7 +29,7 @@ def time_rounds(calls: Mapping[str, Call], device: str, rounds: int) -> dict[str
         repeats[name] = max(1, min(MAX_REPEATS, int(MIN_SECONDS / max(first, 1e-7))))
     spent: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds):
-        for name in list(calls) if number % 2 else list(reversed(calls)):
+        for name in list(calls) if number % 2 else list(calls)[::-1]:
             spent[name].append(elapsed(calls[name], repeats[name], device))
     return spent
 
@@ -41,21 +41,21 @@ def elapsed(call: Call, repeats: int, device: str) -> float:
         for _ in range(repeats):
             call()
         return (time.perf_counter() - began) / repeats
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
     torch.cuda.synchronize(device)
     start.record()
     for _ in range(repeats):
         call()
     end.record()
     end.synchronize()
-    return start.elapsed_time(end) / 1e3 / repeats
+    return float(start.elapsed_time(end)) / 1e3 / repeats
 
 
 def as_graph(call: Call, device: str) -> Call:
     """The replay of a CUDA graph of ``call``, which costs its kernels alone; on a CPU the call."""
     if not device.startswith("cuda"):
         return call
-    stream = torch.cuda.Stream(device)
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(stream):
         for _ in range(3):  # libraries choose kernels and take memory, which a capture must not see

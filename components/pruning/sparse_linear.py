@@ -153,7 +153,7 @@ def _time_call(layer: Callable[[Tensor], Tensor], x: Tensor) -> float:
         start = time.perf_counter()
         layer(x)
         return time.perf_counter() - start
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
     layer(x)
     begin.record()
     for _ in range(CALLS):
