@@ -22,7 +22,7 @@ from tasks.shared_lock import SharedLock
 
 # Here, where tasks find them by name: a task that refers to a lock cannot be sent to a cluster.
 _PROCESS = SharedLock()
-_DEVICES: dict[str, RLock] = {}  # type: ignore[valid-type]  # a function, to type checkers
+_DEVICES: dict[str, RLock] = {}
 _DEVICES_LOCK = Lock()
 _LEASE_SECONDS = 60.0  # seconds after which the slot of a process that died is free again
 
@@ -49,7 +49,7 @@ def lock_device(device: str, *, alone: bool = False) -> Iterator[None]:
         yield
 
 
-def _lock_of(device: str) -> RLock:  # type: ignore[valid-type]
+def _lock_of(device: str) -> RLock:
     with _DEVICES_LOCK:
         return _DEVICES.setdefault(device, RLock())
 
