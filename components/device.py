@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from components.errors import ConfigError
-from components.machine import resolve_device_name, resolve_dtype_name
+from components.machine import WORKER_CARD, resolve_device_name, resolve_dtype_name
 from components.torch_facts import allow_tf32
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -26,6 +26,11 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     device = torch.device(resolve_device_name(name))
     if device.type == "cuda":
+        if not torch.cuda.is_available():  # planned for workers, and computed here
+            raise ConfigError(
+                f"device: expected a CUDA device here, found none: {WORKER_CARD} says that workers have one, "
+                "but this is computed by the process of the flow; set its device to cpu"
+            )
         allow_tf32()
     return device
 
@@ -105,6 +110,25 @@ def seed_everything(seed: int) -> torch.Generator:
     np.random.seed(seed)  # libraries below us draw from the global generator
     torch.manual_seed(seed)
     return torch.Generator().manual_seed(seed)
+
+
+def seed_device(device: str, seed: int) -> None:
+    """Seed what is drawn from on a device: everything of this process on the CPU, a GPU's own generator.
+
+    Shards of other devices compute at the same time, whose draws must not begin again.
+
+    Args:
+        device: as :func:`pick_device` reads it.
+        seed: between 0 and 2**32 - 1.
+    """
+    torch_device = pick_device(device)
+    if torch_device.type == "cuda":
+        with torch.cuda.device(torch_device):
+            torch.cuda.manual_seed(seed)
+    elif torch_device.type == "mps":
+        torch.mps.manual_seed(seed)
+    else:
+        seed_everything(seed)
 
 
 def count_torch_threads() -> int:

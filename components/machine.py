@@ -35,6 +35,9 @@ _VARIABLES = (
     *("ANTIPHON_KERNELS", "ANTIPHON_PREPACK", "CUDA_", "NVIDIA_", "HIP_", "ROCR_"),
 )
 """Prefixes of the environment variables by which torch, its libraries and our kernels decide."""
+WORKER_CARD = "ANTIPHON_WORKER_CARD"
+"""Environment variable with what ``nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader`` says of a
+worker's card, for a machine without one that plans for workers: ``NVIDIA H100 80GB HBM3, 9.0``."""
 _CARDS = ("/dev/nvidia*", "/dev/kfd", "/dev/dxg", "/dev/dri/*", "/proc/driver/nvidia/version")
 
 
@@ -75,7 +78,7 @@ def resolve_device_name(name: str = "auto") -> str:
 
     Args:
         name: cpu, cuda, cuda:N, mps, or auto: what ANTIPHON_DEVICE says, else the first CUDA device, else
-            Apple's GPU, else the CPU.
+            Apple's GPU, else the CPU. Where there is no card here, cuda is that of :data:`WORKER_CARD`.
 
     Raises:
         ConfigError: the name is unknown, or this machine has no such device.
@@ -91,10 +94,11 @@ def resolve_device_name(name: str = "auto") -> str:
     kind, _, index = name.partition(":")
     if kind not in {"cpu", "cuda", "mps"} or (index and not (kind == "cuda" and index.isdecimal())):
         raise ConfigError(f"{setting}: expected auto, cpu, cuda, cuda:N or mps, found {name!r}")
-    count = {"cpu": 1, "cuda": cuda, "mps": int(mps)}[kind]
+    count = {"cpu": 1, "cuda": cuda or int(_read_worker_card() is not None), "mps": int(mps)}[kind]
     if int(index or 0) >= count:
+        hint = f", or say in {WORKER_CARD} which card the workers have" if kind == "cuda" else ""
         raise ConfigError(
-            f"{setting}: expected one of {count} {kind} devices here, found {name!r}; use auto or cpu"
+            f"{setting}: expected one of {count} {kind} devices here, found {name!r}; use auto or cpu{hint}"
         )
     return f"cuda:{int(index or 0)}" if kind == "cuda" else kind
 
@@ -126,9 +130,41 @@ def dtype_for_key(name: str, device: str = "auto", half: str = "bfloat16") -> di
     return {} if resolved == "float32" else {"dtype": resolved}
 
 
+def device_for_key(device: str) -> dict[str, str]:
+    """Return ``device`` for the key of a stage that knew the CPU only, which is left out."""
+    resolved = resolve_device_type(device)
+    return {} if resolved == "cpu" else {"device": resolved}
+
+
 def resolve_device_type(name: str = "auto") -> str:
     """Return the type (cpu, cuda or mps) of the device of a name; see :func:`resolve_device_name`."""
     return resolve_device_name(name).partition(":")[0]
+
+
+def list_cards() -> list[str]:
+    """Return what CUDA_VISIBLE_DEVICES of a process would be that is to see one of the cards, for each."""
+    cuda, _ = _count_devices()
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return named[:cuda] if named else [str(index) for index in range(cuda)]
+
+
+def _read_worker_card() -> tuple[str, bool] | None:
+    """Return name of the workers' card, and whether it has bfloat16; None where it is not said.
+
+    Raises:
+        ConfigError: the variable has another form.
+    """
+    text = os.environ.get(WORKER_CARD)
+    if not text:
+        return None
+    name, _, capability = (part.strip() for part in text.rpartition(","))
+    major, _, minor = capability.partition(".")
+    if not (name and major.isdecimal() and minor.isdecimal()):
+        raise ConfigError(
+            f"{WORKER_CARD}: expected a card and its compute capability, such as NVIDIA H100 80GB HBM3, 9.0, "
+            f"found {text!r}: copy it from nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader"
+        )
+    return name, int(major) >= 8
 
 
 def _count_devices() -> tuple[int, bool]:
@@ -141,7 +177,10 @@ def _count_devices() -> tuple[int, bool]:
 
 
 def _read_facts(*, with_card: bool) -> MachineFacts:
-    return _ask_torch("", with_card=with_card) if "torch" in sys.modules else _read_cached_facts()
+    facts = _ask_torch("", with_card=with_card) if "torch" in sys.modules else _read_cached_facts()
+    if with_card and not facts.cards and (card := _read_worker_card()) is not None:
+        return facts.model_copy(update={"cards": card[:1], "bfloat16": card[1:]})
+    return facts
 
 
 def _read_cached_facts() -> MachineFacts:

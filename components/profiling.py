@@ -13,12 +13,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from components.machine import resolve_device_name
+
 _STATM = Path("/proc/self/statm")
 _INTERVAL = 0.05  # seconds between two looks at the memory
 
 
 Usage = dict[str, dict[str, float]]
 """Reference of a served model -> what it counted."""
+CardMemory = dict[str, int]
+"""Name of a card -> bytes."""
 
 
 @dataclass
@@ -30,12 +34,15 @@ class Cost:
         peak_memory_bytes: peak resident memory.
         batch_size: the largest batch that memory allowed in the end; 0 where it never ran out.
         usage: what served models counted, by their reference: tokens read and written, seconds of audio.
+        card_memory: name of a card that was computed on -> peak of what torch held of its memory, in bytes,
+            with the models that were there before.
     """
 
     seconds: float = 0.0
     peak_memory_bytes: int = 0
     batch_size: int = 0
     usage: Usage = field(default_factory=dict)
+    card_memory: CardMemory = field(default_factory=dict)
 
 
 _measured: ContextVar[Cost | None] = ContextVar("cost that is measured", default=None)
@@ -54,6 +61,37 @@ def note_usage(reference: str, counts: Iterable[Mapping[str, float]]) -> None:
     if cost is not None:
         for each in counts:
             cost.usage = add_usage(cost.usage, {reference: dict(each)})
+
+
+@contextmanager
+def measure_card(device: str) -> Iterator[None]:
+    """Note in the block that is measured how much of a card's memory torch held at most in here.
+
+    Args:
+        device: as it is set (auto, cpu, cuda:0 ...); what is no card has nothing to be noted.
+    """
+    name = resolve_device_name(device)
+    if not name.startswith("cuda"):
+        yield
+        return
+    import torch  # noqa: PLC0415 - whoever computes on a card has it loaded
+
+    torch.cuda.reset_peak_memory_stats(name)
+    try:
+        yield
+    finally:
+        if (cost := _measured.get()) is not None:
+            peak = {torch.cuda.get_device_name(name): int(torch.cuda.max_memory_allocated(name))}
+            cost.card_memory = largest_card_memory([cost.card_memory, peak])
+
+
+def largest_card_memory(peaks: Iterable[CardMemory]) -> CardMemory:
+    """The largest of several peaks, card by card."""
+    largest: CardMemory = {}
+    for peak in peaks:
+        for name, size in peak.items():
+            largest[name] = max(size, largest.get(name, 0))
+    return largest
 
 
 def add_usage(first: Usage, second: Usage) -> Usage:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.profiling import Usage
+from components.profiling import CardMemory, Usage
 from components.records import Identifier, Record, Sha256
 
 
@@ -27,6 +27,7 @@ class StageRef(Record):
         peak_memory_bytes: peak resident memory of computing it.
         batch_size: the largest batch that memory allowed in the end; 0 where it never ran out.
         usage: what served models counted of its requests, by their references.
+        card_memory: name of a card that computed it -> peak of its memory in bytes, resident models included.
         reused: whether this run found it computed.
     """
 
@@ -42,6 +43,7 @@ class StageRef(Record):
     peak_memory_bytes: int = Field(ge=0)
     batch_size: int = Field(default=0, ge=0, exclude_if=operator.not_)
     usage: Usage = Field(default_factory=dict, exclude_if=operator.not_)
+    card_memory: CardMemory = Field(default_factory=dict, exclude_if=operator.not_)
     reused: bool
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.analysis.cost import Cost
-from reports.formatting import format_bytes, format_price, format_rtfx, format_seconds
+from reports.formatting import format_memory, format_price, format_rtfx, format_seconds
 from reports.views.run_view import RunView
 from reports.views.sections import Section
 
@@ -35,7 +35,7 @@ def _describe(cost: Cost) -> dict[str, str]:
         "p95": "" if latency is None or latency.p95 is None else f"{latency.p95:.3f}",
         "price/audio hour": format_price(cost.price_of_audio_hour),
         "price/1M characters": format_price(cost.price_of_million_characters),
-        "memory": format_bytes(cost.peak_memory_bytes),
+        "memory": format_memory(cost.peak_memory_bytes, cost.card_memory),
         "parameters": "" if cost.parameters is None else f"{cost.parameters / 1e6:,.1f} M",
         "calls": f"{cost.calls:,}",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 
 def format_seconds(value: float) -> str:
@@ -16,6 +16,12 @@ def format_seconds(value: float) -> str:
 def format_bytes(value: int) -> str:
     """Bytes as MiB or GiB."""
     return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
+
+
+def format_memory(resident: int, cards: Mapping[str, int]) -> str:
+    """Peaks of memory: resident, and of each card that was computed on: ``1.20 GiB; NVIDIA L4 310 MiB``."""
+    peaks = [f"{name} {format_bytes(peak)}" for name, peak in cards.items()]
+    return "; ".join([format_bytes(resident), *peaks])
 
 
 def format_duration(seconds: float) -> str:

@@ -21,6 +21,7 @@ from components.storage.reader import read_quarantined
 from components.storage.record_files import OUTPUTS
 from components.storage.seal import PLAN
 from components.storage.whole_stage import TABLES
+from reports.formatting import format_memory
 
 MAX_EXAMPLES = 20
 _MAX_TEXT = 400  # characters of a text
@@ -51,7 +52,7 @@ def _describe_stage(ref: StageRef) -> str:
     lines = [
         f"**{'reused' if ref.reused else 'computed'}**: {ref.items} records, {ref.quarantined} quarantined",
         f"{'when it was computed: ' if ref.reused else ''}{ref.seconds:.2f} s, {rate}"
-        f"peak memory {ref.peak_memory_bytes / 2**20:.0f} MiB",
+        f"peak memory {escape_markdown(format_memory(ref.peak_memory_bytes, ref.card_memory))}",
         *(f"model {escape_markdown(model)}" for model in models_of(ref)),
         *(f"weights {escape_markdown(name)}: sha256 {digest[:12]}…" for name, digest in weights.items()),
         f"stage {ref.key[:12]}… of the store",

@@ -14,6 +14,7 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 
 from components.run_record import RunRecord, StageRef
+from reports.formatting import format_memory
 from tasks.artifacts import escape_markdown, models_of
 
 REPORTS_URL = "ANTIPHON_REPORTS_URL"
@@ -25,6 +26,10 @@ def publish_run(run: RunRecord) -> None:
     """Publish the scores and the costs of a run, and which stage was made of which."""
     publish_summary(run)
     publish_lineage(run)
+
+
+def _describe_memory(ref: StageRef) -> str:
+    return escape_markdown(format_memory(ref.peak_memory_bytes, ref.card_memory))
 
 
 def publish_summary(run: RunRecord) -> None:
@@ -40,7 +45,7 @@ def publish_summary(run: RunRecord) -> None:
     parts += ["", "| stage | items | quarantined | seconds | peak memory | |", "|---|---|---|---|---|---|"]
     parts += [
         f"| {escape_markdown(ref.stage)} | {ref.items} | {ref.quarantined} | {ref.seconds:.1f} | "
-        f"{ref.peak_memory_bytes / 2**20:.0f} MiB | {'reused' if ref.reused else ''} |"
+        f"{_describe_memory(ref)} | {'reused' if ref.reused else ''} |"
         for ref in run.stages
     ]
     parts += ["", *(f"- {escape_markdown(note)}" for note in run.notes)]

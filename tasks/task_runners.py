@@ -10,7 +10,7 @@ whoever computes: shards are fixed slices, each with its own seed, and are appen
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -20,6 +20,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from components.errors import ConfigError
+from components.machine import list_cards, resolve_device_type
 from components.suggestions import did_you_mean
 
 KIND, CLUSTER, WORKERS = "ANTIPHON_RUNNER", "ANTIPHON_CLUSTER", "ANTIPHON_WORKERS"
@@ -115,15 +116,39 @@ _DASK_ENVIRONMENT: dict[str, int | None] = {
 def _make_dask_runner() -> TaskRunner[Any]:
     try:
         import dask  # noqa: PLC0415 - an extra
+        from distributed import SpecCluster  # noqa: PLC0415 - an extra
         from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise _missing_extra_error("dask") from error
     if address := os.environ.get(CLUSTER):
         return DaskTaskRunner(address=address)
     dask.config.set({f"distributed.nanny.{setting}": value for setting, value in _DASK_ENVIRONMENT.items()})
+    if cards := list_cards():
+        return DaskTaskRunner(
+            cluster_class=SpecCluster, cluster_kwargs=_specify_workers(count_workers(), cards)
+        )
     # One thread for each worker: a model computes for one shard at a time.
     local = {"n_workers": count_workers(), "threads_per_worker": 1, "dashboard_address": None}
     return DaskTaskRunner(cluster_kwargs=local)
+
+
+def _specify_workers(number: int, cards: Sequence[str]) -> dict[str, Any]:
+    """Return a local Dask cluster whose first workers see one card each, and offer it to shards.
+
+    Args:
+        number: of workers, each with one thread.
+        cards: what ``CUDA_VISIBLE_DEVICES`` is in the worker of each.
+    """
+    from distributed import Nanny, Scheduler  # noqa: PLC0415 - an extra
+
+    here = {"host": "127.0.0.1"}
+    workers = {}
+    for index in range(number):
+        card = cards[index] if index < len(cards) else None
+        own = {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": card}} if card is not None else {}
+        workers[index] = {"cls": Nanny, "options": {**here, "nthreads": 1, **own}}
+    scheduler = {"cls": Scheduler, "options": {**here, "dashboard_address": None, "dashboard": False}}
+    return {"workers": workers, "scheduler": scheduler}
 
 
 def _make_ray_runner() -> TaskRunner[Any]:
@@ -161,8 +186,12 @@ def request_gpu(device: str) -> Iterator[None]:
     """Request one GPU for the shard that is submitted in the block, where its component computes on one.
 
     Dask workers offer theirs with ``--resources GPU=1``, Ray finds them by itself. A Ray worker stays for
-    further shards (``max_calls=0``), or each would load its models again.
+    further shards (``max_calls=0``), or each would load its models again; it stays on its first card.
+
+    Args:
+        device: as it is set (auto, cpu, cuda:0 ...).
     """
+    wants_gpu = runner_name() != "threads" and resolve_device_type(device) == "cuda"
     with ExitStack() as stack:
         if runner_name() != "threads" and not PREFECT_API_URL.value():
             from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - 1.5 s
@@ -173,9 +202,9 @@ def request_gpu(device: str) -> Iterator[None]:
         if runner_name() == "ray":
             from prefect_ray.context import remote_options  # noqa: PLC0415 - an extra
 
-            gpus = {"num_gpus": 1} if device == "cuda" else {}
+            gpus = {"num_gpus": 1} if wants_gpu else {}
             stack.enter_context(remote_options(num_cpus=1, max_calls=0, **gpus))
-        if runner_name() == "dask" and device == "cuda":
+        if runner_name() == "dask" and wants_gpu:
             from dask.base import annotate  # noqa: PLC0415 - an extra
 
             stack.enter_context(annotate(resources={"GPU": 1}))

@@ -101,9 +101,18 @@ def test_every_prefect_command_is_documented() -> None:
     ]
     commands = [part.removeprefix("sh -c ") for command in commands for part in command.split(" && ")]
     commands.append(" ".join(re.findall(r'"([^"]+)"', DOCKERFILE.rpartition("CMD")[2])))
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         assert command.replace(" --host 0.0.0.0", "") in documented
+
+
+def test_a_worker_with_a_card_is_the_other_worker_and_asks_for_one() -> None:
+    """Of Compose's own form: deploy.resources.reservations.devices, of which capabilities are required."""
+    own = {name: SERVICES["worker-gpu"][name] for name in SERVICES["worker"]}
+    assert own == SERVICES["worker"] and SERVICES["worker-gpu"]["profiles"] == ["gpu"]
+    assert "profiles" not in SERVICES["worker"]
+    (device,) = SERVICES["worker-gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "device_ids": ["0"], "capabilities": ["gpu"]}
 
 
 def test_the_worker_polls_the_pool_of_the_deployments() -> None:

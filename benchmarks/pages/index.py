@@ -142,6 +142,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
         Row({"report": "speed-report"}),
         Row({"scaling": "scaling"}),
     ),
+    "On a GPU": (Row({"gpu": "gpu"}),),
 }
 
 

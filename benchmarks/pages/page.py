@@ -30,6 +30,7 @@ PAGES: Mapping[str, str] = {
         ),
         "merging-frontier",
         *("speed-report", "orchestration", "following", "startup", "memory", "scaling"),
+        "gpu",
     )
 }
 """Page -> the module that writes it."""

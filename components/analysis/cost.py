@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from components.profiling import CardMemory
 from components.records import Record
 
 MIN_FOR_P95 = 20
@@ -60,6 +62,7 @@ class Cost(Record):
         seconds: of computing, in batches, without loading models.
         real_time_factor: seconds of computing per second of audio.
         peak_memory_bytes: of the stage that needed most.
+        card_memory: peak of each card's memory, by its name, likewise.
         parameters: of all models; None where one is no longer there to be counted.
         calls: utterances times the stages that decoded them.
         characters: of the text that went in; None of speech.
@@ -71,6 +74,7 @@ class Cost(Record):
     seconds: float = Field(ge=0)
     real_time_factor: float | None = Field(default=None, ge=0)
     peak_memory_bytes: int = Field(ge=0)
+    card_memory: CardMemory = Field(default_factory=dict, exclude_if=operator.not_)
     parameters: int | None = Field(default=None, ge=0)
     calls: int = Field(ge=0)
     characters: int | None = Field(default=None, ge=0)

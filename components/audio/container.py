@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedReader
-
-import av
-from av.audio.stream import AudioStream
-from av.container import InputContainer
+from typing import TYPE_CHECKING
 
 from components.audio.headers import find_data_chunk, find_flac_end, is_wave
 from components.errors import DataError
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
 
 FilePath = str | os.PathLike[str]
 
@@ -56,6 +57,8 @@ def open_container(path: FilePath, limits: Limits) -> Iterator[tuple[InputContai
     Raises:
         DataError: The file is no such audio or beyond ``limits``; errors of FFmpeg become this one, too.
     """
+    import av  # noqa: PLC0415 - 34 MB of FFmpeg, which only whoever opens a file needs
+
     with open_regular_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size == 0:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import av
 import numpy as np
-from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
-from av.container import InputContainer
 from numpy.typing import NDArray
 
 from components.audio.container import (
@@ -23,6 +20,11 @@ from components.audio.container import (
     open_container,
 )
 from components.records import Audio
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
 
 SAMPLE_RATE = 16_000
 """Rate of everything that :func:`decode` returns, in Hz."""
@@ -131,7 +133,10 @@ def _resample(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
     if rate == SAMPLE_RATE:
         yield from blocks
         return
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+    from av.audio.frame import AudioFrame  # noqa: PLC0415 - as in components.audio.container
+    from av.audio.resampler import AudioResampler  # noqa: PLC0415 - as above
+
+    resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     position = 0
     for block in blocks:
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(block[None, :]), format="flt", layout="mono")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import av
-from av.audio.stream import AudioStream
-from av.container import InputContainer
 from pydantic import Field
 
 from components.audio.container import (
@@ -27,6 +25,10 @@ from components.audio.container import (
 from components.audio.decoding import decode_stretch
 from components.audio.truncation import check_not_truncated
 from components.records import Audio, Record
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
 
 WITHOUT_LENGTH = ("mp3", "aac")
 """Containers whose length is no field of the file: their packets are counted."""
@@ -116,11 +118,13 @@ def _read_declared_length(path: FilePath, container: InputContainer, stream: Aud
     seconds = float(stream.duration * stream.time_base)
     total = round(seconds * stream.rate)
     tail = max(0, total - stream.rate)
+    from av import FFmpegError  # noqa: PLC0415 - as in components.audio.container
+
     try:
         n_present = tail + sum(
             len(block) for block in decode_stretch(path, container, stream, tail, total - tail)
         )
-    except av.FFmpegError as error:
+    except FFmpegError as error:
         raise truncation_error(path, seconds, None) from error
     if total - n_present > missing_samples_allowed(stream):
         raise truncation_error(path, seconds, None)
@@ -143,12 +147,14 @@ def _count_packets(path: FilePath, container: InputContainer, stream: AudioStrea
 
 def _count_matroska_packets(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
     """The length of the sound; the whole is compared with the declared length, if the writer knew it."""
+    from av import time_base  # noqa: PLC0415 - as in components.audio.container
+
     ticks, end = 0, 0.0
     for packet in container.demux():
         if packet.pts is not None and packet.time_base is not None:
             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             ticks += (packet.duration or 0) if packet.stream_index == stream.index else 0
-    declared = (container.duration or 0) / av.time_base
+    declared = (container.duration or 0) / time_base
     if end < declared - 2 * SLACK_SECONDS:  # a picture may be shown to the end without a packet
         raise truncation_error(path, declared, end)
     return float(ticks * (stream.time_base or 0))

@@ -58,17 +58,19 @@ class CausalLanguageModel:
         return sums
 
 
-def load_language_model(reference: str, store: str | None = None) -> CausalLanguageModel:
-    """Load a language model; it stays resident in the process.
+def load_language_model(
+    reference: str, store: str | None = None, device: str = "auto"
+) -> CausalLanguageModel:
+    """Load a language model onto a device; it stays resident in the process.
 
     Raises:
         ModelError: it cannot be loaded as a causal language model.
     """
     checkpoint = resolve(reference, store)
-    device = pick_device()
+    torch_device = pick_device(device)
 
     def load_model() -> CausalLanguageModel:
-        model, tokenizer = load_transformers(checkpoint, "causal", device, "auto")
+        model, tokenizer = load_transformers(checkpoint, "causal", torch_device, "auto")
         return CausalLanguageModel(model, tokenizer, reference)
 
-    return model_cache.get(("language model", *checkpoint.identity, str(device)), load_model)
+    return model_cache.get(("language model", *checkpoint.identity, str(torch_device)), load_model)

@@ -108,13 +108,16 @@ def load_guides(config: RecognitionConfig, store: str | None, task: str) -> list
         model = load_resident(checkpoint, config.model_copy(update={"backend": "ctc", "dtype": "float32"}))
         loaded.append(guides.CtcGuide(model, config.ctc.weight, config.ctc.model))
     if config.language_model is not None:
-        loaded.append(guides.LanguageModelGuide(_load_language_models(config.language_model, store)))
+        language_models = _load_language_models(config.language_model, store, config.device)
+        loaded.append(guides.LanguageModelGuide(language_models))
     if config.terms is not None:
         loaded.append(guides.TermGuide(config.terms, task))
     return loaded
 
 
-def _load_language_models(fusion: LanguageModelFusion, store: str | None) -> list[WeightedTextModel]:
+def _load_language_models(
+    fusion: LanguageModelFusion, store: str | None, device: str
+) -> list[WeightedTextModel]:
     from components.decoding.text_fusion import WeightedTextModel  # noqa: PLC0415 - imports torch
     from components.models.language_model import load_language_model  # noqa: PLC0415 - as above
     from components.models.ngram import NgramModel  # noqa: PLC0415 - an extra
@@ -123,7 +126,7 @@ def _load_language_models(fusion: LanguageModelFusion, store: str | None) -> lis
         return (
             NgramModel(Path(reference), spell)
             if is_ngram(reference)
-            else load_language_model(reference, store)
+            else load_language_model(reference, store, device)
         )
 
     own = WeightedTextModel(load(fusion.model), fusion.weight)

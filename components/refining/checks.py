@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from components import models
-from components.device import pick_device
 from components.errors import ConfigError
 from components.languages import UNDETERMINED, base_of
+from components.machine import resolve_device_name
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION, SERVED
 from components.models.references import split_reference
 from components.models.sources.served import probe_chat
@@ -74,7 +74,7 @@ def check_gate(
             f"gate {config.gate}: expected a translation, which it compares with its source text, found a "
             "transcript; fluency, reference_chrf and off need none"
         )
-    pick_device(config.device)
+    resolve_device_name(config.device)
     if config.gate in MODEL_GATES:
         models.check(config.gate_model, store, served=config.gate == "quality_estimation")
 

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 from components.canonical_json import add_digest, digest_of, verify_digest
 from components.digests import file_digest
 from components.errors import StoreError
-from components.profiling import Usage
+from components.profiling import CardMemory, Usage
 from components.records import Record, Sha256
 from components.run_record import StageRef
 
@@ -43,6 +43,7 @@ class Seal(Record):
     peak_memory_bytes: int = Field(ge=0)
     batch_size: int = Field(default=0, ge=0, exclude_if=operator.not_)
     usage: Usage = Field(default_factory=dict, exclude_if=operator.not_)
+    card_memory: CardMemory = Field(default_factory=dict, exclude_if=operator.not_)
     finished: str = Field(description="ISO 8601, UTC")
 
     @field_validator("files")
@@ -138,6 +139,7 @@ def stage_ref(seal: Seal, folder: Path, *, reused: bool) -> StageRef:
         "peak_memory_bytes",
         "batch_size",
         "usage",
+        "card_memory",
     )
     values = {name: getattr(seal, name) for name in fields}
     return StageRef.model_validate({**values, "path": str(folder), "reused": reused})

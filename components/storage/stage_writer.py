@@ -26,7 +26,7 @@ from components.files import (
     utc_now,
     write_bytes,
 )
-from components.profiling import Usage, add_usage
+from components.profiling import CardMemory, Usage, add_usage, largest_card_memory
 from components.run_record import StageRef
 from components.storage.local_backend import LocalBackend
 from components.storage.locks import LockWait, lock_seconds
@@ -59,6 +59,7 @@ class StageWriter:
         self.peak_memory_bytes = 0
         self.batch_size = 0
         self.usage: Usage = {}
+        self.card_memory: CardMemory = {}
         self.read_digests: dict[str, str] = {}
         self._entries: list[dict[str, Any]] = []
 
@@ -145,8 +146,8 @@ class StageWriter:
             seconds: wall time of computing it.
             peak: peak memory in bytes.
             inputs: digest of what it was computed from.
-            noted: ``batch_size`` that memory allowed in the end, ``usage`` of served models, where there
-                are such.
+            noted: ``batch_size`` that memory allowed in the end, ``usage`` of served models, peaks of
+                ``card_memory``, where there are such.
 
         Raises:
             StoreError: the disk is full; the shards before this one are kept.
@@ -173,6 +174,10 @@ class StageWriter:
     def _add_usage(self) -> Usage:
         """What served models counted of all shards."""
         return reduce(add_usage, (entry.get("usage", {}) for entry in self._entries), self.usage)
+
+    def _find_card_memory(self) -> CardMemory:
+        """The largest peak of each card of all shards."""
+        return largest_card_memory([self.card_memory, *(e.get("card_memory", {}) for e in self._entries)])
 
     def finish(self, ids: Iterable[str] | None, content: str | None = None) -> StageRef:
         """Check that every input has exactly one outcome, then seal the stage.
@@ -224,6 +229,7 @@ class StageWriter:
             peak_memory_bytes=self.peak_memory_bytes,
             batch_size=self._find_batch_size(),
             usage=self._add_usage(),
+            card_memory=self._find_card_memory(),
             finished=utc_now(),
         )
         self._backend.publish_stage(self.plan.key, digests, seal.encode())

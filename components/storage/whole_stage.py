@@ -59,7 +59,7 @@ def _make_and_seal(writer: StageWriter, work: Callable[[Path], Product]) -> Stag
         product = work(writer.path)
     writer.seconds = cost.seconds if product.seconds is None else product.seconds
     writer.peak_memory_bytes = cost.peak_memory_bytes
-    writer.batch_size, writer.usage = cost.batch_size, cost.usage
+    writer.batch_size, writer.usage, writer.card_memory = cost.batch_size, cost.usage, cost.card_memory
     return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from components import data
+from components.device import pick_device
 from components.metrics.bootstrap import PROTOCOL, ratio_interval
 from components.metrics.translation import translation_scores
 from components.models.checkpoints import checkpoint_of
@@ -19,17 +20,22 @@ from components.training.batches import Example
 from components.training.initialization import PIECES
 
 
-def load_translation_model(folder: Path) -> tuple[Any, Any]:
-    """Load model (float32, evaluation mode) and tokenizer of a folder.
+def load_translation_model(folder: Path, device: str = "cpu") -> tuple[Any, Any]:
+    """Load model (float32, evaluation mode) and tokenizer of a folder onto a device.
 
     Raises:
         ModelError: where a tensor is missing or there is one too many.
     """
-    return load_transformers(checkpoint_of(folder, str(folder)), "seq2seq")
+    return load_transformers(checkpoint_of(folder, str(folder)), "seq2seq", pick_device(device))
 
 
 def score_translations(
-    folder: Path, source: str, languages: tuple[str, str], beam_size: int, limit: int | None = None
+    folder: Path,
+    source: str,
+    languages: tuple[str, str],
+    beam_size: int,
+    limit: int | None = None,
+    device: str = "cpu",
 ) -> dict[str, Score]:
     """Score the model in ``folder`` on the data set ``source``: BLEU, chrF and TER.
 
@@ -39,7 +45,8 @@ def score_translations(
     dataset = data.load(source, source_language=languages[0], target_language=languages[1], limit=limit)
     texts = {u.id: u.text or u.transcript for u in dataset.utterances}
     nonempty = {name: text for name, text in texts.items() if text}
-    translations = validation.translate(*load_translation_model(folder), list(nonempty.values()), beam_size)
+    model, tokenizer = load_translation_model(folder, device)
+    translations = validation.translate(model, tokenizer, list(nonempty.values()), beam_size)
     return translation_scores(
         {u.id: u.references for u in dataset.utterances if u.id in nonempty},
         dict(zip(nonempty, translations, strict=True)),
@@ -50,10 +57,10 @@ def score_translations(
 
 @torch.no_grad()
 def score_perplexity(
-    folder: Path, source: str, languages: tuple[str, str], limit: int | None = None
+    folder: Path, source: str, languages: tuple[str, str], limit: int | None = None, device: str = "cpu"
 ) -> dict[str, Score]:
     """Score the language model in ``folder`` on the target texts of ``source``: perplexity per piece."""
-    model, _ = load_transformers(checkpoint_of(folder, str(folder)), "causal")
+    model, _ = load_transformers(checkpoint_of(folder, str(folder)), "causal", pick_device(device))
     text, _ = parallel_data.read_pairs(source, languages, limit)
     examples = parallel_data.encode_pairs(
         text, (folder / PIECES).read_bytes(), model.config.max_position_embeddings - 1

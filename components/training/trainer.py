@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from components.allocator import keep_freed_memory
 from components.device import pick_device, use_threads
@@ -31,6 +32,9 @@ from components.training.translation_learner import TranslationLearner
 
 Report = Callable[[dict[str, float]], None]
 BUDGETS = {"max_steps", "max_minutes", "patience", "device"}
+READ_EVERY = {"cpu": 1, "cuda": 16, "mps": 16}
+"""Steps after which losses are read off a device, for which a GPU is waited for. Weights of a step without a
+finite loss are never stored: all losses are read before a checkpoint."""
 FINAL, KEPT_MODELS, CHECKPOINTS = "model", "kept", "checkpoints"
 _log = logging.getLogger("antiphon.training")
 
@@ -94,6 +98,7 @@ class Trainer:
         )
         torch.manual_seed(config.seed)
         self.losses: list[float] = []
+        self._unread: list[Tensor] = []
         last = checkpoint.find_latest(self.checkpoints)
         self.state = checkpoint.restore(last, self.model, self.optimizer) if last else TrainingState()
 
@@ -164,20 +169,34 @@ class Trainer:
         with _autocast(self.device, config.dtype):
             mean, count = self.learner.loss(rows)
         torch.autograd.backward(mean)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.max_grad_norm).item()
-        loss = mean.item()
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise ModelError(
-                f"training step {state.step}: expected a finite loss, found {loss} (gradient norm {norm}); "
-                f"lower learning_rate {config.learning_rate} or set dtype to float32"
-            )
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.max_grad_norm)
+        self._unread.append(torch.stack([mean.detach().float(), norm.detach().float()]))
+        if len(self._unread) >= READ_EVERY[self.device.type]:
+            self._read_losses()
         self.optimizer.step()
         self.optimizer.zero_grad()
         state.tokens += count
-        self.losses.append(loss)
+
+    def _read_losses(self) -> None:
+        """Read the losses and gradient norms of the last steps in one copy.
+
+        Raises:
+            ModelError: one of them is not finite.
+        """
+        rows = torch.stack(self._unread).tolist() if self._unread else []
+        first = self.state.step - len(rows) + 1
+        self._unread = []
+        for step, (loss, norm) in enumerate(rows, first):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise ModelError(
+                    f"training step {step}: expected a finite loss, found {loss} (gradient norm {norm}); "
+                    f"lower learning_rate {self.config.learning_rate} or set dtype to float32"
+                )
+            self.losses.append(loss)
 
     def evaluate(self) -> None:
         """Score the development set; write checkpoint and metrics."""
+        self._read_losses()
         state, config = self.state, self.config
         score = self._score()
         state.evals_without_improvement += 1

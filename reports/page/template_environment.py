@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from components.metrics.table import label_of
 from reports.escaping import to_printable
-from reports.formatting import format_bytes, format_rtfx, format_seconds
+from reports.formatting import format_memory, format_rtfx, format_seconds
 
 TEMPLATES = Path(str(files("reports.page").joinpath("templates")))
 """The folder of the templates."""
@@ -39,7 +39,7 @@ def template_environment() -> Environment:
     # Everything that is printed into the page passes here, and is escaped after it.
     environment.finalize = lambda value: to_printable(value) if type(value) is str else value
     environment.filters["seconds"] = format_seconds
-    environment.filters["bytes"] = format_bytes
+    environment.filters["memory"] = format_memory
     environment.filters["rtfx"] = format_rtfx
     environment.filters["label"] = label_of
     environment.filters["has_long_word"] = has_long_word

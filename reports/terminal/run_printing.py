@@ -14,7 +14,7 @@ from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.run_record import Score
 from reports.costs import summarize_cost
 from reports.escaping import to_printable
-from reports.formatting import format_bytes, format_rtfx, format_seconds
+from reports.formatting import format_memory, format_rtfx, format_seconds
 from reports.terminal.tables import new_table
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
@@ -54,7 +54,7 @@ def _stages(view: RunView) -> Table:
             Text(f"{row.quarantined:,}", "yellow" if row.quarantined else "dim"),
             format_seconds(row.seconds),
             format_rtfx(row.rtfx),
-            format_bytes(row.peak_memory_bytes),
+            format_memory(row.peak_memory_bytes, row.card_memory),
         )
         table.add_row(
             Text(to_printable(row.stage), "bold"),

@@ -45,6 +45,7 @@ class StageRow:
     seconds: float = 0.0
     rtfx: float | None = None
     peak_memory_bytes: int = 0
+    card_memory: Mapping[str, int] = field(default_factory=dict)
     key: str = ""
 
     @property

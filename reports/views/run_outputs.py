@@ -16,6 +16,7 @@ from components.metrics.turns import output_turns
 from components.models.checkpoints import count_stored_parameters as count_parameters
 from components.models.sources.served import is_served
 from components.pipeline.pipeline import DATA
+from components.profiling import largest_card_memory
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
 from components.storage.reader import read_best_texts, read_nbests, read_utterances
@@ -136,6 +137,7 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
         seconds=seconds,
         real_time_factor=seconds / audio if audio else None,
         peak_memory_bytes=max(ref.peak_memory_bytes for ref in used),
+        card_memory=largest_card_memory(ref.card_memory for ref in used),
         parameters=parameters_of(run, store),
         calls=sum(ref.items for ref in texts),
         characters=sum(map(len, written)) if len(written) == len(utterances) else None,

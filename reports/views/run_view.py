@@ -262,6 +262,7 @@ class RunView:
             seconds=ref.seconds,
             rtfx=self.audio_seconds / ref.seconds if is_timed and ref.seconds else None,
             peak_memory_bytes=ref.peak_memory_bytes,
+            card_memory=ref.card_memory,
             key=ref.key,
         )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from components.device import seed_everything, use_threads
+from components.device import seed_device, use_threads
 from components.nodes.kind import Component
+from components.profiling import measure_card
 from tasks.execution.component_cache import get_component
 from tasks.execution.plan_check import check_plan
 from tasks.execution.shard_job import ShardJob
@@ -20,14 +21,14 @@ def shard_context(
     """Give the component of a job, ready for shard ``number``; it is alone on its device."""
     with lock_device(job.device), use_threads(job.threads):
         component = get_component(job.plan, (job.settings, job.site.seed), job.site.store, build, files)
-        seed_everything(job.site.seed + number)
+        seed_device(job.device, job.site.seed + number)
         yield component
 
 
 @contextmanager
 def whole_stage_context(job: ShardJob, files: Mapping[str, str]) -> Iterator[None]:
-    """Hold the device for a stage that is made in one piece, and check its models and files afterwards."""
-    with lock_device(job.device):
+    """Hold device and process for a stage that is made whole, and check its models and files afterwards."""
+    with lock_device(job.device, alone=True), measure_card(job.device):
         yield
     check_plan(
         job.plan, job.site.store, files

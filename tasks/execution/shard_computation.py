@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from components.nodes.kind import Component, Item
 from components.nodes.table import KINDS
 from components.pipeline.item_gatherer import id_of
-from components.profiling import measure_cost
+from components.profiling import measure_card, measure_cost
 from components.records import NodeOutcome, Quarantined
 from tasks import endpoint_blocks
 from tasks.execution.plan_check import check_plan
@@ -37,16 +37,18 @@ def compute_packed(node: str, number: int, job: ShardJob, payload: str) -> Shard
     with shard_context(
         job, number, lambda: kind.build(settings, job.site), kind.files(settings)
     ) as component:
-        return _compute_checked(node, component, items, filters=kind.filters)
+        return _compute_checked(node, component, items, filters=kind.filters, device=job.device)
 
 
-def _compute_checked(node: str, component: Component, items: Sequence[Item], *, filters: bool) -> ShardResult:
+def _compute_checked(
+    node: str, component: Component, items: Sequence[Item], *, filters: bool, device: str = "cpu"
+) -> ShardResult:
     """Return the outcomes of a component, after a check that it answered for each item, in order.
 
     Raises:
         RuntimeError: it did not; this is a fault of the component, not of the data.
     """
-    with measure_cost() as cost:
+    with measure_cost() as cost, measure_card(device):
         outcomes = list(component(items))
     expected = [item.utterance.id for item in items]
     answered = [
@@ -63,6 +65,7 @@ def _compute_checked(node: str, component: Component, items: Sequence[Item], *, 
         cost.peak_memory_bytes,
         cost.batch_size,
         cost.usage or None,
+        cost.card_memory or None,
     )
 
 

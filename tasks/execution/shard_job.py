@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from components.nodes.kind import Item, Site
-from components.profiling import Usage
+from components.profiling import CardMemory, Usage
 from components.storage.stage_plan import StagePlan
 
 
@@ -21,6 +21,7 @@ class ShardResult(NamedTuple):
         peak_memory_bytes: peak resident memory.
         batch_size: the batch that memory allowed in the end; 0 where it never ran out.
         usage: what served models counted; None where none was asked.
+        card_memory: peak of a card's memory; None where none was computed on.
     """
 
     outputs: list[str]
@@ -29,11 +30,12 @@ class ShardResult(NamedTuple):
     peak_memory_bytes: int
     batch_size: int = 0
     usage: Usage | None = None
+    card_memory: CardMemory | None = None
 
     @property
     def noted(self) -> dict[str, Any]:
         """What the journal says of the shard beside its files, where there is something to say."""
-        noted = {"batch_size": self.batch_size, "usage": self.usage}
+        noted = {"batch_size": self.batch_size, "usage": self.usage, "card_memory": self.card_memory}
         return {name: value for name, value in noted.items() if value}
 
 

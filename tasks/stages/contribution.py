@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.analysis.contribution import Contribution, measure_contribution, statistics_of_outputs
+from components.device import pick_device
 from components.errors import ConfigError, DataError
 from components.experts import contribution as experts
 from components.experts import multilingual
@@ -18,12 +19,14 @@ from components.experts.config import ExpertsConfig
 from components.experts.routing_stats import Sample
 from components.files import write_json
 from components.languages import UNDETERMINED
+from components.machine import device_for_key
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.shapley import Coalition
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.pipeline.ablation import Ablation, ablations_of
 from components.pipeline.pipeline import DATA, Pipeline
+from components.profiling import measure_card
 from components.run_record import StageRef
 from components.storage.model_labels import label_models
 from components.storage.reader import read_best_texts, read_utterances
@@ -35,6 +38,7 @@ from reports.analyses.stage_results import CONTRIBUTIONS, read_contributions
 from tasks.artifacts import publish_table
 from tasks.execution.executor import PipelineResult
 from tasks.execution.joint_execution import execute_together
+from tasks.gpu_lock import lock_device
 from tasks.stages.metrics import LIBRARIES
 from tasks.task_options import NOT_STORED, as_prefect_state, unwrap
 
@@ -106,7 +110,9 @@ def compute_expert_contributions(
         if isinstance(config, ExpertsConfig) and config.num_experts and node.name in stages:
             languages = (config.source_language, config.targets)
             sentences = limit or config.eval_sentences
-            ref: StageRef = unwrap(score_experts(stages[node.name], config.dev, languages, sentences, store))
+            ref: StageRef = unwrap(
+                score_experts(stages[node.name], config.dev, languages, sentences, store, config.device)
+            )
             return ref
     raise ConfigError(f"expected a model with experts, found none in {', '.join(pipeline.nodes)}")
 
@@ -174,6 +180,7 @@ def score_experts(
     languages: tuple[str, Sequence[str]],
     limit: int | None,
     store_url: str | None,
+    device: str = "cpu",
 ) -> StageRef | State[StageRef]:
     """Score the contribution of every expert of a model's sparse layers to the likelihood of references.
 
@@ -183,13 +190,14 @@ def score_experts(
         languages: its source language and its target languages.
         limit: sentences per language at most.
         store_url: URL of the store.
+        device: where the model computes.
     """
     corpus = multilingual.read(source, *languages, limit)
     plan = StagePlan(
         stage=STAGE,
         kind=STAGE,
         version="contribution-experts/2",
-        parameters={"languages": list(languages[1]), "limit": limit},
+        parameters={"languages": list(languages[1]), "limit": limit, **device_for_key(device)},
         upstream=upstream_of(trained),
         inputs=corpus.digests,
         libraries=library_versions(LIBRARIES),
@@ -202,7 +210,9 @@ def score_experts(
             for number, pair in enumerate(pairs, 1)
         ]
         checkpoint = resolve(f"store:{trained.key}", str(Store(store_url).root))
-        shares = experts.measure_contributions(*load_transformers(checkpoint, "seq2seq"), samples)
+        with lock_device(device, alone=True), measure_card(device):
+            model, tokenizer = load_transformers(checkpoint, "seq2seq", pick_device(device))
+            shares = experts.measure_contributions(model, tokenizer, samples)
         return _write_contributions(shares, folder, len(samples))
 
     return as_prefect_state(_publish(compute_once(Store(store_url), plan, work)))

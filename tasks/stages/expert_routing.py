@@ -9,17 +9,21 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import models
+from components.device import pick_device
 from components.experts import multilingual, routing_stats
 from components.experts.config import ExpertsConfig
 from components.experts.routing_stats import LayerRoutingStats, Sample, UtteranceRouting
 from components.files import read_json, write_json
+from components.machine import device_for_key
 from components.models.loading import load_transformers
+from components.profiling import measure_card
 from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan, library_versions, upstream_of
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
 from reports.plots.routing_plots import plot_routing as draw
 from tasks.artifacts import publish_extras
+from tasks.gpu_lock import lock_device
 from tasks.task_options import NOT_STORED, as_prefect_state
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu")
@@ -35,7 +39,7 @@ def record_routing(
     plan = StagePlan(
         stage="routing",
         version="routing/1",
-        parameters={"languages": list(config.targets), "limit": limit},
+        parameters={"languages": list(config.targets), "limit": limit, **device_for_key(config.device)},
         upstream=upstream_of(trained),
         inputs=corpus.digests,
         libraries=library_versions(LIBRARIES),
@@ -48,9 +52,10 @@ def record_routing(
 
     def work(folder: Path) -> Product:
         checkpoint = models.resolve(f"store:{trained.key}", str(Store(store_url).root))
-        model, tokenizer = load_transformers(checkpoint, "seq2seq")
-        counters = routing_stats.empty_stats_of(model, config.targets)
-        records = list(routing_stats.observe_routing(model, tokenizer, samples, counters))
+        with lock_device(config.device, alone=True), measure_card(config.device):
+            model, tokenizer = load_transformers(checkpoint, "seq2seq", pick_device(config.device))
+            counters = routing_stats.empty_stats_of(model, config.targets)
+            records = list(routing_stats.observe_routing(model, tokenizer, samples, counters))
         _write_routing(folder, records, counters.summarize())
         return Product([ROUTING, LAYERS, PLOT], items=len(records))
 

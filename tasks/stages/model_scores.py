@@ -9,11 +9,11 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import data, metrics, models
-from components.device import pick_device
 from components.experts.config import ExpertsConfig
 from components.files import read_json, write_json
-from components.machine import resolve_dtype_name
+from components.machine import device_for_key, resolve_device_type, resolve_dtype_name
 from components.metrics.translation import translation_scores
+from components.profiling import measure_card
 from components.records import NBest
 from components.refining import scoring as refiners
 from components.run_record import Score, StageRef
@@ -43,7 +43,7 @@ def score_model(
     plan = StagePlan(
         stage="scores",
         version=f"training-scores/1 metrics/{metrics.version}",
-        parameters={"beam_size": beam_size, "languages": list(languages)},
+        parameters={"beam_size": beam_size, "languages": list(languages), **device_for_key(config.device)},
         upstream=upstream_of(trained),
         inputs={f"{name}data": _data_digest(config, source, languages) for name, source in sets.items()},
         libraries=library_versions(LIBRARIES),
@@ -51,11 +51,12 @@ def score_model(
 
     def work(folder: Path) -> Product:
         model = Path(models.resolve(f"store:{trained.key}", str(Store(store_url).root)).path)
-        scores = [
-            score.model_copy(update={"name": prefix + score.name})
-            for prefix, source in sets.items()
-            for score in _score_set(config, model, source, beam_size).values()
-        ]
+        with lock_device(config.device, alone=True), measure_card(config.device):
+            scores = [
+                score.model_copy(update={"name": prefix + score.name})
+                for prefix, source in sets.items()
+                for score in _score_set(config, model, source, beam_size).values()
+            ]
         return _write_scores(folder, scores)
 
     return as_prefect_state(compute_once(Store(store_url), plan, work))
@@ -72,10 +73,10 @@ def _score_set(config: TrainingConfig, model: Path, source: str, beam_size: int)
     if config.kind == "recognition":
         return recognizers.score_recognizer(str(model), source, languages, beam_size, config.device)
     if config.kind == "language_model":
-        return scoring.score_perplexity(model, source, languages)
+        return scoring.score_perplexity(model, source, languages, device=config.device)
     if config.kind in ("deliberation", "edit_diffusion"):
-        return refiners.score_refiner(model, source, languages, beam_size)
-    return scoring.score_translations(model, source, languages, beam_size)
+        return refiners.score_refiner(model, source, languages, beam_size, device=config.device)
+    return scoring.score_translations(model, source, languages, beam_size, device=config.device)
 
 
 @task(name="scores", **NOT_STORED)
@@ -96,14 +97,14 @@ def score_languages(
         stage="scores",
         version=f"experts-scores/{Translator.version} metrics/{metrics.version}",
         parameters=mt.settings_for_key({"device", "model"})
-        | {"device": pick_device(mt.device).type, "dtype": resolve_dtype_name(mt.dtype, mt.device)},
+        | {"device": resolve_device_type(mt.device), "dtype": resolve_dtype_name(mt.dtype, mt.device)},
         upstream=upstream_of(trained),
         inputs={target: dataset.digest for target, dataset in sets.items()},
         libraries=library_versions(LIBRARIES),
     )
 
     def work(folder: Path) -> Product:
-        with lock_device(mt.device):
+        with lock_device(mt.device, alone=True), measure_card(mt.device):
             setting = mt.model_copy(update={"model": f"store:{trained.key}"})
             translator = factory.build(setting, str(Store(store_url).root))
             scores = [

@@ -26,6 +26,7 @@ from components.neural_metrics.stored_scores import (
     score_in_chunks,
     write_scores,
 )
+from components.profiling import measure_card
 from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan, library_versions
 from components.storage.store import Store
@@ -75,7 +76,7 @@ def score_samples(metric: str, samples: Sequence[Sample], store: Store) -> Stage
     def work(folder: Path) -> Product:
         from tasks.gpu_lock import lock_device  # noqa: PLC0415 - imports torch, which a reused stage need not
 
-        with lock_device(DEVICE):
+        with lock_device(DEVICE, alone=True), measure_card(DEVICE):
             scorer = _bind(metric, store).bound_scorer
             rows = score_in_chunks(scorer, samples, folder / WORK)
         write_scores(folder, rows)

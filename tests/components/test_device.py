@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from threading import Event, Thread
 
 import numpy as np
 import pytest
 import torch
 
-from components.device import pick_device, pick_dtype, seed_everything, use_threads
+from components.device import pick_device, pick_dtype, seed_device, seed_everything, use_threads
 from components.errors import ConfigError
 
 
@@ -95,3 +96,18 @@ def test_a_device_that_cannot_compute_in_a_type_is_said_in_a_line(monkeypatch: p
     monkeypatch.setattr(torch.nn.functional, "layer_norm", refuse)
     with pytest.raises(ConfigError, match=r"cpu cannot compute in float16 \(not implemented.*use float32"):
         pick_dtype("float16", torch.device("cpu"))
+
+
+def test_a_shard_on_a_card_leaves_the_generators_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    monkeypatch.setattr(torch.cuda, "manual_seed", seeds.append)
+    seed_device("cpu", 3)
+    expected = torch.rand(2), random.random(), float(np.random.rand())
+    seed_device("cpu", 3)
+    seed_device("cuda:0", 5)
+    assert seeds[-1] == 5
+    found = torch.rand(2), random.random(), float(np.random.rand())
+    assert torch.equal(found[0], expected[0]) and found[1:] == expected[1:]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from components import torch_facts
+from components import machine, torch_facts
+from components.device import pick_device
 from components.errors import ConfigError
 from components.machine import (
     _cache_key,
@@ -110,3 +111,36 @@ def test_float32_on_a_card_is_tf32_and_the_keys_say_so() -> None:
         assert torch.backends.mkldnn.matmul.fp32_precision == "none"  # products on the CPU stay as they are
     finally:
         torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def test_a_machine_without_a_card_plans_for_workers_that_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANTIPHON_DEVICE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=f"found 'cuda'; use auto or cpu, or say in {machine.WORKER_CARD}"):
+        machine.resolve_device_name("cuda")
+    monkeypatch.setenv(machine.WORKER_CARD, "Tesla T4, 7.5")
+    assert (machine.resolve_device_type("auto"), machine.resolve_device_name("cuda")) == ("cpu", "cuda:0")
+    assert machine.resolve_dtype_name("auto", "cuda") == "float16"
+    assert machine.describe_numerics("cuda")["card"] == "Tesla T4"
+    with pytest.raises(ConfigError, match="computed by the process of the flow"):
+        pick_device("cuda")
+    monkeypatch.setenv(machine.WORKER_CARD, "NVIDIA H100 80GB HBM3, 9.0")
+    assert machine.resolve_dtype_name("auto", "cuda") == "bfloat16"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "the card that is here")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (8, 0))
+    assert machine.describe_numerics("cuda")["card"] == "the card that is here"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for text in ("NVIDIA H100", "9.0", "H100, nine"):
+        monkeypatch.setenv(machine.WORKER_CARD, text)
+        with pytest.raises(ConfigError, match=f"{machine.WORKER_CARD}: expected a card and its compute"):
+            machine.resolve_device_name("cuda")
+
+
+def test_cards_as_a_process_is_shown_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_count_devices", lambda: (2, False))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert machine.list_cards() == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-ab, 5")
+    assert machine.list_cards() == ["GPU-ab", "5"]

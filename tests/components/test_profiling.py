@@ -1,12 +1,17 @@
-"""Memory of this process where there is no /proc."""
+"""Memory of this process where there is no /proc, and of cards."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import torch
 
 from components import profiling
+from components.run_record import StageRef
+from components.storage.stage_plan import StagePlan
+from components.storage.stage_writer import open_stage
+from components.storage.store import Store
 
 
 def test_without_proc_the_peak_stands_for_resident_memory(
@@ -15,3 +20,30 @@ def test_without_proc_the_peak_stands_for_resident_memory(
     resident = profiling.resident_bytes()
     monkeypatch.setattr(profiling, "_STATM", tmp_path / "statm")
     assert profiling.resident_bytes() >= 0.5 * resident > 1e6
+
+
+def test_the_peak_of_a_card_reaches_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = {"cuda:1": 0}
+    monkeypatch.setattr(profiling, "resolve_device_name", str)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: held.update({device: 100}))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: held[device])
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"card of {device}")
+    peaks = []
+    for grown in (50, 900, 30):
+        with profiling.measure_cost() as cost, profiling.measure_card("cuda:1"):
+            held["cuda:1"] += grown
+        peaks.append(cost.card_memory)
+    assert peaks == [{"card of cuda:1": 100 + grown} for grown in (50, 900, 30)]
+    with profiling.measure_cost() as cost, profiling.measure_card("cpu"):
+        pass
+    assert cost.card_memory == {}
+    store, plan = Store(str(tmp_path)), StagePlan(stage="mt", version="1")
+    with open_stage(store, plan) as writer:
+        for peak in peaks:
+            writer.append([], [], seconds=0.1, peak=7, noted={"card_memory": peak})
+        ref: StageRef = writer.finish([])
+    with open_stage(store, plan) as writer:
+        assert writer.ref is not None and writer.ref.card_memory == ref.card_memory == {
+            "card of cuda:1": 1000
+        }
+    assert "card_memory" not in ref.model_copy(update={"card_memory": {}}).model_dump()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
 def test_two_that_want_one_card_take_turns(monkeypatch: pytest.MonkeyPatch, prefect_url: str) -> None:
     monkeypatch.setattr(gpu_lock, "pick_device", torch.device)
+    monkeypatch.setattr(gpu_lock, "lock_name", lambda index: f"antiphon-test-{index}")
     inside, most, done = [0], [0], []
 
     def work() -> None:
@@ -53,9 +54,16 @@ def test_a_cpu_needs_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_card_is_the_machine_s_not_the_process_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "node7")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace())
     assert gpu_lock.lock_name(2) == "antiphon-node7-gpu-2"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 5")
     assert [gpu_lock.lock_name(index) for index in (0, 1)] == ["antiphon-node7-gpu-3", "antiphon-node7-gpu-5"]
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=f"ab-{index}")
+    )
+    assert gpu_lock.lock_name(1) == "antiphon-GPU-ab-1"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-cd")
+    assert gpu_lock.lock_name(0) == "antiphon-MIG-cd"
 
 
 class Listening:
@@ -66,8 +74,9 @@ class Listening:
         self.seen: list[bool] = []
 
     @contextmanager
-    def slot(self, device: str) -> Iterator[None]:
+    def slot(self, device: str, alone: bool = False) -> Iterator[None]:
         assert device == "cuda"
+        self.alone = alone
         self.inside = True
         yield
         self.inside = False
@@ -84,6 +93,7 @@ def test_models_are_loaded_and_run_with_the_card_in_hand(monkeypatch: pytest.Mon
         device="cuda", threads=1, plan=plan, settings="{}", site=SimpleNamespace(store=None, seed=0)
     )
     monkeypatch.setattr(device_context, "lock_device", listening.slot)
+    monkeypatch.setattr(device_context, "seed_device", lambda device, seed: None)
 
     def build() -> Any:
         listening()
@@ -92,7 +102,7 @@ def test_models_are_loaded_and_run_with_the_card_in_hand(monkeypatch: pytest.Mon
     with device_context.shard_context(job, 0, build, {}) as component:
         component([])
     assert listening.seen == [True, True]
-    assert not listening.inside
+    assert not (listening.inside or listening.alone)
 
 
 def test_what_is_made_whole_takes_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,13 +110,14 @@ def test_what_is_made_whole_takes_the_card(monkeypatch: pytest.MonkeyPatch) -> N
     job: Any = SimpleNamespace(device="cuda", plan=None, site=SimpleNamespace(store=None))
     monkeypatch.setattr(device_context, "lock_device", listening.slot)
     monkeypatch.setattr(device_context, "check_plan", lambda *_: None)
+    monkeypatch.setattr(device_context, "measure_card", lambda device: nullcontext())
     with device_context.whole_stage_context(job, {}):
         listening()
-    assert listening.seen == [True]
+    assert listening.seen == [True] and listening.alone
     assert not listening.inside
 
 
-def test_a_process_computes_one_thing_at_a_time() -> None:
+def test_a_device_computes_one_thing_at_a_time() -> None:
     inside, most = [0], [0]
 
     def work() -> None:
@@ -122,3 +133,41 @@ def test_a_process_computes_one_thing_at_a_time() -> None:
     for thread in threads:
         thread.join()
     assert most[0] == 1
+
+
+class Cards:
+    """Slots of cards that are given when ``free`` is set."""
+
+    def __init__(self) -> None:
+        self.asked, self.free = threading.Event(), threading.Event()
+
+    @contextmanager
+    def slot(self, name: str) -> Iterator[None]:
+        self.asked.set()
+        assert self.free.wait(5)
+        yield
+
+
+def test_who_waits_for_a_card_keeps_no_cpu_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    cards, done = Cards(), []
+    monkeypatch.setattr(gpu_lock, "pick_device", torch.device)
+    monkeypatch.setattr(gpu_lock, "lock_name", str)
+    monkeypatch.setattr(gpu_lock, "_hold_slot", cards.slot)
+
+    def on_card(*, alone: bool) -> None:
+        with gpu_lock.lock_device("cuda:0", alone=alone):
+            done.append("card")
+
+    for alone in (False, True):
+        cards.asked.clear()
+        cards.free.clear()
+        thread = threading.Thread(target=on_card, kwargs={"alone": alone})
+        thread.start()
+        assert cards.asked.wait(5)
+        with gpu_lock.lock_device("cpu"):
+            done.append("cpu")
+            cards.free.set()
+            if not alone:
+                thread.join(5)  # side by side with the CPU
+        thread.join(5)
+    assert done == ["cpu", "card"] * 2

@@ -268,6 +268,24 @@ def test_a_loss_that_is_not_finite_is_one_error(
     assert "\n" not in str(caught.value)
 
 
+def test_losses_that_are_read_together_are_those_of_every_step(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_by_one = train(copying, tmp_path / "out").history
+    monkeypatch.setitem(trainer.READ_EVERY, "cpu", 3)  # 4 steps to an evaluation
+    together = train(copying, tmp_path / "together").history
+    assert [row["train_loss"] for row in together] == [row["train_loss"] for row in one_by_one]
+    losses = iter([1.0, float("nan"), 1.0])
+
+    def loss(*_: object) -> tuple[torch.Tensor, int]:
+        return torch.tensor(next(losses), requires_grad=True), 1
+
+    monkeypatch.setattr(translation_learner.cross_entropy, "label_smoothing_loss", loss)
+    with pytest.raises(ModelError, match="training step 2: expected a finite loss, found nan"):
+        train(copying, tmp_path / "broken")
+    assert not list((tmp_path / "broken" / "checkpoints").glob("*"))
+
+
 def test_another_configuration_in_the_same_folder_is_refused(copying: TrainingConfig, tmp_path: Path) -> None:
     train(copying.model_copy(update={"max_steps": 1}), tmp_path / "out")
     with pytest.raises(ConfigError, match="expected a run with seed 1, found 2"):

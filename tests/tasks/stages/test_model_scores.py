@@ -22,12 +22,13 @@ def test_a_network_is_scored_as_it_is_used(kind: str, scorer: str, monkeypatch: 
     """One that revises drafts is not asked to translate, nor a language model."""
 
     def note(name: str) -> Any:
-        return lambda *given: (name, *given)
+        return lambda *given, device: (name, *given, device)
 
     monkeypatch.setattr(model_scores.refiners, "score_refiner", note("refiner"))
     monkeypatch.setattr(model_scores.scoring, "score_perplexity", note("perplexity"))
     monkeypatch.setattr(model_scores.scoring, "score_translations", note("translations"))
-    config = TrainingConfig.model_construct(kind=kind, source_language="en", target_language="de")
+    settings = {"kind": kind, "source_language": "en", "target_language": "de", "device": "cpu"}
+    config = TrainingConfig.model_construct(**settings)
     beam = () if scorer == "perplexity" else (5,)
     scored = model_scores._score_set(config, Path("model"), "dev.tsv", 5)
-    assert scored == (scorer, Path("model"), "dev.tsv", ("en", "de"), *beam)
+    assert scored == (scorer, Path("model"), "dev.tsv", ("en", "de"), *beam, "cpu")

@@ -1,0 +1,114 @@
+"""What a section is given: the device, the sizes, and where its rows go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import torch
+
+from benchmarks.gpu.row import Machine, Row, Value, append_row, describe_machine, read_rows
+from benchmarks.gpu.stopwatch import Call, time_rounds
+
+ROWS = "gpu.jsonl"
+T = TypeVar("T")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Timed(NamedTuple):
+    """A system to be timed: one call, and the bytes and operations that it cannot do without."""
+
+    system: str
+    call: Call
+    bytes: float | None = None
+    flops: float | None = None
+    dtype: str = "bfloat16"
+    values: Mapping[str, Value] = {}
+
+
+class Limits(NamedTuple):
+    """What the card was seen to do: bytes a second, and operations a second by arithmetic."""
+
+    bandwidth: float | None
+    peaks: Mapping[str, float]
+
+    def seconds(self, timed: Timed) -> float | None:
+        """The time below which ``timed`` cannot come; None where nothing of it is known."""
+        by_bytes = timed.bytes / self.bandwidth if timed.bytes and self.bandwidth else None
+        peak = self.peaks.get(timed.dtype)
+        by_flops = timed.flops / peak if timed.flops and peak else None
+        known = [bound for bound in (by_bytes, by_flops) if bound is not None]
+        return max(known) if known else None
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a section computes, at which sizes.
+
+    Attributes:
+        device: ``cuda:0`` or ``cpu``.
+        toy: Sizes at which everything runs in a second and times say nothing.
+        out: Folder of the rows.
+        pack: Weights of tiny.en from :mod:`benchmarks.gpu.pack`; None: without them.
+    """
+
+    device: str
+    toy: bool
+    out: Path
+    pack: Path | None = None
+
+    @property
+    def machine(self) -> Machine:
+        """This machine and code."""
+        return describe_machine(self.device, self.toy)
+
+    @property
+    def on_card(self) -> bool:
+        """Whether it is a CUDA device."""
+        return self.device.startswith("cuda")
+
+    def size(self, usual: T, toy: T) -> T:
+        """The one of two sizes that is asked for."""
+        return toy if self.toy else usual
+
+    def limits(self) -> Limits:
+        """What the section ``card`` of this run has seen."""
+        path = self.out / ROWS
+        rows = [row for row, machine in read_rows(path) if machine == self.machine] if path.exists() else []
+        seen = {row.system: row for row in rows if row.section == "card"}
+        copy = seen.get("copy")
+        peaks = {
+            name: row.flops / row.median
+            for name in DTYPES
+            if (row := seen.get(f"product, {name}")) is not None and row.flops
+        }
+        return Limits(copy.bytes / copy.median if copy and copy.bytes else None, peaks)
+
+    def time(
+        self, section: str, systems: Sequence[Timed], setting: Mapping[str, Value], rounds: int | None = None
+    ) -> Iterator[Row]:
+        """Time systems in turns; a row for each."""
+        spent = time_rounds(
+            {timed.system: timed.call for timed in systems}, self.device, rounds or self.size(5, 2)
+        )
+        limits = self.limits()
+        for timed in systems:
+            yield Row(
+                section=section,
+                system=timed.system,
+                setting={**setting},
+                seconds=tuple(spent[timed.system]),
+                bytes=timed.bytes,
+                flops=timed.flops,
+                limit=limits.seconds(timed),
+                values=dict(timed.values),
+            )
+
+    def write(self, row: Row) -> None:
+        """Append a row to the run's file."""
+        append_row(self.out / ROWS, row, self.machine)
+
+
+Section = Callable[[Context], Iterator[Row]]

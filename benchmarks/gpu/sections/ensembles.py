@@ -1,0 +1,98 @@
+"""Ensembles of Marian size, random weights: what members cost against transformers' ``generate`` of one."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.gpu.context import DTYPES, Context, Timed
+from benchmarks.gpu.random_models import count_bytes, make_marian
+from benchmarks.gpu.row import Row, Value
+from components.decoding.config import SearchConfig
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.search import search
+from components.ensembling.token_level.combiners import LinearInterpolation, LogLinearInterpolation
+
+BEAM, SOURCE, STEPS = 5, 24, 32
+
+
+@torch.inference_mode()
+def measure(context: Context) -> Iterator[Row]:
+    """One, two and four members at two batches."""
+    for dtype in context.size(("bfloat16", "float32"), ("float32",)):
+        shape = context.size({}, {"width": 16, "layers": 1, "vocabulary": 100})
+        plain = [make_marian(seed, context.device, DTYPES[dtype], **shape) for seed in range(4)]
+        for batch in context.size((8, 64), (2,)):
+            yield from _measure_batch(context, plain, batch, dtype)
+
+
+class OneOf:
+    """A gate that always takes the first of ``n`` members."""
+
+    lagged = True
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def fits(self, n_members: int) -> bool:
+        """Whether it is for so many."""
+        return n_members == self.n
+
+    def __call__(self, features: Tensor, step: int) -> Tensor:
+        """Weights (M, R)."""
+        weights = torch.zeros(self.n, features.shape[1], device=features.device)
+        weights[0] = 1.0
+        return weights
+
+
+def _measure_batch(context: Context, plain: list[Any], batch: int, dtype: str) -> Iterator[Row]:
+    steps = context.size(STEPS, 4)
+    numbers = torch.Generator().manual_seed(0)
+    ids = torch.randint(1, plain[0].config.vocab_size - 2, (batch, SOURCE), generator=numbers)
+    inputs = {"input_ids": ids.to(context.device), "attention_mask": torch.ones_like(ids).to(context.device)}
+    config = SearchConfig(beam_size=BEAM, max_new_tokens=steps)
+    # Copies: to be prepared for our search changes a model.
+    ready = [Seq2SeqModel(copy.deepcopy(model), "digest", str(n)) for n, model in enumerate(plain)]
+
+    def ours(members: int, combiner: Any = None) -> Callable[[], object]:
+        return lambda: search(
+            [model.build_scorer(**inputs) for model in ready[:members]], config, combiner=combiner
+        )
+
+    settings = {"num_beams": BEAM, "max_new_tokens": steps, "do_sample": False}
+    calls: dict[str, tuple[int, Callable[[], object]]] = {
+        "transformers generate, one": (1, lambda: plain[0].generate(**inputs, **settings)),
+        "one": (1, ours(1)),
+        "two, linear": (2, ours(2, LinearInterpolation((0.5, 0.5)))),
+        "four, linear": (4, ours(4, LinearInterpolation((0.25,) * 4))),
+        "four, log-linear": (4, ours(4, LogLinearInterpolation((0.25,) * 4))),
+        "gate, one of four": (1, ours(4, LinearInterpolation(OneOf(4)))),
+    }
+    weights = steps * decoder_bytes(plain[0])
+    systems = [Timed(name, call, bytes=n * weights, dtype=dtype) for name, (n, call) in calls.items()]
+    setting: dict[str, Value] = {"dtype": dtype, "batch": batch, "beam": BEAM, "steps": steps}
+    rows = list(context.time("ensembles", systems, setting, context.size(5, 1)))
+    base = rows[0].median
+    for row in rows:
+        values: dict[str, Value] = {"ms_a_step": 1e3 * row.median / steps, "of_generate": row.median / base}
+        if context.on_card:
+            values["kernels_a_step"] = count_kernels(calls[row.system][1]) / steps
+        yield row.model_copy(update={"values": values})
+
+
+def decoder_bytes(model: Any) -> int:
+    """Bytes of the weights that a decoding step reads."""
+    return count_bytes(model.model.decoder.layers) + count_bytes(model.lm_head)
+
+
+def count_kernels(call: Callable[[], object]) -> int:
+    """Kernels of one call, the encoder's among them, by torch's profiler."""
+    with profile(activities=[ProfilerActivity.CUDA]) as events:
+        call()
+        torch.cuda.synchronize()
+    return sum(event.device_type == torch.autograd.DeviceType.CUDA for event in events.events() or [])
