@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from components.errors import ModelError
-from components.experts.contribution import without_experts
+from components.experts.masked_router import without_experts
 from components.networks.moe.dispatch import dispatch
 from components.networks.moe.moe_block import MoEBlock, RoutingRecord, moe_blocks
 from components.networks.moe.router import Routing
@@ -55,7 +55,7 @@ class ExpertPass:
 
 
 class SparseLayer(ABC):
-    """A layer with experts: can be watched, asked for one expert's output, and run without an expert.
+    """A layer with experts: can be watched, asked for an expert's output, and run without some of them.
 
     Attributes:
         name: of the module that holds router and experts.
@@ -74,12 +74,12 @@ class SparseLayer(ABC):
         """Return the outputs (T, k, D), before the gates, of ``experts`` (T, k) for tokens (T, D)."""
 
     @abstractmethod
-    def without(self, expert: int) -> AbstractContextManager[None]:
-        """Keep an expert from computing anything within the ``with`` block; the gates' sum stays."""
+    def without(self, removed: Collection[int]) -> AbstractContextManager[None]:
+        """Keep experts from computing anything within the ``with`` block; without any, the layer adds zeros."""
 
 
 class OwnLayer(SparseLayer):
-    """A layer of :mod:`components.networks.moe`; tokens of an expert that is left out are routed again."""
+    """A layer of :mod:`components.networks.moe`; tokens of an expert that is left out go to others."""
 
     def __init__(self, name: str, block: MoEBlock) -> None:
         super().__init__(name, block.router.weight.shape[0])
@@ -112,13 +112,13 @@ class OwnLayer(SparseLayer):
         outputs[plan.slots] = sorted_outputs
         return outputs.view(*experts.shape, -1)
 
-    def without(self, expert: int) -> AbstractContextManager[None]:
-        """Route the tokens of an expert to their next best one."""
-        return without_experts(self._block, [expert])
+    def without(self, removed: Collection[int]) -> AbstractContextManager[None]:
+        """Route the tokens of these experts to their next best ones."""
+        return without_experts(self._block, removed)
 
 
 class TransformersLayer(SparseLayer):
-    """A layer of a transformers model; the other gates of a token grow as one expert's becomes zero."""
+    """A layer of a transformers model; a token's other gates grow where one becomes zero."""
 
     def __init__(self, name: str, experts: nn.Module, router: nn.Module) -> None:
         count: Any = experts.num_experts
@@ -164,13 +164,14 @@ class TransformersLayer(SparseLayer):
         return outputs.reshape(*experts.shape, -1)
 
     @contextmanager
-    def without(self, expert: int) -> Iterator[None]:
-        """Set the gate of an expert to zero and scale a token's others to the sum of before."""
+    def without(self, removed: Collection[int]) -> Iterator[None]:
+        """Set the gates of these experts to zero and scale a token's others to the sum of before."""
+        gone = torch.tensor(sorted(removed), dtype=torch.long)
 
         def silence(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
             hidden, experts, gates = _arguments(arguments, named)
-            is_gone = (experts.argmax(-1) if experts.dim() == 3 else experts) == expert
-            others = gates.masked_fill(is_gone, 0)
+            chosen = experts.argmax(-1) if experts.dim() == 3 else experts
+            others = gates.masked_fill(torch.isin(chosen, gone.to(chosen.device)), 0)
             scale = gates.sum(-1, keepdim=True) / others.sum(-1, keepdim=True)
             return (hidden, experts, torch.where(others != 0, others * scale, others).to(gates.dtype)), {}
 
@@ -210,7 +211,9 @@ def find_sparse_layers(model: nn.Module) -> dict[str, SparseLayer]:
     Raises:
         ModelError: it has none, or some that are refused (:data:`REFUSED`).
     """
-    layers: dict[str, SparseLayer] = {name: OwnLayer(name, block) for name, block in moe_blocks(model).items()}
+    layers: dict[str, SparseLayer] = {
+        name: OwnLayer(name, block) for name, block in moe_blocks(model).items()
+    }
     if not layers:
         for name, module in model.named_modules():
             refuse_class(type(module).__name__, type(model).__name__)
@@ -240,9 +243,7 @@ def _router_beside(model: nn.Module, parent: str) -> nn.Module:
 
 
 @contextmanager
-def watch_experts(
-    layers: dict[str, SparseLayer], record: Callable[[ExpertPass], None]
-) -> Iterator[None]:
+def watch_experts(layers: dict[str, SparseLayer], record: Callable[[ExpertPass], None]) -> Iterator[None]:
     """Call ``record`` at every pass of the layers within the ``with`` block."""
     with ExitStack() as stack:
         for layer in layers.values():
