@@ -100,6 +100,11 @@ class RoutingStats:
         }
         self._entropy = dict.fromkeys(layers, 0.0)
         self._tokens = dict.fromkeys(layers, 0)
+        self._top_k = dict.fromkeys(layers, 0)
+
+    def top_k(self, layer: str) -> int:
+        """Return how many experts compute a token of a layer; 0 before its first pass."""
+        return self._top_k[layer]
 
     def add_tokens(
         self,
@@ -131,6 +136,7 @@ class RoutingStats:
         entropy = -(p * p.clamp_min(1e-30).log()).sum(-1) / math.log(max(2, p.shape[-1]))
         self._entropy[each.layer] += float(entropy.sum())
         self._tokens[each.layer] += len(classes)
+        self._top_k[each.layer] = each.routing.experts.shape[-1]
 
     def summarize(self) -> dict[str, LayerRoutingStats]:
         """Return the statistics by layer."""

@@ -29,9 +29,9 @@ INDEX_NAMES = frozenset({"top_k_index", "router_indices", "selected_experts"})
 ROUTER_NAMES = ("gate", "router")
 """What it calls the module beside them whose output has the logits."""
 REFUSED = {
-    "NllbMoeExperts": "transformers 5.24 sends every token to experts 0 and 1 of it, whatever its router says",
+    "NllbMoeExperts": "transformers 5.24 sends every token to its experts 0 and 1, whatever the router says",
     "Llama4TextExperts": "its experts compute every token and are given weighted inputs",
-    "JetMoeParallelExperts": "its experts are matrices that are called one after the other, also in attention",
+    "JetMoeParallelExperts": "its experts are matrices that are called one by one, also in attention",
     "DogeCDMoE": "its experts are rows of an embedding",
     "LongcatFlashExperts": "some of its experts pass tokens on and have no weights",
     "VitPoseNaiveMoe": "it reads images",
@@ -75,7 +75,7 @@ class SparseLayer(ABC):
 
     @abstractmethod
     def without(self, removed: Collection[int]) -> AbstractContextManager[None]:
-        """Keep experts from computing anything within the ``with`` block; without any, the layer adds zeros."""
+        """Keep experts from computing within the ``with`` block; without any, the layer adds zeros."""
 
 
 class OwnLayer(SparseLayer):
