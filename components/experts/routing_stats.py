@@ -253,7 +253,8 @@ def classify_vocabulary(tokenizer: Any) -> Tensor:
     Where the beginning of a text is another token than padding, as in most causal models, it is ``start``;
     special tokens besides it and the end are ``tag``.
     """
-    pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))]
+    size = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))  # there may be gaps
+    pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(list(range(size)))]
     classes = torch.tensor([classify_token(piece) for piece in pieces])
     unknown = getattr(tokenizer, "unk_token_id", None)
     special = {"tag": [i for i in getattr(tokenizer, "all_special_ids", ()) if i != unknown]}

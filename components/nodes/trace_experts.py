@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
 from components.errors import DataError
 from components.files import write_bytes, write_json
+from components.machine import resolve_dtype_name
 from components.nodes.kind import Item, Kind, LanguagePairs, NodeSettings, Site
 from components.records import Quarantined, Utterance
 from components.run_record import StageRef
@@ -53,6 +54,9 @@ class TraceExpertsSettings(NodeSettings):
     )
     knock_out_texts: int = Field(64, ge=1, le=1_000_000, description="the first so many texts measure it")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="type of the weights; auto: half precision on CUDA, else float32"
+    )
 
     @field_validator("template")
     @classmethod
@@ -87,7 +91,8 @@ class TraceExperts(Kind[TraceExpertsSettings]):
     def parameters(self, settings: TraceExpertsSettings, site: Site) -> dict[str, Any]:
         """Return what is measured, and on what form of the texts."""
         unused = set() if settings.knock_out else {"knock_out_texts"}
-        return settings.model_dump(mode="json", exclude={"model", "device", *unused})
+        values = settings.model_dump(mode="json", exclude={"model", "device", *unused})
+        return {**values, "dtype": resolve_dtype_name(settings.dtype, settings.device)}
 
     def device(self, settings: TraceExpertsSettings) -> str:
         """Return the device that is set."""
@@ -118,7 +123,8 @@ class TraceExperts(Kind[TraceExpertsSettings]):
         from components.models.loading import load_transformers  # noqa: PLC0415 - imports torch
 
         checkpoint = models.resolve(settings.model, site.store)
-        model, tokenizer = load_transformers(checkpoint, kind_of(checkpoint), pick_device(settings.device))
+        device, dtype = pick_device(settings.device), resolve_dtype_name(settings.dtype, settings.device)
+        model, tokenizer = load_transformers(checkpoint, kind_of(checkpoint), device, dtype)
         samples, refused = _make_samples(settings, site, items, tokenizer, model.config.is_encoder_decoder)
         site.verify()
         result, records = trace.trace_experts(

@@ -66,5 +66,8 @@ class WordTokenizer:
     def __len__(self) -> int:
         return 64
 
+    def get_vocab(self) -> dict[str, int]:
+        return {}
+
     def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
         return [{0: "<pad>", 1: "<s>", 2: "</s>", 3: "<unk>"}.get(i, f"\u0120{i}") for i in ids]
