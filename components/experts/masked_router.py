@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from components.networks.moe.moe_block import MoEBlock
-from components.networks.moe.router import Router, Routing, route
+from components.networks.moe.router import Router, Routing
 
 
 class _MaskedRouter(nn.Module):
@@ -18,11 +18,12 @@ class _MaskedRouter(nn.Module):
     def __init__(self, router: Router, removed: Collection[int]) -> None:
         super().__init__()
         self.router, self.removed = router, sorted(removed)
-        self.weight = router.weight
+        self.weight, self.needs_lengths = router.weight, router.needs_lengths
 
-    def forward(self, x: Tensor) -> Routing:
-        logits = self.router(x).logits.index_fill(-1, torch.tensor(self.removed, device=x.device), -torch.inf)
-        return route(logits, min(self.router.k, logits.shape[-1] - len(self.removed)))
+    def forward(self, x: Tensor, lengths: Sequence[int] | None = None) -> Routing:
+        gone = torch.tensor(self.removed, device=x.device)
+        logits = self.router(x, lengths).logits.index_fill(-1, gone, -torch.inf)
+        return self.router.choose(logits, lengths, logits.shape[-1] - len(self.removed))
 
 
 @contextmanager

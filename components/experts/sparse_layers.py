@@ -94,7 +94,8 @@ class OwnLayer(SparseLayer):
 
         def note(seen: RoutingRecord) -> None:
             hidden = inputs.pop()
-            record(ExpertPass(self.name, hidden.reshape(-1, hidden.shape[-1]), seen.routing))
+            routing = seen.routing if block.mask is None else _spread(seen.routing, block.mask.reshape(-1))
+            record(ExpertPass(self.name, hidden.reshape(-1, hidden.shape[-1]), routing))
 
         block.name, block.recorder = self.name, note
         try:
@@ -180,6 +181,15 @@ class TransformersLayer(SparseLayer):
             yield
         finally:
             handle.remove()
+
+
+def _spread(routing: Routing, is_token: Tensor) -> Routing:
+    """Return the routing of all rows (T) where only some were routed; the gates of others are zero."""
+
+    def spread(values: Tensor) -> Tensor:
+        return values.new_zeros(len(is_token), values.shape[-1]).masked_scatter(is_token[:, None], values)
+
+    return Routing(spread(routing.logits), spread(routing.experts), spread(routing.gates))
 
 
 def _arguments(arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
