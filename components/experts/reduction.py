@@ -86,7 +86,7 @@ def _reduce_tensors(
                     yield f"{single[1]}{position}{single[3]}", _mean(parts, each)
         else:
             axis = _expert_axis(name, tensor, expected.get(name, ()), n_experts)
-            rows = tensor.movedim(axis, 0).unflatten(0, (n_experts, -1))
+            rows = tensor.movedim(axis, 0).unflatten(0, (n_experts, -1))  # type: ignore[no-untyped-call]
             is_expert = name.startswith(f"{layer}.experts.")
             parts = [
                 _mean([rows[member] for member in each.members], each) if is_expert else rows[each.row]

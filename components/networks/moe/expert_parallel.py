@@ -43,7 +43,7 @@ class _AllToAll(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         sent, received, group = ctx.settings
         return _AllToAll.apply(grad, received, sent, group), None, None, None  # type: ignore[no-untyped-call]
 
