@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from components.errors import ModelError
 from components.experts.routing_stats import TOKEN_CLASSES, classify_vocabulary
 from components.experts.sample_batches import Sample
 from components.experts.sparse_layers import ExpertPass, find_sparse_layers, watch_experts
 from components.experts.trace import ExpertTrace, report_tables, trace_experts
-from components.experts.upcycling import upcycle
+from components.experts.upcycling import upcycle, upcycle_marian
 from tests.components.experts.sparse_models import WordTokenizer, tiny
 from tests.components.experts.test_routing_stats import SAMPLES, Tokenizer
 from tests.components.experts.test_upcycling import marian
@@ -130,3 +131,19 @@ def test_kinds_of_tokens_of_a_causal_vocabulary() -> None:
     kinds = [TOKEN_CLASSES[kind] for kind in classify_vocabulary(WordTokenizer()).tolist()]
     assert kinds[:4] == ["start", "start", "end", "continuation"]  # <pad>, <s>, </s>, <unk>
     assert set(kinds[4:]) == {"number"}
+
+
+def test_experts_that_choose_their_tokens_are_traced_without_padding() -> None:
+    model = upcycle_marian(
+        [marian()], num_local_experts=4, num_experts_per_tok=2, encoder_routing="expert_choice"
+    ).eval()
+    trace, records = trace_experts(model, Tokenizer(), SAMPLES, batch_size=3)
+    for record, sample in zip(records, SAMPLES, strict=True):
+        tokens = len(sample.source.split()) + 1
+        assert record.layers["model.encoder.layers.0.fc1"] == (-(-2 * tokens // 4),) * 4
+    assert trace.layers[0].routing.load == (5,) * 4  # of four, three and two tokens
+
+
+def test_a_dense_model_has_no_trace() -> None:
+    with pytest.raises(ModelError, match="expected a model with experts, found MarianMTModel"):
+        trace_experts(marian(), Tokenizer(), SAMPLES)
