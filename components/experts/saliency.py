@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from components.experts.sparse_layers import ExpertPass, SparseLayer
 
-TOKENS_AT_ONCE = 64
-"""Tokens whose outputs by every expert are in memory together."""
+TOKENS_AT_ONCE, COMPARED_AT_ONCE = 1024, 64
+"""Tokens whose outputs by their own experts, and by every expert, are in memory together."""
 
 
 class SaliencyMeter:
@@ -48,12 +48,11 @@ class SaliencyMeter:
             selected, slots = experts[part].flatten().cpu(), (gates[part] != 0).double().flatten().cpu()
             self._sums[name].index_add_(0, selected, (gates[part] * norms).flatten().cpu())
             self._counts[name].index_add_(0, selected, slots)
-            self._compare(layer, hidden[part])
+        to_compare = hidden[: self._similarity_tokens - self._compared[name]]
+        for start in range(0, len(to_compare), COMPARED_AT_ONCE):
+            self._compare(layer, to_compare[start : start + COMPARED_AT_ONCE])
 
     def _compare(self, layer: SparseLayer, hidden: Tensor) -> None:
-        hidden = hidden[: max(0, self._similarity_tokens - self._compared[layer.name])]
-        if not len(hidden):
-            return
         everyone = torch.arange(layer.n_experts, device=hidden.device).expand(len(hidden), -1)
         directions = functional.normalize(layer.compute(hidden, everyone.contiguous()).double(), dim=-1)
         self._cosines[layer.name] += torch.einsum("nid,njd->ij", directions, directions).cpu()

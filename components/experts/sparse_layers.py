@@ -94,8 +94,10 @@ class OwnLayer(SparseLayer):
 
         def note(seen: RoutingRecord) -> None:
             hidden = inputs.pop()
-            routing = seen.routing if block.mask is None else _spread(seen.routing, block.mask.reshape(-1))
-            record(ExpertPass(self.name, hidden.reshape(-1, hidden.shape[-1]), routing))
+            hidden = hidden.reshape(-1, hidden.shape[-1])
+            positions = block.positions
+            routing = seen.routing if positions is None else _spread(seen.routing, positions, len(hidden))
+            record(ExpertPass(self.name, hidden, routing))
 
         block.name, block.recorder = self.name, note
         try:
@@ -183,11 +185,11 @@ class TransformersLayer(SparseLayer):
             handle.remove()
 
 
-def _spread(routing: Routing, is_token: Tensor) -> Routing:
-    """Return the routing of all rows (T) where only some were routed; the gates of others are zero."""
+def _spread(routing: Routing, positions: Tensor, rows: int) -> Routing:
+    """Return the routing of all rows where those at ``positions`` were routed; others have zero gates."""
 
     def spread(values: Tensor) -> Tensor:
-        return values.new_zeros(len(is_token), values.shape[-1]).masked_scatter(is_token[:, None], values)
+        return values.new_zeros(rows, values.shape[-1]).index_copy(0, positions, values)
 
     return Routing(spread(routing.logits), spread(routing.experts), spread(routing.gates))
 

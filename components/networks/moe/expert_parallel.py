@@ -86,18 +86,19 @@ class ParallelExperts(nn.Module):
     def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
         """Compute the experts' outputs (S, D) for tokens (T, D) of this process, in the order of ``plan``."""
         world = dist.get_world_size(self._group)
-        mine = torch.tensor(plan.tokens_per_expert, device=x.device).view(world, -1)
+        mine = plan.counts.view(world, -1)
         theirs = torch.empty_like(mine)  # from each process (W), slots of each local expert (E / W)
         dist.all_to_all_single(theirs, mine, group=self._group)
         sent, received = mine.sum(1).tolist(), theirs.sum(1).tolist()
-        rows: Tensor = _AllToAll.apply(x[plan.tokens], sent, received, self._group)  # type: ignore[no-untyped-call]
+        taken = plan.tokens[: sum(sent)]  # off the CPU dropped slots stand at the end
+        rows: Tensor = _AllToAll.apply(x[taken], sent, received, self._group)  # type: ignore[no-untyped-call]
         expert_of_row = torch.arange(theirs.shape[1], device=x.device).repeat(world)
-        order = expert_of_row.repeat_interleave(theirs.flatten()).argsort(stable=True)
-        outputs = self.local(rows, Dispatch(order, order, theirs.sum(0).tolist()))
+        experts, order = expert_of_row.repeat_interleave(theirs.flatten()).sort(stable=True)
+        outputs = self.local(rows, Dispatch(order, order, theirs.sum(0), experts))
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order), device=x.device)
         result: Tensor = _AllToAll.apply(outputs[back], received, sent, self._group)  # type: ignore[no-untyped-call]
-        return result
+        return nn.functional.pad(result, (0, 0, 0, len(plan.tokens) - len(taken)))
 
 
 def shard_experts(model: nn.Module, group: dist.ProcessGroup | None = None) -> None:

@@ -72,11 +72,10 @@ ROUTERS: dict[str, type[Router]] = {"token_choice": Router, "expert_choice": Exp
 def _mask_blocks(encoder: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
     """Keep padding from experts that choose among the tokens of a sentence."""
     mask = named.get("attention_mask", arguments[1] if len(arguments) > 1 else None)
+    positions = None if mask is None else mask.flatten().nonzero()[:, 0]
     for block in moe_blocks(encoder).values():
-        if mask is not None:
-            block.mask = mask.bool()
-        elif block.recorder is None:  # else record_routing has set it
-            block.mask = None
+        if positions is not None or block.recorder is None:  # else record_routing has set them
+            block.positions = positions
 
 
 def _make_sparse(layer: Any, config: SparseMarianConfig, inner: int, routing: str) -> None:

@@ -297,6 +297,6 @@ def test_capacity_for_every_token_is_dropless_exactly(k: int) -> None:
     layer.capacity = 4 / k  # of E experts each could take every token
     with record_routing(layer, lambda name: None) as seen:
         bounded = gradients(layer, x, layer)
-    assert seen[0].plan.dropped == 0
+    assert seen[0].plan.n_calls == k * 15
     for ours, theirs in zip(bounded, dropless, strict=True):
         torch.testing.assert_close(ours, theirs, atol=0, rtol=0)
