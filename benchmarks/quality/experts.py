@@ -20,7 +20,9 @@ from components import data
 from components.experts import multilingual, routing_stats
 from components.experts.config import ExpertsConfig
 from components.experts.multilingual_learner import MultilingualLearner
-from components.experts.routing_stats import LayerRoutingStats, Sample
+from components.experts.routing_plots import shorten_layer_name
+from components.experts.routing_stats import LayerRoutingStats
+from components.experts.sample_batches import Sample
 from components.metrics.significance import translation_tests
 from components.metrics.translation import translation_scores
 from components.models import resolve
@@ -29,7 +31,6 @@ from components.records import NBest
 from components.training.trainer import train
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
-from reports.plots.routing_plots import shorten_layer_name
 
 OUT = RESULTS / "experts.md"
 LANGUAGES = ("de", "fr", "cs")

@@ -8,8 +8,12 @@ from pydantic import Field, model_validator
 
 from components.training.config import TrainingConfig
 
+ADDED = ("num_shared_experts", "encoder_routing", "decoder_routing")
+"""Settings that there were none of at first: at their defaults they are left out of keys."""
 VERSION = 1
 """Version of the learner: raised when the same settings give another model."""
+CAPACITY_VERSION = 2
+"""Version of trainings with a capacity; from 2 on an expert's tokens are in order of position."""
 UPCYCLING = 1
 """Version of upcycling without training."""
 
@@ -69,11 +73,33 @@ class ExpertsConfig(TrainingConfig):
         description="tokens per expert at most, as a multiple of an equal share; empty = none are dropped",
     )
 
+    num_shared_experts: int = Field(
+        0,
+        title="Shared experts",
+        ge=0,
+        le=64,
+        description="experts that compute every token beside the chosen ones (DeepSeekMoE)",
+    )
+    encoder_routing: Literal["token_choice", "expert_choice"] = Field(
+        "token_choice",
+        title="Routing of the encoder",
+        description="token_choice: each token takes top_k experts; expert_choice: each expert takes its best "
+        "tokens of a sentence, top_k experts a token on average (Zhou et al. 2022)",
+    )
+    decoder_routing: str = Field(
+        "token_choice", title="Routing of the decoder", description="token_choice, the only one for decoders"
+    )
+
     @model_validator(mode="after")
     def _possible(self) -> ExpertsConfig:
         if self.num_experts and self.top_k > self.num_experts:
             raise ValueError(
                 f"top_k: expected 1 to {self.num_experts} (the number of experts), found {self.top_k}"
+            )
+        if self.decoder_routing != "token_choice":
+            raise ValueError(
+                f"decoder_routing: expected token_choice, found {self.decoder_routing}; experts that choose "
+                "among the tokens of a sentence look at later ones: set encoder_routing instead"
             )
         if self.balance_loss == "shazeer" and not self.noisy_gating:
             raise ValueError("balance_loss: shazeer's load loss needs noisy gating; set noisy_gating")

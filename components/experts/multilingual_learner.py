@@ -110,6 +110,8 @@ def build_model(config: ExpertsConfig, vocabulary: int, store: str | None) -> An
         "sparse_every": config.sparse_every,
         "noisy_gating": config.noisy_gating,
         "expert_capacity": config.capacity_factor,
+        "num_shared_experts": config.num_shared_experts,
+        "encoder_routing": config.encoder_routing,
     }
     initial = initialization.load_initial_model(config, store)
     if isinstance(initial, SparseMarianMTModel):

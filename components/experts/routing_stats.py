@@ -1,38 +1,32 @@
 """Statistics of a model's routing on a data set: load, entropy, experts by language and by kind of token.
 
-The decoder is fed the references, so that two models are compared on the same tokens. Counts are of (token,
-expert) slots: k for each token.
+A decoder is fed the references, a causal model the text, so that two models are compared on the same tokens.
+Counts are of (token, expert) slots: k for each token.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from components.errors import ModelError
-from components.networks.moe.moe_block import RoutingRecord, moe_blocks, record_routing
-from components.networks.moe.sparse_marian import layer_masks
+from components.experts.sample_batches import Sample, SampleBatch, iterate_batches
+from components.experts.sparse_layers import ExpertPass, SparseLayer, find_sparse_layers, watch_experts
+from components.networks.moe.router import Routing
 from components.records import Record
-from components.training.batches import Batch, Example, collate
-from components.training.vocabulary import tag
 
 TOKEN_CLASSES = ("tag", "start", "end", "number", "punctuation", "word", "continuation")
 """Kinds of tokens: language tag, decoder start, sentence end, with a digit, no letter, word start, rest."""
+WORD_STARTS = "\u2581\u0120"
+"""How pieces of sentencepiece and of byte-level BPE mark the beginning of a word."""
 _log = logging.getLogger("antiphon.experts")
-
-
-class Sample(NamedTuple):
-    """A sentence pair whose routing is recorded: utterance id, target language, texts."""
-
-    id: str
-    language: str
-    source: str
-    target: str
 
 
 class UtteranceRouting(Record):
@@ -53,6 +47,7 @@ class LayerRoutingStats(Record):
     entropy: float
     by_language: dict[str, tuple[int, ...]]
     by_class: dict[str, tuple[int, ...]]
+    by_domain: dict[str, tuple[int, ...]] = Field(default_factory=dict, exclude_if=operator.not_)
 
     @property
     def variation(self) -> float:
@@ -87,98 +82,140 @@ def mutual_information(table: Sequence[Sequence[int]]) -> float:
 
 
 class RoutingStats:
-    """Counters of a model's layers with experts, fed batch after batch by :func:`observe_routing`."""
+    """Counters of a model's layers with experts, fed batch after batch by :func:`observe_routing`.
 
-    def __init__(self, layers: Sequence[str], n_experts: int, languages: Sequence[str]) -> None:
-        self.layers, self.languages = list(layers), list(languages)
-        shape = {"language": len(self.languages), "class": len(TOKEN_CLASSES)}
+    Args:
+        layers: their numbers of experts, by name.
+        languages: that occur.
+        domains: labels that occur, if they are to be counted.
+    """
+
+    def __init__(
+        self, layers: Mapping[str, int], languages: Sequence[str], domains: Sequence[str] = ()
+    ) -> None:
+        self._labels = {"language": list(languages), "class": list(TOKEN_CLASSES), "domain": list(domains)}
         self._counts = {
-            layer: {by: torch.zeros(rows, n_experts, dtype=torch.long) for by, rows in shape.items()}
-            for layer in self.layers
+            layer: {by: torch.zeros(len(names), n, dtype=torch.long) for by, names in self._labels.items()}
+            for layer, n in layers.items()
         }
-        self._entropy = dict.fromkeys(self.layers, 0.0)
-        self._tokens = dict.fromkeys(self.layers, 0)
+        self._entropy = dict.fromkeys(layers, 0.0)
+        self._tokens = dict.fromkeys(layers, 0)
+        self._top_k = dict.fromkeys(layers, 0)
 
-    def add_record(self, record: RoutingRecord, languages: Tensor, classes: Tensor) -> None:
-        """Count one pass; ``languages`` and ``classes`` are the indices of its tokens' language and kind."""
-        routing = record.routing
-        selection = torch.zeros(len(classes), routing.n_experts, dtype=torch.long)
-        selection.scatter_(1, routing.experts.cpu(), 1)
-        counts = self._counts[record.layer]
-        counts["language"].index_add_(0, languages, selection)
+    def top_k(self, layer: str) -> int:
+        """Return how many experts compute a token of a layer; 0 before its first pass."""
+        return self._top_k[layer]
+
+    def add_tokens(
+        self,
+        each: ExpertPass,
+        is_token: Tensor,
+        selection: Tensor,
+        samples: Sequence[Sample],
+        owner: Tensor,
+        classes: Tensor,
+    ) -> None:
+        """Count the n tokens of one pass.
+
+        Args:
+            each: the pass of T rows.
+            is_token: which of its rows are no padding (T) bool.
+            selection: 1 where an expert computes a token (n, E) int64.
+            samples: the batch.
+            owner: index of each token's sample (n).
+            classes: index of its kind (n).
+        """
+        counts, labels = self._counts[each.layer], self._labels
+        languages = torch.tensor([labels["language"].index(sample.language) for sample in samples])
+        counts["language"].index_add_(0, languages[owner], selection)
         counts["class"].index_add_(0, classes, selection)
-        p = routing.probabilities
-        entropy = -(p * p.clamp_min(1e-30).log()).sum(-1) / math.log(max(2, routing.n_experts))
-        self._entropy[record.layer] += float(entropy.sum())
-        self._tokens[record.layer] += len(classes)
+        if labels["domain"]:
+            domains = torch.tensor([labels["domain"].index(sample.domain) for sample in samples])
+            counts["domain"].index_add_(0, domains[owner], selection)
+        p = each.routing.probabilities[is_token]
+        entropy = -(p * p.clamp_min(1e-30).log()).sum(-1) / math.log(max(2, p.shape[-1]))
+        self._entropy[each.layer] += float(entropy.sum())
+        self._tokens[each.layer] += len(classes)
+        self._top_k[each.layer] = each.routing.experts.shape[-1]
 
     def summarize(self) -> dict[str, LayerRoutingStats]:
         """Return the statistics by layer."""
-        return {layer: self._layer(layer) for layer in self.layers}
+        return {layer: self._layer(layer) for layer in self._counts}
 
     def _layer(self, layer: str) -> LayerRoutingStats:
-        by_language, by_class = self._counts[layer]["language"], self._counts[layer]["class"]
+        rows = {
+            by: {name: tuple(table[i].tolist()) for i, name in enumerate(self._labels[by])}
+            for by, table in self._counts[layer].items()
+        }
         return LayerRoutingStats(
-            load=tuple(by_language.sum(0).tolist()),
+            load=tuple(self._counts[layer]["language"].sum(0).tolist()),
             entropy=self._entropy[layer] / max(1, self._tokens[layer]),
-            by_language={name: tuple(by_language[i].tolist()) for i, name in enumerate(self.languages)},
-            by_class={name: tuple(by_class[i].tolist()) for i, name in enumerate(TOKEN_CLASSES)},
+            by_language=rows["language"],
+            by_class=rows["class"],
+            by_domain=rows["domain"],
         )
 
 
 @torch.no_grad()
 def observe_routing(
-    model: Any, tokenizer: Any, samples: Sequence[Sample], stats: RoutingStats, batch_size: int = 64
+    model: Any,
+    tokenizer: Any,
+    samples: Sequence[Sample],
+    stats: RoutingStats,
+    batch_size: int = 64,
+    also: Callable[[SparseLayer, ExpertPass, Tensor], None] = lambda layer, each, is_token: None,
 ) -> Iterator[UtteranceRouting]:
-    """Run the samples through the model in order and count their routing; yield one record per sample."""
+    """Run the samples through the model in order and count their routing; yield one record per sample.
+
+    Args:
+        model: a model with experts, of transformers or ours.
+        tokenizer: its tokenizer.
+        samples: texts.
+        stats: the counters.
+        batch_size: samples in a batch.
+        also: is given every pass of every layer, too, and which of its tokens are no padding (T) bool.
+    """
     model.eval()
-    kinds = torch.tensor([classify_token(piece) for piece in _vocabulary_pieces(tokenizer)])
-    for start in range(0, len(samples), batch_size):
-        rows = samples[start : start + batch_size]
-        batch = collate([example_of(tokenizer, row) for row in rows], model.config.pad_token_id)
-        batch = batch.to(model.device)
-        target = batch.labels != -100
-        with record_routing(model, layer_masks(batch.mask, target)) as records:
-            model.model(
-                input_ids=batch.source,
-                attention_mask=batch.mask,
-                decoder_input_ids=batch.inputs,
-                use_cache=False,
-            )
-        yield from _count_batch(rows, batch, records, stats, kinds)
+    classes, layers = classify_vocabulary(tokenizer), find_sparse_layers(model)
+    for batch in iterate_batches(model, tokenizer, samples, batch_size):
+        counts: list[dict[str, tuple[int, ...]]] = [{} for _ in batch.samples]
+
+        def record(each: ExpertPass, batch: SampleBatch = batch, counts: Any = counts) -> None:
+            ids, mask = batch.side(each.layer)
+            is_token = mask.reshape(-1)
+            if len(each.hidden) != len(is_token):
+                raise ModelError(
+                    f"{each.layer}: expected the experts to get all {len(is_token)} tokens of a batch, found "
+                    f"{len(each.hidden)}; the routing of this model cannot be assigned to texts"
+                )
+            also(layers[each.layer], each, is_token)
+            owner = mask.nonzero()[:, 0].cpu()
+            selection = _selected_experts(each.routing)[is_token].cpu()
+            stats.add_tokens(each, is_token, selection, batch.samples, owner, classes[ids[mask].cpu()])
+            table = torch.zeros(len(counts), selection.shape[1], dtype=torch.long)
+            for row, slots in zip(counts, table.index_add_(0, owner, selection).tolist(), strict=True):
+                row[each.layer] = tuple(slots)
+
+        with watch_experts(layers, record):
+            batch.run(model, logits=False)
+        for sample, row in zip(batch.samples, counts, strict=True):
+            yield UtteranceRouting(id=sample.id, language=sample.language, layers=row)
 
 
-def _count_batch(
-    rows: Sequence[Sample], batch: Batch, records: Sequence[RoutingRecord], stats: RoutingStats, kinds: Tensor
-) -> list[UtteranceRouting]:
-    languages = torch.tensor([stats.languages.index(row.language) for row in rows])
-    layers_of_row: list[dict[str, tuple[int, ...]]] = [{} for _ in rows]
-    for record in records:
-        encoder = ".encoder." in record.layer
-        mask, ids = (batch.mask, batch.source) if encoder else (batch.labels != -100, batch.inputs)
-        owner = mask.nonzero()[:, 0].cpu()
-        stats.add_record(record, languages[owner], kinds[ids[mask].cpu()])
-        counts = torch.zeros(len(rows), record.routing.n_experts, dtype=torch.long)
-        selection = torch.zeros(len(owner), record.routing.n_experts, dtype=torch.long)
-        counts.index_add_(0, owner, selection.scatter_(1, record.routing.experts.cpu(), 1))
-        for layers, row in zip(layers_of_row, counts.tolist(), strict=True):
-            layers[record.layer] = tuple(row)
-    return [
-        UtteranceRouting(id=row.id, language=row.language, layers=layers)
-        for row, layers in zip(rows, layers_of_row, strict=True)
-    ]
+def _selected_experts(routing: Routing) -> Tensor:
+    """(T, E) int64: 1 where an expert computes a token; a gate of zero is a slot that is not computed."""
+    selection = torch.zeros(routing.logits.shape, dtype=torch.long, device=routing.logits.device)
+    return selection.scatter_add_(1, routing.experts, (routing.gates != 0).long())
 
 
-def empty_stats_of(model: Any, languages: Sequence[str]) -> RoutingStats:
+def empty_stats_of(model: Any, languages: Sequence[str], domains: Sequence[str] = ()) -> RoutingStats:
     """Return empty counters for a model.
 
     Raises:
         ModelError: where it has no layers with experts.
     """
-    blocks = moe_blocks(model)
-    if not blocks:
-        raise ModelError(f"expected a model with experts, found {type(model).__name__}")
-    return RoutingStats(list(blocks), next(iter(blocks.values())).router.weight.shape[0], languages)
+    counts = {name: layer.n_experts for name, layer in find_sparse_layers(model).items()}
+    return RoutingStats(counts, languages, domains)
 
 
 def warn_of_collapse(layers: dict[str, LayerRoutingStats]) -> list[str]:
@@ -195,8 +232,8 @@ def warn_of_collapse(layers: dict[str, LayerRoutingStats]) -> list[str]:
 
 
 def classify_token(piece: str) -> int:
-    """Return the kind of a piece of a Marian vocabulary, as an index into TOKEN_CLASSES."""
-    text = piece.removeprefix("▁")
+    """Return the kind of a piece of a vocabulary without special tokens, as an index into TOKEN_CLASSES."""
+    text = piece.lstrip(WORD_STARTS)
     if piece.startswith(">>") and piece.endswith("<<"):
         name = "tag"
     elif piece in ("<pad>", "</s>"):
@@ -206,16 +243,24 @@ def classify_token(piece: str) -> int:
     elif text and not any(c.isalpha() for c in text):
         name = "punctuation"
     else:
-        name = "word" if piece.startswith("▁") else "continuation"
+        name = "word" if piece.startswith(tuple(WORD_STARTS)) else "continuation"
     return TOKEN_CLASSES.index(name)
 
 
-def _vocabulary_pieces(tokenizer: Any) -> list[str]:
-    return [str(piece) for piece in tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))]
+def classify_vocabulary(tokenizer: Any) -> Tensor:
+    """Return the kind of every token of a vocabulary (V) as indices into TOKEN_CLASSES.
 
-
-def example_of(tokenizer: Any, sample: Sample) -> Example:
-    """Encode a sample, with the tag of its language where the vocabulary has one."""
-    mark = tag(sample.language)
-    text = f"{mark} {sample.source}" if mark in tokenizer.get_vocab() else sample.source
-    return Example(tuple(tokenizer(text).input_ids), tuple(tokenizer(text_target=sample.target).input_ids))
+    Where the beginning of a text is another token than padding, as in most causal models, it is ``start``;
+    special tokens besides it and the end are ``tag``.
+    """
+    size = max(len(tokenizer), 1 + max(tokenizer.get_vocab().values(), default=0))  # there may be gaps
+    pieces = [str(piece) for piece in tokenizer.convert_ids_to_tokens(list(range(size)))]
+    classes = torch.tensor([classify_token(piece) for piece in pieces])
+    unknown = getattr(tokenizer, "unk_token_id", None)
+    special = {"tag": [i for i in getattr(tokenizer, "all_special_ids", ()) if i != unknown]}
+    special |= {"start": [getattr(tokenizer, name, None) for name in ("pad_token_id", "bos_token_id")]}
+    special |= {"end": [getattr(tokenizer, "eos_token_id", None)]}
+    for name, ids in special.items():
+        rows = [i for i in ids if i is not None and i < len(classes) and not pieces[i].startswith(">>")]
+        classes[rows] = TOKEN_CLASSES.index(name)
+    return classes

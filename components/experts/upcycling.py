@@ -103,6 +103,8 @@ def upcycle_marian(dense: Sequence[Any], **shape: Any) -> SparseMarianMTModel:
                 _copy_cyclically(getattr(block.experts, parameter_name), [p[layer + source] for p in parts])
             for parameter_name, source in (("down", "fc2.weight"), ("down_bias", "fc2.bias")):
                 _copy_cyclically(getattr(block.experts, parameter_name), [p[layer + source] for p in parts])
+            if isinstance(block.shared, GroupedExperts):  # so that the model is still the dense one
+                block.shared.down.zero_()
     return model
 
 

@@ -20,6 +20,7 @@ from components.nodes.mixture_weights import MixtureWeights
 from components.nodes.perturb import Perturb
 from components.nodes.python import Python
 from components.nodes.recognize import Recognize
+from components.nodes.reduce_experts import ReduceExperts
 from components.nodes.refine import Refine, RefineRound
 from components.nodes.review import Review, ReviewAnswers
 from components.nodes.route import RouteKind
@@ -29,6 +30,7 @@ from components.nodes.stack import Stack
 from components.nodes.stored import Stored
 from components.nodes.synthesize import Synthesize
 from components.nodes.targets import Targets
+from components.nodes.trace_experts import TraceExperts
 from components.nodes.train import Train
 from components.nodes.train_ctc import TrainCtc
 from components.nodes.train_estimate import TrainEstimate
@@ -63,6 +65,7 @@ KINDS = KindRegistry(
         Perturb(),
         Python(),
         Recognize(),
+        ReduceExperts(),
         Refine(),
         RefineRound(),
         Review(),
@@ -74,6 +77,7 @@ KINDS = KindRegistry(
         Stored(),
         Synthesize(),
         Targets(),
+        TraceExperts(),
         Train(),
         TrainCtc(),
         TrainEstimate(),

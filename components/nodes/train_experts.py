@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.experts.config import VERSION, ExpertsConfig
+from components.experts.config import ADDED, CAPACITY_VERSION, VERSION, ExpertsConfig
 from components.nodes.kind import Site
 from components.nodes.model_kind import TrainingKind
 
@@ -18,7 +18,8 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
 
     def version(self, settings: ExpertsConfig) -> str:
         """Return the versions of the learner and the loop."""
-        return f"{VERSION}/{super().version(settings)}"
+        capacity = "" if settings.capacity_factor is None else f"capacity/{CAPACITY_VERSION}/"
+        return f"{VERSION}/{capacity}{super().version(settings)}"
 
     def digests(self, settings: ExpertsConfig, site: Site) -> dict[str, str]:
         """Return the digests of every language's data."""
@@ -27,6 +28,13 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
             single = super().digests(settings.model_copy(update={"target_language": target}), site)
             digests |= {f"{role}.{target}": digest for role, digest in single.items()}
         return digests
+
+    def parameters(self, settings: ExpertsConfig, site: Site) -> dict[str, Any]:
+        """Return everything that decides the model; what was added later only where it is set."""
+        usual = {
+            name for name in ADDED if getattr(settings, name) == ExpertsConfig.model_fields[name].default
+        }
+        return {name: v for name, v in super().parameters(settings, site).items() if name not in usual}
 
     def check(self, settings: ExpertsConfig, site: Site) -> None:
         """Check the training of every language."""

@@ -16,7 +16,7 @@ from components.errors import ConfigError, DataError
 from components.experts import contribution as experts
 from components.experts import multilingual
 from components.experts.config import ExpertsConfig
-from components.experts.routing_stats import Sample
+from components.experts.sample_batches import Sample
 from components.files import write_json
 from components.languages import UNDETERMINED
 from components.machine import device_for_key

@@ -12,7 +12,9 @@ from components import models
 from components.device import pick_device
 from components.experts import multilingual, routing_stats
 from components.experts.config import ExpertsConfig
-from components.experts.routing_stats import LayerRoutingStats, Sample, UtteranceRouting
+from components.experts.routing_plots import plot_routing as draw
+from components.experts.routing_stats import LayerRoutingStats, UtteranceRouting
+from components.experts.sample_batches import Sample
 from components.files import read_json, write_json
 from components.machine import device_for_key
 from components.models.loading import load_transformers
@@ -21,7 +23,6 @@ from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan, library_versions, upstream_of
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once
-from reports.plots.routing_plots import plot_routing as draw
 from tasks.artifacts import publish_extras
 from tasks.gpu_lock import lock_device
 from tasks.task_options import NOT_STORED, as_prefect_state
@@ -38,7 +39,7 @@ def record_routing(
     corpus = multilingual.read(source, config.source_language, config.targets, limit)
     plan = StagePlan(
         stage="routing",
-        version="routing/1",
+        version="routing/2",
         parameters={"languages": list(config.targets), "limit": limit, **device_for_key(config.device)},
         upstream=upstream_of(trained),
         inputs=corpus.digests,

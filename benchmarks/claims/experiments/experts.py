@@ -17,11 +17,12 @@ from benchmarks.common.tables import markdown_table
 from components.experts import multilingual, routing_stats
 from components.experts.config import VERSION, ExpertsConfig
 from components.experts.multilingual_learner import MultilingualLearner
-from components.experts.routing_stats import LayerRoutingStats, Sample
+from components.experts.routing_plots import shorten_layer_name
+from components.experts.routing_stats import LayerRoutingStats
+from components.experts.sample_batches import Sample
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.models import resolve
 from components.models.loading import count_parameters, load_transformers
-from reports.plots.routing_plots import shorten_layer_name
 
 TITLE = "Sparse experts against dense models"
 QUESTION = """

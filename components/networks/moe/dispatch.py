@@ -60,11 +60,14 @@ def dispatch(routing: Routing, capacity: float | None = None) -> Dispatch:
 
     Args:
         routing: the router's choices.
-        capacity: bounds each expert's slots at ceil(capacity x k x T / E); None drops nothing.
+        capacity: bounds each expert's slots at ceil(capacity x k x T / E); None drops nothing, nor is
+            anything dropped where experts choose.
     """
     k = routing.experts.shape[-1]
     chosen = routing.experts.flatten()
     counts = routing.counts
+    if routing.is_partial:
+        return _sort_taken(routing, routing.gates.flatten() != 0, counts)
     if capacity is None:
         experts, slots = chosen.sort(stable=True)
         return Dispatch(slots, slots // k, counts, experts)
@@ -74,13 +77,29 @@ def dispatch(routing: Routing, capacity: float | None = None) -> Dispatch:
     experts, by_expert = chosen[order].sort(stable=True)
     order = order[by_expert]
     starts = (counts.cumsum(0) - counts)[experts]
-    is_taken = torch.arange(len(order), device=chosen.device) - starts < limit
+    is_taken = torch.empty(len(order), dtype=torch.bool, device=chosen.device)
+    is_taken[order] = torch.arange(len(order), device=chosen.device) - starts < limit
+    return _sort_taken(routing, is_taken, counts.clamp(max=limit))
+
+
+def _sort_taken(routing: Routing, is_taken: Tensor, counts: Tensor) -> Dispatch:
+    """Sort the slots that are taken, bool (k T), by expert, and by position within it.
+
+    So a capacity that has room for every token changes no bit of the outputs and gradients.
+    """
+    chosen = routing.experts.flatten()
+    experts, slots = torch.where(is_taken, chosen, routing.n_experts).sort(stable=True)
     if chosen.device.type == "cpu":
-        order, experts = order[is_taken], experts[is_taken]
-    else:
-        experts, by_expert = torch.where(is_taken, experts, routing.n_experts).sort(stable=True)
-        order = order[by_expert]
-    return Dispatch(order, order // k, counts.clamp(max=limit), experts, drops=True)
+        taken = int(is_taken.sum())
+        experts, slots = experts[:taken], slots[:taken]
+    return Dispatch(slots, slots // routing.experts.shape[-1], counts, experts, drops=True)
+
+
+def one_for_all(tokens: int, device: torch.device) -> Dispatch:
+    """Dispatch every token to the only expert."""
+    slots = torch.arange(tokens, device=device)
+    counts = torch.full((1,), tokens, device=device)
+    return Dispatch(slots, slots, counts, torch.zeros_like(slots))
 
 
 def dropped_share(plan: Dispatch, routing: Routing) -> float:

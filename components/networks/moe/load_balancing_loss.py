@@ -88,9 +88,13 @@ BALANCE_LOSSES: dict[Balance, Callable[[Routing], Tensor]] = {
 
 
 def total_loss(routings: Iterable[Routing], balance: Balance, weight: float, z_weight: float) -> Tensor:
-    """Sum weight x balance loss + z_weight x z-loss over the layers; one without tokens adds 0."""
+    """Sum weight x balance loss + z_weight x z-loss over the layers; one without tokens adds 0.
+
+    Where experts choose their tokens, loads are even, and there is nothing to balance.
+    """
     losses = [
-        weight * BALANCE_LOSSES[balance](routing) + z_weight * z_loss(routing)
+        weight * BALANCE_LOSSES["none" if routing.is_partial else balance](routing)
+        + z_weight * z_loss(routing)
         for routing in routings
         if len(routing.logits)
     ]

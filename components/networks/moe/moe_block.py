@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from components.kernels import Arithmetic
 from components.kernels.packed_linear import can_pack
-from components.networks.moe.dispatch import Dispatch, combine, dispatch
+from components.networks.moe.dispatch import Dispatch, combine, dispatch, one_for_all
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.packed_experts import PackedExperts
 from components.networks.moe.router import Router, Routing
@@ -37,11 +38,20 @@ class MoEBlock(nn.Module):
         experts: the experts.
         capacity: tokens per expert at most, in training mode, as a multiple of an equal share; None: no
             bound.
+        shared: one more expert that computes every token with a gate of 1 (DeepSeekMoE, Dai et al., 2024:
+            several such experts are one of their joint width).
     """
 
-    def __init__(self, router: Router, experts: GroupedExperts, capacity: float | None = None) -> None:
+    def __init__(
+        self,
+        router: Router,
+        experts: GroupedExperts,
+        capacity: float | None = None,
+        shared: GroupedExperts | None = None,
+    ) -> None:
         super().__init__()
         self.router, self.capacity = router, capacity
+        self.shared: nn.Module | None = shared
         self.experts: nn.Module = experts
         self.name = ""
         self.positions: Tensor | None = None
@@ -61,7 +71,20 @@ class MoEBlock(nn.Module):
         ):
             return 0
         self.experts = PackedExperts(experts, arithmetic)
-        return 2 * experts.n_experts
+        if isinstance(self.shared, GroupedExperts):
+            self.shared = PackedExperts(self.shared, arithmetic)
+        return 2 * (experts.n_experts + (self.shared is not None))
+
+    def _lengths(self, x: Tensor) -> list[int] | None:
+        """Tokens of each sentence (N, S, D), for experts that choose; None where tokens choose."""
+        if not self.router.needs_lengths or x.dim() < 3:
+            return None
+        width = x.shape[-2]
+        count = x.shape[:-1].numel() // width
+        if self.positions is None:
+            return [width] * count
+        lengths: list[int] = torch.bincount(self.positions // width, minlength=count).tolist()
+        return lengths
 
     def forward(self, x: Tensor) -> Tensor:
         """Route the tokens, compute them by their experts, combine the outputs."""
@@ -69,11 +92,13 @@ class MoEBlock(nn.Module):
         n_rows, positions = len(rows), self.positions
         if positions is not None:
             rows = rows.index_select(0, positions)
-        routing = self.router(rows)
+        routing = self.router(rows, self._lengths(x))
         plan = dispatch(routing, self.capacity if self.training else None)
         if self.recorder is not None:
             self.recorder(RoutingRecord(self.name, routing, plan))
         out = combine(self.experts(rows, plan), plan, routing.gates)
+        if self.shared is not None:
+            out = out + self.shared(rows, one_for_all(len(rows), rows.device))
         if positions is not None:
             out = out.new_zeros(n_rows, out.shape[-1]).index_copy(0, positions, out)
         return out.view(x.shape).to(x.dtype)

@@ -9,7 +9,8 @@ float32, also under autocast (ST-MoE, Zoph et al., 2022, section 3.4: bfloat16 l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -26,9 +27,11 @@ class Routing:
     Attributes:
         logits: router logits (T, E) as they were compared, with noise where there is any.
         experts: the k chosen experts of each token (T, k), int64, best first, each once.
-        gates: their weights (T, k), positive; rows sum to 1.
+        gates: their weights (T, k), positive; rows sum to 1, where tokens choose.
         clean_logits: logits (T, E) before the noise; None without noisy gating.
         noise_scale: standard deviation of the noise (T, E); None without noisy gating.
+        is_partial: whether ``experts`` are all E in order, and those with a gate of zero do not compute a
+            token.
     """
 
     logits: Tensor
@@ -36,6 +39,7 @@ class Routing:
     gates: Tensor
     clean_logits: Tensor | None = None
     noise_scale: Tensor | None = None
+    is_partial: bool = False
 
     @cached_property
     def probabilities(self) -> Tensor:
@@ -49,7 +53,9 @@ class Routing:
 
     @property
     def counts(self) -> Tensor:
-        """Tokens per expert (E) int64; they sum to k x T."""
+        """Tokens per expert (E) int64; they sum to k x T where tokens choose."""
+        if self.is_partial:
+            return (self.gates != 0).sum(0)
         chosen = self.experts.flatten()
         if chosen.device.type == "cpu":
             return torch.bincount(chosen, minlength=self.n_experts)
@@ -79,6 +85,9 @@ class Router(nn.Module):
     zeros would send every token to the same k experts.
     """
 
+    needs_lengths = False
+    """Whether the choice depends on which tokens are of one sentence."""
+
     def __init__(self, width: int, n_experts: int, k: int, *, noisy: bool = False) -> None:
         super().__init__()
         check_top_k(k, n_experts)
@@ -86,16 +95,27 @@ class Router(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_experts, width).normal_(std=0.02))
         self.noise_weight = nn.Parameter(torch.zeros(n_experts, width)) if noisy else None
 
-    def forward(self, x: Tensor) -> Routing:
-        """Route tokens (T, D). Noise is drawn in training mode only."""
+    def choose(self, logits: Tensor, lengths: Sequence[int] | None, available: int) -> Routing:
+        """Choose the experts of each token.
+
+        Args:
+            logits: of T tokens (T, E).
+            lengths: tokens of each sentence; None: all are of one.
+            available: experts that have finite logits.
+        """
+        return route(logits, min(self.k, available))
+
+    def forward(self, x: Tensor, lengths: Sequence[int] | None = None) -> Routing:
+        """Route tokens (T, D), sentence after sentence. Noise is drawn in training mode only."""
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             clean_logits = functional.linear(x, self.weight.float())
             if self.noise_weight is None or not self.training:
-                return route(clean_logits, self.k)
+                return self.choose(clean_logits, lengths, len(self.weight))
             noise_scale = functional.softplus(functional.linear(x, self.noise_weight.float()))
-            routing = route(clean_logits + torch.randn_like(clean_logits) * noise_scale, self.k)
-            return Routing(routing.logits, routing.experts, routing.gates, clean_logits, noise_scale)
+            noisy_logits = clean_logits + torch.randn_like(clean_logits) * noise_scale
+            routing = self.choose(noisy_logits, lengths, len(self.weight))
+            return replace(routing, clean_logits=clean_logits, noise_scale=noise_scale)
 
     def extra_repr(self) -> str:
         """What ``print(model)`` shows."""

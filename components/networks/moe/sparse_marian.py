@@ -14,8 +14,9 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import AutoConfig, MarianConfig, MarianMTModel
 
+from components.networks.moe.expert_choice import ExpertChoiceRouter
 from components.networks.moe.grouped_experts import GroupedExperts
-from components.networks.moe.moe_block import MoEBlock
+from components.networks.moe.moe_block import MoEBlock, moe_blocks
 from components.networks.moe.router import Router
 
 
@@ -32,6 +33,8 @@ class SparseMarianConfig(MarianConfig):  # type: ignore[no-untyped-call]
     sparse_every: int = 1
     noisy_gating: bool = False
     expert_capacity: float | None = None
+    num_shared_experts: int = 0
+    encoder_routing: str = "token_choice"
 
 
 AutoConfig.register(SparseMarianConfig.model_type, SparseMarianConfig)  # for AutoTokenizer, which reads it
@@ -44,8 +47,11 @@ class SparseMarianMTModel(MarianMTModel):  # type: ignore[no-untyped-call]
 
     def __init__(self, config: SparseMarianConfig) -> None:
         super().__init__(config)
+        encoder = set(self.model.encoder.layers)
         for layer, inner in sparse_layers(self):
-            _make_sparse(layer, config, inner)
+            _make_sparse(layer, config, inner, config.encoder_routing if layer in encoder else "token_choice")
+        if config.encoder_routing == "expert_choice":
+            self.model.encoder.register_forward_pre_hook(_mask_blocks, with_kwargs=True)
         self.post_init()  # type: ignore[no-untyped-call]
 
 
@@ -59,15 +65,32 @@ def sparse_layers(model: Any) -> list[tuple[Any, int]]:
     return layers
 
 
-def _make_sparse(layer: Any, config: SparseMarianConfig, inner: int) -> None:
+ROUTERS: dict[str, type[Router]] = {"token_choice": Router, "expert_choice": ExpertChoiceRouter}
+"""Routers by the names that a configuration has."""
+
+
+def _mask_blocks(encoder: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Keep padding from experts that choose among the tokens of a sentence."""
+    mask = named.get("attention_mask", arguments[1] if len(arguments) > 1 else None)
+    positions = None if mask is None else mask.flatten().nonzero()[:, 0]
+    for block in moe_blocks(encoder).values():
+        if positions is not None or block.recorder is None:  # else record_routing has set them
+            block.positions = positions
+
+
+def _make_sparse(layer: Any, config: SparseMarianConfig, inner: int, routing: str) -> None:
     """Replace a Marian layer's two linear maps, and the activation between them, by experts.
 
     The layer computes ``fc2(activation_fn(fc1(x)))``: the experts stand as ``fc1``, the rest passes through.
     """
     count, width = config.num_local_experts, config.d_model
     experts = GroupedExperts(count, width, inner, activation=config.activation_function, bias=True)
-    router = Router(width, count, config.num_experts_per_tok, noisy=config.noisy_gating)
-    layer.fc1 = MoEBlock(router, experts, config.expert_capacity)
+    router = ROUTERS[routing](width, count, config.num_experts_per_tok, noisy=config.noisy_gating)
+    shared = None
+    if config.num_shared_experts:
+        shared_inner, act = inner * config.num_shared_experts, config.activation_function
+        shared = GroupedExperts(1, width, shared_inner, activation=act, bias=True)
+    layer.fc1 = MoEBlock(router, experts, config.expert_capacity, shared)
     layer.fc2, layer.activation_fn, layer.activation_dropout = nn.Identity(), nn.Identity(), 0.0
 
 

@@ -10,7 +10,8 @@ import torch
 
 from components.errors import ModelError
 from components.experts import routing_stats
-from components.experts.routing_stats import TOKEN_CLASSES, LayerRoutingStats, Sample
+from components.experts.routing_stats import TOKEN_CLASSES, LayerRoutingStats
+from components.experts.sample_batches import Sample
 from components.experts.upcycling import upcycle
 from components.networks.moe.moe_block import record_routing
 from components.networks.moe.sparse_marian import layer_masks

@@ -33,7 +33,7 @@ def test_capacity_keeps_first_choices_and_reports_what_is_dropped() -> None:
         (int(t), int(route(logits, 2).experts.flatten()[s]))
         for s, t in zip(plan.slots, plan.tokens, strict=True)
     ]
-    assert remaining == [(0, 0), (1, 0), (2, 0), (4, 1), (5, 1), (0, 1)]
+    assert remaining == [(0, 0), (1, 0), (2, 0), (0, 1), (4, 1), (5, 1)]
     assert plan.tokens_per_expert == [3, 3, 0]
     assert dropped_share(plan, routing) == pytest.approx(0.5)
     assert dropped_share(dispatch(routing, capacity=3.0), routing) == 0

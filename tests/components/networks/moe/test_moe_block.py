@@ -268,3 +268,35 @@ def test_experts_off_the_cpu_are_not_packed() -> None:
     layer = block().to("meta")
     assert prepack(layer, "float32") == 0
     assert isinstance(layer.experts, GroupedExperts)
+
+
+def test_a_shared_expert_is_added_to_every_token() -> None:
+    layer = block(bias=True)
+    layer.shared = GroupedExperts(1, WIDTH, 2 * INNER, bias=True)
+    for parameter in layer.shared.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    shared, x = layer.shared, torch.randn(3, 5, WIDTH)
+
+    def oracle(x: Tensor) -> Tensor:
+        hidden = functional.silu(functional.linear(x, shared.up[0], shared.up_bias[0]))  # type: ignore[index]
+        return plain_loop(layer, x) + functional.linear(hidden, shared.down[0], shared.down_bias[0])  # type: ignore[index]
+
+    for ours, theirs in zip(gradients(layer, x, layer), gradients(layer, x, oracle), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
+    if can_pack():
+        expected = layer.eval()(x)
+        assert prepack(nn.ModuleList([layer])) == 10
+        with torch.no_grad():
+            torch.testing.assert_close(layer(x), expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_capacity_for_every_token_is_dropless_exactly(k: int) -> None:
+    layer, x = block(k=k, gated=True).train(), torch.randn(3, 5, WIDTH)
+    dropless = gradients(layer, x, layer)
+    layer.capacity = 4 / k  # of E experts each could take every token
+    with record_routing(layer, lambda name: None) as seen:
+        bounded = gradients(layer, x, layer)
+    assert seen[0].plan.n_calls == k * 15
+    for ours, theirs in zip(bounded, dropless, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=0, rtol=0)
