@@ -291,6 +291,10 @@ class Kind(ABC, Generic[S]):
         """Return how many utterances it learns from at least; with fewer nothing is computed."""
         return 0
 
+    def needs_speech(self, settings: S) -> bool:
+        """Return whether a data set without any speech is refused where no node gives it some."""
+        return False
+
     def estimators(self, settings: S) -> tuple[str, ...]:
         """Return the fitted estimators whose estimates its texts have: ``node:NAME`` or finished ones."""
         return ()

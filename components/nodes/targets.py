@@ -126,6 +126,10 @@ class Targets(Kind[TargetsSettings]):
                 "learner: speech_translation"
             )
 
+    def needs_speech(self, settings: TargetsSettings) -> bool:
+        """Return whether the targets are of recordings."""
+        return settings.write == "transcript"
+
     def collect(self, settings: TargetsSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Write the data set.
 

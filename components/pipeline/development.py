@@ -116,13 +116,15 @@ class _Development:
             own = kind.own_data(values)
         except ConfigError as error:
             self._faults.add(("nodes", name), f"{name}: {error}")
-            return values
+            return {"kind": kind.name}  # without the settings that have no meaning then
         faults = list(
             filter(None, (self._find_foreign(node, name) for d in own.values() for node in d.nodes))
         )
         for fault in faults:
             self._faults.add(("nodes", name), f"{name}: {fault}")
-        return values if faults else {**values, **{key: self._copy_all(name, d) for key, d in own.items()}}
+        if faults:
+            return {"kind": kind.name}
+        return {**values, **{key: self._copy_all(name, d) for key, d in own.items()}}
 
     def _find_foreign(self, node: str, reader: str) -> str | None:
         """Return what is wrong with a node that is to be copied, if anything is."""
