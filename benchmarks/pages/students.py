@@ -61,7 +61,7 @@ class Study(NamedTuple):
         return mixed
 
     def seconds_of(self, route: Route) -> float:
-        """The student's seconds and the teacher's, in proportion to captions where another route was timed."""
+        """The seconds of student and teacher, in proportion to captions where another route was timed."""
         timed = len(self.escalated(Route(TIMED, route.budget)))
         share = len(self.escalated(route)) / timed
         return self.seconds[STUDENT] + self.seconds[f"escalated {route.budget}"] * share
@@ -141,7 +141,7 @@ def _result(study: Study) -> str:
     costs = (study.seconds[STUDENT], study.seconds_of(route), study.seconds[GREEDY])
     cheap, mixed, beamless = (f"{cost / study.seconds[TEACHER]:.0%}" for cost in costs)
     return (
-        f"A student at {cheap} of its teacher's seconds has chrF {student:.1f} instead of {teacher:.1f}; with "
+        f"A student at {cheap} of its teacher's seconds has chrF {student:.1f}, not {teacher:.1f}; with "
         f"a route of 30% back to the teacher it has {routed:.1f} at {mixed}. The teacher without a beam has "
         f"{greedy:.1f} at {beamless}."
     )

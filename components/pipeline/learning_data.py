@@ -44,8 +44,8 @@ def _find_faults(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | 
             )
         if _lacks_speech(pipeline, node, own):
             yield (
-                f"{name}: expected speech to learn from, found only text in {n} utterances; give recordings, or "
-                "speech: NODE of kind synthesize"
+                f"{name}: expected speech to learn from, found only text in {n} utterances; give recordings, "
+                "or speech: NODE of kind synthesize"
             )
         above = _estimators_above(pipeline, node) if node.kind.needs_unseen(node.settings) else ()
         for estimating, reference in above:
