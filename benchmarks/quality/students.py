@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ import torch
 
 from antiphon import Run, run_pipeline
 from benchmarks.common.cached_recognition import CACHE
+from benchmarks.common.cpu_timer import Call
 from benchmarks.common.cpu_timer import measure as measure_cpu
 from benchmarks.common.sections import Result, section_parser
-from components.records import NBest, Route, Utterance
+from components.records import NBest, Route
 from components.translation.config import TranslationConfig
 from components.translation.factory import build as build_translator
 
@@ -139,7 +141,7 @@ def measure_seconds(
     run: Run, outputs: Mapping[str, Any], options: argparse.Namespace
 ) -> dict[str, list[float]]:
     """CPU seconds, round by round, of every system over all captions and of the teacher over some."""
-    student = f"store:{run.stages['student'].key}"
+    student = next(f"store:{ref.key}" for ref in run.record.stages if ref.stage == "student")
     texts = {u.id: u for u in run.utterances}
     utterances = [texts[key] for key in outputs["ids"]]
     translators = {
@@ -149,11 +151,10 @@ def measure_seconds(
         for name, model, beam in zip(SYSTEMS, (student, TEACHER, TEACHER), (1, 1, 5), strict=True)
     }
 
-    def translate(name: str, selected: list[Utterance]) -> object:
-        return translators[name].translate(selected)
-
-    calls = {name: lambda name=name: translate(name, utterances) for name in SYSTEMS}
+    calls: dict[str, Call] = {
+        name: partial(translator.translate, utterances) for name, translator in translators.items()
+    }
     for budget, positions in outputs["escalated"]["log-probability"].items():
         selected = [utterances[n] for n in positions]
-        calls[f"escalated {budget}"] = lambda selected=selected: translate("teacher", selected)
+        calls[f"escalated {budget}"] = partial(translators["teacher"].translate, selected)
     return measure_cpu(calls, options.rounds)

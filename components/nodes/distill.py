@@ -58,7 +58,7 @@ class Distill(TrainingKind[DistillSettings]):
     """Trains a student on its teachers' translations, or on their distributions."""
 
     name = "distill"
-    summary = "translations of training data, or models -> one small student"
+    summary = "a teacher's texts for training data, or models -> one small student"
     settings = DistillSettings
 
     def models(self, settings: DistillSettings) -> dict[str, str]:

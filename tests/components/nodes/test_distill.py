@@ -95,7 +95,7 @@ def test_a_student_that_hears_is_the_graph_that_it_stands_for() -> None:
     )
 
 
-FAULTS = {
+FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "a teacher that is not there": ({"teacher": "mtt"}, "there is no node 'mtt'; did you mean mt?"),
     "a teacher and a node": ({"teacher": "mt", "of": "mt"}, r"expected teacher \(copied.* or of, found both"),
     "a teacher of other data": ({"teacher": "other"}, "expected a node that reads the data set of the pip"),
@@ -120,7 +120,7 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_does_not_fit_is_refused_in_one_line(name: str) -> None:
     values, message = FAULTS[name]
-    others = {"set": {"kind": "data", "source": "s.jsonl"}, "other": {**MT, "of": "set"}}
+    others: dict[str, Any] = {"set": {"kind": "data", "source": "s.jsonl"}, "other": {**MT, "of": "set"}}
     nodes = {**CASCADE, **others, "fast": {**FAST, "of": "asr"}, "student": {"kind": "distill", **values}}
     with pytest.raises(ConfigError, match=message) as result:
         read(**nodes)
@@ -142,8 +142,12 @@ def taught(folder: Path, write: str) -> Path:
     items = []
     for number, text in enumerate(("ein Hund", "eine Katze", "")):
         sound = audio.model_copy(update={"offset": 0.5 * number})
-        own = {"transcript": "what was said", "references": ("ein Mensch",), "source_language": "en"}
-        utterance = Utterance(id=f"u{number}", audio=sound, target_language="de", **own)  # type: ignore[arg-type]
+        own: dict[str, Any] = {
+            "transcript": "what was said",
+            "references": ("ein Mensch",),
+            "source_language": "en",
+        }
+        utterance = Utterance(id=f"u{number}", audio=sound, target_language="de", **own)
         items.append(Item(utterance=utterance, inputs={"teacher": nbest(f"u{number}", text)}))
     (folder / write).mkdir()
     settings = TargetsSettings.model_validate({"write": write})
