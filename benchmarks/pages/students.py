@@ -24,7 +24,7 @@ STUDENT, TEACHER, GREEDY = "student", "teacher", "teacher, greedy"
 TIMED = "log-probability"
 """The signal whose escalated captions were timed."""
 PROTOCOL = """\
-The teacher is `packaged:multi30k-en-de` (3+3 layers, beam 5). The student has 2+1 of its layers, learned its
+The teacher is `packaged:multi30k-en-de` (3+3 layers, beam 5). The student has 3+1 of its layers, learned its
 translations of training captions (sequence level; the command below says how many, and the updates) and
 translates greedily. One training with one seed: what another seed would give is not in the intervals. Routes
 are learned on val (1,014 captions) for a budget and applied to test_2016_flickr, on which nothing was chosen,

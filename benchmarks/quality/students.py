@@ -41,9 +41,9 @@ def parser() -> argparse.ArgumentParser:
     section = section_parser("benchmarks.quality students", __doc__)
     section.add_argument("--work", type=Path, default=CACHE / "students", help="the store of the runs")
     section.add_argument("--limit", type=int, default=8000, help="captions that the student learns from")
-    section.add_argument("--steps", type=int, default=800, help="updates of the student")
+    section.add_argument("--steps", type=int, default=250, help="updates of the student")
     section.add_argument("--test-limit", type=int, help="captions of the test set; all unless set")
-    section.add_argument("--rounds", type=int, default=3, help="of the measurement of seconds")
+    section.add_argument("--rounds", type=int, default=2, help="of the measurement of seconds")
     return section
 
 
@@ -76,15 +76,15 @@ def make_graph(limit: int, steps: int) -> dict[str, dict[str, Any]]:
         "dev": DEV,
         "tokenizer": TEACHER,
         "init_layers_from": TEACHER,
-        "num_layers": 2,
+        "num_layers": 3,
         "decoder_layers": 1,
         "dropout": 0.1,
         "max_steps": steps,
         "lr_schedule": "linear",
         "learning_rate": 1e-3,
         "warmup_steps": 50,
-        "eval_every": max(1, steps // 4),
-        "eval_sentences": 200,
+        "eval_every": max(1, steps // 2),
+        "eval_sentences": 100,
         "average_checkpoints": 1,
         "device": "cpu",
     }
