@@ -66,7 +66,7 @@ class TrainStack(Kind[StackTrainingSettings]):
         return {"init_from": settings.init_from}
 
     def tables(self, settings: StackTrainingSettings) -> dict[str, str]:
-        """Return the nodes of the encoder states."""
+        """Return the nodes of the encoder states, and of the targets."""
         states = {"states": settings.states, "dev_states": settings.dev_states}
         return states if settings.targets is None else {**states, "targets": settings.targets}
 
@@ -84,9 +84,10 @@ class TrainStack(Kind[StackTrainingSettings]):
 
     def check_inputs(self, settings: StackTrainingSettings, site: Site) -> None:
         """Check that the inputs are speech, text, speech, text, or speech and speech of a direct model."""
+        hears_alone = SPEECH_MODEL_KINDS[settings.method] == "direct" and len(site.of) == 2
         if len(site.of) == 4:
             check_spoken_sets(self.name, site)
-        elif SPEECH_MODEL_KINDS[settings.method] != "direct" or not set(site.sorts) <= {"speech", "data"}:
+        elif not hears_alone or not set(site.sorts) <= {"speech", "data"}:
             raise ConfigError(
                 "expected speech and transcripts of training data, then of development data (speech and "
                 f"speech of a direct model), found {', '.join(site.called)}"
