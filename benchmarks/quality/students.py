@@ -68,7 +68,24 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 def make_graph(limit: int, steps: int) -> dict[str, dict[str, Any]]:
     """The teacher, its student, and a route for every signal and budget."""
     teacher = {"kind": "translate", "model": TEACHER, "n_best": 1}
-    student = {
+    graph = {
+        "teacher": {**teacher, "beam_size": 5},
+        "greedy": {**teacher, "beam_size": 1},
+        "student": _student(limit, steps),
+        "fast": {**teacher, "model": "node:student", "beam_size": 1},
+    }
+    for signal, by in SIGNALS.items():
+        for budget in BUDGETS:
+            name = name_route(signal, budget)
+            rungs = {"of": "fast", "rungs": ["fast", "teacher"]}
+            graph[name] = {"kind": "route", **rungs, "by": by, "dev": DEV, "budget": budget}
+            graph[f"sent-{name}"] = {"kind": "select", "of": ["teacher"], "when": f"{name}.escalate"}
+    return graph
+
+
+def _student(limit: int, steps: int) -> dict[str, Any]:
+    """The node that trains the student."""
+    return {
         "kind": "distill",
         "teacher": "teacher",
         "data": TRAINING,
@@ -88,19 +105,6 @@ def make_graph(limit: int, steps: int) -> dict[str, dict[str, Any]]:
         "average_checkpoints": 1,
         "device": "cpu",
     }
-    graph = {
-        "teacher": {**teacher, "beam_size": 5},
-        "greedy": {**teacher, "beam_size": 1},
-        "student": student,
-        "fast": {**teacher, "model": "node:student", "beam_size": 1},
-    }
-    for signal, by in SIGNALS.items():
-        for budget in BUDGETS:
-            name = name_route(signal, budget)
-            rungs = {"of": "fast", "rungs": ["fast", "teacher"]}
-            graph[name] = {"kind": "route", **rungs, "by": by, "dev": DEV, "budget": budget}
-            graph[f"sent-{name}"] = {"kind": "select", "of": ["teacher"], "when": f"{name}.escalate"}
-    return graph
 
 
 def name_route(signal: str, budget: float) -> str:
