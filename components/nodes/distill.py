@@ -34,6 +34,19 @@ ENCODER = {"speech_model": "model", "window_seconds": "window_seconds", "pooling
 """Settings of a student that translates speech -> those of the node that encodes its speech."""
 OWN_DATA = ("teacher", "speech", "data", "limit", "dev", "dev_limit")
 """Keys that say where copies of the teacher are, and are used up with them; the first four by any student."""
+OF_TRANSLATORS = (
+    *(
+        "teachers",
+        "teacher_weights",
+        "temperature",
+        "kd_ratio",
+        "init_layers_from",
+        "tokenizer",
+        "vocab_size",
+    ),
+    *("num_layers", "decoder_layers", "d_model", "ffn_dim", "num_heads"),
+)
+"""Settings that the student which is a Whisper does not have: its shape and vocabulary are given."""
 STACK_NODES = {"method", "transcripts", "targets", "states", "dev_states"}
 """Settings of ``train_stack`` that the student's node sets itself."""
 
@@ -84,12 +97,9 @@ class Distill(TrainingKind[DistillSettings]):
         return {k: v for k, v in super().parameters(settings, site).items() if k not in left_out}
 
     def check(self, settings: DistillSettings, site: Site) -> None:
-        """Check what every training checks, the teachers' names, and that a recognizer has none."""
+        """Check what every training checks, and the teachers' names."""
         from components.training import checks  # noqa: PLC0415 - imports torch
 
-        if settings.kind == "recognition" and (settings.teachers or settings.init_layers_from):
-            name = "teachers" if settings.teachers else "init_layers_from"
-            raise ConfigError(f"{name}: expected learner translation, found recognition; leave {name} out")
         checks.check_distillation(_with_data(settings, settings.dev), site.store)
 
     def validate_models(self, settings: DistillSettings, site: Site, pairs: LanguagePairs) -> None:
@@ -131,22 +141,25 @@ class Distill(TrainingKind[DistillSettings]):
                 "speech: expected learner recognition or speech_translation for a student that hears, found "
                 "translation"
             )
-        speech = tuple(values[key] for key in ("speech",) if key in values)
-        defaults = DistillationConfig.model_fields
-        data = str(values.get("data", defaults["data"].default))
-        own = {"of": OwnData(data, values.get("limit"), (str(values["teacher"]), *speech), "train")}
-        if learner == "speech_translation":
-            dev = str(values.get("dev", defaults["dev"].default))
-            own["of"] = own["of"]._replace(nodes=(str(values["teacher"]), *(speech or (DATA,))))
-            own["dev_of"] = OwnData(dev, values.get("dev_limit"), speech or (DATA,), "dev")
+        needs_node = learner == "speech_translation"
+        heard = (str(values.get("speech", DATA)),) if "speech" in values or needs_node else ()
+        data, dev = (
+            str(values.get(key, DistillationConfig.model_fields[key].default)) for key in ("data", "dev")
+        )
+        own = {"of": OwnData(data, values.get("limit"), (str(values["teacher"]), *heard), "train")}
+        if needs_node:
+            own["dev_of"] = OwnData(dev, values.get("dev_limit"), heard, "dev")
         return own
 
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
         """With ``of``: return the node that makes the targets, and the training on them."""
+        learner = values.get("learner", "translation")
+        foreign = [key for key in OF_TRANSLATORS if key in values] if learner == "recognition" else []
+        if foreign:
+            raise ConfigError(f"{foreign[0]}: expected learner translation, found recognition; leave it out")
         if "of" not in values:
             return None
         values = dict(values)
-        learner = values.get("learner", "translation")
         own = {key: values.pop(key) for key in TargetsSettings.model_fields if key in values}
         if learner == "recognition":
             own["write"] = "transcript"

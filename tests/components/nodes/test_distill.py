@@ -112,6 +112,14 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         {"learner": "recognition", "teacher": "mt", "init_from": "w"},
         "expected transcripts to teach a recognizer, found that mt--train translates; set learner: speech_t",
     ),
+    "a recognizer with teachers of words": (
+        {"learner": "recognition", "init_from": "w", "teachers": ["m"]},
+        "teachers: expected learner translation, found recognition; leave it out",
+    ),
+    "a recognizer with a shape": (
+        {"learner": "recognition", "teacher": "asr", "init_from": "w", "num_layers": 2},
+        "num_layers: expected learner translation, found recognition; leave it out",
+    ),
     "no learner": ({"learner": "singing", "teacher": "mt"}, "student.learner: expected"),
     "a teacher that reads its student": ({"teacher": "fast"}, "expected no circle"),
 }
@@ -125,14 +133,6 @@ def test_what_does_not_fit_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(ConfigError, match=message) as result:
         read(**nodes)
     assert "\n" not in str(result.value)
-
-
-def test_a_recognizer_has_no_teachers_of_words() -> None:
-    settings = DistillSettings.model_validate(
-        {"learner": "recognition", "init_from": "w", "teachers": ("m",)}
-    )
-    with pytest.raises(ConfigError, match="teachers: expected learner translation, found recognition"):
-        Distill().check(settings, Site("student"))
 
 
 def taught(folder: Path, write: str) -> Path:
