@@ -29,7 +29,7 @@ translations of training captions (sequence level; the command below says how ma
 translates greedily. One training with one seed: what another seed would give is not in the intervals. Routes
 are learned on val (1,014 captions) for a budget and applied to test_2016_flickr, on which nothing was chosen,
 so the share that escalates there is near the budget, not equal to it. *Log-probability* is the mean of the
-student's tokens, *predicted gain* a ridge regression of four numbers of its output. Scores are those of the
+student's tokens, *predicted gain* a ridge regression of three numbers of its output. Scores are those of the
 corpus, with the middle 95% of {resamples:,} resamples of captions. *Random* sends as many captions, drawn
 1,000 times (mean and 95%); *oracle* knows what each caption's chrF gains. *Gained* is the share of the
 teacher's chrF above the student's. Seconds are CPU seconds of one thread for the test set, medians of rounds

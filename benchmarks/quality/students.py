@@ -30,7 +30,7 @@ SYSTEMS = ("student", "teacher, greedy", "teacher")
 """Systems without a route: the student greedy, its teacher with beam 1 and with beam 5."""
 SIGNALS: Mapping[str, str | list[str]] = {
     "log-probability": "mean_log_prob",
-    "predicted gain": ["mean_log_prob", "min_log_prob", "mean_entropy", "n_tokens"],
+    "predicted gain": ["mean_log_prob", "min_log_prob", "n_tokens"],
 }
 """Name -> the numbers that decide."""
 BUDGETS = (0.1, 0.2, 0.3, 0.5)
