@@ -103,6 +103,16 @@ class PipelineRecord(Record):
         """Return the nodes that give something for each utterance of the run's own data set, in order."""
         return [node for node in self.nodes if node.is_per_utterance and self._data_of(node) is None]
 
+    def needed_for_outputs(self) -> list[NodeRecord]:
+        """Return those of :meth:`of_data` that the scored outputs come from; all if none is scored."""
+        pending, needed = list(self.outputs.values()), set[str]()
+        while pending:
+            node = self.node(pending.pop())
+            if node is not None and node.name not in needed:
+                needed.add(node.name)
+                pending += [*node.reads.values(), (node.when or "").partition(".")[0]]
+        return [node for node in self.of_data() if node.name in needed or not needed]
+
     def _data_of(self, node: NodeRecord) -> NodeRecord | None:
         """Return the further data set that a node computes; None if it is the run's own."""
         above: NodeRecord | None = node

@@ -110,6 +110,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
     "One model out of several, and smaller models": (
         Row({"speed": "speed-merging"}),
         Row({"merging's frontier": "merging-frontier"}),
+        Row({"students": "students"}),
         Row(
             {"merging": "merging"},
             Headline(

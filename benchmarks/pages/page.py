@@ -28,7 +28,7 @@ PAGES: Mapping[str, str] = {
             "speed-experts",
             "speed-speculative",
         ),
-        "merging-frontier",
+        *("merging-frontier", "students"),
         *("speed-report", "orchestration", "following", "startup", "memory", "scaling"),
         "gpu",
     )

@@ -35,6 +35,7 @@ SECTIONS = {
     "confidence": "benchmarks.quality.confidence.calibration",
     "routing": "benchmarks.quality.confidence.routing",
     "pools": "benchmarks.quality.confidence.pools",
+    "students": "benchmarks.quality.students",
     "search": "benchmarks.quality.search",
     "terms": "benchmarks.quality.terms",
     "vocabularies-text": "benchmarks.quality.vocabularies_text",

@@ -58,6 +58,10 @@ class EncodeSpeech(Kind[SpeechConfig]):
 
         checks.validate_encoder(settings.model, site.store)
 
+    def needs_speech(self, settings: SpeechConfig) -> bool:
+        """Return True."""
+        return True
+
     def make(self, settings: SpeechConfig, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Write the states and the settings that they were made with; earlier files are kept."""
         from components.stacking import (  # noqa: PLC0415 - imports torch

@@ -11,7 +11,7 @@ from abc import ABC
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +27,22 @@ Sort = Literal["data", "speech", "text", "model", "table"]
 """What travels along an edge; ``data`` are utterances of a data set, with speech or text."""
 LanguagePairs = frozenset[tuple[str, str | None]]
 """Pairs of source and target language among the utterances of a node."""
+
+
+class OwnData(NamedTuple):
+    """A data set beside that of the pipeline, and what a node reads over it.
+
+    Attributes:
+        source: the data set.
+        limit: the first so many utterances of it; None for all.
+        nodes: nodes of the file, of which there will be copies that read this data set.
+        suffix: of the names of the copies.
+    """
+
+    source: str
+    limit: int | None
+    nodes: tuple[str, ...]
+    suffix: Literal["train", "dev"]
 
 
 class NodeSettings(BaseModel):
@@ -275,6 +291,10 @@ class Kind(ABC, Generic[S]):
         """Return how many utterances it learns from at least; with fewer nothing is computed."""
         return 0
 
+    def needs_speech(self, settings: S) -> bool:
+        """Return whether a data set without any speech is refused where no node gives it some."""
+        return False
+
     def estimators(self, settings: S) -> tuple[str, ...]:
         """Return the fitted estimators whose estimates its texts have: ``node:NAME`` or finished ones."""
         return ()
@@ -312,6 +332,17 @@ class Kind(ABC, Generic[S]):
         A node that the user wrote elsewhere in the file says where by ``written``: the keys that lead there.
         """
         return None
+
+    def own_data(self, values: Mapping[str, Any]) -> dict[str, OwnData]:
+        """Return what it reads over data sets of its own, by the key that takes the names of the copies.
+
+        Args:
+            values: the node as it is written in the file.
+
+        Raises:
+            ConfigError: settings that contradict each other.
+        """
+        return {}
 
     def describe(self, settings: S) -> str:
         """Return what ``antiphon plan`` says of its settings beside its name, in a few words."""

@@ -1,4 +1,4 @@
-"""``targets``: translations of training data as a data set to learn from, for ``distill``."""
+"""``targets``: a teacher's texts for training data as a data set to learn from, for ``distill``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from components.errors import DataError
-from components.files import read_json, write_json
+from components.errors import ConfigError, DataError
+from components.files import read_json, read_lines, write_json
 from components.languages import UNDETERMINED
 from components.nodes.kind import Item, Kind, NodeSettings, Site
 from components.nodes.measures import CONFIDENCE, doubtful_end, measure
-from components.records import NBest
+from components.records import NBest, Utterance
 from components.run_record import StageRef
 from components.storage.whole_stage import Product
 
@@ -69,14 +69,30 @@ class TargetsSettings(OutputFilter):
     choose: Literal["best", "closest"] = Field(
         "best", description="best: the first hypothesis; closest: the one nearest to the reference"
     )
+    write: Literal["translation", "transcript"] = Field(
+        "translation",
+        description="translation: pairs of a source and the teacher's translation; transcript: recordings "
+        "with the teacher's transcript",
+    )
+
+    @model_validator(mode="after")
+    def _check_choice(self) -> TargetsSettings:
+        if self.write == "transcript" and self.choose == "closest":
+            raise ValueError("choose: expected best for transcripts, found closest")
+        return self
 
 
 class Targets(Kind[TargetsSettings]):
-    """Writes a teacher's translation of each source; sources that it could not translate are left out."""
+    """Writes a teacher's text for each utterance; those for which it has none are left out.
+
+    A second node that it reads gives the speech which the student will hear, where that is not the data's.
+    """
 
     name = "targets"
-    summary = "translations of training data -> a data set to learn from"
+    summary = "a teacher's texts for training data -> a data set to learn from"
     settings = TargetsSettings
+    reads = ("text", "speech")
+    inputs = (1, 2)
     gives = "table"
     whole = True
     gathers = True
@@ -93,8 +109,26 @@ class Targets(Kind[TargetsSettings]):
 
     def parameters(self, settings: TargetsSettings, site: Site) -> dict[str, Any]:
         """Return the choice, and the filter where there is one."""
-        filtered = settings.model_dump(mode="json", exclude={"choose"}) if settings.filters else {}
-        return {"choose": settings.choose, **filtered}
+        filtered = settings.model_dump(mode="json", exclude={"choose", "write"}) if settings.filters else {}
+        written = {"write": settings.write} if settings.write != "translation" else {}
+        return {"choose": settings.choose, **filtered, **written}
+
+    def check_inputs(self, settings: TargetsSettings, site: Site) -> None:
+        """Check that a text comes first and any speech second, and the language of transcripts."""
+        if site.sorts[:1] != ("text",) or not set(site.sorts[1:]) <= {"speech", "data"}:
+            raise ConfigError(
+                f"expected a teacher that gives text, then the speech that its student hears, if any, found "
+                f"{', '.join(site.called)}"
+            )
+        if settings.write == "transcript" and site.translated:
+            raise ConfigError(
+                f"expected transcripts to teach a recognizer, found that {site.called[0]} translates; set "
+                "learner: speech_translation"
+            )
+
+    def needs_speech(self, settings: TargetsSettings) -> bool:
+        """Return whether the targets are of recordings."""
+        return settings.write == "transcript"
 
     def collect(self, settings: TargetsSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Write the data set.
@@ -111,22 +145,15 @@ class Targets(Kind[TargetsSettings]):
             assert isinstance(nbest, NBest)
             language = utterance.target_language or UNDETERMINED
             text = TARGET_CHOICES[settings.choose](nbest, utterance.references, language)
-            source = utterance.transcript or utterance.text  # what was said, where that is known
-            if source and text:
-                row = {
-                    "id": utterance.id,
-                    "text": source,
-                    "references": [text],
-                    "target_language": language,
-                    "source_language": utterance.source_language,
-                }
+            row = _make_row(utterance, text, settings.write)
+            if row is not None:
                 rows.append(row)
                 numbers += [_number_of(item, settings.keep_by, site)] if settings.filters else []
         selection = settings.select(numbers) if settings.filters else [True] * len(rows)
         if not any(selection):
             left_out = f", {len(rows)} of {len(rows)} were left out by {settings.keep_by}" if rows else ""
             raise DataError(
-                f"{site.name}: expected translations by {site.of[0]}, found none to learn from{left_out}"
+                f"{site.name}: expected {settings.write}s by {site.of[0]}, found none to learn from{left_out}"
             )
         with (folder / TARGETS).open("w", encoding="utf-8") as file:
             file.writelines(
@@ -149,6 +176,36 @@ class Targets(Kind[TargetsSettings]):
             f"{ref.stage}: {kept} of {outputs} outputs are learned, {outputs - kept} left out by "
             f"{settings.keep_by}"
         ]
+
+
+def _make_row(utterance: Utterance, text: str, write: str) -> dict[str, Any] | None:
+    """Return the record of a manifest, if there is something to learn."""
+    source = utterance.transcript or utterance.text  # what was said, where that is known
+    audio = utterance.audio
+    if not text or not (audio if write == "transcript" else source):
+        return None
+    if write == "translation" or audio is None:
+        return {
+            "id": utterance.id,
+            "text": source,
+            "references": [text],
+            "target_language": utterance.target_language or UNDETERMINED,
+            "source_language": utterance.source_language,
+        }
+    return {
+        "id": utterance.id,
+        "audio": audio.path,
+        "offset": audio.offset,
+        "duration": audio.seconds,
+        "transcript": text,
+        "source_language": utterance.source_language,
+    }
+
+
+def read_targets(folder: Path) -> dict[str, str]:
+    """Return the translations of a stage of targets by utterance id."""
+    rows = map(json.loads, read_lines(folder / TARGETS))
+    return {row["id"]: row["references"][0] for row in rows}
 
 
 def _number_of(item: Item, by: str, site: Site) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,8 @@ from components.errors import ConfigError
 from components.files import read_json
 from components.nodes.encode_speech import SPEECH, STATES
 from components.nodes.kind import Kind, LanguagePairs, Site
+from components.nodes.targets import read_targets
+from components.records import Utterance
 from components.run_record import StageRef
 from components.stacking.config import SPEECH_MODEL_KINDS, SpeechConfig, SpeechTrainingConfig
 from components.storage.reader import read_nbests_by_id, read_utterances
@@ -30,18 +32,24 @@ class StackTrainingSettings(SpeechTrainingConfig):
         "dual_source", description="the method of the stack node that will use the model"
     )
     transcripts: int = Field(1, ge=1, le=16, description="dual_source: transcripts that are read, at most")
+    targets: str | None = Field(
+        None, description="node of kind targets, whose texts take the place of the training data's references"
+    )
     states: str = Field(description="encode_speech node of the training data")
     dev_states: str = Field(description="encode_speech node of the development data")
 
 
 class TrainStack(Kind[StackTrainingSettings]):
-    """Learns on speech and transcripts; those of a development set, after them, pick the checkpoint."""
+    """Learns on speech and transcripts; those of a development set, after them, pick the checkpoint.
+
+    A direct model reads no transcripts: the two sets of speech are enough for it.
+    """
 
     name = "train_stack"
     summary = "speech and transcripts, then those of a development set -> a model for stack"
     settings = StackTrainingSettings
     reads = ("speech", "text")
-    inputs = (4, 4)
+    inputs = (2, 4)
     gives = "model"
     whole = True
 
@@ -58,13 +66,14 @@ class TrainStack(Kind[StackTrainingSettings]):
         return {"init_from": settings.init_from}
 
     def tables(self, settings: StackTrainingSettings) -> dict[str, str]:
-        """Return the nodes of the encoder states."""
-        return {"states": settings.states, "dev_states": settings.dev_states}
+        """Return the nodes of the encoder states, and of the targets."""
+        states = {"states": settings.states, "dev_states": settings.dev_states}
+        return states if settings.targets is None else {**states, "targets": settings.targets}
 
     def parameters(self, settings: StackTrainingSettings, site: Site) -> dict[str, Any]:
         """Return what is trained and how; only a dual-source model reads several transcripts."""
         parameters = settings.model_dump(
-            mode="json", exclude={"init_from", "seed", "states", "dev_states", "method"}
+            mode="json", exclude={"init_from", "seed", "states", "dev_states", "targets", "method"}
         )
         kind = SPEECH_MODEL_KINDS[settings.method]
         return parameters | {"kind": kind, "transcripts": settings.transcripts if kind == "dual" else 1}
@@ -74,8 +83,15 @@ class TrainStack(Kind[StackTrainingSettings]):
         return settings.seed
 
     def check_inputs(self, settings: StackTrainingSettings, site: Site) -> None:
-        """Check that the inputs are speech, text, speech, text."""
-        check_spoken_sets(self.name, site)
+        """Check that the inputs are speech, text, speech, text, or speech and speech of a direct model."""
+        hears_alone = SPEECH_MODEL_KINDS[settings.method] == "direct" and len(site.of) == 2
+        if len(site.of) == 4:
+            check_spoken_sets(self.name, site)
+        elif not hears_alone or not set(site.sorts) <= {"speech", "data"}:
+            raise ConfigError(
+                "expected speech and transcripts of training data, then of development data (speech and "
+                f"speech of a direct model), found {', '.join(site.called)}"
+            )
 
     def check(self, settings: StackTrainingSettings, site: Site) -> None:
         """Check the name of the model that it starts from."""
@@ -99,14 +115,18 @@ class TrainStack(Kind[StackTrainingSettings]):
             train_speech_model,
         )
 
-        sets = tuple(
+        with_texts = len(site.of) == 4
+        sets = [
             SpokenSet(
                 read_utterances(read[f"of{first}"]),
-                read_nbests_by_id(read.get(f"of{first + 1}")),
+                read_nbests_by_id(read.get(f"of{first + 1}")) if with_texts else None,
                 Path(read[states].path) / STATES,
             )
-            for first, states in ((0, "states"), (2, "dev_states"))
-        )
+            for first, states in ((0, "states"), (2 if with_texts else 1, "dev_states"))
+        ]
+        if settings.targets is not None:
+            targets = read_targets(site.table_folder("targets"))
+            sets[0] = sets[0]._replace(utterances=_replace_references(sets[0].utterances, targets))
         speech = SpeechConfig.model_validate(read_json(Path(read["states"].path) / SPEECH))
         parameters = self.parameters(settings, site)
         listener = SpeechModelSettings(parameters["kind"], parameters["transcripts"], speech)
@@ -132,3 +152,10 @@ def check_spoken_sets(kind: str, site: Site) -> None:
                 f"{kind} reads {expected[0]} as input {number + 1}, found {site.of[number]}, "
                 f"which gives {sort}"
             )
+
+
+def _replace_references(utterances: Iterator[Utterance], texts: Mapping[str, str]) -> Iterator[Utterance]:
+    """Yield the utterances that have a text, which becomes their only reference."""
+    for utterance in utterances:
+        if utterance.id in texts:
+            yield utterance.model_copy(update={"references": (texts[utterance.id],)})

@@ -15,17 +15,22 @@ is the same as::
 
 Copies are shared by all nodes of one development set. A route is learned from what every rung makes of all
 utterances, so copies of its rungs lose the ``when`` that names the route itself.
+
+A student with ``teacher: NODE`` learns in the same way from copies of its teacher over its training data
+(:meth:`components.nodes.kind.Kind.own_data`). These lose every ``when`` that waits for the student.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
-from components.nodes.kind import Kind
+from components.errors import ConfigError
+from components.nodes.kind import Kind, OwnData
 from components.nodes.table import KINDS
 from components.pipeline.faults import Faults
-from components.pipeline.pipeline import DATA
+from components.pipeline.pipeline import DATA, NODE
+from components.suggestions import suggest
 
 DEV_KEYS = ("dev", "dev_limit")
 """Keys of nodes of kinds that are learned: the data set, and how many utterances of it at most."""
@@ -34,6 +39,20 @@ RUNGS = "rungs"
 
 Written = dict[str, dict[str, Any]]
 """Nodes as they are written in a file, by name."""
+
+
+class _Set(NamedTuple):
+    """A data set that nodes are copied to.
+
+    Attributes:
+        source: its node.
+        suffix: of the names of the copies.
+        bypassed: routes by which the copies are not sent.
+    """
+
+    source: str
+    suffix: str
+    bypassed: frozenset[str]
 
 
 def add_development_nodes(written: Mapping[str, dict[str, Any]], faults: Faults) -> Written:
@@ -67,6 +86,8 @@ class _Development:
         self._resolving.add(name)
         values = self._written[name]
         kind = KINDS.get(str(values.get("kind")))
+        if kind is not None:
+            values = self._copy_to_own_data(name, values, kind)
         if kind is not None and kind.learned_as and set(DEV_KEYS) & set(values):
             fault = _find_fault(name, values, kind)
             if fault:
@@ -77,37 +98,73 @@ class _Development:
 
     def _learn(self, name: str, values: dict[str, Any], kind: Kind[Any]) -> dict[str, Any]:
         """Add what a node is learned by; returns the node that reads it."""
-        data = {"kind": "data", "source": values["dev"]}
-        data |= {"limit": values["dev_limit"]} if "dev_limit" in values else {}
-        source = self._add(DATA, data, name)
+        source = self._add_data(values["dev"], values.get("dev_limit"), "dev", name)
+        dev = _Set(source, "dev", frozenset({name}))
         read = [*_names(values.get("of", DATA)), *_names(values.get(RUNGS, ()))]
         learner = KINDS[kind.made_by[kind.learned_as]]
         shared = {key: value for key, value in values.items() if key in learner.settings.model_fields}
-        copies = [self._copy(node, source, name) for node in read]
+        copies = [self._copy(node, dev) for node in read]
         fit = f"{name}--fit"
         self.nodes[fit] = {"kind": learner.name, "of": list(dict.fromkeys(copies)), **shared}
         self._faults.source_keys.setdefault(fit, ("nodes", name))
         own = {key: value for key, value in values.items() if key not in DEV_KEYS}
         return {**own, kind.learned_as: fit}
 
-    def _copy(self, name: str, source: str, learner: str, above: frozenset[str] = frozenset()) -> str:
-        """Return the name of a node that does with data set ``source`` what ``name`` does with the data."""
+    def _copy_to_own_data(self, name: str, values: dict[str, Any], kind: Kind[Any]) -> dict[str, Any]:
+        """Copy what a node reads over data sets of its own; returns the node with the names of the copies."""
+        try:
+            own = kind.own_data(values)
+        except ConfigError as error:
+            self._faults.add(("nodes", name), f"{name}: {error}")
+            return {"kind": kind.name}  # without the settings that have no meaning then
+        faults = list(
+            filter(None, (self._find_foreign(node, name) for d in own.values() for node in d.nodes))
+        )
+        for fault in faults:
+            self._faults.add(("nodes", name), f"{name}: {fault}")
+        if faults:
+            return {"kind": kind.name}
+        return {**values, **{key: self._copy_all(name, d) for key, d in own.items()}}
+
+    def _find_foreign(self, node: str, reader: str) -> str | None:
+        """Return what is wrong with a node that is to be copied, if anything is."""
+        if node != DATA and node not in self._written:
+            near = suggest(node, [DATA, *(other for other in self._written if other != reader)])
+            return f"there is no node {node!r}{near}"
+        if not self._depends_on_data(node):
+            return f"expected a node that reads the data set of the pipeline, found {node}, which does not"
+        return None
+
+    def _copy_all(self, reader: str, own: OwnData) -> list[str]:
+        source = self._add_data(own.source, own.limit, own.suffix, reader)
+        to = _Set(source, own.suffix, frozenset(n for n in self._written if self._waits_for(n, reader)))
+        return [self._copy(node, to) for node in own.nodes]
+
+    def _waits_for(self, name: str, other: str, above: frozenset[str] = frozenset()) -> bool:
+        """Return whether a node of the file needs another one, by any of its keys."""
+        if name not in self._written or name in above:
+            return False
+        mentioned = set(_mentions(self._written[name]))
+        return other in mentioned or any(self._waits_for(n, other, above | {name}) for n in mentioned)
+
+    def _copy(self, name: str, to: _Set, above: frozenset[str] = frozenset()) -> str:
+        """Return the name of a node that does with data set ``to`` what ``name`` does with the data."""
         if name == DATA:
-            return source
+            return to.source
         if name not in self._written or name in above or not self._depends_on_data(name):
             return name  # what reads another data set, or a fault that the reader names
         self.resolve(name)
         copy = {key: v for key, v in self.nodes.get(name, self._written[name]).items() if key != RUNGS}
         above |= {name}
         of = copy.get("of", DATA)
-        copies = [self._copy(node, source, learner, above) for node in _names(of)]
+        copies = [self._copy(node, to, above) for node in _names(of)]
         copy["of"] = copies[0] if isinstance(of, str) else copies
         route, _, way = str(copy.get("when", "")).partition(".")
-        if route == learner:
+        if route in to.bypassed:
             copy.pop("when")
         elif way:
-            copy["when"] = f"{self._copy(route, source, learner, above)}.{way}"
-        return self._add(name, copy, name)
+            copy["when"] = f"{self._copy(route, to, above)}.{way}"
+        return self._add(name, copy, to.suffix, name)
 
     def _depends_on_data(self, name: str, above: frozenset[str] = frozenset()) -> bool:
         """Return whether a node reads the data set of the pipeline, itself or through others."""
@@ -119,11 +176,16 @@ class _Development:
             return False
         return any(self._depends_on_data(node, above | {name}) for node in _names(values.get("of", DATA)))
 
-    def _add(self, name: str, values: dict[str, Any], written: str) -> str:
+    def _add_data(self, source: str, limit: int | None, suffix: str, reader: str) -> str:
+        """Add a data set, if there is no equal one; returns its name."""
+        values = {"kind": "data", "source": source}
+        return self._add(DATA, values if limit is None else {**values, "limit": limit}, suffix, reader)
+
+    def _add(self, name: str, values: dict[str, Any], suffix: str, written: str) -> str:
         """Add a copy of a node, if there is no equal one; returns its name."""
         number = 1
         while True:
-            copy = f"{name}--dev{number if number > 1 else ''}"
+            copy = f"{name}--{suffix}{number if number > 1 else ''}"
             if self.nodes.setdefault(copy, values) == values:
                 self._faults.source_keys.setdefault(copy, ("nodes", written))
                 return copy
@@ -143,3 +205,13 @@ def _find_fault(name: str, values: Mapping[str, Any], kind: Kind[Any]) -> str | 
 
 def _names(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else [str(name) for name in value or ()]
+
+
+def _mentions(value: Any) -> Iterator[str]:
+    """Yield what may be names of nodes in the values of a node: all texts, routes without their way."""
+    if isinstance(value, str):
+        yield value.removeprefix(NODE).partition(".")[0]
+    elif isinstance(value, Mapping):
+        yield from (name for part in value.values() for name in _mentions(part))
+    elif isinstance(value, list | tuple):
+        yield from (name for part in value for name in _mentions(part))

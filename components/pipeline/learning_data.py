@@ -15,7 +15,7 @@ from components.storage.reader import read_utterances
 
 
 def check_learning_data(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None) -> None:
-    """Refuse too few utterances to learn from, and an estimator that is trusted on what it was fitted on.
+    """Refuse data without what a node learns from, and an estimator that is trusted on what it was fitted on.
 
     Args:
         pipeline: the graph.
@@ -42,6 +42,11 @@ def _find_faults(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | 
                 f"{name}: expected at least {fewest} development utterances with references to learn "
                 f"from, found {n}; give more data"
             )
+        if _lacks_speech(pipeline, node, own):
+            yield (
+                f"{name}: expected speech to learn from, found only text in {n} utterances; give recordings, "
+                "or speech: NODE of kind synthesize"
+            )
         above = _estimators_above(pipeline, node) if node.kind.needs_unseen(node.settings) else ()
         for estimating, reference in above:
             ids = find_seen(read_utterances(own), _seen_by(reference, pipeline, data, store))
@@ -52,6 +57,14 @@ def _find_faults(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | 
                     f"found {len(ids)} of {n} that it was ({listing}): it is surer of these than of others; "
                     "fit it on other data"
                 )
+
+
+def _lacks_speech(pipeline: Pipeline, node: Node, own: StageRef) -> bool:
+    """Return whether a node needs speech that neither its data nor a node gives."""
+    if not node.kind.needs_speech(node.settings):
+        return False
+    given = any(pipeline.sort_of(name) == "speech" for name in node.of)
+    return not given and not any(utterance.audio for utterance in read_utterances(own))
 
 
 def _estimators_above(pipeline: Pipeline, node: Node) -> list[tuple[str, str]]:

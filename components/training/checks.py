@@ -8,7 +8,7 @@ from components import data, models
 from components.device import pick_device
 from components.errors import ConfigError
 from components.languages import check_code
-from components.training import initialization
+from components.training import initialization, speech_data
 from components.training.config import DistillationConfig, FineTuningConfig, TrainingConfig
 from components.training.marian_model import check_heads
 
@@ -63,3 +63,13 @@ def check_distillation(config: DistillationConfig, store: str | None) -> None:
     check(config, store)
     for reference in (*config.teachers, *([config.init_layers_from] if config.init_layers_from else [])):
         models.check(reference, store)
+
+
+def check_recognition(config: TrainingConfig, store: str | None) -> None:
+    """Check what a recognizer starts from, and that its development data are speech with transcripts.
+
+    Raises:
+        AntiphonError: in one line, why.
+    """
+    initialization.require_whisper(models.resolve(str(config.init_from), store))
+    speech_data.load_utterances(config.dev, (config.source_language, config.target_language))

@@ -43,6 +43,19 @@ def require_initial_model(config: TrainingConfig) -> None:
         )
 
 
+def require_whisper(checkpoint: Checkpoint) -> None:
+    """Refuse a model that recognition cannot start from.
+
+    Raises:
+        ModelError: it is no Whisper.
+    """
+    if not checkpoint.architecture.startswith("Whisper"):
+        raise ModelError(
+            f"{checkpoint.reference}: expected a Whisper model, found {checkpoint.architecture}; set "
+            "init_from=packaged:whisper-tiny.en"
+        )
+
+
 def load_or_learn_vocabulary(
     config: TrainingConfig, out: Path, learn: Callable[[], bytes], store: str | None
 ) -> tuple[bytes, MarianTokenizer]:

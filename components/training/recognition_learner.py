@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import GenerationMixin
 
-from components.errors import ConfigError, ModelError
+from components.errors import ConfigError
 from components.metrics.recognition import utterance_errors
 from components.models import resolve
 from components.models.adapters.adapted_model import copy_beside
@@ -40,11 +40,7 @@ class RecognitionLearner:
             raise ConfigError("init_from: expected a Whisper model that recognition starts from, found none")
         self.config = config
         self._checkpoint = resolve(config.init_from, store)
-        if not self._checkpoint.architecture.startswith("Whisper"):
-            raise ModelError(
-                f"{config.init_from}: expected a Whisper model, found {self._checkpoint.architecture}; set "
-                "init_from=packaged:whisper-tiny.en"
-            )
+        initialization.require_whisper(self._checkpoint)
         self.model = initialization.load_initial_model(config, store)
         self.model.to(device)
         languages = (config.source_language, config.target_language)

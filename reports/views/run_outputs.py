@@ -43,8 +43,8 @@ def output_of(run: RunRecord, role: Role) -> StageRef | None:
 
 
 def _stages_in_use(run: RunRecord) -> list[StageRef]:
-    """Stages that run whenever the system is used: no training, no tuning, no scoring."""
-    names = {node.name for node in run.pipeline.of_data()}
+    """Stages that run whenever the system is used: no training, no tuning, no scoring, no side node."""
+    names = {node.name for node in run.pipeline.needed_for_outputs()}
     return [ref for ref in run.stages if ref.stage in names]
 
 
@@ -127,7 +127,8 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
         store: where.
         price_per_hour: of the machine, if the run states none.
     """
-    used, texts = _stages_in_use(run), text_stages(run)
+    used = _stages_in_use(run)
+    texts = [ref for ref in text_stages(run) if ref in used]
     seconds = sum(ref.seconds for ref in used)
     utterances = load_utterances(run)
     audio = sum(utterance.audio.seconds for utterance in utterances if utterance.audio)

@@ -44,10 +44,13 @@ def training_config(config: StackTrainingConfig) -> TrainingConfig:
 
 
 class SpokenSet(NamedTuple):
-    """A spoken data set: its utterances, what was recognized in it, and the folder of its encoder states."""
+    """A spoken data set: its utterances, what was recognized in it, and the folder of its encoder states.
+
+    A direct model needs no transcripts.
+    """
 
     utterances: Iterator[Utterance]
-    transcripts: Mapping[str, NBest]
+    transcripts: Mapping[str, NBest] | None
     states: Path
 
 
@@ -102,9 +105,11 @@ def train_speech_model(
 
 
 def _pair_spoken(spoken_set: SpokenSet, transcripts: int) -> Iterator[SpokenPair]:
-    """The transcripts of each utterance, paired with each of its references."""
+    """The transcripts of each utterance, paired with each of its references; without any, an empty one."""
     for utterance in spoken_set.utterances:
-        outcome = spoken_set.transcripts.get(utterance.id)
+        texts: tuple[str, ...] = ("",) if spoken_set.transcripts is None else ()
+        outcome = (spoken_set.transcripts or {}).get(utterance.id)
         if outcome is not None:
             texts = tuple(hypothesis.text for hypothesis in outcome.hypotheses[:transcripts])
+        if texts:
             yield from (SpokenPair(utterance.id, texts, reference) for reference in utterance.references)

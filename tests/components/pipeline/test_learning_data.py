@@ -111,3 +111,13 @@ def test_fewer_than_50_utterances_are_refused_before_anything_runs(tmp_path: Pat
     nodes["sure"] = {"kind": "estimate", "of": "mt", "dev": few}
     with pytest.raises(ConfigError, match=r"sure: expected at least 50 development utterances .* found 49"):
         check(tmp_path, nodes, data)
+
+
+def test_students_that_hear_are_not_taught_by_text_alone(tmp_path: Path) -> None:
+    data, text = write(tmp_path / "data.jsonl", 0, 1), write(tmp_path / "text.jsonl", 0, 2)
+    asr = {"kind": "recognize", "model": "w"}
+    ears = {"kind": "distill", "learner": "recognition", "teacher": "asr", "data": text, "init_from": "w"}
+    with pytest.raises(ConfigError, match="ears: expected speech to learn from, found only text in 2 utt"):
+        check(tmp_path, {"asr": asr, "ears": ears}, data)
+    spoken = {"voice": {"kind": "synthesize"}, "asr": {**asr, "of": "voice"}}
+    check(tmp_path, {**spoken, "ears": {**ears, "speech": "voice"}}, data)

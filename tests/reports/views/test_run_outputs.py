@@ -41,7 +41,7 @@ GRAPH = (
     node("soup", "merge", gives="model", whole=True, language=None),
     node("asr", "recognize", "data", language="source"),
     node("doubt", "route", "asr", gives="table", language=None),
-    node("mt", "translate", reads={"of0": "asr", "model": "soup", "table": "weights"}),
+    node("mt", "translate", reads={"of0": "asr", "when": "doubt", "model": "soup", "table": "weights"}),
     node("refine-1", "refine_round", "mt"),
 )
 """A system that is tuned and whose model is made on the way."""
@@ -90,6 +90,18 @@ def test_the_cost_is_of_use_not_of_training_and_tuning(tmp_path: Path) -> None:
     cost = cost_of(of(*refs), Store(str(tmp_path)))
     assert (cost.seconds, cost.calls, cost.real_time_factor) == (3.0, 2, 1.5)
     assert (cost.price_per_hour, cost.latency, cost.characters) == (None, None, None)
+
+
+def test_a_node_that_no_output_comes_from_costs_nothing(tmp_path: Path) -> None:
+    """Such as the teacher beside its student, where systems of one graph are compared."""
+    graph = (*GRAPH, node("teacher", "translate", "asr"))
+    names = ("asr", "doubt", "mt", "teacher")
+    run = of(stage(tmp_path, "data", DATA), *(stage(tmp_path, name) for name in names), graph=graph)
+    outputs = {"transcript": "asr", "translation": "mt"}
+    run = run.model_copy(update={"pipeline": run.pipeline.model_copy(update={"outputs": outputs})})
+    assert cost_of(run, Store(str(tmp_path))).seconds == 3.0
+    of_teacher = {"pipeline": run.pipeline.model_copy(update={"outputs": {"translation": "teacher"}})}
+    assert cost_of(run.model_copy(update=of_teacher), Store(str(tmp_path))).seconds == 2.0
 
 
 def test_a_runs_own_price_comes_before_that_of_a_comparison(tmp_path: Path) -> None:

@@ -10,11 +10,17 @@ import torch
 
 from components.errors import DataError
 from components.models.checkpoints import checkpoint_of
+from components.records import Utterance
 from components.stacking.config import SpeechConfig, SpeechTrainingConfig
 from components.stacking.model_folder import load_stacked
 from components.stacking.padding import pad_texts
 from components.stacking.training.learner import SpokenPair, StackLearner
-from components.stacking.training.train import SpeechModelSettings, SpokenSet, train_speech_model
+from components.stacking.training.train import (
+    SpeechModelSettings,
+    SpokenSet,
+    _pair_spoken,
+    train_speech_model,
+)
 from components.training.config import TrainingConfig
 from components.training.trainer import train
 from tests.components.stacking import tiny
@@ -77,3 +83,25 @@ def test_sets_without_speech_are_refused(tmp_path: Path) -> None:
         train_speech_model(
             tmp_path, SpeechTrainingConfig(), model, (nothing, nothing), None, lambda percent: None
         )
+
+
+def test_a_direct_model_learns_the_same_without_transcripts(text_folder: Path, tmp_path: Path) -> None:
+    """It does not read them: what a cascade teaches it needs sound and translations."""
+    learners = []
+    for words in ("ein hund", ""):
+        pairs, states = homographs(6)
+        own = [SpokenPair(pair.id, (words,), pair.target) for pair in pairs]
+        torch.manual_seed(1)
+        learners.append(
+            StackLearner(
+                config(), tiny.stacked(text_folder, "direct"), (own[2:], own[:2]), states, torch.device("cpu")
+            )
+        )
+    first, second = (learner.loss(range(4))[0].item() for learner in learners)
+    assert first == second
+
+
+def test_a_set_without_transcripts_has_empty_ones(tmp_path: Path) -> None:
+    spoken = Utterance(id="u", text="x", references=("rot", "blau"), source_language="en")
+    pairs = _pair_spoken(SpokenSet(iter([spoken]), None, tmp_path), 1)
+    assert list(pairs) == [SpokenPair("u", ("",), "rot"), SpokenPair("u", ("",), "blau")]

@@ -1,0 +1,164 @@
+"""Quality against seconds of a student, of the student with a route back to its teacher, and of the teacher.
+
+One graph trains the student on its teacher's translations, learns the routes on val and translates the test
+set. Kept are all texts, who escalates by which number, and CPU seconds that were measured in rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from antiphon import Run, run_pipeline
+from benchmarks.common.cached_recognition import CACHE
+from benchmarks.common.cpu_timer import Call
+from benchmarks.common.cpu_timer import measure as measure_cpu
+from benchmarks.common.sections import Result, section_parser
+from components.records import NBest, Route
+from components.translation.config import TranslationConfig
+from components.translation.factory import build as build_translator
+
+PAGE = "students"
+TEACHER = "packaged:multi30k-en-de"
+TRAINING, DEV, TEST = "multi30k:train", "multi30k:val", "multi30k:test_2016_flickr"
+SYSTEMS = ("student", "teacher, greedy", "teacher")
+"""Systems without a route: the student greedy, its teacher with beam 1 and with beam 5."""
+SIGNALS: Mapping[str, str | list[str]] = {
+    "log-probability": "mean_log_prob",
+    "predicted gain": ["mean_log_prob", "min_log_prob", "n_tokens"],
+}
+"""Name -> the numbers that decide."""
+BUDGETS = (0.1, 0.2, 0.3, 0.5)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.quality students", __doc__)
+    section.add_argument("--work", type=Path, default=CACHE / "students", help="the store of the runs")
+    section.add_argument("--limit", type=int, default=8000, help="captions that the student learns from")
+    section.add_argument("--steps", type=int, default=250, help="updates of the student")
+    section.add_argument("--test-limit", type=int, help="captions of the test set; all unless set")
+    section.add_argument("--rounds", type=int, default=2, help="of the measurement of seconds")
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """The outputs of one run, then what each system costs."""
+    torch.set_num_threads(1)
+    languages = {"source_language": "en", "target_language": "de"}
+    run = run_pipeline(
+        {"nodes": make_graph(options.limit, options.steps)},
+        data=TEST,
+        limit=options.test_limit,
+        store=str(options.work),
+        name="students",
+        replace=True,
+        **languages,
+    )
+    outputs = keep_outputs(run)
+    yield Result("outputs", outputs, [TEACHER])
+    yield Result("seconds", measure_seconds(run, outputs, options), [TEACHER])
+
+
+def make_graph(limit: int, steps: int) -> dict[str, dict[str, Any]]:
+    """The teacher, its student, and a route for every signal and budget."""
+    teacher = {"kind": "translate", "model": TEACHER, "n_best": 1}
+    graph = {
+        "teacher": {**teacher, "beam_size": 5},
+        "greedy": {**teacher, "beam_size": 1},
+        "student": _student(limit, steps),
+        "fast": {**teacher, "model": "node:student", "beam_size": 1},
+    }
+    for signal, by in SIGNALS.items():
+        for budget in BUDGETS:
+            name = name_route(signal, budget)
+            rungs = {"of": "fast", "rungs": ["fast", "teacher"]}
+            graph[name] = {"kind": "route", **rungs, "by": by, "dev": DEV, "budget": budget}
+            graph[f"sent-{name}"] = {"kind": "select", "of": ["teacher"], "when": f"{name}.escalate"}
+    return graph
+
+
+def _student(limit: int, steps: int) -> dict[str, Any]:
+    """The node that trains the student."""
+    return {
+        "kind": "distill",
+        "teacher": "teacher",
+        "data": TRAINING,
+        "limit": limit,
+        "dev": DEV,
+        "tokenizer": TEACHER,
+        "init_layers_from": TEACHER,
+        "num_layers": 3,
+        "decoder_layers": 1,
+        "dropout": 0.1,
+        "max_steps": steps,
+        "lr_schedule": "linear",
+        "learning_rate": 1e-3,
+        "warmup_steps": 50,
+        "eval_every": max(1, steps // 2),
+        "eval_sentences": 100,
+        "average_checkpoints": 1,
+        "device": "cpu",
+    }
+
+
+def name_route(signal: str, budget: float) -> str:
+    """The node of a route."""
+    return f"{signal.replace(' ', '-')}-{round(100 * budget)}"
+
+
+def keep_outputs(run: Run) -> dict[str, Any]:
+    """Texts of the systems, references, and of every route who escalates."""
+    nodes = dict(zip(SYSTEMS, ("fast", "greedy", "teacher"), strict=True))
+    best = {
+        system: {key: o.best.text for key, o in run.outcomes(node).items() if isinstance(o, NBest)}
+        for system, node in nodes.items()
+    }
+    ids = [u.id for u in run.utterances if all(u.id in texts for texts in best.values())]
+    references = {u.id: list(u.references) for u in run.utterances}
+    return {
+        "n_total": len(run.utterances),
+        "ids": ids,
+        "references": [references[key] for key in ids],
+        "texts": {system: [texts[key] for key in ids] for system, texts in best.items()},
+        "escalated": {
+            signal: {f"{budget:g}": _escalated(run, name_route(signal, budget), ids) for budget in BUDGETS}
+            for signal in SIGNALS
+        },
+        "notes": [note for note in run.record.notes if "--fit" in note],
+    }
+
+
+def _escalated(run: Run, route: str, ids: list[str]) -> list[int]:
+    """Positions of the utterances that a route sends to the teacher."""
+    ways = run.outcomes(route)
+    outcomes = [ways[key] for key in ids]
+    return [n for n, way in enumerate(outcomes) if isinstance(way, Route) and way.way == "escalate"]
+
+
+def measure_seconds(
+    run: Run, outputs: Mapping[str, Any], options: argparse.Namespace
+) -> dict[str, list[float]]:
+    """CPU seconds, round by round, of every system over all captions and of the teacher over some."""
+    student = next(f"store:{ref.key}" for ref in run.record.stages if ref.stage == "student")
+    texts = {u.id: u for u in run.utterances}
+    utterances = [texts[key] for key in outputs["ids"]]
+    translators = {
+        name: build_translator(
+            TranslationConfig(model=model, beam_size=beam, n_best=1, device="cpu"), str(options.work)
+        )
+        for name, model, beam in zip(SYSTEMS, (student, TEACHER, TEACHER), (1, 1, 5), strict=True)
+    }
+
+    calls: dict[str, Call] = {
+        name: partial(translator.translate, utterances) for name, translator in translators.items()
+    }
+    for budget, positions in outputs["escalated"]["log-probability"].items():
+        selected = [utterances[n] for n in positions]
+        calls[f"escalated {budget}"] = partial(translators["teacher"].translate, selected)
+    return measure_cpu(calls, options.rounds)
