@@ -38,6 +38,7 @@ SECTIONS = {
     "students": "benchmarks.quality.students",
     "search": "benchmarks.quality.search",
     "terms": "benchmarks.quality.terms",
+    "ctc": "benchmarks.quality.ctc_family",
     "vocabularies-text": "benchmarks.quality.vocabularies_text",
 }
 
