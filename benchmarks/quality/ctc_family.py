@@ -13,11 +13,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from antiphon import run_pipeline
 from benchmarks.claims.speech import votes
 from benchmarks.claims.speech.captions import best_texts
 from benchmarks.common.cached_recognition import recognize_cached
 from benchmarks.common.sections import Result, section_parser
-from benchmarks.quality.confidence.graphs import Graph, run_graph
+from benchmarks.quality.confidence.graphs import Graph
 from components import data
 from components.files import write_bytes
 from components.records import NBest, Utterance
@@ -108,7 +109,7 @@ def train_head(work: Path) -> str:
             "eval_every": 100,
         },
     }
-    run = run_graph(nodes, dev, work / "store", "ctc")
+    run = run_pipeline({"nodes": nodes}, data=str(dev), store=str(work / "store"), name="ctc", replace=True)
     ref = next(ref for ref in run.record.stages if ref.stage == "head")
     return str(Path(ref.path) / "model")
 
