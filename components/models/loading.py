@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 import transformers
@@ -61,6 +61,7 @@ _NEEDED_TENSORS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "seamless": partial(without_other_modalities, others=("speech_encoder.", "t2u_model.", "vocoder.")),
 }
 """What of a loading report matters, where that is not everything; by kind, or family of architectures."""
+M = TypeVar("M", bound=nn.Module)
 TIED = frozenset({"proj_out.weight"})
 """Whisper's output layer, which is the embedding; the hub's checkpoints may store it again."""
 
@@ -78,7 +79,8 @@ def load_whisper(
         dtype: Type of its weights, or a name that :func:`components.device.pick_dtype` knows.
 
     Raises:
-        ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite.
+        ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite; or the
+            device has no room for the weights.
     """
     device, dtype = _resolve_placement(device, dtype)
     verify(checkpoint)
@@ -95,7 +97,7 @@ def load_whisper(
                     tensor.data = tensor.data.to(dtype)
     if dtype == torch.float16:
         refuse_non_finite(checkpoint, model.state_dict().items(), f" in {dtype}")
-    return model.to(device).eval()
+    return _move(checkpoint, model, device).eval()
 
 
 def load_transformers(
@@ -119,7 +121,8 @@ def load_transformers(
         The model and its tokenizer; its processor where the model reads speech and is no ``ctc``.
 
     Raises:
-        ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite.
+        ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite; or the
+            device has no room for the weights.
     """
     device, dtype = _resolve_placement(device, dtype)
     verify(checkpoint)
@@ -134,9 +137,23 @@ def load_transformers(
     refuse_report(checkpoint, select_needed(report) if select_needed else report)
     if not is_quantized:
         refuse_integers(checkpoint, model.state_dict())
-        model = model.to(device)
+        model = _move(checkpoint, model, device)
     refuse_non_finite(checkpoint, model.state_dict().items())
     return model.eval(), tokenizer
+
+
+def _move(checkpoint: Checkpoint, model: M, device: torch.device) -> M:
+    """Move a model to a device as a whole; one that has no room for it is named."""
+    try:
+        return model.to(device)
+    except torch.OutOfMemoryError as error:
+        tensors = (*model.parameters(), *model.buffers())
+        needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 2**30
+        raise ModelError(
+            f"{checkpoint.reference}: expected room for {needed:.1f} GiB of weights on {device}, found less "
+            f"({to_one_line(error, 200)}); set dtype: bfloat16, or name a smaller or a quantized model, or a "
+            "free device"
+        ) from error
 
 
 def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, Any]) -> tuple[Any, Any, Any]:

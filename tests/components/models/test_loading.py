@@ -172,6 +172,20 @@ def test_a_quantized_model_is_neither_moved_nor_summed(
             load_transformers(checkpoint, "causal")
 
 
+@pytest.mark.parametrize("load", [lambda c: load_whisper(c), lambda c: load_transformers(c, "speech")])
+def test_a_device_without_room_is_named(
+    speech: Path, monkeypatch: pytest.MonkeyPatch, load: Callable[[Checkpoint], object]
+) -> None:
+    def to(self: nn.Module, *args: object) -> nn.Module:
+        if args == (torch.device("cpu"),):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return self
+
+    monkeypatch.setattr(nn.Module, "to", to)
+    with pytest.raises(ModelError, match=r"room for 0\.0 GiB of weights on cpu, found less \(CUDA"):
+        load(checkpoint_of(speech, "test"))
+
+
 NAMES = ("config.json", "generation_config.json", "tokenizer.json", "vocab.json", "source.spm", "any.model")
 
 
