@@ -18,7 +18,8 @@ from components.data import Dataset
 from components.data import from_audio as load_audio
 from components.data import load as load_data
 from components.errors import AntiphonError
-from components.nodes.kind import Item, Kind, NodeSettings, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Item, NodeSettings, Site
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, Quarantined, Route, Utterance

@@ -13,7 +13,7 @@ from functools import partial
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
 from components.languages import base_of
-from components.nodes.kind import Site
+from components.nodes.site import Site
 from components.pipeline import auto_models
 from components.pipeline.auto_models import is_auto
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline

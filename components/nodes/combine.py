@@ -17,7 +17,8 @@ from components.errors import ConfigError
 from components.files import read_json
 from components.metrics.metric_names import split_metric
 from components.metrics.normalizers import check_normalizer, libraries_of_normalizer
-from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome, Quarantined, Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_nbests

@@ -17,9 +17,10 @@ from pydantic import Field, field_validator, model_validator
 from components.digests import file_digest
 from components.errors import ConfigError
 from components.nodes import code_permission
-from components.nodes.kind import Component, Kind, NodeSettings, Site, Sort
+from components.nodes.kind import Kind
 from components.nodes.own_program import OwnProgram
 from components.nodes.plain_records import Gives
+from components.nodes.site import Component, NodeSettings, Site, Sort
 
 VERSION = 1
 """Version of the records that programs read, and of how their answers are read."""

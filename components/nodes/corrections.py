@@ -11,7 +11,8 @@ from pydantic import Field
 from components.editing.correction import read_stored_corrections
 from components.editing.corrections_stage import KIND
 from components.errors import StoreError
-from components.nodes.kind import Kind, NodeSettings, Site
+from components.nodes.kind import Kind
+from components.nodes.site import NodeSettings, Site
 from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan
 from components.storage.store import Store

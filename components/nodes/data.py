@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from components.nodes.kind import Kind, NodeSettings, Site
+from components.nodes.kind import Kind
+from components.nodes.site import NodeSettings, Site
 
 
 class DataSettings(NodeSettings):

@@ -18,8 +18,8 @@ from typing import Any, Literal
 from pydantic import AliasChoices, ConfigDict, Field
 
 from components.errors import ConfigError
-from components.nodes.kind import LanguagePairs, OwnData, Site
 from components.nodes.model_kind import TrainingKind
+from components.nodes.site import LanguagePairs, OwnData, Site
 from components.nodes.targets import TARGETS, TargetsSettings
 from components.nodes.train import REFINERS
 from components.nodes.train_stack import StackTrainingSettings

@@ -17,7 +17,8 @@ from components.editing.correction import (
     read_stored_corrections,
 )
 from components.errors import ConfigError, DataError
-from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import Hypothesis, NBest, Outcome
 
 VERSION = 2

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from components.files import write_json
-from components.nodes.kind import Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
+from components.nodes.site import LanguagePairs, Site
 from components.run_record import StageRef
 from components.stacking.config import ENCODER_STATES_VERSION, SpeechConfig
 from components.storage.reader import read_utterances

@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from components.confidence.estimators.config import VERSION, EstimatorConfig
 from components.digests import file_digest
 from components.errors import ConfigError
-from components.nodes.kind import Component, Item, Kind, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, Site
 from components.records import NBest, Outcome, Quarantined
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from components.fusing.config import VERSION, FuseConfig
 from components.machine import dtype_for_key
 from components.models.sources.served import chat_fingerprints
 from components.nodes import estimator_reference
-from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
 from components.nodes.rounds import LIBRARIES, texts_of
+from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome
 from components.refining.config import ESTIMATE, MODEL_GATES
 from components.run_record import StageRef

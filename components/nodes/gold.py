@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from components.errors import ConfigError
 from components.languages import UNDETERMINED
-from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import Hypothesis, NBest, Segment, Utterance
 from components.resegmentation import retime
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from components.errors import DataError
 from components.files import write_bytes
 from components.languages import without_spaces
-from components.nodes.kind import Kind, NodeSettings, Site
+from components.nodes.kind import Kind
+from components.nodes.site import NodeSettings, Site
 from components.records import Hypothesis, NBest
 from components.run_record import StageRef
 from components.storage.reader import read_best_texts, read_nbests, read_utterances

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from components.errors import ConfigError
 from components.nodes import estimator_reference
-from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
 from components.nodes.rounds import LIBRARIES, MAX_ROUNDS, Round, texts_of
+from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import Outcome
 from components.refining.config import ESTIMATE, GateName, RoundsConfig
 from components.refining.proposal_judge import ProposalJudge

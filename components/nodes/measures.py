@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from components.errors import DataError
-from components.nodes.kind import Item
+from components.nodes.site import Item
 from components.records import NBest, Route
 from components.routing.route_fit import Doubtful
 from components.suggestions import did_you_mean

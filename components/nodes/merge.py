@@ -13,8 +13,8 @@ from components.files import disk_full_as_store_error, write_json
 from components.merging.config import VERSION, MergeConfig, is_text, recipe_of
 from components.merging.recipe.model_names import reference_of
 from components.models.adapted_references import parts_of, replace_parts
-from components.nodes.kind import Site
 from components.nodes.model_kind import ModelKind
+from components.nodes.site import Site
 from components.run_record import StageRef
 from components.storage.whole_stage import TABLES, Product
 

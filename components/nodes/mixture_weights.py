@@ -9,7 +9,8 @@ from typing import Any
 from components.ensembling.token_level.config import COEFFICIENTS_FILE, TRANSLATION_VERSION
 from components.files import read_json
 from components.machine import resolve_dtype_name
-from components.nodes.kind import Kind, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Site
 from components.nodes.translate import LIBRARIES, TranslateSettings, members_by_role
 from components.run_record import StageRef
 from components.storage.model_labels import label_models

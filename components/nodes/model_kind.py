@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from components.nodes.kind import Kind, S, Site
+from components.nodes.kind import Kind, S
+from components.nodes.site import Site
 from components.run_record import StageRef
 from components.storage.whole_stage import Product
 from components.training.config import VERSION, TrainingConfig

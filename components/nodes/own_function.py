@@ -17,8 +17,8 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 
 from components.errors import AntiphonError, ConfigError, DataError, TransientError
-from components.nodes.kind import Item, Site
 from components.nodes.plain_records import Gives, PlainRecord, to_outcome, to_plain
+from components.nodes.site import Item, Site
 from components.progress import track
 from components.records import NodeOutcome, Quarantined
 

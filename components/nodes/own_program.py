@@ -15,8 +15,8 @@ from threading import Thread
 from typing import IO, Any
 
 from components.errors import AntiphonError, DataError
-from components.nodes.kind import Item, Site
 from components.nodes.plain_records import Gives, to_outcome, to_plain
+from components.nodes.site import Item, Site
 from components.records import NodeOutcome, Quarantined
 
 MAX_OUTPUT_BYTES = 64 * 2**20

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from components.errors import ConfigError, DataError
 from components.files import open_atomically, write_bytes
-from components.nodes.kind import Item, Kind, Site, Sort
+from components.nodes.kind import Kind
+from components.nodes.site import Item, Site, Sort
 from components.perturbation.config import VERSION, PerturbationConfig
 from components.records import Hypothesis, NBest, Quarantined, ReferenceSegment, Utterance
 from components.storage.record_files import ERRORS, OUTPUTS

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypedDict
 from pydantic import ValidationError
 
 from components.errors import DataError
-from components.nodes.kind import Item, Site
+from components.nodes.site import Item, Site
 from components.records import Hypothesis, NBest, NodeOutcome, Route, Utterance
 
 Gives = Literal["text", "table", "speech"]

@@ -18,8 +18,9 @@ from pydantic import Field, model_validator
 
 from components.errors import ConfigError
 from components.nodes import code_permission, own_function
-from components.nodes.kind import Component, Kind, NodeSettings, Site, Sort
+from components.nodes.kind import Kind
 from components.nodes.plain_records import Gives
+from components.nodes.site import Component, NodeSettings, Site, Sort
 
 VERSION = 1
 """Version of the records that functions read, and of how their answers are read."""

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from components.ensembling.token_level.config import RECOGNITION_VERSION, RecognizerEnsembleConfig
 from components.machine import resolve_dtype_name
-from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.recognition import checks
 from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from components.files import disk_full_as_store_error, write_json
-from components.nodes.kind import LanguagePairs, NodeSettings, Site
 from components.nodes.model_kind import ModelKind
+from components.nodes.site import LanguagePairs, NodeSettings, Site
 from components.run_record import StageRef
 from components.storage.whole_stage import TABLES, Product
 

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from components.errors import ConfigError
 from components.models.sources.served import is_served
-from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
 from components.nodes.rounds import MAX_ROUNDS, Round, texts_of
+from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome
 from components.refining.config import SERVED_VERSION, RefineConfig
 from components.refining.decisions import has_stopped

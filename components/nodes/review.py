@@ -13,7 +13,8 @@ from components.editing.editable_text import certainty_of
 from components.editing.questions import Question, answers_as_corrections, choose_doubtful
 from components.nodes.corrections import list_ids
 from components.nodes.edit import ROLE
-from components.nodes.kind import Item, Kind, NodeSettings, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Item, NodeSettings, Site
 from components.run_record import StageRef
 from components.storage.whole_stage import Product
 

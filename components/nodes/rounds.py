@@ -8,7 +8,8 @@ from components import neural_metrics
 from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
 from components.models.sources.served import chat_fingerprints
 from components.nodes import estimator_reference
-from components.nodes.kind import Item, Kind, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Item, Site
 from components.records import NBest
 from components.refining.config import MODEL_GATES, VERSION, RoundsConfig
 

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 from components.errors import ConfigError, DataError
 from components.files import read_lines
 from components.folds import fold_of
-from components.nodes.kind import Component, Item, Kind, Site
+from components.nodes.kind import Kind
 from components.nodes.measures import measure, measure_all
 from components.nodes.route_settings import ESCALATE, FOLD, KEEP, RouteSettings, describe_number
+from components.nodes.site import Component, Item, Site
 from components.records import Quarantined, Route
 from components.routing.objective import OBJECTIVES
 from components.routing.route_fit import TRAIN_ROUTE, RouteFit, read_route_fit

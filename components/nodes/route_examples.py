@@ -12,7 +12,6 @@ from components.languages import UNDETERMINED
 from components.metrics.bootstrap import FloatArray
 from components.metrics.metric import Segments
 from components.metrics.table import get_metric
-from components.nodes.kind import Item, Site
 from components.nodes.measures import (
     CALIBRATED,
     CONFIDENCE,
@@ -23,6 +22,7 @@ from components.nodes.measures import (
     measure_all,
 )
 from components.nodes.route_settings import TrainRouteSettings, describe_number, rungs_of
+from components.nodes.site import Item, Site
 from components.records import NBest
 from components.routing.bad_outputs import BadOutput
 from components.routing.learning import DevelopmentSet, require_enough

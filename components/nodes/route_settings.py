@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from components.folds import LARGEST
-from components.nodes.kind import Site
 from components.nodes.measures import CONFIDENCE, FEATURES, doubtful_end
+from components.nodes.site import Site
 from components.routing.objective import OBJECTIVES, Objective
 from components.routing.route_fit import Doubtful
 

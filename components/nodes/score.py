@@ -14,7 +14,8 @@ from components.languages import UNDETERMINED
 from components.metrics.choices import MetricChoice
 from components.metrics.metric_names import split_metric
 from components.models.sources.served import chat_fingerprints, is_served
-from components.nodes.kind import Component, Item, Kind, LanguagePairs, NodeSettings, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, LanguagePairs, NodeSettings, Site
 from components.records import Quarantined, Route
 from components.refining.config import TEXT_ESTIMATE_NAMES
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import NBest, Outcome, Quarantined
 
 VERSION = 1

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from components.errors import ConfigError
 from components.machine import dtype_for_key
-from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome
 from components.stacking.coefficient_file import read_coefficient
 from components.stacking.config import (

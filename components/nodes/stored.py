@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from components.errors import StoreError
-from components.nodes.kind import Component, Kind, NodeSettings, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Component, NodeSettings, Site
 from components.storage.stage_plan import StagePlan
 from components.storage.store import Store
 

@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from components.files import write_bytes
-from components.nodes.kind import Item, Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Item, LanguagePairs, Site
 from components.records import Quarantined, Utterance
 from components.storage.record_files import ERRORS, OUTPUTS
 from components.storage.whole_stage import Product

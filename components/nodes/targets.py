@@ -12,8 +12,9 @@ from pydantic import Field, model_validator
 from components.errors import ConfigError, DataError
 from components.files import read_json, read_lines, write_json
 from components.languages import UNDETERMINED
-from components.nodes.kind import Item, Kind, NodeSettings, Site
+from components.nodes.kind import Kind
 from components.nodes.measures import CONFIDENCE, doubtful_end, measure
+from components.nodes.site import Item, NodeSettings, Site
 from components.records import NBest, Utterance
 from components.run_record import StageRef
 from components.storage.whole_stage import Product

@@ -13,7 +13,8 @@ from pydantic import Field, field_validator
 from components.errors import DataError
 from components.files import write_bytes, write_json
 from components.machine import resolve_dtype_name
-from components.nodes.kind import Item, Kind, LanguagePairs, NodeSettings, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Item, LanguagePairs, NodeSettings, Site
 from components.records import Quarantined, Utterance
 from components.run_record import StageRef
 from components.storage.record_files import ERRORS

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
 
-from components.nodes.kind import Site
 from components.nodes.model_kind import TrainingKind
+from components.nodes.site import Site
 from components.training.config import FineTuningConfig
 
 REFINERS = {

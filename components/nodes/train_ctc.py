@@ -11,7 +11,8 @@ from pydantic import Field
 from components.errors import ConfigError
 from components.files import read_json
 from components.nodes.encode_speech import SPEECH, STATES
-from components.nodes.kind import Kind, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Site
 from components.run_record import StageRef
 from components.stacking.config import SpeechConfig
 from components.storage.reader import read_utterances

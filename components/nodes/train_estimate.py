@@ -10,7 +10,8 @@ from components.confidence.estimators.config import ESTIMATOR_FILE, MIN_ITEMS, V
 from components.errors import ConfigError, DataError
 from components.metrics.normalizers import check_normalizer
 from components.nodes.estimate import check_first_is_text, features_of, first_text
-from components.nodes.kind import Item, Kind, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Item, Site
 from components.records import NBest, Utterance
 from components.run_record import StageRef
 from components.storage.whole_stage import Product

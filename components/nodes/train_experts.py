@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from components.experts.config import ADDED, CAPACITY_VERSION, VERSION, ExpertsConfig
-from components.nodes.kind import Site
 from components.nodes.model_kind import TrainingKind
+from components.nodes.site import Site
 
 
 class TrainExperts(TrainingKind[ExpertsConfig]):

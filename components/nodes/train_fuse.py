@@ -8,7 +8,8 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.fusing.config import FuseTrainingConfig
-from components.nodes.kind import Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
+from components.nodes.site import LanguagePairs, Site
 from components.nodes.train_stack import LIBRARIES
 from components.run_record import StageRef
 from components.storage.reader import read_nbests_by_id, read_utterances

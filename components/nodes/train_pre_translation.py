@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
-from components.nodes.kind import Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
+from components.nodes.site import LanguagePairs, Site
 from components.nodes.train_stack import LIBRARIES
 from components.run_record import StageRef
 from components.stacking.config import PreTranslationConfig

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import ConfigError
-from components.nodes.kind import Item, Kind, Site
+from components.nodes.kind import Kind
 from components.nodes.route_settings import TrainRouteSettings, describe_number, rungs_of
+from components.nodes.site import Item, Site
 from components.routing.objective import MIN_UTTERANCES
 from components.routing.route_fit import ROUTE_FILE, TRAIN_ROUTE, read_route_fit, write_route_fit
 from components.run_record import StageRef

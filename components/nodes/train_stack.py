@@ -11,7 +11,8 @@ from pydantic import Field
 from components.errors import ConfigError
 from components.files import read_json
 from components.nodes.encode_speech import SPEECH, STATES
-from components.nodes.kind import Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
+from components.nodes.site import LanguagePairs, Site
 from components.nodes.targets import read_targets
 from components.records import Utterance
 from components.run_record import StageRef

@@ -17,7 +17,8 @@ from components.ensembling.token_level.config import (
 from components.ensembling.token_level.config import TRANSLATION_VERSION as MIXING_VERSION
 from components.machine import resolve_dtype_name
 from components.models.sources.served import chat_fingerprints, is_served
-from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import Outcome
 from components.run_record import StageRef
 from components.translation import checks

@@ -7,7 +7,8 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.machine import resolve_dtype_name
-from components.nodes.kind import Component, Item, Kind, LanguagePairs, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Request

@@ -13,7 +13,7 @@ from components.files import read_json, write_json
 from components.languages import UNDETERMINED
 from components.metrics.metric_names import split_metric
 from components.nodes.combine import Combine, CombineSettings, language_of_texts
-from components.nodes.kind import Item, Site
+from components.nodes.site import Item, Site
 from components.records import NBest, Utterance
 from components.run_record import StageRef
 from components.storage.whole_stage import Product

@@ -8,7 +8,8 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.machine import dtype_for_key
-from components.nodes.kind import Kind, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Site
 from components.nodes.stack import LIBRARIES, StackSettings
 from components.nodes.train_stack import check_spoken_sets
 from components.run_record import StageRef

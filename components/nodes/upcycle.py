@@ -16,8 +16,8 @@ from components.experts.config import UPCYCLING
 from components.files import disk_full_as_store_error
 from components.merging.config import is_text
 from components.merging.recipe.moe import read_moe_settings
-from components.nodes.kind import NodeSettings, Site
 from components.nodes.model_kind import ModelKind
+from components.nodes.site import NodeSettings, Site
 from components.run_record import StageRef
 from components.storage.whole_stage import Product
 from components.yaml_text import read_yaml_text

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from components.errors import ConfigError
 from components.languages import UNDETERMINED, english_name
-from components.nodes.kind import LanguagePairs
+from components.nodes.site import LanguagePairs
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.recommended_models import (
     AUTO,

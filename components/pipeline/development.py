@@ -26,7 +26,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from components.errors import ConfigError
-from components.nodes.kind import Kind, OwnData
+from components.nodes.kind import Kind
+from components.nodes.site import OwnData
 from components.nodes.table import KINDS
 from components.pipeline.faults import Faults
 from components.pipeline.pipeline import DATA, NODE

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from components.languages import UNDETERMINED
-from components.nodes.kind import Item
+from components.nodes.site import Item
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.storage.reader import resolve_audio_path

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from components.languages import UNDETERMINED
 from components.models.adapted_references import parts_of, replace_parts
-from components.nodes.kind import Kind, LanguagePairs, Site, Sort
+from components.nodes.kind import Kind
+from components.nodes.site import LanguagePairs, Site, Sort
 from components.run_record import NodeRecord, PipelineRecord
 
 DATA = "data"

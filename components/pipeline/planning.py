@@ -12,7 +12,7 @@ from components.errors import ConfigError
 from components.machine import resolve_device_type
 from components.models.adapted_references import join_adapters, split_adapters
 from components.models.sources.store import pin_run_models
-from components.nodes.kind import Site
+from components.nodes.site import Site
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
 from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan, library_versions

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from components.device import seed_device, use_threads
-from components.nodes.kind import Component
+from components.nodes.site import Component
 from components.profiling import measure_card
 from tasks.execution.component_cache import get_component
 from tasks.execution.plan_check import check_plan

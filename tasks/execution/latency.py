@@ -17,7 +17,7 @@ from typing import NamedTuple
 from components.analysis.cost import Latency, summarize_latency
 from components.errors import DataError
 from components.models.weight_digests import resolve_weight_digests
-from components.nodes.kind import Component, Item
+from components.nodes.site import Component, Item
 from components.pipeline.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, plan_nodes, with_models, with_tables

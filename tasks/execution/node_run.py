@@ -14,7 +14,7 @@ from components.data.documents import cut_slices
 from components.errors import StoreError
 from components.machine import resolve_device_name
 from components.models.weight_digests import resolve_weight_digests
-from components.nodes.kind import Item, Site
+from components.nodes.site import Item, Site
 from components.pipeline.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, make_stage_plan, with_models, with_tables

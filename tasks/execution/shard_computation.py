@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.nodes.kind import Component, Item
+from components.nodes.site import Component, Item
 from components.nodes.table import KINDS
 from components.pipeline.item_gatherer import id_of
 from components.profiling import measure_card, measure_cost

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from components.nodes.kind import Item, Site
+from components.nodes.site import Item, Site
 from components.profiling import CardMemory, Usage
 from components.storage.stage_plan import StagePlan
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from prefect.futures import PrefectFuture
 
 from components import progress
-from components.nodes.kind import Item
+from components.nodes.site import Item
 from components.storage.stage_writer import StageWriter
 from reports.terminal.node_progress import NodeProgress
 from tasks import task_runners

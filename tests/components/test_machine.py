@@ -21,7 +21,7 @@ from components.machine import (
     resolve_device_name,
     resolve_dtype_name,
 )
-from components.nodes.kind import Site
+from components.nodes.site import Site
 from components.nodes.stack import StackSettings
 from components.nodes.table import KINDS
 from components.nodes.translate import TranslateSettings

@@ -10,7 +10,7 @@ import pytest
 
 from components.endpoints.endpoint import use_source
 from components.errors import ConfigError, TransientError
-from components.nodes.kind import Site
+from components.nodes.site import Site
 from components.nodes.table import KINDS
 from components.nodes.translate import TranslateSettings
 from components.run_record import RunRecord, StageRef

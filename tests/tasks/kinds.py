@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
-from components.nodes.kind import Component, Item, Kind, NodeSettings, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined
 from components.run_record import StageRef
 from components.storage.whole_stage import Product

@@ -25,8 +25,8 @@ from components.neural_metrics import factory
 from components.neural_metrics.error_spans import find_error_spans, mqm_score
 from components.neural_metrics.factory import bind_metric, bind_quality_metric
 from components.nodes.combine import Combine, CombineSettings
-from components.nodes.kind import Item, Site
 from components.nodes.score import ScoreKind, ScoreSettings
+from components.nodes.site import Item, Site
 from components.records import Checkpoint, Hypothesis, NBest, Quarantined, Route, Utterance
 from components.refining.acceptance import GATES
 from components.refining.config import RoundsConfig

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from components.nodes.kind import Item, Kind, Site
+from components.nodes.kind import Kind
+from components.nodes.site import Item, Site
 from components.records import Audio, Hypothesis, NBest, NodeOutcome, Quarantined, Route, Utterance
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=2.5, sample_rate=16000)

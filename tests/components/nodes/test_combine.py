@@ -11,7 +11,7 @@ import pytest
 
 from components.errors import AntiphonError, ConfigError, DataError
 from components.nodes.combine import Combine, CombineSettings
-from components.nodes.kind import Item, Site
+from components.nodes.site import Item, Site
 from components.nodes.tune import Tune
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes

@@ -13,7 +13,7 @@ import pytest
 from components.errors import AntiphonError, ConfigError
 from components.nodes import own_program
 from components.nodes.command import Command, CommandSettings
-from components.nodes.kind import Item, Site
+from components.nodes.site import Item, Site
 from components.records import Quarantined, Route
 from tests.components.nodes.items import compute, item, items, texts_of
 

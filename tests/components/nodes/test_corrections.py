@@ -8,7 +8,7 @@ import pytest
 
 from components.errors import StoreError
 from components.nodes.corrections import Corrections, CorrectionsSettings
-from components.nodes.kind import Site
+from components.nodes.site import Site
 
 
 def test_what_a_person_gave_is_not_made_again(tmp_path: Path) -> None:

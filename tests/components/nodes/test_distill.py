@@ -11,7 +11,7 @@ import soundfile
 
 from components.errors import ConfigError
 from components.nodes.distill import Distill, DistillSettings
-from components.nodes.kind import Item, Site
+from components.nodes.site import Item, Site
 from components.nodes.targets import TARGETS, Targets, TargetsSettings, read_targets
 from components.nodes.train_stack import StackTrainingSettings, TrainStack, _replace_references
 from components.pipeline.pipeline import Pipeline

@@ -10,7 +10,7 @@ from components.editing.correction import Correction, correct
 from components.editing.corrections_stage import read_corrections_of, store_corrections
 from components.errors import ConfigError
 from components.nodes.edit import Edit, EditSettings
-from components.nodes.kind import Site
+from components.nodes.site import Site
 from components.nodes.table import KINDS
 from components.records import Segment
 from components.storage.store import Store

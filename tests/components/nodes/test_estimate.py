@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from components.confidence.estimators.config import EstimatorConfig
 from components.errors import AntiphonError, ConfigError, DataError
 from components.nodes.estimate import Estimate, EstimateSettings
-from components.nodes.kind import Item, Site
+from components.nodes.site import Item, Site
 from components.nodes.train_estimate import TrainEstimate
 from components.pipeline.reader import read_pipeline
 from components.records import NBest, Quarantined, Route, Utterance

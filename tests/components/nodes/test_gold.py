@@ -8,7 +8,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.nodes.gold import Gold
-from components.nodes.kind import Item
+from components.nodes.site import Item
 from components.pipeline.reader import read_pipeline
 from components.records import NBest, ReferenceSegment
 from tests.components.nodes.items import compute, items

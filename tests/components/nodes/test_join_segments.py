@@ -9,7 +9,7 @@ import pytest
 
 from components.errors import DataError
 from components.nodes.join_segments import JoinSegments, JoinSegmentsSettings
-from components.nodes.kind import Site
+from components.nodes.site import Site
 from components.records import NBest, Utterance
 from components.run_record import StageRef
 from tests.components.nodes.items import SOUND, nbest

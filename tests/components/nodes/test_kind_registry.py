@@ -13,7 +13,8 @@ from components.nodes.select import Select
 from components.nodes.table import KINDS
 
 MODULE = """
-from components.nodes.kind import Kind, NodeSettings
+from components.nodes.kind import Kind
+from components.nodes.site import NodeSettings
 
 class Punctuate(Kind[NodeSettings]):
     name = "punctuate"

@@ -9,8 +9,8 @@ import pytest
 
 from components import audio
 from components.errors import ConfigError
-from components.nodes.kind import Item, Site
 from components.nodes.perturb import Perturb
+from components.nodes.site import Item, Site
 from components.perturbation.config import PerturbationConfig
 from components.pipeline.reader import parse_pipeline
 from components.records import NBest, ReferenceSegment, Utterance

@@ -11,8 +11,8 @@ import pytest
 from components.editing.correction import Correction, read_stored_corrections
 from components.editing.questions import Answers, Question
 from components.errors import ConfigError
-from components.nodes.kind import Item, Site
 from components.nodes.review import ReviewAnswers, ReviewAnswersSettings
+from components.nodes.site import Item, Site
 from components.pipeline.reader import parse_pipeline
 from components.records import Hypothesis, NBest
 from tests.components.nodes.items import item

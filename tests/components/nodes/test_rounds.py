@@ -9,9 +9,9 @@ import pytest
 
 from components import neural_metrics
 from components.errors import ConfigError
-from components.nodes.kind import Site
 from components.nodes.loop import LoopRound, LoopRoundSettings
 from components.nodes.refine import Refine, RefineRound, RefineRoundSettings
+from components.nodes.site import Site
 from components.pipeline.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
@@ -122,7 +122,7 @@ def test_what_needs_a_source_text_refuses_transcripts(settings: dict[str, Any], 
 def test_another_critics_words_are_for_self_refine_and_about_the_draft(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from components.nodes.kind import Item
+    from components.nodes.site import Item
     from components.refining import rounds
 
     asked: list[Any] = []
@@ -167,7 +167,7 @@ def test_the_version_of_the_scorers_is_in_the_key_of_their_gate_alone() -> None:
 
 
 def test_an_utterance_that_was_stopped_is_idle_unless_its_draft_was() -> None:
-    from components.nodes.kind import Item
+    from components.nodes.site import Item
 
     stopped = text("u1", "x", decision=Decision(round=1, accepted=True, stopped="cycle"))
     draft = text("u1", "x")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from components.data import load
 from components.errors import ConfigError
-from components.nodes.kind import Item
 from components.nodes.route import RouteKind
+from components.nodes.site import Item
 from components.pipeline.reader import read_pipeline
 from components.records import Route, Utterance
 from tests.components.nodes.items import compute, item, items, nbest

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError, ModelError
-from components.nodes.kind import Site
 from components.nodes.score import ScoreKind, ScoreSettings
+from components.nodes.site import Site
 from components.pipeline.reader import read_pipeline
 from components.records import Route
 from components.refining.config import TEXT_ESTIMATE_NAMES

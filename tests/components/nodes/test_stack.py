@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.nodes.kind import Item, Site
+from components.nodes.site import Item, Site
 from components.nodes.stack import Stack, StackSettings
 from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, Utterance

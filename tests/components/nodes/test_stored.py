@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import StoreError
-from components.nodes.kind import Site
+from components.nodes.site import Site
 from components.nodes.stored import Stored, StoredSettings
 from components.pipeline.reader import read_pipeline
 from components.storage.stage_plan import StagePlan

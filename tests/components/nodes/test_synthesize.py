@@ -8,7 +8,7 @@ import pytest
 
 from components import audio
 from components.errors import ConfigError
-from components.nodes.kind import Item, Site
+from components.nodes.site import Item, Site
 from components.nodes.synthesize import Synthesize
 from components.records import Quarantined, Utterance
 from components.storage.reader import resolve_audio_path

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from components.errors import DataError
-from components.nodes.kind import Item, Site
+from components.nodes.site import Item, Site
 from components.nodes.targets import TARGETS, Targets, TargetsSettings
 from components.records import Utterance
 from tests.components.nodes.items import nbest

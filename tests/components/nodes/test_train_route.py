@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError, DataError
-from components.nodes.kind import Item, Site
 from components.nodes.route import RouteKind
 from components.nodes.route_settings import TrainRouteSettings
+from components.nodes.site import Item, Site
 from components.nodes.train_route import TrainRoute
 from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, Route

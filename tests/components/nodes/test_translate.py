@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.nodes.kind import Site
 from components.nodes.mixture_weights import MixtureWeights
 from components.nodes.recognize import Recognize, RecognizeSettings
+from components.nodes.site import Site
 from components.nodes.translate import Translate, TranslateSettings
 from components.pipeline.pipeline import replace_references
 from components.pipeline.reader import read_pipeline

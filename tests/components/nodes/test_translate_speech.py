@@ -8,7 +8,7 @@ import pytest
 
 from components.decoding.sampling_settings import Sampling
 from components.errors import ConfigError, ModelError
-from components.nodes.kind import Site
+from components.nodes.site import Site
 from components.nodes.translate_speech import TranslateSpeech
 from components.recognition.config import RecognitionConfig
 from components.records import NBest, Utterance

@@ -8,7 +8,7 @@ from components.ensembling.token_level.checks import check_translators
 from components.ensembling.token_level.config import EnsembleConfig, MixingConfig
 from components.ensembling.token_level.factory import build_translator
 from components.errors import ConfigError
-from components.nodes.kind import Site
+from components.nodes.site import Site
 from components.nodes.translate import Translate, TranslateSettings
 from components.records import NBest, Outcome, Utterance
 from components.translation import factory

@@ -15,7 +15,7 @@ from components.device import use_threads
 from components.errors import StoreError
 from components.model_cache import model_cache
 from components.models.weight_digests import resolve_weight_digests
-from components.nodes.kind import Item
+from components.nodes.site import Item
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
 from components.recognition.config import RecognitionConfig

@@ -10,7 +10,7 @@ import pytest
 
 from components.analysis.cost import summarize_latency
 from components.errors import DataError
-from components.nodes.kind import Component, Site
+from components.nodes.site import Component, Site
 from components.nodes.table import KINDS
 from components.pipeline.reader import read_pipeline
 from components.records import Audio, Hypothesis, NBest, Quarantined, Utterance

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from components.nodes.kind import Site
+from components.nodes.site import Site
 from components.nodes.upcycle import Upcycle, UpcycleSettings
 
 RECIPE = """\

@@ -17,7 +17,7 @@ from components.networks.moe.expert_choice import ExpertChoiceRouter, choose_tok
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.load_balancing_loss import total_loss
 from components.networks.moe.moe_block import MoEBlock, moe_blocks, record_routing
-from components.nodes.kind import Site
+from components.nodes.site import Site
 from components.nodes.train_experts import TrainExperts
 from tests.components.experts.test_upcycling import marian
 from tests.components.networks.moe.test_moe_block import gradients
