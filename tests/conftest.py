@@ -94,6 +94,11 @@ def s3_url(
 def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
     """The server behind ``served:echo``, which answers in capitals, and an empty cache of answers."""
     pytest.importorskip("openai", reason="needs the extra served")
+    from components.endpoints import chat, connection, transcription
+
+    chat._MODELS.clear()  # what was found out of a server of an earlier test, which had the same port
+    connection.connect.cache_clear()
+    transcription._open_at.cache_clear()
     for name in [name for name in os.environ if name.startswith("ANTIPHON_SERVED")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))

@@ -92,7 +92,7 @@ def test_a_run_is_asked_once_costs_what_the_table_says_and_keeps_no_key(
     assert cost_of(record, store).served_price is None
     monkeypatch.setenv("ANTIPHON_SERVED_PRICES", str(folder / "prices.yaml"))
     cost = cost_of(record, store)
-    assert cost.served_price == pytest.approx(3 * (len(TEXTS) - 1) * 10 * 100 / 1e6)  # the judge, too
+    assert cost.served_price == pytest.approx(2 * (len(TEXTS) - 1) * 10 * 100 / 1e6)  # the judge is no part
     assert cost.price_of_million_characters is not None
 
     kind, settings = KINDS["translate"], TranslateSettings(model="served:echo")
