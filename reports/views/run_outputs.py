@@ -137,7 +137,7 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
     return Cost(
         seconds=seconds,
         real_time_factor=seconds / audio if audio else None,
-        peak_memory_bytes=max(ref.peak_memory_bytes for ref in used),
+        peak_memory_bytes=max((ref.peak_memory_bytes for ref in used), default=0),
         card_memory=largest_card_memory(ref.card_memory for ref in used),
         parameters=parameters_of(run, store),
         calls=sum(ref.items for ref in texts),
