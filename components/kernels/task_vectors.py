@@ -23,6 +23,7 @@ from components.kernels.llvm.task_vectors import (
     MergeShape,
     build_counter,
     build_magnitudes,
+    build_mean,
     build_merge,
 )
 
@@ -145,6 +146,26 @@ def merge_deltas(base: Tensor, models: Sequence[Tensor], selections: Sequence[Se
     return models[0]
 
 
+def weighted_sum(models: Sequence[Tensor], weights: Sequence[float], divisor: float | None) -> Tensor:
+    """Add up models in float32 and round once.
+
+    Args:
+        models: The same flat piece of every model; the first is overwritten.
+        weights: A factor for each.
+        divisor: What the sum is divided by; None for nothing.
+
+    Returns:
+        The sum, in the memory of the first model's piece.
+    """
+    out = models[0]
+    numbers = [out.numel(), out.data_ptr(), _bits_of(divisor or 0.0)]
+    for model, weight in zip(models, weights, strict=True):
+        numbers += [model.data_ptr(), _bits_of(weight)]
+    code = _compile_mean(_DTYPES[out.dtype], len(models), divisor is not None)
+    code(_numbers(*numbers), threads_for(out.numel() * len(models)))
+    return out
+
+
 def empty_counts() -> Tensor:
     """A histogram without counts for each thread, (threads, BINS + 1); the last bin is of no use."""
     return torch.zeros((torch.get_num_threads(), BINS + 1), dtype=torch.int64)
@@ -180,3 +201,8 @@ def _compile_counter(dtype: str) -> ParallelCode:
 @cache
 def _compile_magnitudes(dtype: str, selection: str) -> ParallelCode:
     return ParallelCode(build_magnitudes(dtype, selection))
+
+
+@cache
+def _compile_mean(dtype: str, models: int, normalized: bool) -> ParallelCode:
+    return ParallelCode(build_mean(dtype, models, normalized))

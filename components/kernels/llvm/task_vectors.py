@@ -41,6 +41,8 @@ MAGNITUDE_ARGUMENTS = ("base", "numel", "magnitudes", "kept")
 """What :func:`build_magnitudes` takes before the numbers of the one model."""
 MERGE_ARGUMENTS = ("base", "numel", "out", "factor", "divisor")
 """What :func:`build_merge` takes before the numbers of each model; floats come as their bits."""
+MEAN_ARGUMENTS = ("numel", "out", "divisor")
+"""What :func:`build_mean` takes before each model's address and weight."""
 MODEL_ARGUMENTS = ("model", "bits", "low", "low_stop", "high", "high_stop", "scale", "weight")
 """The numbers of each model; see :class:`~components.kernels.task_vectors.Selection`."""
 Numbers = dict[str, Any]
@@ -99,6 +101,32 @@ def build_merge(shape: MergeShape) -> ir.Function:
             format_.store(b, merged, numbers["out"], position, mask)
 
         every(merge)
+    return b.function
+
+
+def build_mean(dtype: str, models: int, normalized: bool) -> ir.Function:
+    """The function ``mean(arguments, part, parts)``: the weighted sum of models, divided by ``divisor``.
+
+    It is computed in float32 and rounded once.
+    """
+    format_ = FORMATS[dtype]
+    names = [*MEAN_ARGUMENTS, *(f"{name}{m}" for m in range(models) for name in ("model", "weight"))]
+    with _function("mean", names) as (b, numbers, every):
+
+        def mean(position: Any, mask: Any) -> None:
+            total = None
+            for number in range(models):
+                values = format_.load(b, numbers[f"model{number}"], position, mask)
+                weight = _float(b, numbers[f"weight{number}"])
+                if total is None:
+                    total = b.fmul(values, weight)
+                else:  # torch adds a multiple with one rounding
+                    total = intrinsic(b, "llvm.fma.v16f32", FLOATS, values, weight, total)
+            if normalized:
+                total = b.fdiv(total, _float(b, numbers["divisor"]))
+            format_.store(b, format_.round(b, total), numbers["out"], position, mask)
+
+        every(mean)
     return b.function
 
 

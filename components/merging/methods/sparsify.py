@@ -8,6 +8,7 @@ The rules are those of mergekit's ``SparsificationMethod``: ``magnitude``
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from typing import Literal, Protocol
 
 import numpy as np
@@ -309,7 +310,7 @@ class KeepAll(_Unmeasured):
 
     def select(self, delta: Delta) -> Selection:
         """All of it."""
-        return Selection(bits=_pack(np.ones(delta.base.numel(), np.bool_)))
+        return Selection(bits=_ones(delta.base.numel()))
 
 
 class DropAll(KeepAll):
@@ -324,6 +325,11 @@ def _pack(selected: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """One bit an element, the lowest of a byte first, and an even number of bytes."""
     packed = np.packbits(selected, bitorder="little")
     return np.pad(packed, (0, 1)) if packed.size % 2 else packed
+
+
+@lru_cache(maxsize=1)
+def _ones(size: int) -> NDArray[np.uint8]:
+    return _pack(np.ones(size, np.bool_))
 
 
 def seed_of(seed: int, tensor: str, model: int) -> tuple[int, ...]:
