@@ -32,6 +32,8 @@ NOTHING = 1 << 31
 MAX_MODELS = 8
 """So many deltas of 16 numbers are held in registers, with room for what is made of them."""
 _DTYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}
+_OPERATIONS = 16
+"""About so many are made for an element of a model."""
 SelectionKind = Literal["all", "largest", "band", "bits"]
 
 
@@ -87,7 +89,7 @@ class Delta(NamedTuple):
             shift: 0 or 16.
             prefix: The bits above.
         """
-        threads = min(threads_for(self.base.numel()), counts.shape[0])
+        threads = min(_threads(self.base), counts.shape[0])
         code = _compile_counter(_DTYPES[self.base.dtype])
         addresses = self.base.data_ptr(), self.model.data_ptr(), counts.data_ptr()
         code(_numbers(*addresses, self.base.numel(), shift, prefix), threads)
@@ -98,7 +100,7 @@ class Delta(NamedTuple):
         before, after = torch.empty(size), torch.empty(size)
         addresses = self.base.data_ptr(), size, before.data_ptr(), after.data_ptr()
         numbers = _numbers(*addresses, *_model_numbers(self.model, selection, 0.0))
-        _compile_magnitudes(_DTYPES[self.base.dtype], kind)(numbers, threads_for(size))
+        _compile_magnitudes(_DTYPES[self.base.dtype], kind)(numbers, _threads(self.base))
         return before, after
 
 
@@ -142,7 +144,7 @@ def merge_deltas(base: Tensor, models: Sequence[Tensor], selections: Sequence[Se
     numbers = [*addresses, _bits_of(how.factor), _bits_of(how.divisor or 0.0)]
     for model, selection, weight in zip(models, selections, how.weights, strict=True):
         numbers += _model_numbers(model, selection, weight)
-    _compile_merge(shape)(_numbers(*numbers), threads_for(base.numel() * len(models)))
+    _compile_merge(shape)(_numbers(*numbers), _threads(base, len(models)))
     return models[0]
 
 
@@ -162,7 +164,7 @@ def weighted_sum(models: Sequence[Tensor], weights: Sequence[float], divisor: fl
     for model, weight in zip(models, weights, strict=True):
         numbers += [model.data_ptr(), _bits_of(weight)]
     code = _compile_mean(_DTYPES[out.dtype], len(models), divisor is not None)
-    code(_numbers(*numbers), threads_for(out.numel() * len(models)))
+    code(_numbers(*numbers), _threads(out, len(models)))
     return out
 
 
@@ -175,6 +177,10 @@ def _model_numbers(model: Tensor, selection: Selection, weight: float) -> list[i
     bits = 0 if selection.bits is None else selection.bits.ctypes.data
     bounds = (*selection.low, *selection.high)
     return [model.data_ptr(), bits, *bounds, _bits_of(selection.scale), _bits_of(weight)]
+
+
+def _threads(piece: Tensor, models: int = 1) -> int:
+    return threads_for(piece.numel() * models * _OPERATIONS)
 
 
 def _bits_of(value: float) -> int:
