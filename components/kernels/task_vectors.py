@@ -65,14 +65,14 @@ class Selection(NamedTuple):
         scale: What the delta is multiplied by.
     """
 
-    low: Threshold = Threshold(0, 0)
+    low: Threshold = Threshold(0, NOTHING)
     high: Threshold = Threshold(NOTHING, 0)
     bits: NDArray[np.uint8] | None = None
     scale: float = 1.0
 
 
 class Delta(NamedTuple):
-    """A piece of a model and of its base, flat, contiguous and of one type, whose difference is not stored."""
+    """A flat piece of a model and of its base, of one type, whose difference is not stored."""
 
     model: Tensor
     base: Tensor
@@ -82,7 +82,7 @@ class Delta(NamedTuple):
         return self.model - self.base
 
     def count(self, counts: Tensor, shift: int, prefix: int) -> None:
-        """Count 16 bits of the magnitudes' patterns, those above ``shift``, where the bits above are ``prefix``.
+        """Count the 16 bits above ``shift`` of the magnitudes whose bits above those are ``prefix``.
 
         Args:
             counts: Is added to: :func:`empty_counts`.

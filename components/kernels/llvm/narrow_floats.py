@@ -1,4 +1,4 @@
-"""Vectors of float32 that hold numbers of a narrower type: loaded, rounded and stored, in LLVM's representation.
+"""Vectors of float32 that hold numbers of a narrower type: loaded, rounded, stored, in LLVM's representation.
 
 A number that has been rounded to the narrower type is exact in float32, and torch computes such types in
 float32 as well: a step here and a rounding give torch's number. (Bits of a NaN are torch's business alone.)
@@ -82,12 +82,12 @@ class _Shorts(FloatFormat):
         return b.fpext(b.bitcast(bits, HALVES), FLOATS)
 
     def narrow(self, b: ir.IRBuilder, x: Any) -> Any:
-        """float32 -> bits of the nearest number of the type."""
+        """float32 -> bits of the nearest number of the type; a bfloat16 has to be rounded before."""
         return b.bitcast(b.fptrunc(x, HALVES), SHORTS)
 
 
 class _BFloat16(_Shorts):
-    """The upper half of a float32. (The processor's own conversion takes subnormal numbers for 0.)"""
+    """The upper half of a float32; the processor's own conversion takes subnormal numbers for 0."""
 
     def round(self, b: ir.IRBuilder, x: Any) -> Any:
         # A NaN keeps its upper half: what is rounded here was made of NaNs with an empty lower half.

@@ -7,11 +7,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import torch
 from torch import Tensor
 
-from components.kernels.task_vectors import Delta, Sum, merge_deltas
+from components.kernels.task_vectors import Delta, Sum, fuses, merge_deltas
 from components.merging.io.tensor_task import CachedPieces, TensorTask
 from components.merging.methods.sparsify import Sparsifier
+
+MIN_DIVISOR = 1e-8
+"""Sums of weights that are smaller divide nothing."""
+
+
+def plan_one_pass(task: TensorTask, sparsifiers: Sequence[Sparsifier], *, elects_sign: bool) -> Sum | None:
+    """How one pass over the weights merges a tensor; None where it cannot.
+
+    Args:
+        task: The tensor; its base is needed.
+        sparsifiers: One for each input.
+        elects_sign: Whether only deltas that agree with an elected sign are added.
+    """
+    kinds = {sparsifier.kind for sparsifier in sparsifiers}
+    is_other_election = elects_sign and task.parameters["semantics"] != "mergekit"
+    if None in kinds or is_other_election or not task.numel or not fuses(task.dtype, len(sparsifiers)):
+        return None
+    weights = torch.tensor([source.float_parameter("weight") for source in task.inputs], dtype=task.dtype)
+    divisor = float(weights.sum())
+    divides = task.parameters["normalize"] and (elects_sign or abs(divisor) >= MIN_DIVISOR)
+    factor = task.parameters["lambda"]
+    return Sum(
+        weights=weights.tolist(),
+        kind=next((kind for kind in kinds if kind not in (None, "all")), "all"),
+        scaled=bool(task.parameters["rescale"]),
+        elects_sign=elects_sign,
+        divisor=divisor if divides else None,
+        factor=1.0 if factor is None else float(factor),
+    )
 
 
 def merge_in_one_pass(task: TensorTask, sparsifiers: Sequence[Sparsifier], how: Sum) -> Iterator[Tensor]:

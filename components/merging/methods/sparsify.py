@@ -28,11 +28,13 @@ class MaskRule(Protocol):
 
     Attributes:
         passes: How many times all pieces have to be measured before the first is masked.
-        kind: How it tells what it selects of a piece whose difference is not stored.
     """
 
     passes: int
-    kind: SelectionKind
+
+    @property
+    def kind(self) -> SelectionKind | None:
+        """How it tells what it selects of a piece whose difference is not stored; None: it cannot."""
 
     def begin_pass(self, number: int) -> None:
         """Begin measuring pass ``number``, from 0."""
@@ -61,6 +63,10 @@ class Sparsifier(Protocol):
     """
 
     passes: int
+
+    @property
+    def kind(self) -> SelectionKind | None:
+        """How it tells what it keeps of a piece whose difference is not stored; None: it cannot."""
 
     def begin_pass(self, number: int) -> None:
         """Begin measuring pass ``number``, from 0."""
@@ -105,7 +111,7 @@ class MagnitudeOutliers:
         dtype: Type of the pieces.
     """
 
-    kind: SelectionKind = "band"
+    kind: SelectionKind | None = "band"
 
     def __init__(self, keep: int, outliers: int, dtype: torch.dtype) -> None:
         self._rules = MagnitudeTopK(keep + outliers, dtype), MagnitudeTopK(outliers, dtype)
@@ -148,7 +154,7 @@ class RandomDrop(_Unmeasured):
     depend on their sizes. A second pass reads what the first has drawn, one bit an element.
     """
 
-    kind: SelectionKind = "bits"
+    kind: SelectionKind | None = "bits"
 
     def __init__(self, density: float, seed: tuple[int, ...]) -> None:
         self._limit = np.uint16(min(round(density * 2**16), 2**16 - 1))
@@ -203,13 +209,16 @@ class DellaMagPrune(_Unmeasured):
         by_probability: Whether the mask holds 1 / probability where an element is kept.
     """
 
-    kind: SelectionKind = "bits"
-
     def __init__(self, density: float, epsilon: float, row: tuple[int, int], seed: tuple[int, ...]) -> None:
         self._range = density - epsilon, 2 * epsilon
         self._row, self._inner = row
         self._seed = seed
         self.by_probability = False
+
+    @property
+    def kind(self) -> SelectionKind | None:
+        """Bits, unless the mask holds more than 0 and 1."""
+        return None if self.by_probability else "bits"
 
     def rewind(self) -> None:
         """Begin anew with the first piece and the same random numbers."""
@@ -255,6 +264,11 @@ class MaskSparsifier:
         self._norms = [0.0, 0.0]
         self.passes = rule.passes + (rescale == "l1")
 
+    @property
+    def kind(self) -> SelectionKind | None:
+        """The rule's."""
+        return self._rule.kind
+
     def begin_pass(self, number: int) -> None:
         """Begin measuring pass ``number``: first the rule's passes, then one for the norms."""
         if number < self._rule.passes:
@@ -275,6 +289,7 @@ class MaskSparsifier:
         if number < self._rule.passes:
             self._rule.measure_unstored(number, delta)
         elif number < self.passes:
+            assert self._rule.kind is not None
             self._add_norms(*delta.magnitudes(self._rule.kind, self._rule.select(delta)))
 
     def _add_norms(self, *magnitudes: Tensor) -> None:
@@ -301,6 +316,8 @@ class MaskSparsifier:
 class KeepAll(_Unmeasured):
     """Keeps every element (density 1)."""
 
+    kind: SelectionKind | None = "all"
+
     def rewind(self) -> None:
         """Nothing to do."""
 
@@ -315,6 +332,8 @@ class KeepAll(_Unmeasured):
 
 class DropAll(KeepAll):
     """Drops every element (density 0)."""
+
+    kind = None  # 0 times infinity is not 0
 
     def apply(self, piece: Tensor) -> Tensor:
         """Zeros of the piece's type and shape."""

@@ -11,7 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components.kernels.task_vectors import BINS, NOTHING, Delta, Selection, SelectionKind, Threshold, empty_counts
+from components.kernels.task_vectors import (
+    BINS,
+    NOTHING,
+    Delta,
+    Selection,
+    SelectionKind,
+    Threshold,
+    empty_counts,
+)
 from components.merging.methods.order_statistics import INTEGERS
 
 
@@ -24,7 +32,7 @@ class MagnitudeTopK:
         passes: How many times all pieces have to be measured.
     """
 
-    kind: SelectionKind = "largest"
+    kind: SelectionKind | None = "largest"
 
     def __init__(self, keep: int, dtype: torch.dtype) -> None:
         self._keep = self._remaining = keep

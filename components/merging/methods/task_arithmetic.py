@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from components.errors import MergeError
-from components.kernels.task_vectors import SelectionKind, Sum, fuses
 from components.merging.io.tensor_task import CachedPieces, TensorInput, TensorTask
-from components.merging.methods.one_pass import merge_in_one_pass
+from components.merging.methods.one_pass import MIN_DIVISOR, merge_in_one_pass, plan_one_pass
 from components.merging.methods.sparsify import (
     DellaMagPrune,
     DropAll,
@@ -31,15 +30,6 @@ from components.merging.methods.sparsify import (
 from components.merging.methods.streaming_topk import MagnitudeTopK
 
 Sparsification = Literal["none", "magnitude", "random", "magnitude_outliers", "della_magprune"]
-
-
-SELECTION_KINDS: dict[Sparsification, SelectionKind] = {
-    "none": "all",
-    "magnitude": "largest",
-    "random": "bits",
-    "magnitude_outliers": "band",
-    "della_magprune": "bits",
-}
 
 
 class DeltaFamily(NamedTuple):
@@ -82,15 +72,13 @@ def task_arithmetic(
     Raises:
         MergeError: A density, or density and epsilon together, are out of range.
     """
-    how = None
-    if statistics is None:
-        sparsifiers = [make_sparsifier(family, task, source) for source in task.inputs]
-        how = _plan_one_pass(family, task, sparsifiers)
-    if how is not None:
-        yield from merge_in_one_pass(task, sparsifiers, how)
-        return
     pieces = delta_pieces(task)
     if statistics is None:
+        sparsifiers = [make_sparsifier(family, task, source) for source in task.inputs]
+        how = plan_one_pass(task, sparsifiers, elects_sign=family.elects_sign)
+        if how is not None:
+            yield from merge_in_one_pass(task, sparsifiers, how)
+            return
         for number in range(max((sparsifier.passes for sparsifier in sparsifiers), default=0)):
             begin_pass(sparsifiers, number)
             for _, deltas in pieces:
@@ -109,28 +97,6 @@ def task_arithmetic(
         if task.parameters["lambda"] not in (None, 1.0):
             merged.mul_(float(task.parameters["lambda"] or 0.0))
         yield merged.add_(base)
-
-
-def _plan_one_pass(family: DeltaFamily, task: TensorTask, sparsifiers: Sequence[Sparsifier]) -> Sum | None:
-    """How one pass over the weights does the same; None where it cannot."""
-    differs = task.parameters["semantics"] != "mergekit"
-    if differs and (family.elects_sign or family.sparsification == "della_magprune"):
-        return None
-    if any(isinstance(sparsifier, DropAll) for sparsifier in sparsifiers) or not task.numel:
-        return None
-    if not fuses(task.dtype, len(sparsifiers)):
-        return None
-    rounded = torch.tensor([source.float_parameter("weight") for source in task.inputs], dtype=task.dtype)
-    divisor = float(rounded.sum())
-    divides = task.parameters["normalize"] and (family.elects_sign or abs(divisor) >= 1e-8)
-    return Sum(
-        weights=rounded.tolist(),
-        kind=SELECTION_KINDS[family.sparsification],
-        scaled=bool(task.parameters["rescale"]),
-        elects_sign=family.elects_sign,
-        divisor=divisor if divides else None,
-        factor=1.0 if task.parameters["lambda"] is None else float(task.parameters["lambda"]),
-    )
 
 
 def begin_pass(sparsifiers: Sequence[Sparsifier], number: int) -> None:
@@ -210,7 +176,7 @@ def _sum_all(task: TensorTask, weights: Sequence[float], deltas: Sequence[Tensor
             total.add_(_upcast(part))
         merged = total.to(task.dtype)
     divisor = float(rounded.sum())
-    return merged.div_(divisor) if task.parameters["normalize"] and abs(divisor) >= 1e-8 else merged
+    return merged.div_(divisor) if task.parameters["normalize"] and abs(divisor) >= MIN_DIVISOR else merged
 
 
 def _sum_agreeing(

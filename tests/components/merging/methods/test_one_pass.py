@@ -83,7 +83,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
 )
 @given(data=st.data())
 def test_as_by_torch(data: st.DataObject, calls: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +128,7 @@ def test_as_by_torch(data: st.DataObject, calls: list[int], monkeypatch: pytest.
 @pytest.mark.parametrize("name", ["linear", "ties", "dare_ties"])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_on_two_threads(name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They share a piece, and the last one takes what is left of a vector. (Torch's sums depend on threads.)"""
+    """They share a piece; the last takes what is left of a vector. (Torch's sums depend on the threads.)"""
     random = torch.Generator().manual_seed(0)
     base = torch.randn(200_003, generator=random)
     tensors = [(base + torch.randn(base.shape, generator=random) * change).to(dtype) for change in (0, 1, 1)]
@@ -144,7 +147,8 @@ def test_on_two_threads(name: str, dtype: torch.dtype, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("density", "semantics", "name"), [(0.0, "mergekit", "ties"), (0.5, "peft", "ties"), (0.5, "paper", "della")]
+    ("density", "semantics", "name"),
+    [(0.0, "mergekit", "ties"), (0.5, "peft", "ties"), (0.5, "paper", "della")],
 )
 def test_what_it_leaves_to_torch(density: float, semantics: str, name: str, calls: list[int]) -> None:
     """A dropped delta is zeros and not 0 times it; other elections; DELLA's divided probabilities."""
