@@ -81,7 +81,7 @@ class Delta(NamedTuple):
         """The difference."""
         return self.model - self.base
 
-    def count(self, counts: Tensor, shift: int, prefix: int) -> None:
+    def count_magnitudes(self, counts: Tensor, shift: int, prefix: int) -> None:
         """Count the 16 bits above ``shift`` of the magnitudes whose bits above those are ``prefix``.
 
         Args:

@@ -61,7 +61,7 @@ class MagnitudeTopK:
 
     def measure_unstored(self, number: int, delta: Delta) -> None:
         """Count the magnitudes of a piece whose difference is not stored."""
-        delta.count(self._counts, 16 * (self.passes - 1 - number), self._prefix)
+        delta.count_magnitudes(self._counts, 16 * (self.passes - 1 - number), self._prefix)
 
     def rewind(self) -> None:
         """Begin anew with the first piece, to mask all pieces in order."""
@@ -105,7 +105,7 @@ class MagnitudeTopK:
             return Threshold(self._prefix, 0)
         equal = self._counts[:, self._prefix & 0xFFFF]
         equal.zero_()
-        delta.count(self._counts, 0, self._prefix >> 16)
+        delta.count_magnitudes(self._counts, 0, self._prefix >> 16)
         if int(equal.sum()) <= self._ties:
             self._ties -= int(equal.sum())
             return Threshold(self._prefix, size)
