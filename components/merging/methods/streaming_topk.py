@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from components.kernels.task_vectors import (
-    BINS,
     NOTHING,
     Delta,
     Selection,
@@ -40,7 +39,7 @@ class MagnitudeTopK:
         self._integer = INTEGERS[dtype.itemsize]
         self._prefix = 0
         self._threshold_known = False
-        self._counts = torch.zeros((1, 1), dtype=torch.int64)
+        self._counts = torch.zeros((1, 2), dtype=torch.int64)
         self.passes = dtype.itemsize // 2
 
     def begin_pass(self, number: int) -> None:
@@ -116,7 +115,7 @@ class MagnitudeTopK:
 
     def _narrow(self, number: int) -> None:
         """Find the bin that holds the last selected element, and how many of that bin are selected."""
-        counts = self._counts[:, :BINS].sum(0)
+        counts = self._counts[:, :-1].sum(0)  # without the bin of no use
         above = counts.flip(0).cumsum(0)
         if self._keep <= 0:
             return
