@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from components.errors import MergeError
+from components.kernels.task_vectors import fuses, weighted_sum
 from components.merging.io.tensor_task import CachedPieces, Span, TensorInput, TensorTask
 
 COLLINEAR_COSINE = 0.9995
@@ -34,7 +35,12 @@ def weighted_mean(task: TensorTask, inputs: Sequence[TensorInput], *, normalize:
     total = math.fsum(weights)
     if normalize and total == 0:
         raise MergeError(f"{task.name}: expected weights with a sum, found {weights}; set normalize: false")
+    rounds_once = task.out_dtype == task.dtype
     for span in task.spans():
+        if rounds_once and fuses(task.dtype, len(inputs)):
+            pieces = [task.read(source, span) for source in inputs]
+            yield weighted_sum(pieces, weights, total if normalize else None)
+            continue
         result = read_wide(task, inputs[0], span).mul_(weights[0])
         for source, weight in zip(inputs[1:], weights[1:], strict=True):
             result.add_(read_wide(task, source, span), alpha=weight)

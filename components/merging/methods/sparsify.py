@@ -8,6 +8,7 @@ The rules are those of mergekit's ``SparsificationMethod``: ``magnitude``
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from typing import Literal, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from components.kernels.task_vectors import Delta, Selection, SelectionKind
 from components.merging.methods.streaming_topk import MagnitudeTopK
 
 Rescale = Literal["none", "l1", "probability"]
@@ -30,6 +32,10 @@ class MaskRule(Protocol):
 
     passes: int
 
+    @property
+    def kind(self) -> SelectionKind | None:
+        """How it tells what it selects of a piece whose difference is not stored; None: it cannot."""
+
     def begin_pass(self, number: int) -> None:
         """Begin measuring pass ``number``, from 0."""
 
@@ -42,6 +48,12 @@ class MaskRule(Protocol):
     def mask(self, piece: Tensor) -> Tensor:
         """What each element is multiplied by, in the piece's type: 0 or 1, or 1 / its probability."""
 
+    def measure_unstored(self, number: int, delta: Delta) -> None:
+        """Measure a piece whose difference is not stored."""
+
+    def select(self, delta: Delta) -> Selection:
+        """Where the mask of a piece whose difference is not stored would be 1."""
+
 
 class Sparsifier(Protocol):
     """Sparsifies a delta that comes in flat pieces of whole rows.
@@ -51,6 +63,10 @@ class Sparsifier(Protocol):
     """
 
     passes: int
+
+    @property
+    def kind(self) -> SelectionKind | None:
+        """How it tells what it keeps of a piece whose difference is not stored; None: it cannot."""
 
     def begin_pass(self, number: int) -> None:
         """Begin measuring pass ``number``, from 0."""
@@ -64,6 +80,12 @@ class Sparsifier(Protocol):
     def apply(self, piece: Tensor) -> Tensor:
         """The sparsified piece, in its type."""
 
+    def measure_unstored(self, number: int, delta: Delta) -> None:
+        """Measure a piece whose difference is not stored."""
+
+    def select(self, delta: Delta) -> Selection:
+        """What :meth:`apply` keeps of a piece whose difference is not stored, and its scale."""
+
 
 class _Unmeasured:
     """What needs no measuring pass."""
@@ -76,6 +98,9 @@ class _Unmeasured:
     def measure(self, number: int, piece: Tensor) -> None:
         """Nothing to do."""
 
+    def measure_unstored(self, number: int, delta: Delta) -> None:
+        """Nothing to do."""
+
 
 class MagnitudeOutliers:
     """Keeps the largest magnitudes but not the outliers above them (Davari & Belilovsky 2023, Breadcrumbs).
@@ -85,6 +110,8 @@ class MagnitudeOutliers:
         outliers: Number of elements of still larger magnitude that are dropped.
         dtype: Type of the pieces.
     """
+
+    kind: SelectionKind | None = "band"
 
     def __init__(self, keep: int, outliers: int, dtype: torch.dtype) -> None:
         self._rules = MagnitudeTopK(keep + outliers, dtype), MagnitudeTopK(outliers, dtype)
@@ -109,6 +136,16 @@ class MagnitudeOutliers:
         """1 for elements among the largest and not among the outliers, else 0."""
         return self._rules[0].mask(piece).sub_(self._rules[1].mask(piece))
 
+    def measure_unstored(self, number: int, delta: Delta) -> None:
+        """Measure a piece whose difference is not stored."""
+        for rule in self._rules:
+            rule.measure_unstored(number, delta)
+
+    def select(self, delta: Delta) -> Selection:
+        """Where the mask of a piece whose difference is not stored would be 1."""
+        low, high = (rule.threshold(delta) for rule in self._rules)
+        return Selection(low, high)
+
 
 class RandomDrop(_Unmeasured):
     """Keeps each element with probability ``density`` (Yu et al. 2024, DARE).
@@ -116,6 +153,8 @@ class RandomDrop(_Unmeasured):
     One stream of random numbers, 16 bits an element, goes through all pieces, so that the result does not
     depend on their sizes. A second pass reads what the first has drawn, one bit an element.
     """
+
+    kind: SelectionKind | None = "bits"
 
     def __init__(self, density: float, seed: tuple[int, ...]) -> None:
         self._limit = np.uint16(min(round(density * 2**16), 2**16 - 1))
@@ -130,11 +169,19 @@ class RandomDrop(_Unmeasured):
 
     def mask(self, piece: Tensor) -> Tensor:
         """1 for elements that are kept, else 0."""
-        if self._next == len(self._drawn):
-            self._drawn.append(np.packbits(self._draw(piece.numel())))
-        selected = np.unpackbits(self._drawn[self._next], count=piece.numel())
-        self._next += 1
+        selected = np.unpackbits(self._bits(piece.numel()), count=piece.numel(), bitorder="little")
         return torch.from_numpy(selected).to(piece.dtype)
+
+    def select(self, delta: Delta) -> Selection:
+        """Where the mask of a piece whose difference is not stored would be 1."""
+        return Selection(bits=self._bits(delta.base.numel()))
+
+    def _bits(self, count: int) -> NDArray[np.uint8]:
+        """The bits of the next piece."""
+        if self._next == len(self._drawn):
+            self._drawn.append(_pack(self._draw(count)))
+        self._next += 1
+        return self._drawn[self._next - 1]
 
     def _draw(self, count: int) -> NDArray[np.bool_]:
         missing = count - self._spare.size
@@ -168,6 +215,11 @@ class DellaMagPrune(_Unmeasured):
         self._seed = seed
         self.by_probability = False
 
+    @property
+    def kind(self) -> SelectionKind | None:
+        """Bits, unless the mask holds more than 0 and 1."""
+        return None if self.by_probability else "bits"
+
     def rewind(self) -> None:
         """Begin anew with the first piece and the same random numbers."""
         self._random = np.random.Generator(np.random.SFC64(np.random.SeedSequence(self._seed)))
@@ -184,6 +236,10 @@ class DellaMagPrune(_Unmeasured):
         drawn = torch.from_numpy(self._random.random(piece.numel(), dtype=np.float32))
         selected = probability.sub(drawn).gt_(0)
         return (selected.div_(probability) if self.by_probability else selected).to(piece.dtype)
+
+    def select(self, delta: Delta) -> Selection:
+        """Where the mask of a piece whose difference is not stored would be 1."""
+        return Selection(bits=_pack(self.mask(delta.computed()).ne(0).numpy()))
 
 
 class MaskSparsifier:
@@ -208,6 +264,11 @@ class MaskSparsifier:
         self._norms = [0.0, 0.0]
         self.passes = rule.passes + (rescale == "l1")
 
+    @property
+    def kind(self) -> SelectionKind | None:
+        """The rule's."""
+        return self._rule.kind
+
     def begin_pass(self, number: int) -> None:
         """Begin measuring pass ``number``: first the rule's passes, then one for the norms."""
         if number < self._rule.passes:
@@ -221,8 +282,19 @@ class MaskSparsifier:
             self._rule.measure(number, piece)
         elif number < self.passes:
             sparse = self._rule.mask(piece).mul_(piece)
-            for which, values in enumerate((piece, sparse)):
-                self._norms[which] += float(values.abs().sum(dtype=torch.float32))
+            self._add_norms(piece.abs(), sparse.abs())
+
+    def measure_unstored(self, number: int, delta: Delta) -> None:
+        """Measure a piece whose difference is not stored."""
+        if number < self._rule.passes:
+            self._rule.measure_unstored(number, delta)
+        elif number < self.passes:
+            assert self._rule.kind is not None
+            self._add_norms(*delta.magnitudes(self._rule.kind, self._rule.select(delta)))
+
+    def _add_norms(self, *magnitudes: Tensor) -> None:
+        for which, values in enumerate(magnitudes):
+            self._norms[which] += float(values.sum(dtype=torch.float32))
 
     def rewind(self) -> None:
         """Begin anew with the first piece, to sparsify all pieces in order."""
@@ -236,9 +308,15 @@ class MaskSparsifier:
         sparse = self._rule.mask(piece).mul_(piece)
         return sparse if self._scale == 1.0 else sparse.mul_(self._scale)
 
+    def select(self, delta: Delta) -> Selection:
+        """What :meth:`apply` keeps of a piece whose difference is not stored, and its scale."""
+        return self._rule.select(delta)._replace(scale=self._scale)
+
 
 class KeepAll(_Unmeasured):
     """Keeps every element (density 1)."""
+
+    kind: SelectionKind | None = "all"
 
     def rewind(self) -> None:
         """Nothing to do."""
@@ -247,13 +325,30 @@ class KeepAll(_Unmeasured):
         """The piece itself."""
         return piece
 
+    def select(self, delta: Delta) -> Selection:
+        """All of it."""
+        return Selection(bits=_ones(delta.base.numel()))
+
 
 class DropAll(KeepAll):
     """Drops every element (density 0)."""
 
+    kind = None  # 0 times infinity is not 0
+
     def apply(self, piece: Tensor) -> Tensor:
         """Zeros of the piece's type and shape."""
         return torch.zeros_like(piece)
+
+
+def _pack(selected: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """One bit an element, the lowest of a byte first, and an even number of bytes."""
+    packed = np.packbits(selected, bitorder="little")
+    return np.pad(packed, (0, 1)) if packed.size % 2 else packed
+
+
+@lru_cache(maxsize=1)
+def _ones(size: int) -> NDArray[np.uint8]:
+    return _pack(np.ones(size, np.bool_))
 
 
 def seed_of(seed: int, tensor: str, model: int) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from components.errors import MergeError
 from components.merging.io.tensor_task import CachedPieces, TensorInput, TensorTask
+from components.merging.methods.one_pass import MIN_DIVISOR, merge_in_one_pass, plan_one_pass
 from components.merging.methods.sparsify import (
     DellaMagPrune,
     DropAll,
@@ -74,6 +75,10 @@ def task_arithmetic(
     pieces = delta_pieces(task)
     if statistics is None:
         sparsifiers = [make_sparsifier(family, task, source) for source in task.inputs]
+        how = plan_one_pass(task, sparsifiers, elects_sign=family.elects_sign)
+        if how is not None:
+            yield from merge_in_one_pass(task, sparsifiers, how)
+            return
         for number in range(max((sparsifier.passes for sparsifier in sparsifiers), default=0)):
             begin_pass(sparsifiers, number)
             for _, deltas in pieces:
@@ -171,7 +176,7 @@ def _sum_all(task: TensorTask, weights: Sequence[float], deltas: Sequence[Tensor
             total.add_(_upcast(part))
         merged = total.to(task.dtype)
     divisor = float(rounded.sum())
-    return merged.div_(divisor) if task.parameters["normalize"] and abs(divisor) >= 1e-8 else merged
+    return merged.div_(divisor) if task.parameters["normalize"] and abs(divisor) >= MIN_DIVISOR else merged
 
 
 def _sum_agreeing(
