@@ -26,7 +26,7 @@ def page(measurements: Measurements) -> str:
     blocks = ["# Merging's frontier", f"{_result(measurements)}."]
     seeds = [name for name in measurements.parts if name.startswith("seed ")]
     if seeds:
-        blocks += ["## Three domains", one_paragraph(PROTOCOL)]
+        blocks += ["## Three domains", one_paragraph(PROTOCOL), _overview(measurements, seeds)]
     for seed in seeds:
         results = measurements[seed]
         rows = [
@@ -40,6 +40,33 @@ def page(measurements: Measurements) -> str:
     if "re-basin" in measurements:
         blocks += ["## Two initializations", one_paragraph(BARRIER), _barrier(measurements["re-basin"])]
     return "\n\n".join(blocks)
+
+
+def _overview(measurements: Measurements, seeds: list[str]) -> str:
+    """Mean BLEU of the three domains, by system and seed."""
+    by_seed = [_mean_by_system(measurements[seed]["domains"]) for seed in seeds]
+    means = _means(measurements, seeds)
+    rows = [
+        [system, f"{means[system]:.2f}", *(f"{own[system]:.2f}" for own in by_seed)]
+        for system in sorted(means, key=lambda name: -means[name])
+    ]
+    title = "Mean BLEU of the three domains, the best system first:"
+    return f"{title}\n\n{markdown_table(('system', 'mean', *seeds), rows)}"
+
+
+def _means(measurements: Measurements, seeds: list[str]) -> dict[str, float]:
+    by_seed = [_mean_by_system(measurements[seed]["domains"]) for seed in seeds]
+    return {name: sum(own[name] for own in by_seed) / len(seeds) for name in by_seed[0]}
+
+
+def _mean_by_system(domains: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for tests in domains.values():
+        own = {test["system"]: test["value"] for test in tests}
+        own[tests[0]["baseline"]] = tests[0]["value"] - tests[0]["difference"]
+        for system, value in own.items():
+            sums[system] = sums.get(system, 0.0) + value / len(domains)
+    return sums
 
 
 HEADER = ("system", "BLEU", "difference", "95% interval", "p (Holm)")
@@ -71,12 +98,22 @@ def _barrier(losses: dict[str, float]) -> str:
 
 
 def _result(measurements: Measurements) -> str:
-    if "re-basin" not in measurements:
-        return "Merge methods on three domains, against the plain mean"
-    losses = measurements["re-basin"]
-    middle = (losses["first"] + losses["second"]) / 2
-    plain, matched = losses["mean"] - middle, losses["mean of matched"] - middle
-    return (
-        f"The mean of two translators of different initializations loses {plain:.2f} nats a token against "
-        f"the two; after Git Re-Basin {matched:.2f}"
-    )
+    seeds = [name for name in measurements.parts if name.startswith("seed ")]
+    sentences = []
+    if seeds:
+        means = _means(measurements, seeds)
+        merged = {name: value for name, value in means.items() if not name.startswith(("start", "tuned"))}
+        best = max(merged, key=merged.__getitem__)
+        sentences.append(
+            f"Of {len(merged)} methods {best} is the best over three domains: BLEU {merged[best]:.2f}, the "
+            f"plain mean {merged['linear']:.2f} (means over {len(seeds)} seeds)"
+        )
+    if "re-basin" in measurements:
+        losses = measurements["re-basin"]
+        middle = (losses["first"] + losses["second"]) / 2
+        plain, matched = losses["mean"] - middle, losses["mean of matched"] - middle
+        sentences.append(
+            f"The mean of two translators of different initializations loses {plain:.2f} nats a token "
+            f"against the two; after Git Re-Basin {matched:.2f}"
+        )
+    return ". ".join(sentences)
