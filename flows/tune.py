@@ -5,30 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
-import numpy as np
 from prefect.client.schemas.objects import State
 
 from components.analysis.comparison_settings import ComparisonSettings
-from components.data.stage import store_data, store_part
-from components.errors import ConfigError, DataError
+from components.data.stage import store_part
+from components.errors import DataError
 from components.files import write_bytes
 from components.metrics.metric_names import split_metric
-from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
-from components.records import Utterance
 from components.run_record import RunRecord, StageRef
-from components.storage.reader import read_utterances
 from components.storage.run_listing import list_runs
 from components.storage.stage_plan import content_of
 from components.storage.store import Store
-from components.tuning.confirmation import refuse_overlap
 from components.tuning.halving import cut_blocks
-from components.tuning.objectives import Objective
 from components.tuning.study import AS_WRITTEN, Study, Try
 from components.yaml_text import format_yaml
 from flows import preflight
@@ -48,24 +41,15 @@ from flows.parameters.tune import (
 from flows.preflight import Need
 from flows.repetition import list_changed_settings
 from flows.run import Run, final_state
-from flows.system import Hooks, System, load_data
+from flows.system import Hooks, System
+from flows.tuning_data import CONFIRM, load_sets, load_tuning_data
 from reports.analyses.stage_results import read_study
-from tasks.progress import show_phase
 from tasks.stages import comparison, report
-from tasks.stages import data as data_sets
 from tasks.stages.study import SearchSettings, confirm_study, result_files, run_study
-from tasks.stages.tries import Sets, TryContext, compute_again
+from tasks.stages.tries import TryContext, compute_again
 
-CONFIRM = "confirm"
 WINNER, WRITTEN = "winner", "as-written"
 WINNER_FILE = "winner.yaml"
-
-
-class TuningData(NamedTuple):
-    """The data that a search reads, and those that its winner is confirmed on."""
-
-    search: StageRef
-    confirm: StageRef
 
 
 @define_flow(TuneParameters)
@@ -76,7 +60,7 @@ def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
     preflight.check_needs(all_needs)
     run = Run("tune", parameters)
     with run:
-        loaded = _load(run, parameters, checked, all_needs)
+        loaded = load_tuning_data(run, parameters, checked, all_needs)
         context = _make_context(run, parameters, checked, loaded.search)
         settings = SearchSettings(
             space=checked.space,
@@ -126,77 +110,6 @@ def _needs(parameters: TuneParameters, checked: CheckedSearch) -> list[Need]:
     return [preflight.need_of_data(parameters), *of_nodes, *reviews, *of_values, *of_metrics]
 
 
-def _load(
-    run: Run, parameters: TuneParameters, checked: CheckedSearch, all_needs: Sequence[Need]
-) -> TuningData:
-    """Load the data to search and to confirm on; they are refused where they overlap or lack references."""
-    data = load_data(run)[DATA]
-    share = parameters.confirm_share
-    store = Store(run.store_url)
-    if share is None:
-        languages = parameters.source_language, parameters.target_language
-        task = data_sets.load_data
-        confirm = run.add(task(parameters.confirm, None, *languages, None, run.store_url), CONFIRM)
-    else:
-        total = data.items - data.quarantined
-        size = round(share * total)
-        if not 0 < size < total:
-            raise ConfigError(
-                f"confirm: expected a share that leaves both parts utterances, found {share:g} of {total}"
-            )
-        order = np.random.default_rng(parameters.seed).permutation(total).tolist()
-        confirm = run.add(store_part(data, sorted(order[:size]), store), CONFIRM)
-        run.add(data := store_part(data, sorted(order[size:]), store))
-        run.notes.append(
-            f"{size} of {total} utterances of {parameters.data} were set aside to confirm the winner on"
-        )
-    loaded = TuningData(data, confirm)
-    seen = {"data": list(read_utterances(data))}
-    for pipeline in (checked.pipeline, *(probe.pipeline for probe in checked.probes)):
-        for name, ref in _load_sets(pipeline, data, run.store_url).items():
-            if name not in seen:
-                seen[name] = list(read_utterances(ref))
-                preflight.admit_data(all_needs, ref, name)
-    unseen = list(read_utterances(confirm))
-    refuse_overlap(unseen, seen)
-    for objective in checked.objectives:
-        for name, utterances in (("data", seen["data"]), (CONFIRM, unseen)):
-            _require_references(objective, name, utterances)
-    show_phase("loading the models")
-    preflight.admit_data(all_needs, data)
-    preflight.admit_data(all_needs, confirm)
-    return loaded
-
-
-def _require_references(objective: Objective, name: str, utterances: Sequence[Utterance]) -> None:
-    row = objective.row
-    if row is None or "reference" not in row.needs:
-        return
-    if row.output == "transcript":
-        has = [
-            u.transcript is not None or any(s.transcript for s in u.reference_segments) for u in utterances
-        ]
-    else:
-        has = [bool(u.references) or any(s.references for s in u.reference_segments) for u in utterances]
-    if not any(has):
-        kind = "transcripts" if row.output == "transcript" else "reference translations"
-        raise ConfigError(
-            f"{name}: expected {kind} for {objective.name}, found none in {len(utterances)} utterances"
-        )
-
-
-def _load_sets(pipeline: Pipeline, block: StageRef, store: str | None) -> Sets:
-    """The data sets that a pipeline's nodes read, with a block of the search data as ``data``."""
-    loaded = {DATA: block}
-    for node in pipeline.data_nodes():
-        settings = node.settings
-        assert isinstance(settings, DataSettings)
-        loaded[node.name] = store_data(
-            settings.source, None, pipeline.languages, settings.limit, Store(store)
-        )
-    return loaded
-
-
 def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, data: StageRef) -> TryContext:
     """What all tries share; the data are cut into a block for each rung."""
     total = data.items - data.quarantined
@@ -223,7 +136,7 @@ def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, 
         objectives=checked.objectives,
         blocks=blocks,
         make_pipeline=make_pipeline,
-        load_sets=partial(_load_sets, store=run.store_url),
+        load_sets=partial(load_sets, store=run.store_url),
         store=run.store_url,
         seed=parameters.seed,
         reduction_factor=parameters.reduction_factor,

@@ -91,7 +91,7 @@ class Translations:
     def decode(self, name: str) -> list[Decoded]:
         """The best text of every sentence by a row of :data:`SYSTEMS`."""
         system = SYSTEMS[name]
-        found = []
+        decoded = []
         for begin in range(0, len(self._sentences), BATCH):
             texts = self._sentences[begin : begin + BATCH]
             inputs = dict(self._tokenizer(texts, return_tensors="pt", padding=True).to(self.device))
@@ -102,8 +102,8 @@ class Translations:
                 combiner=system.combine() if system.combine else None,
                 logits_processors=self._processors,
             )
-            found += [Decoded(nbest[0].tokens, nbest[0].score) for nbest in nbests]
-        return found
+            decoded += [Decoded(nbest[0].tokens, nbest[0].score) for nbest in nbests]
+        return decoded
 
     def _member(
         self, model: Seq2SeqModel, system: System, inputs: dict[str, Tensor], first: int

@@ -6,53 +6,29 @@ On the command line they are "the doctor".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
-
-import torch
+from typing import NamedTuple
 
 from components.errors import MergeError
 from components.merging.adapters.merge import describe, open_adapters
-from components.merging.architecture.tied_weights import find_stored_name, ties_embeddings
 from components.merging.io.input_models import NO_REFERENCES, open_models
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.output_files import donor_of
-from components.merging.io.tensor_task import PIECE_ELEMENTS
 from components.merging.methods.validation import check_method
+from components.merging.model_findings import (
+    Finding,
+    check_finite,
+    check_tied_weights,
+    compare_configs,
+    compare_tensors,
+    compare_vocabularies,
+)
 from components.merging.plan import plan_merge
 from components.merging.recipe.recipe import Recipe
 from components.merging.tokenizer import transplant
 from components.merging.tokenizer.embedding_alignment import vocabulary_size
-from components.merging.tokenizer.output_tokenizer import build_tokenizer, load_tokenizer
+from components.merging.tokenizer.output_tokenizer import build_tokenizer
 from components.merging.weight_similarity import WeightSimilarity, compare_weights
 from components.records import Checkpoint
-
-Level = Literal["refused", "warning", "note"]
-FUNCTION_KEYS = (
-    *("num_attention_heads", "num_key_value_heads", "head_dim", "n_head", "num_heads", "d_kv"),
-    *("encoder_attention_heads", "decoder_attention_heads", "relative_attention_num_buckets"),
-    *("hidden_act", "activation_function", "feed_forward_proj", "scale_embedding", "is_gated_act"),
-)
-"""Keys of ``config.json`` that decide what weights compute: models that differ in them cannot be averaged."""
-DOUBTFUL_KEYS = (
-    *("rope_theta", "rope_scaling", "rope_parameters", "rms_norm_eps", "layer_norm_eps"),
-    *("layer_norm_epsilon", "sliding_window", "max_position_embeddings", "normalize_before"),
-)
-"""Keys that change little: models that differ may still be averaged."""
-SPECIAL_TOKEN_KEYS = (
-    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "unk_token_id"),
-    *("forced_bos_token_id", "forced_eos_token_id"),
-)
-
-
-class Finding(NamedTuple):
-    """One result of the checks: how serious it is, and a line of text."""
-
-    level: Level
-    text: str
-
-    def __str__(self) -> str:
-        """The line that the command prints."""
-        return f"{self.level}: {self.text}"
 
 
 class Diagnosis(NamedTuple):
@@ -99,12 +75,12 @@ def examine(
     findings = [Finding("warning", text) for text in (*recipe.warnings, *check_method(recipe))]
     first, *others = [folders[model] for model in recipe.models]
     for other in others:
-        findings += _compare_configs(first, other, checkpoints)
-        findings += _compare_tensors(first, other)
-        findings += _compare_vocabularies(recipe, first, other, checkpoints)
+        findings += compare_configs(first, other, checkpoints)
+        findings += compare_tensors(first, other)
+        findings += compare_vocabularies(recipe, first, other, checkpoints)
     for folder in folders.values():
-        findings += _check_tied_weights(folder)
-        findings += _check_finite(folder)
+        findings += check_tied_weights(folder)
+        findings += check_finite(folder)
     count = 0
     if not any(finding.level == "refused" for finding in findings):
         findings += _try_plan(recipe, folders)
@@ -156,7 +132,7 @@ def _examine_transplant(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> D
     model, donor = transplant.pair_of(recipe, folders)
     for folder in (model, donor):
         vocabulary_size(folder)
-        findings += _check_finite(folder)
+        findings += check_finite(folder)
     return Diagnosis(tuple(findings), (), len(model.tensors))
 
 
@@ -186,117 +162,3 @@ def _report_unrelated(similarity: WeightSimilarity) -> Finding:
         f"DIFFERENT INITIALIZATIONS: {similarity}; the average of such models is noise: merge descendants of "
         "one model, or combine these by an ensemble (antiphon run ensemble)",
     )
-
-
-def _compare_configs(
-    first: ModelFolder, other: ModelFolder, checkpoints: Mapping[str, Checkpoint]
-) -> Iterator[Finding]:
-    kinds = [checkpoints[folder.reference].architecture for folder in (first, other)]
-    pair = f"{first.reference} and {other.reference}"
-    if kinds[0] != kinds[1]:
-        yield Finding("refused", f"{pair}: expected one architecture, found {kinds[0]} and {kinds[1]}")
-        return
-    rules: tuple[tuple[tuple[str, ...], Level, str], ...] = (
-        (FUNCTION_KEYS, "refused", "the same weights mean another function"),
-        (DOUBTFUL_KEYS, "warning", "the output takes the first model's"),
-        (
-            SPECIAL_TOKEN_KEYS,
-            "warning",
-            "the output takes the first model's: does it end and start as it should?",
-        ),
-    )
-    for names, level, reason in rules:
-        for name in names:
-            a, b = first.config.get(name), other.config.get(name)
-            if a != b:
-                yield Finding(level, f"{pair}: config.json has {name} {a!r} and {b!r}; {reason}")
-
-
-def _compare_tensors(first: ModelFolder, other: ModelFolder) -> Iterator[Finding]:
-    """Tensors that only one of two models has, and shapes that differ (the vocabulary's axis is planned)."""
-    if ties_embeddings(first.config) != ties_embeddings(other.config):
-        yield Finding(
-            "warning",
-            f"{first.reference} and {other.reference}: only one ties its embeddings (tie_word_embeddings); "
-            "the output does as the first",
-        )
-    for a, b in ((first, other), (other, first)):
-        missing = [name for name in a.tensors if find_stored_name(name, b.tensors) is None]
-        if missing:
-            yield Finding(
-                "refused",
-                f"{b.reference}: has no tensor {missing[0]}, which {a.reference} has "
-                f"({len(missing)} such); only models of one architecture and size can be averaged",
-            )
-    changed = [
-        name
-        for name, entry in first.tensors.items()
-        if not entry.dtype.is_floating_point
-        and (same := find_stored_name(name, other.tensors)) is not None
-        and other.tensors[same].numel == entry.numel
-        and not torch.equal(first.read(entry), other.read(other.tensors[same]))
-    ]
-    if changed:
-        yield Finding("warning", f"{changed[0]}: integers differ and are not merged; the first model's stay")
-
-
-def _compare_vocabularies(
-    recipe: Recipe, first: ModelFolder, other: ModelFolder, checkpoints: Mapping[str, Checkpoint]
-) -> Iterator[Finding]:
-    digests = {checkpoints[folder.reference].tokenizer_sha256 for folder in (first, other)}
-    if recipe.tokenizer is not None or len(digests) == 1:
-        return
-    pair = f"{first.reference} and {other.reference}"
-    try:
-        first_vocabulary, other_vocabulary = (load_tokenizer(folder).get_vocab() for folder in (first, other))
-    except MergeError as error:
-        yield Finding("warning", f"{pair}: tokenizers differ and cannot be compared ({error})")
-        return
-    size = min(vocabulary_size(first), vocabulary_size(other))
-    rows = {row: token for token, row in first_vocabulary.items()}
-    moved = [token for token, row in other_vocabulary.items() if row < size and rows.get(row, token) != token]
-    if moved:
-        yield Finding(
-            "refused",
-            f"{pair}: {len(moved)} of {size} token numbers mean other tokens ({moved[0]!r} first); set "
-            "tokenizer_source: union (or base) to align the embeddings",
-        )
-    else:
-        yield Finding("note", f"{pair}: tokenizers differ in files, not in token numbers")
-
-
-def _check_tied_weights(folder: ModelFolder) -> Iterator[Finding]:
-    """Weights that the configuration ties and the files store twice must have the same values."""
-    for name, representative in folder.tied.items():
-        a, b = folder.stored[name], folder.stored[representative]
-        same = a.shape == b.shape and all(
-            torch.equal(folder.read(a, start, stop), folder.read(b, start, stop))
-            for start, stop in _spans(a.numel)
-        )
-        if not same:
-            yield Finding(
-                "refused",
-                f"{folder.reference}: config.json ties {name} to {representative}, but their values differ; "
-                "set tie_word_embeddings to false or fix the checkpoint",
-            )
-
-
-def _check_finite(folder: ModelFolder) -> Iterator[Finding]:
-    """Every value must be finite. A piece whose sum is finite has no others: NaN and infinity survive it."""
-    for name, entry in folder.tensors.items():
-        if not entry.dtype.is_floating_point:
-            continue
-        bad = 0
-        for start, stop in _spans(entry.numel):
-            piece = folder.read(entry, start, stop)
-            if not piece.sum(dtype=torch.float32).isfinite():
-                bad += int((~piece.isfinite()).sum())
-        if bad:
-            yield Finding(
-                "refused", f"{folder.reference}: tensor {name} has {bad} values that are not finite"
-            )
-
-
-def _spans(total: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, total, PIECE_ELEMENTS):
-        yield start, min(start + PIECE_ELEMENTS, total)

@@ -28,7 +28,8 @@ from components.pipeline.idle_nodes import remove_idle_nodes
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import NodePlan, plan_nodes
 from components.run_record import StageRef
-from tasks.execution.node_run import CURRENT_NODE, NodeRun
+from tasks.execution.current_node import CURRENT_NODE
+from tasks.execution.node_run import NodeRun
 from tasks.execution.node_task import compute_node
 from tasks.execution.reviewing import pass_unattended_reviews
 from tasks.execution.run_coordinator import BlockedError, RunCoordinator, Status

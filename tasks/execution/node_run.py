@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
-
-from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Failed
 
 from components.data.documents import cut_slices
 from components.errors import StoreError
@@ -23,15 +19,13 @@ from components.storage.reader import read_utterances
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
 from components.storage.whole_stage import Product, compute_once, discard_work
-from reports.terminal.node_progress import NodeEnd, NodeProgress
+from reports.terminal.node_progress import NodeProgress
 from tasks import task_runners
-from tasks.execution.node_artifacts import publish_node
 from tasks.execution.reviewing import ask_in_prefect
-from tasks.execution.run_coordinator import BlockedError, HaltedError, RunCoordinator, Status
+from tasks.execution.run_coordinator import RunCoordinator
 from tasks.execution.shard_job import ShardJob
 from tasks.execution.sharded_stage import ShardedStage, ShardWork, rank
-from tasks.progress import WholeProgress, show_end
-from tasks.task_options import as_prefect_state
+from tasks.progress import WholeProgress
 
 
 class NodeRun:
@@ -266,38 +260,3 @@ class NodeRun:
         for _, items in self._read_slices():
             self.coordinator.check_halted()
             yield from items
-
-
-CURRENT_NODE: ContextVar[NodeRun] = ContextVar("node at work")
-"""The node that this thread computes."""
-
-
-def compute_current_node() -> StageRef | State[StageRef | None]:
-    """Compute the node of this thread, tell the other nodes of the run, and publish its stage."""
-    run = CURRENT_NODE.get()
-    name, coordinator = run.node.name, run.coordinator
-    try:
-        ref = run.compute()
-    except HaltedError as error:
-        coordinator.fail(name, error)
-        return Cancelled(message="the run was stopped; finished shards are kept")
-    except BlockedError as error:
-        coordinator.fail(name, error)
-        show_end(NodeEnd(name, "blocked", error=str(error)))
-        return Failed(name="Blocked", message=str(error))
-    except BaseException as error:
-        coordinator.fail(name, error)
-        show_end(NodeEnd(name, "failed", error=" ".join(str(error).split()) or type(error).__name__))
-        raise
-    if ref is None:
-        stands_for = run.node.of[-1] if run.all_idle else ""
-        coordinator.finish(
-            name, coordinator.ref(stands_for) if coordinator.is_finished(stands_for) else None, "skipped"
-        )
-        show_end(NodeEnd(name, "skipped"))
-        return as_prefect_state(None)
-    status: Status = "reused" if ref.reused else "computed"
-    coordinator.finish(name, ref, status)
-    show_end(NodeEnd(name, status, run.progress, ref.items, ref.quarantined))
-    publish_node(run.pipeline, run.node, ref, run.data_sets, run.find_first_text())
-    return as_prefect_state(ref)

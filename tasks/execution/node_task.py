@@ -10,7 +10,7 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components.run_record import StageRef
-from tasks.execution import node_run
+from tasks.execution import current_node
 from tasks.task_options import NOT_STORED
 
 
@@ -18,4 +18,4 @@ from tasks.task_options import NOT_STORED
 def compute_node(name: str) -> StageRef | State[StageRef | None]:
     """Compute the node of this thread."""
     del name
-    return node_run.compute_current_node()
+    return current_node.compute_current_node()

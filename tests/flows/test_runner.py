@@ -12,7 +12,7 @@ import pytest
 from components.errors import ConfigError
 from components.run_record import RunRecord
 from flows.cascade import cascade
-from tasks.execution import node_run
+from tasks.execution import current_node
 from tasks.task_options import unwrap
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -67,7 +67,7 @@ def test_the_same_bytes(
                 connections = process.net_connections("tcp")
                 heard.extend(one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN)
 
-    monkeypatch.setattr(node_run, "publish_node", listen)
+    monkeypatch.setattr(current_node, "publish_node", listen)
     monkeypatch.setenv("ANTIPHON_WORKERS", "2")
     threads = os.environ.get("OMP_NUM_THREADS")
     assert run(manifest, tmp_path, runner) == by_threads

@@ -71,7 +71,7 @@ def _measure_tokens(
     context: Context, blocks: dict[str, nn.Module], shape: Shape, dtype: str, tokens: int
 ) -> Iterator[Row]:
     x = torch.randn(1, tokens, shape.width, device=context.device).to(DTYPES[dtype])
-    chosen = {n: b for n, b in blocks.items() if n != "batched_mm" or tokens <= BATCHED_TOKENS}
+    measured = {n: b for n, b in blocks.items() if n != "batched_mm" or tokens <= BATCHED_TOKENS}
     with torch.no_grad():
         routing = blocks["ours"].router(x[0])  # type: ignore[operator]
         used = len(routing.experts.unique())
@@ -88,12 +88,12 @@ def _measure_tokens(
         return functional.linear(functional.silu(gate) * value, down)
 
     setting: dict[str, Value] = {**shape._asdict(), "tokens": tokens, "dtype": dtype}
-    systems = [Timed(name, _forward(block, x), **cost, dtype=dtype) for name, block in chosen.items()]
+    systems = [Timed(name, _forward(block, x), **cost, dtype=dtype) for name, block in measured.items()]
     with torch.inference_mode():
         rows = list(context.time("experts", [*systems, Timed("dense of the active size", dense)], setting))
     yield from _with_ratios(rows, "forward")
     if tokens >= context.size(TRAINED_TOKENS, 8):
-        trained = {n: b for n, b in chosen.items() if n != "batched_mm"}
+        trained = {n: b for n, b in measured.items() if n != "batched_mm"}
         systems = [
             Timed(name, _train(block, x), flops=3 * cost["flops"], dtype=dtype)
             for name, block in trained.items()

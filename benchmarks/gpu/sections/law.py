@@ -56,18 +56,18 @@ def measure_translation(context: Context) -> Iterator[Row]:
     references = {name: expected.decode(name) for name in context.size(tuple(SYSTEMS), ("two, gate",))}
     for name in context.size(ARITHMETIC, ("float32",)):
         with arithmetic(name) as dtype:
-            found = Translations(context.device, dtype, limit)
+            translations = Translations(context.device, dtype, limit)
             for system, reference in references.items():
-                values = compare(found.decode(system), reference)
+                values = compare(translations.decode(system), reference)
                 yield Row(
                     section="law", system=f"translate, {system}", setting={"dtype": name}, values=values
                 )
 
 
-def compare(found: list[Decoded], expected: list[Decoded]) -> dict[str, Value]:
+def compare(decoded: list[Decoded], expected: list[Decoded]) -> dict[str, Value]:
     """How many texts are the same, and the largest difference of their log-probabilities."""
-    same = [(f, e) for f, e in zip(found, expected, strict=True) if f.tokens == e.tokens]
-    difference = max((abs(f.score - e.score) for f, e in same), default=float("inf"))
+    same = [(d, e) for d, e in zip(decoded, expected, strict=True) if d.tokens == e.tokens]
+    difference = max((abs(d.score - e.score) for d, e in same), default=float("inf"))
     return {"equal": len(same), "of": len(expected), **({"difference": difference} if same else {})}
 
 
@@ -87,14 +87,14 @@ def measure_recognition(context: Context) -> Iterator[Row]:
                     tensor.data = tensor.data.to(dtype) if tensor.is_floating_point() else tensor.data
         backend = OpenAIWhisperBackend(model.to(device), "float32", padding_stride=4)
         prompt = backend.dims.get_tokenizer("en", "transcribe").sot_sequence
-        found = []
+        decoded = []
         for part in windows.split(8):
             results = backend.decode(
                 backend.encode(part), torch.tensor([prompt] * len(part)),
                 SearchConfig(beam_size=1, max_new_tokens=224), True, list(range(len(part))),
             )  # fmt: skip
-            found += [Decoded(r.candidates[0].tokens, r.candidates[0].score) for r in results]
-        return found
+            decoded += [Decoded(r.candidates[0].tokens, r.candidates[0].score) for r in results]
+        return decoded
 
     expected = recognize("cpu", torch.float32)
     for name in context.size(ARITHMETIC, ARITHMETIC[:1]):
@@ -116,21 +116,20 @@ def measure_layers(context: Context) -> Iterator[Row]:
         with arithmetic(name) as dtype:
             rounded, rows = _copy(block, torch.device("cpu"), dtype), x.to(dtype)
             expected = _copy(rounded, torch.device("cpu"), torch.float64)(rows.double())
-            found = _copy(rounded, torch.device(context.device), dtype)(rows.to(context.device))
-            yield _difference("experts", name, found, expected)
+            outputs = _copy(rounded, torch.device(context.device), dtype)(rows.to(context.device))
+            yield _difference("experts", name, outputs, expected)
             sparse = weight.to(context.device, dtype)
             if semi_structured_obstacle(sparse) is None:
-                found = SparseLinear(sparse, None, "semi-structured")(rows.to(context.device))
-                yield _difference("2:4 product", name, found, rows.double() @ weight.to(dtype).double().T)
+                product = SparseLinear(sparse, None, "semi-structured")(rows.to(context.device))
+                yield _difference("2:4 product", name, product, rows.double() @ weight.to(dtype).double().T)
 
 
 def _copy(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
     return copy.deepcopy(module).to(device, dtype)
 
 
-def _difference(system: str, name: str, found: Tensor, expected: Tensor) -> Row:
-    found = found.double().cpu()
-    relative = float((found - expected).norm() / expected.norm())
+def _difference(system: str, name: str, outputs: Tensor, expected: Tensor) -> Row:
+    relative = float((outputs.double().cpu() - expected).norm() / expected.norm())
     return Row(section="law", system=system, setting={"dtype": name}, values={"relative_error": relative})
 
 
@@ -138,8 +137,8 @@ def measure_training(context: Context) -> Iterator[Row]:
     """Losses of some steps of AdamW in float32."""
     steps = context.size(20, 3)
     with arithmetic("float32"):
-        expected, found = (_train(device, steps) for device in ("cpu", context.device))
-    worst = max(abs(a - b) for a, b in zip(found, expected, strict=True))
+        references, losses = (_train(device, steps) for device in ("cpu", context.device))
+    worst = max(abs(a - b) for a, b in zip(losses, references, strict=True))
     setting: dict[str, Value] = {"dtype": "float32", "steps": steps}
     yield Row(section="law", system="training", setting=setting, values={"difference": worst})
 

@@ -39,14 +39,14 @@ def measure(context: Context) -> Iterator[Row]:
             for _ in range(context.size(COPIES, 1))
         ]
         layers = {"dense": [SparseLinear(weight, None, "dense") for weight in weights]}
-        kept: dict[str, Pattern] = {}
+        patterns: dict[str, Pattern] = {}
         for name, pattern, layout, keep in PATTERNS:
             pruned = [weight * mask_by_magnitude(weight, pattern, keep) for weight in weights]
             if layout != "semi-structured" or semi_structured_obstacle(pruned[0]) is None:
                 layers[name] = [SparseLinear(weight, None, layout) for weight in pruned]
-            kept[name] = pattern
+            patterns[name] = pattern
         for rows in context.size(ROWS, (4,)):
-            yield from _measure_rows(context, layers, weights[0], kept, rows, dtype)
+            yield from _measure_rows(context, layers, weights[0], patterns, rows, dtype)
 
 
 def _measure_rows(

@@ -35,9 +35,9 @@ def weighted_mean(task: TensorTask, inputs: Sequence[TensorInput], *, normalize:
     total = math.fsum(weights)
     if normalize and total == 0:
         raise MergeError(f"{task.name}: expected weights with a sum, found {weights}; set normalize: false")
-    rounds_once = task.out_dtype == task.dtype
+    in_one_pass = task.out_dtype == task.dtype and fuses(task.dtype, len(inputs))
     for span in task.spans():
-        if rounds_once and fuses(task.dtype, len(inputs)):
+        if in_one_pass:
             pieces = [task.read(source, span) for source in inputs]
             yield weighted_sum(pieces, weights, total if normalize else None)
             continue

@@ -14,19 +14,9 @@ from torch import Tensor
 
 from components.errors import MergeError
 from components.merging.io.tensor_task import CachedPieces, TensorInput, TensorTask
+from components.merging.methods.mask_rules import DellaMagPrune, MagnitudeOutliers, MaskRule, RandomDrop
 from components.merging.methods.one_pass import MIN_DIVISOR, merge_in_one_pass, plan_one_pass
-from components.merging.methods.sparsify import (
-    DellaMagPrune,
-    DropAll,
-    KeepAll,
-    MagnitudeOutliers,
-    MaskRule,
-    MaskSparsifier,
-    RandomDrop,
-    Rescale,
-    Sparsifier,
-    seed_of,
-)
+from components.merging.methods.sparsify import DropAll, KeepAll, MaskSparsifier, Rescale, Sparsifier, seed_of
 from components.merging.methods.streaming_topk import MagnitudeTopK
 
 Sparsification = Literal["none", "magnitude", "random", "magnitude_outliers", "della_magprune"]
