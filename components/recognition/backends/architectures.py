@@ -20,8 +20,8 @@ SEQ2SEQ = (
 )
 """Encoder-decoders beside Whisper that read speech."""
 AUDIO_LM = (
-    *("Qwen2AudioForConditionalGeneration", "GraniteSpeechForConditionalGeneration"),
-    "VoxtralForConditionalGeneration",
+    *("Qwen2AudioForConditionalGeneration", "VoxtralForConditionalGeneration"),
+    *("GraniteSpeechForConditionalGeneration", "GraniteSpeechPlusForConditionalGeneration"),
     *("AudioFlamingo3ForConditionalGeneration", "GlmAsrForConditionalGeneration"),
     "Qwen3ASRForConditionalGeneration",
 )

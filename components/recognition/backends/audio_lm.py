@@ -120,11 +120,11 @@ class AudioLanguageModelRow:
     package: str = ""
 
 
+_GRANITE_SPEECH = AudioLanguageModelRow(ask=_ask_by_token, module="torchaudio", package="torchaudio")
 MODELS: dict[str, AudioLanguageModelRow] = {
     "Qwen2AudioForConditionalGeneration": AudioLanguageModelRow(),
-    "GraniteSpeechForConditionalGeneration": AudioLanguageModelRow(
-        ask=_ask_by_token, module="torchaudio", package="torchaudio"
-    ),
+    "GraniteSpeechForConditionalGeneration": _GRANITE_SPEECH,
+    "GraniteSpeechPlusForConditionalGeneration": _GRANITE_SPEECH,
     "VoxtralForConditionalGeneration": AudioLanguageModelRow(
         ask=_ask_by_file,
         request=_request_of_voxtral,

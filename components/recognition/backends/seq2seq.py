@@ -60,9 +60,21 @@ class SpeechSeq2SeqModel:
     def extract_features(self, samples: Samples) -> dict[str, Tensor]:
         """What the encoder reads of mono 16 kHz ``samples``, as a batch of one."""
         features = self.processor.feature_extractor(
-            samples, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True
+            samples,
+            sampling_rate=SAMPLE_RATE,
+            return_tensors="pt",
+            return_attention_mask=True,
+            **self._padding(),
         )
         return {name: value for name, value in features.items() if isinstance(value, Tensor)}
+
+    def _padding(self) -> dict[str, Any]:
+        """To whole frames, for an encoder that cuts the samples into frames itself (MoonshineStreaming)."""
+        encoder = getattr(self.ready.model.config, "encoder_config", None)
+        frame_ms = getattr(encoder, "frame_ms", None)
+        if frame_ms is None:
+            return {}
+        return {"padding": True, "pad_to_multiple_of": round(SAMPLE_RATE * frame_ms / 1000)}
 
 
 class SpeechSeq2SeqDecoder:

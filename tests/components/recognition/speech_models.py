@@ -17,6 +17,8 @@ WORDS = [f"\u2581{a}{b}" for a in "bdfgklmnprst" for b in "aeiou"]
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 NAMES = [*SPECIAL, *WORDS]
 
+_DECODER = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+
 
 def words_tokenizer(extra: list[str] = [], **settings: Any) -> Any:  # noqa: B006 - is not changed
     """A tokenizer of whole syllables; ``extra`` are control tokens, which come last."""
@@ -53,6 +55,23 @@ def _moonshine(folder: Path) -> tuple[Any, Any]:
     extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
     processor = transformers.Wav2Vec2Processor(extractor, words_tokenizer())
     return transformers.MoonshineForConditionalGeneration(config), processor
+
+
+def _moonshine_streaming(folder: Path) -> tuple[Any, Any]:
+    config = transformers.MoonshineStreamingConfig(
+        encoder_config={
+            **{"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2},
+            **{"num_key_value_heads": 2, "sliding_windows": [[16, 4], [16, 0]]},
+        },
+        vocab_size=len(NAMES),
+        **_DECODER,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        decoder_start_token_id=1,
+    )
+    extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
+    processor = transformers.MoonshineStreamingProcessor(extractor, words_tokenizer())
+    return transformers.MoonshineStreamingForConditionalGeneration(config), processor
 
 
 def _speech2text(folder: Path) -> tuple[Any, Any]:
@@ -95,37 +114,40 @@ def _speech2text(folder: Path) -> tuple[Any, Any]:
     return transformers.Speech2TextForConditionalGeneration(config), processor
 
 
-def _seamless(folder: Path) -> tuple[Any, Any]:
-    languages = ["__eng__", "__deu__", "__fra__", "__cmn__"]
-    names = ["<pad>", "<unk>", "<s>", "</s>", *WORDS]
-    tokenizer = transformers.SeamlessM4TTokenizer(
-        vocab={name: i for i, name in enumerate(names)}, additional_special_tokens=languages
-    )
-    config = transformers.SeamlessM4Tv2Config(
-        vocab_size=len(names) + len(languages),
-        hidden_size=24,
-        max_position_embeddings=64,
-        encoder_layers=1,
-        decoder_layers=2,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=32,
-        decoder_ffn_dim=32,
-        speech_encoder_layers=1,
-        speech_encoder_attention_heads=2,
-        speech_encoder_intermediate_size=32,
-        conv_depthwise_kernel_size=5,
-        pad_token_id=0,
-        bos_token_id=2,
-        eos_token_id=3,
-        decoder_start_token_id=3,
-    )
-    model = transformers.SeamlessM4Tv2ForSpeechToText(config)
-    model.generation_config.text_decoder_lang_to_code_id = {
-        name.strip("_"): tokenizer.convert_tokens_to_ids(name) for name in languages
-    }
-    extractor = transformers.SeamlessM4TFeatureExtractor()
-    return model, transformers.SeamlessM4TProcessor(extractor, tokenizer)
+def _seamless(version: str) -> Callable[[Path], tuple[Any, Any]]:
+    def build(folder: Path) -> tuple[Any, Any]:
+        languages = ["__eng__", "__deu__", "__fra__", "__cmn__"]
+        names = ["<pad>", "<unk>", "<s>", "</s>", *WORDS]
+        tokenizer = transformers.SeamlessM4TTokenizer(
+            vocab={name: i for i, name in enumerate(names)}, additional_special_tokens=languages
+        )
+        config = getattr(transformers, f"SeamlessM4T{version}Config")(
+            vocab_size=len(names) + len(languages),
+            hidden_size=24,
+            max_position_embeddings=64,
+            encoder_layers=1,
+            decoder_layers=2,
+            encoder_attention_heads=2,
+            decoder_attention_heads=2,
+            encoder_ffn_dim=32,
+            decoder_ffn_dim=32,
+            speech_encoder_layers=1,
+            speech_encoder_attention_heads=2,
+            speech_encoder_intermediate_size=32,
+            conv_depthwise_kernel_size=5,
+            pad_token_id=0,
+            bos_token_id=2,
+            eos_token_id=3,
+            decoder_start_token_id=3,
+        )
+        model = getattr(transformers, f"SeamlessM4T{version}ForSpeechToText")(config)
+        model.generation_config.text_decoder_lang_to_code_id = {
+            name.strip("_"): tokenizer.convert_tokens_to_ids(name) for name in languages
+        }
+        extractor = transformers.SeamlessM4TFeatureExtractor()
+        return model, transformers.SeamlessM4TProcessor(extractor, tokenizer)
+
+    return build
 
 
 _PARAKEET = {
@@ -177,7 +199,6 @@ def _parakeet(kind: str) -> Callable[[Path], tuple[Any, Any]]:
 
 TRANSDUCERS = {"ParakeetRNNT": _parakeet("RNNT"), "ParakeetTDT": _parakeet("TDT")}
 """Transducers by family."""
-_DECODER = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
 def _canary(folder: Path) -> tuple[Any, Any]:
@@ -237,8 +258,10 @@ def _cohere(folder: Path) -> tuple[Any, Any]:
 
 FAMILIES: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "Moonshine": _moonshine,
+    "MoonshineStreaming": _moonshine_streaming,
     "Speech2Text": _speech2text,
-    "SeamlessM4Tv2": _seamless,
+    "SeamlessM4T": _seamless(""),
+    "SeamlessM4Tv2": _seamless("v2"),
     "Canary": _canary,
     "CohereAsr": _cohere,
 }
@@ -361,10 +384,32 @@ def _qwen3_asr(folder: Path) -> tuple[Any, Any]:
     )
 
 
+def _granite_speech(name: str, **encoder: Any) -> Callable[[Path], tuple[Any, Any]]:
+    def build(folder: Path) -> tuple[Any, Any]:
+        states = 16 * (1 + len(encoder.get("cat_hidden_layers", ())))
+        audio = {"num_layers": 2, "hidden_dim": 16, "num_heads": 2, "output_dim": 6, **encoder}
+        projector = {
+            **{"model_type": "blip_2_qformer", "encoder_hidden_size": states, "hidden_size": 16},
+            **{"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 8},
+        }
+
+        def processor(extractor: Any, tokenizer: Any, template: str) -> Any:
+            extractor = transformers.GraniteSpeechFeatureExtractor()
+            return transformers.GraniteSpeechProcessor(extractor, tokenizer, "<|sound|>", template)
+
+        parts = {"encoder_config": audio, "projector_config": projector}
+        settings = {"audio_token_index": _SOUND, "has_lora_adapter": False, "tie_word_embeddings": False}
+        return _audio_language_model(name, parts, processor, **settings)
+
+    return build
+
+
 AUDIO_MODELS: dict[str, Callable[[Path], tuple[Any, Any]]] = {
     "Qwen2Audio": _qwen2_audio,
     "AudioFlamingo3": _audio_flamingo,
     "GlmAsr": _glm_asr,
     "Qwen3ASR": _qwen3_asr,
+    "GraniteSpeech": _granite_speech("GraniteSpeech"),
+    "GraniteSpeechPlus": _granite_speech("GraniteSpeechPlus", cat_hidden_layers=[0]),
 }
 """Audio language models by family, with their own processors."""

@@ -23,7 +23,9 @@ from components.recognition.windowed.decoder import Request
 from components.records import NBest, Quarantined, Utterance
 from tests.components.recognition.speech_models import FAMILIES, save
 
-LANGUAGES = {"SeamlessM4Tv2": {"de": "deu", "fr": "fra"}, "Speech2Text": {"de": "de", "fr": "fr"}}
+SEAMLESS = ("SeamlessM4T", "SeamlessM4Tv2")
+CODES = {"de": "deu", "fr": "fra"}
+"""Of SeamlessM4T's languages."""
 PROMPTED = ("Canary", "CohereAsr")
 
 
@@ -52,15 +54,14 @@ def generate(family: str, folder: Path, utterance: Utterance, language: str, bea
     model = transformers.AutoModelForSpeechSeq2Seq.from_pretrained(folder).eval()
     assert utterance.audio is not None
     samples = audio.decode(utterance.audio)
-    inputs = processor.feature_extractor(
-        samples, sampling_rate=16_000, return_tensors="pt", return_attention_mask=True
-    )
+    extract = processor if family == "MoonshineStreaming" else processor.feature_extractor
+    inputs = extract(samples, sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
     options: dict[str, Any] = {}
     n_given = 0
-    if family == "SeamlessM4Tv2":  # transformers drops the table when it reads the file
+    if family in SEAMLESS:  # transformers drops the table when it reads the file
         table = json.loads((folder / "generation_config.json").read_text())["text_decoder_lang_to_code_id"]
         model.generation_config.text_decoder_lang_to_code_id = table
-        options["tgt_lang"] = LANGUAGES[family][language]
+        options["tgt_lang"] = CODES[language]
     elif family == "Speech2Text":
         options["forced_bos_token_id"] = processor.tokenizer.lang_code_to_id[language]
     elif family == "Canary":
