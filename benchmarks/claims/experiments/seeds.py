@@ -1,4 +1,4 @@
-"""E3: seven seeds, what their ensembles gain, and what cheaper ensembles gain instead."""
+"""E3: seven seeds, what their ensembles gain, and what checkpoints of one training gain instead."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from components.device import use_threads
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.two_level import ItemSums
 
-TITLE = "Ensembles of seeds, of checkpoints and of dropout masks"
+TITLE = "Ensembles of seeds and of checkpoints"
 QUESTION = """
 Seven trainings that differ in their seed alone (1,500 updates on Multi30k's 29,000 pairs, English to
 German, 3 + 3 layers, width 256; the mean of the last five checkpoints or the best one, as val prefers).
 What do three of them, mixed at every token, gain over the best of the three, chosen on val? Do
-checkpoints of one training, or dropout at test time, do the same for less?
+checkpoints of one training do the same for less?
 """
 SEEDS = (1, 2, 3, 4, 5, 6, 7)
 TESTS = (FLICKR16, FLICKR17)
@@ -55,7 +55,7 @@ def draw_triples(count: int = 10) -> list[tuple[int, ...]]:
 
 
 def run(work: Workspace, outputs: Outputs) -> None:
-    """Train, mix, decode; single models, triples, sizes, checkpoints and masks."""
+    """Train, mix, decode; single models, triples, sizes and checkpoints."""
     models = train_seeds(work)
     for data in (DEV, *TESTS):
         utterances = work.utterances(data)
@@ -70,21 +70,20 @@ def run(work: Workspace, outputs: Outputs) -> None:
                 texts = work.translate(utterances, members, mixing=mixing or None)
                 outputs.add_translations(data, utterances, system, number, texts)
     outputs.measurements["triples"] = [list(triple) for triple in draw_triples()]
-    _run_cheap_members(work, outputs, models)
+    _run_checkpoints(work, outputs, models)
     _run_sizes(work, outputs, models)
     outputs.measurements["cost"] = work.cached(
         {"cost": [str(model) for model in models.values()]}, lambda: measure_cost(list(models.values()))
     )
 
 
-def _run_cheap_members(work: Workspace, outputs: Outputs, models: Mapping[int, Path]) -> None:
+def _run_checkpoints(work: Workspace, outputs: Outputs, models: Mapping[int, Path]) -> None:
     utterances = work.utterances(FLICKR16)
     for seed in (1, 2, 3):
         checkpoints = [work.checkpoint(f"zoo-{seed}", step) for step in LAST]
-        systems: dict[str, list[Path | str]] = {
+        systems: dict[str, list[Path]] = {
             "last checkpoint": [checkpoints[-1]],
-            "5 checkpoints": list(checkpoints),
-            "4 masks": [f"dropout:{models[seed]}"] * 4,
+            "5 checkpoints": checkpoints,
             "5 seeds": [models[(seed + offset - 1) % 7 + 1] for offset in range(5)],
         }
         for system, members in systems.items():
@@ -137,7 +136,6 @@ def results(outputs: Outputs) -> dict[str, Result]:
         "ensembling.triple_against_best": two_level(linear, singles, replicates=shared),
         "cost.seconds_per_member": of_sums(ratio, f"{costs.shape[1]} interleaved rounds"),
         "or_and.alike": two_level(linear, log_linear, replicates=shared),
-        "dropout.masks_against_own_model": two_level(of("4 masks"), of("one seed")),
         "checkpoints.checkpoints_against_last": two_level(of("5 checkpoints"), of("last checkpoint")),
         "checkpoints.seeds_against_checkpoints": two_level(of("5 seeds"), of("5 checkpoints")),
     }

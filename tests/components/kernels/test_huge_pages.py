@@ -26,8 +26,11 @@ def huge_kilobytes() -> int:
 @pytest.mark.skipif(not huge_pages.huge_page_size(), reason="no large pages on this system")
 def test_memory_moves_and_keeps_what_it_holds() -> None:
     size = 16 * 2**20
-    weights = torch.arange(size // 4, dtype=torch.int32)  # in small pages: the default is to be asked
-    before, expected = huge_kilobytes(), weights.clone()
+    memory = mmap.mmap(-1, size)  # the allocator may give memory that an earlier test moved
+    memory.madvise(mmap.MADV_NOHUGEPAGE)
+    expected = torch.arange(size // 4, dtype=torch.int32)
+    weights = torch.frombuffer(memory, dtype=torch.int32).copy_(expected)
+    before = huge_kilobytes()
     moved = huge_pages.move_to_huge_pages(weights.data_ptr(), size)
     if not moved:
         pytest.skip("the system had no large pages to give")
