@@ -13,6 +13,7 @@ from benchmarks.common.sections import run_section
 SECTIONS = {
     "merging": "benchmarks.quality.merging.report",
     "merging-frontier": "benchmarks.quality.merging_frontier",
+    "merging-voices": "benchmarks.quality.merging_voices",
     "ensembles-int8": "benchmarks.quality.ensembles_int8",
     "recognition": "benchmarks.quality.recognition",
     "long-audio": "benchmarks.quality.long_audio",

@@ -12,10 +12,11 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.quality.merging.fine_tuning import COMMON, START, multi30k, pair, tatoeba
+from benchmarks.quality.merging.methods import METHODS, READ_DATA, Method, make_merged
 from components.data import load
 from components.merging.merge import MergeOptions, merge
 from components.merging.recipe.reader import parse_recipe
@@ -33,36 +34,6 @@ PAGE = "merging-frontier"
 DOMAINS = ("tatoeba", "lower", "typos")
 PAIRS, DEV, TEST = 600, 80, 300
 BASELINE = "linear"
-SCALES = (0.3, 0.6, 1.0, 1.5)
-
-
-class Method(NamedTuple):
-    """A method: its name in recipes, and the parameter that is chosen on development data."""
-
-    merge_method: str
-    parameter: str = ""
-    values: tuple[float, ...] = ()
-    base: bool = True
-    fixed: str = ""
-
-
-METHODS: dict[str, Method] = {
-    "linear": Method("linear", base=False, fixed="weight: 1"),
-    "karcher": Method("karcher", base=False),
-    "model_stock": Method("model_stock"),
-    "fisher": Method("fisher", base=False),
-    "regmean": Method("regmean", base=False),
-    "regmean_plus_plus": Method("regmean_plus_plus", base=False),
-    "task_arithmetic": Method("task_arithmetic", "lambda", SCALES, fixed="weight: 1"),
-    "ties": Method("ties", "lambda", SCALES, fixed="weight: 1, density: 0.3"),
-    "dare_ties": Method("dare_ties", "lambda", SCALES, fixed="weight: 1, density: 0.5"),
-    "sce": Method("sce", "select_topk", (0.2, 0.5, 1.0)),
-    "ram": Method("ram", "epsilon", (1e-5, 1e-4, 1e-3)),
-    "tsv_m": Method("tsv_m", "lambda", SCALES),
-    "iso_c": Method("iso_c", "lambda", SCALES),
-    "iso_cts": Method("iso_cts", "lambda", SCALES),
-}
-"""Row of the page -> its recipe. Fisher and RegMean read the pairs that the models learned from."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -184,23 +155,10 @@ class Bench:
 
     def merged(self, name: str, method: Method, value: float, models: dict[str, str]) -> str:
         """The model that a method makes of the fine-tuned ones with a value of its parameter."""
+        sets = {model: self.sets[domain]["train"] for domain, model in models.items()}
+        data = DataSets(sets if method.merge_method in READ_DATA else {}, PAIRS, "en", "de")
         out = self.work / "merged" / f"{name}-{value}"
-        if not out.is_dir():
-            parameters = ", ".join(
-                [
-                    *([method.fixed] if method.fixed else []),
-                    *([f"{method.parameter}: {value}"] if method.parameter else []),
-                ]
-            )
-            lines = "\n".join(f"  - model: {model}" for model in models.values())
-            base = f"base_model: {START}\n" if method.base else ""
-            text = (
-                f"merge_method: {method.merge_method}\n{base}parameters: {{{parameters}}}\nmodels:\n{lines}\n"
-            )
-            measured = method.merge_method in {"fisher", "regmean", "regmean_plus_plus"}
-            sets = {models[name]: self.sets[name]["train"] for name in models} if measured else {}
-            merge(parse_recipe(text), out, MergeOptions(data=DataSets(sets, PAIRS, "en", "de")))
-        return str(out)
+        return make_merged(out, method, value, list(models.values()), START, MergeOptions(data=data))
 
     def bleu(self, name: str, model: str, domain: str) -> float:
         """BLEU on a domain's development set."""

@@ -1,0 +1,143 @@
+"""Merge methods on Whisper tiny.en fine-tuned to two ways of speaking, for the page of merging's frontier.
+
+One model learns captions by espeak-ng's voice en-us, the other captions by flite's voice rms in white noise
+at 5 dB: 160 captions of Multi30k's train each, others for each. A method's parameter is chosen by the mean
+word error rate of the two development sets (40 captions of val each); the test sets are 100 captions of
+test_2016_flickr each. All is recognized greedily. Everything is kept in WORK, so an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.claims.speech.captions import speak
+from benchmarks.claims.workspace import Workspace
+from benchmarks.common.cached_recognition import recognize_cached
+from benchmarks.common.sections import Result, section_parser
+from benchmarks.quality.merging.methods import METHODS, Method, make_merged
+from components.files import write_atomically
+from components.metrics.corpus_statistics import recognition_statistics
+from components.metrics.significance import recognition_tests
+from components.records import Utterance
+from components.training.config import TrainingConfig
+from components.training.recognition_learner import RecognitionLearner
+from components.training.trainer import train
+
+PAGE = "merging-frontier"
+START = "packaged:whisper-tiny.en"
+VOICES = {"espeak-ng": "espeak-ng", "noise": "flite rms, 5 dB"}
+"""Name of a way of speaking -> key of :data:`benchmarks.claims.speech.captions.VOICES`."""
+TRAIN, DEV, TEST = 160, 40, 100
+BASELINE = "linear"
+COMPARED = ("linear", "karcher", "model_stock", "task_arithmetic", "ties", "dare_ties", "tsv_m", "iso_c")
+SCALES = (0.5, 1.0)
+"""Values of ``lambda`` that are tried."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.quality merging-voices", __doc__)
+    section.add_argument("--work", type=Path, required=True, help="keeps speech, models and texts")
+    section.add_argument(
+        "--steps", type=int, default=40, help="updates of each fine-tuning, 4 recordings each"
+    )
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """Fine-tune to both, merge by every method, recognize both test sets."""
+    work: Path = options.work
+    sets = speak_sets(Workspace(work))
+    models = {name: fine_tune(work, name, parts, options.steps) for name, parts in sets.items()}
+    systems = {"start": START, **{f"tuned to {name}": model for name, model in models.items()}}
+    chosen = {}
+    for name in COMPARED:
+        method = METHODS[name]
+        values = SCALES if method.parameter else (0.0,)
+        errors = {
+            value: mean_error_rate(merged(work, name, method, value, models), sets)
+            if len(values) > 1
+            else 0.0
+            for value in values
+        }
+        best = min(errors, key=errors.__getitem__)
+        systems[name] = merged(work, name, method, best, models)
+        chosen[name] = {"parameter": method.parameter, "value": best, "errors": list(errors.items())}
+    voices = {name: test(systems, parts["test"]) for name, parts in sets.items()}
+    yield Result("voices", {"chosen": chosen, "voices": voices}, [START])
+
+
+def speak_sets(work: Workspace) -> dict[str, dict[str, list[Utterance]]]:
+    """Training, development and test recordings of each way of speaking."""
+    splits = (("train", "train", TRAIN), ("dev", "val", DEV), ("test", "test_2016_flickr", TEST))
+    sets: dict[str, dict[str, list[Utterance]]] = {}
+    for number, (name, voice) in enumerate(VOICES.items()):
+        captions = {part: work.utterances(split)[number * n :][:n] for part, split, n in splits}
+        sets[name] = {part: _spoken(work, rows, voice) for part, rows in captions.items()}
+    return sets
+
+
+def _spoken(work: Workspace, captions: Sequence[Utterance], voice: str) -> list[Utterance]:
+    return [u.model_copy(update={"transcript": u.text}) for u in speak(work, captions, voice)]
+
+
+def fine_tune(work: Path, name: str, parts: dict[str, list[Utterance]], steps: int) -> str:
+    """Whisper tiny.en after a short fine-tuning; made once."""
+    manifests = {}
+    for part in ("train", "dev"):
+        manifests[part] = work / f"{name}-{part}.jsonl"
+        rows = [
+            {"id": u.id, "audio": u.audio.path if u.audio else "", "transcript": u.transcript}
+            for u in parts[part]
+        ]
+        write_atomically(manifests[part], "".join(json.dumps(row) + "\n" for row in rows).encode())
+    values = {
+        **{"kind": "recognition", "init_from": START, "source_language": "en", "target_language": "en"},
+        **{"data": str(manifests["train"]), "dev": str(manifests["dev"]), "device": "cpu", "threads": 1},
+        **{"max_steps": steps, "eval_every": steps, "eval_sentences": 8, "average_checkpoints": 1},
+        **{"learning_rate": 2e-5, "warmup_steps": 5, "lr_schedule": "linear", "batch_tokens": 6000},
+    }
+    out = work / "models" / name
+    if not (out / "model").is_dir():
+        train(TrainingConfig.model_validate(values), out, print, RecognitionLearner)
+    return str(out / "model")
+
+
+def merged(work: Path, name: str, method: Method, value: float, models: dict[str, str]) -> str:
+    """The model that a method makes of both with a value of its parameter."""
+    return make_merged(work / "merged" / f"{name}-{value}", method, value, list(models.values()), START)
+
+
+def mean_error_rate(model: str, sets: dict[str, dict[str, list[Utterance]]]) -> float:
+    """WER on the development sets, in percent, their mean."""
+    rates = []
+    for parts in sets.values():
+        texts = recognize(model, parts["dev"])
+        table = recognition_statistics(
+            references(parts["dev"]), texts, language="en", n_total=len(parts["dev"]), names=("wer",)
+        )
+        rates.append(float(table["wer"].score()))
+    return sum(rates) / len(rates)
+
+
+def test(systems: dict[str, str], spoken: Sequence[Utterance]) -> list[dict[str, Any]]:
+    """Every system against the mean on a test set."""
+    texts = {name: recognize(model, spoken) for name, model in systems.items()}
+    tests = recognition_tests(references(spoken), texts, BASELINE, language="en", names=("wer",))
+    return [row.model_dump(mode="json") for row in tests]
+
+
+def references(spoken: Sequence[Utterance]) -> dict[str, str]:
+    """What is said, by utterance."""
+    return {u.id: str(u.transcript) for u in spoken}
+
+
+def recognize(model: str, spoken: Sequence[Utterance]) -> dict[str, str]:
+    """Transcripts by utterance; recognized once."""
+    lists, seconds = recognize_cached({"model": model, "beam_size": 1, "n_best": 1}, spoken)
+    print(f"{Path(model).name}: {len(spoken)} recordings, {seconds:.0f} CPU s", flush=True)
+    return {u.id: lists[u.id].best.text if u.id in lists else "" for u in spoken}
