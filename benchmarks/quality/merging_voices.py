@@ -77,12 +77,8 @@ def speak_sets(work: Workspace) -> dict[str, dict[str, list[Utterance]]]:
     sets: dict[str, dict[str, list[Utterance]]] = {}
     for number, (name, voice) in enumerate(VOICES.items()):
         captions = {part: work.utterances(split)[number * n :][:n] for part, split, n in splits}
-        sets[name] = {part: _spoken(work, rows, voice) for part, rows in captions.items()}
+        sets[name] = {part: speak(work, rows, voice) for part, rows in captions.items()}
     return sets
-
-
-def _spoken(work: Workspace, captions: Sequence[Utterance], voice: str) -> list[Utterance]:
-    return [u.model_copy(update={"transcript": u.text}) for u in speak(work, captions, voice)]
 
 
 def fine_tune(work: Path, name: str, parts: dict[str, list[Utterance]], steps: int) -> str:
