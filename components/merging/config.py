@@ -13,6 +13,7 @@ from components.merging.recipe.recipe import Recipe
 
 ALL_MODELS = "*"
 """In the place of a model's name: every model without a data set of its own."""
+DEVICE = "where methods on task or singular vectors compute: cpu, cuda, cuda:N, auto; all others on the CPU"
 VERSION = 4
 """Version of the merge engine: raised when the same recipe gives other weights."""
 
@@ -34,6 +35,7 @@ class MergeConfig(BaseModel):
         "all, or one for each model of the recipe by its name there",
     )
     data_limit: int = Field(256, ge=1, description="only the first so many utterances of each data set")
+    device: str = Field("cpu", description=DEVICE)
     source_language: str | None = Field(None, description="of the data; its own if empty")
     target_language: str | None = Field(None, description="of the data; its own if empty")
 

@@ -15,6 +15,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from components.device import pick_device
 from components.errors import MergeError
 from components.files import rename_durably, staging_folder, sync_file
 from components.merging.adapters.merge import merge_adapters
@@ -23,7 +24,7 @@ from components.merging.config import VERSION
 from components.merging.io import output_files
 from components.merging.io.input_models import NO_REFERENCES, open_models
 from components.merging.io.model_folder import ModelFolder
-from components.merging.io.tensor_task import TensorTask
+from components.merging.io.tensor_task import CPU, TensorTask
 from components.merging.io.tensor_writer import SHARD_BYTES, TensorSpec, TensorWriter
 from components.merging.methods.table import METHODS
 from components.merging.methods.task_arithmetic import task_arithmetic
@@ -51,6 +52,8 @@ class MergeOptions(NamedTuple):
         store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
         references: See :func:`~components.merging.io.input_models.open_models`.
         data: What methods that measure the models measure them on.
+        device: Where methods on task vectors or singular vectors compute: cpu, cuda, cuda:N or auto. All
+            others compute on the CPU: reading the weights takes them longer.
     """
 
     seed: int = 0
@@ -58,6 +61,7 @@ class MergeOptions(NamedTuple):
     store: str | None = None
     references: Mapping[str, str] = NO_REFERENCES
     data: DataSets = NO_DATA
+    device: str = "cpu"
 
 
 def merge(
@@ -138,7 +142,8 @@ def _write_model(
     on_progress: Callable[[str], None],
 ) -> None:
     alignment, tokenizer = build_tokenizer(recipe, folders)
-    tasks = plan_merge(recipe, folders, alignment, options.seed)
+    device = _device_of(recipe, options)
+    tasks = [task._replace(device=device) for task in plan_merge(recipe, folders, alignment, options.seed)]
     _keep_freed_memory()
     with ExitStack() as stack:
         if METHODS[recipe.method].statistics:
@@ -152,6 +157,12 @@ def _write_model(
     if tokenizer is not None:
         save_tokenizer(tokenizer, folder, recipe, folders)
     output_files.write_files(folder, recipe, folders, config, tokenizer=tokenizer is None)
+
+
+def _device_of(recipe: Recipe, options: MergeOptions) -> torch.device:
+    """Where the recipe's method computes."""
+    device = pick_device(options.device)
+    return device if METHODS[recipe.method].on_card and device.type == "cuda" else CPU
 
 
 @torch.no_grad()

@@ -44,6 +44,10 @@ class Merge(ModelKind[MergeConfig]):
         except AntiphonError:
             return libraries
 
+    def device(self, settings: MergeConfig) -> str:
+        """Return the device that is set."""
+        return settings.device
+
     def models(self, settings: MergeConfig) -> dict[str, str]:
         """Return the recipe's models by name; :meth:`check` reports a recipe that cannot be read."""
         try:
@@ -97,7 +101,9 @@ class Merge(ModelKind[MergeConfig]):
         diagnosis = examine_recipe(recipe, site.store, references)
         diagnosis.require()
         sets = DataSets.of_settings(settings)
-        options = MergeOptions(seed=site.seed, store=site.store, references=references, data=sets)
+        options = MergeOptions(
+            site.seed, store=site.store, references=references, data=sets, device=settings.device
+        )
         _report_findings(diagnosis, folder)
         site.progress(50.0)
         shutil.rmtree(folder / MODEL, ignore_errors=True)

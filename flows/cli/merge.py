@@ -25,6 +25,9 @@ def merge(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="of the methods that draw random numbers")] = 0,
+    device: Annotated[
+        str, typer.Option("--device", help="cuda: methods on task or singular vectors compute there")
+    ] = "cpu",
     store: StoreUrl = None,
 ) -> None:
     """Merge models into a new model folder, after a check; the recipe is mergekit's YAML, as it is.
@@ -36,7 +39,7 @@ def merge(
     """
     from components.merging.merge import MergeOptions
 
-    options = MergeOptions(seed=seed, store=store, data=_data_sets(data or []))
+    options = MergeOptions(seed=seed, store=store, data=_data_sets(data or []), device=device)
     _merge(recipe, out, options, check=check)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, field_validator
 
 from components import models
-from components.merging.config import recipe_of
+from components.merging.config import DEVICE, recipe_of
 from components.merging.recipe.model_names import reference_of
 from components.metrics.choices import MetricChoice
 from components.pipeline.pipeline import Pipeline
@@ -37,6 +37,7 @@ class MergeParameters(FlowParameters):
     limit: int | None = Field(None, ge=1, description="only the first so many utterances")
     source_language: str | None = Field(None, description="the data's own if empty")
     target_language: str | None = Field(None, description="the data's own if empty")
+    device: str = Field("cpu", description=DEVICE)
     baseline: str | None = Field(
         None,
         description="model that the gate compares with; the recipe's base (else first) model if empty",
@@ -70,7 +71,9 @@ def pipeline(parameters: MergeParameters) -> Pipeline:
     p = parameters
     languages = {"source_language": p.source_language, "target_language": p.target_language}
     measured = {"data": p.data, **languages} if p.data is not None else {}
-    nodes: dict[str, dict[str, Any]] = {"merge": {"kind": "merge", "recipe": p.recipe, **measured}}
+    nodes: dict[str, dict[str, Any]] = {
+        "merge": {"kind": "merge", "recipe": p.recipe, "device": p.device, **measured}
+    }
     outputs: dict[str, str] = {}
     if p.dev is not None or p.test is not None:
         name, node = _decoder_node(p)

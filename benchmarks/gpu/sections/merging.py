@@ -1,4 +1,4 @@
-"""Merging three models in memory: gigabytes a second against reading, adding and writing plainly."""
+"""Merging three models in memory: gigabytes a second on the CPU and on the device, against a plain copy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from components.merging.recipe.reader import read_recipe
 SHARED_MEMORY = Path("/dev/shm")
 """A file system in memory, where there is one."""
 SIDE, TENSORS = 4096, 30
-METHODS = ("linear", "ties", "dare_ties")
+METHODS = ("linear", "ties", "dare_ties", "della")
 
 
 def measure(context: Context) -> Iterator[Row]:
@@ -35,12 +35,14 @@ def measure(context: Context) -> Iterator[Row]:
         for method in METHODS:
             recipe = Path(folder) / f"{method}.yaml"
             recipe.write_text(_recipe(method, models), encoding="utf-8")
-            yield _time(
-                method,
-                setting,
-                lambda out, r=recipe: merge(read_recipe(r), out / "m", MergeOptions(seed=1)),
-                folder,
-            )
+            for device in dict.fromkeys(("cpu", "cpu" if method == "linear" else context.device)):
+                options = MergeOptions(seed=1, device=device)
+                yield _time(
+                    method,
+                    {**setting, "device": device},
+                    lambda out, r=recipe, o=options: merge(read_recipe(r), out / "m", o),
+                    folder,
+                )
 
 
 def _time(system: str, setting: dict[str, Value], run: object, folder: str) -> Row:

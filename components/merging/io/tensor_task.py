@@ -19,6 +19,9 @@ from components.merging.recipe.parameters import Scalar
 PIECE_ELEMENTS = 1 << 19
 CACHE_BYTES = 32 << 20
 """Inputs of a tensor that are smaller stay in memory between the passes over them; larger are read again."""
+CARD_FACTOR = 32
+"""On a card pieces and cache are so many times larger: starting a kernel takes its time."""
+CPU = torch.device("cpu")
 
 Span = tuple[int, int]
 """First element of a flat tensor and the one beyond the last."""
@@ -73,6 +76,7 @@ class TensorTask(NamedTuple):
         dtype: The type in which inputs enter the arithmetic.
         out_dtype: The type that is stored.
         seed: Of the methods that draw random numbers.
+        device: Where it is computed.
     """
 
     name: str
@@ -84,6 +88,7 @@ class TensorTask(NamedTuple):
     dtype: torch.dtype
     out_dtype: torch.dtype
     seed: int
+    device: torch.device = CPU
 
     @property
     def numel(self) -> int:
@@ -103,18 +108,19 @@ class TensorTask(NamedTuple):
         Args:
             whole_rows: Whether a row that is longer than a piece stays whole.
         """
-        total = self.numel
+        total, longest = self.numel, PIECE_ELEMENTS * _factor(self.device)
         row = total // self.shape[0] if len(self.shape) > 1 and self.shape[0] else total
-        if 0 < row <= PIECE_ELEMENTS:
-            step = PIECE_ELEMENTS // row * row
-        else:
-            step = row if whole_rows else PIECE_ELEMENTS
+        whole = longest // row * row if row else 0
+        step = whole or (row if whole_rows else longest)
         for start in range(0, total, max(step, 1)):
             yield start, min(start + step, total)
 
     def read(self, source: TensorInput, span: Span) -> Tensor:
-        """Read a piece of an input: flat, of the type of the arithmetic."""
-        return source.tensor.read(*span).to(self.dtype)
+        """Read a piece of an input: flat, of the type of the arithmetic, on the device."""
+        piece = source.tensor.read(*span)
+        if self.device.type == "cuda":  # from pinned memory, while the device computes
+            piece = torch.empty(piece.shape, dtype=piece.dtype, pin_memory=True).copy_(piece)
+        return piece.to(self.device, non_blocking=True).to(self.dtype)
 
 
 class CachedPieces(Generic[P]):
@@ -125,11 +131,12 @@ class CachedPieces(Generic[P]):
     Args:
         read: Reads all pieces anew.
         size: Bytes of all pieces together.
+        device: Where they are.
     """
 
-    def __init__(self, read: Callable[[], Iterator[P]], size: int) -> None:
+    def __init__(self, read: Callable[[], Iterator[P]], size: int, device: torch.device = CPU) -> None:
         self._read = read
-        self._cached: list[P] | None = [] if size <= CACHE_BYTES else None
+        self._cached: list[P] | None = [] if size <= CACHE_BYTES * _factor(device) else None
 
     def __iter__(self) -> Iterator[P]:
         if self._cached:
@@ -139,3 +146,7 @@ class CachedPieces(Generic[P]):
             if self._cached is not None:
                 self._cached.append(piece)
             yield piece
+
+
+def _factor(device: torch.device) -> int:
+    return 1 if device.type == "cpu" else CARD_FACTOR

@@ -124,7 +124,7 @@ def _encode_header(specs: Sequence[TensorSpec]) -> bytes:
 def _append_tensor(file: BinaryIO, tensor: TensorSpec, parts: Iterable[Tensor]) -> None:
     written = 0
     for part in parts:
-        data = part.to(tensor.dtype).contiguous().view(-1).view(torch.uint8)
+        data = part.to(tensor.dtype).cpu().contiguous().view(-1).view(torch.uint8)
         file.write(data.numpy().data)
         written += data.numel()
     if written != tensor.nbytes:

@@ -132,7 +132,7 @@ class RandomDrop(Unmeasured):
     def mask(self, piece: Tensor) -> Tensor:
         """1 for elements that are kept, else 0."""
         selected = np.unpackbits(self._bits(piece.numel()), count=piece.numel(), bitorder="little")
-        return torch.from_numpy(selected).to(piece.dtype)
+        return torch.from_numpy(selected).to(piece.device).to(piece.dtype)
 
     def select(self, delta: Delta) -> Selection:
         """Where the mask of a piece whose difference is not stored would be 1."""
@@ -189,13 +189,13 @@ class DellaMagPrune(Unmeasured):
     def mask(self, piece: Tensor) -> Tensor:
         """1 (or 1 / probability) for elements that are kept, else 0."""
         rows = piece.view(-1, self._row, self._inner)
-        order = rows.abs().argsort(dim=1)
-        ranks = torch.empty(rows.shape, dtype=torch.float32)
-        ladder = torch.arange(self._row, dtype=torch.float32) / max(self._row - 1, 1)
+        order = rows.abs().argsort(dim=1, stable=True)
+        ranks = torch.empty(rows.shape, dtype=torch.float32, device=piece.device)
+        ladder = torch.arange(self._row, dtype=torch.float32, device=piece.device) / max(self._row - 1, 1)
         ranks.scatter_(1, order, ladder.view(1, -1, 1).expand(rows.shape))
         low, width = self._range
         probability = (low + width * ranks).view(-1)
-        drawn = torch.from_numpy(self._random.random(piece.numel(), dtype=np.float32))
+        drawn = torch.from_numpy(self._random.random(piece.numel(), dtype=np.float32)).to(piece.device)
         selected = probability.sub(drawn).gt_(0)
         return (selected.div_(probability) if self.by_probability else selected).to(piece.dtype)
 

@@ -36,6 +36,7 @@ class Method(NamedTuple):
         denominator: What the sum is divided by.
         statistics: What it wants to know of each model from data: ``fisher``, ``layer_inputs``, or
             ``merged_layer_inputs``; empty for nothing.
+        on_card: Whether it can be computed on another device than the CPU.
         prepare: Makes what computes a tensor in the place of ``merge`` from all tensors of the output and the
             base's ``config.json``, for methods that look at whole models first.
     """
@@ -53,6 +54,7 @@ class Method(NamedTuple):
     sign: str = "none"
     denominator: str = "none"
     statistics: StatisticsKind = ""
+    on_card: bool = False
     prepare: Callable[[Sequence[TensorTask], Mapping[str, object]], MergeFunction] | None = None
 
 

@@ -28,7 +28,9 @@ def plan_one_pass(task: TensorTask, sparsifiers: Sequence[Sparsifier], *, elects
     """
     kinds = {sparsifier.kind for sparsifier in sparsifiers}
     is_other_election = elects_sign and task.parameters["semantics"] != "mergekit"
-    if None in kinds or is_other_election or not task.numel or not fuses(task.dtype, len(sparsifiers)):
+    if None in kinds or is_other_election or not task.numel or task.device.type != "cpu":
+        return None
+    if not fuses(task.dtype, len(sparsifiers)):
         return None
     weights = torch.tensor([source.float_parameter("weight") for source in task.inputs], dtype=task.dtype)
     divisor = float(weights.sum())

@@ -23,6 +23,7 @@ SUBSPACE_ROWS: dict[str, Method] = {
         partial(subspaces.merge_in_subspace, subspaces.task_singular_vectors),
         _SUBSPACE,
         base="required",
+        on_card=True,
     ),
     "iso_c": Method(
         *_ISOTROPIC,
@@ -30,6 +31,7 @@ SUBSPACE_ROWS: dict[str, Method] = {
         partial(subspaces.merge_in_subspace, subspaces.isotropic),
         _SUBSPACE,
         base="required",
+        on_card=True,
     ),
     "iso_cts": Method(
         *_ISOTROPIC,
@@ -40,6 +42,7 @@ SUBSPACE_ROWS: dict[str, Method] = {
             "common_space_fraction": Parameter(float, 0.8, "share of the rank that all tasks have in common"),
         },
         base="required",
+        on_card=True,
     ),
 }
 

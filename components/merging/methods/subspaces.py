@@ -30,7 +30,7 @@ def merge_in_subspace(merge_matrices: MergeMatrices, task: TensorTask) -> Iterat
         for base, deltas in delta_pieces(task):
             total = sum(
                 (d.to(arithmetic_dtype(task)) * w for d, w in zip(deltas, weights, strict=True)),
-                torch.zeros(base.numel(), dtype=arithmetic_dtype(task)),
+                torch.zeros(base.numel(), dtype=arithmetic_dtype(task), device=task.device),
             )
             yield total.mul_(scale / len(deltas)).add_(base)
         return

@@ -231,4 +231,4 @@ def delta_pieces(task: TensorTask) -> CachedPieces[tuple[Tensor, list[Tensor]]]:
             base = task.read(task.base, span)
             yield base, [task.read(source, span).sub_(base) for source in task.inputs]
 
-    return CachedPieces(read, task.numel * task.dtype.itemsize * (len(task.inputs) + 1))
+    return CachedPieces(read, task.numel * task.dtype.itemsize * (len(task.inputs) + 1), task.device)

@@ -37,6 +37,7 @@ def _task_vector_method(
         parameters,
         base="required",
         family=family,
+        on_card=True,
         trim=trim,
         sign=sign,
         denominator=denominator,
