@@ -7,7 +7,7 @@ from itertools import product
 
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.system_combination import combine_outputs
-from components.metrics.recognition import recognition_scores
+from components.metrics.recognition import recognition_scores, utterance_errors
 from components.records import NBest, Utterance
 
 WEIGHTS = ((1, 1, 1), (2, 2, 1), (2, 1, 1), (3, 2, 1), (3, 2, 2))
@@ -76,5 +76,11 @@ def choose_by_reference(
     texts = {}
     for u in spoken:
         own = dict.fromkeys(row[u.id] for row in candidates.values())
-        texts[u.id] = min(own, key=lambda text, u=u: word_error_rate([u], {u.id: text}))
+        texts[u.id] = min(own, key=lambda text, u=u: _count_errors(u, text))
     return texts
+
+
+def _count_errors(utterance: Utterance, text: str) -> int:
+    """Word errors of a text; a reference may have no words."""
+    reference = {utterance.id: utterance.transcript or ""}
+    return utterance_errors(reference, {utterance.id: text}, language="en")[utterance.id].errors
