@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 
 from components.ensembling.output_level.config import SystemCombinationConfig
@@ -76,7 +77,7 @@ def choose_by_reference(
     texts = {}
     for u in spoken:
         own = dict.fromkeys(row[u.id] for row in candidates.values())
-        texts[u.id] = min(own, key=lambda text, u=u: _count_errors(u, text))
+        texts[u.id] = min(own, key=partial(_count_errors, u))
     return texts
 
 
