@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-from components.decoding.models.static_cache import CacheContents
+from components.decoding.models.static_cache import CacheContents, StaticBeamCache
 from components.decoding.moves import Move, Rows
 from components.decoding.scorers import hide_last
 
@@ -140,6 +140,10 @@ class BeamCache:
             self._layers[layer] = grown
         else:
             self._layers.append(grown)
+
+
+AnyBeamCache = BeamCache | StaticBeamCache
+"""What a decoder attends to, in steps that grow or in steps of fixed shapes."""
 
 
 class _Layer(DynamicLayer):  # type: ignore[no-untyped-call]

@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import MarianMTModel
 
-from components.decoding.models.beam_cache import BeamCache
-from components.decoding.models.static_cache import StaticBeamCache
+from components.decoding.models.beam_cache import AnyBeamCache
 from components.decoding.models.static_steps import DecoderSizes
 from components.decoding.models.static_workspace import Workspaces
 
@@ -29,7 +28,6 @@ _Affine = tuple[Tensor, Tensor]
 """Weight and bias of all members."""
 _STACKS: WeakKeyDictionary[nn.Module, dict[tuple[ref[nn.Module], ...], MarianStack]] = WeakKeyDictionary()
 """First model -> the others -> their stack, as long as the models are there."""
-AnyBeamCache = BeamCache | StaticBeamCache
 
 
 class MarianStack:
