@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
+from weakref import proxy
 
 import torch
 from torch import Tensor
@@ -84,7 +86,8 @@ class EnsembleScorer:
         self._weights = torch.zeros(0)
         self._log_normalizers = torch.zeros(0)
         self._statistics = torch.zeros(0)
-        self.finite = FiniteWatch(self._raise_not_finite)
+        # Without a circle of references the members' caches are free as soon as the search is over.
+        self.finite = FiniteWatch(partial(EnsembleScorer._raise_not_finite, proxy(self)))
         self.n_steps = 0
 
     @property

@@ -65,7 +65,8 @@ class MarianStack:
             tokens: (R, t).
             cache: Their self-attention.
             cross: Of each layer keys and values (2, n, G * H, S, d / H) of the sources.
-            mask: Of the sources (n, G * H, 1, S): True where they are attended to, or what is added to scores.
+            mask: Of the sources (n, G * H, 1, S): True where they are attended to, or
+                what is added to scores.
 
         Returns:
             Hidden states (G, R, t, d).

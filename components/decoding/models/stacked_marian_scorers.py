@@ -91,15 +91,17 @@ class StackedMarianScorers:
     """Several prepared members as one: a token scorer whose scores are (G, R, V), a member each."""
 
     def __init__(self, stack: MarianStack, members: Sequence[_Member]) -> None:
-        self._stack, self._members = stack, members
+        self._stack = stack
+        self._members: Sequence[_Member] = members
         self._static: StaticSteps | None = None
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
         """Run the encoders and the start tokens."""
-        encoded, masks = zip(*(member.encode_source() for member in self._members), strict=True)
+        members, self._members = self._members, ()  # one that runs alone refers to this: a circle
+        encoded, masks = zip(*(member.encode_source() for member in members), strict=True)
         self._state = StackedMarianState(self._stack, encoded, masks)
-        start = self._members[0].start.to(encoded[0].device).expand(len(encoded[0]), -1)
+        start = members[0].start.to(encoded[0].device).expand(len(encoded[0]), -1)
         self._may_be_static = wants_static_steps(start.device)
         return self._run(start)[:, :, -1]
 

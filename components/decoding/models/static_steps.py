@@ -1,4 +1,4 @@
-"""Steps of a search in fixed shapes: where its rows lie in the buffers, and what is written there before a step."""
+"""Steps of a search in fixed shapes: where its rows lie in the buffers, and what a step is told there."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ Forward = Callable[[Tensor, StaticBeamCache, Sources], Tensor]
 """Tokens (n b, 1) of all cells, the cache and the sources -> scores (G, n b, V) of the next ones."""
 SOURCE_MULTIPLE = 64
 """Source lengths are rounded up to it."""
+GRAPH_DEVICES = {"cuda"}
+"""Types of devices that record."""
 
 
 def wants_static_steps(device: torch.device) -> bool:
     """Whether searches on the device are to run in fixed shapes."""
     mode = read_cuda_graphs()
-    return mode == "eager" or (mode == "on" and device.type == "cuda")
+    return mode == "eager" or (mode == "on" and device.type in GRAPH_DEVICES)
 
 
 def make_recorder(device: torch.device) -> StepRecorder | None:

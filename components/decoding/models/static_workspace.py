@@ -1,7 +1,7 @@
-"""Buffers of a bucket of searches, with the graphs recorded on them; kept with the decoder from search to search.
+"""Buffers of fixed size with the graphs recorded on them, kept with a decoder from search to search.
 
-Recording runs a step twice and more, which would hardly pay within one batch. So searches of about one size use the
-same buffers one after another; a search that finds them in use makes its own, which is not recorded.
+To record costs some steps, which would hardly pay within one batch. So searches of about one size, a bucket,
+use the same buffers one after another; a search that finds them in use makes its own, and records nothing.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Workspace:
         return self.cache.nbytes + sum(part.nbytes for part in parts)
 
     def load(self, sources: Sources) -> None:
-        """Copy ``sources`` into the buffers, emptying their list as it goes; what there is no source for is padding."""
+        """Copy ``sources`` into the buffers, emptying their list as it goes; the rest is padding."""
         n, used = sources.pairs[0].shape[1], sources.pairs[0].shape[3]
         for buffer in self._pairs:
             buffer[:, :n, :, :used] = sources.pairs.pop(0)
@@ -152,7 +152,7 @@ class Workspaces:
         _ALL.add(self)
 
     def lend(self, bucket: Bucket, user: object) -> Workspace | None:
-        """The workspace of a bucket for as long as ``user`` lives; None where there is none yet or it is in use."""
+        """The workspace of a bucket, for as long as ``user`` lives; None: there is none, or it is in use."""
         with self._lock:
             workspace = self._kept.get(bucket)
             if workspace is None or not workspace.is_idle:

@@ -104,6 +104,7 @@ class StepGraph:
         recorder.warm_up(step)
         expected = self._result.clone()
         restore()
+        self._result.fill_(torch.nan)  # a replay that writes nothing is found out
         try:
             replay = recorder.record(step)
             replay()
