@@ -54,6 +54,7 @@ from components.experts import routing_stats
 from components.experts.contribution import reference_log_likelihoods as likelihoods_of
 from components.experts.upcycling import upcycle
 from components.kernels import triton_ready
+from components.machine import CUDA_GRAPHS
 from components.models.language_model import CausalLanguageModel
 from components.networks.moe.dispatch import dropped_share
 from components.networks.moe.grouped_experts import GroupedExperts
@@ -435,6 +436,37 @@ def test_a_component_on_the_device_gives_what_it_gives_on_the_cpu(
     with strict_device(monkeypatch):
         result = CASES[name](on_device)
     same(on_cpu(result), expected)
+
+
+FIXED = [
+    *("marian, past the first look, entropies", "linear, beam, one sentence", "gate 1, greedy, 3 sentences"),
+    *("whisper, short window", "whisper, samples", "whisper, torch.bfloat16"),
+]
+"""Cases whose steps may have fixed shapes."""
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_steps_of_fixed_shapes_on_the_device_give_what_the_cpu_gives(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with torch.no_grad():
+        expected = CASES[name](lambda value: value)
+    monkeypatch.setenv(CUDA_GRAPHS, "eager")
+    with strict_device(monkeypatch):
+        result = CASES[name](on_device)
+    same(on_cpu(result), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", FIXED)
+def test_recorded_steps_on_a_card_give_what_the_cpu_gives(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(CUDA_GRAPHS, "on")
+    with torch.no_grad():
+        result = CASES[name](on_card)
+        same(on_cpu(result), CASES[name](lambda value: value))
+    assert not [record for record in caplog.records if record.name == "antiphon.graphs"]
 
 
 @pytest.mark.parametrize("name", ["whisper, beam", "whisper, one window, times of words"])

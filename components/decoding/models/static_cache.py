@@ -2,8 +2,8 @@
 
 What :class:`.beam_cache.BeamCache` is for steps that grow. The rows of a search lie in the cells of a grid, n
 utterances by b rows. A step writes b columns of each utterance, where a tensor on the device says. Which
-columns a cell attends to, its ancestors' and its own, is a bias (0 or -inf), that of its parent and one column
-more. Cells without a row are computed in vain, and so are columns that are not used yet.
+columns a cell attends to, its ancestors' and its own, is a bias, 0 or -inf: that of its parent and one
+column more. Cells without a row are computed in vain, and so are columns that are not used yet.
 
 Letters in shapes: n utterances, b rows each, H heads, d their width, B columns of what was there before the
 first step, C steps that fit, P = B + b C columns.

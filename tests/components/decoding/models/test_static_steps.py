@@ -13,7 +13,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-
 from whisper.model import LayerNorm
 
 from components import batch_sizes
@@ -37,6 +36,7 @@ from components.recognition.backends.openai_whisper import EncoderOutput, OpenAI
 from tests.components.decoding import tiny_models
 from tests.components.recognition.tiny import tiny
 from tests.graph_double import GraphDouble, address, graph_double, tensors_of
+from tests.strict_device import on_card
 
 LENGTH = 20
 CONFIGS = {
@@ -91,8 +91,17 @@ def same(
                 assert values == pytest.approx(others_, abs=within)
 
 
-@pytest.mark.parametrize("kind", CONFIGS)
-@pytest.mark.parametrize(("members", "sentences"), [(1, 1), (1, 3), (4, 1), (4, 5)])
+@pytest.mark.parametrize(
+    ("members", "sentences", "kind"),
+    [
+        (1, 1, "beam"),
+        (1, 3, "greedy"),
+        (1, 3, "samples"),
+        (4, 1, "greedy"),
+        (4, 5, "beam"),
+        (4, 3, "samples"),
+    ],
+)
 def test_translations_are_those_of_steps_that_grow(
     members: int, sentences: int, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,8 +168,13 @@ WINDOWS = {
 
 
 @pytest.mark.usefixtures("whisper_of_a_card")
-@pytest.mark.parametrize("kind", ["greedy", "beam"])
-@pytest.mark.parametrize("name", WINDOWS)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(("summarized padding", "greedy"), ("summarized padding, in half precision", "beam")),
+        *(("short windows", "beam"), ("whole windows", "greedy")),
+    ],
+)
 @torch.inference_mode()
 def test_windows_are_those_of_steps_that_grow(
     name: str, kind: str, backend: OpenAIWhisperBackend, monkeypatch: pytest.MonkeyPatch
@@ -344,3 +358,24 @@ def test_a_draft_model_takes_fixed_steps_and_forgets_them(
     monkeypatch.delenv("ANTIPHON_CUDA_GRAPHS")
     same(found, draft_and_target())
     same(found, decode(marians([prepare(0)]), "greedy"))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_replays_on_a_card_are_the_steps_themselves(
+    dtype: torch.dtype, kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On what the search before has recorded, too."""
+    ready = [prepare.__wrapped__(seed) for seed in range(2)]
+    inputs = on_card(tiny_models.sources(ready[0].model, 5))
+    for each in ready:
+        each.model.to("cuda", dtype)
+    found = {}
+    for mode in ("eager", "on"):
+        monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", mode)
+        batch_sizes._free_cached()
+        found[mode] = [decode([each.build_scorer(**inputs) for each in ready], kind) for _ in range(2)]
+    for replayed, eager in zip(found["on"], found["eager"], strict=True):
+        same(replayed, eager, 1e-5 if dtype == torch.float32 else 0.05)
+    assert not caplog.records
