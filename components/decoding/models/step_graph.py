@@ -26,6 +26,11 @@ TOLERANCE = 0.05
 """Between the first replay and the step: that of half precision, in which products may be split otherwise."""
 
 
+def has_recording_failed() -> bool:
+    """Whether a step of this process could not be recorded: none is since then."""
+    return _HAS_FAILED.is_set()
+
+
 class StepRecorder(Protocol):
     """Records a step, to be replayed on the same buffers."""
 
@@ -94,7 +99,7 @@ class StepGraph:
         """Take one step; a replay does not call ``step``."""
         if self._replay is not None:
             self._replay()
-        elif self._recorder is None or _HAS_FAILED.is_set():
+        elif self._recorder is None or has_recording_failed():
             step()
         else:
             self._record(self._recorder, step)
