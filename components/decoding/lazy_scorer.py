@@ -66,8 +66,9 @@ class LazyScorer:
             self.calls += 1
             return scorer.step_many(beam_indices, tokens)
         scores = scorer.step(beam_indices, tokens[:, 0])
-        rows = torch.arange(len(tokens), device=tokens.device)
-        for column in tokens.T[1:]:
+        columns = tokens.T[1:]
+        rows = torch.arange(len(tokens), device=tokens.device) if len(columns) else beam_indices
+        for column in columns:
             if self._move is not None:
                 follow(scorer, replace(self._move, beam_indices=rows, remaining=None, is_identity=True))
             scores = scorer.step(rows, column)

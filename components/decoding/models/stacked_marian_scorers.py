@@ -71,7 +71,9 @@ class StackedMarianState:
         if self._mask is not None:
             bias = torch.zeros_like(self._mask, dtype=self._cross[0].dtype).masked_fill_(~self._mask, NEVER)
         start = Start(self._cache.contents(), Sources(self._cross, bias), None, move)
-        return StaticSteps(self._stack.workspaces, self._stack.sizes, start)
+        steps = StaticSteps(self._stack.workspaces, self._stack.sizes, start)
+        self._cache = BeamCache(self.rows)  # its memory is free
+        return steps
 
 
 class _Member(Protocol):

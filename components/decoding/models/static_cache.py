@@ -19,6 +19,8 @@ from torch import Tensor
 
 FIRST_CAPACITY = 64
 """Steps that fit at first; a full cache holds twice as many, up to the decoder's positions."""
+COLUMN_MULTIPLE = 16
+"""Numbers of columns are multiples of it, or attention's kernels would copy the bias to such a width."""
 NEVER = -torch.inf
 
 
@@ -55,13 +57,13 @@ class StaticBeamCache:
         Args:
             n: Utterances.
             b: Rows of each.
-            base: Columns B for what is there before the first step, a multiple of 8.
+            base: Columns B for what is there before the first step, a multiple of :data:`COLUMN_MULTIPLE`.
             like: Keys and values of each layer (2, ?, H, ?, d).
             limit: Steps that the decoder has positions for.
         """
         self.room = self.n = n
         self.b, self.base = b, base
-        self._limit = limit + -limit % 8  # rows of the bias begin at multiples of 16 bytes, as kernels want
+        self._limit = limit + -limit % COLUMN_MULTIPLE
         device, rows = like[0].device, n * b
         self.parents = torch.arange(rows, device=device)
         self._cells = torch.arange(rows, device=device)

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from components.decoding.models.static_cache import CacheContents, StaticBeamCache
+from components.decoding.models.static_cache import COLUMN_MULTIPLE, CacheContents, StaticBeamCache
 from components.decoding.models.static_workspace import Bucket, Sources, Workspace, Workspaces
 from components.decoding.models.step_graph import CudaRecorder, StepRecorder
 from components.decoding.moves import Move
-from components.machine import read_cuda_graphs
+from components.machine import CUDA_GRAPHS, read_cuda_graphs
 
 Forward = Callable[[Tensor, StaticBeamCache, Sources], Tensor]
 """Tokens (n b, 1) of all cells, the cache and the sources -> scores (G, n b, V) of the next ones."""
@@ -102,7 +102,7 @@ class StaticSteps:
         bucket = Bucket(
             n=round_up_to_power(start.move.n),
             b=self._b,
-            base=round_up_to_power(start.contents.visible.shape[1], 8),
+            base=round_up_to_power(start.contents.visible.shape[1], COLUMN_MULTIPLE),
             positions=positions,
             has_bias=bias is not None or (count_feature is None and start.source_positions is None),
             count_feature=count_feature,
@@ -114,8 +114,8 @@ class StaticSteps:
         with torch.inference_mode(False), torch.no_grad():  # or later searches could not write to it
             states = start.contents.states
             cache = StaticBeamCache(bucket.n, bucket.b, bucket.base, states, sizes.positions)
-            recorder = make_recorder(cache.parents.device) if is_first else None
-            workspace = Workspace(bucket, cache, pairs, (sizes.members, sizes.vocabulary), recorder)
+            size = (sizes.members, sizes.vocabulary)
+            workspace = Workspace(bucket, cache, pairs, size, make_recorder if is_first else None)
         if is_first:
             workspaces.keep(bucket, workspace, self)
         return workspace
@@ -165,7 +165,10 @@ class StaticSteps:
         if is_same and move.is_identity and self._is_identity:
             return
         if move.b > self._b:
-            raise ValueError(f"expected at most {self._b} rows of an utterance, found {move.b}")
+            raise ValueError(
+                f"expected at most {self._b} rows of an utterance, as at the first step, found {move.b}: "
+                f"unset {CUDA_GRAPHS}"
+            )
         if move.remaining is not None:
             self._slots = move.remaining if self._slots is None else self._slots[move.remaining]
             n = round_up_to_power(move.n)

@@ -7,7 +7,7 @@ use the same buffers one after another; a search that finds them in use makes it
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from weakref import WeakSet, ref
 
@@ -19,7 +19,7 @@ from components.decoding.models.static_cache import NEVER, StaticBeamCache
 from components.decoding.models.step_graph import StepGraph, StepRecorder
 
 KEPT_SHARE = 0.25
-"""Of a card's memory that the idle buffers of one decoder may take; those used longest ago go first."""
+"""Of a card's memory that the buffers of its decoders may take, idle ones among them."""
 COUNT_OF_PADDING = -1e4
 """As :data:`components.kernels.folded_mask.NEVER`."""
 
@@ -73,7 +73,7 @@ class Workspace:
         cache: StaticBeamCache,
         like: Sequence[Tensor],
         size: tuple[int, int],
-        recorder: StepRecorder | None,
+        make_recorder: Callable[[torch.device], StepRecorder | None] | None,
     ) -> None:
         """Take memory.
 
@@ -82,9 +82,9 @@ class Workspace:
             cache: As large.
             like: Of each layer keys and values (2, ?, H, ?, d) of sources.
             size: G members and V tokens.
-            recorder: Records the steps; None: they run eagerly.
+            make_recorder: Makes what records the steps on a device; None: they run eagerly.
         """
-        self.cache, self._recorder = cache, recorder
+        self.cache, self._make_recorder = cache, make_recorder
         n, positions = bucket.n, bucket.positions
         self._pairs = [pair.new_zeros((2, n, pair.shape[2], positions, pair.shape[4])) for pair in like]
         self._count_feature = bucket.count_feature
@@ -93,7 +93,9 @@ class Workspace:
         self.tokens = torch.zeros(n * bucket.b, dtype=torch.long, device=like[0].device)
         self.scores = torch.zeros((size[0], n * bucket.b, size[1]), device=like[0].device)
         self._graphs: dict[tuple[int, int], StepGraph] = {}
-        self._generation = cache.generation
+        self._retired: list[StepGraph] = []
+        self._generation = 0  # the cache's is more
+        self._recorder: StepRecorder | None = None
         self.user: ref[object] | None = None
 
     @property
@@ -109,6 +111,7 @@ class Workspace:
 
     def load(self, sources: Sources) -> None:
         """Copy ``sources`` into the buffers, emptying their list as it goes; the rest is padding."""
+        self._retired.clear()  # the search before is over, and so is what the card did for it
         n, used = sources.pairs[0].shape[1], sources.pairs[0].shape[3]
         for buffer in self._pairs:
             buffer[:, :n, :, :used] = sources.pairs.pop(0)
@@ -137,7 +140,9 @@ class Workspace:
         """The step of the present shapes, which writes ``result``, a part of :attr:`scores`."""
         cache = self.cache
         if self._generation != cache.generation:  # other buffers, other addresses
+            self._retired += self._graphs.values()  # the card may be at work on them
             self._graphs, self._generation = {}, cache.generation
+            self._recorder = self._make_recorder and self._make_recorder(cache.parents.device)
         return self._graphs.setdefault(
             (cache.n, cache.capacity), StepGraph(result, cache.snapshot, self._recorder)
         )
@@ -147,7 +152,7 @@ class Workspaces:
     """The workspaces of one decoder."""
 
     def __init__(self) -> None:
-        self._kept: dict[Hashable, Workspace] = {}  # used longest ago first
+        self._kept: dict[Bucket, Workspace] = {}  # used longest ago first
         self._lock = threading.Lock()
         _ALL.add(self)
 
@@ -166,7 +171,7 @@ class Workspaces:
         with self._lock:
             workspace.user = ref(user)
             self._kept[bucket] = workspace
-            self._drop_idle(_budget(workspace.tokens.device))
+            self._drop_idle(workspace.tokens.device, KEPT_SHARE)
 
     def is_kept(self, bucket: Bucket) -> bool:
         """Whether there is a workspace of this bucket."""
@@ -175,11 +180,13 @@ class Workspaces:
     def release(self) -> None:
         """Let go of all that no search uses."""
         with self._lock:
-            self._drop_idle(0)
+            self._drop_idle()
 
-    def _drop_idle(self, budget: float) -> None:
+    def _drop_idle(self, device: torch.device | None = None, share: float = 0.0) -> None:
+        """Drop what is idle until the decoders of a device keep no more than a share of its memory."""
+        budget = 0.0 if device is None else share * _memory_of(device)
         for bucket, workspace in list(self._kept.items()):
-            if sum(each.nbytes for each in self._kept.values()) <= budget:
+            if device is not None and _count_kept(device) <= budget:
                 return
             if workspace.is_idle:
                 del self._kept[bucket]
@@ -188,10 +195,16 @@ class Workspaces:
 _ALL: WeakSet[Workspaces] = WeakSet()
 
 
-def _budget(device: torch.device) -> float:
+def _memory_of(device: torch.device) -> float:
     if device.type != "cuda":
         return float("inf")
-    return float(torch.cuda.get_device_properties(device).total_memory * KEPT_SHARE)
+    return float(torch.cuda.get_device_properties(device).total_memory)
+
+
+def _count_kept(device: torch.device) -> int:
+    """Bytes of the buffers that all decoders of a device keep."""
+    kept = [workspace for each in list(_ALL) for workspace in list(each._kept.values())]
+    return sum(workspace.nbytes for workspace in kept if workspace.tokens.device == device)
 
 
 @release_on_shortage

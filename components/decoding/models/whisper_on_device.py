@@ -95,7 +95,9 @@ class DeviceWhisperScorer(WhisperTokenScorer):
         pairs = [*self._cross] if self._keeps_windows else self._cross
         sources = Sources(pairs, bias, decoder.width // decoder.heads if is_folded else None)
         start = Start(self._beam_cache.contents(), sources, length if is_whole else None, move)
-        return StaticSteps(decoder.workspaces, decoder.sizes, start, compacts=not self._keeps_windows)
+        steps = StaticSteps(decoder.workspaces, decoder.sizes, start, compacts=not self._keeps_windows)
+        self._beam_cache = BeamCache(self.rows)  # its memory is free
+        return steps
 
     def _forward(self, tokens: Tensor) -> Tensor:
         self._beam_cache.start_step(tokens.shape[1])
