@@ -104,7 +104,6 @@ def graph_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[GraphDouble]]
         "CUDAGraph": GraphDouble,
         "graph": graph,
         "graph_pool_handle": lambda: "the pool",
-        "Stream": lambda: stream,
         "current_stream": lambda: stream,
         "stream": nullcontext,
         "device": nullcontext,
@@ -112,6 +111,7 @@ def graph_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[GraphDouble]]
     with monkeypatch.context() as patch:
         for name, double in doubles.items():
             patch.setattr(torch.cuda, name, double)
+        patch.setattr(step_graph, "_recording_stream", lambda device: stream)
         patch.setattr(static_steps, "GRAPH_DEVICES", {"cpu", "cuda"})
         patch.setattr(step_graph, "_HAS_FAILED", threading.Event())
         patch.setenv("ANTIPHON_CUDA_GRAPHS", "on")

@@ -124,7 +124,9 @@ class StaticBeamCache:
         self._columns = torch.arange(width, device=self._bias.device)
 
     def retract(self, count: int) -> None:
-        """Every row forgets its last ``count`` tokens."""
+        """Every row forgets its last ``count`` tokens, all of them of steps taken here."""
+        if count > self.steps:
+            raise ValueError(f"expected to forget at most {self.steps} tokens, found {count}")
         self.steps -= count
         self._bias[:, self.base + self.steps * self.b :] = NEVER
         self._column.sub_(count * self.b)

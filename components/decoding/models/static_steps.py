@@ -137,9 +137,9 @@ class StaticSteps:
         _write(workspace.tokens, self._cells, tokens)
         cache.make_room()
         rows = cache.n * cache.b
-        scores, sources = workspace.scores[:, :rows], workspace.sources()
+        scores = workspace.scores[:, :rows]
         workspace.graph(scores).run(
-            lambda: scores.copy_(forward(workspace.tokens[:rows, None], cache, sources))
+            lambda: scores.copy_(forward(workspace.tokens[:rows, None], cache, workspace.sources()))
         )
         cache.steps += 1
         return scores[:, : len(tokens)] if self._cells is None else scores.index_select(1, self._cells)

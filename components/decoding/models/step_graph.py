@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -18,8 +19,8 @@ from components.errors import to_one_line
 
 Step = Callable[[], object]
 _log = logging.getLogger("antiphon.graphs")
-_ONE_CAPTURE = threading.Lock()
-"""CUDA allows one in a process at a time."""
+_RECORDING = threading.Lock()
+"""Held while a step is recorded: on one stream, and torch allows one recording in a process at a time."""
 _HAS_FAILED = threading.Event()
 """After a recording failed none is tried in this process."""
 TOLERANCE = 0.05
@@ -53,28 +54,37 @@ class CudaRecorder:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._pool: Any = None
-        self._stream: torch.cuda.Stream | None = None
 
     def warm_up(self, step: Step) -> None:
         """See :class:`StepRecorder`; on the stream that records."""
         with torch.cuda.device(self._device):
-            if self._stream is None:
-                self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            self._stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self._stream):
+            stream = _recording_stream(self._device)
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
                 step()
-            torch.cuda.current_stream().wait_stream(self._stream)
+            torch.cuda.current_stream().wait_stream(stream)
 
     def record(self, step: Step) -> Callable[[], None]:
         """See :class:`StepRecorder`. Other threads may go on using the card."""
-        with _ONE_CAPTURE, torch.cuda.device(self._device):
+        with torch.cuda.device(self._device):
             self._pool = self._pool or torch.cuda.graph_pool_handle()
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(
-                graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+            graph, stream = torch.cuda.CUDAGraph(), _recording_stream(self._device)
+            before = torch.cuda.current_stream()
+            with (
+                torch.cuda.stream(before),  # put back, as a recording that fails does not
+                torch.cuda.graph(graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"),
             ):
                 step()
         return graph.replay
+
+
+@cache
+def _recording_stream(device: torch.device) -> torch.cuda.Stream:
+    """One of those of high priority: of the others torch hands out the same 32 again and again to all.
+
+    What another thread puts on it meanwhile would become part of the graph.
+    """
+    return torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
 
 
 class StepGraph:
@@ -102,7 +112,8 @@ class StepGraph:
         elif self._recorder is None or has_recording_failed():
             step()
         else:
-            self._record(self._recorder, step)
+            with _RECORDING:
+                self._record(self._recorder, step)
 
     def _record(self, recorder: StepRecorder, step: Step) -> None:
         restore = self._snapshot()
