@@ -31,6 +31,7 @@ from components.decoding.models.whisper_on_device import DeviceWhisperScorer
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation
+from components.kernels import packed_linear
 from components.recognition.backends import openai_whisper
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from tests.components.decoding import tiny_models
@@ -136,7 +137,7 @@ def whisper_of_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def backend() -> OpenAIWhisperBackend:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANTIPHON_PREPACK", "0")  # packed layers are seen by no dispatcher
+        patch.setattr(packed_linear, "_packs", lambda *_: False)  # no dispatcher sees packed layers
         return OpenAIWhisperBackend(tiny().double(), "float32", 800, 1)
 
 
