@@ -169,13 +169,13 @@ def fixed_steps(device: StrictDevice, monkeypatch: pytest.MonkeyPatch, *, replay
 def test_steps_of_fixed_shapes_wait_and_upload_no_more(
     device: StrictDevice, name: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Replayed, the members are one kernel: fewer than half of all are left, whatever their layers."""
+    """Replayed, the members of two layers each are one kernel: what is left are mixture, rules and choice."""
     grown = per_step(device, SETUPS[name], kind)["launch"]
     for replays in (False, True):
         with fixed_steps(device, monkeypatch, replays=replays):
             costs = per_step(device, SETUPS[name], kind)
         assert costs["sync"] <= MAX_WAITS and costs["upload"] == 0, dict(device.counts)
-    assert costs["launch"] < 0.5 * grown
+    assert costs["launch"] < 0.6 * grown
 
 
 def test_a_gate_that_leaves_members_out_asks_once_a_step_which(device: StrictDevice) -> None:
