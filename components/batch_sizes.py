@@ -101,11 +101,13 @@ class BatchLimit:
 
 
 def _free_cached() -> None:
+    torch = sys.modules.get("torch")
+    on_card = torch is not None and torch.cuda.is_available()
+    if on_card:
+        gc.collect()
     for release in _RESERVES:
         release()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        gc.collect()
+    if torch is not None and on_card:
         torch.cuda.empty_cache()
 
 

@@ -17,11 +17,10 @@ from torch import Tensor
 from components.batch_sizes import release_on_shortage
 from components.decoding.models.static_cache import NEVER, StaticBeamCache
 from components.decoding.models.step_graph import StepGraph, StepRecorder
+from components.kernels import folded_mask
 
 KEPT_SHARE = 0.25
-"""Of a card's memory that the buffers of its decoders may take, idle ones among them."""
-COUNT_OF_PADDING = -1e4
-"""As :data:`components.kernels.folded_mask.NEVER`."""
+"""Of a card's memory: where all decoders' buffers take more, a new one drops its decoder's idle ones."""
 
 
 class Sources(NamedTuple):
@@ -117,7 +116,7 @@ class Workspace:
             buffer[:, :n, :, :used] = sources.pairs.pop(0)
             buffer[:, :n, :, used:] = 0
             if self._count_feature is not None:
-                buffer[0, :n, :, used:, self._count_feature] = COUNT_OF_PADDING
+                buffer[0, :n, :, used:, self._count_feature] = folded_mask.NEVER
         if self._bias is not None:
             self._bias[:n] = NEVER
             self._bias[:n, :, :, :used] = 0.0 if sources.bias is None else sources.bias
@@ -143,9 +142,10 @@ class Workspace:
             self._retired += self._graphs.values()  # the card may be at work on them
             self._graphs, self._generation = {}, cache.generation
             self._recorder = self._make_recorder and self._make_recorder(cache.parents.device)
-        return self._graphs.setdefault(
-            (cache.n, cache.capacity), StepGraph(result, cache.snapshot, self._recorder)
-        )
+        shape = (cache.n, cache.capacity)
+        if shape not in self._graphs:
+            self._graphs[shape] = StepGraph(result, cache.snapshot, self._recorder)
+        return self._graphs[shape]
 
 
 class Workspaces:

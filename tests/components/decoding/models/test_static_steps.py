@@ -21,7 +21,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.draft_model import Draft
 from components.decoding.guidance import Guidance
 from components.decoding.logits_processors import History, no_repeat_ngram
-from components.decoding.models import static_cache
+from components.decoding.models import static_cache, static_workspace
 from components.decoding.models.marian_scorers import DeviceMarianScorer
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.static_cache import StaticBeamCache
@@ -338,6 +338,21 @@ def test_buffers_are_free_with_the_search_and_released_where_memory_runs_out(
     assert kept
     batch_sizes._free_cached()
     assert not any(each._kept for each in kept)
+
+
+def test_buffers_used_longest_ago_are_dropped_first(
+    graphs: type[GraphDouble], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = [prepare(0)]
+    for sentences in (1, 2, 1):
+        decode(marians(ready, slice(sentences)), "greedy")
+    (kept,) = [each._kept for each in _workspaces() if each._kept]
+    assert [bucket.n for bucket in kept] == [2, 1]
+    room = sum(workspace.nbytes for workspace in kept.values()) / static_workspace.KEPT_SHARE
+    monkeypatch.setattr(static_workspace, "_memory_of", lambda device: 1.5 * room)
+    decode(marians(ready, slice(1)), "beam")
+    assert [(bucket.n, bucket.b) for bucket in kept][-2:] == [(1, 1), (1, 3)]
+    assert sum(workspace.nbytes for workspace in kept.values()) <= 1.5 * room * static_workspace.KEPT_SHARE
 
 
 def _workspaces() -> list[Workspaces]:
