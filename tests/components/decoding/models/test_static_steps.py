@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -119,6 +120,43 @@ def test_translations_are_those_of_steps_that_grow(
         assert 0 < records < graphs.replays
         same(decode(marians(ready, parts[1]), kind), expected[1])  # on the graphs of the first
         assert graphs.records <= records + 3  # where it is shorter or longer
+
+
+@pytest.mark.parametrize("seed", range(4))
+@torch.inference_mode()
+def test_rows_that_move_at_random_have_the_scores_of_steps_that_grow(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are repeated, reordered and dropped, unevenly too; they take one or two tokens, and forget some."""
+    ready, numbers = [prepare(0)], random.Random(seed)
+    (grown,), (fixed,) = marians(ready), marians(ready)
+    assert isinstance(grown, DeviceMarianScorer) and isinstance(fixed, DeviceMarianScorer)
+    grown.prefill()
+    with graph_double(monkeypatch) as graphs:
+        fixed.prefill()
+        owners, taken = list(range(5)), 0
+        for step in range(12):
+            most = 3 if step else 2
+            stays = [n for n in dict.fromkeys(owners) if numbers.random() < 0.9] or owners[-1:]
+            counts = {n: 3 if n == stays[0] else numbers.randint(1, most) for n in stays}
+            moves = [
+                numbers.choice([row for row, owner in enumerate(owners) if owner == n])
+                for n in stays
+                for _ in range(counts[n])
+            ]
+            owners = [owners[row] for row in moves]
+            generator = torch.Generator().manual_seed(100 * seed + step)
+            tokens = torch.randint(1, 58, (len(moves), numbers.randint(1, 2)), generator=generator)
+            arguments = (torch.tensor(moves), tokens)
+            torch.testing.assert_close(
+                fixed.step_many(*arguments), grown.step_many(*arguments), rtol=1e-5, atol=1e-5
+            )
+            taken += tokens.shape[1]
+            if step % 3 == 2:
+                count = torch.full((len(moves),), numbers.randint(0, min(2, taken)))
+                fixed.retract(count)
+                grown.retract(count)
+        assert 0 < graphs.records < graphs.replays
 
 
 def test_sentences_of_a_batch_end_at_different_steps() -> None:
