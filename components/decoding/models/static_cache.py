@@ -17,6 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from components.decoding.scorers import hide_last
+
 FIRST_CAPACITY = 64
 """Steps that fit at first; a full cache holds twice as many, up to the decoder's positions."""
 COLUMN_MULTIPLE = 16
@@ -69,7 +71,7 @@ class StaticBeamCache:
         self._cells = torch.arange(rows, device=device)
         self._within, self._beam = self._cells % b, torch.arange(b, device=device)
         self._column, self._position = (torch.zeros(1, dtype=torch.long, device=device) for _ in range(2))
-        self.capacity = self.generation = self.steps = self._allocated = 0
+        self.capacity = self.generation = self.steps = self._allocated = self._first_length = 0
         self._layers = [states.new_zeros((2, n, states.shape[2], 0, states.shape[4])) for states in like]
         self._bias = like[0].new_zeros((rows, 0))
         self.mask = self._bias
@@ -95,7 +97,15 @@ class StaticBeamCache:
         self.n, self.steps, self.capacity = self.room, 0, min(FIRST_CAPACITY, self._limit)
         self._column.fill_(self.base - self.b)
         self._position.fill_(length - 1)
+        self._first_length = length
         self.continue_in_place()
+
+    def contents(self, cells: Tensor) -> CacheContents:
+        """What is in it between two steps, seen by the rows in ``cells`` (R,); utterances as in the grid."""
+        used = self.base + self.steps * self.b
+        visible = self._bias[:, :used].index_select(0, cells) == 0
+        states = [layer[:, :, :, :used] for layer in self._layers]
+        return CacheContents(states, visible, self._first_length + self.steps)
 
     def continue_in_place(self) -> None:
         """Every cell continues itself."""
@@ -124,13 +134,16 @@ class StaticBeamCache:
         self._columns = torch.arange(width, device=self._bias.device)
 
     def retract(self, count: int) -> None:
-        """Every row forgets its last ``count`` tokens, all of them of steps taken here."""
-        if count > self.steps:
-            raise ValueError(f"expected to forget at most {self.steps} tokens, found {count}")
-        self.steps -= count
-        self._bias[:, self.base + self.steps * self.b :] = NEVER
-        self._column.sub_(count * self.b)
+        """Every row forgets its last ``count`` tokens."""
         self._position.sub_(count)
+        if count <= self.steps:
+            self.steps -= count
+            self._bias[:, self.base + self.steps * self.b :] = NEVER
+            self._column.sub_(count * self.b)
+            return
+        self._first_length -= count  # some are of before the first step: their columns are not used again
+        counts = torch.full((len(self._bias),), count, device=self._bias.device)
+        self._bias.masked_fill_(~hide_last(self._bias == 0, counts), NEVER)
 
     def compact(self, slots: Tensor, n: int) -> None:
         """Move the utterances at ``slots`` (at most n) to the front of a grid of ``n`` utterances."""

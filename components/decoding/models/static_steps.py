@@ -12,7 +12,7 @@ from components.decoding.models.static_cache import COLUMN_MULTIPLE, CacheConten
 from components.decoding.models.static_workspace import Bucket, Sources, Workspace, Workspaces
 from components.decoding.models.step_graph import CudaRecorder, StepRecorder
 from components.decoding.moves import Move
-from components.machine import CUDA_GRAPHS, read_cuda_graphs
+from components.machine import read_cuda_graphs
 
 Forward = Callable[[Tensor, StaticBeamCache, Sources], Tensor]
 """Tokens (n b, 1) of all cells, the cache and the sources -> scores (G, n b, V) of the next ones."""
@@ -85,17 +85,20 @@ class StaticSteps:
             start: What there is.
             compacts: Whether utterances may move.
         """
-        self._compacts, self._b = compacts, start.move.b
+        self._workspaces, self._sizes, self._compacts = workspaces, sizes, compacts
+        self._begin(start)
+
+    def _begin(self, start: Start) -> None:
+        self._b = start.move.b
         self._slots: Tensor | None = None  # where the utterances are (n,); None: in order
-        self._cells: Tensor | None = None  # where the rows are (R,); None: in order
-        self._followed = start.move
-        self._is_identity = True
-        self._workspace = self._find_workspace(workspaces, sizes, start)
+        self._followed, self._is_identity = start.move, True
+        self._workspace = self._find_workspace(start)
         self._workspace.load(start.sources)
-        self._cells = self._find_cells(start.move)
+        self._cells = self._find_cells(start.move)  # where the rows are (R,); None: in order
         self._workspace.cache.begin(start.contents, self._cells)
 
-    def _find_workspace(self, workspaces: Workspaces, sizes: DecoderSizes, start: Start) -> Workspace:
+    def _find_workspace(self, start: Start) -> Workspace:
+        workspaces, sizes = self._workspaces, self._sizes
         pairs, bias, count_feature = start.sources
         length = pairs[0].shape[3]
         positions = start.source_positions or length + -length % SOURCE_MULTIPLE
@@ -128,12 +131,12 @@ class StaticSteps:
             move: To these rows, if it is not the one that the search began with; None: they stay.
             tokens: Theirs.
         """
-        workspace, cache = self._workspace, self._workspace.cache
         if move is not None and move is not self._followed:
             self._follow(move)
         elif not self._is_identity:
-            cache.continue_in_place()
+            self._workspace.cache.continue_in_place()
             self._is_identity = True
+        workspace, cache = self._workspace, self._workspace.cache
         _write(workspace.tokens, self._cells, tokens)
         cache.make_room()
         rows = cache.n * cache.b
@@ -164,13 +167,12 @@ class StaticSteps:
         self._followed = move
         if is_same and move.is_identity and self._is_identity:
             return
-        if move.b > self._b:
-            raise ValueError(
-                f"expected at most {self._b} rows of an utterance, as at the first step, found {move.b}: "
-                f"unset {CUDA_GRAPHS}"
-            )
         if move.remaining is not None:
             self._slots = move.remaining if self._slots is None else self._slots[move.remaining]
+        if move.b > self._b:
+            self._begin(self._widen(move))
+            return
+        if move.remaining is not None:
             n = round_up_to_power(move.n)
             if self._compacts and n <= cache.n // 2:
                 before = self._compact(before, n)
@@ -179,6 +181,20 @@ class StaticSteps:
         parents = move.beam_indices if before is None else before[move.beam_indices]
         _write(cache.parents, self._cells, parents)
         self._is_identity = is_same and move.is_identity
+
+    def _widen(self, move: Move) -> Start:
+        """What there is, for a grid with more rows of an utterance, which no search of ours asks for."""
+        workspace, slots = self._workspace, self._slots
+        contents = workspace.cache.contents(
+            move.beam_indices if self._cells is None else self._cells[move.beam_indices]
+        )
+        slots = torch.arange(move.n, device=move.owners.device) if slots is None else slots
+        pairs, bias, count_feature = workspace.sources()
+        sources = Sources(
+            [pair[:, slots] for pair in pairs], None if bias is None else bias[slots], count_feature
+        )
+        states = [layer[:, slots] for layer in contents.states]
+        return Start(contents._replace(states=states), sources, pairs[0].shape[3], move)
 
     def _compact(self, cells: Tensor | None, n: int) -> Tensor:
         """Move the utterances left to the front; returns where the rows (R,) are then."""
