@@ -135,6 +135,25 @@ def forced(place: Place, combine: Combiner | None = None, sentences: int = 3) ->
     return force_decode(members, REFERENCES[:sentences], combiner=combine)
 
 
+def here(value: Any) -> Any:
+    """As a :data:`Place`: the CPU, where a search may have members beside those on a device."""
+    return value
+
+
+def apart(place: Place, config: SearchConfig, combine: Combiner, *, first: bool = True) -> Any:
+    """Members on a device and on the CPU."""
+    inputs = tiny_models.sources(tiny_models.marian(), 3)
+    places = (place, here) if first else (here, place)
+    members = [seq2seq(at, seed=seed).build_scorer(**at(inputs)) for seed, at in enumerate(places)]
+    return search(members, config, combiner=combine)
+
+
+def forced_apart(place: Place) -> Any:
+    inputs = tiny_models.sources(tiny_models.marian(), 3)
+    members = [seq2seq(at, seed=seed).build_scorer(**at(inputs)) for seed, at in enumerate((place, here))]
+    return force_decode(members, REFERENCES, combiner=HALVES)
+
+
 def mixed(place: Place, combine: Combiner, n: int, config: SearchConfig, sentences: int = 3) -> Any:
     return search(marians(place, n, sentences), config, combiner=combine)
 
@@ -238,9 +257,10 @@ def heard_by_ctc(place: Place) -> Any:
     return prefix_beam_search.search(model.score_frames(samples), model.vocabulary.blank, 4, 3)
 
 
-def whispers(place: Place, combination: Any) -> Any:
+def whispers(place: Place, combination: Any, second: Place | None = None) -> Any:
+    places = {"a": place, "b": second or place}
     engine = WhisperEnsemble(
-        {name: OpenAIWhisperBackend(place(tiny(ord(name)))) for name in "ab"}, combination
+        {name: OpenAIWhisperBackend(at(tiny(ord(name)))) for name, at in places.items()}, combination
     )
     sound = engine.encode(place(windows()[:, :, :3000]))
     return engine.detect_languages(sound), engine.decode(sound, PROMPTS, GREEDY, True, [0, 1])
@@ -373,6 +393,10 @@ CASES: dict[str, Callable[[Place], Any]] = {
     "a draft model": partial(drafted, n=1),
     "a draft model for two": partial(drafted, n=2),
     "dropout": thinned,
+    "a member on the CPU, beam": partial(apart, config=LONG, combine=HALVES),
+    "a member on the CPU, gate": partial(apart, config=BEAM, combine=LinearInterpolation(gate(1))),
+    "a member on the device, beam": partial(apart, config=LONG, combine=HALVES, first=False),
+    "forced, a member on the CPU": forced_apart,
     "mapped, intersection": partial(mapped, share=intersect_vocabularies),
     "mapped, union": partial(mapped, share=unite_vocabularies),
     **{
@@ -390,6 +414,7 @@ CASES: dict[str, Callable[[Place], Any]] = {
     "ctc": heard_by_ctc,
     "whispers, linear": partial(whispers, combination="linear"),
     "whispers, log-linear": partial(whispers, combination="log_linear"),
+    "whispers, one on the CPU": partial(whispers, combination="linear", second=here),
     **{
         f"experts, {dtype}, {'bias' if bias else 'gated'}, {'masked' if masked else 'whole'}": partial(
             experts, dtype=dtype, bias=bias, masked=masked
