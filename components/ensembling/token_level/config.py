@@ -151,7 +151,7 @@ class MemberDevices(BaseModel):
 class TranslatorMembers(MemberDevices, TranslationConfig):
     """The search settings that all translators of an ensemble share, and the translators."""
 
-    later_settings: ClassVar = (*TranslationConfig.later_settings, "member_devices")
+    later_settings: ClassVar[tuple[str, ...]] = (*TranslationConfig.later_settings, "member_devices")
 
     members: tuple[str, ...] = Field(
         (),
