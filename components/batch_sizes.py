@@ -30,6 +30,13 @@ _MESSAGES = (
     "cublas_status_alloc_failed",
 )
 _log = logging.getLogger("antiphon.memory")
+_RESERVES: list[Callable[[], None]] = []
+
+
+def release_on_shortage(release: Callable[[], None]) -> Callable[[], None]:
+    """Have ``release`` called whenever memory ran out: it lets go of what can be made again."""
+    _RESERVES.append(release)
+    return release
 
 
 class ItemTooLargeError(ModelError):
@@ -95,8 +102,12 @@ class BatchLimit:
 
 def _free_cached() -> None:
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
+    on_card = torch is not None and torch.cuda.is_available()
+    if on_card:
         gc.collect()
+    for release in _RESERVES:
+        release()
+    if torch is not None and on_card:
         torch.cuda.empty_cache()
 
 

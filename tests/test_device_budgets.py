@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -19,7 +20,9 @@ from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import logits_processors_of
 from components.decoding.logits_processors import History, LogitsProcessor
+from components.decoding.models import static_steps
 from components.decoding.models.causal import CausalModel
+from components.decoding.models.step_graph import Step
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
 from components.ensembling.token_level.combiners import (
@@ -27,6 +30,7 @@ from components.ensembling.token_level.combiners import (
     LogLinearInterpolation,
     NegativeEvidence,
 )
+from components.machine import CUDA_GRAPHS
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.moe_block import MoEBlock, record_routing
 from components.networks.moe.router import Router
@@ -130,6 +134,48 @@ def test_a_step_waits_for_the_device_in_one_of_eight_and_uploads_nothing(
     costs = per_step(device, SETUPS[name], kind)
     assert costs["sync"] <= MAX_WAITS, dict(device.counts)
     assert costs["upload"] == 0, dict(device.counts)
+
+
+class CountedReplays:
+    """Counts a replay as one kernel, whatever it starts."""
+
+    def __init__(self, device: StrictDevice) -> None:
+        self._device = device
+
+    def warm_up(self, step: Step) -> None:
+        step()
+
+    def record(self, step: Step) -> Callable[[], None]:
+        def replay() -> None:
+            counts = Counts(self._device.counts)
+            step()
+            self._device.counts.clear()
+            self._device.counts.update(counts)
+            self._device.note("launch", "replay")
+
+        return replay
+
+
+@contextmanager
+def fixed_steps(device: StrictDevice, monkeypatch: pytest.MonkeyPatch, *, replays: bool) -> Iterator[None]:
+    """Within the block decoding steps have fixed shapes, and are replayed where that is wanted."""
+    with monkeypatch.context() as patch:
+        patch.setenv(CUDA_GRAPHS, "on" if replays else "eager")
+        patch.setattr(static_steps, "make_recorder", lambda _: CountedReplays(device) if replays else None)
+        yield
+
+
+@pytest.mark.parametrize(("name", "kind"), [("linear", "greedy"), ("whisper", "beam")])
+def test_steps_of_fixed_shapes_wait_and_upload_no_more(
+    device: StrictDevice, name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replayed, the members of two layers each are one kernel: what is left are mixture, rules and choice."""
+    grown = per_step(device, SETUPS[name], kind)["launch"]
+    for replays in (False, True):
+        with fixed_steps(device, monkeypatch, replays=replays):
+            costs = per_step(device, SETUPS[name], kind)
+        assert costs["sync"] <= MAX_WAITS and costs["upload"] == 0, dict(device.counts)
+    assert costs["launch"] < 0.6 * grown
 
 
 def test_a_gate_that_leaves_members_out_asks_once_a_step_which(device: StrictDevice) -> None:

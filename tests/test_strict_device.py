@@ -54,6 +54,7 @@ from components.experts import routing_stats
 from components.experts.contribution import reference_log_likelihoods as likelihoods_of
 from components.experts.upcycling import upcycle
 from components.kernels import triton_ready
+from components.machine import CUDA_GRAPHS
 from components.models.language_model import CausalLanguageModel
 from components.networks.moe.dispatch import dropped_share
 from components.networks.moe.grouped_experts import GroupedExperts
@@ -132,6 +133,25 @@ def prompted(place: Place) -> Any:
 def forced(place: Place, combine: Combiner | None = None, sentences: int = 3) -> Any:
     members = marians(place, 1 if combine is None else 2, sentences)
     return force_decode(members, REFERENCES[:sentences], combiner=combine)
+
+
+def here(value: Any) -> Any:
+    """As a :data:`Place`: the CPU, where a search may have members beside those on a device."""
+    return value
+
+
+def apart(place: Place, config: SearchConfig, combine: Combiner, *, first: bool = True) -> Any:
+    """Members on a device and on the CPU."""
+    inputs = tiny_models.sources(tiny_models.marian(), 3)
+    places = (place, here) if first else (here, place)
+    members = [seq2seq(at, seed=seed).build_scorer(**at(inputs)) for seed, at in enumerate(places)]
+    return search(members, config, combiner=combine)
+
+
+def forced_apart(place: Place) -> Any:
+    inputs = tiny_models.sources(tiny_models.marian(), 3)
+    members = [seq2seq(at, seed=seed).build_scorer(**at(inputs)) for seed, at in enumerate((place, here))]
+    return force_decode(members, REFERENCES, combiner=HALVES)
 
 
 def mixed(place: Place, combine: Combiner, n: int, config: SearchConfig, sentences: int = 3) -> Any:
@@ -237,9 +257,10 @@ def heard_by_ctc(place: Place) -> Any:
     return prefix_beam_search.search(model.score_frames(samples), model.vocabulary.blank, 4, 3)
 
 
-def whispers(place: Place, combination: Any) -> Any:
+def whispers(place: Place, combination: Any, second: Place | None = None) -> Any:
+    places = {"a": place, "b": second or place}
     engine = WhisperEnsemble(
-        {name: OpenAIWhisperBackend(place(tiny(ord(name)))) for name in "ab"}, combination
+        {name: OpenAIWhisperBackend(at(tiny(ord(name)))) for name, at in places.items()}, combination
     )
     sound = engine.encode(place(windows()[:, :, :3000]))
     return engine.detect_languages(sound), engine.decode(sound, PROMPTS, GREEDY, True, [0, 1])
@@ -372,6 +393,10 @@ CASES: dict[str, Callable[[Place], Any]] = {
     "a draft model": partial(drafted, n=1),
     "a draft model for two": partial(drafted, n=2),
     "dropout": thinned,
+    "a member on the CPU, beam": partial(apart, config=LONG, combine=HALVES),
+    "a member on the CPU, gate": partial(apart, config=BEAM, combine=LinearInterpolation(gate(1))),
+    "a member on the device, beam": partial(apart, config=LONG, combine=HALVES, first=False),
+    "forced, a member on the CPU": forced_apart,
     "mapped, intersection": partial(mapped, share=intersect_vocabularies),
     "mapped, union": partial(mapped, share=unite_vocabularies),
     **{
@@ -389,6 +414,7 @@ CASES: dict[str, Callable[[Place], Any]] = {
     "ctc": heard_by_ctc,
     "whispers, linear": partial(whispers, combination="linear"),
     "whispers, log-linear": partial(whispers, combination="log_linear"),
+    "whispers, one on the CPU": partial(whispers, combination="linear", second=here),
     **{
         f"experts, {dtype}, {'bias' if bias else 'gated'}, {'masked' if masked else 'whole'}": partial(
             experts, dtype=dtype, bias=bias, masked=masked
@@ -435,6 +461,37 @@ def test_a_component_on_the_device_gives_what_it_gives_on_the_cpu(
     with strict_device(monkeypatch):
         result = CASES[name](on_device)
     same(on_cpu(result), expected)
+
+
+FIXED = [
+    *("marian, past the first look, entropies", "linear, beam, one sentence", "gate 1, greedy, 3 sentences"),
+    "whisper, samples",
+]
+"""Cases whose steps may have fixed shapes."""
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_steps_of_fixed_shapes_on_the_device_give_what_the_cpu_gives(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with torch.no_grad():
+        expected = CASES[name](lambda value: value)
+    monkeypatch.setenv(CUDA_GRAPHS, "eager")
+    with strict_device(monkeypatch):
+        result = CASES[name](on_device)
+    same(on_cpu(result), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", FIXED)
+def test_recorded_steps_on_a_card_give_what_the_cpu_gives(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(CUDA_GRAPHS, "on")
+    with torch.no_grad():
+        result = CASES[name](on_card)
+        same(on_cpu(result), CASES[name](lambda value: value))
+    assert not [record for record in caplog.records if record.name == "antiphon.graphs"]
 
 
 @pytest.mark.parametrize("name", ["whisper, beam", "whisper, one window, times of words"])

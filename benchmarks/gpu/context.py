@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -11,8 +13,14 @@ import torch
 
 from benchmarks.gpu.row import Machine, Row, Value, append_row, describe_machine, read_rows
 from benchmarks.gpu.stopwatch import Call, time_rounds
+from components.decoding.models.step_graph import has_recording_failed
+from components.machine import CUDA_GRAPHS
 
 ROWS = "gpu.jsonl"
+GRAPHS: Mapping[str, Value] = {"graphs": "on"}
+"""In the setting of what runs with CUDA graphs."""
+FAILED_GRAPHS: Mapping[str, Value] = {"graphs": "failed"}
+"""The same where they could not be recorded."""
 T = TypeVar("T")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -26,6 +34,33 @@ class Timed(NamedTuple):
     flops: float | None = None
     dtype: str = "bfloat16"
     values: Mapping[str, Value] = {}
+    has_graphs: bool = False
+
+    def with_graphs(self) -> Timed:
+        """The same with its decoding steps recorded as CUDA graphs."""
+
+        def replay() -> None:
+            with use_graphs():
+                self.call()
+
+        return self._replace(call=replay, has_graphs=True)
+
+
+@contextmanager
+def use_graphs() -> Iterator[None]:
+    """Within the block decoding steps are recorded as CUDA graphs."""
+    before = os.environ.get(CUDA_GRAPHS)
+    os.environ[CUDA_GRAPHS] = "on"
+    try:
+        yield
+    finally:
+        del os.environ[CUDA_GRAPHS]
+        os.environ |= {} if before is None else {CUDA_GRAPHS: before}
+
+
+def add_graphs(setting: Mapping[str, Value]) -> dict[str, Value]:
+    """The setting of what has run within :func:`use_graphs`."""
+    return {**setting, **(FAILED_GRAPHS if has_recording_failed() else GRAPHS)}
 
 
 class Limits(NamedTuple):
@@ -90,16 +125,15 @@ class Context:
         self, section: str, systems: Sequence[Timed], setting: Mapping[str, Value], rounds: int | None = None
     ) -> Iterator[Row]:
         """Time systems in turns; a row for each."""
-        spent = time_rounds(
-            {timed.system: timed.call for timed in systems}, self.device, rounds or self.size(5, 2)
-        )
+        calls = {str(number): timed.call for number, timed in enumerate(systems)}
+        spent = time_rounds(calls, self.device, rounds or self.size(5, 2))
         limits = self.limits()
-        for timed in systems:
+        for number, timed in enumerate(systems):
             yield Row(
                 section=section,
                 system=timed.system,
-                setting={**setting},
-                seconds=tuple(spent[timed.system]),
+                setting=add_graphs(setting) if timed.has_graphs else {**setting},
+                seconds=tuple(spent[str(number)]),
                 bytes=timed.bytes,
                 flops=timed.flops,
                 limit=limits.seconds(timed),

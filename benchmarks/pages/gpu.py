@@ -19,7 +19,8 @@ setting says. Texts of the law are compared with the CPU's in float32."""
 BUDGETS = """\
 Counted on the strict device of the tests (a device that says cuda:0 and computes on the CPU), per decoding
 step, tiny widths, 1 to 2 layers: waits of the host, uploads, and kernels (views are free, attention is
-one). A wait costs about as much as a few kernels, and nothing runs beside it."""
+one). A wait costs about as much as a few kernels, and nothing runs beside it. With graphs a replay is
+counted as one kernel: what is left is started by the host one by one, however many layers a model has."""
 
 
 Reader = Callable[[Sequence[Row]], str | None]
@@ -35,20 +36,29 @@ class Goal(NamedTuple):
 
 
 def _pick(rows: Iterable[Row], section: str, system: str, setting: Setting) -> list[Row]:
-    """The rows of that kind."""
+    """The rows of that kind; those with CUDA graphs only where the setting names them."""
     return [
         row
         for row in rows
-        if (row.section, row.system) == (section, system) and setting.items() <= row.setting.items()
+        if (row.section, row.system) == (section, system)
+        and setting.items() <= row.setting.items()
+        and row.setting.get("graphs") == setting.get("graphs")
     ]
 
 
 def _largest(section: str, system: str, key: str, pattern: str, setting: Setting) -> Reader:
-    """The largest of what the rows of a system say under a name; mostly there is one."""
+    """The largest of what the rows of a system say under a name, and the same with CUDA graphs.
+
+    Mostly there is one.
+    """
 
     def read(rows: Sequence[Row]) -> str | None:
-        found = [row.values[key] for row in _pick(rows, section, system, setting) if key in row.values]
-        return pattern.format(max(map(float, found))) if found else None
+        texts = []
+        for graphs, suffix in (({}, ""), ({"graphs": "on"}, " with CUDA graphs")):
+            picked = _pick(rows, section, system, {**setting, **graphs})
+            if found := [float(row.values[key]) for row in picked if key in row.values]:
+                texts.append(pattern.format(max(found)) + suffix)
+        return ", ".join(texts) or None
 
     return read
 
@@ -144,7 +154,7 @@ def _budget_table(rows: Sequence[Row]) -> str:
     cells = [
         [
             row.system,
-            str(row.setting["search"]),
+            str(row.setting["search"]) + (", with graphs" if "graphs" in row.setting else ""),
             *(f"{row.values[key]:g}" for key in ("sync", "upload", "launch")),
         ]
         for row in rows

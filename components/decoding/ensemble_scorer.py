@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
+from weakref import proxy
 
 import torch
 from torch import Tensor
@@ -84,8 +86,10 @@ class EnsembleScorer:
         self._weights = torch.zeros(0)
         self._log_normalizers = torch.zeros(0)
         self._statistics = torch.zeros(0)
-        self.finite = FiniteWatch(self._raise_not_finite)
+        # Without a circle of references the members' caches are free as soon as the search is over.
+        self.finite = FiniteWatch(partial(EnsembleScorer._raise_not_finite, proxy(self)))
         self.n_steps = 0
+        self._device: torch.device | None = None  # where the distributions are mixed: the first member's
 
     @property
     def has_gate(self) -> bool:
@@ -130,7 +134,9 @@ class EnsembleScorer:
         scores = []
         for index, member in enumerate(self._members):
             self._scores[index] = None
-            scores.append(as_retractable(member.scorer).score_tokens(beam_indices, tokens).flatten(0, 1))
+            scorer = as_retractable(member.scorer)
+            scored = scorer.score_tokens(member.bring(beam_indices), member.bring(tokens))
+            scores.append(scored.flatten(0, 1).to(beam_indices.device, non_blocking=True))
             self._scores[index] = scores[-1]
             member.calls += 1
         self._count_calls()
@@ -146,7 +152,7 @@ class EnsembleScorer:
     def retract(self, counts: Tensor) -> None:
         """Forget the last ``counts[r]`` tokens of row r; see :meth:`RetractableScorer.retract`."""
         for member in self._members:
-            as_retractable(member.scorer).retract(counts)
+            as_retractable(member.scorer).retract(member.bring(counts))
 
     def _mix(self) -> Tensor:
         gate, indices = self._combiner.gate, list(range(len(self._members)))
@@ -203,7 +209,7 @@ class EnsembleScorer:
             return scores
         for index, member in enumerate(self._members):
             self._scores[index] = None  # freed first, so that the new scores can take its memory
-            self._scores[index] = member.run() if index in indices else None
+            self._scores[index] = self._to_mix(member.run()) if index in indices else None
         scores = [member_scores for member_scores in self._scores if member_scores is not None]
         shapes = {tuple(member_scores.shape) for member_scores in scores}
         if len(shapes) > 1:
@@ -212,6 +218,11 @@ class EnsembleScorer:
             )
         self._count_calls()
         return scores
+
+    def _to_mix(self, scores: Tensor) -> Tensor:
+        """A member's scores where they are mixed."""
+        self._device = self._device or scores.device
+        return scores.to(self._device, non_blocking=True)
 
     def _count_calls(self) -> None:
         if self._calls is not None:

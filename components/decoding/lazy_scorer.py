@@ -1,7 +1,8 @@
 """A token scorer that runs only when its scores are needed.
 
 Tokens are queued until then. The scorer then gets all of them at once, in one pass where it can, after one
-reordering of its caches; a scorer that is never needed is never called.
+reordering of its caches; a scorer that is never needed is never called. A scorer on another device than the
+search gets its tokens there, and its scores come back; copies between cards wait for nobody.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ class LazyScorer:
     Attributes:
         scorer: The token scorer behind it.
         calls: Number of its forward calls so far.
+        device: Where it computes; None before its first call.
     """
 
     def __init__(self, scorer: TokenScorer | StackedScorers) -> None:
         self.scorer = scorer
         self.calls = 0
-        self._is_prefilled = False
+        self.device: torch.device | None = None
         self._beam_indices: Tensor | None = None
         self._tokens = torch.zeros((0, 0), dtype=torch.long)
         self._move: Move | None = None
@@ -49,16 +51,25 @@ class LazyScorer:
     def run(self) -> Tensor:
         """Run the scorer over the queue; return its scores (R, V) of the next token."""
         scores = None
-        if not self._is_prefilled:
-            scores, self._is_prefilled = self.scorer.prefill(), True
+        if self.device is None:
+            scores = self.scorer.prefill()
+            self.device = scores.device
             self.calls += 1
         if self._beam_indices is None:
             assert scores is not None
             return scores
         beam_indices, tokens = self._beam_indices, self._tokens
         self._beam_indices = None
+        if beam_indices.device != self.device:
+            self._move = None if self._move is None else self._move.to(self.device)
+            beam_indices = self.bring(beam_indices) if self._move is None else self._move.beam_indices
+            tokens = self.bring(tokens)
         follow(self.scorer, self._move)
         return self._catch_up(beam_indices, tokens)
+
+    def bring(self, tensor: Tensor) -> Tensor:
+        """A tensor of the search where the scorer computes."""
+        return tensor if self.device is None else tensor.to(self.device, non_blocking=True)
 
     def _catch_up(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
         scorer = self.scorer
@@ -66,8 +77,9 @@ class LazyScorer:
             self.calls += 1
             return scorer.step_many(beam_indices, tokens)
         scores = scorer.step(beam_indices, tokens[:, 0])
-        rows = torch.arange(len(tokens), device=tokens.device)
-        for column in tokens.T[1:]:
+        columns = tokens.T[1:]
+        rows = torch.arange(len(tokens), device=tokens.device) if len(columns) else beam_indices
+        for column in columns:
             if self._move is not None:
                 follow(scorer, replace(self._move, beam_indices=rows, remaining=None, is_identity=True))
             scores = scorer.step(rows, column)

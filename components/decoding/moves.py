@@ -7,7 +7,7 @@ rows each at most.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -48,6 +48,15 @@ class Move:
     remaining: Tensor | None = None
     is_identity: bool = False
     is_open: Tensor | None = None
+
+    def to(self, device: torch.device) -> Move:
+        """This move for a scorer on another device."""
+        tensors = {
+            name: value.to(device, non_blocking=True)
+            for name in ("beam_indices", "owners", "cells", "remaining", "is_open")
+            if (value := getattr(self, name)) is not None
+        }
+        return replace(self, **tensors)
 
     def then(self, following: Move) -> Move:
         """This move and the following one as one."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from components.ensembling.token_level.config import RECOGNITION_VERSION, RecognizerEnsembleConfig
+from components.ensembling.token_level.config import (
+    RECOGNITION_VERSION,
+    MemberDevices,
+    RecognizerEnsembleConfig,
+)
 from components.machine import resolve_dtype_name
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
@@ -22,8 +26,10 @@ if TYPE_CHECKING:
     from components.recognition.recognizer import Recognizer
 
 
-class RecognizeSettings(RecognitionConfig):
+class RecognizeSettings(MemberDevices, RecognitionConfig):
     """Settings of a recognizer, or of several Whisper models of one vocabulary that are searched as one."""
+
+    later_settings: ClassVar[tuple[str, ...]] = (*RecognitionConfig.later_settings, "member_devices")
 
     members: tuple[str, ...] = Field((), description="models beside the first, mixed with it token by token")
     combination: Literal["linear", "log_linear"] = Field(
@@ -143,4 +149,6 @@ class Recognize(Kind[RecognizeSettings]):
 
 
 def _ensemble(settings: RecognizeSettings) -> RecognizerEnsembleConfig:
-    return RecognizerEnsembleConfig.model_validate(settings.model_dump() | {"members": settings.references})
+    devices = ("", *settings.member_devices) if settings.member_devices else ()
+    values = {**settings.model_dump(), "members": settings.references, "member_devices": devices}
+    return RecognizerEnsembleConfig.model_validate(values)

@@ -59,6 +59,7 @@ class TranslateSettings(TranslatorMembers):
             return None
         search = self.model_dump(exclude={*WHOSE, "dropout_seed", "combine", "learned"})
         values = {**search, "model": self.model, "members": self.references, "mixing": self.combine}
+        values["member_devices"] = self.reference_devices
         return EnsembleConfig.model_validate(values)
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from components.ensembling.token_level.config import split_devices
 from components.errors import ConfigError
 from components.metrics.shapley import MAX_MEMBERS, Coalition, all_coalitions
 from components.nodes.table import KINDS
@@ -67,7 +68,7 @@ def _has_gold(pipeline: Pipeline, name: str) -> bool:
 
 def _ablate_members(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator[Ablation]:
     """Ablate the members that a node mixes token by token; a single member is that model alone."""
-    values = pipeline.definitions[name]
+    values = split_devices(pipeline.definitions[name])
     models = [values.get("model"), *values.get("members", ())]
     if len(models) < 2 or name not in stages:
         return
@@ -75,12 +76,17 @@ def _ablate_members(pipeline: Pipeline, name: str, stages: Collection[str]) -> I
     if how.get("coefficients") or values.get("dropout_members"):
         raise _explain_fixed_weights(name)
     parts = _number_duplicates([str(model) for model in models])
-    by_part = dict(zip(parts, models, strict=True))
+    own = values.get("device")
+    devices = [own, *(d or own for d in values.get("member_devices") or [None] * len(models[1:]))]
+    by_part = dict(zip(parts, zip(models, devices, strict=True), strict=True))
 
     def build(subset: Coalition) -> Pipeline:
-        first, *others = [model for part, model in by_part.items() if part in subset]
+        (first, device), *others = [place for part, place in by_part.items() if part in subset]
+        changes: dict[str, Any] = {"model": first, "members": [model for model, _ in others]}
+        if any(values.get("member_devices") or ()):
+            changes |= {"device": device, "member_devices": [place or "auto" for _, place in others]}
         alone = {} if others else {"combine": None, "combination": None}
-        return _with_output(update_node(pipeline, name, model=first, members=others, **alone), name)
+        return _with_output(update_node(pipeline, name, **changes, **alone), name)
 
     yield _ablate_every_set(pipeline, f"members of {name}", name, parts, build)
 

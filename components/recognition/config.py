@@ -85,7 +85,7 @@ def is_ngram(reference: str) -> bool:
 class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
-    later_settings: ClassVar = (
+    later_settings: ClassVar[tuple[str, ...]] = (
         *(
             "word_times",
             "sampling",

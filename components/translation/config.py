@@ -48,7 +48,7 @@ class Context(BaseModel):
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
-    later_settings: ClassVar = (
+    later_settings: ClassVar[tuple[str, ...]] = (
         *("context", "sampling", "entropies", "adapter", "backend", "terms", "draft", "draft_tokens"),
     )
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from components.deprecated_names import DeprecatedNames, read_deprecated_value
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.token_level.config import MixingConfig, TranslatorMembers
+from components.ensembling.token_level.config import MemberDevices, MixingConfig, TranslatorMembers
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
@@ -18,7 +18,7 @@ from components.recognition.config import RecognitionConfig
 from flows.parameters.base import DataParameters
 
 
-class EnsembleRecognition(RecognitionConfig):
+class EnsembleRecognition(MemberDevices, RecognitionConfig):
     """Settings of the recognizers, which differ in their models."""
 
     model_config = ConfigDict(title="Recognition (asr)")
@@ -113,13 +113,15 @@ def _recognition_nodes(parameters: EnsembleParameters) -> Nodes:
     asr = parameters.asr
     if asr.members and asr.combination != "output_level":
         return {"asr": {"kind": "recognize", **asr.model_dump()}}
-    search = {"kind": "recognize", **asr.model_dump(exclude={"members", "combination", "coefficients"})}
+    whose = {"members", "member_devices", "combination", "coefficients"}
+    search = {"kind": "recognize", **asr.model_dump(exclude=whose)}
     if not asr.members:
         return {"asr": search}
-    systems = [
-        {**search, "model": name, "backend": backend_for(name, asr.backend)}
-        for name in (asr.model, *asr.members)
+    others = [
+        {**search, "model": name, "backend": backend_for(name, asr.backend), **_device_of(asr, number)}
+        for number, name in enumerate(asr.members)
     ]
+    systems = [{**search, "backend": backend_for(asr.model, asr.backend)}, *others]
     return _combine_systems(parameters, "asr", systems, DATA)
 
 
@@ -127,12 +129,18 @@ def _translation_nodes(parameters: EnsembleParameters) -> Nodes:
     mt, mixing = parameters.mt, parameters.combine
     if mixing.method != "output_level":
         return {"mt": {"kind": "translate", "of": "asr", **mt.model_dump(), "combine": mixing.model_dump()}}
-    search = {"kind": "translate", **mt.model_dump(exclude={"members", "dropout_members"})}
+    search = {"kind": "translate", **mt.model_dump(exclude={"members", "member_devices", "dropout_members"})}
     dropout_systems = [{**search, "dropout_members": 1, "dropout_seed": n} for n in range(mt.dropout_members)]
-    systems = [*(dropout_systems or [search]), *({**search, "model": name} for name in mt.members)]
+    others = [{**search, "model": name, **_device_of(mt, n)} for n, name in enumerate(mt.members)]
+    systems = [*(dropout_systems or [search]), *others]
     if len(systems) < 2:
         return {"mt": {**search, "of": "asr"}}
     return _combine_systems(parameters, "mt", systems, "asr")
+
+
+def _device_of(members: MemberDevices, number: int) -> dict[str, str]:
+    device = members.member_devices[number] if members.member_devices else ""
+    return {"device": device} if device else {}
 
 
 def _combine_systems(

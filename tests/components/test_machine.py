@@ -105,6 +105,24 @@ def test_auto_arithmetic_is_half_on_a_card_and_is_said_in_the_key(
         assert KINDS["stack"].parameters(rounds, Site("stack")).get("dtype", "float32") == auto
 
 
+def test_how_decoding_steps_run_on_a_card_is_in_its_keys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(machine.WORKER_CARD, "NVIDIA H100 80GB HBM3, 9.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv(machine.CUDA_GRAPHS, raising=False)
+    facts = {device: describe_numerics(device) for device in ("cpu", "cuda")}
+    for mode, added in (
+        ("off", {}),
+        ("on", {machine.CUDA_GRAPHS: "on"}),
+        ("eager", {machine.CUDA_GRAPHS: "eager"}),
+    ):
+        monkeypatch.setenv(machine.CUDA_GRAPHS, mode)
+        assert describe_numerics("cpu") == facts["cpu"]
+        assert describe_numerics("cuda") == {**facts["cuda"], **added}
+    monkeypatch.setenv(machine.CUDA_GRAPHS, "1")
+    with pytest.raises(ConfigError, match="ANTIPHON_CUDA_GRAPHS: expected on, eager or off, found '1'"):
+        describe_numerics("cuda")
+
+
 def test_float32_on_a_card_is_tf32_and_the_keys_say_so() -> None:
     try:
         assert torch_facts.matmul_precision() == "high" and torch.backends.cuda.matmul.allow_tf32

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.gpu.context import Context
+from benchmarks.gpu.context import GRAPHS, Context
 from benchmarks.gpu.row import Row
+
+REPLAYED = ("marian", "whisper", "linear", "log-linear", "four marians, linear")
+"""What has steps of fixed shapes, which CUDA graphs replay."""
 
 
 def measure(context: Context) -> Iterator[Row]:
@@ -30,3 +33,11 @@ def measure(context: Context) -> Iterator[Row]:
         with pytest.MonkeyPatch.context() as patch, budgets.strict_device(patch) as device:
             costs = budgets.per_step(device, make, kind)
         yield Row(section="budgets", system=name, setting={"search": kind}, values={**costs})
+        if name in REPLAYED:
+            with (
+                pytest.MonkeyPatch.context() as patch,
+                budgets.strict_device(patch) as device,
+                budgets.fixed_steps(device, patch, replays=True),
+            ):
+                costs = budgets.per_step(device, make, kind)
+            yield Row(section="budgets", system=name, setting={"search": kind, **GRAPHS}, values={**costs})

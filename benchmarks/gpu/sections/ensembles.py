@@ -75,12 +75,13 @@ def _measure_batch(context: Context, plain: list[Any], batch: int, dtype: str) -
     }
     weights = steps * decoder_bytes(plain[0])
     systems = [Timed(name, call, bytes=n * weights, dtype=dtype) for name, (n, call) in calls.items()]
+    systems += [timed.with_graphs() for timed in systems[1:]]
     setting: dict[str, Value] = {"dtype": dtype, "batch": batch, "beam": BEAM, "steps": steps}
     rows = list(context.time("ensembles", systems, setting, context.size(5, 1)))
     base = rows[0].median
     for row in rows:
         values: dict[str, Value] = {"ms_a_step": 1e3 * row.median / steps, "of_generate": row.median / base}
-        if context.on_card:
+        if context.on_card and "graphs" not in row.setting:
             values["kernels_a_step"] = count_kernels(calls[row.system][1]) / steps
         yield row.model_copy(update={"values": values})
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu.context import DTYPES, Context
+from benchmarks.gpu.context import DTYPES, Context, add_graphs, use_graphs
 from benchmarks.gpu.inputs import sample_windows
 from benchmarks.gpu.pack import read_pack
 from benchmarks.gpu.random_models import make_marian
@@ -58,10 +58,16 @@ def measure_translation(context: Context) -> Iterator[Row]:
         with arithmetic(name) as dtype:
             translations = Translations(context.device, dtype, limit)
             for system, reference in references.items():
-                values = compare(translations.decode(system), reference)
-                yield Row(
-                    section="law", system=f"translate, {system}", setting={"dtype": name}, values=values
-                )
+                for has_graphs in (False, True):
+                    with use_graphs() if has_graphs else nullcontext():
+                        values = compare(translations.decode(system), reference)
+                    setting: dict[str, Value] = {"dtype": name}
+                    yield Row(
+                        section="law",
+                        system=f"translate, {system}",
+                        setting=add_graphs(setting) if has_graphs else setting,
+                        values=values,
+                    )
 
 
 def compare(decoded: list[Decoded], expected: list[Decoded]) -> dict[str, Value]:
@@ -99,8 +105,16 @@ def measure_recognition(context: Context) -> Iterator[Row]:
     expected = recognize("cpu", torch.float32)
     for name in context.size(ARITHMETIC, ARITHMETIC[:1]):
         with arithmetic(name) as dtype:
-            values = compare(recognize(context.device, dtype), expected)
-        yield Row(section="law", system="recognize, tiny.en, greedy", setting={"dtype": name}, values=values)
+            for has_graphs in (False, True):
+                with use_graphs() if has_graphs else nullcontext():
+                    values = compare(recognize(context.device, dtype), expected)
+                setting: dict[str, Value] = {"dtype": name}
+                yield Row(
+                    section="law",
+                    system="recognize, tiny.en, greedy",
+                    setting=add_graphs(setting) if has_graphs else setting,
+                    values=values,
+                )
 
 
 @torch.inference_mode()

@@ -31,7 +31,7 @@ RUNS: dict[tuple[str, str], tuple[int, ...]] = {
 """Model and arithmetic -> batches; what the goals are about first, should the time be over."""
 TOY_RUNS = {("toy", "float32"): (2,)}
 BEAM_BATCHES = (2, 8, 64)
-"""Batches that are decoded with a beam of 5, too, and measured with the encoder."""
+"""Batches that are decoded with a beam of 5 and with CUDA graphs, too, and measured with the encoder."""
 PEERS = {("large-v3", 8), ("base", 8), ("base", 64), ("toy", 2)}
 """Model and batch of which openai-whisper and transformers are measured."""
 
@@ -70,7 +70,9 @@ def _measure_decoding(
     timed = Timed("steps", partial(decode, backend, features, beam, steps), dtype=str(setting["dtype"]))
     least = step_bytes(str(setting["model"]), batch, steps, DTYPES[timed.dtype].itemsize)
     rounds = context.size(3, 1)
-    for row in context.time("whisper", [timed._replace(bytes=steps * least)], setting, rounds):
+    timed = timed._replace(bytes=steps * least)
+    decoded = [timed, timed.with_graphs()] if batch in BEAM_BATCHES else [timed]
+    for row in context.time("whisper", decoded, setting, rounds):
         ms, audio = 1e3 * row.median / steps, batch * WINDOW_SECONDS
         yield row.model_copy(
             update={"values": {"ms_a_step": ms, "times_real_time_of_steps": audio / row.median}}
@@ -78,7 +80,7 @@ def _measure_decoding(
     if batch not in BEAM_BATCHES:
         return
     whole = Timed("encoder and steps", lambda: decode(backend, backend.encode(mels), beam, steps))
-    for row in context.time("whisper", [whole], setting, rounds):
+    for row in context.time("whisper", [whole, whole.with_graphs()], setting, rounds):
         yield row.model_copy(update={"values": {"times_real_time": batch * WINDOW_SECONDS / row.median}})
 
 

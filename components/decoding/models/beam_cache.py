@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
+from components.decoding.models.static_cache import CacheContents, StaticBeamCache
 from components.decoding.moves import Move, Rows
 from components.decoding.scorers import hide_last
 
@@ -90,6 +91,16 @@ class BeamCache:
             self._own = (grid, rows.cells, own)
         return self._own[2]
 
+    def take_positions(self, table: Tensor) -> Tensor:
+        """The rows (t, d) of a table of positions (T, d) that are those of the present step's tokens."""
+        return table[self.past : self._steps]
+
+    def contents(self) -> CacheContents:
+        """What is in it between two steps."""
+        return CacheContents(
+            [layer[:, :, :, : self._used] for layer in self._layers], self._visible, self._steps
+        )
+
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Append keys and values (R, H, t, d) of a layer; returns all of them, (n, H, P, d)."""
         start, like = self._used - self._width, keys
@@ -129,6 +140,10 @@ class BeamCache:
             self._layers[layer] = grown
         else:
             self._layers.append(grown)
+
+
+AnyBeamCache = BeamCache | StaticBeamCache
+"""What a decoder attends to, in steps that grow or in steps of fixed shapes."""
 
 
 class _Layer(DynamicLayer):  # type: ignore[no-untyped-call]

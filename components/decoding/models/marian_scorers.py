@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from components.decoding.models.marian import MarianDecoderState
-from components.decoding.models.marian_stack import StackedMarianScorers, stack_models
+from components.decoding.models.marian_stack import stack_models
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
+from components.decoding.models.stacked_marian_scorers import StackedMarianScorers
 from components.decoding.moves import Move
 
 
@@ -39,7 +40,7 @@ class MarianScorer(Seq2SeqScorer):
 
 
 class DeviceMarianScorer(Seq2SeqScorer):
-    """The same off the CPU, on :mod:`.marian_stack`: alone, or with other members in one pass."""
+    """The same off the CPU, on :mod:`.stacked_marian_scorers`: alone, or with other members in one pass."""
 
     @property
     def start(self) -> Tensor:

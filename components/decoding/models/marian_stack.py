@@ -5,14 +5,14 @@ are stacked, every layer of all members is one batched product, and the heads of
 one attention: an ensemble of four costs about as many kernels as one model. One member alone is a stack of
 one. The models keep their parameters, as parts of the stack: nothing is in memory twice.
 
-Letters in shapes: G members, n utterances, R rows, t tokens, H heads of a member, d model width, S source
-positions, V tokens of the vocabulary.
+Letters in shapes: G members, n utterances, b rows of each at most, R rows, t tokens, H heads of a member, d
+model width, S source positions, P columns of the cache, V tokens of the vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import torch
@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import MarianMTModel
 
-from components.decoding.models.beam_cache import BeamCache
-from components.decoding.moves import Move, Rows
-from components.decoding.scorers import common_count
+from components.decoding.models.beam_cache import AnyBeamCache
+from components.decoding.models.static_steps import DecoderSizes
+from components.decoding.models.static_workspace import Workspaces
 
 _Affine = tuple[Tensor, Tensor]
 """Weight and bias of all members."""
@@ -31,7 +31,12 @@ _STACKS: WeakKeyDictionary[nn.Module, dict[tuple[ref[nn.Module], ...], MarianSta
 
 
 class MarianStack:
-    """The stacked decoders of models of one architecture, and how they run; holds no state of a search."""
+    """The stacked decoders of models of one architecture, and how they run; holds no state of a search.
+
+    Attributes:
+        workspaces: Buffers that searches use one after another, where steps have fixed shapes.
+        sizes: What decides them.
+    """
 
     def __init__(self, models: Sequence[MarianMTModel]) -> None:
         """Stack the weights of ``models``, whose parameters become views of the stack."""
@@ -48,16 +53,55 @@ class MarianStack:
         self._output = self.embedding if is_tied else parts.stack([[head] for head in heads])
         self._output_bias = torch.stack([model.final_logits_bias for model in models])  # (G, 1, V)
         parts.replace()
+        self.workspaces = Workspaces()
+        self.sizes = DecoderSizes(self.n_members, self._output.shape[1], len(self._positions))
 
-    def embed(self, tokens: Tensor, start: int) -> Tensor:
-        """Tokens (R, t) at positions ``start`` and on -> (G, R * t, d)."""
-        positions = self._positions[start : start + tokens.shape[1]]
-        x: Tensor = self.embedding[:, tokens] * self.scale + positions
-        return x.flatten(1, 2)
+    def run_layers(
+        self, tokens: Tensor, cache: AnyBeamCache, cross: Sequence[Tensor], mask: Tensor | None
+    ) -> Tensor:
+        """Run the decoders over the next tokens; the cache has started the step.
 
-    def activate(self, x: Tensor) -> Tensor:
-        """The activation between the two products of a layer."""
-        return self._activate(x)  # type: ignore[no-any-return]
+        Args:
+            tokens: (R, t).
+            cache: Their self-attention.
+            cross: Of each layer keys and values (2, n, G * H, S, d / H) of the sources.
+            mask: Of the sources (n, G * H, 1, S): True where they are attended to, or
+                what is added to scores.
+
+        Returns:
+            Hidden states (G, R, t, d).
+        """
+        t = tokens.shape[1]
+        embedded = self.embedding[:, tokens] * self.scale + cache.take_positions(self._positions)
+        x: Tensor = embedded.flatten(1, 2)
+        for i, layer in enumerate(self.layers):
+            q, k, v = self.split(_apply(layer.qkv, x), t, 3)
+            own = self._attend(q, cache.append(i, k, v), cache.mask, cache)
+            x = _add(layer, 0, _apply(layer.out, own), x)
+            (q,) = self.split(_apply(layer.cross_q, x), t, 1)
+            source = self._attend(q, cross[i], mask, cache)
+            x = _add(layer, 1, _apply(layer.cross_out, source), x)
+            x = _add(layer, 2, _apply(layer.fc2, self._activate(_apply(layer.fc1, x))), x)
+        return x.view(self.n_members, len(tokens), t, -1)
+
+    def project_sources(self, memory: Tensor) -> list[Tensor]:
+        """Encoder outputs (G, n, S, d) -> of each layer keys and values (2, n, G * H, S, d / H)."""
+        flat, length = memory.flatten(1, 2), memory.shape[2]
+        return [self.split(_apply(layer.cross_kv, flat), length, 2) for layer in self.layers]
+
+    def split(self, x: Tensor, t: int, parts: int) -> Tensor:
+        """(G, R * t, parts * d) -> (parts, R, G * H, t, d / H)."""
+        x = x.view(self.n_members, -1, t, parts, self.heads, x.shape[-1] // (parts * self.heads))
+        return x.permute(3, 1, 0, 4, 2, 5).flatten(2, 3)
+
+    def _attend(
+        self, q: Tensor, states: Sequence[Tensor] | Tensor, mask: Tensor | None, cache: AnyBeamCache
+    ) -> Tensor:
+        """Attention of queries (R, G * H, t, d / H) to keys and values: (G, R * t, d)."""
+        queries, (keys, values) = cache.stack_queries(q), states
+        heads = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+        rows = cache.to_rows(heads.transpose(1, 2))
+        return rows.reshape(rows.shape[0] * rows.shape[1], self.n_members, -1).transpose(0, 1)
 
     def scores(self, hidden: Tensor) -> Tensor:
         """Hidden states (G, r, d) -> scores (G, r, V), float32."""
@@ -140,148 +184,15 @@ def _architecture_of(model: MarianMTModel) -> tuple[Any, ...]:
     return (*settings, model.lm_head.weight.shape, shapes)
 
 
-class StackedMarianState:
-    """The rows of one batch in a stack of decoders, with their cache."""
-
-    def __init__(self, stack: MarianStack, encoded: Sequence[Tensor], masks: Sequence[Tensor | None]) -> None:
-        """Compute the keys and values of the sources.
-
-        Args:
-            stack: The decoders.
-            encoded: Each member's encoder output (n, S, d); S may differ.
-            masks: Theirs, 0 at padding (n, S); None where there is none.
-        """
-        self._stack = stack
-        self.rows = Rows(len(encoded[0]), encoded[0].device)
-        self._cache, self._steps = BeamCache(self.rows), 0
-        longest = max(states.shape[1] for states in encoded)
-        memory = torch.stack([functional.pad(s, (0, 0, 0, longest - s.shape[1])) for s in encoded])
-        flat = memory.flatten(1, 2)
-        self._cross = [self._split(_apply(layer.cross_kv, flat), longest, 2) for layer in stack.layers]
-        self._mask: Tensor | None = None
-        if any(mask is not None for mask in masks) or len({s.shape[1] for s in encoded}) > 1:
-            full = [
-                states.new_ones(states.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
-                for states, mask in zip(encoded, masks, strict=True)
-            ]
-            padded = [functional.pad(mask, (0, longest - mask.shape[1])) for mask in full]
-            by_head = torch.stack(padded, dim=1)[:, :, None].expand(-1, -1, stack.heads, -1)
-            self._mask = by_head.flatten(1, 2)[:, :, None]  # (n, G * H, 1, S)
-
-    def _split(self, x: Tensor, t: int, parts: int) -> Tensor:
-        """(G, R * t, parts * d) -> (parts, R, G * H, t, d / H)."""
-        members, heads = self._stack.n_members, self._stack.heads
-        x = x.view(members, -1, t, parts, heads, x.shape[-1] // (parts * heads))
-        return x.permute(3, 1, 0, 4, 2, 5).flatten(2, 3)
-
-    def _join(self, rows: Tensor) -> Tensor:
-        """(R, t, G * H, d / H) -> (G, R * t, d)."""
-        r, t = rows.shape[:2]
-        return rows.reshape(r * t, self._stack.n_members, -1).transpose(0, 1)
-
-    def reorder(self, beam_indices: Tensor) -> None:
-        """Row r becomes a copy of row ``beam_indices[r]``; utterances without rows are dropped."""
-        move = self.rows.move(beam_indices)
-        self._cache.reorder(move)
-        if move.remaining is not None:
-            self._cross = [pair[:, move.remaining] for pair in self._cross]
-            self._mask = None if self._mask is None else self._mask[move.remaining]
-
-    def retract(self, count: int) -> None:
-        """Every row forgets its last ``count`` tokens."""
-        self._cache.retract(count)
-        self._steps -= count
-
-    def step(self, tokens: Tensor) -> Tensor:
-        """Run the decoders over ``tokens`` (R, t); returns hidden states (G, R, t, d)."""
-        stack, cache, t = self._stack, self._cache, tokens.shape[1]
-        cache.start_step(t)
-        x = stack.embed(tokens, self._steps)
-        for i, layer in enumerate(stack.layers):
-            q, k, v = self._split(_apply(layer.qkv, x), t, 3)
-            keys, values = cache.append(i, k, v)
-            x = self._add(layer, 0, self._attend(q, keys, values, cache.mask, layer.out), x)
-            (q,) = self._split(_apply(layer.cross_q, x), t, 1)
-            keys, values = self._cross[i]
-            x = self._add(layer, 1, self._attend(q, keys, values, self._mask, layer.cross_out), x)
-            x = self._add(layer, 2, _apply(layer.fc2, stack.activate(_apply(layer.fc1, x))), x)
-        self._steps += t
-        return x.view(stack.n_members, len(tokens), t, -1)
-
-    def _attend(self, q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, out: _Affine) -> Tensor:
-        """Attention of queries (R, G * H, t, d / H), projected: (G, R * t, d)."""
-        queries = self._cache.stack_queries(q)
-        heads = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-        return _apply(out, self._join(self._cache.to_rows(heads.transpose(1, 2))))
-
-    def _add(self, layer: _Layer, index: int, update: Tensor, x: Tensor) -> Tensor:
-        """The layer norm of the sum, with each member's own weight and bias."""
-        weight, bias = layer.norms[index]
-        width = x.shape[-1:]
-        if len(weight) == 1:
-            return functional.layer_norm(update.add_(x), width, weight[0, 0], bias[0, 0], layer.eps)
-        return torch.addcmul(bias, functional.layer_norm(update.add_(x), width, eps=layer.eps), weight)
-
-
 def _apply(linear: _Affine, x: Tensor) -> Tensor:
     """(G, r, in) -> (G, r, out)."""
     return torch.baddbmm(linear[1], x, linear[0].mT)
 
 
-class _Member(Protocol):
-    """A prepared member."""
-
-    @property
-    def start(self) -> Tensor:
-        """The decoder's first tokens, (t,) or (n, t)."""
-        ...
-
-    def encode_source(self) -> tuple[Tensor, Tensor | None]:
-        """Run the encoder: its output (n, S, d), and the mask (n, S) where there is padding."""
-        ...
-
-
-class StackedMarianScorers:
-    """Several prepared members as one: a token scorer whose scores are (G, R, V), a member each."""
-
-    def __init__(self, stack: MarianStack, members: Sequence[_Member]) -> None:
-        self._stack, self._members = stack, members
-
-    @torch.inference_mode()
-    def prefill(self) -> Tensor:
-        """Run the encoders and the start tokens."""
-        encoded, masks = zip(*(member.encode_source() for member in self._members), strict=True)
-        self._state = StackedMarianState(self._stack, encoded, masks)
-        start = self._members[0].start.to(encoded[0].device).expand(len(encoded[0]), -1)
-        return self._run(start)[:, :, -1]
-
-    def follow(self, move: Move) -> None:
-        """See :class:`components.decoding.moves.FollowsMoves`."""
-        self._state.rows.announce(move)
-
-    @torch.inference_mode()
-    def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Reorder the caches and run one position."""
-        return self.step_many(beam_indices, tokens[:, None])
-
-    @torch.inference_mode()
-    def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Reorder the caches and run the positions of ``tokens`` (R, t)."""
-        self._state.reorder(beam_indices)
-        return self._run(tokens, last=1)[:, :, -1]
-
-    @torch.inference_mode()
-    def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """The same with the scores after every token, (G, R, t, V)."""
-        self._state.reorder(beam_indices)
-        return self._run(tokens)
-
-    @torch.inference_mode()
-    def retract(self, counts: Tensor) -> None:
-        """Forget the last ``counts`` (R,), all equal, tokens."""
-        self._state.retract(common_count(counts))
-
-    def _run(self, tokens: Tensor, last: int = 0) -> Tensor:
-        hidden = self._state.step(tokens)[:, :, -last:]
-        g, rows, t, _ = hidden.shape
-        return self._stack.scores(hidden.reshape(g, rows * t, -1)).view(g, rows, t, -1)
+def _add(layer: _Layer, index: int, update: Tensor, x: Tensor) -> Tensor:
+    """The layer norm of the sum, with each member's own weight and bias."""
+    weight, bias = layer.norms[index]
+    width = x.shape[-1:]
+    if len(weight) == 1:
+        return functional.layer_norm(update.add_(x), width, weight[0, 0], bias[0, 0], layer.eps)
+    return torch.addcmul(bias, functional.layer_norm(update.add_(x), width, eps=layer.eps), weight)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from whisper.model import LayerNorm, ResidualAttentionBlock, Whisper
 
+from components.decoding.models.static_steps import DecoderSizes
+from components.decoding.models.static_workspace import Workspaces
 from components.kernels import Arithmetic
 from components.kernels.cross_attention import cross_attention_kernel
 from components.kernels.folded_mask import FEATURES, NEVER
@@ -40,7 +42,7 @@ class WhisperDecoder:
         decoder = model.decoder
         self.heads = model.dims.n_text_head
         self.width = model.dims.n_text_state
-        self.context = model.dims.n_text_ctx
+        self.context, self.audio_context = model.dims.n_text_ctx, model.dims.n_audio_ctx
         self.size = model.dims.n_vocab
         self.device, self.dtype = model.device, decoder.token_embedding.weight.dtype
         on_cpu = self.device.type == "cpu"
@@ -50,6 +52,8 @@ class WhisperDecoder:
         self.layers = [_layer(block, arithmetic) for block in decoder.blocks]
         self.alignment_heads = _group_heads(model)
         self.norm = decoder.ln
+        self.workspaces = Workspaces()  # of steps in fixed shapes
+        self.sizes = DecoderSizes(1, self.size, self.context)
         self.head = build_linear(self.tokens.weight, None, "float32" if arithmetic == "int8" else arithmetic)
 
     def cross_attention_states(self, features: Tensor, log_counts: Tensor | None = None) -> list[Tensor]:

@@ -54,9 +54,15 @@ def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
             f"{setting}: expected members of one vocabulary, found combine.vocabulary text, which has no "
             "distribution over tokens: leave it out"
         )
+    if any(ensemble.member_devices) and ensemble.mixing.vocabulary != "same":
+        raise ConfigError(
+            "member_devices: expected members of one vocabulary (combine.vocabulary: same), found "
+            f"{ensemble.mixing.vocabulary}: leave them out"
+        )
     build_combiner(ensemble.mixing, len(names))
-    for name in dict.fromkeys(names):
-        check_translator(ensemble.model_copy(update={"model": name.removeprefix(DROPOUT_PREFIX)}), store)
+    for index, name in enumerate(names):
+        member = ensemble.for_member(index)
+        check_translator(member.model_copy(update={"model": name.removeprefix(DROPOUT_PREFIX)}), store)
 
 
 def validate_translators(ensemble: EnsembleConfig, store: str | None) -> None:
@@ -130,5 +136,5 @@ def check_recognizers(config: RecognizerEnsembleConfig, store: str | None) -> No
         raise ConfigError(explain_backend(config))
     if config.coefficients:
         COMBINATIONS[config.combination](config.coefficients).active_members(len(config.members))
-    for name in dict.fromkeys(config.members):
-        check_recognizer(config.model_copy(update={"model": name}), store)
+    for index, name in enumerate(config.members):
+        check_recognizer(config.for_member(index).model_copy(update={"model": name}), store)

@@ -5,10 +5,10 @@ Flat, described and bounded, because Prefect's UI makes its form of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from components.deprecated_names import read_deprecated_value
 from components.errors import ConfigError
@@ -100,8 +100,58 @@ class MixingConfig(BaseModel):
         return read_deprecated_value(value, "pooled", "output_level", "combine.method")
 
 
-class TranslatorMembers(TranslationConfig):
+def split_devices(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings in which ``members`` are references, and their devices, if there are any, ``member_devices``.
+
+    Raises:
+        ValueError: a member has other keys than model and device, or devices are in both places.
+    """
+    members = values.get("members")
+    if not isinstance(members, Sequence) or not any(isinstance(member, Mapping) for member in members):
+        return values
+    if values.get("member_devices"):
+        raise ValueError("expected devices in members or in member_devices, found both")
+    rows = [member if isinstance(member, Mapping) else {"model": member} for member in members]
+    for row in rows:
+        if not {"model"} <= set(row) <= {"model", "device"}:
+            raise ValueError(f"members: expected model and device, found {', '.join(map(str, row))}")
+    devices = [row.get("device", "") for row in rows]
+    return {**values, "members": [row["model"] for row in rows], "member_devices": devices}
+
+
+class MemberDevices(BaseModel):
+    """Where the members of an ensemble compute; in a file also ``members: [{model: ..., device: ...}]``."""
+
+    member_devices: tuple[str, ...] = Field(
+        (),
+        title="Members' devices",
+        description="where each of members computes, as cuda:1; an empty one, or none at all: on device",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_members(cls, values: Any) -> Any:
+        return split_devices(values) if isinstance(values, Mapping) else values
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        count = len(getattr(self, "members", ()))
+        if self.member_devices and len(self.member_devices) != count:
+            raise ValueError(
+                f"member_devices: expected one for each of {count} members, found {len(self.member_devices)}"
+            )
+        return self
+
+    def for_member(self, index: int) -> Self:
+        """The settings of a member: with its device, if it has one of its own."""
+        device = self.member_devices[index] if index < len(self.member_devices) else ""
+        return self.model_copy(update={"device": device}) if device else self
+
+
+class TranslatorMembers(MemberDevices, TranslationConfig):
     """The search settings that all translators of an ensemble share, and the translators."""
+
+    later_settings: ClassVar[tuple[str, ...]] = (*TranslationConfig.later_settings, "member_devices")
 
     members: tuple[str, ...] = Field(
         (),
@@ -122,15 +172,21 @@ class TranslatorMembers(TranslationConfig):
         first = (DROPOUT_PREFIX + self.model,) * self.dropout_members or (self.model,)
         return (*first, *self.members)
 
+    @property
+    def reference_devices(self) -> tuple[str, ...]:
+        """The device of every translator; none where none is set."""
+        first = ("",) * max(1, self.dropout_members)
+        return (*first, *self.member_devices) if self.member_devices else ()
 
-class EnsembleConfig(TranslationConfig):
+
+class EnsembleConfig(MemberDevices, TranslationConfig):
     """An ensemble of translators: the settings of the search, the members in order, how they are mixed."""
 
     members: tuple[str, ...]
     mixing: MixingConfig
 
 
-class RecognizerEnsembleConfig(RecognitionConfig):
+class RecognizerEnsembleConfig(MemberDevices, RecognitionConfig):
     """An ensemble of recognizers: the settings of the search, the members in order, how they are mixed."""
 
     members: tuple[str, ...] = Field(min_length=1)

@@ -11,7 +11,12 @@ from components.decoding.combiner import Combiner
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.ensembling.token_level.combiners import COMBINATIONS
-from components.ensembling.token_level.config import DROPOUT_PREFIX, MixingConfig, list_members
+from components.ensembling.token_level.config import (
+    DROPOUT_PREFIX,
+    MemberDevices,
+    MixingConfig,
+    list_members,
+)
 from components.ensembling.token_level.cross_vocabulary import CrossVocabularyBackend, VocabularyMember
 from components.ensembling.token_level.text_synchronous import TextMember, TextSynchronousBackend
 from components.ensembling.token_level.translator import (
@@ -124,10 +129,11 @@ def build_backend(
         ConfigError: two members cannot share one search, or the first is no encoder-decoder model.
         ModelError: a member cannot be loaded.
     """
-    loaded = {
-        name: load_resident(name.removeprefix(DROPOUT_PREFIX), config, store) for name in dict.fromkeys(names)
-    }
-    models = [loaded[name][1] for name in names]
+    loaded = [
+        load_resident(name.removeprefix(DROPOUT_PREFIX), _for_member(config, index), store)
+        for index, name in enumerate(names)
+    ]
+    models = [model for _, model, _ in loaded]
     combiner.active_members(len(models))
     if not isinstance(models[0], Seq2SeqModel):
         raise ConfigError(f"{names[0]}: expected an encoder-decoder model as the first member")
@@ -142,7 +148,7 @@ def build_backend(
             builders[display_name] = dropout_scorer_builder(model, next(mask_numbers))
         else:
             builders[display_name] = translation_scorer_builder(model)
-    tokenizer = loaded[names[0]][2]
+    tokenizer = loaded[0][2]
     terms = load_terms(config.terms, tokenizer, translators[0].vocabulary.size, names[0])
     backend = EnsembleBackend(
         translators,
@@ -153,7 +159,11 @@ def build_backend(
         terms=terms,
         draft=load_draft(config, translators[0], store),
     )
-    return backend, [loaded[name][0] for name in names]
+    return backend, [checkpoint for checkpoint, _, _ in loaded]
+
+
+def _for_member(config: TranslationConfig, index: int) -> TranslationConfig:
+    return config.for_member(index) if isinstance(config, MemberDevices) else config
 
 
 def build_cross_vocabulary_backend(

@@ -96,6 +96,7 @@ class WhisperEnsemble:
     def detect_languages(self, features: EnsembleEncoderOutput) -> list[DetectedLanguage]:
         """The likeliest language of each window, from the members' mixed distributions over languages."""
         scores = [backend.score_languages(part) for backend, part in self._backends_with_features(features)]
+        scores = [own.to(scores[0].device) for own in scores]
         log_probs = self._combiner(scores, self._combiner.constant_weights()).log_probs
         codes = self.dims.get_tokenizer(None, "transcribe").all_language_codes
         return likeliest_languages(log_probs, codes)
@@ -170,7 +171,7 @@ def build_recognizer(config: RecognizerEnsembleConfig, store: str | None = None,
     if config.backend not in MIXED_BACKENDS:
         raise ConfigError(explain_backend(config))
     checkpoints = [resolve(name, store) for name in config.members]
-    loaded = [load_resident(checkpoint, config) for checkpoint in checkpoints]
+    loaded = [load_resident(each, config.for_member(index)) for index, each in enumerate(checkpoints)]
     backends = dict(zip(number_duplicates(config.members), loaded, strict=True))
     if config.backend == "seq2seq":
         weights = tuple(config.coefficients) or (1 / len(backends),) * len(backends)

@@ -20,6 +20,16 @@ def graph(**nodes: dict[str, Any]) -> Pipeline:
     return read_pipeline({"nodes": nodes, "target_language": "de"})
 
 
+def test_members_keep_their_devices() -> None:
+    members = ["store:b", {"model": "store:c", "device": "cuda:1"}]
+    pipeline = graph(asr=ASR, mt={**MT, "model": "store:a", "members": members})
+    (result,) = ablations_of(pipeline, pipeline.nodes)
+    left = result.pipelines[frozenset({"store:a", "store:c"})].definitions["mt"]
+    assert (left["members"], left["member_devices"]) == (["store:c"], ["cuda:1"])
+    alone = result.pipelines[frozenset({"store:c"})].definitions["mt"]
+    assert (alone["model"], alone["device"], alone["members"]) == ("store:c", "cuda:1", [])
+
+
 def test_members_that_are_mixed_leave_and_what_they_learn_is_learned_again() -> None:
     learned = {"combine": {"learn": "constants", "dev": "sample"}}
     pipeline = graph(asr=ASR, mt={**MT, "model": "store:a", "members": ["store:b", "store:a"], **learned})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from components.decoding.models.marian_stack import StackedMarianState, stack_models
+from components.decoding.models.marian_stack import stack_models
+from components.decoding.models.stacked_marian_scorers import StackedMarianState
 from tests.components.decoding import tiny_models
 
 
@@ -40,7 +41,7 @@ def test_every_member_is_its_own_forward_pass(n_members: int) -> None:
         rows = rows[beam_indices]
         new = torch.randint(1, 58, (len(rows), 2), generator=torch.Generator().manual_seed(len(moves)))
         texts = torch.cat([texts[beam_indices], new], dim=1)
-        state.reorder(beam_indices)
+        state.follow(state.rows.move(beam_indices))
         hidden = state.step(new)
         scores = stack.scores(hidden[:, :, -1])
         for member, model in enumerate(models):

@@ -1,4 +1,4 @@
-"""Settings of token-level ensembles: old names are read with a warning."""
+"""Settings of token-level ensembles: members, their devices, and names that were used before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import logging
 import pytest
 from pydantic import ValidationError
 
-from components.ensembling.token_level.config import MixingConfig, list_members
+from components.ensembling.token_level.checks import check_translators
+from components.ensembling.token_level.config import (
+    EnsembleConfig,
+    MixingConfig,
+    TranslatorMembers,
+    list_members,
+)
 from components.errors import ConfigError
 from flows.parameters.ensemble import EnsembleRecognition
 
@@ -31,3 +37,33 @@ def test_one_member_is_refused_unless_its_dropout_makes_it_many() -> None:
     with pytest.raises(ConfigError, match="at least two members to mix, found 1: name more"):
         list_members(["a"], MixingConfig())
     assert list_members(["dropout:a"], MixingConfig()) == ["dropout:a"]
+
+
+def test_devices_of_members_stand_beside_them_or_in_a_list_of_their_own() -> None:
+    placed = TranslatorMembers.model_validate(
+        {"model": "a", "members": ["b", {"model": "c", "device": "cuda:1"}], "dropout_members": 2}
+    )
+    assert (placed.members, placed.member_devices) == (("b", "c"), ("", "cuda:1"))
+    assert placed.reference_devices == ("", "", "", "cuda:1")
+    assert [placed.for_member(index).device for index in range(3)] == ["auto", "cuda:1", "auto"]
+    assert placed == TranslatorMembers.model_validate(placed.model_dump())
+    assert "member_devices" not in TranslatorMembers(members=("b",)).settings_for_key(set())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"members": [{"model": "b", "gpu": 1}]}, "members: expected model and device, found model, gpu"),
+        ({"members": ["b"], "member_devices": ["", ""]}, "expected one for each of 1 members, found 2"),
+        ({"members": [{"model": "b"}], "member_devices": ["cpu"]}, "in members or in member_devices"),
+    ],
+)
+def test_devices_of_nobody_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TranslatorMembers.model_validate(values)
+
+
+def test_members_that_share_no_vocabulary_stay_together() -> None:
+    values = {"members": ["a", "b"], "member_devices": ["", "cpu"], "mixing": {"vocabulary": "union"}}
+    with pytest.raises(ConfigError, match="member_devices: expected members of one vocabulary"):
+        check_translators(EnsembleConfig.model_validate(values), None)

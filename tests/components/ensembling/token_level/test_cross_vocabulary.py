@@ -106,6 +106,6 @@ def test_what_cannot_be_mapped_is_refused(models: list[str], monkeypatch: pytest
 
 def test_language_models_alone_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     models = {name: CausalModel(llama(), "digest", name) for name in ("one", "other")}
-    monkeypatch.setattr(factory, "load_resident", lambda name, *_: (None, models[name]))
+    monkeypatch.setattr(factory, "load_resident", lambda name, *_: (None, models[name], None))
     with pytest.raises(ConfigError, match="one: expected an encoder-decoder model as the first member"):
         factory.build_backend(SETTINGS, list(models), LinearInterpolation([0.5, 0.5]), None)

@@ -1,0 +1,138 @@
+"""Decoding steps of fixed shapes on fixed buffers: run as they are, or recorded once and replayed.
+
+A step of a small decoder on a card is bound by the host that starts its kernels. A CUDA graph starts all of
+them at once. It holds addresses: whatever the step reads and writes has to stay where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from components.errors import to_one_line
+
+Step = Callable[[], object]
+_log = logging.getLogger("antiphon.graphs")
+_RECORDING = threading.Lock()
+"""Held while a step is recorded: on one stream, and torch allows one recording in a process at a time."""
+_HAS_FAILED = threading.Event()
+"""After a recording failed none is tried in this process."""
+TOLERANCE = 0.05
+"""Between the first replay and the step: that of half precision, in which products may be split otherwise."""
+
+
+def has_recording_failed() -> bool:
+    """Whether a step of this process could not be recorded: none is since then."""
+    return _HAS_FAILED.is_set()
+
+
+class StepRecorder(Protocol):
+    """Records a step, to be replayed on the same buffers."""
+
+    def warm_up(self, step: Step) -> None:
+        """Run it, so that libraries choose kernels and take their memory before it is recorded."""
+        ...
+
+    def record(self, step: Step) -> Callable[[], None]:
+        """Record it without running it; returns what replays it."""
+        ...
+
+
+class CudaRecorder:
+    """Records CUDA graphs that share one pool of memory, so that only one of them may run at a time.
+
+    Args:
+        device: The card.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._pool: Any = None
+
+    def warm_up(self, step: Step) -> None:
+        """See :class:`StepRecorder`; on the stream that records."""
+        with torch.cuda.device(self._device):
+            stream = _recording_stream(self._device)
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                step()
+            torch.cuda.current_stream().wait_stream(stream)
+
+    def record(self, step: Step) -> Callable[[], None]:
+        """See :class:`StepRecorder`. Other threads may go on using the card."""
+        with torch.cuda.device(self._device):
+            self._pool = self._pool or torch.cuda.graph_pool_handle()
+            graph, stream = torch.cuda.CUDAGraph(), _recording_stream(self._device)
+            before = torch.cuda.current_stream()
+            with (
+                torch.cuda.stream(before),  # put back, as a recording that fails does not
+                torch.cuda.graph(graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"),
+            ):
+                step()
+        return graph.replay
+
+
+@cache
+def _recording_stream(device: torch.device) -> torch.cuda.Stream:
+    """One of those of high priority: of the others torch hands out the same 32 again and again to all.
+
+    What another thread puts on it meanwhile would become part of the graph.
+    """
+    return torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
+
+
+class StepGraph:
+    """One step of fixed shapes, eager or recorded: both run by :meth:`run` and leave the same in the buffers.
+
+    The first replay is compared with the step itself; where they differ, or where recording fails, one
+    warning says why and the step goes on eagerly.
+
+    Args:
+        result: Where the step writes what is read after it.
+        snapshot: Notes what the step changes, and returns what puts it back.
+        recorder: None: eager.
+    """
+
+    def __init__(
+        self, result: Tensor, snapshot: Callable[[], Callable[[], None]], recorder: StepRecorder | None
+    ) -> None:
+        self._result, self._snapshot, self._recorder = result, snapshot, recorder
+        self._replay: Callable[[], None] | None = None
+
+    def run(self, step: Step) -> None:
+        """Take one step; a replay does not call ``step``."""
+        if self._replay is not None:
+            self._replay()
+        elif self._recorder is None or has_recording_failed():
+            step()
+        else:
+            with _RECORDING:
+                self._record(self._recorder, step)
+
+    def _record(self, recorder: StepRecorder, step: Step) -> None:
+        restore = self._snapshot()
+        recorder.warm_up(step)
+        expected = self._result.clone()
+        restore()
+        self._result.fill_(torch.nan)  # a replay that writes nothing is found out
+        try:
+            replay = recorder.record(step)
+            replay()
+            if not torch.allclose(self._result, expected, TOLERANCE, TOLERANCE, equal_nan=True):
+                raise RuntimeError("its first replay differs from the step itself")
+        except RuntimeError as error:
+            _HAS_FAILED.set()
+            _log.warning(
+                "expected to record decoding steps as a CUDA graph, found: %s; going on without graphs",
+                to_one_line(error, 200),
+            )
+            restore()
+            step()
+        else:
+            self._replay = replay
