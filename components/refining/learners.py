@@ -98,6 +98,10 @@ class DeliberationLearner(_RefinerLearner):
         self.ready = DeliberationModel(self.model, self.digest, "deliberation", first_beam=1)
         self.engine = Seq2SeqBackend(self.ready, self.tokenizer, GREEDY)  # type: ignore[arg-type]
 
+    def prefetch(self, rows: Sequence[int]) -> None:
+        """Begin to prepare the batch of the next loss."""
+        self.base.prefetch(rows)
+
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Compute the negative surrogate objective of a batch per target token, and its target tokens."""
         model, batch = self.model, self.base.batch(rows)

@@ -8,9 +8,10 @@ from components import data, models
 from components.device import pick_device
 from components.errors import ConfigError
 from components.languages import check_code
-from components.training import initialization, speech_data
+from components.training import compilation, initialization, speech_data
 from components.training.config import DistillationConfig, FineTuningConfig, TrainingConfig
 from components.training.marian_model import check_heads
+from components.training.processes import joined_processes
 
 
 def check(config: TrainingConfig, store: str | None) -> None:
@@ -28,7 +29,11 @@ def check(config: TrainingConfig, store: str | None) -> None:
 
 def check_machine(config: TrainingConfig, store: str | None) -> None:
     """Check device, shape and models, but not the data."""
-    pick_device(config.device)
+    device = pick_device(config.device)
+    joined_processes().require_size(config.data_parallel_size)
+    if config.compile:
+        compilation.check_compiler(device)
+        compilation.require_dense(config.kind)
     if config.kind in ("deliberation", "edit_diffusion"):
         initialization.require_initial_model(config)
     if config.kind == "recognition" and config.init_from is None:

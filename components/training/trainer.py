@@ -3,31 +3,42 @@
 An interrupted run that is started again goes on from its last checkpoint and ends with the same bits as
 an uninterrupted one (same machine, threads and libraries): the order of the data is a function of
 (seed, epoch), and checkpoints hold the state of the random number generator.
+
+With ``data_parallel_size`` N each batch is computed in N parts
+(:mod:`components.training.data_parallel`). Where torch's default process group has N processes, each calls
+:func:`train` and computes one part of each batch; the result is what one process makes of the N parts.
+Process 0 alone scores and writes, into a folder that all see.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import itertools
 import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from components.allocator import keep_freed_memory
-from components.device import pick_device, use_threads
+from components.device import use_threads
 from components.digests import combine_digests
 from components.errors import ConfigError, ModelError
 from components.files import write_atomically
 from components.training import batches, checkpoint
 from components.training.checkpoint import TrainingState
+from components.training.compilation import compile_forward
 from components.training.config import TrainingConfig
+from components.training.data_parallel import backward_in_parts, part_seed, split_rows
 from components.training.learner import MakeLearner
 from components.training.lr_schedule import learning_rate
+from components.training.prefetch import Prefetching
+from components.training.processes import ALONE, Processes, joined_processes, leave_processes
 from components.training.translation_learner import TranslationLearner
 
 Report = Callable[[dict[str, float]], None]
@@ -64,33 +75,64 @@ def train(
 
     Raises:
         ModelError: where the loss is not finite.
-        ConfigError: where ``out`` holds a training with other settings.
+        ConfigError: where ``out`` holds a training with other settings, or there are several processes, but
+            not one for each part.
+        ProcessLostError: where another process of the training has ended.
     """
-    with use_threads(config.threads), keep_freed_memory(), checkpoint.safetensors_errors_as_os_errors():
-        trainer = Trainer(config, out, report, make_learner)
+    processes = joined_processes() if config.data_parallel_size > 1 else ALONE
+    try:
+        with use_threads(config.threads), keep_freed_memory(), checkpoint.safetensors_errors_as_os_errors():
+            return _train(config, out, report, make_learner, processes)
+    except BaseException:
+        if processes.size > 1:  # the others would wait for this one
+            leave_processes()
+        raise
+
+
+def _train(
+    config: TrainingConfig, out: Path, report: Report, make_learner: MakeLearner, processes: Processes
+) -> TrainingState:
+    def run() -> tuple[Trainer, int | None]:
+        trainer = Trainer(config, out, report, make_learner, processes)
         trainer.run()
-        while (
-            damaged_step := checkpoint.find_first_damaged(trainer.checkpoints, trainer.needed_steps)
-        ) is not None:
+        return trainer, processes.share(
+            lambda: checkpoint.find_first_damaged(trainer.checkpoints, trainer.needed_steps)
+        )
+
+    trainer, damaged_step = run()
+    while damaged_step is not None:
+        if processes.is_main:
             checkpoint.rewind(trainer.checkpoints, damaged_step)
-            trainer = Trainer(config, out, report, make_learner)
-            trainer.run()
-        trainer.finish()
+        trainer, damaged_step = run()
+    processes.share(trainer.finish)
     return trainer.state
 
 
 class Trainer:
     """One training: its learner, optimizer and counters."""
 
-    def __init__(self, config: TrainingConfig, out: Path, report: Report, make_learner: MakeLearner) -> None:
-        self.config, self.out, self.report = config, out, report
+    def __init__(
+        self,
+        config: TrainingConfig,
+        out: Path,
+        report: Report,
+        make_learner: MakeLearner,
+        processes: Processes = ALONE,
+    ) -> None:
+        self.config, self.out, self.report, self.processes = config, out, report, processes
+        processes.require_size(config.data_parallel_size)
         self.checkpoints = out / CHECKPOINTS
-        self.device = pick_device(config.device)
-        self._claim_folder()
-        self.learner = make_learner(config, out, self.device)
+        self.device = processes.pick_device(config.device)
+        if processes.is_main:
+            self._claim_folder()
+        # The main process writes the vocabulary, which the others read.
+        self.learner = processes.main_first(lambda: make_learner(config, out, self.device))
         self.model = self.learner.model
+        if config.compile:
+            compile_forward(self.model)
+        self._weights = [weight for weight in self.model.parameters() if weight.requires_grad]
         self.optimizer = torch.optim.AdamW(
-            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
+            self._weights,
             lr=config.learning_rate,
             betas=(0.9, 0.98),
             weight_decay=config.weight_decay,
@@ -99,13 +141,33 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.losses: list[float] = []
         self._unread: list[Tensor] = []
-        last = checkpoint.find_latest(self.checkpoints)
-        self.state = checkpoint.restore(last, self.model, self.optimizer) if last else TrainingState()
+        self._epoch_plan: list[list[int]] = []
+        self.state = self._restore()
+        processes.require_same(self._start_digest)
+
+    def _restore(self) -> TrainingState:
+        """Set weights, optimizer and generators to those of the last checkpoint, if there is one."""
+
+        def find() -> str | None:
+            last = checkpoint.find_latest(self.checkpoints)
+            return last and last.name
+
+        name = self.processes.share(find)
+        if name is None:
+            return TrainingState()
+        return checkpoint.restore(self.checkpoints / name, self.model, self.optimizer)
+
+    def _start_digest(self) -> str:
+        """Return the digest of what processes must agree in: the weights, and the examples' lengths."""
+        digest = hashlib.sha256(repr(list(self.learner.lengths)).encode())
+        for weight in self._weights:
+            digest.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy())
+        return digest.hexdigest()
 
     def _claim_folder(self) -> None:
         """Refuse a folder that holds a training with other settings: a mix would be neither."""
         settings = self.out / "settings.json"
-        settings_here = self.config.model_dump(mode="json", exclude=BUDGETS)
+        settings_here = self.config.settings_for_key(BUDGETS)
         settings_there = _read_settings(settings, type(self.config))
         if settings_there is None:
             self.out.mkdir(parents=True, exist_ok=True)
@@ -144,8 +206,11 @@ class Trainer:
         """Train from where the training stands until it is over."""
         start = time.monotonic() - self.state.seconds
         for rows in itertools.takewhile(lambda _: not self.is_over, self.remaining_batches()):
+            self._prefetch()
             self.update(rows)
             self.state.seconds = time.monotonic() - start
+            if self.config.max_minutes is not None:  # by one clock
+                self.state.seconds = self.processes.share(lambda: self.state.seconds)
             if self.is_budget_spent or self.state.step % self.config.eval_every == 0:
                 self.evaluate()
 
@@ -154,10 +219,23 @@ class Trainer:
         config, state = self.config, self.state
         while True:
             plan = batches.plan_epoch(self.learner.lengths, config.batch_tokens, config.seed, state.epoch)
+            self._epoch_plan = plan
             while state.position < len(plan):
                 state.position += 1
                 yield plan[state.position - 1]
             state.epoch, state.position = state.epoch + 1, 0
+
+    def _prefetch(self) -> None:
+        """Let the learner prepare the next batch of this epoch while the present one is computed."""
+        if isinstance(self.learner, Prefetching) and self.state.position < len(self._epoch_plan):
+            for part in self._own_parts(self._epoch_plan[self.state.position]):
+                self.learner.prefetch(part)
+
+    def _own_parts(self, rows: list[int]) -> list[list[int]]:
+        if self.config.data_parallel_size == 1:
+            return [rows]
+        parts = split_rows(rows, self.learner.lengths, self.config.data_parallel_size)
+        return [parts[part] for part in self.processes.parts(len(parts))]
 
     def update(self, rows: list[int]) -> None:
         """Take one optimizer step on one batch."""
@@ -166,19 +244,32 @@ class Trainer:
         state.step += 1
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(state.step, config)
-        with _autocast(self.device, config.dtype):
-            mean, count = self.learner.loss(rows)
-        torch.autograd.backward(mean)
+        mean, *counts = self._backward(rows)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.max_grad_norm)
-        self._unread.append(torch.stack([mean.detach().float(), norm.detach().float()]))
+        self._unread.append(torch.stack([mean.detach().float(), norm.detach().float(), *counts]))
         if len(self._unread) >= READ_EVERY[self.device.type]:
             self._read_losses()
         self.optimizer.step()
         self.optimizer.zero_grad()
-        state.tokens += count
+
+    def _backward(self, rows: list[int]) -> tuple[Tensor, ...]:
+        """Set the gradients; return the mean loss and, where only the device knows them, the tokens."""
+        size = self.config.data_parallel_size
+        if size == 1:
+            mean, count = self._loss(rows)
+            torch.autograd.backward(mean)
+            self.state.tokens += count
+            return (mean,)
+        parts = split_rows(rows, self.learner.lengths, size)
+        seeds = [part_seed(self.config.seed, self.state.step, part) for part in range(size)]
+        return backward_in_parts(self._loss, self._weights, parts, seeds, self.processes)
+
+    def _loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
+        with _autocast(self.device, self.config.dtype):
+            return self.learner.loss(rows)
 
     def _read_losses(self) -> None:
-        """Read the losses and gradient norms of the last steps in one copy.
+        """Read the losses, gradient norms and tokens of the last steps in one copy.
 
         Raises:
             ModelError: one of them is not finite.
@@ -186,7 +277,8 @@ class Trainer:
         rows = torch.stack(self._unread).tolist() if self._unread else []
         first = self.state.step - len(rows) + 1
         self._unread = []
-        for step, (loss, norm) in enumerate(rows, first):
+        for step, (loss, norm, *counts) in enumerate(rows, first):
+            self.state.tokens += int(sum(counts))
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise ModelError(
                     f"training step {step}: expected a finite loss, found {loss} (gradient norm {norm}); "
@@ -197,6 +289,13 @@ class Trainer:
     def evaluate(self) -> None:
         """Score the development set; write checkpoint and metrics."""
         self._read_losses()
+        if self.processes.is_main:
+            self._score_and_save()
+        state = self.processes.share(lambda: dataclasses.asdict(self.state))
+        if not self.processes.is_main:  # in place: remaining_batches goes on with it
+            vars(self.state).update(state)
+
+    def _score_and_save(self) -> None:
         state, config = self.state, self.config
         score = self._score()
         state.evals_without_improvement += 1

@@ -1,0 +1,74 @@
+"""A compiled forward pass is used in training only, and what does not compile is one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from components.errors import ConfigError
+from components.training import checks, compilation
+from components.training.config import TrainingConfig
+from components.training.marian_model import build_marian
+
+TINY = TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2, device="cpu", compile=True)
+
+
+def test_the_compiled_pass_is_for_training_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[bool] = []
+
+    def compile_double(function: Any, *, dynamic: bool) -> Any:
+        assert dynamic
+
+        def compiled(*args: Any, **kwargs: Any) -> Any:
+            calls.append(True)
+            return function(*args, **kwargs)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compile_double)
+    model = build_marian(TINY, 12)
+    names = list(model.state_dict())
+    compilation.compile_forward(model)
+    assert list(model.state_dict()) == names
+    ids = torch.tensor([[3, 4, 0]])
+    model.train()(input_ids=ids, decoder_input_ids=ids)
+    assert calls == [True]
+    model.eval()(input_ids=ids, decoder_input_ids=ids)
+    model.generate(input_ids=ids, max_length=4)
+    assert calls == [True]
+
+
+def test_a_model_that_does_not_compile_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise torch._dynamo.exc.InternalTorchDynamoError("no\nPython.h")
+
+    monkeypatch.setattr(torch, "compile", lambda function, dynamic: fail)
+    model = build_marian(TINY, 12).train()
+    compilation.compile_forward(model)
+    ids = torch.tensor([[3, 4, 0]])
+    with pytest.raises(
+        ConfigError, match=r"compile: expected that torch compiles the model, found no Python\.h; leave"
+    ):
+        model(input_ids=ids, decoder_input_ids=ids)
+
+
+def test_what_cannot_be_compiled_is_refused_before_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    refiner = TINY.model_copy(update={"kind": "deliberation"})
+    with pytest.raises(
+        ConfigError, match=r"compile: expected a training of kind translation, .*, found deliberation"
+    ):
+        checks.check_machine(refiner, None)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(
+        ConfigError, match=r"compile: expected a C\+\+ compiler, found no program no-such-compiler"
+    ):
+        checks.check_machine(TINY, None)
+
+
+def test_keys_from_before_stay() -> None:
+    assert "compile" not in TrainingConfig().settings_for_key(set())
+    assert "data_parallel_size" not in TrainingConfig().settings_for_key(set())
+    set_ones = TINY.model_copy(update={"data_parallel_size": 2}).settings_for_key(set())
+    assert (set_ones["compile"], set_ones["data_parallel_size"]) == (True, 2)
