@@ -55,19 +55,15 @@ class MultilingualLearner:
         self.model = build_model(config, len(self.tokenizer), store)
         self.model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
         self.model.to(device)
-        self._loader = BatchLoader(self._collate, device)
+        self.loader = BatchLoader(self._collate, device)
 
     def _collate(self, rows: Sequence[int]) -> batches.Batch:
         return batches.collate([self.examples[i] for i in rows], self.model.config.pad_token_id)
 
-    def prefetch(self, rows: Sequence[int]) -> None:
-        """Begin to prepare the batch of the next loss."""
-        self._loader.prefetch(rows)
-
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Compute a batch's mean label-smoothed cross-entropy plus the routers' losses, and its tokens."""
         config = self.config
-        batch = self._loader.load(rows)
+        batch = self.loader.load(rows)
         with record_routing(self.model, layer_masks(batch.mask, batch.labels != -100)) as records:
             mean, count = cross_entropy.label_smoothing_loss(self.model, batch, config.label_smoothing)
         if records:

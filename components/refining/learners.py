@@ -93,14 +93,11 @@ class DeliberationLearner(_RefinerLearner):
         self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
     ) -> None:
         super().__init__(config, out, device, store)
+        self.loader = self.base.loader
         torch.manual_seed(config.seed)
         self.model = DeliberationNetwork.from_base(self.base.model).to(device)
         self.ready = DeliberationModel(self.model, self.digest, "deliberation", first_beam=1)
         self.engine = Seq2SeqBackend(self.ready, self.tokenizer, GREEDY)  # type: ignore[arg-type]
-
-    def prefetch(self, rows: Sequence[int]) -> None:
-        """Begin to prepare the batch of the next loss."""
-        self.base.prefetch(rows)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Compute the negative surrogate objective of a batch per target token, and its target tokens."""

@@ -6,7 +6,11 @@ import functools
 import os
 import shutil
 import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +18,7 @@ import torch
 from components.errors import ConfigError, to_one_line
 
 COMPILED = ("translation", "language_model", "recognition")
+"""Kinds of models whose loss is one forward pass of a whole network."""
 
 
 def check_compiler(device: torch.device) -> None:
@@ -28,13 +33,19 @@ def check_compiler(device: torch.device) -> None:
             f"compile: expected a C++ compiler, found no program {compiler}; install one (Debian: apt-get "
             "install g++), name one in CXX, or leave compile out"
         )
+    headers = Path(sysconfig.get_path("include"))
+    if not (headers / "Python.h").is_file():
+        raise ConfigError(
+            f"compile: expected Python's headers, found no {headers / 'Python.h'}; install them (Debian: "
+            "apt-get install python3-dev), or leave compile out"
+        )
     if device.type == "cuda" and find_spec("triton") is None:
         raise ConfigError(
             "compile: expected triton, which compiles for a card, found it missing; leave compile out"
         )
 
 
-def require_dense(kind: str) -> None:
+def require_compilable(kind: str) -> None:
     """Refuse kinds of models whose passes are not one forward pass of a whole network.
 
     Raises:
@@ -50,9 +61,6 @@ def compile_forward(model: Any) -> None:
     """Compile the forward pass of a transformers model without its head, for batches of any shape, in place.
 
     Names of weights stay. What is computed in evaluation, such as ``generate``, stays as it was.
-
-    Raises:
-        ConfigError: when it is first called: it does not compile.
     """
     network = model.model
     plain = network.forward
@@ -60,14 +68,23 @@ def compile_forward(model: Any) -> None:
 
     @functools.wraps(plain)
     def forward(*args: Any, **kwargs: Any) -> Any:
-        if not network.training:
-            return plain(*args, **kwargs)
-        try:
-            return compiled(*args, **kwargs)
-        except torch._dynamo.exc.TorchDynamoException as error:
-            raise ConfigError(
-                f"compile: expected that torch compiles the model, found {to_one_line(error)}; "
-                "leave compile out"
-            ) from error
+        return (compiled if network.training else plain)(*args, **kwargs)
 
     network.forward = forward
+
+
+@contextmanager
+def explain_compiler_errors() -> Iterator[None]:
+    """Turn what torch's compiler raises, in the forward or the backward pass, into one line.
+
+    Raises:
+        ConfigError: the model does not compile.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch._dynamo.exc.TorchDynamoException):
+            raise
+        raise ConfigError(
+            f"compile: expected that torch compiles the model, found {to_one_line(error)}; leave compile out"
+        ) from error

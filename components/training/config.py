@@ -33,7 +33,7 @@ class TrainingConfig(DeprecatedNames, StageSettings):
         "anchor": "first_pass_loss_weight",
         "noise_steps": "diffusion_steps",
     }
-    later_settings: ClassVar = ("data_parallel_size", "compile")
+    later_settings: ClassVar = ("num_microbatches", "compile")
 
     data: str = Field(
         "multi30k:train",
@@ -225,13 +225,14 @@ class TrainingConfig(DeprecatedNames, StageSettings):
     threads: int = Field(
         1, title="CPU threads", ge=1, le=256, description="CPU threads; their number decides the last bits"
     )
-    data_parallel_size: int = Field(
+    num_microbatches: int = Field(
         1,
-        title="Parts of a batch",
+        title="Microbatches",
         ge=1,
         le=1024,
-        description="parts that each batch is divided into, with dropout of their own; torchrun with as many "
-        "processes computes them side by side, one process one after the other, with the same result",
+        description="parts that each batch is divided into, whose gradients are summed: in turn (gradient "
+        "accumulation, for a card with too little memory), or side by side by the processes that torchrun "
+        "started, with the same result",
     )
     compile: bool = Field(
         False,

@@ -75,18 +75,14 @@ class LanguageLearner:
             config, len(self.tokenizer)
         )
         self.model.to(device)
-        self._loader = BatchLoader(self._collate, device)
+        self.loader = BatchLoader(self._collate, device)
 
     def _collate(self, rows: Sequence[int]) -> Batch:
         return batches.collate([self.examples[i] for i in rows], self.model.config.pad_token_id)
 
-    def prefetch(self, rows: Sequence[int]) -> None:
-        """Begin to prepare the batch of the next loss."""
-        self._loader.prefetch(rows)
-
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Compute the mean label-smoothed cross-entropy of a batch, and the number of its tokens."""
-        return _batch_loss(self.model, self._loader.load(rows), self.config.label_smoothing)
+        return _batch_loss(self.model, self.loader.load(rows), self.config.label_smoothing)
 
     @torch.no_grad()
     def dev_loss(self) -> float:

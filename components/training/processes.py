@@ -1,13 +1,13 @@
-"""The processes that train together: who is who, what they tell each other, and sums of their gradients.
+"""The processes that train together: who is who, and what they tell each other.
 
-Process 0 is the main one: it alone decides, scores and writes; the others compute their parts of each batch.
+Process 0 is the main one: it alone decides, scores and writes; the others compute their share of each batch.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,6 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from components.device import pick_device
 from components.errors import ConfigError, ModelError, to_one_line
@@ -46,27 +45,43 @@ class Processes:
         """Whether this process decides, scores and writes."""
         return self.rank == 0
 
-    def parts(self, count: int) -> range:
-        """Return which of a batch's ``count`` parts this process computes."""
-        return range(count) if self.size == 1 else range(self.rank, self.rank + 1)
+    @property
+    def local_size(self) -> int:
+        """How many of them are on this machine."""
+        return int(os.environ.get("LOCAL_WORLD_SIZE", self.size)) if self.size > 1 else 1
+
+    def share_of(self, count: int) -> range:
+        """Return which of ``count`` microbatches this process computes."""
+        return range(self.rank, count, self.size)
 
     def pick_device(self, name: str) -> torch.device:
-        """Return the device of a name; of several processes on cards each has its own."""
+        """Return the device of a name; of several processes on cards each has its own.
+
+        Raises:
+            ConfigError: the name is unknown or that of one card for all, or this machine has fewer cards.
+        """
         device = pick_device(name)
         if self.size == 1 or device.type != "cuda":
             return device
+        index = (os.environ.get("ANTIPHON_DEVICE", "") if name == "auto" else name).partition(":")[2]
+        if index:
+            raise ConfigError(
+                f"device: expected cuda or auto, as each of {self.size} processes takes a card of its own, "
+                f"found cuda:{index}; CUDA_VISIBLE_DEVICES says which cards there are"
+            )
+        pick_device(f"cuda:{self.local_size - 1}")  # refused where there is none
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", self.rank)))
 
-    def require_size(self, parts: int) -> None:
-        """Refuse processes that are not one for each part of a batch.
+    def require_microbatches(self, count: int) -> None:
+        """Refuse processes that would have nothing to compute.
 
         Raises:
             ConfigError: how many there are.
         """
-        if self.size not in {1, parts}:
+        if self.size > count:
             raise ConfigError(
-                f"data_parallel_size: expected {self.size}, as there are {self.size} processes, found "
-                f"{parts}; set data_parallel_size={self.size}, or start {parts}"
+                f"num_microbatches: expected at least {self.size}, one for each process, found {count}; "
+                f"set num_microbatches={self.size}, or start torchrun with --nproc-per-node {count}"
             )
 
     def require_same(self, make: Callable[[], str]) -> None:
@@ -99,7 +114,7 @@ class Processes:
         if self.size == 1:
             return make()
         content = bytearray(json.dumps(make()).encode() if self.is_main else b"")
-        with _explain_loss(self):
+        with explain_loss(self):
             length = torch.tensor(len(content))
             dist.broadcast(length, 0)
             sent = (
@@ -108,7 +123,7 @@ class Processes:
                 else torch.empty(int(length), dtype=torch.uint8)
             )
             dist.broadcast(sent, 0)
-        value: T = json.loads(bytes(sent.tolist()))
+        value: T = json.loads(sent.numpy().tobytes())
         return value
 
     def main_first(self, make: Callable[[], T]) -> T:
@@ -116,31 +131,6 @@ class Processes:
         made = make() if self.is_main else None
         self.share(lambda: None)
         return made if made is not None else make()
-
-    def sum_in_order(self, tensors: Sequence[Tensor]) -> None:
-        """Set tensors, of the same shapes in every process, to their sums over the processes.
-
-        They are added in the order of the processes, as one process adds one part after the other: an
-        all-reduce adds in an order of its own. Each process adds one slice, so that as much is sent as
-        by a ring (twice the size of the tensors).
-
-        Raises:
-            ProcessLostError: another process has ended.
-        """
-        if self.size == 1:
-            return
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        flat = torch.nn.functional.pad(flat, (0, -len(flat) % self.size))
-        slices = torch.empty_like(flat)
-        with _explain_loss(self):
-            dist.all_to_all_single(slices, flat)
-            first, *others = slices.view(self.size, -1)
-            for other in others:
-                first += other
-            dist.all_gather(list(flat.view(self.size, -1)), first)
-        sizes = [tensor.numel() for tensor in tensors]
-        for tensor, total in zip(tensors, flat[: sum(sizes)].split(sizes), strict=True):
-            tensor.copy_(total.view_as(tensor))
 
 
 ALONE = Processes()
@@ -155,7 +145,11 @@ def joined_processes() -> Processes:
 
 def join_processes() -> Processes:
     """Join the processes that torchrun started, by the environment that it set; returns when all have."""
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    backend, local_rank = "gloo", int(os.environ["LOCAL_RANK"])
+    if torch.cuda.is_available():
+        backend = "cpu:gloo,cuda:nccl"
+        if local_rank < torch.cuda.device_count():  # else a training on cards is refused
+            torch.cuda.set_device(local_rank)
     dist.init_process_group(backend, timeout=PATIENCE)
     return joined_processes()
 
@@ -167,7 +161,12 @@ def leave_processes() -> None:
 
 
 @contextmanager
-def _explain_loss(processes: Processes) -> Iterator[None]:
+def explain_loss(processes: Processes) -> Iterator[None]:
+    """Turn an error of torch's communication into one line.
+
+    Raises:
+        ProcessLostError: there was one.
+    """
     try:
         yield
     except RuntimeError as error:

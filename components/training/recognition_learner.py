@@ -54,18 +54,14 @@ class RecognitionLearner:
         self.examples = speech_data.encode(training, self._vocabulary, tokens, timestamps=True)
         self._dev = speech_data.encode(dev, self._vocabulary, shape.max_target_positions, timestamps=False)
         self.lengths = [WINDOW_POSITIONS] * len(self.examples)
-        self._loader = BatchLoader(self._collate, device)
+        self.loader = BatchLoader(self._collate, device)
 
     def _collate(self, rows: Sequence[int]) -> SpeechBatch:
         return speech_data.collate([self.examples[i] for i in rows], self._mels)
 
-    def prefetch(self, rows: Sequence[int]) -> None:
-        """Begin to prepare the batch of the next loss."""
-        self._loader.prefetch(rows)
-
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Compute the mean label-smoothed cross-entropy of a batch, and the number of its tokens."""
-        return self._loss(self._loader.load(rows), self.config.label_smoothing)
+        return self._loss(self.loader.load(rows), self.config.label_smoothing)
 
     def _loss(self, batch: SpeechBatch, smoothing: float) -> tuple[Tensor, int]:
         features, inputs, labels = batch

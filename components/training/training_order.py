@@ -29,11 +29,11 @@ def send_order(kind: str, settings: TrainingConfig, store: str | None, out: Path
     """Tell the other processes, if there are any, what this one is about to train.
 
     Raises:
-        ConfigError: ``data_parallel_size`` is not the number of processes.
+        ConfigError: there are more processes than microbatches.
         ProcessLostError: another process has ended.
     """
     processes = joined_processes()
-    processes.require_size(settings.data_parallel_size)
+    processes.require_microbatches(settings.num_microbatches)
     if processes.size > 1:
         order = TrainingOrder(kind, settings.model_dump(mode="json"), store, str(out.absolute()))
         processes.share(lambda: order)

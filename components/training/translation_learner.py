@@ -35,15 +35,11 @@ class PairLearner:
         model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
         model.to(device)
         pad = model.config.pad_token_id
-        self._loader = BatchLoader(lambda rows: batches.collate([examples[i] for i in rows], pad), device)
-
-    def prefetch(self, rows: Sequence[int]) -> None:
-        """Begin to prepare the batch that :meth:`batch` is asked for next."""
-        self._loader.prefetch(rows)
+        self.loader = BatchLoader(lambda rows: batches.collate([examples[i] for i in rows], pad), device)
 
     def batch(self, rows: Sequence[int]) -> batches.Batch:
         """Return the padded examples ``rows`` on the model's device."""
-        return self._loader.load(rows)
+        return self.loader.load(rows)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Compute the mean label-smoothed cross-entropy of a batch, and the number of its target tokens."""

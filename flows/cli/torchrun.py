@@ -1,7 +1,7 @@
-"""The command under torchrun: process 0 is the run, the others compute their parts of its trainings.
+"""The command under torchrun: process 0 is the run, the others compute their share of its trainings.
 
-``torchrun --nproc-per-node N -m flows.cli.main run ...`` starts N processes with the same arguments. Process
-0 alone has the flow, the store and the report; the others wait for trainings until it leaves.
+``torchrun --nproc-per-node N --no-python antiphon run ...`` starts N processes with the same arguments.
+Process 0 alone has the flow, the store and the report; the others wait for trainings until it leaves.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+STARTED_BY = "TORCHELASTIC_RUN_ID"
+"""Variable that torchrun sets."""
+
 
 def is_one_of_several() -> bool:
     """Whether torchrun started this process and others."""
-    return "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ["WORLD_SIZE"]) > 1
+    return STARTED_BY in os.environ and int(os.environ["WORLD_SIZE"]) > 1
 
 
 def lead_or_follow(run: Callable[[], object]) -> object:
@@ -28,7 +31,9 @@ def lead_or_follow(run: Callable[[], object]) -> object:
     from components.training.processes import join_processes, leave_processes
 
     try:
-        if join_processes().is_main:
+        processes = join_processes()
+        del os.environ[STARTED_BY]  # a command that this one starts is none of them
+        if processes.is_main:
             return run()
         _follow()
         return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from components.errors import ConfigError
 from components.training import checks, compilation
 from components.training.config import TrainingConfig
 from components.training.marian_model import build_marian
+from components.training.trainer import train
+from tests.components.training.toy_learner import ToyLearner, toy_settings
 
 TINY = TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2, device="cpu", compile=True)
 
@@ -40,18 +44,15 @@ def test_the_compiled_pass_is_for_training_only(monkeypatch: pytest.MonkeyPatch)
     assert calls == [True]
 
 
-def test_a_model_that_does_not_compile_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_does_not_compile_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail(*_: Any, **__: Any) -> Any:
-        raise torch._dynamo.exc.InternalTorchDynamoError("no\nPython.h")
+        raise torch._dynamo.exc.InternalTorchDynamoError("no\nway")
 
     monkeypatch.setattr(torch, "compile", lambda function, dynamic: fail)
-    model = build_marian(TINY, 12).train()
-    compilation.compile_forward(model)
-    ids = torch.tensor([[3, 4, 0]])
     with pytest.raises(
-        ConfigError, match=r"compile: expected that torch compiles the model, found no Python\.h; leave"
+        ConfigError, match=r"^compile: expected that torch compiles the model, found no way; leave"
     ):
-        model(input_ids=ids, decoder_input_ids=ids)
+        train(toy_settings(compile=True), tmp_path, make_learner=ToyLearner)
 
 
 def test_what_cannot_be_compiled_is_refused_before_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,10 +66,14 @@ def test_what_cannot_be_compiled_is_refused_before_work(monkeypatch: pytest.Monk
         ConfigError, match=r"compile: expected a C\+\+ compiler, found no program no-such-compiler"
     ):
         checks.check_machine(TINY, None)
+    monkeypatch.setenv("CXX", sys.executable)
+    monkeypatch.setattr(compilation.sysconfig, "get_path", lambda name: "/nowhere")
+    with pytest.raises(ConfigError, match=r"compile: expected Python's headers, found no /nowhere/Python\.h"):
+        checks.check_machine(TINY, None)
 
 
 def test_keys_from_before_stay() -> None:
     assert "compile" not in TrainingConfig().settings_for_key(set())
-    assert "data_parallel_size" not in TrainingConfig().settings_for_key(set())
-    set_ones = TINY.model_copy(update={"data_parallel_size": 2}).settings_for_key(set())
-    assert (set_ones["compile"], set_ones["data_parallel_size"]) == (True, 2)
+    assert "num_microbatches" not in TrainingConfig().settings_for_key(set())
+    set_ones = TINY.model_copy(update={"num_microbatches": 2}).settings_for_key(set())
+    assert (set_ones["compile"], set_ones["num_microbatches"]) == (True, 2)
