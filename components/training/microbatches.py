@@ -73,10 +73,11 @@ def backward(
                 totals.zero_()
                 for weight in weights:
                     weight.grad = None
-    gradients = _gradients(weights)
     if size > 1:
-        sums.write_to([*gradients, totals])
-    for gradient in gradients:
+        *gradients, totals = sums.collect([*(weight.shape for weight in weights), totals.shape])
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient
+    for gradient in _gradients(weights):
         gradient.div_(totals[1])
     return totals[0] / totals[1], totals[1]
 

@@ -15,8 +15,8 @@ class OrderedSum:
     """Adds tensors of several processes in the order of the microbatches, as one process would.
 
     An all-reduce adds in an order that depends on the number of processes. Here each process adds one slice
-    of all tensors: all-to-all brings it the others' part of the slice, all-gather hands the sums out. For one
-    tensor of each process as much is sent as by a ring all-reduce, about twice its size.
+    of all tensors: all-to-all brings it the others' values of the slice, all-gather hands the sums out. Where
+    each has one microbatch, as much is sent as by a ring all-reduce: about twice the size of the tensors.
 
     Args:
         processes: that add; at least two.
@@ -37,24 +37,27 @@ class OrderedSum:
             ProcessLostError: another process has ended.
         """
         size = self._processes.size
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        flat = torch.nn.functional.pad(flat, (0, -len(flat) % size))
+        padding = -sum(tensor.numel() for tensor in tensors) % size
+        flat = torch.cat([*(tensor.reshape(-1) for tensor in tensors), tensors[0].new_zeros(padding)])
         received = torch.empty_like(flat)
         with explain_loss(self._processes):
             dist.all_to_all_single(received, flat)
         for other in received.view(size, -1)[:count]:
             self._slice = other.clone() if self._slice is None else self._slice.add_(other)
 
-    def write_to(self, tensors: Sequence[Tensor]) -> None:
-        """Set tensors of the shapes that were added to the sums, in every process.
+    def collect(self, shapes: Sequence[torch.Size]) -> list[Tensor]:
+        """Return the sums, in every process: views of one tensor.
+
+        Args:
+            shapes: of the tensors that were added.
 
         Raises:
             ProcessLostError: another process has ended.
         """
         assert self._slice is not None
-        slices = [torch.empty_like(self._slice) for _ in range(self._processes.size)]
+        flat = self._slice.new_empty(self._processes.size * len(self._slice))
         with explain_loss(self._processes):
-            dist.all_gather(slices, self._slice)
-        sizes = [tensor.numel() for tensor in tensors]
-        for tensor, total in zip(tensors, torch.cat(slices)[: sum(sizes)].split(sizes), strict=True):
-            tensor.copy_(total.view_as(tensor))
+            dist.all_gather(list(flat.view(self._processes.size, -1)), self._slice)
+        sizes = [shape.numel() for shape in shapes]
+        sums = flat[: sum(sizes)].split(sizes)
+        return [total.view(shape) for total, shape in zip(sums, shapes, strict=True)]

@@ -7,6 +7,7 @@ Process 0 alone has the flow, the store and the report; the others wait for trai
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -42,6 +43,7 @@ def lead_or_follow(run: Callable[[], object]) -> object:
 
 
 def _follow() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # process 0 is interrupted, leaves, and so ends this one
     from components.nodes.table import KINDS
     from components.training.processes import ProcessLostError
     from components.training.trainer import train

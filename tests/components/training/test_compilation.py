@@ -3,45 +3,54 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from components.errors import ConfigError
 from components.training import checks, compilation
 from components.training.config import TrainingConfig
 from components.training.marian_model import build_marian
 from components.training.trainer import train
-from tests.components.training.toy_learner import ToyLearner, toy_settings
+from tests.components.training.toy_learner import ToyLearner, exported_weights, toy_settings
 
 TINY = TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2, device="cpu", compile=True)
 
 
-def test_the_compiled_pass_is_for_training_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[bool] = []
-
-    def compile_double(function: Any, *, dynamic: bool) -> Any:
-        assert dynamic
-
-        def compiled(*args: Any, **kwargs: Any) -> Any:
-            calls.append(True)
-            return function(*args, **kwargs)
-
-        return compiled
-
-    monkeypatch.setattr(torch, "compile", compile_double)
-    model = build_marian(TINY, 12)
+def test_one_graph_is_used_in_training_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))  # no C++ in a test
+    torch._dynamo.reset()
+    counters.clear()
+    settings = toy_settings(compile=True)
+    train(settings, tmp_path / "compiled", make_learner=ToyLearner)
+    assert counters["stats"]["unique_graphs"] == 1  # for batches of all shapes
+    assert not counters["graph_break"]
+    captured = counters["stats"]["calls_captured"]
+    model = build_marian(settings, 12)
     names = list(model.state_dict())
     compilation.compile_forward(model)
     assert list(model.state_dict()) == names
     ids = torch.tensor([[3, 4, 0]])
-    model.train()(input_ids=ids, decoder_input_ids=ids)
-    assert calls == [True]
     model.eval()(input_ids=ids, decoder_input_ids=ids)
     model.generate(input_ids=ids, max_length=4)
-    assert calls == [True]
+    assert counters["stats"]["calls_captured"] == captured
+    train(toy_settings(), tmp_path / "plain", make_learner=ToyLearner)
+    torch.testing.assert_close(exported_weights(tmp_path / "compiled"), exported_weights(tmp_path / "plain"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_card_compiled_passes_and_prefetched_batches_train_the_same(tmp_path: Path) -> None:
+    settings = {"dropout": 0.0, "num_microbatches": 2}
+    expected = train(toy_settings(**settings), tmp_path / "cpu", make_learner=ToyLearner)
+    on_card = toy_settings(device="cuda", compile=True, **settings)
+    state = train(on_card, tmp_path / "card", make_learner=ToyLearner)
+    for row, other in zip(state.history, expected.history, strict=True):
+        assert row["train_loss"] == pytest.approx(other["train_loss"], abs=0.02)  # TF32
 
 
 def test_a_model_that_does_not_compile_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
