@@ -134,7 +134,7 @@ def run_all(folder: Path) -> int:
 def test_several_processes_are_as_one(tmp_path: Path) -> None:
     command = [sys.executable, "-m", __name__, str(tmp_path)]
     root = Path(__file__).parents[3]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     train(MICROBATCHES, tmp_path / "one", make_learner=ToyLearner)
     one, several = (exported_weights(tmp_path / name) for name in ("one", "out"))
