@@ -59,5 +59,5 @@ class OrderedSum:
         with explain_loss(self._processes):
             dist.all_gather(list(flat.view(self._processes.size, -1)), self._slice)
         sizes = [shape.numel() for shape in shapes]
-        sums = flat[: sum(sizes)].split(sizes)
+        sums = torch.split(flat[: sum(sizes)], sizes)
         return [total.view(shape) for total, shape in zip(sums, shapes, strict=True)]

@@ -128,7 +128,7 @@ class Trainer:
 
         def find() -> str | None:
             last = checkpoint.find_latest(self.checkpoints)
-            return last and last.name
+            return last.name if last else None
 
         name = self.processes.share(find)
         if name is None:
@@ -245,5 +245,5 @@ def _start_digest(learner: Learner) -> str:
     """Return the digest of what processes must agree in: the weights, and the examples' lengths."""
     digest = hashlib.sha256(repr(list(learner.lengths)).encode())
     for weight in checkpoint.list_trained_parameters(learner.model).values():
-        digest.update(weight.cpu().view(torch.uint8).numpy())
+        digest.update(weight.cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

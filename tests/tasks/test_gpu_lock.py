@@ -54,7 +54,9 @@ def test_processes_that_train_together_hold_all_their_cards(monkeypatch: pytest.
         slots.append(name)
         yield
 
-    monkeypatch.setattr(gpu_lock, "pick_device", lambda name: torch.device("cuda:0"))
+    monkeypatch.setattr(
+        gpu_lock, "pick_device", {"cuda": torch.device("cuda:0"), "cpu": torch.device("cpu")}.get
+    )
     monkeypatch.setattr(gpu_lock, "lock_name", str)
     monkeypatch.setattr(gpu_lock, "_hold_slot", hold)
     monkeypatch.setattr(gpu_lock, "joined_processes", lambda: Processes(0, 4))

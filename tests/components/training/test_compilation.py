@@ -76,7 +76,7 @@ def test_what_cannot_be_compiled_is_refused_before_work(monkeypatch: pytest.Monk
     ):
         checks.check_machine(TINY, None)
     monkeypatch.setenv("CXX", sys.executable)
-    monkeypatch.setattr(compilation.sysconfig, "get_path", lambda name: "/nowhere")
+    monkeypatch.setattr("sysconfig.get_path", lambda name: "/nowhere")
     with pytest.raises(ConfigError, match=r"compile: expected Python's headers, found no /nowhere/Python\.h"):
         checks.check_machine(TINY, None)
 
