@@ -7,6 +7,7 @@ from components.experts.config import ExpertsConfig
 from components.experts.multilingual import require_targets
 from components.languages import check_code
 from components.training.checks import check_machine
+from components.training.compilation import require_compilable
 
 
 def check(config: ExpertsConfig, store: str | None) -> None:
@@ -20,4 +21,6 @@ def check(config: ExpertsConfig, store: str | None) -> None:
         check_code(target)
         for source in (config.data, config.dev):
             data.check(source, config.source_language, target)
+    if config.compile and config.num_experts:
+        require_compilable("experts")  # tokens of an expert differ in every pass
     check_machine(config, store)

@@ -23,6 +23,7 @@ from components.training import batches, cross_entropy, initialization, validati
 from components.training.bagging import resample_items
 from components.training.config import TrainingConfig
 from components.training.marian_model import build_marian
+from components.training.prefetch import BatchLoader
 from components.training.vocabulary import tag
 
 
@@ -54,12 +55,15 @@ class MultilingualLearner:
         self.model = build_model(config, len(self.tokenizer), store)
         self.model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
         self.model.to(device)
+        self.loader = BatchLoader(self._collate, device)
+
+    def _collate(self, rows: Sequence[int]) -> batches.Batch:
+        return batches.collate([self.examples[i] for i in rows], self.model.config.pad_token_id)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Compute a batch's mean label-smoothed cross-entropy plus the routers' losses, and its tokens."""
         config = self.config
-        batch = batches.collate([self.examples[i] for i in rows], self.model.config.pad_token_id)
-        batch = batch.to(self.model.device)
+        batch = self.loader.load(rows)
         with record_routing(self.model, layer_masks(batch.mask, batch.labels != -100)) as records:
             mean, count = cross_entropy.label_smoothing_loss(self.model, batch, config.label_smoothing)
         if records:

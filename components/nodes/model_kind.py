@@ -67,9 +67,7 @@ class TrainingKind(ModelKind[T]):
 
     def parameters(self, settings: T, site: Site) -> dict[str, Any]:
         """Return everything but models, data, seed and device."""
-        return settings.model_dump(
-            mode="json", exclude={"data", "dev", "seed", "device", "init_from", "tokenizer"}
-        )
+        return settings.settings_for_key({"data", "dev", "seed", "device", "init_from", "tokenizer"})
 
     def seed(self, settings: T, site: Site) -> int:
         """Return the training's own seed, whatever the run's is."""
@@ -91,8 +89,10 @@ class TrainingKind(ModelKind[T]):
 
     def make(self, settings: T, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Train, or resume; what the learner has read is verified against the plan."""
-        from components.training.product import make_model  # noqa: PLC0415 - imports torch
+        from components.training.product import make_model, work_folder  # noqa: PLC0415 - imports torch
+        from components.training.training_order import send_order  # noqa: PLC0415 - imports torch
 
+        send_order(self.name, settings, site.store, work_folder(folder))
         learner = self.learner(settings)
         make = _verify_after_reading(partial(learner, store=site.store), site)
         return make_model(settings, folder, make, learner.score_name, site.progress)

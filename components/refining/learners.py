@@ -93,6 +93,7 @@ class DeliberationLearner(_RefinerLearner):
         self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
     ) -> None:
         super().__init__(config, out, device, store)
+        self.loader = self.base.loader
         torch.manual_seed(config.seed)
         self.model = DeliberationNetwork.from_base(self.base.model).to(device)
         self.ready = DeliberationModel(self.model, self.digest, "deliberation", first_beam=1)

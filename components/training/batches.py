@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,9 +41,11 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """Move the tensors to ``device``."""
-        return Batch(
-            self.source.to(device), self.mask.to(device), self.inputs.to(device), self.labels.to(device)
-        )
+        return self.map(lambda tensor: tensor.to(device))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with every tensor changed."""
+        return Batch(*(change(tensor) for tensor in (self.source, self.mask, self.inputs, self.labels)))
 
 
 def plan_batches(

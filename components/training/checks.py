@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from components import data, models
-from components.device import pick_device
 from components.errors import ConfigError
 from components.languages import check_code
-from components.training import initialization, speech_data
+from components.training import compilation, initialization, speech_data
 from components.training.config import DistillationConfig, FineTuningConfig, TrainingConfig
 from components.training.marian_model import check_heads
+from components.training.processes import joined_processes
 
 
 def check(config: TrainingConfig, store: str | None) -> None:
@@ -28,7 +28,12 @@ def check(config: TrainingConfig, store: str | None) -> None:
 
 def check_machine(config: TrainingConfig, store: str | None) -> None:
     """Check device, shape and models, but not the data."""
-    pick_device(config.device)
+    processes = joined_processes()
+    device = processes.pick_device(config.device)
+    processes.require_microbatches(config.num_microbatches)
+    if config.compile:
+        compilation.check_compiler(device)
+        compilation.require_compilable(config.kind)
     if config.kind in ("deliberation", "edit_diffusion"):
         initialization.require_initial_model(config)
     if config.kind == "recognition" and config.init_from is None:

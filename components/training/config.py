@@ -7,12 +7,13 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.deprecated_names import DeprecatedNames
+from components.stage_settings import StageSettings
 
 VERSION = 1
 """Version of the training loop: raised when the same settings give another model."""
 
 
-class TrainingConfig(DeprecatedNames):
+class TrainingConfig(DeprecatedNames, StageSettings):
     """Settings of one training: data, size of the model, optimizer, budgets, machine."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,6 +33,7 @@ class TrainingConfig(DeprecatedNames):
         "anchor": "first_pass_loss_weight",
         "noise_steps": "diffusion_steps",
     }
+    later_settings: ClassVar = ("num_microbatches", "compile")
 
     data: str = Field(
         "multi30k:train",
@@ -222,6 +224,20 @@ class TrainingConfig(DeprecatedNames):
     )
     threads: int = Field(
         1, title="CPU threads", ge=1, le=256, description="CPU threads; their number decides the last bits"
+    )
+    num_microbatches: int = Field(
+        1,
+        title="Microbatches",
+        ge=1,
+        le=1024,
+        description="parts that each batch is divided into, whose gradients are summed: in turn (gradient "
+        "accumulation, for a card with too little memory), or side by side by the processes that torchrun "
+        "started, with the same result",
+    )
+    compile: bool = Field(
+        False,
+        title="Compile",
+        description="compile the model's forward pass for training (torch.compile); needs a C++ compiler",
     )
 
 

@@ -16,9 +16,10 @@ from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from components.training import batches, initialization, parallel_data
-from components.training.batches import Example
+from components.training.batches import Batch, Example
 from components.training.config import TrainingConfig
 from components.training.marian_model import check_heads
+from components.training.prefetch import BatchLoader
 from components.training.vocabulary import EOS
 
 
@@ -74,10 +75,14 @@ class LanguageLearner:
             config, len(self.tokenizer)
         )
         self.model.to(device)
+        self.loader = BatchLoader(self._collate, device)
+
+    def _collate(self, rows: Sequence[int]) -> Batch:
+        return batches.collate([self.examples[i] for i in rows], self.model.config.pad_token_id)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Compute the mean label-smoothed cross-entropy of a batch, and the number of its tokens."""
-        return mean_loss(self.model, [self.examples[i] for i in rows], self.config.label_smoothing)
+        return _batch_loss(self.model, self.loader.load(rows), self.config.label_smoothing)
 
     @torch.no_grad()
     def dev_loss(self) -> float:
@@ -100,7 +105,11 @@ class LanguageLearner:
 
 def mean_loss(model: Any, examples: Sequence[Example], smoothing: float) -> tuple[Tensor, int]:
     """Compute the mean label-smoothed cross-entropy of the targets (nats per token), and their tokens."""
-    batch = batches.collate(examples, model.config.pad_token_id).to(model.device)
+    batch = batches.collate(examples, model.config.pad_token_id)
+    return _batch_loss(model, batch.to(model.device), smoothing)
+
+
+def _batch_loss(model: Any, batch: Batch, smoothing: float) -> tuple[Tensor, int]:
     hidden = model.model(input_ids=batch.inputs, use_cache=False).last_hidden_state  # padding is on the right
     real = batch.labels != -100
     labels = batch.labels[real]

@@ -76,6 +76,10 @@ class MetaLearner:
 
     def __init__(self, config: MetaConfig, out: Path, device: torch.device, store: str | None = None) -> None:
         self.config = config
+        if config.compile and config.method != "multilingual":  # compiled passes have no second derivative
+            raise ConfigError(
+                f"compile: expected method multilingual, found {config.method}; leave compile out"
+            )
         parts = [self._read_pairs(config.data, language)[config.skip :] for language in config.languages]
         texts = [resample_items(part, config.seed, config.bag) for part in parts]
         if not all(texts):

@@ -35,7 +35,7 @@ def make_model(
         score: name of the learner's development score.
         progress: sees how much of the budget is spent, in percent, after every evaluation and its checkpoint.
     """
-    work = folder / WORK
+    work = work_folder(folder)
 
     def report(row: dict[str, float]) -> None:
         _log.info(
@@ -55,6 +55,11 @@ def make_model(
     models = [file for name in (MODEL, CHECKPOINTS) for file in (folder / name).rglob("*.*")]
     files = [str(path.relative_to(folder)) for path in models if path.is_file()]
     return Product([METRICS, CURVE, *files], items=len(state.history), seconds=state.seconds)
+
+
+def work_folder(folder: Path) -> Path:
+    """Return where the training of a stage's folder leaves its unfinished work."""
+    return folder / WORK
 
 
 def _percent_done(config: TrainingConfig, row: dict[str, float]) -> float:

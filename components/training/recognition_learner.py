@@ -17,7 +17,8 @@ from components.models.adapters.adapted_model import copy_beside
 from components.training import initialization, lora, speech_data
 from components.training.bagging import resample_items
 from components.training.config import TrainingConfig
-from components.training.speech_data import SpeechExample
+from components.training.prefetch import BatchLoader
+from components.training.speech_data import SpeechBatch, SpeechExample
 
 WINDOW_POSITIONS = 1500
 """Encoder positions of 30 s, to which Whisper pads every recording."""
@@ -53,15 +54,17 @@ class RecognitionLearner:
         self.examples = speech_data.encode(training, self._vocabulary, tokens, timestamps=True)
         self._dev = speech_data.encode(dev, self._vocabulary, shape.max_target_positions, timestamps=False)
         self.lengths = [WINDOW_POSITIONS] * len(self.examples)
+        self.loader = BatchLoader(self._collate, device)
+
+    def _collate(self, rows: Sequence[int]) -> SpeechBatch:
+        return speech_data.collate([self.examples[i] for i in rows], self._mels)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Compute the mean label-smoothed cross-entropy of a batch, and the number of its tokens."""
-        return self._loss([self.examples[i] for i in rows], self.config.label_smoothing)
+        return self._loss(self.loader.load(rows), self.config.label_smoothing)
 
-    def _loss(self, examples: Sequence[SpeechExample], smoothing: float) -> tuple[Tensor, int]:
-        features, inputs, labels = (
-            t.to(self.model.device) for t in speech_data.collate(examples, self._mels)
-        )
+    def _loss(self, batch: SpeechBatch, smoothing: float) -> tuple[Tensor, int]:
+        features, inputs, labels = batch
         hidden = self.model.model(
             input_features=features, decoder_input_ids=inputs, use_cache=False
         ).last_hidden_state
@@ -75,7 +78,8 @@ class RecognitionLearner:
         self.model.eval()
         total, tokens = 0.0, 0
         for examples in self._dev_batches():
-            value, count = self._loss(examples, 0.0)
+            batch = speech_data.collate(examples, self._mels).map(lambda t: t.to(self.model.device))
+            value, count = self._loss(batch, 0.0)
             total, tokens = total + value.item() * count, tokens + count
         return total / tokens
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -47,6 +47,10 @@ class SpeechBatch(NamedTuple):
     features: Tensor
     inputs: Tensor
     labels: Tensor
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> SpeechBatch:
+        """Return the batch with every tensor changed."""
+        return SpeechBatch(*map(change, self))
 
 
 def load_utterances(source: str, languages: tuple[str, str], limit: int | None = None) -> list[Utterance]:

@@ -3,40 +3,39 @@
 An interrupted run that is started again goes on from its last checkpoint and ends with the same bits as
 an uninterrupted one (same machine, threads and libraries): the order of the data is a function of
 (seed, epoch), and checkpoints hold the state of the random number generator.
+
+Where torch's default process group has several processes, each of them calls :func:`train` and computes its
+share of the microbatches (:mod:`components.training.microbatches`), with the bits of one that computes all of
+them. Process 0 alone scores and writes, into a folder that all see.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import itertools
-import json
-import logging
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from components.allocator import keep_freed_memory
-from components.device import pick_device, use_threads
-from components.digests import combine_digests
-from components.errors import ConfigError, ModelError
-from components.files import write_atomically
+from components.device import use_threads
 from components.training import batches, checkpoint
 from components.training.checkpoint import TrainingState
+from components.training.compilation import compile_forward
 from components.training.config import TrainingConfig
-from components.training.learner import MakeLearner
+from components.training.learner import Learner, MakeLearner
 from components.training.lr_schedule import learning_rate
+from components.training.prefetch import Prefetching
+from components.training.processes import ALONE, Processes, joined_processes, leave_processes
+from components.training.train_step import TrainStep
+from components.training.training_folder import claim_folder, write_metrics
 from components.training.translation_learner import TranslationLearner
 
 Report = Callable[[dict[str, float]], None]
-BUDGETS = {"max_steps", "max_minutes", "patience", "device"}
-READ_EVERY = {"cpu": 1, "cuda": 16, "mps": 16}
-"""Steps after which losses are read off a device, for which a GPU is waited for. Weights of a step without a
-finite loss are never stored: all losses are read before a checkpoint."""
 FINAL, KEPT_MODELS, CHECKPOINTS = "model", "kept", "checkpoints"
-_log = logging.getLogger("antiphon.training")
 
 
 def train(
@@ -64,63 +63,77 @@ def train(
 
     Raises:
         ModelError: where the loss is not finite.
-        ConfigError: where ``out`` holds a training with other settings.
+        ConfigError: where ``out`` holds a training with other settings, or there are more processes than
+            microbatches.
+        ProcessLostError: where another process of the training has ended.
     """
-    with use_threads(config.threads), keep_freed_memory(), checkpoint.safetensors_errors_as_os_errors():
-        trainer = Trainer(config, out, report, make_learner)
+    processes = joined_processes() if config.num_microbatches > 1 else ALONE
+    try:
+        with use_threads(config.threads), keep_freed_memory(), checkpoint.safetensors_errors_as_os_errors():
+            return _train(config, out, report, make_learner, processes)
+    except BaseException:
+        if processes.size > 1:  # the others would wait for this one
+            leave_processes()
+        raise
+
+
+def _train(
+    config: TrainingConfig, out: Path, report: Report, make_learner: MakeLearner, processes: Processes
+) -> TrainingState:
+    def run() -> tuple[Trainer, int | None]:
+        trainer = Trainer(config, out, report, make_learner, processes)
         trainer.run()
-        while (
-            damaged_step := checkpoint.find_first_damaged(trainer.checkpoints, trainer.needed_steps)
-        ) is not None:
+        return trainer, processes.share(
+            lambda: checkpoint.find_first_damaged(trainer.checkpoints, trainer.needed_steps)
+        )
+
+    trainer, damaged_step = run()
+    while damaged_step is not None:
+        if processes.is_main:
             checkpoint.rewind(trainer.checkpoints, damaged_step)
-            trainer = Trainer(config, out, report, make_learner)
-            trainer.run()
-        trainer.finish()
+        trainer, damaged_step = run()
+    processes.share(trainer.finish)
     return trainer.state
 
 
 class Trainer:
     """One training: its learner, optimizer and counters."""
 
-    def __init__(self, config: TrainingConfig, out: Path, report: Report, make_learner: MakeLearner) -> None:
-        self.config, self.out, self.report = config, out, report
+    def __init__(
+        self,
+        config: TrainingConfig,
+        out: Path,
+        report: Report,
+        make_learner: MakeLearner,
+        processes: Processes = ALONE,
+    ) -> None:
+        self.config, self.out, self.report, self.processes = config, out, report, processes
+        processes.require_microbatches(config.num_microbatches)
         self.checkpoints = out / CHECKPOINTS
-        self.device = pick_device(config.device)
-        self._claim_folder()
-        self.learner = make_learner(config, out, self.device)
+        device = processes.pick_device(config.device)
+        if processes.is_main:
+            claim_folder(out, config)
+        # The main process writes the vocabulary, which the others read.
+        self.learner = processes.main_first(lambda: make_learner(config, out, device))
         self.model = self.learner.model
-        self.optimizer = torch.optim.AdamW(
-            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
-            lr=config.learning_rate,
-            betas=(0.9, 0.98),
-            weight_decay=config.weight_decay,
-            fused=self.device.type in {"cpu", "cuda"},
-        )
+        if config.compile:
+            compile_forward(self.model)
+        self.train_step = TrainStep(config, self.learner, device, processes)
         torch.manual_seed(config.seed)
-        self.losses: list[float] = []
-        self._unread: list[Tensor] = []
-        last = checkpoint.find_latest(self.checkpoints)
-        self.state = checkpoint.restore(last, self.model, self.optimizer) if last else TrainingState()
+        self.state = self._restore()
+        processes.require_same(lambda: _start_digest(self.learner))
 
-    def _claim_folder(self) -> None:
-        """Refuse a folder that holds a training with other settings: a mix would be neither."""
-        settings = self.out / "settings.json"
-        settings_here = self.config.model_dump(mode="json", exclude=BUDGETS)
-        settings_there = _read_settings(settings, type(self.config))
-        if settings_there is None:
-            self.out.mkdir(parents=True, exist_ok=True)
-            content = {"settings": settings_here, "sha256": _digest(settings_here)}
-            write_atomically(settings, json.dumps(content, indent=2).encode() + b"\n")
-        elif changed := sorted(
-            n
-            for n in settings_here.keys() | settings_there.keys()
-            if settings_here.get(n) != settings_there.get(n)
-        ):
-            name = changed[0]
-            raise ConfigError(
-                f"{self.out}: expected a run with {name} {settings_there.get(name)!r}, found "
-                f"{settings_here.get(name)!r}; train into another folder"
-            )
+    def _restore(self) -> TrainingState:
+        """Set weights, optimizer and generators to those of the last checkpoint, if there is one."""
+
+        def find() -> str | None:
+            last = checkpoint.find_latest(self.checkpoints)
+            return last.name if last else None
+
+        name = self.processes.share(find)
+        if name is None:
+            return TrainingState()
+        return checkpoint.restore(self.checkpoints / name, self.model, self.train_step.optimizer)
 
     @property
     def is_budget_spent(self) -> bool:
@@ -143,60 +156,46 @@ class Trainer:
     def run(self) -> None:
         """Train from where the training stands until it is over."""
         start = time.monotonic() - self.state.seconds
-        for rows in itertools.takewhile(lambda _: not self.is_over, self.remaining_batches()):
-            self.update(rows)
-            self.state.seconds = time.monotonic() - start
-            if self.is_budget_spent or self.state.step % self.config.eval_every == 0:
-                self.evaluate()
+        try:
+            for rows, following in itertools.takewhile(lambda _: not self.is_over, self.remaining_batches()):
+                self.train_step.prefetch(following)
+                self.update(rows)
+                self.state.seconds = time.monotonic() - start
+                if self.config.max_minutes is not None:  # by one clock
+                    self.state.seconds = self.processes.share(lambda: self.state.seconds)
+                if self.is_budget_spent or self.state.step % self.config.eval_every == 0:
+                    self.evaluate()
+        finally:
+            if isinstance(self.learner, Prefetching):
+                self.learner.loader.close()
 
-    def remaining_batches(self) -> Iterator[list[int]]:
-        """Yield batches from where the training stands, without end."""
+    def remaining_batches(self) -> Iterator[tuple[list[int], list[int]]]:
+        """Yield batches, and those that follow them in their epoch, from where the training stands."""
         config, state = self.config, self.state
         while True:
             plan = batches.plan_epoch(self.learner.lengths, config.batch_tokens, config.seed, state.epoch)
             while state.position < len(plan):
+                rows, *following = plan[state.position : state.position + 2]
                 state.position += 1
-                yield plan[state.position - 1]
+                yield rows, following[0] if following else []
             state.epoch, state.position = state.epoch + 1, 0
 
     def update(self, rows: list[int]) -> None:
         """Take one optimizer step on one batch."""
         self.model.train()
-        state, config = self.state, self.config
-        state.step += 1
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(state.step, config)
-        with _autocast(self.device, config.dtype):
-            mean, count = self.learner.loss(rows)
-        torch.autograd.backward(mean)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.max_grad_norm)
-        self._unread.append(torch.stack([mean.detach().float(), norm.detach().float()]))
-        if len(self._unread) >= READ_EVERY[self.device.type]:
-            self._read_losses()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        state.tokens += count
-
-    def _read_losses(self) -> None:
-        """Read the losses and gradient norms of the last steps in one copy.
-
-        Raises:
-            ModelError: one of them is not finite.
-        """
-        rows = torch.stack(self._unread).tolist() if self._unread else []
-        first = self.state.step - len(rows) + 1
-        self._unread = []
-        for step, (loss, norm) in enumerate(rows, first):
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise ModelError(
-                    f"training step {step}: expected a finite loss, found {loss} (gradient norm {norm}); "
-                    f"lower learning_rate {self.config.learning_rate} or set dtype to float32"
-                )
-            self.losses.append(loss)
+        self.state.step += 1
+        self.train_step.run(rows, self.state)
 
     def evaluate(self) -> None:
         """Score the development set; write checkpoint and metrics."""
-        self._read_losses()
+        losses = self.train_step.take_losses(self.state)
+        if self.processes.is_main:
+            self._score_and_save(sum(losses) / len(losses))
+        state = self.processes.share(lambda: dataclasses.asdict(self.state))
+        if not self.processes.is_main:  # in place: remaining_batches goes on with it
+            vars(self.state).update(state)
+
+    def _score_and_save(self, train_loss: float) -> None:
         state, config = self.state, self.config
         score = self._score()
         state.evals_without_improvement += 1
@@ -206,18 +205,17 @@ class Trainer:
             "step": state.step,
             "epoch": state.epoch,
             "minutes": round(state.seconds / 60, 3),
-            "train_loss": sum(self.losses) / len(self.losses),
+            "train_loss": train_loss,
             "dev_loss": self.learner.dev_loss(),
             f"dev_{self.learner.score_name}": score,
             "learning_rate": learning_rate(state.step, config),
             "tokens": state.tokens,
             "best_step": state.best_step,
         }
-        self.losses = []
         state.history.append(row)
         keep = max(2, config.average_checkpoints, config.keep_checkpoints)
-        checkpoint.save(self.checkpoints, self.model, self.optimizer, state, keep)
-        self._write_metrics()
+        checkpoint.save(self.checkpoints, self.model, self.train_step.optimizer, state, keep)
+        write_metrics(self.out, state.history)
         self.report(row)
 
     def finish(self) -> None:
@@ -231,7 +229,7 @@ class Trainer:
         if self._score() < self.state.best_score:
             self._load(self.state.best_step)
         self.learner.export(self.out / FINAL)
-        self._write_metrics()
+        write_metrics(self.out, self.state.history)
 
     def _load(self, *steps: int) -> None:
         """Set the weights to the mean of those of ``steps``."""
@@ -242,30 +240,10 @@ class Trainer:
         self.model.eval()
         return self.learner.dev_score()
 
-    def _write_metrics(self) -> None:
-        rows = "".join(json.dumps(row) + "\n" for row in self.state.history)
-        (self.out / "metrics.jsonl").write_text(rows, encoding="utf-8")
 
-
-def _read_settings(path: Path, model: type[TrainingConfig]) -> dict[str, object] | None:
-    """Read the settings that a training was begun with; None where they are missing or damaged."""
-    try:
-        content = json.loads(path.read_bytes())
-        settings: dict[str, object] = content["settings"]
-        if content["sha256"] == _digest(settings):
-            return model.with_present_names(settings)  # it may have begun in the version before
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        pass
-    _log.warning("%s is damaged: the settings of this training are written there again", path)
-    return None
-
-
-def _digest(settings: Mapping[str, object]) -> str:
-    return combine_digests({name: json.dumps(value) for name, value in settings.items()})
-
-
-def _autocast(device: torch.device, dtype: str) -> torch.autocast:
-    """Compute matrix products in bfloat16 if that is the ``dtype``; weights and optimizer stay float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
+def _start_digest(learner: Learner) -> str:
+    """Return the digest of what processes must agree in: the weights, and the examples' lengths."""
+    digest = hashlib.sha256(repr(list(learner.lengths)).encode())
+    for weight in checkpoint.list_trained_parameters(learner.model).values():
+        digest.update(weight.cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

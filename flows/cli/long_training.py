@@ -16,7 +16,7 @@ SECONDS_PER_SENTENCE = 0.014
 """The same for a sentence that it translates, with a beam of 5."""
 SECONDS_PER_RECORDING = 0.5
 """The same for a short recording that Whisper base recognizes and encodes."""
-MACHINE_FIELDS = {"seed", "device", "threads"}
+MACHINE_FIELDS = {"seed", "device", "threads", "num_microbatches", "compile"}
 """Fields of a training that say nothing about what is trained."""
 
 

@@ -15,6 +15,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.storage.stage_plan import StagePlan
+from components.training.processes import Processes
 from tasks import gpu_lock
 from tasks.execution import device_context
 
@@ -43,6 +44,27 @@ def test_two_that_want_one_card_take_turns(monkeypatch: pytest.MonkeyPatch, pref
     with get_client(sync_client=True) as client:
         limit = client.read_global_concurrency_limit_by_name(gpu_lock.lock_name(0))
     assert (limit.limit, limit.active_slots) == (1, 0)
+
+
+def test_processes_that_train_together_hold_all_their_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots: list[str] = []
+
+    @contextmanager
+    def hold(name: str) -> Iterator[None]:
+        slots.append(name)
+        yield
+
+    monkeypatch.setattr(
+        gpu_lock, "pick_device", {"cuda": torch.device("cuda:0"), "cpu": torch.device("cpu")}.get
+    )
+    monkeypatch.setattr(gpu_lock, "lock_name", str)
+    monkeypatch.setattr(gpu_lock, "_hold_slot", hold)
+    monkeypatch.setattr(gpu_lock, "joined_processes", lambda: Processes(0, 4))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with gpu_lock.lock_device("cuda", alone=True), gpu_lock.lock_device("cpu"):
+        assert slots == ["0", "1"]
+    with gpu_lock.lock_device("cuda"):
+        assert slots[2:] == ["0"]
 
 
 def test_a_cpu_needs_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from transformers import MarianMTModel, MarianTokenizer
 from components.digests import combine_digests
 from components.errors import ConfigError, ModelError
 from components.models.install_manifest import write_manifest
-from components.training import bagging, checkpoint, trainer, translation_learner, validation
+from components.training import bagging, checkpoint, train_step, trainer, translation_learner, validation
 from components.training import parallel_data as training_pairs
 from components.training.config import TrainingConfig
 from components.training.scoring import load_translation_model
@@ -272,7 +272,7 @@ def test_losses_that_are_read_together_are_those_of_every_step(
     copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_by_one = train(copying, tmp_path / "out").history
-    monkeypatch.setitem(trainer.READ_EVERY, "cpu", 3)  # 4 steps to an evaluation
+    monkeypatch.setitem(train_step.READ_EVERY, "cpu", 3)  # 4 steps to an evaluation
     together = train(copying, tmp_path / "together").history
     assert [row["train_loss"] for row in together] == [row["train_loss"] for row in one_by_one]
     losses = iter([1.0, float("nan"), 1.0])
