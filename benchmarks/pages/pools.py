@@ -48,11 +48,11 @@ CORRECTOR = "corrector of "
 CORRECTED = """\
 A model of kind `train_fuse` (6 M parameters) reads the five first different candidates of {lists} and
 writes a new text; `fuse` accepts it or keeps the first candidate. It started from the packaged translator,
-was prepared on simulated lists of 12,000 captions of train, and learned on the real lists of 2,000 others,
-which two voices spoke that speak nothing else here; 300 captions of val picked its checkpoint. Gate and
-largest share of changed words were chosen on 200 other captions of val, among these rows and the first
-candidate itself; the row of the choice is marked. The test set and the tests are those of the recognizers
-above. Oracle: of each caption the best of the five."""
+was prepared on simulated lists of {prepared_on:,} captions of train, and learned on the real lists of
+{trained_on:,} others, which two voices spoke that speak nothing else here; 300 captions of val picked its
+checkpoint. Gate and largest share of changed words were chosen on 200 other captions of val, among these
+rows and the first candidate itself; the row of the choice is marked. The test set and the tests are those
+of the recognizers above. Oracle: of each caption the best of the five."""
 
 
 def page(measurements: Measurements) -> str:
@@ -125,7 +125,7 @@ def _corrected(results: Mapping[str, Any], part: str) -> list[str]:
     header = ["system", "WER on val", "WER", f"against {NAMES[first]}", "p", "could see"]
     return [
         f"## A corrector of the lists of {lists}",
-        one_paragraph(CORRECTED.format(lists=lists)),
+        one_paragraph(CORRECTED.format(lists=lists, **results)),
         markdown_table(header, rows),
     ]
 

@@ -18,10 +18,11 @@ from typing import Any
 from antiphon import Run
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.quality.confidence import graphs, simulated_lists
-from benchmarks.quality.confidence.data import clean_manifests
+from benchmarks.quality.confidence.data import TRAIN, clean_manifests
 from benchmarks.quality.confidence.graphs import Graph
 from benchmarks.quality.confidence.pools import best_texts, oracle_statistics
 from benchmarks.quality.confidence.routing import statistics_of
+from benchmarks.quality.confidence.spoken_captions import SPLITS
 from components import data
 from components.files import write_bytes
 from components.fusing.candidates import collect_texts
@@ -53,8 +54,8 @@ def parser() -> argparse.ArgumentParser:
         choices=("tiny", "base"),
         help="whose lists; the first stays",
     )
-    section.add_argument("--prepare-steps", type=int, default=900, help="updates on simulated lists")
-    section.add_argument("--steps", type=int, default=300, help="updates on real lists")
+    section.add_argument("--prepare-steps", type=int, default=450, help="updates on simulated lists")
+    section.add_argument("--steps", type=int, default=150, help="updates on real lists")
     return section
 
 
@@ -63,10 +64,11 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     allow_own_code()
     manifests = clean_manifests(options.work)
     graph, store, run = fuse_graph(options, manifests), options.work / "store", graphs.run_graph
-    values = {
+    values: dict[str, Any] = {
         name: keep_texts(run(graph, manifests[name], store, f"fuse-{name}"), options.systems)
         for name in ("tuning", "test")
     }
+    values |= {"prepared_on": SIMULATED, "trained_on": SPLITS[TRAIN]}
     models = [str(graphs.RECOGNIZERS[name]["model"]) for name in options.systems]
     part = f"{PART} of {' and '.join(options.systems)}"
     yield Result(part, values, [*models, str(graphs.TRANSLATOR["model"])])
@@ -91,7 +93,8 @@ def fuse_graph(options: argparse.Namespace, manifests: Mapping[str, Path]) -> Gr
     for name in options.systems:
         nodes[name] = {"kind": "recognize", **graphs.RECOGNIZERS[name]}
         for split in ("train", "dev"):
-            nodes[f"{split}-{name}"] = {"kind": "recognize", "of": split, **graphs.RECOGNIZERS[name]}
+            model = graphs.RECOGNIZERS[name]["model"]
+            nodes[f"{split}-{name}"] = {"kind": "recognize", "of": split, "model": model}
     lists = [f"{split}-{name}" for split in ("train", "dev") for name in options.systems]
     nodes["prepared"] = {
         "kind": "train_fuse",
@@ -127,8 +130,8 @@ def node_of(gate: str, max_edit: float) -> str:
 
 def write_captions(work: Path) -> tuple[Path, Path]:
     """Write the captions that get simulated lists, and the words that these confuse."""
-    spoken = len(clean_manifests(work)["train"].read_text(encoding="utf-8").splitlines())
     texts = [u.text or "" for u in data.load("multi30k:train").utterances]
+    spoken = SPLITS[TRAIN]
     rows = [
         {"id": f"train-{number}", "text": text, "transcript": text, "source_language": "en"}
         for number, text in enumerate(texts[spoken : spoken + SIMULATED], spoken)
