@@ -1,14 +1,13 @@
-"""What an estimator gains by further evidence: samples, dropout passes, forced scores, another system's text.
+"""What an estimator gains by more evidence: dropout passes, samples, forced scores, the recognizer's doubt.
 
-Its parts join those of ``confidence``; recordings without noise only, and the text.
+Its parts join those of ``confidence``: translations of text, and of recordings without noise.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.quality.confidence import graphs
@@ -33,17 +32,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
-    """Translations of text; transcripts; translations of speech."""
+    """Translations of text, then translations of speech."""
     store, manifests = options.work / "store", clean_manifests(options.work)
-    translator = str(graphs.TRANSLATOR["model"])
-    recognizers = [str(graphs.RECOGNIZERS[name]["model"]) for name in ("tiny", "base")]
+    translator, recognizer = str(graphs.TRANSLATOR["model"]), str(graphs.RECOGNIZERS["tiny"]["model"])
     run = graphs.run_graph(text_graph(), "multi30k:test_2016_flickr", store, "evidence-text")
     yield Result("translated text, evidence", measure_nodes(run, store), [translator])
-    dev, test = manifests["dev"], manifests["test"]
-    run = graphs.run_graph(recognition_graph(dev), test, store, "evidence-spoken")
-    yield Result("clean captions, evidence", measure_nodes(run, store), recognizers)
-    run = graphs.run_graph(graphs.cascade_graph(dev), test, store, "evidence-cascade")
-    yield Result("translated clean speech", measure_losses(run), [recognizers[1], translator])
+    graph = graphs.cascade_graph(manifests["dev"], "tiny")
+    run = graphs.run_graph(graph, manifests["test"], store, "evidence-cascade")
+    yield Result("translated clean speech", measure_losses(run, "tiny"), [recognizer, translator])
 
 
 def text_graph() -> Graph:
@@ -55,23 +51,9 @@ def text_graph() -> Graph:
         "samples": {"kind": "translate", "of": "data", "model": translator, **SAMPLES},
         "forced": {"kind": "score", "of": "beam", "metric": f"dropout_forward:{translator}"},
     }
-    return nodes | _estimates(["beam", "passes", "samples", "forced"], {"dev": "multi30k:val"})
-
-
-def recognition_graph(dev: Path) -> Graph:
-    """Two recognizers, each the other's evidence."""
-    names = ("tiny", "base")
-    nodes: Graph = {name: {"kind": "recognize", **graphs.RECOGNIZERS[name]} for name in names}
-    for of in (names, names[::-1]):
-        nodes |= _estimates(of, {"dev": str(dev)})
-    return nodes
-
-
-def _estimates(of: Sequence[str], dev: dict[str, Any]) -> Graph:
-    """Estimators of the first node, by its own features alone and with the other nodes as evidence."""
-    nodes: Graph = {}
+    evidence = list(nodes)
     for method in graphs.METHODS:
-        settings = {"kind": "estimate", "method": method, **dev}
-        nodes[f"{of[0]}_{method}"] = {"of": of[0], **settings}
-        nodes[f"{of[0]}_{method}_{EVIDENCE}"] = {"of": list(of), **settings}
+        settings = {"kind": "estimate", "method": method, "dev": "multi30k:val"}
+        nodes[f"beam_{method}"] = {"of": "beam", **settings}
+        nodes[f"beam_{method}_{EVIDENCE}"] = {"of": evidence, **settings}
     return nodes

@@ -38,7 +38,8 @@ CANDIDATES = 5
 """That the corrector reads, and that its oracle chooses from."""
 SIMULATED = 12_000
 """Captions of train with simulated lists; they come after those that are spoken."""
-TRAINING = {"batch_tokens": 2500, "eval_every": 100}
+PREPARED = {"batch_tokens": 2500, "eval_every": 100}
+TRAINED = {"batch_tokens": 1000, "eval_every": 50, "learning_rate": 2e-4, "warmup_steps": 50}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("tiny", "base"),
         help="whose lists; the first stays",
     )
-    section.add_argument("--prepare-steps", type=int, default=450, help="updates on simulated lists")
+    section.add_argument("--prepare-steps", type=int, default=400, help="updates on simulated lists")
     section.add_argument("--steps", type=int, default=150, help="updates on real lists")
     return section
 
@@ -100,16 +101,14 @@ def fuse_graph(options: argparse.Namespace, manifests: Mapping[str, Path]) -> Gr
         "kind": "train_fuse",
         "of": ["captions", "dev", "simulated", f"dev-{options.systems[0]}"],
         "steps": options.prepare_steps,
-        **TRAINING,
+        **PREPARED,
     }
     nodes["corrector"] = {
         "kind": "train_fuse",
         "of": ["train", "dev", *lists],
         "init_from": "node:prepared",
         "steps": options.steps,
-        "learning_rate": 2e-4,
-        "warmup_steps": 50,
-        **TRAINING,
+        **TRAINED,
     }
     for gate, edit in product(GATES, EDITS):
         nodes[node_of(gate, edit)] = {

@@ -27,7 +27,7 @@ TRAIN_VOICES = SynthesisConfig(engine="flite", voices=("awb", "kal16"))
 CLEAN: tuple[float | None, ...] = (None,)
 NOISES: tuple[float | None, ...] = (None, 10.0, 5.0)
 """Ratios of speech to noise in decibels; None = no noise."""
-SPLITS = {"val": 500, "test_2016_flickr": 1000, "train": 1200}
+SPLITS = {"val": 500, "test_2016_flickr": 1000, "train": 800}
 """Captions of each split."""
 
 
