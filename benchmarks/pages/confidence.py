@@ -21,7 +21,7 @@ for the correct transcript: {share:.1%} of {n:,} of {n_total:,} recordings. Resa
 their versions."""
 EVIDENCE = """\
 Measured later. *With evidence* are estimators that read more than the translation's own search (beam 5,
-its entropies, its n-best list): ten dropout passes (D-TP, D-Lex-Sim), 16 samples, and the mean
+its entropies, its n-best list): ten dropout passes (D-TP, D-Lex-Sim), and the mean
 log-probability of the translation under dropout. Fitted on the 1,014 texts of val, judged on the 1,000
 of the test set; the others were fitted again beside them."""
 CASCADE = """\

@@ -1,4 +1,4 @@
-"""What an estimator gains by more evidence: dropout passes, samples, forced scores, the recognizer's doubt.
+"""What an estimator gains by more evidence: dropout passes, forced scores, the recognizer's doubt.
 
 Its parts join those of ``confidence``: translations of text, and of recordings without noise.
 """
@@ -19,7 +19,6 @@ PAGE = "confidence"
 EVIDENCE = "evidence"
 """Ends the names of estimators that read more than the text itself."""
 PASSES = {"sampling": {"dropout": True, "count": 10}, "beam_size": 1}
-SAMPLES = {"sampling": {"count": 16, "epsilon": 0.02}}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,12 +42,11 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 
 
 def text_graph() -> Graph:
-    """Translations with what dropout passes, samples, and forced scores under dropout say of them."""
+    """Translations with what dropout passes, and forced scores under dropout, say of them."""
     translator = str(graphs.TRANSLATOR["model"])
     nodes: Graph = {
         "beam": {"kind": "translate", "of": "data", **graphs.TRANSLATOR},
         "passes": {"kind": "translate", "of": "data", "model": translator, **PASSES},
-        "samples": {"kind": "translate", "of": "data", "model": translator, **SAMPLES},
         "forced": {"kind": "score", "of": "beam", "metric": f"dropout_forward:{translator}"},
     }
     evidence = list(nodes)

@@ -32,7 +32,7 @@ from components.records import NBest
 PAGE = "pools"
 PART = "corrector"
 GATES = ("off", "consensus")
-EDITS = (0.1, 0.2, 0.3, 1.0)
+EDITS = (0.1, 0.3, 1.0)
 """Largest shares of changed words."""
 CANDIDATES = 5
 """That the corrector reads, and that its oracle chooses from."""
