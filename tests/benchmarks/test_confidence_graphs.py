@@ -1,4 +1,4 @@
-"""The pipelines behind the pages on confidence, routes and pools can be read, and have what pages look for."""
+"""The pipelines behind the pages on confidence, routes and pools are valid, and have what the pages look for."""
 
 from __future__ import annotations
 
