@@ -1,4 +1,4 @@
-"""The pipelines behind the pages on confidence, routes and pools are valid, and have what the pages look for."""
+"""The pipelines behind the pages on confidence, routes and pools are valid, and have what the pages read."""
 
 from __future__ import annotations
 
