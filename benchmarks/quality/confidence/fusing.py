@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("tiny", "base"),
         help="whose lists; the first stays",
     )
-    section.add_argument("--prepare-steps", type=int, default=400, help="updates on simulated lists")
+    section.add_argument("--prepare-steps", type=int, default=300, help="updates on simulated lists")
     section.add_argument("--steps", type=int, default=150, help="updates on real lists")
     return section
 
