@@ -22,8 +22,8 @@ their versions."""
 EVIDENCE = """\
 Measured later. *With evidence* are estimators that read more than the translation's own search (beam 5,
 its entropies, its n-best list): ten dropout passes (D-TP, D-Lex-Sim), and the mean
-log-probability of the translation under dropout. Fitted on the 1,014 texts of val, judged on the 1,000
-of the test set; the others were fitted again beside them."""
+log-probability of the translation under dropout. Fitted on 500 texts of val, judged on the 1,000
+of the test set; the others were fitted again beside them, on the same 500."""
 CASCADE = """\
 The 1,000 captions without noise through Whisper tiny.en, with estimators fitted on 300 captions of val
 without noise, which read the recognizer's log-probability, too (those above did not yet). Bad as above:

@@ -51,7 +51,7 @@ def text_graph() -> Graph:
     }
     evidence = list(nodes)
     for method in graphs.METHODS:
-        settings = {"kind": "estimate", "method": method, "dev": "multi30k:val"}
+        settings = {"kind": "estimate", "method": method, "dev": "multi30k:val", "dev_limit": 500}
         nodes[f"beam_{method}"] = {"of": "beam", **settings}
         nodes[f"beam_{method}_{EVIDENCE}"] = {"of": evidence, **settings}
     return nodes
