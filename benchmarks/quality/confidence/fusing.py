@@ -32,14 +32,14 @@ from components.records import NBest
 PAGE = "pools"
 PART = "corrector"
 GATES = ("off", "consensus")
-EDITS = (0.1, 0.3, 1.0)
+EDITS = (0.3, 1.0)
 """Largest shares of changed words."""
 CANDIDATES = 5
 """That the corrector reads, and that its oracle chooses from."""
 SIMULATED = 12_000
 """Captions of train with simulated lists; they come after those that are spoken."""
-PREPARED = {"batch_tokens": 2500, "eval_every": 100}
-TRAINED = {"batch_tokens": 1000, "eval_every": 50, "learning_rate": 2e-4, "warmup_steps": 50}
+PREPARED = {"batch_tokens": 2500, "eval_every": 80}
+TRAINED = {"batch_tokens": 1000, "eval_every": 40, "learning_rate": 2e-4, "warmup_steps": 20}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,8 +55,8 @@ def parser() -> argparse.ArgumentParser:
         choices=("tiny", "base"),
         help="whose lists; the first stays",
     )
-    section.add_argument("--prepare-steps", type=int, default=300, help="updates on simulated lists")
-    section.add_argument("--steps", type=int, default=150, help="updates on real lists")
+    section.add_argument("--prepare-steps", type=int, default=160, help="updates on simulated lists")
+    section.add_argument("--steps", type=int, default=80, help="updates on real lists")
     return section
 
 
