@@ -38,7 +38,7 @@ CANDIDATES = 5
 """That the corrector reads, and that its oracle chooses from."""
 SIMULATED = 12_000
 """Captions of train with simulated lists; they come after those that are spoken."""
-PREPARED = {"batch_tokens": 2500, "eval_every": 80}
+PREPARED = {"batch_tokens": 2500, "eval_every": 80, "learning_rate": 1e-3, "warmup_steps": 40}
 TRAINED = {"batch_tokens": 1000, "eval_every": 40, "learning_rate": 2e-4, "warmup_steps": 20}
 
 
