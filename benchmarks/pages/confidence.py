@@ -48,12 +48,11 @@ def page(measurements: Measurements) -> str:
     for part in ("human recordings", "translated text"):
         parts += [f"## {part.capitalize()}", *_tables(measurements[part])]
     parts += ["## Translated speech", *_losses(measurements["translated speech"], LOST)]
-    parts += ["## Translated text, further evidence", one_paragraph(EVIDENCE)]
-    parts += _tables(measurements["translated text, evidence"])
-    parts += [
-        "## Translated speech without noise",
-        *_losses(measurements["translated clean speech"], CASCADE),
-    ]
+    if (part := "translated text, evidence") in measurements:
+        parts += ["## Translated text, further evidence", one_paragraph(EVIDENCE)]
+        parts += _tables(measurements[part])
+    if (part := "translated clean speech") in measurements:
+        parts += ["## Translated speech without noise", *_losses(measurements[part], CASCADE)]
     return "\n\n".join(parts)
 
 
