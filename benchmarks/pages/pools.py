@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,8 @@ def _result(measurements: Measurements) -> str:
     risk = _compare(bleu, "bleu", ["samples-bleu"], "beam")[0]
     return (
         f"Calibrated votes of three recognizers: {_describe(votes)} WER against the best of them; minimum "
-        f"Bayes risk over 32 samples: {_describe(risk)} BLEU against beam 5."
+        f"Bayes risk over 32 samples: {_describe(risk)} BLEU against beam 5"
+        f"{''.join(map(partial(_summarize, measurements), _correctors(measurements)))}."
     )
 
 
@@ -110,17 +112,13 @@ def _corrected(results: Mapping[str, Any], part: str) -> list[str]:
     first, *others = part.removeprefix(CORRECTOR).split(" and ")
     lists = " and ".join(NAMES[name] for name in (first, *others))
     names = [first, *(name for name in results["test"]["statistics"] if name.startswith("fused-"))]
-    rates = {name: _table(results["tuning"], "wer", name).score() for name in names}
-    chosen = min(
-        names, key=rates.__getitem__
-    )  # of equals the first candidate, then the gate that is named first
+    rates = {name: f"{_table(results['tuning'], 'wer', name).score():.2f}" for name in names}
+    chosen = _label(_choose_gate(results["tuning"], names))
     rows = [
-        [
-            f"**{row[0]}**" if name == chosen else row[0],
-            f"{rates[name]:.2f}" if name in rates else "",
-            *row[1:],
-        ]
-        for name, row in zip([*names, "oracle"], _rows(results["test"], "wer", names, first), strict=True)
+        [f"**{label}**" if label == chosen else label, rates.get(name, ""), *cells]
+        for name, (label, *cells) in zip(
+            [*names, "oracle"], _rows(results["test"], "wer", names, first), strict=True
+        )
     ]
     header = ["system", "WER on val", "WER", f"against {NAMES[first]}", "p", "could see"]
     return [
@@ -128,6 +126,22 @@ def _corrected(results: Mapping[str, Any], part: str) -> list[str]:
         one_paragraph(CORRECTED.format(lists=lists, **results)),
         markdown_table(header, rows),
     ]
+
+
+def _summarize(measurements: Measurements, part: str) -> str:
+    """What the corrector gains under the gate that val chose."""
+    results, first = measurements[part], part.removeprefix(CORRECTOR).split(" and ")[0]
+    names = [name for name in results["test"]["statistics"] if name == first or name.startswith("fused-")]
+    chosen = _choose_gate(results["tuning"], names)
+    if chosen == first:
+        return f"; a corrector of the lists of {NAMES[first]}: nothing, val kept the first candidates"
+    gained = _compare(results["test"], "wer", [chosen], first)[0]
+    return f"; a gated corrector of the lists of {NAMES[first]}: {_describe(gained)} WER against their first"
+
+
+def _choose_gate(results: Mapping[str, Any], names: Sequence[str]) -> str:
+    """The best on val; of equals the first candidate, then the gate that is named first."""
+    return min(names, key=lambda name: _table(results, "wer", name).score())
 
 
 def choose_on_val(results: Mapping[str, Any]) -> tuple[str, str]:
