@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.measurements import Measurements
+from benchmarks.common.measurements import Measurements, Part
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.significance import Difference, correct_family, paired_test
@@ -49,11 +49,12 @@ CORRECTOR = "corrector of "
 CORRECTED = """\
 A model of kind `train_fuse` (6 M parameters) reads the five first different candidates of {lists} and
 writes a new text; `fuse` accepts it or keeps the first candidate. It started from the packaged translator,
-was prepared on simulated lists of {prepared_on:,} captions of train, and learned on the real lists of
-{trained_on:,} others, which two voices spoke that speak nothing else here; 300 captions of val picked its
-checkpoint. Gate and largest share of changed words were chosen on 200 other captions of val, among these
-rows and the first candidate itself; the row of the choice is marked. The test set and the tests are those
-of the recognizers above. Oracle: of each caption the best of the five."""
+was prepared on simulated lists of {prepared_on:,} captions of train ({prepare_steps} updates), and learned
+on the real lists of {trained_on:,} others ({steps} updates), which two voices spoke that speak nothing
+else here; 300 captions of val picked its checkpoint. Gate and largest share of changed words were chosen
+on 200 other captions of val, among these rows and the first candidate itself; the row of the choice is
+marked. The test set and the tests are those of the recognizers above. Oracle: of each caption the best of
+the five."""
 
 
 def page(measurements: Measurements) -> str:
@@ -71,7 +72,7 @@ def page(measurements: Measurements) -> str:
         "## Three recognizers",
         one_paragraph(TRANSCRIPTS.format(setting=setting_text)),
         markdown_table(["system", "WER", f"against {NAMES[best]}", "p", "could see"], rows),
-        *(part for name in _correctors(measurements) for part in _corrected(measurements[name], name)),
+        *(part for name in _correctors(measurements) for part in _corrected(measurements.parts[name])),
         "## Translations",
         one_paragraph(TRANSLATIONS),
     ]
@@ -107,9 +108,10 @@ def _correctors(measurements: Measurements) -> list[str]:
     return [name for name in measurements.parts if name.startswith(CORRECTOR)]
 
 
-def _corrected(results: Mapping[str, Any], part: str) -> list[str]:
+def _corrected(part: Part) -> list[str]:
     """The section of a corrector: every gate, and the one that val chose."""
-    first, *others = part.removeprefix(CORRECTOR).split(" and ")
+    results = part.results
+    first, *others = part.part.removeprefix(CORRECTOR).split(" and ")
     lists = " and ".join(NAMES[name] for name in (first, *others))
     names = [first, *(name for name in results["test"]["statistics"] if name.startswith("fused-"))]
     rates = {name: f"{_table(results['tuning'], 'wer', name).score():.2f}" for name in names}
@@ -123,7 +125,7 @@ def _corrected(results: Mapping[str, Any], part: str) -> list[str]:
     header = ["system", "WER on val", "WER", f"against {NAMES[first]}", "p", "could see"]
     return [
         f"## A corrector of the lists of {lists}",
-        one_paragraph(CORRECTED.format(lists=lists, **results)),
+        one_paragraph(CORRECTED.format(lists=lists, **results, **part.manifest.settings)),
         markdown_table(header, rows),
     ]
 
