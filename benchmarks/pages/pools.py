@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.common.measurements import Measurements
+from benchmarks.common.measurements import Measurements, Part
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.significance import Difference, correct_family, paired_test
@@ -43,10 +44,21 @@ TRANSLATIONS = """\
 The 1,000 captions of test_2016_flickr as text. Samples: epsilon 0.02, the packaged model. The other seeds
 are models of `python -m benchmarks.claims run seeds` (1 and 5). Against the packaged model's beam 5,
 tested as above. Oracle: of each sentence the sample with the best chrF."""
+CORRECTOR = "corrector of "
+"""How the parts of :mod:`benchmarks.quality.confidence.fusing` begin; the names of the recognizers follow."""
+CORRECTED = """\
+A model of kind `train_fuse` (6 M parameters) reads the five first different candidates of {lists} and
+writes a new text; `fuse` accepts it or keeps the first candidate. It started from the packaged translator,
+was prepared on simulated lists of {prepared_on:,} captions of train ({prepare_steps} updates), and learned
+on the real lists of {trained_on:,} others ({steps} updates), which two voices spoke that speak nothing
+else here; 300 captions of val picked its checkpoint. Gate and largest share of changed words were chosen
+on 200 other captions of val, among these rows and the first candidate itself; the row of the choice is
+marked. The test set and the tests are those of the recognizers above. Oracle: of each caption the best of
+the five."""
 
 
 def page(measurements: Measurements) -> str:
-    """Transcripts, then translations."""
+    """Transcripts, corrected ones, then translations."""
     results = measurements["recognizers"]
     best, setting = choose_on_val(results["val"])
     alpha, silence = setting.removeprefix(f"{CALIBRATED}-").split("-")
@@ -60,6 +72,7 @@ def page(measurements: Measurements) -> str:
         "## Three recognizers",
         one_paragraph(TRANSCRIPTS.format(setting=setting_text)),
         markdown_table(["system", "WER", f"against {NAMES[best]}", "p", "could see"], rows),
+        *(part for name in _correctors(measurements) for part in _corrected(measurements.parts[name])),
         "## Translations",
         one_paragraph(TRANSLATIONS),
     ]
@@ -86,8 +99,51 @@ def _result(measurements: Measurements) -> str:
     risk = _compare(bleu, "bleu", ["samples-bleu"], "beam")[0]
     return (
         f"Calibrated votes of three recognizers: {_describe(votes)} WER against the best of them; minimum "
-        f"Bayes risk over 32 samples: {_describe(risk)} BLEU against beam 5."
+        f"Bayes risk over 32 samples: {_describe(risk)} BLEU against beam 5"
+        f"{''.join(map(partial(_summarize, measurements), _correctors(measurements)))}."
     )
+
+
+def _correctors(measurements: Measurements) -> list[str]:
+    return [name for name in measurements.parts if name.startswith(CORRECTOR)]
+
+
+def _corrected(part: Part) -> list[str]:
+    """The section of a corrector: every gate, and the one that val chose."""
+    results = part.results
+    first, *others = part.part.removeprefix(CORRECTOR).split(" and ")
+    lists = " and ".join(NAMES[name] for name in (first, *others))
+    names = [first, *(name for name in results["test"]["statistics"] if name.startswith("fused-"))]
+    rates = {name: f"{_table(results['tuning'], 'wer', name).score():.2f}" for name in names}
+    chosen = _label(_choose_gate(results["tuning"], names))
+    rows = [
+        [f"**{label}**" if label == chosen else label, rates.get(name, ""), *cells]
+        for name, (label, *cells) in zip(
+            [*names, "oracle"], _rows(results["test"], "wer", names, first), strict=True
+        )
+    ]
+    header = ["system", "WER on val", "WER", f"against {NAMES[first]}", "p", "could see"]
+    return [
+        f"## A corrector of the lists of {lists}",
+        one_paragraph(CORRECTED.format(lists=lists, **results, **part.manifest.settings)),
+        markdown_table(header, rows),
+    ]
+
+
+def _summarize(measurements: Measurements, part: str) -> str:
+    """What the corrector gains under the gate that val chose."""
+    results, first = measurements[part], part.removeprefix(CORRECTOR).split(" and ")[0]
+    names = [name for name in results["test"]["statistics"] if name == first or name.startswith("fused-")]
+    chosen = _choose_gate(results["tuning"], names)
+    if chosen == first:
+        return f"; a corrector of the lists of {NAMES[first]}: nothing, val kept the first candidates"
+    gained = _compare(results["test"], "wer", [chosen], first)[0]
+    return f"; a gated corrector of the lists of {NAMES[first]}: {_describe(gained)} WER against their first"
+
+
+def _choose_gate(results: Mapping[str, Any], names: Sequence[str]) -> str:
+    """The best on val; of equals the first candidate, then the gate that is named first."""
+    return min(names, key=lambda name: _table(results, "wer", name).score())
 
 
 def choose_on_val(results: Mapping[str, Any]) -> tuple[str, str]:
@@ -117,7 +173,7 @@ def _rows(results: Mapping[str, Any], metric: str, names: Sequence[str], baselin
     for name in names:
         score = _table(results, metric, name).to_score()
         shown = f"{score.value:.2f}{format_interval(score.interval, ' ({:.1f} to {:.1f})')}"
-        label = NAMES.get(name, "ROVER, calibrated votes")
+        label = _label(name)
         difference = differences.get(name)
         if difference is None:
             rows.append([label, shown, "", "", ""])
@@ -128,6 +184,14 @@ def _rows(results: Mapping[str, Any], metric: str, names: Sequence[str], baselin
         score = _table(results, metric, "oracle").to_score()
         rows.append(["oracle: the best candidate", f"{score.value:.2f}", "", "", ""])
     return rows
+
+
+def _label(name: str) -> str:
+    if name.startswith("fused-"):
+        _, gate, edit = name.split("-")
+        limit = "" if edit == "1" else f", at most {100 * float(_number(edit)):.0f}% changed"
+        return f"corrected, {'no gate' if gate == 'off' else f'gate {gate}'}{limit}"
+    return NAMES.get(name, "ROVER, calibrated votes")
 
 
 def _describe(difference: Difference) -> str:

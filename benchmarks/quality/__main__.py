@@ -36,6 +36,8 @@ SECTIONS = {
     "confidence": "benchmarks.quality.confidence.calibration",
     "routing": "benchmarks.quality.confidence.routing",
     "pools": "benchmarks.quality.confidence.pools",
+    "evidence": "benchmarks.quality.confidence.evidence",
+    "fuse": "benchmarks.quality.confidence.fusing",
     "students": "benchmarks.quality.students",
     "search": "benchmarks.quality.search",
     "terms": "benchmarks.quality.terms",

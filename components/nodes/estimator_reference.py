@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from pydantic import BaseModel
+
+from components.confidence.estimators.config import EstimatorConfig
 from components.digests import file_digest
 from components.errors import ConfigError
 from components.models.references import split_reference
@@ -48,6 +51,24 @@ def digest_of(reference: str | None, store: str | None) -> dict[str, str]:
 def libraries(reference: str | None, beside: Collection[str]) -> tuple[str, ...]:
     """Return the libraries of the estimates that are not among others."""
     return () if reference is None else tuple(name for name in LIBRARIES if name not in beside)
+
+
+def check_features(reference: str | None, maker: BaseModel, texts: int | None) -> None:
+    """Refuse the node that fits the estimator where it fits it on features that a proposed text lacks.
+
+    Args:
+        reference: the estimator.
+        maker: the settings of that node.
+        texts: of an utterance, the one that is judged among them; None where nodes gave all that is judged.
+
+    Raises:
+        ConfigError: it does.
+    """
+    from components.refining.fitted_estimates import refuse_features  # noqa: PLC0415 - imports numpy
+
+    assert isinstance(maker, EstimatorConfig)
+    if maker.features or texts is not None:
+        refuse_features(maker.features or None, str(reference), texts)
 
 
 def is_finished(reference: str | None) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from pydantic import BaseModel
+
 from components import neural_metrics
 from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
 from components.fusing.config import VERSION, FuseConfig
@@ -48,6 +50,10 @@ class Fuse(Kind[FuseConfig]):
     def tables(self, settings: FuseConfig) -> dict[str, str]:
         """Return the node that fits the gate's estimator."""
         return estimator_reference.table_of(settings.estimator)
+
+    def check_table(self, settings: FuseConfig, site: Site, role: str, maker: BaseModel) -> None:
+        """Check that the estimator will be fitted on features that a new text has."""
+        estimator_reference.check_features(settings.estimator, maker, len(site.of))
 
     def files(self, settings: FuseConfig) -> dict[str, str]:
         """Return the file of an estimator that is named by its path."""

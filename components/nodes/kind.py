@@ -135,6 +135,13 @@ class Kind(ABC, Generic[S]):
             ConfigError: in one line, why.
         """
 
+    def check_table(self, settings: S, site: Site, role: str, maker: BaseModel) -> None:
+        """Refuse a table that a node of this pipeline will make, by the settings of that node.
+
+        Raises:
+            ConfigError: in one line, why.
+        """
+
     def check(self, settings: S, site: Site) -> None:
         """Refuse what can be refused without fetching anything.
 

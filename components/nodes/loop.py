@@ -149,6 +149,7 @@ class LoopRound(Round[LoopRoundSettings]):
     summary = "the end of one round of loop"
     settings = LoopRoundSettings
     same_language = True
+    texts_to_compare = None
 
     def libraries(self, settings: LoopRoundSettings) -> tuple[str, ...]:
         """Return the libraries of the gate."""

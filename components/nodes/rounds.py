@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, TypeVar
 
+from pydantic import BaseModel
+
 from components import neural_metrics
 from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
 from components.models.sources.served import chat_fingerprints
@@ -28,6 +30,8 @@ class Round(Kind[S]):
     scored = False
     passes = True
     made_by: ClassVar = {estimator_reference.ROLE: estimator_reference.MADE_BY}
+    texts_to_compare: ClassVar[int | None] = 1
+    """Texts that a fitted estimator sees, the one that is judged among them; None: those that nodes gave."""
 
     def version(self, settings: S) -> str:
         """Return the version of the rounds, and of the estimates that are used."""
@@ -40,6 +44,10 @@ class Round(Kind[S]):
     def tables(self, settings: S) -> dict[str, str]:
         """Return the node that fits the estimator."""
         return estimator_reference.table_of(settings.estimator)
+
+    def check_table(self, settings: S, site: Site, role: str, maker: BaseModel) -> None:
+        """Check that the estimator will be fitted on features that a proposed text has."""
+        estimator_reference.check_features(settings.estimator, maker, self.texts_to_compare)
 
     def files(self, settings: S) -> dict[str, str]:
         """Return the file of an estimator that is named by its path."""

@@ -51,6 +51,12 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:
                 (*path[:2], role),
                 f"{node.name}.{role}: expected a node {expected}, found {name} ({made_by})",
             )
+        elif name != DATA:
+            try:
+                site = pipeline.site_of(node, None, 0)
+                kind.check_table(node.settings, site, role, pipeline.nodes[name].settings)
+            except ConfigError as error:
+                note((*path[:2], role), f"{node.name}: {error}")
     if (kind.gathers or not kind.whole) and len({pipeline.data_of(name) for name in node.of}) > 1:
         note(path, f"{node.name}.of: expected nodes of one data set, found several in {', '.join(node.of)}")
     if len(set(node.of)) < len(node.of):

@@ -108,11 +108,21 @@ def check_estimator(
             f"estimator: expected one of {output}s, found {reference}, which was fitted for {fitted.of}s"
         )
     columns = next(iter(select_target(fitted, reference, estimate).targets.values())).columns
-    _refuse_features([column.name for column in columns], reference, texts)
+    refuse_features([column.name for column in columns], reference, texts)
 
 
-def _refuse_features(names: Collection[str], reference: str, texts: int | None) -> None:
-    """Refuse features of further texts that there are not, and of tokens where nothing decodes a text."""
+def refuse_features(names: Collection[str] | None, reference: str, texts: int | None) -> None:
+    """Refuse features of further texts that there are not, and of tokens where nothing decodes a text.
+
+    Args:
+        names: what an estimator is fitted on; None: whatever its texts have, tokens among it.
+        reference: the estimator, for the message.
+        texts: as of :func:`check_estimator`.
+
+    Raises:
+        ConfigError: a proposed text does not have all of them.
+    """
+    names = ("all features",) if names is None else names
     further = {f"{stem}.{n}" for stem in _COMPARED for n in range(2, (texts or 1) + 1)}
     compared = {name for name in names if name.rpartition(".")[0] in _COMPARED}
     refused = sorted(compared - further)

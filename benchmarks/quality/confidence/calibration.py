@@ -85,7 +85,7 @@ def _without_curve(row: SignalQuality) -> dict[str, Any]:
     return row.model_dump(mode="json", exclude={"curve"})
 
 
-def measure_losses(run: Run) -> dict[str, Any]:
+def measure_losses(run: Run, recognizer: str = "base") -> dict[str, Any]:
     """How well estimates and raw log-probabilities tell translations that lost more than :data:`LOSS`."""
     utterances = [u for u in run.utterances if u.references]
     best = {name: _best(run, name) for name in run.nodes}
@@ -95,7 +95,7 @@ def measure_losses(run: Run) -> dict[str, Any]:
     lost = (gold - own > LOSS).astype(float)
     signals = {
         "translator's log-probability": [confidence_of(best["de"][i]) or 0.0 for i in ids],
-        "recognizer's log-probability": [confidence_of(best["base"][i]) or 0.0 for i in ids],
+        "recognizer's log-probability": [confidence_of(best[recognizer][i]) or 0.0 for i in ids],
         **{name: [1 - best[f"de_{name}"][i].features["p_bad"] for i in ids] for name in graphs.METHODS},
     }
     captions = [i.rsplit("-", 1)[0] for i in ids]

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 from benchmarks.common.recordings import load_recordings
-from benchmarks.quality.confidence.spoken_captions import write_manifest
+from benchmarks.quality.confidence.spoken_captions import CLEAN, write_manifest
 from components.files import write_bytes
 
-TEST, DEV = "test_2016_flickr", "val"
-DEV_RECORDINGS = 900
-"""Of the development set: 300 captions, each clean and with noise at 10 and 5 dB."""
+TEST, DEV, TRAIN = "test_2016_flickr", "val", "train"
+DEV_CAPTIONS = 300
+"""Captions of val that estimators are fitted on and that stop trainings; the others choose settings."""
+DEV_RECORDINGS = 3 * DEV_CAPTIONS
+"""Of the development set: each caption clean and with noise at 10 and 5 dB."""
 
 
 def spoken_manifest(work: Path, split: str) -> Path:
@@ -27,6 +29,23 @@ def tuning_manifest(work: Path) -> Path:
     clean_rows = [row for row in rows[DEV_RECORDINGS:] if json.loads(row)["domain"] == "clean"]
     write_bytes(path, "".join(clean_rows).encode())
     return path
+
+
+def clean_manifests(work: Path) -> dict[str, Path]:
+    """The manifests of clean recordings: ``train``, ``dev`` and ``tuning`` (two parts of val), ``test``."""
+    paths = {split: work / f"{split}-clean.jsonl" for split in (TRAIN, DEV, TEST)}
+    for split, path in paths.items():
+        if not path.exists():
+            write_manifest(work, split, CLEAN)
+    rows = paths[DEV].read_text(encoding="utf-8").splitlines(keepends=True)
+    parts = {"dev": rows[:DEV_CAPTIONS], "tuning": rows[DEV_CAPTIONS:]}
+    for name, part in parts.items():
+        write_bytes(work / f"{name}-clean.jsonl", "".join(part).encode())
+    return {
+        "train": paths[TRAIN],
+        "test": paths[TEST],
+        **{name: work / f"{name}-clean.jsonl" for name in parts},
+    }
 
 
 def human_manifest(work: Path) -> Path:

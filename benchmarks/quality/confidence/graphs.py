@@ -33,18 +33,18 @@ def recognition_graph(
     return nodes
 
 
-def cascade_graph(dev: Path) -> Graph:
-    """Speech translated through Whisper base, and whether its errors will cost more than 10 chrF."""
+def cascade_graph(dev: Path, recognizer: str = "base") -> Graph:
+    """Speech translated through a recognizer, and whether its errors will cost more than 10 chrF."""
     nodes: Graph = {
-        "base": {"kind": "recognize", **RECOGNIZERS["base"]},
-        "de": {"kind": "translate", "of": "base", **TRANSLATOR},
-        "correct": {"kind": "gold", "of": "base"},
+        recognizer: {"kind": "recognize", **RECOGNIZERS[recognizer]},
+        "de": {"kind": "translate", "of": recognizer, **TRANSLATOR},
+        "correct": {"kind": "gold", "of": recognizer},
         "of_correct": {"kind": "translate", "of": "correct", **TRANSLATOR},
     }
     for method in METHODS:
         nodes[f"de_{method}"] = {
             "kind": "estimate",
-            "of": ["de", "base", "of_correct"],
+            "of": ["de", recognizer, "of_correct"],
             "against_gold": True,
             "method": method,
             **learned_on(dev),

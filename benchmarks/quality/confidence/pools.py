@@ -109,7 +109,7 @@ def keep_transcripts(run: Run) -> dict[str, Any]:
     """Errors and words of every system on the clean recordings, with the oracles."""
     utterances = [u for u in run.utterances if u.domain == "clean"]
     systems = (*SYSTEMS, *(node for node in run.nodes if "votes" in node or node == "more-for-base"))
-    texts = {node: _texts(run, node) for node in systems}
+    texts = {node: best_texts(run, node) for node in systems}
     lists = [run.outcomes(node) for node in SYSTEMS]
     pools = {
         u.id: [h.text for own in lists if isinstance(o := own.get(u.id), NBest) for h in o.hypotheses[:5]]
@@ -122,14 +122,14 @@ def keep_transcripts(run: Run) -> dict[str, Any]:
     return {
         "n": len(utterances),
         "statistics": by_system,
-        "oracle": _oracle("wer", utterances, pools),
+        "oracle": oracle_statistics("wer", utterances, pools),
     }
 
 
 def keep_translations(run: Run) -> dict[str, Any]:
     """Statistics of BLEU and chrF of every system, with the oracle of the samples."""
     utterances = run.utterances
-    texts = {node: _texts(run, node) for node in run.nodes}
+    texts = {node: best_texts(run, node) for node in run.nodes}
     samples = run.outcomes("samples")
     pools = {
         u.id: [h.text for h in o.hypotheses] for u in utterances if isinstance(o := samples[u.id], NBest)
@@ -143,15 +143,18 @@ def keep_translations(run: Run) -> dict[str, Any]:
             }
             for metric in ("bleu", "chrf")
         },
-        "oracle": _oracle("chrf", utterances, pools),
+        "oracle": oracle_statistics("chrf", utterances, pools),
     }
 
 
-def _texts(run: Run, node: str) -> dict[str, str]:
+def best_texts(run: Run, node: str) -> dict[str, str]:
+    """Utterance id -> best text of a node."""
     return {key: o.best.text for key, o in run.outcomes(node).items() if isinstance(o, NBest)}
 
 
-def _oracle(name: str, utterances: Sequence[Any], pools: Mapping[str, Sequence[str]]) -> list[list[float]]:
+def oracle_statistics(
+    name: str, utterances: Sequence[Any], pools: Mapping[str, Sequence[str]]
+) -> list[list[float]]:
     """Statistics of the best candidate of each utterance, by its own score."""
     metric, rows = get_metric(name), []
     for utterance in utterances:

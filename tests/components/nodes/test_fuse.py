@@ -67,3 +67,28 @@ def test_a_training_reads_two_data_sets_and_as_many_lists_of_each() -> None:
     for of in (["t", "d", "train", "dev"], ["train", "dev", "t", "d", "d"]):
         with pytest.raises(ConfigError, match=r"expected of: \[data, development data, lists of the first"):
             read({"of": of})
+
+
+def test_an_estimator_that_will_be_fitted_on_what_new_texts_lack_is_refused() -> None:
+    def read(features: tuple[str, ...], gated: dict[str, Any]) -> None:
+        nodes = {
+            **{"dev": {"kind": "data", "source": "dev.jsonl"}, "asr": {"kind": "recognize"}},
+            **{"base": {"kind": "recognize"}, "dev-asr": {"kind": "recognize", "of": "dev"}},
+            **{"dev-base": {"kind": "recognize", "of": "dev"}},
+            "fit": {"kind": "train_estimate", "of": ["dev-asr", "dev-base"], "features": features},
+            "new": {**gated, "gate": "estimate", "estimator": "node:fit", "estimate": "p_correct"},
+        }
+        read_pipeline({"nodes": nodes, "source_language": "en"})
+
+    fuse = {"kind": "fuse", "of": ["asr", "base"]}
+    refine = {"kind": "refine", "of": "asr", "rounds": 1}
+    read(("n_words", "agreement_words.2"), fuse)
+    read(("n_words",), refine)
+    for features, gated, found in (
+        ((), fuse, "all features"),
+        (("n_words", "mean_log_prob"), fuse, "mean_log_prob"),
+        (("n_words", "agreement_words.2"), refine, r"agreement_words\.2"),
+        ((), refine, "all features"),
+    ):
+        with pytest.raises(ConfigError, match=rf"new.*a proposed text has .* found {found} in node:fit"):
+            read(features, gated)
