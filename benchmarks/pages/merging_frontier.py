@@ -125,6 +125,26 @@ def _barrier(losses: dict[str, float]) -> str:
     return markdown_table(("model", "nats a token", "barrier"), rows)
 
 
+def _result_of_voices(voices: dict[str, list[dict[str, Any]]]) -> str:
+    values = {name: {test["system"]: test["value"] for test in tests} for name, tests in voices.items()}
+    means = [tests[0]["value"] - tests[0]["difference"] for tests in voices.values()]
+    own = [row[f"tuned to {name}"] for name, row in values.items()]
+    better = [
+        f"{test['system']} ({name})"
+        for name, tests in voices.items()
+        for test in tests
+        if test["verdict"] == "better" and not test["system"].startswith("tuned")
+    ]
+    start, mean, tuned = (
+        " and ".join(f"{value:.1f}" for value in row)
+        for row in ([row["start"] for row in values.values()], means, own)
+    )
+    return (
+        f"The plain mean of Whisper tiny.en fine-tuned to {' and to '.join(voices)} has a WER of {mean} there "
+        f"(before {start}, each model on its own {tuned}); clearly better than it: {', '.join(better) or 'none'}"
+    )
+
+
 def _clearly_better(measurements: Measurements, seeds: list[str], merged: Mapping[str, float]) -> str:
     """Which methods are better than the plain mean on some domain, corrected."""
     found = sorted(
@@ -151,6 +171,8 @@ def _result(measurements: Measurements) -> str:
             f"{merged[best]:.2f}, the plain mean {merged['linear']:.2f} (means over {len(seeds)} seeds); "
             + _clearly_better(measurements, seeds, merged)
         )
+    if "voices" in measurements:
+        sentences.append(_result_of_voices(measurements["voices"]["voices"]))
     if "re-basin" in measurements:
         losses = measurements["re-basin"]
         middle = (losses["first"] + losses["second"]) / 2
