@@ -140,8 +140,9 @@ def _result_of_voices(voices: dict[str, list[dict[str, Any]]]) -> str:
         for row in ([row["start"] for row in values.values()], means, own)
     )
     return (
-        f"The plain mean of Whisper tiny.en fine-tuned to {' and to '.join(voices)} has a WER of {mean} there "
-        f"(before {start}, each model on its own {tuned}); clearly better than it: {', '.join(better) or 'none'}"
+        f"The plain mean of Whisper tiny.en fine-tuned to {' and to '.join(voices)} has a WER of {mean} "
+        f"there (before {start}, each model on its own {tuned}); clearly better than it: "
+        f"{', '.join(better) or 'none'}"
     )
 
 
