@@ -29,8 +29,10 @@ def format_interval(interval: Interval | None, pattern: str) -> str:
 
 
 def format_p_value(p: float | None) -> str:
-    """``0.036``, or that there were too few utterances for one."""
-    return "of too few" if p is None else f"{p:.3f}"
+    """``0.036``, ``< 0.001``, or that there were too few utterances for one."""
+    if p is None:
+        return "of too few"
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
 def format_share(count: int, n: int) -> str:
