@@ -84,7 +84,7 @@ def test_a_gates_estimator_has_not_seen_what_it_judges(kind: str, tmp_path: Path
     nodes: dict[str, Any] = {
         "dev": {"kind": "data", "source": fit},
         "mt-dev": {**MT, "of": "dev"},
-        "fit": {"kind": "train_estimate", "of": "mt-dev"},
+        "fit": {"kind": "train_estimate", "of": "mt-dev", "features": ["n_words", "word_ratio"]},
         "mt": {**MT, "of": "data"},
         "better": {"kind": kind, "of": "mt", "gate": "estimate", "estimator": "node:fit"},
     }

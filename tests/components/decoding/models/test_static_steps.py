@@ -303,6 +303,14 @@ def test_steps_of_a_bucket_are_the_same_operations_on_the_same_buffers(
         assert all(listed == first for _, listed in others)
 
 
+@contextmanager
+def switched(monkeypatch: pytest.MonkeyPatch, mode: str) -> Iterator[None]:
+    """Within the block steps run in another mode; the double's own comes back after it."""
+    with monkeypatch.context() as patch:
+        patch.setenv("ANTIPHON_CUDA_GRAPHS", mode)
+        yield
+
+
 def test_a_buffer_that_is_replaced_is_found_out(
     graphs: type[GraphDouble], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,13 +321,12 @@ def test_a_buffer_that_is_replaced_is_found_out(
         self._column = self._column.clone()
         start_step(self)
 
-    monkeypatch.delenv("ANTIPHON_CUDA_GRAPHS")
-    expected = decode(marians([prepare(0)]), "beam")
+    with switched(monkeypatch, "off"):
+        expected = decode(marians([prepare(0)]), "beam")
     monkeypatch.setattr(StaticBeamCache, "start_step", replace_the_column)
-    monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", "eager")
-    same(decode(marians([prepare(0)]), "beam"), expected)
+    with switched(monkeypatch, "eager"):
+        same(decode(marians([prepare(0)]), "beam"), expected)
     batch_sizes._free_cached()
-    monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", "on")
     with pytest.raises(AssertionError):
         same(decode(marians([prepare(0)]), "beam"), expected)
 
@@ -334,8 +341,8 @@ def test_where_recording_fails_one_line_says_so_and_texts_stay(
 
     monkeypatch.setattr(GraphDouble, "replay", replay)  # or does nothing
     found = [decode(marians([prepare(0)]), "beam") for _ in range(2)]
-    monkeypatch.delenv("ANTIPHON_CUDA_GRAPHS")
-    expected = decode(marians([prepare(0)]), "beam")
+    with switched(monkeypatch, "off"):
+        expected = decode(marians([prepare(0)]), "beam")
     for each in found:
         same(each, expected)
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -355,9 +362,9 @@ def test_buffers_in_use_are_not_shared(graphs: type[GraphDouble], monkeypatch: p
         return log_probs
 
     outer = decode(marians(ready, parts[0]), "beam", search_another)
-    monkeypatch.delenv("ANTIPHON_CUDA_GRAPHS")
-    same(outer, decode(marians(ready, parts[0]), "beam"))
-    same(inner[0], decode(marians(ready, parts[1]), "beam"))
+    with switched(monkeypatch, "off"):
+        same(outer, decode(marians(ready, parts[0]), "beam"))
+        same(inner[0], decode(marians(ready, parts[1]), "beam"))
 
 
 def test_buffers_are_free_with_the_search_and_released_where_memory_runs_out(
@@ -410,9 +417,9 @@ def test_a_draft_model_takes_fixed_steps_and_forgets_them(
 
     found = draft_and_target()
     assert 0 < graphs.records < graphs.replays
-    monkeypatch.delenv("ANTIPHON_CUDA_GRAPHS")
-    same(found, draft_and_target())
-    same(found, decode(marians([prepare(0)]), "greedy"))
+    with switched(monkeypatch, "off"):
+        same(found, draft_and_target())
+        same(found, decode(marians([prepare(0)]), "greedy"))
 
 
 @pytest.mark.gpu
