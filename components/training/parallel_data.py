@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
 from components import data
@@ -13,6 +14,7 @@ from components.training.config import TrainingConfig
 from components.training.vocabulary import EOS, has_tag, load, tag
 
 Pair = tuple[str, str]
+_log = logging.getLogger("antiphon.training")
 
 
 def read_pairs(source: str, languages: tuple[str, str], limit: int | None = None) -> tuple[list[Pair], str]:
@@ -64,5 +66,9 @@ def encode_pairs(
     if not short_examples:
         raise DataError(
             f"expected pairs of at most max_length {max_length} pieces, found {len(pairs)} longer"
+        )
+    if left_out := len(pairs) - len(short_examples):
+        _log.warning(
+            "%d of %d pairs are left out: more than max_length %d pieces", left_out, len(pairs), max_length
         )
     return short_examples

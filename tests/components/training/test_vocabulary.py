@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,10 @@ def test_more_characters_than_pieces_is_one_line() -> None:
 def test_only_too_long_pairs() -> None:
     with pytest.raises(DataError, match="at most max_length 2 pieces, found 20 longer"):
         encode_pairs([(x, x) for x in LINES], vocabulary.train(LINES, 64), 2)
+
+
+def test_pairs_that_are_too_long_are_counted_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    pairs = [("a dog", "ein Hund"), ("a dog " * 30, "ein Hund")]
+    with caplog.at_level(logging.WARNING, logger="antiphon.training"):
+        assert len(encode_pairs(pairs, vocabulary.train(LINES, 64), 20)) == 1
+    assert caplog.messages == ["1 of 2 pairs are left out: more than max_length 20 pieces"]
