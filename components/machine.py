@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 from pydantic import ValidationError
 
 from components.canonical_json import digest_of
+from components.cuda_graphs import CUDA_GRAPHS, read_cuda_graphs
 from components.digests import cache_folder
 from components.errors import ConfigError, StoreError
 from components.files import read_json, write_json
@@ -31,8 +31,6 @@ SWITCHES = (
     *("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG"),
 )
 """Environment variables by which a user may choose other kernels of the libraries."""
-CUDA_GRAPHS = "ANTIPHON_CUDA_GRAPHS"
-"""Environment variable: how decoding steps run on CUDA, see :func:`read_cuda_graphs`."""
 _VARIABLES = (
     *("OMP_", "KMP_", "GOMP_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_", "TORCH_", "PYTORCH_", "LD_"),
     *("ANTIPHON_KERNELS", "ANTIPHON_PREPACK", "CUDA_", "NVIDIA_", "HIP_", "ROCR_"),
@@ -75,21 +73,6 @@ def describe_numerics(device: str = "cpu", *, threads: bool = True) -> dict[str,
         facts_by_name |= {"card": facts.cards[index], "matmul": facts.matmul}
         facts_by_name |= {} if read_cuda_graphs() == "off" else {CUDA_GRAPHS: read_cuda_graphs()}
     return facts_by_name
-
-
-def read_cuda_graphs() -> Literal["off", "on", "eager"]:
-    """Return how decoding steps run on CUDA: what ANTIPHON_CUDA_GRAPHS says, else ``off``.
-
-    ``on``: in fixed shapes, recorded as CUDA graphs; ``eager``: in the same shapes, unrecorded, to find out
-    what is at fault.
-
-    Raises:
-        ConfigError: it says something else.
-    """
-    text = os.environ.get(CUDA_GRAPHS) or "off"
-    if text not in {"off", "on", "eager"}:
-        raise ConfigError(f"{CUDA_GRAPHS}: expected on, eager or off, found {text!r}")
-    return text  # type: ignore[return-value]
 
 
 def resolve_device_name(name: str = "auto") -> str:

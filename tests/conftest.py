@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.openai_server import KEY, OpenAIServer, openai_server
@@ -17,6 +18,10 @@ from tests.serving import prefect_server
 os.environ["ANTIPHON_DEVICE"] = "cpu"
 if not Path("/dev/nvidiactl").exists():  # kernels in Triton are interpreted; read when it is imported
     os.environ["TRITON_INTERPRET"] = "1"
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

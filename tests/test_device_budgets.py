@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from components.cuda_graphs import CUDA_GRAPHS
 from components.decoding import logits_processors
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
@@ -30,7 +31,6 @@ from components.ensembling.token_level.combiners import (
     LogLinearInterpolation,
     NegativeEvidence,
 )
-from components.machine import CUDA_GRAPHS
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.moe_block import MoEBlock, record_routing
 from components.networks.moe.router import Router

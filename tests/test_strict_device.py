@@ -19,6 +19,7 @@ from torch.nn import functional
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 from whisper.model import LayerNorm
 
+from components.cuda_graphs import CUDA_GRAPHS
 from components.decoding import logits_processors
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
@@ -54,7 +55,6 @@ from components.experts import routing_stats
 from components.experts.contribution import reference_log_likelihoods as likelihoods_of
 from components.experts.upcycling import upcycle
 from components.kernels import triton_ready
-from components.machine import CUDA_GRAPHS
 from components.models.language_model import CausalLanguageModel
 from components.networks.moe.dispatch import dropped_share
 from components.networks.moe.grouped_experts import GroupedExperts
@@ -454,10 +454,11 @@ def same(found: Any, wanted: Any) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_component_on_the_device_gives_what_it_gives_on_the_cpu(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch, graphs: str = "off"
 ) -> None:
     with torch.no_grad():
-        expected = CASES[name](lambda value: value)
+        expected = CASES[name](here)
+    monkeypatch.setenv(CUDA_GRAPHS, graphs)
     with strict_device(monkeypatch):
         result = CASES[name](on_device)
     same(on_cpu(result), expected)
@@ -474,12 +475,7 @@ FIXED = [
 def test_steps_of_fixed_shapes_on_the_device_give_what_the_cpu_gives(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with torch.no_grad():
-        expected = CASES[name](lambda value: value)
-    monkeypatch.setenv(CUDA_GRAPHS, "eager")
-    with strict_device(monkeypatch):
-        result = CASES[name](on_device)
-    same(on_cpu(result), expected)
+    test_a_component_on_the_device_gives_what_it_gives_on_the_cpu(name, monkeypatch, graphs="eager")
 
 
 @pytest.mark.gpu

@@ -13,8 +13,8 @@ import torch
 
 from benchmarks.gpu.row import Machine, Row, Value, append_row, describe_machine, read_rows
 from benchmarks.gpu.stopwatch import Call, time_rounds
+from components.cuda_graphs import CUDA_GRAPHS
 from components.decoding.models.step_graph import has_recording_failed
-from components.machine import CUDA_GRAPHS
 
 ROWS = "gpu.jsonl"
 GRAPHS: Mapping[str, Value] = {"graphs": "on"}

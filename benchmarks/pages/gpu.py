@@ -56,8 +56,8 @@ def _largest(section: str, system: str, key: str, pattern: str, setting: Setting
         texts = []
         for graphs, suffix in (({}, ""), ({"graphs": "on"}, " with CUDA graphs")):
             picked = _pick(rows, section, system, {**setting, **graphs})
-            if found := [float(row.values[key]) for row in picked if key in row.values]:
-                texts.append(pattern.format(max(found)) + suffix)
+            if values := [float(row.values[key]) for row in picked if key in row.values]:
+                texts.append(pattern.format(max(values)) + suffix)
         return ", ".join(texts) or None
 
     return read

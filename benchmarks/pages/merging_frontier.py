@@ -83,10 +83,10 @@ def _mean_by_system(domains: dict[str, list[dict[str, Any]]]) -> dict[str, float
 
 
 def _voices(results: dict[str, Any]) -> list[str]:
-    chosen = ", ".join(
+    scales = ", ".join(
         f"{name} {own['value']:g}" for name, own in results["chosen"].items() if own["parameter"]
     )
-    blocks = [f"`lambda` that was chosen: {chosen}."]
+    blocks = [f"`lambda` that was chosen: {scales}."]
     for name, tests in results["voices"].items():
         header = ("system", "WER, %", *HEADER[2:])
         blocks += [f"### {name}", markdown_table(header, [_baseline_row(tests), *map(_row, tests)])]
@@ -148,7 +148,7 @@ def _result_of_voices(voices: dict[str, list[dict[str, Any]]]) -> str:
 
 def _clearly_better(measurements: Measurements, seeds: list[str], merged: Mapping[str, float]) -> str:
     """Which methods are better than the plain mean on some domain, corrected."""
-    found = sorted(
+    better = sorted(
         {
             f"{test['system']} ({domain}, {seed})"
             for seed in seeds
@@ -157,7 +157,7 @@ def _clearly_better(measurements: Measurements, seeds: list[str], merged: Mappin
             if test["system"] in merged and test["verdict"] == "better"
         }
     )
-    return f"clearly better than it: {', '.join(found) or 'none, on no domain'}"
+    return f"clearly better than it: {', '.join(better) or 'none, on no domain'}"
 
 
 def _result(measurements: Measurements) -> str:

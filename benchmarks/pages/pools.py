@@ -115,9 +115,9 @@ def _corrected(part: Part) -> list[str]:
     lists = " and ".join(NAMES[name] for name in (first, *others))
     names = [first, *(name for name in results["test"]["statistics"] if name.startswith("fused-"))]
     rates = {name: f"{_table(results['tuning'], 'wer', name).score():.2f}" for name in names}
-    chosen = _label(_choose_gate(results["tuning"], names))
+    gate = _label(_choose_gate(results["tuning"], names))
     rows = [
-        [f"**{label}**" if label == chosen else label, rates.get(name, ""), *cells]
+        [f"**{label}**" if label == gate else label, rates.get(name, ""), *cells]
         for name, (label, *cells) in zip(
             [*names, "oracle"], _rows(results["test"], "wer", names, first), strict=True
         )
@@ -134,10 +134,10 @@ def _summarize(measurements: Measurements, part: str) -> str:
     """What the corrector gains under the gate that val chose."""
     results, first = measurements[part], part.removeprefix(CORRECTOR).split(" and ")[0]
     names = [name for name in results["test"]["statistics"] if name == first or name.startswith("fused-")]
-    chosen = _choose_gate(results["tuning"], names)
-    if chosen == first:
+    gate = _choose_gate(results["tuning"], names)
+    if gate == first:
         return f"; a corrector of the lists of {NAMES[first]}: nothing, val kept the first candidates"
-    gained = _compare(results["test"], "wer", [chosen], first)[0]
+    gained = _compare(results["test"], "wer", [gate], first)[0]
     return f"; a gated corrector of the lists of {NAMES[first]}: {_describe(gained)} WER against their first"
 
 

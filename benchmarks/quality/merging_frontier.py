@@ -16,9 +16,10 @@ from typing import Any
 
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.quality.merging.fine_tuning import COMMON, START, multi30k, pair, tatoeba
-from benchmarks.quality.merging.methods import METHODS, READ_DATA, Method, make_merged
+from benchmarks.quality.merging.methods import METHODS, Method, make_merged
 from components.data import load
 from components.merging.merge import MergeOptions, merge
+from components.merging.methods.table import METHODS as MERGE_METHODS
 from components.merging.recipe.reader import parse_recipe
 from components.merging.statistics.data_sets import DataSets, encode_examples, load_model
 from components.metrics.corpus_statistics import translation_statistics
@@ -156,7 +157,7 @@ class Bench:
     def merged(self, name: str, method: Method, value: float, models: dict[str, str]) -> str:
         """The model that a method makes of the fine-tuned ones with a value of its parameter."""
         sets = {model: self.sets[domain]["train"] for domain, model in models.items()}
-        data = DataSets(sets if method.merge_method in READ_DATA else {}, PAIRS, "en", "de")
+        data = DataSets(sets if MERGE_METHODS[method.merge_method].statistics else {}, PAIRS, "en", "de")
         out = self.work / "merged" / f"{name}-{value}"
         return make_merged(out, method, value, list(models.values()), START, MergeOptions(data=data))
 

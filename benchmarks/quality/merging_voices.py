@@ -54,7 +54,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     sets = speak_sets(Workspace(work))
     models = {name: fine_tune(work, name, parts, options.steps) for name, parts in sets.items()}
     systems = {"start": START, **{f"tuned to {name}": model for name, model in models.items()}}
-    chosen = {}
+    parameters = {}
     for name in COMPARED:
         method = METHODS[name]
         values = SCALES if method.parameter else (0.0,)
@@ -66,9 +66,9 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
         }
         best = min(errors, key=errors.__getitem__)
         systems[name] = merged(work, name, method, best, models)
-        chosen[name] = {"parameter": method.parameter, "value": best, "errors": list(errors.items())}
+        parameters[name] = {"parameter": method.parameter, "value": best, "errors": list(errors.items())}
     voices = {name: test(systems, parts["test"]) for name, parts in sets.items()}
-    yield Result("voices", {"chosen": chosen, "voices": voices}, [START])
+    yield Result("voices", {"chosen": parameters, "voices": voices}, [START])
 
 
 def speak_sets(work: Workspace) -> dict[str, dict[str, list[Utterance]]]:

@@ -181,8 +181,8 @@ def _can_go_on(state: BeamState, worst: Tensor, length: int, steps: int, config:
 
 
 def _to_candidate(scorer: EnsembleScorer, hypothesis: FinishedHypothesis) -> Candidate:
-    member_log_probs, member_weights = scorer.to_member_scores(hypothesis.records)
-    entropies, margins = scorer.to_statistics(hypothesis.records)
+    member_log_probs, member_weights = scorer.records.member_scores(hypothesis.records)
+    entropies, margins = scorer.records.statistics(hypothesis.records)
     *tokens, last = hypothesis.tokens
     has_ended = last in scorer.vocabulary.eos
     return Candidate(

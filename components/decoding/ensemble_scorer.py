@@ -6,7 +6,6 @@ constant weight of zero), T generated tokens of one sequence.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +14,6 @@ from weakref import proxy
 import torch
 from torch import Tensor
 
-from components.decoding.candidates import MemberScores
 from components.decoding.combiner import Combiner
 from components.decoding.finite_watch import FiniteWatch
 from components.decoding.gate_features import GateFeatures, distribution_features
@@ -28,7 +26,8 @@ from components.decoding.scorers import (
     as_retractable,
     require_same_vocabulary,
 )
-from components.decoding.token_statistics import N_STATISTICS, token_statistics
+from components.decoding.token_records import TokenRecords
+from components.decoding.token_statistics import token_statistics
 from components.errors import ConfigError, ModelError
 
 
@@ -40,6 +39,7 @@ class EnsembleScorer:
 
     Attributes:
         finite: Looks for NaN in the tokens that the search takes; its ModelError names the member.
+        records: How what is known of a token is laid out (:meth:`records_of`).
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class EnsembleScorer:
         self.limit = min(scorer.limit for scorer in active)
         gated = combiner.gate is not None
         self._keeps_statistics = keeps_statistics
-        self.record_width = len(self._members) * (2 if gated else 1) + N_STATISTICS * keeps_statistics
         self._weights_on_device = torch.zeros(0) if gated else combiner.constant_weights()
-        self._constant_weights = tuple(self._weights_on_device.tolist())
+        weights = None if gated else tuple(self._weights_on_device.tolist())
+        self.records = TokenRecords(len(self._members), weights, keeps_statistics)
         self._gate_features = GateFeatures(len(self._members))
         self._scores: list[Tensor | None] = [None] * len(self._members)
         self._weights = torch.zeros(0)
@@ -253,8 +253,8 @@ class EnsembleScorer:
         """What is known of ``tokens`` (R',) at ``rows`` (R',) of the present step.
 
         Returns:
-            (W, R') with W = :attr:`record_width`: the log-probabilities that the M active members gave them,
-            where a gate gives the weights the M weights, and where they are kept the statistics of the
+            (W, R'), laid out as :attr:`records` says: the log-probabilities that the M active members gave
+            them, where a gate gives the weights the M weights, and where they are kept the statistics of the
             distribution.
         """
         parts = [self._log_probs_of(rows, tokens)]
@@ -263,24 +263,6 @@ class EnsembleScorer:
         if self._keeps_statistics:
             parts.append(self._statistics[:, rows])
         return torch.cat(parts) if len(parts) > 1 else parts[0]
-
-    def to_statistics(self, records: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Records (T, W) of one sequence -> the entropies and margins of its tokens; empty: not kept."""
-        if not self._keeps_statistics:
-            return (), ()
-        entropies, margins = records[:, -N_STATISTICS:].T.tolist()
-        return tuple(entropies), tuple(margins)
-
-    def to_member_scores(self, records: Tensor) -> tuple[MemberScores, MemberScores]:
-        """Records (T, W) of one sequence -> every member's log-probabilities, and its weights."""
-        n = len(self._members)
-        log_probs = [
-            tuple(None if math.isnan(value) else value for value in column)
-            for column in records[:, :n].T.tolist()
-        ]
-        if self._combiner.gate is None:
-            return tuple(log_probs), tuple((weight,) * len(records) for weight in self._constant_weights)
-        return tuple(log_probs), tuple(map(tuple, records[:, n : 2 * n].T.tolist()))
 
     def _raise_not_finite(self) -> None:
         pairs = [(n, s) for n, s in zip(self.names, self._scores, strict=True) if s is not None]

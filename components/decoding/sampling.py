@@ -57,7 +57,7 @@ def greedy_or_sample(
     n, device = log_probs.shape[0], log_probs.device
     draws = _draw_uniform(config, keys, n, copies, steps).to(device)
     eos, interval = torch.tensor(scorer.vocabulary.eos, device=device), check_interval(device)
-    decoded = allocate_rows(n * copies, steps, scorer.record_width, device)
+    decoded = allocate_rows(n * copies, steps, scorer.records.width, device)
     alive = torch.arange(n * copies, device=device)
     open_rows, is_open = list(range(n * copies)), torch.ones(n * copies, dtype=torch.bool, device=device)
     source = alive // copies
@@ -190,8 +190,8 @@ def to_candidate(
     """What a row has decoded; ``copy`` is the number of the sample, where it is one."""
     length, finished = int(decoded.lengths[row]), bool(decoded.finished[row])
     log_probs = decoded.log_probs[row, :length]
-    member_log_probs, member_weights = scorer.to_member_scores(decoded.records[row, :length])
-    entropies, margins = scorer.to_statistics(decoded.records[row, :length])
+    member_log_probs, member_weights = scorer.records.member_scores(decoded.records[row, :length])
+    entropies, margins = scorer.records.statistics(decoded.records[row, :length])
     score = float(log_probs.sum())
     return Candidate(
         tokens=tuple(decoded.tokens[row, : length - finished].tolist()),

@@ -111,7 +111,7 @@ def force_decode(
     lengths = torch.tensor([len(sequence) for sequence in sequences], device=log_probs.device)
     tokens = tokens.to(log_probs.device)
     token_log_probs = torch.zeros(tokens.shape, device=log_probs.device)
-    records = torch.zeros((*tokens.shape, ensemble.record_width), device=log_probs.device)
+    records = torch.zeros((*tokens.shape, ensemble.records.width), device=log_probs.device)
     alive = torch.arange(len(sequences), device=log_probs.device)
     for t in range(longest):
         history = History(tokens[alive, :t], alive, max_new_tokens or ensemble.limit)
@@ -135,7 +135,7 @@ def _to_candidate(
 ) -> Candidate:
     n, finished = len(sequence), sequence[-1] in ensemble.vocabulary.eos
     score = float(token_log_probs.sum())
-    member_log_probs, member_weights = ensemble.to_member_scores(records)
+    member_log_probs, member_weights = ensemble.records.member_scores(records)
     return Candidate(
         tokens=tuple(sequence[: n - finished]),
         score=score,

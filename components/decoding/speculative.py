@@ -105,7 +105,7 @@ def _take_first_tokens(
     target: EnsembleScorer, config: SearchConfig, processors: Sequence[LogitsProcessor], steps: int
 ) -> DecodedRows:
     log_probs = target.prefill()
-    rows = allocate_rows(len(log_probs), steps, target.record_width, log_probs.device)
+    rows = allocate_rows(len(log_probs), steps, target.records.width, log_probs.device)
     everyone = torch.arange(len(log_probs), device=log_probs.device)
     history = History(rows.tokens, everyone, steps)
     log_probs = apply_to_ragged(processors, log_probs, history, rows.lengths)

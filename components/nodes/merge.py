@@ -102,7 +102,7 @@ class Merge(ModelKind[MergeConfig]):
         diagnosis.require()
         sets = DataSets.of_settings(settings)
         options = MergeOptions(
-            site.seed, store=site.store, references=references, data=sets, device=settings.device
+            seed=site.seed, store=site.store, references=references, data=sets, device=settings.device
         )
         _report_findings(diagnosis, folder)
         site.progress(50.0)

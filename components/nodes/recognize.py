@@ -149,6 +149,6 @@ class Recognize(Kind[RecognizeSettings]):
 
 
 def _ensemble(settings: RecognizeSettings) -> RecognizerEnsembleConfig:
-    devices = ("", *settings.member_devices) if settings.member_devices else ()
-    values = {**settings.model_dump(), "members": settings.references, "member_devices": devices}
+    whose = {"members": settings.references, "member_devices": settings.devices_after(1)}
+    values = {**settings.model_dump(), **whose}
     return RecognizerEnsembleConfig.model_validate(values)

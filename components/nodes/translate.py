@@ -59,7 +59,7 @@ class TranslateSettings(TranslatorMembers):
             return None
         search = self.model_dump(exclude={*WHOSE, "dropout_seed", "combine", "learned"})
         values = {**search, "model": self.model, "members": self.references, "mixing": self.combine}
-        values["member_devices"] = self.reference_devices
+        values["member_devices"] = self.devices_after(max(1, self.dropout_members))
         return EnsembleConfig.model_validate(values)
 
     @property

@@ -118,8 +118,13 @@ def _recognition_nodes(parameters: EnsembleParameters) -> Nodes:
     if not asr.members:
         return {"asr": search}
     others = [
-        {**search, "model": name, "backend": backend_for(name, asr.backend), **_device_of(asr, number)}
-        for number, name in enumerate(asr.members)
+        {
+            **search,
+            "model": name,
+            "backend": backend_for(name, asr.backend),
+            "device": asr.for_member(n).device,
+        }
+        for n, name in enumerate(asr.members)
     ]
     systems = [{**search, "backend": backend_for(asr.model, asr.backend)}, *others]
     return _combine_systems(parameters, "asr", systems, DATA)
@@ -131,16 +136,17 @@ def _translation_nodes(parameters: EnsembleParameters) -> Nodes:
         return {"mt": {"kind": "translate", "of": "asr", **mt.model_dump(), "combine": mixing.model_dump()}}
     search = {"kind": "translate", **mt.model_dump(exclude={"members", "member_devices", "dropout_members"})}
     dropout_systems = [{**search, "dropout_members": 1, "dropout_seed": n} for n in range(mt.dropout_members)]
-    others = [{**search, "model": name, **_device_of(mt, n)} for n, name in enumerate(mt.members)]
+    others = [
+        {**search, "model": name, "device": mt.for_member(n).device} for n, name in enumerate(mt.members)
+    ]
     systems = [*(dropout_systems or [search]), *others]
     if len(systems) < 2:
         return {"mt": {**search, "of": "asr"}}
     return _combine_systems(parameters, "mt", systems, "asr")
 
 
-def _device_of(members: MemberDevices, number: int) -> dict[str, str]:
-    device = members.member_devices[number] if members.member_devices else ""
-    return {"device": device} if device else {}
+def _place(settings: EnsembleRecognition | TranslatorMembers, number: int) -> dict[str, str]:
+    return {"device": settings.for_member(number).device}
 
 
 def _combine_systems(

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from components import machine, torch_facts
+from components.cuda_graphs import CUDA_GRAPHS
 from components.device import pick_device
 from components.errors import ConfigError
 from components.machine import (
@@ -108,17 +109,17 @@ def test_auto_arithmetic_is_half_on_a_card_and_is_said_in_the_key(
 def test_how_decoding_steps_run_on_a_card_is_in_its_keys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(machine.WORKER_CARD, "NVIDIA H100 80GB HBM3, 9.0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.delenv(machine.CUDA_GRAPHS, raising=False)
+    monkeypatch.delenv(CUDA_GRAPHS, raising=False)
     facts = {device: describe_numerics(device) for device in ("cpu", "cuda")}
     for mode, added in (
         ("off", {}),
-        ("on", {machine.CUDA_GRAPHS: "on"}),
-        ("eager", {machine.CUDA_GRAPHS: "eager"}),
+        ("on", {CUDA_GRAPHS: "on"}),
+        ("eager", {CUDA_GRAPHS: "eager"}),
     ):
-        monkeypatch.setenv(machine.CUDA_GRAPHS, mode)
+        monkeypatch.setenv(CUDA_GRAPHS, mode)
         assert describe_numerics("cpu") == facts["cpu"]
         assert describe_numerics("cuda") == {**facts["cuda"], **added}
-    monkeypatch.setenv(machine.CUDA_GRAPHS, "1")
+    monkeypatch.setenv(CUDA_GRAPHS, "1")
     with pytest.raises(ConfigError, match="ANTIPHON_CUDA_GRAPHS: expected on, eager or off, found '1'"):
         describe_numerics("cuda")
 

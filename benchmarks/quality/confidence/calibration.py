@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from antiphon import Run
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result
 from benchmarks.quality.confidence import graphs
-from benchmarks.quality.confidence.data import DEV, TEST, human_manifest, spoken_manifest
+from benchmarks.quality.confidence.data import DEV, TEST, human_manifest, spoken_manifest, work_parser
 from components.confidence.evaluation.calibration import measure_calibration
 from components.confidence.evaluation.discrimination import measure_discrimination
 from components.confidence.evaluation.quality import SignalQuality, measure_quality
@@ -31,11 +31,7 @@ LOSS = 10.0
 
 def parser() -> argparse.ArgumentParser:
     """The options of this section."""
-    section = section_parser("benchmarks.quality confidence", __doc__)
-    section.add_argument(
-        "--work", type=Path, default=Path("confidence-work"), help="folder of data and store"
-    )
-    return section
+    return work_parser("confidence", __doc__)
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result
 from benchmarks.quality.confidence import graphs
 from benchmarks.quality.confidence.calibration import measure_losses, measure_nodes
-from benchmarks.quality.confidence.data import clean_manifests
+from benchmarks.quality.confidence.data import clean_manifests, work_parser
 from benchmarks.quality.confidence.graphs import Graph
 
 PAGE = "confidence"
@@ -23,11 +22,7 @@ PASSES = {"sampling": {"dropout": True, "count": 10}, "beam_size": 1}
 
 def parser() -> argparse.ArgumentParser:
     """The options of this section."""
-    section = section_parser("benchmarks.quality evidence", __doc__)
-    section.add_argument(
-        "--work", type=Path, default=Path("confidence-work"), help="folder of data and store"
-    )
-    return section
+    return work_parser("evidence", __doc__)
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from antiphon import Run
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result
 from benchmarks.quality.confidence import graphs, simulated_lists
-from benchmarks.quality.confidence.data import TRAIN, clean_manifests
+from benchmarks.quality.confidence.data import TRAIN, clean_manifests, work_parser
 from benchmarks.quality.confidence.graphs import Graph
 from benchmarks.quality.confidence.pools import best_texts, oracle_statistics
 from benchmarks.quality.confidence.routing import statistics_of
@@ -44,10 +44,7 @@ TRAINED = {"batch_tokens": 1000, "eval_every": 40, "learning_rate": 2e-4, "warmu
 
 def parser() -> argparse.ArgumentParser:
     """The options of this section."""
-    section = section_parser("benchmarks.quality fuse", __doc__)
-    section.add_argument(
-        "--work", type=Path, default=Path("confidence-work"), help="folder of data and store"
-    )
+    section = work_parser("fuse", __doc__)
     section.add_argument(
         "--systems",
         nargs="+",

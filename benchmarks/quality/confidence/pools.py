@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from antiphon import Run
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result
 from benchmarks.quality.confidence import graphs
-from benchmarks.quality.confidence.data import DEV, TEST, spoken_manifest, tuning_manifest
+from benchmarks.quality.confidence.data import DEV, TEST, spoken_manifest, tuning_manifest, work_parser
 from benchmarks.quality.confidence.graphs import Graph
 from benchmarks.quality.confidence.routing import statistics_of
 from components.metrics.table import get_metric
@@ -37,10 +37,7 @@ SAMPLES = 32
 
 def parser() -> argparse.ArgumentParser:
     """The options of this section."""
-    section = section_parser("benchmarks.quality pools", __doc__)
-    section.add_argument(
-        "--work", type=Path, default=Path("confidence-work"), help="folder of data and store"
-    )
+    section = work_parser("pools", __doc__)
     section.add_argument("--members", nargs="+", required=True, help="translators of other seeds")
     return section
 

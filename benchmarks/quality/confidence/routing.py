@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from antiphon import Run
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result
 from benchmarks.quality.confidence import graphs
-from benchmarks.quality.confidence.data import DEV, TEST, spoken_manifest
+from benchmarks.quality.confidence.data import DEV, TEST, spoken_manifest, work_parser
 from components.metrics.metric import Segments
 from components.metrics.table import get_metric
 from components.records import NBest, Utterance
@@ -26,10 +25,7 @@ RAW = "log-probability"
 
 def parser() -> argparse.ArgumentParser:
     """The options of this section."""
-    section = section_parser("benchmarks.quality routing", __doc__)
-    section.add_argument(
-        "--work", type=Path, default=Path("confidence-work"), help="folder of data and store"
-    )
+    section = work_parser("routing", __doc__)
     section.add_argument(
         "--members", nargs="+", required=True, help="models of the ensemble, such as store:KEY"
     )

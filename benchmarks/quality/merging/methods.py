@@ -39,7 +39,6 @@ METHODS: dict[str, Method] = {
     "iso_cts": Method("iso_cts", "lambda", SCALES),
 }
 """Row of the page -> its recipe. Fisher and RegMean read the pairs that the models learned from."""
-READ_DATA = ("fisher", "regmean", "regmean_plus_plus")
 
 
 def make_merged(
@@ -52,8 +51,8 @@ def make_merged(
 ) -> str:
     """The folder of what a method makes of models fine-tuned from ``start``; made once."""
     if not out.is_dir():
-        chosen = f"{method.parameter}: {value}" if method.parameter else ""
-        parameters = ", ".join(filter(None, (method.fixed, chosen)))
+        tuned = f"{method.parameter}: {value}" if method.parameter else ""
+        parameters = ", ".join(filter(None, (method.fixed, tuned)))
         lines = "\n".join(f"  - model: {model}" for model in models)
         base = f"base_model: {start}\n" if method.base else ""
         text = f"merge_method: {method.merge_method}\n{base}parameters: {{{parameters}}}\nmodels:\n{lines}\n"

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from components.cuda_graphs import read_cuda_graphs
 from components.decoding.models.static_cache import COLUMN_MULTIPLE, CacheContents, StaticBeamCache
 from components.decoding.models.static_workspace import Bucket, Sources, Workspace, Workspaces
 from components.decoding.models.step_graph import CudaRecorder, StepRecorder
 from components.decoding.moves import Move
-from components.machine import read_cuda_graphs
 
 Forward = Callable[[Tensor, StaticBeamCache, Sources], Tensor]
 """Tokens (n b, 1) of all cells, the cache and the sources -> scores (G, n b, V) of the next ones."""

@@ -203,8 +203,8 @@ def _memory_of(device: torch.device) -> float:
 
 def _count_kept(device: torch.device) -> int:
     """Bytes of the buffers that all decoders of a device keep."""
-    kept = [workspace for each in list(_ALL) for workspace in list(each._kept.values())]
-    return sum(workspace.nbytes for workspace in kept if workspace.tokens.device == device)
+    workspaces = [workspace for each in list(_ALL) for workspace in list(each._kept.values())]
+    return sum(each.nbytes for each in workspaces if each.tokens.device == device)
 
 
 @release_on_shortage

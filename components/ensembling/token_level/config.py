@@ -142,6 +142,10 @@ class MemberDevices(BaseModel):
             )
         return self
 
+    def devices_after(self, count: int) -> tuple[str, ...]:
+        """The devices of ``count`` models on ``device`` and of the members; none where none is set."""
+        return (*("",) * count, *self.member_devices) if self.member_devices else ()
+
     def for_member(self, index: int) -> Self:
         """The settings of a member: with its device, if it has one of its own."""
         device = self.member_devices[index] if index < len(self.member_devices) else ""
@@ -171,12 +175,6 @@ class TranslatorMembers(MemberDevices, TranslationConfig):
         """Every translator in its order; those with dropout begin with :data:`DROPOUT_PREFIX`."""
         first = (DROPOUT_PREFIX + self.model,) * self.dropout_members or (self.model,)
         return (*first, *self.members)
-
-    @property
-    def reference_devices(self) -> tuple[str, ...]:
-        """The device of every translator; none where none is set."""
-        first = ("",) * max(1, self.dropout_members)
-        return (*first, *self.member_devices) if self.member_devices else ()
 
 
 class EnsembleConfig(MemberDevices, TranslationConfig):

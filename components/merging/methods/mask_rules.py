@@ -17,11 +17,11 @@ from components.kernels.task_vectors import Delta, Selection, SelectionKind
 from components.merging.methods.streaming_topk import MagnitudeTopK
 
 
-class MaskRule(Protocol):
-    """Selects elements of a tensor that comes in flat pieces of whole rows.
+class Measuring(Protocol):
+    """Measures all flat pieces of a tensor, of whole rows, before it changes the first.
 
     Attributes:
-        passes: How many times all pieces have to be measured before the first is masked.
+        passes: How many times all pieces have to be measured.
     """
 
     passes: int
@@ -36,14 +36,18 @@ class MaskRule(Protocol):
     def measure(self, number: int, piece: Tensor) -> None:
         """Measure a piece in pass ``number``."""
 
+    def measure_unstored(self, number: int, delta: Delta) -> None:
+        """Measure a piece whose difference is not stored."""
+
     def rewind(self) -> None:
-        """Begin anew with the first piece, to mask all pieces in order."""
+        """Begin anew with the first piece, to change all pieces in order."""
+
+
+class MaskRule(Measuring, Protocol):
+    """Selects elements of a tensor that comes in flat pieces of whole rows."""
 
     def mask(self, piece: Tensor) -> Tensor:
         """What each element is multiplied by, in the piece's type: 0 or 1, or 1 / its probability."""
-
-    def measure_unstored(self, number: int, delta: Delta) -> None:
-        """Measure a piece whose difference is not stored."""
 
     def select(self, delta: Delta) -> Selection:
         """Where the mask of a piece whose difference is not stored would be 1."""

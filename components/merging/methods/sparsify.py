@@ -16,39 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from components.kernels.task_vectors import Delta, Selection, SelectionKind
-from components.merging.methods.mask_rules import DellaMagPrune, MaskRule, Unmeasured, pack_bits
+from components.merging.methods.mask_rules import DellaMagPrune, MaskRule, Measuring, Unmeasured, pack_bits
 
 Rescale = Literal["none", "l1", "probability"]
 _MIN_NORM = 1e-7  # norms below are left alone
 
 
-class Sparsifier(Protocol):
-    """Sparsifies a delta that comes in flat pieces of whole rows.
-
-    Attributes:
-        passes: How many times all pieces have to be measured before the first is sparsified.
-    """
-
-    passes: int
-
-    @property
-    def kind(self) -> SelectionKind | None:
-        """How it tells what it keeps of a piece whose difference is not stored; None: it cannot."""
-
-    def begin_pass(self, number: int) -> None:
-        """Begin measuring pass ``number``, from 0."""
-
-    def measure(self, number: int, piece: Tensor) -> None:
-        """Measure a piece in pass ``number``."""
-
-    def rewind(self) -> None:
-        """Begin anew with the first piece, to sparsify all pieces in order."""
+class Sparsifier(Measuring, Protocol):
+    """Sparsifies a delta that comes in flat pieces of whole rows."""
 
     def apply(self, piece: Tensor) -> Tensor:
         """The sparsified piece, in its type."""
-
-    def measure_unstored(self, number: int, delta: Delta) -> None:
-        """Measure a piece whose difference is not stored."""
 
     def select(self, delta: Delta) -> Selection:
         """What :meth:`apply` keeps of a piece whose difference is not stored, and its scale."""

@@ -1,27 +1,24 @@
 """The ``audio-lm`` backend: audio language models, prompted to transcribe, to translate, or to stack.
 
-A stack reads transcripts in the prompt, beside the sound. Each architecture is a row of :data:`MODELS`; all
-are built by AutoProcessor, a chat template and the class of their name. The texts of the prompts are in
+A stack reads transcripts in the prompt, beside the sound. Each architecture is a row of
+:data:`.audio_lm_requests.MODELS`; all are built by AutoProcessor, a chat template and the class of
+their name. The texts of the prompts are in
 ``components/recognition/prompts``. Transcripts are data: on one line between delimiters, with these and all
 control tokens taken out of them.
 """
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import soundfile
 import torch
 from torch import Tensor
 
-from components.audio import SAMPLE_RATE, Samples
+from components.audio import SAMPLE_RATE
 from components.decoding.config import SearchConfig
 from components.decoding.generation_settings import logits_processors_of
 from components.decoding.models.audio_language_model import AudioPromptScorer, Prompt
@@ -29,10 +26,11 @@ from components.decoding.models.causal import CausalModel
 from components.decoding.scorers import digest_of
 from components.decoding.search import search
 from components.device import pick_dtype
-from components.errors import ConfigError, DataError, ModelError, to_one_line
+from components.errors import ConfigError, DataError, ModelError
 from components.languages import english_name, is_undetermined, two_letters_of
 from components.models.checkpoints import ADAPTERS, read_json
 from components.models.loading import load_transformers
+from components.recognition.backends.audio_lm_requests import MODELS, AudioLanguageModelRow
 from components.recognition.backends.seq2seq import search_config_of, to_window_hypothesis
 from components.recognition.config import RecognitionConfig
 from components.recognition.vad.windows import MAX_WINDOW_SECONDS
@@ -42,102 +40,6 @@ from components.sanitization import find_control_tokens, sanitize
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 _OPEN, _CLOSE = "<text>", "</text>"
-
-
-def _ask_by_template(processor: Any, samples: Samples, text: str) -> Any:
-    """Sound and text as parts of the user's turn, as most chat templates have them."""
-    parts = [{"type": "audio", "audio": samples}, {"type": "text", "text": text}]
-    return processor.apply_chat_template(
-        [{"role": "user", "content": parts}],
-        tokenize=True,
-        return_dict=True,
-        return_tensors="pt",
-        add_generation_prompt=True,
-    )
-
-
-def _ask_by_token(processor: Any, samples: Samples, text: str) -> Any:
-    """The sound's token before the text of the user's turn, as Granite's template has it."""
-    messages = [{"role": "user", "content": f"{processor.audio_token}{text}"}]
-    prompt = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return processor(text=prompt, audio=torch.from_numpy(samples.copy())[None], return_tensors="pt")
-
-
-def _ask_by_file(processor: Any, samples: Samples, text: str) -> Any:
-    """The sound as a WAV file in base64, as the tokenizer of Voxtral takes it."""
-    data = io.BytesIO()
-    soundfile.write(data, samples, SAMPLE_RATE, format="wav")
-    parts = [
-        {"type": "audio", "base64": base64.b64encode(data.getvalue()).decode("ascii")},
-        {"type": "text", "text": text},
-    ]
-    return processor.apply_chat_template([{"role": "user", "content": parts}], return_tensors="pt")
-
-
-def _request_transcript(processor: Any, samples: Samples, language: str | None) -> Any:
-    """The request that the model was trained with, by its processor."""
-    return processor.apply_transcription_request(audio=[samples], return_tensors="pt")
-
-
-def _request_transcript_in(processor: Any, samples: Samples, language: str | None) -> Any:
-    """The same with the language, where it is declared."""
-    try:
-        return processor.apply_transcription_request(audio=[samples], language=language, return_tensors="pt")
-    except ValueError as error:
-        raise DataError(to_one_line(error, 200)) from None
-
-
-def _request_of_voxtral(processor: Any, samples: Samples, language: str | None) -> Any:
-    """Voxtral's request; it wants a name of the model, which it does not use."""
-    return processor.apply_transcription_request(
-        audio=[samples], model_id="voxtral", language=language, sampling_rate=SAMPLE_RATE, format=["wav"]
-    )
-
-
-def _strip_marker(text: str) -> str:
-    """Qwen3-ASR's answer without the language that it says first."""
-    return text.rpartition("<asr_text>")[2]
-
-
-@dataclass(frozen=True)
-class AudioLanguageModelRow:
-    """How an architecture is asked.
-
-    Attributes:
-        ask: Makes the model's inputs of processor, samples and the text of the user's turn; None for a model
-            that answers no questions.
-        request: Makes those of a transcription (with the language's two letters, if it is declared), where
-            the model was trained with a request of its own; None: it is asked in words.
-        clean: Applied to the text that it answers.
-        module: What its processor needs to be installed, as Python imports it.
-        package: The package that brings ``module``.
-    """
-
-    ask: Callable[[Any, Samples, str], Any] | None = _ask_by_template
-    request: Callable[[Any, Samples, str | None], Any] | None = None
-    clean: Callable[[str], str] = str
-    module: str = ""
-    package: str = ""
-
-
-_GRANITE_SPEECH = AudioLanguageModelRow(ask=_ask_by_token, module="torchaudio", package="torchaudio")
-MODELS: dict[str, AudioLanguageModelRow] = {
-    "Qwen2AudioForConditionalGeneration": AudioLanguageModelRow(),
-    "GraniteSpeechForConditionalGeneration": _GRANITE_SPEECH,
-    "GraniteSpeechPlusForConditionalGeneration": _GRANITE_SPEECH,
-    "VoxtralForConditionalGeneration": AudioLanguageModelRow(
-        ask=_ask_by_file,
-        request=_request_of_voxtral,
-        module="mistral_common",
-        package="mistral-common[audio]",
-    ),
-    "AudioFlamingo3ForConditionalGeneration": AudioLanguageModelRow(),
-    "GlmAsrForConditionalGeneration": AudioLanguageModelRow(request=_request_transcript),
-    "Qwen3ASRForConditionalGeneration": AudioLanguageModelRow(
-        ask=None, request=_request_transcript_in, clean=_strip_marker
-    ),
-}
-"""Architecture -> how it is asked."""
 
 
 class AudioLanguageDecoder:

@@ -85,7 +85,7 @@ def table(value: float, better: bool = True) -> CorpusStatistics:
 
 
 @given(st.lists(st.floats(-50, 50), min_size=2, max_size=7), st.booleans())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_rounds_share_what_they_add_and_sum_to_the_whole(scores: list[float], better: bool) -> None:
     names = [f"round {n}" for n in range(1, len(scores))]
     values = {frozenset(names[:n]): table(score, better) for n, score in enumerate(scores)}

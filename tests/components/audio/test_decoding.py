@@ -28,7 +28,7 @@ def test_lossless_16_khz_is_exact(extension, noise):
     np.testing.assert_array_equal(audio.decode(audio.describe(path)), expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(first=st.integers(0, 3 * RATE - 1), data=st.data())
 @pytest.mark.parametrize("extension", ["wav", "flac"])
 def test_offsets_are_exact_to_a_sample(extension, noise, first, data):
@@ -132,7 +132,7 @@ def test_a_file_that_changed_since_it_was_described_is_refused(tmp_path):
         audio.decode(sound)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     content=st.binary(max_size=400),
     magic=st.sampled_from([b"", b"RIFF\x10\0\0\0WAVEfmt ", b"fLaC", b"OggS", b"ID3"]),
@@ -146,7 +146,7 @@ def test_arbitrary_bytes_raise_nothing_but_data_errors(tmp_path_factory, content
         assert "\n" not in str(error)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     position=st.integers(0, 400),
     value=st.integers(0, 255),

@@ -50,7 +50,7 @@ def test_pearmut_has_accepted_this_very_campaign(tmp_path: Path) -> None:
         read_key(tmp_path / "c")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.builds(
         CampaignSettings,
@@ -145,7 +145,7 @@ def test_doubtful_words_of_tokens_and_of_a_recognizer() -> None:
     assert find_doubtful_words(transcript.model_copy(update={"text": "Hello world"}), 0.3) == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=30))
 def test_texts_keep_their_positions_and_are_no_html(text: str) -> None:
     escaped = escape_tags(text)

@@ -252,7 +252,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(pieces=st.lists(PIECES, max_size=8), name=st.sampled_from(NAMES))
 def test_arbitrary_bytes_raise_nothing_but_our_errors(tmp_path_factory, pieces, name):
     path = tmp_path_factory.getbasetemp() / name
@@ -266,7 +266,7 @@ def test_arbitrary_bytes_raise_nothing_but_our_errors(tmp_path_factory, pieces, 
     assert len({unicodedata.normalize("NFC", name) for name in ids}) == len(ids)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.one_of(st.sampled_from(list(BAD_LINES.values())), st.integers(0, 3), st.none()),

@@ -72,7 +72,7 @@ def test_strict_json(line, word, tmp_path):
     assert word in str(row.content)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.dictionaries(
         st.text(st.characters(codec="utf-8"), max_size=5), st.text(st.characters(codec="utf-8"), max_size=20)
@@ -116,7 +116,7 @@ def test_a_header_that_cannot_be_used_is_an_error_of_the_file(header, tmp_path):
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\t\0"), min_size=1, max_size=12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=5))
 def test_csv_written_by_python_is_read_back(tmp_path_factory, cells):
     cells = [pair for pair in cells if "".join(pair).strip()]

@@ -73,13 +73,13 @@ def value(table: Table, row: int, text: tuple[int, ...]) -> float:
 
 
 @given(phrases=_phrases, text=st.lists(st.integers(1, SIZE - 1), max_size=9).map(tuple))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_gain_of_a_text_is_that_of_its_whole_occurrences(phrases: Phrases, text: tuple[int, ...]) -> None:
     assert gain_of(PhraseTrie(phrases, EDGES), text) == pytest.approx(gain(text, phrases))
 
 
 @given(phrases=_phrases, texts=st.lists(_tokens, min_size=1, max_size=3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_bonuses_of_all_tokens_add_up_to_the_gain(phrases: Phrases, texts: list[tuple[int, ...]]) -> None:
     """Of every token, so that the fast path for tokens that continue nothing is tried, too."""
     for text, last in itertools.product(texts, range(SIZE)):
@@ -92,7 +92,7 @@ def test_bonuses_of_all_tokens_add_up_to_the_gain(phrases: Phrases, texts: list[
 
 
 @given(phrases=_phrases, seed=st.integers(0, 1000))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_a_wide_beam_with_terms_is_brute_force(phrases: Phrases, seed: int) -> None:
     table = Table(2, SIZE, seed)
     config = SearchConfig(beam_size=180, n_best=8, max_new_tokens=LENGTH, early_stopping="never")
@@ -109,7 +109,7 @@ def test_a_wide_beam_with_terms_is_brute_force(phrases: Phrases, seed: int) -> N
 
 
 @given(phrases=_phrases.filter(bool), seed=st.integers(0, 1000), beam=st.sampled_from([1, 3]))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_batch_with_terms_is_its_utterances_alone(phrases: Phrases, seed: int, beam: int) -> None:
     table = Table(3, SIZE, seed)
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
@@ -131,7 +131,7 @@ def _has_all(text: tuple[int, ...], phrases: Phrases) -> bool:
 
 
 @given(phrases=_phrases, seed=st.integers(0, 1000))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_a_wide_beam_with_required_phrases_is_brute_force(phrases: Phrases, seed: int) -> None:
     table = Table(2, SIZE, seed)
     config = SearchConfig(beam_size=180, n_best=5, max_new_tokens=LENGTH, early_stopping="never")
@@ -151,7 +151,7 @@ def test_a_wide_beam_with_required_phrases_is_brute_force(phrases: Phrases, seed
 
 
 @given(seed=st.integers(0, 1000), beam=st.integers(2, 4))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_narrow_beam_writes_what_is_required(seed: int, beam: int) -> None:
     """A term of two tokens in four: whatever the table thinks of it."""
     table = Table(3, SIZE, seed)

@@ -16,7 +16,7 @@ from components.decoding.search import search
 from tests.components.decoding.test_search import LENGTH, Table, ids
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 9999),
     temperature=st.sampled_from([0.5, 1.0, 2.0]),
@@ -41,7 +41,7 @@ def test_the_filtered_distribution_is_that_of_transformers(
     torch.testing.assert_close(kept / kept.sum(-1, keepdim=True), expected.softmax(-1))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 9999), top_k=st.integers(0, 4), epsilon=st.sampled_from([0.0, 0.1, 0.3]))
 def test_nothing_is_drawn_that_was_cut_off(seed: int, top_k: int, epsilon: float) -> None:
     table = Table(2, 6, seed)

@@ -82,7 +82,7 @@ def test_a_wide_beam_is_brute_force(penalty: float) -> None:
 
 
 @given(seed=st.integers(0, 10_000), beam=st.integers(1, 5), size=st.integers(3, 7))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_batch_is_its_utterances_alone(seed: int, beam: int, size: int) -> None:
     table = Table(4, size, seed)
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
@@ -91,7 +91,7 @@ def test_a_batch_is_its_utterances_alone(seed: int, beam: int, size: int) -> Non
 
 
 @given(seed=st.integers(0, 10_000), beam=st.integers(1, 4), temperature=st.sampled_from([0.0, 1.0]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_forcing_what_was_found_gives_its_scores(seed: int, beam: int, temperature: float) -> None:
     table = Table(3, 5, seed)
     processors = [suppress([3]), force_last([EOS])]
@@ -249,7 +249,7 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 
 
 @given(seed=st.integers(0, 9999), size=st.integers(1, 700), k=st.integers(1, 6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_best_by_chunks_are_the_best(seed: int, size: int, k: int) -> None:
     values = torch.randn(3, size, generator=torch.Generator().manual_seed(seed))
     values[0] = -math.inf

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.editing.editable_text import EditableText, group_by_recording
@@ -33,7 +33,6 @@ UNEDITED = [("00,000", "02,000", "hello there"), ("02,500", "04,000", "second cu
 OTHER = ("11,000", "13,000", "another part")
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=15), max_size=5),
     st.booleans(),

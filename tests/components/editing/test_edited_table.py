@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.editing.edited_table import read_edited_table
@@ -24,7 +24,6 @@ def changes(content: str, name: str = "e.tsv") -> dict[str, str]:
     return {each.utterance_id: each.text for each in proposals}
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=20), min_size=1, max_size=5))
 def test_what_nobody_edited_is_no_edit(texts: list[str]) -> None:
     """Whatever the texts hold: quotes, tabs, line ends of all scripts, formulas."""

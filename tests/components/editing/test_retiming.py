@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.editing.retiming import distribute_text
@@ -37,7 +37,6 @@ def test_text_without_spaces_is_cut_between_letters() -> None:
     assert [each.text for each in distribute_text(segments, "女の人が走る")] == ["女の人", "が走る"]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from("abc"), max_size=8),
     st.lists(st.sampled_from("abc"), max_size=12),

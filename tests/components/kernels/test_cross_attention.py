@@ -31,7 +31,7 @@ def hidden(n: int, q: int, n_keys: int) -> Tensor:
 
 
 @needs
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 3), st.integers(1, 12), st.integers(1, 3), st.integers(1, 70), st.sampled_from((16, 64))
 )

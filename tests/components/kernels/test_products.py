@@ -80,7 +80,7 @@ def test_products_are_those_of_float64(
             assert (got - expected).norm() <= NEAR[arithmetic] * expected.norm() + 0.05
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 30), st.integers(1, 150), st.integers(1, UNITS_PER_PASS + 80))
 def test_any_size(rows: int, width: int, size: int) -> None:
     if not supports("float32"):

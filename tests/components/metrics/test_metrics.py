@@ -53,7 +53,7 @@ def segments_of(corpus: list[tuple[str, list[str]]], language: str = "de") -> Se
     return align_segments(references, dict(zip(ids, (t for t, _ in corpus), strict=True)), language, len(ids))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(rows, min_size=1, max_size=5), st.sampled_from(["bleu", "chrf", "ter"]))
 def test_scores_of_sums_are_those_of_sacrebleu(corpus: list[tuple[str, list[str]]], name: str) -> None:
     metric = METRICS[name]
@@ -64,7 +64,7 @@ def test_scores_of_sums_are_those_of_sacrebleu(corpus: list[tuple[str, list[str]
     assert metric.raw_score(sums) == pytest.approx(theirs, rel=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(rows, min_size=1, max_size=4), st.sampled_from(COUNTED))
 def test_many_sums_at_once_and_none_beats_the_ceiling(corpus: list[tuple[str, list[str]]], name: str) -> None:
     metric = METRICS[name]

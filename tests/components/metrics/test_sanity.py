@@ -65,7 +65,7 @@ def split(pairs: Mapping[str, Sequence[str]]) -> tuple[Texts, Texts]:
 
 
 @every
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(pairs=PAIRS, seed=st.integers(0, 9))
 def test_the_order_of_ids_is_nothing(score: Scorer, pairs: dict[str, tuple[str, str]], seed: int) -> None:
     references, hypotheses = split(pairs)
@@ -74,7 +74,7 @@ def test_the_order_of_ids_is_nothing(score: Scorer, pairs: dict[str, tuple[str, 
 
 
 @every
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(pairs=PAIRS, data=st.data())
 def test_a_missing_output_is_counted(
     score: Scorer, pairs: dict[str, tuple[str, str]], data: st.DataObject
@@ -91,7 +91,7 @@ def test_a_missing_output_is_counted(
 
 
 @every
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(pairs=PAIRS)
 def test_outputs_of_nobody_are_refused(score: Scorer, pairs: dict[str, tuple[str, str]]) -> None:
     references, hypotheses = split(pairs)
@@ -102,7 +102,7 @@ def test_outputs_of_nobody_are_refused(score: Scorer, pairs: dict[str, tuple[str
 
 
 @every
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(pairs=PAIRS, data=st.data())
 def test_an_empty_reference_is_no_reference(
     score: Scorer, pairs: dict[str, tuple[str, str]], data: st.DataObject
@@ -120,7 +120,7 @@ def test_an_empty_reference_is_no_reference(
 
 
 @every
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(pairs=PAIRS, data=st.data())
 def test_texts_under_the_wrong_ids_are_another_score(
     score: Scorer, pairs: dict[str, tuple[str, str]], data: st.DataObject
@@ -139,7 +139,7 @@ def test_texts_under_the_wrong_ids_are_another_score(
 
 
 @every
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(pairs=PAIRS)
 def test_one_id_twice_is_refused(score: Scorer, pairs: dict[str, tuple[str, str]]) -> None:
     """A mapping has a key once, but composed and decomposed letters are two keys and one id."""
@@ -179,7 +179,7 @@ def longer(pairs: Mapping[str, tuple[str, str]]) -> Texts:
     return {unicodedata.normalize("NFC", key): f"{pair[1]} Park" for key, pair in pairs.items()}
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(pairs=SEVERAL, seed=st.integers(0, 9))
 def test_a_comparison_does_not_depend_on_the_order_of_ids(
     pairs: dict[str, tuple[str, str]], seed: int
@@ -189,7 +189,7 @@ def test_a_comparison_does_not_depend_on_the_order_of_ids(
     assert result == compared(pairs, longer(pairs))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(pairs=SEVERAL, data=st.data())
 def test_a_comparison_counts_a_missing_output(pairs: dict[str, tuple[str, str]], data: st.DataObject) -> None:
     """Left out for both systems, or empty for the one that lacks it; either is said."""
@@ -207,14 +207,14 @@ def test_a_comparison_counts_a_missing_output(pairs: dict[str, tuple[str, str]],
     assert chrf(empty) == chrf(compared(pairs, rest | {lost: ""}))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(pairs=SEVERAL)
 def test_a_comparison_refuses_outputs_of_nobody(pairs: dict[str, tuple[str, str]]) -> None:
     with pytest.raises(DataError, match=r"of this data set only, found 1 more \(first 'stranger'\)"):
         compared(pairs, longer(pairs) | {"stranger": "x"})
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(pairs=SEVERAL, data=st.data())
 def test_a_comparison_refuses_an_utterance_twice(
     pairs: dict[str, tuple[str, str]], data: st.DataObject
@@ -224,7 +224,7 @@ def test_a_comparison_refuses_an_utterance_twice(
         compared(pairs, longer(pairs), [*pairs, again])
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(pairs=SEVERAL, data=st.data())
 def test_a_comparison_leaves_an_empty_reference_out(
     pairs: dict[str, tuple[str, str]], data: st.DataObject

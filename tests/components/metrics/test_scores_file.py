@@ -125,7 +125,7 @@ def test_alpha_of_the_published_example() -> None:
     assert krippendorff_alpha(units) == pytest.approx(0.849, abs=5e-4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.integers(0, 9).map(float), min_size=0, max_size=4), max_size=6))
 def test_alpha_is_that_of_its_definition(units: list[list[float]]) -> None:
     pairable = [unit for unit in units if len(unit) > 1]

@@ -104,7 +104,7 @@ def test_symmetry_and_efficiency_of_likelihoods() -> None:
     assert sum(values.values()) == pytest.approx(game(frozenset(game.members)) + math.log(50))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.integers(0, 1000))
 def test_the_table(seed: int) -> None:
     game = mixture_likelihood_game(likelihoods(seed), vocabulary=50)

@@ -112,7 +112,7 @@ def test_sentence_scores_use_effective_order() -> None:
 words = st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(" ".join)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=14))
 def test_the_order_of_outputs_does_not_matter_and_the_interval_holds_the_value(
     pairs: list[tuple[str, str]],

@@ -81,7 +81,7 @@ def test_languages_without_spaces_are_scored_in_characters() -> None:
     assert utterance_errors({"1": "你好"}, {"1": "你"}, language="zh-TW")["1"].rate == 50.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(texts, texts), max_size=6))
 def test_counts_are_the_edit_alignments(pairs: list[tuple[str, str]]) -> None:
     refs, hyps = ({str(i): p[side] for i, p in enumerate(pairs)} for side in (0, 1))
@@ -91,7 +91,7 @@ def test_counts_are_the_edit_alignments(pairs: list[tuple[str, str]]) -> None:
         assert result.errors == edits["substitute"] + edits["insert"] + edits["delete"]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(texts, texts), min_size=1, max_size=16), st.randoms())
 def test_the_order_of_outputs_does_not_matter_and_the_interval_holds_the_value(
     pairs: list[tuple[str, str]], random: object

@@ -80,7 +80,7 @@ def test_by_the_value_of_a_table() -> None:
     assert ways({"by": "value", "below": 0.8, "above": 1.5}, read) == ["escalate", "keep", "escalate"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.text(max_size=6), min_size=1, max_size=20), st.integers(0, 6))
 def test_the_ways_partition_the_data(texts: list[str], limit: int) -> None:
     read = items(*texts)

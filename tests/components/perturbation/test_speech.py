@@ -25,7 +25,7 @@ def frequency_of(samples: Samples) -> float:
     return crossings / 2 * SAMPLE_RATE / len(samples)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(snr=st.floats(-20, 60), color=st.sampled_from(["white", "pink"]), seed=st.integers(0, 5))
 def test_the_ratio_of_speech_to_noise_is_exact(snr: float, color: str, seed: int) -> None:
     clean = tone(440)

@@ -82,7 +82,7 @@ def test_against_a_plain_loop_over_thresholds() -> None:
         assert bound_share_of_all(find_cuts(doubts), bad, RISK, CONFIDENCE) == allowed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=120),
     st.floats(0.02, 0.5),

@@ -37,7 +37,7 @@ def escalating(fit: RouteFit, values: list[float]) -> list[bool]:
     return [fit.escalates_at(value) for value in values]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(-4, 4) | st.just(float("inf")), min_size=1, max_size=25),
     st.floats(0.01, 1),

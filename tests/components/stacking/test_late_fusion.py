@@ -20,7 +20,7 @@ from tests.components.stacking import tiny
 LOG_PROBS = st.lists(st.tuples(st.floats(-20, -0.01), st.floats(-20, -0.01)), min_size=1, max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(LOG_PROBS)
 def test_it_is_the_likeliest_hundredth(pairs: list[tuple[float, float]]) -> None:
     def likelihood(w: float) -> float:

@@ -66,7 +66,7 @@ def test_a_finished_stage_counts_and_is_reused(tmp_path: Path) -> None:
     assert again == first.model_copy(update={"reused": True})
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     until=st.integers(0, 4),
     cuts=st.fixed_dictionaries({n: st.integers(0, 60) for n in (OUTPUTS, ERRORS, JOURNAL)}),

@@ -56,7 +56,7 @@ def test_loss_and_gradient_are_those_of_a_plain_loop(temperature: float) -> None
     assert loss.item() == pytest.approx(temperature**2 * total / 4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.floats(0.3, 5.0))
 def test_nothing_to_learn_from_oneself_and_never_below_zero(seed: int, temperature: float) -> None:
     generator = torch.Generator().manual_seed(seed)

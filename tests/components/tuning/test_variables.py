@@ -27,7 +27,7 @@ def test_weights_of_a_simplex_are_drawn_as_dirichlet_draws_them(n: int) -> None:
 
 
 @given(st.integers(2, 8).flatmap(lambda n: st.lists(st.floats(0, 1), min_size=n - 1, max_size=n - 1)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_weights_of_a_simplex_are_not_negative_and_add_up_to_one(coordinates: list[float]) -> None:
     weights = Simplex(len(coordinates) + 1).value(coordinates)
     assert min(weights) >= 0

@@ -60,7 +60,7 @@ TEXTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(TEXTS, TEXTS, st.sampled_from(["en", "de"]))
 def test_no_written_word_is_lost_and_an_error_stays_an_error(
     reference: list[str], hypothesis: list[str], language: str

@@ -21,7 +21,7 @@ def trials(confidence: np.ndarray, right: np.ndarray, per_utterance: int = 10) -
     return Trials(confidence, 1.0 - right, utterance, int(utterance[-1]) + 1)
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from([0.0, 0.1, 0.3, 0.31, 0.8, 1.0]), min_size=1, max_size=120))
 def test_equal_confidences_are_never_divided_and_order_is_kept(values: list[float]) -> None:
     confidence = np.array(values)

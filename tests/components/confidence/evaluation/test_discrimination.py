@@ -38,7 +38,7 @@ some_trials = st.lists(
 ).filter(lambda rows: 0 < sum(right for _, right in rows) < len(rows))
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(some_trials)
 def test_areas_are_those_of_scikit_learn(rows: list[tuple[float, bool]]) -> None:
     confidence, right = [p for p, _ in rows], [r for _, r in rows]
@@ -48,7 +48,7 @@ def test_areas_are_those_of_scikit_learn(rows: list[tuple[float, bool]]) -> None
     assert measured["auprc"].value == pytest.approx(average_precision_score(wrong, [-p for p in confidence]))
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(st.sampled_from([0.2, 0.5, 0.8]), st.sampled_from([0, 1, 25.0])), min_size=1, max_size=6

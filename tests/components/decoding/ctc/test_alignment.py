@@ -18,7 +18,7 @@ def spans(path: tuple[int, ...]) -> list[tuple[int, int]]:
     return [(frames[0], frames[-1]) for token, frames in runs if token != BLANK]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(1, 2), max_size=4).map(tuple), st.integers(1, 6), st.integers(0, 10**6))
 def test_it_is_the_likeliest_of_all_alignments(text: tuple[int, ...], frames: int, seed: int) -> None:
     log_probs = random_log_probs(frames, 3, seed)

@@ -15,7 +15,7 @@ from tests.components.decoding.ctc.brute_force import BLANK, prefix_log_prob, ra
 TEXTS = st.lists(st.integers(1, 2), max_size=5).map(tuple)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXTS, st.integers(1, 6), st.integers(0, 10**6))
 def test_texts_and_prefixes_are_as_likely_as_their_alignments_together(
     text: tuple[int, ...], frames: int, seed: int

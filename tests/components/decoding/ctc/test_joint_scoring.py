@@ -34,7 +34,7 @@ def frames(n: int, seed: int) -> LogProbs:
 
 
 @given(text=st.lists(st.integers(1, 3), max_size=5), seed=st.integers(0, 99), n=st.integers(5, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_prefixes_are_those_of_the_forward_recursion(text: list[int], seed: int, n: int) -> None:
     """Beside a longer utterance, whose frames pad this one's."""
     log_probs = frames(n, seed)

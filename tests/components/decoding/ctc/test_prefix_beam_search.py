@@ -9,7 +9,7 @@ from components.decoding.ctc.prefix_beam_search import search, search_greedily
 from tests.components.decoding.ctc.brute_force import BLANK, collapse, paths, random_log_probs, texts
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 6), st.integers(2, 4), st.integers(0, 10**6))
 def test_a_wide_beam_finds_the_likeliest_texts(frames: int, tokens: int, seed: int) -> None:
     log_probs = random_log_probs(frames, tokens, seed)
@@ -18,7 +18,7 @@ def test_a_wide_beam_finds_the_likeliest_texts(frames: int, tokens: int, seed: i
     assert [(h.tokens, pytest.approx(h.log_prob)) for h in output] == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 6), st.integers(2, 4), st.integers(0, 10**6))
 def test_greedy_search_takes_the_likeliest_alignment(frames: int, tokens: int, seed: int) -> None:
     log_probs = random_log_probs(frames, tokens, seed)

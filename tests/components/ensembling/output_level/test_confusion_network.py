@@ -54,7 +54,7 @@ def test_what_two_share_is_rather_kept_than_two_words_exchanged() -> None:
     assert render("ab", "bc", "abc") == ["a-a", "bbb", "-cc"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(texts.filter(lambda text: len(text) < 5), min_size=2, max_size=3))
 def test_the_last_sequence_is_aligned_at_the_least_cost_of_all_ways(sequences: list[str]) -> None:
     """SCTK's wwd_WORD, over all paths through the network and all ways to set the words against them."""

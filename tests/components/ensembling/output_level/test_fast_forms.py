@@ -55,7 +55,7 @@ def test_expected_matches_are_the_mean_of_clipped_matches(bags: list[list[str]],
     np.testing.assert_allclose(expect_clipped_matches(bags, weights[None])[:, 0], plain, atol=1e-9)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(texts, st.data())
 def test_aggregated_chrf_is_never_below_the_exact_one(candidates: list[str], data: st.DataObject) -> None:
     """Its expected precision and recall are exact, and the F-score is concave."""

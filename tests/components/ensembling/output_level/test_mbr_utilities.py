@@ -26,7 +26,7 @@ HARD = ["", " ", "a", "A dog runs.", "a dog runs", "the the the the", "Der Hund,
 texts = st.lists(st.text("ab .é", max_size=12), min_size=1, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(texts)
 def test_chrf_is_sacrebleus(candidates: list[str]) -> None:
     check_chrf(candidates)
@@ -42,7 +42,7 @@ def check_chrf(candidates: list[str]) -> None:
     np.testing.assert_allclose(sentence_chrf(candidates, candidates, "de"), expected, atol=1e-9)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(texts)
 def test_bleu_is_sacrebleus(candidates: list[str]) -> None:
     check_bleu(candidates)

@@ -55,7 +55,7 @@ def problem(seed: int, utterances: int = 12, metric: str = "bleu", size: int = 2
     return RerankingProblem(tuple(features), tuple(statistics), METRICS[metric])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10_000))
 def test_a_line_search_misses_no_better_step(seed: int) -> None:
     given_ = problem(seed)
@@ -66,7 +66,7 @@ def test_a_line_search_misses_no_better_step(seed: int) -> None:
     assert score >= tried - 1e-9
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.integers(0, 10_000))
 def test_two_features_reach_the_best_of_a_grid(seed: int) -> None:
     """With two features only the angle matters, so a fine grid of angles is brute force."""

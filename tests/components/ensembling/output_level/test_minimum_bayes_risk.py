@@ -34,7 +34,7 @@ def plain(nbests: list[SystemNBest], scale: float, text: str) -> dict[str, float
     return parts
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(nbest_lists, st.floats(0, 3), st.data())
 def test_it_is_the_plain_loop(nbests: list[list[Hypothesis]], scale: float, data: st.DataObject) -> None:
     weights = data.draw(st.lists(st.floats(0.1, 3), min_size=len(nbests), max_size=len(nbests)))

@@ -23,7 +23,7 @@ columns = st.lists(st.lists(st.sampled_from([None, "a", "b", "c"]), min_size=1, 
 as_it_is: Normalizer = str
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(columns, words)
 def test_the_nearest_path_is_that_of_all_paths(network: list[list[str | None]], reference: list[str]) -> None:
     paths = [[word for word in path if word is not None] for path in product(*network)]
@@ -32,7 +32,7 @@ def test_the_nearest_path_is_that_of_all_paths(network: list[list[str | None]], 
     assert Levenshtein.distance(path, reference) == min(Levenshtein.distance(p, reference) for p in paths)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(words.map(" ".join), min_size=1, max_size=4), words.map(" ".join))
 def test_no_candidate_has_fewer_errors_than_the_best_path(candidates: list[str], reference: str) -> None:
     path = compose_best(candidates, reference, "en", as_it_is).split()

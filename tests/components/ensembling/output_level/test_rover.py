@@ -5,7 +5,7 @@ import random
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.alignment import align, count_operations
@@ -157,7 +157,6 @@ def test_a_column_where_silence_won_is_a_token_without_text() -> None:
     assert result.n_tokens == len(result.tokens)
 
 
-@settings(deadline=None)
 @given(sentences, st.integers(1, 4), settings_of)
 def test_copies_of_one_system_are_that_system(
     text: str, copies: int, config: SystemCombinationConfig
@@ -166,7 +165,6 @@ def test_copies_of_one_system_are_that_system(
     assert (result.text, result.score) == (text, pytest.approx(0.0))
 
 
-@settings(deadline=None)
 @given(st.lists(sentences, min_size=1, max_size=4), settings_of)
 def test_the_score_is_the_sum_of_its_tokens(texts: list[str], config: SystemCombinationConfig) -> None:
     result = combine_by_rover(make_nbests(*map(make_hypothesis, texts)), config)

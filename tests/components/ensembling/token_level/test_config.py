@@ -44,7 +44,7 @@ def test_devices_of_members_stand_beside_them_or_in_a_list_of_their_own() -> Non
         {"model": "a", "members": ["b", {"model": "c", "device": "cuda:1"}], "dropout_members": 2}
     )
     assert (placed.members, placed.member_devices) == (("b", "c"), ("", "cuda:1"))
-    assert placed.reference_devices == ("", "", "", "cuda:1")
+    assert placed.devices_after(2) == ("", "", "", "cuda:1")
     assert [placed.for_member(index).device for index in range(3)] == ["auto", "cuda:1", "auto"]
     assert placed == TranslatorMembers.model_validate(placed.model_dump())
     assert "member_devices" not in TranslatorMembers(members=("b",)).settings_for_key(set())

@@ -82,7 +82,7 @@ def test_values_and_gradients_are_those_of_plain_loops(kind: str, per_row: bool)
 
 
 @given(seed=st.integers(0, 9999), members=st.integers(1, 4), size=st.integers(1, 9), forbidden=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_laws(seed: int, members: int, size: int, forbidden: bool) -> None:
     log_probs = random_log_probs(members, size, seed)
     if forbidden and size > 1:
@@ -130,7 +130,7 @@ def test_a_likely_token_of_a_member_that_does_not_count_is_no_overflow() -> None
 
 
 @given(seed=st.integers(0, 9999), strength=st.floats(0, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_negative_evidence_is_its_formula(seed: int, strength: float) -> None:
     core, positive, negative = random_log_probs(3, 6, seed).unbind()
     product = core.exp() * (positive.exp() / negative.exp()) ** strength

@@ -26,7 +26,7 @@ def by_sorting(values: Tensor, keep: int) -> Tensor:
     return torch.zeros(values.numel(), dtype=torch.bool).index_fill_(0, order, True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.one_of(

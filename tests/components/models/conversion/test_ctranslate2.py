@@ -76,7 +76,7 @@ def test_every_truncation_is_one_clear_error(length: int, tmp_path: Path) -> Non
         read_binary(tmp_path / "m")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, len(SMALL) - 1), st.integers(1, 255))
 def test_a_changed_byte_never_crashes(tmp_path: Path, position: int, change: int) -> None:
     data = bytearray(SMALL)

@@ -35,7 +35,7 @@ def test_special_tokens_have_whispers_numbers(size: int, written: dict) -> None:
         assert ours.convert_tokens_to_ids(token) == theirs.encoding.encode_single_token(token)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_same_tokens_as_openai_whisper(written: dict, text: str) -> None:
     for size, (multilingual, languages) in SIZES.items():

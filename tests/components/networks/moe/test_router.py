@@ -12,7 +12,7 @@ from components.errors import ConfigError
 from components.networks.moe.router import Router, route
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 9), st.integers(1, 12), st.integers(0, 10_000), st.floats(0.1, 30.0))
 def test_both_orders_give_the_same_gates(n_experts: int, tokens: int, seed: int, spread: float) -> None:
     k = 1 + seed % n_experts

@@ -18,7 +18,7 @@ from transformers.models.granite_speech import feature_extraction_granite_speech
 from components import audio, data
 from components.errors import ConfigError
 from components.recognition import checks
-from components.recognition.backends import architectures, audio_lm
+from components.recognition.backends import architectures, audio_lm, audio_lm_requests
 from components.recognition.backends.seq2seq import search_config_of
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build, load_resident
@@ -80,7 +80,7 @@ def settings(folder: Path, **values: object) -> RecognitionConfig:
 def decoder_of(folder: Path) -> audio_lm.AudioLanguageDecoder:
     config = settings(folder)
     checkpoint = checks.models.resolve(config.model)
-    row = audio_lm.MODELS[checkpoint.architecture]
+    row = audio_lm_requests.MODELS[checkpoint.architecture]
     return audio_lm.AudioLanguageDecoder(*load_resident(checkpoint, config), row, search_config_of(config))
 
 
@@ -185,4 +185,4 @@ def test_a_missing_package_or_adapter_is_named_before_the_model_is_loaded(
 
 
 def test_every_row_is_listed() -> None:
-    assert set(audio_lm.MODELS) == set(architectures.AUDIO_LM)
+    assert set(audio_lm_requests.MODELS) == set(architectures.AUDIO_LM)

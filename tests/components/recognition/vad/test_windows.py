@@ -24,7 +24,7 @@ def spans_from(pairs: list[tuple[float, float]]) -> tuple[list[Span], float]:
 
 
 @given(gaps_and_lengths)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_packed_spans_cover_all_speech_in_order_and_fit_a_window(pairs: list[tuple[float, float]]) -> None:
     speech, seconds = spans_from(pairs)
     packed = pack_speech(speech, seconds)
@@ -40,7 +40,7 @@ def test_packed_spans_cover_all_speech_in_order_and_fit_a_window(pairs: list[tup
 
 
 @given(gaps_and_lengths)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_two_neighbours_would_fit_one_window(pairs: list[tuple[float, float]]) -> None:
     speech, seconds = spans_from(pairs)
     packed = pack_speech(speech, seconds)
@@ -56,7 +56,6 @@ def test_only_speech_longer_than_a_window_is_cut_inside() -> None:
 
 
 @given(st.lists(st.floats(0, 1, width=32), max_size=200))
-@settings(deadline=None)
 def test_every_confident_chunk_is_speech_unless_alone(probabilities: list[float]) -> None:
     spans = find_speech(probabilities, chunk=1.0)
     for i, p in enumerate(probabilities):

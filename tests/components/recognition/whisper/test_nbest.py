@@ -45,7 +45,7 @@ ranks = st.lists(st.floats(-3, 0, width=32), min_size=1, max_size=4, unique=True
 
 
 @given(st.lists(ranks, min_size=1, max_size=4), st.integers(1, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_n_best_equals_the_best_of_all_combinations(windows: list[list[float]], n: int) -> None:
     candidates = [
         window(30.0 * i, *(candidate(f" w{i} c{j}.", r) for j, r in enumerate(sorted(row, reverse=True))))

@@ -42,7 +42,7 @@ def short(frames: tuple[int, ...] = FRAMES) -> Tensor:
     return batch
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(heard=st.integers(1, 1500), stride=st.integers(1, 6), seed=st.integers(0, 99))
 def test_every_position_is_stood_for_once(heard: int, stride: int, seed: int) -> None:
     attention = torch.rand(1500, generator=torch.Generator().manual_seed(seed))

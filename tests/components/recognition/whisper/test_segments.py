@@ -58,7 +58,7 @@ def sequences() -> st.SearchStrategy[list[int]]:
 
 
 @given(sequences(), st.integers(1600, 160000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_text_times_and_advance_are_transcribes(tokens: list[int], samples: int) -> None:
     result = transcribe(
         Says(tokens), np.zeros(samples, np.float32), language="en", fp16=False, temperature=0.0

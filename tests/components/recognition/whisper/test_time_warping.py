@@ -46,7 +46,7 @@ small = st_numpy.arrays(
 
 
 @given(small)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_path_is_cheaper_also_where_many_are_equal(cost: NDArray[np.float32]) -> None:
     first = warp(cost).tolist()
     assert first == sorted(first)

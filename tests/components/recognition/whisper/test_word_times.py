@@ -84,7 +84,7 @@ def reference(pieces: list[TimedTokens], alignment: TokenAlignment, previous: fl
 
 
 @given(aligned_windows(texts(st.sampled_from(WORDS))))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_words_have_the_times_that_openai_whispers_rules_give(
     window: tuple[list[TimedTokens], TokenAlignment, float],
 ) -> None:
@@ -104,7 +104,7 @@ def test_words_have_the_times_that_openai_whispers_rules_give(
 
 
 @given(aligned_windows(st.text(min_size=1, max_size=12).filter(lambda text: bool(text.strip()))))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_times_never_fall_and_words_are_the_text(
     window: tuple[list[TimedTokens], TokenAlignment, float],
 ) -> None:

@@ -213,7 +213,7 @@ def test_one_prune_at_a_time(local: Store, monkeypatch: pytest.MonkeyPatch) -> N
         prune(local, NOW)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_what_runs_reach_stays_and_nothing_else(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
