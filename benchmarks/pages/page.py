@@ -27,6 +27,7 @@ PAGES: Mapping[str, str] = {
             "speed-merging",
             "speed-experts",
             "speed-speculative",
+            "speed-training",
         ),
         *("merging-frontier", "students"),
         *("speed-report", "orchestration", "following", "startup", "memory", "scaling"),

@@ -20,6 +20,7 @@ SECTIONS = {
     "experts": "benchmarks.speed.experts",
     "report": "benchmarks.speed.report",
     "speculative": "benchmarks.speed.speculative",
+    "training": "benchmarks.speed.training",
 }
 
 if __name__ == "__main__":
