@@ -16,6 +16,8 @@ from tests.serving import prefect_server
 
 # Tests expect a CPU's bytes, also on a machine with a card; processes that they start inherit this.
 os.environ["ANTIPHON_DEVICE"] = "cpu"
+# The suite runs in as many processes as there are cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 if not Path("/dev/nvidiactl").exists():  # kernels in Triton are interpreted; read when it is imported
     os.environ["TRITON_INTERPRET"] = "1"
 

@@ -21,7 +21,8 @@ from components.data import load
 from components.merging.merge import MergeOptions, merge
 from components.merging.methods.table import METHODS as MERGE_METHODS
 from components.merging.recipe.reader import parse_recipe
-from components.merging.statistics.data_sets import DataSets, encode_examples, load_model
+from components.merging.statistics.data_sets import DataSets
+from components.merging.statistics.examples import encode_examples, load_model
 from components.metrics.corpus_statistics import translation_statistics
 from components.metrics.significance import translation_tests
 from components.models import resolve

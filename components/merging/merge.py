@@ -33,8 +33,7 @@ from components.merging.methods.validation import check_method
 from components.merging.output_tensors import map_layer_origins
 from components.merging.plan import plan_merge
 from components.merging.recipe.recipe import Recipe
-from components.merging.statistics.data_sets import DataSets
-from components.merging.statistics.measure import add_statistics, check_data
+from components.merging.statistics.data_sets import DataSets, check_data
 from components.merging.tokenizer.output_tokenizer import build_tokenizer, save_tokenizer
 from components.merging.tokenizer.transplant import METHOD as TRANSPLANT
 from components.merging.tokenizer.transplant import read_count, transplant_tokenizer
@@ -147,6 +146,10 @@ def _write_model(
     _keep_freed_memory()
     with ExitStack() as stack:
         if METHODS[recipe.method].statistics:
+            from components.merging.statistics.measure import (  # noqa: PLC0415 - imports transformers
+                add_statistics,
+            )
+
             measured = Path(stack.enter_context(TemporaryDirectory(dir=folder.parent, prefix=".statistics-")))
             tasks = add_statistics(recipe, tasks, checkpoints, options.data, measured, stack, on_progress)
         donor = output_files.donor_of(recipe, folders)

@@ -6,8 +6,7 @@ from components import models
 from components.merging.methods.validation import check_method
 from components.merging.recipe.model_names import reference_of
 from components.merging.recipe.recipe import Recipe
-from components.merging.statistics.data_sets import DataSets
-from components.merging.statistics.measure import check_data
+from components.merging.statistics.data_sets import DataSets, check_data
 
 
 def check_recipe(recipe: Recipe, store: str | None, sets: DataSets | None = None) -> None:

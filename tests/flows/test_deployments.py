@@ -63,7 +63,8 @@ def worker(url: str, home: Path) -> Iterator[None]:
     """A worker of the pool, asked to end afterwards."""
     log = (home / "worker.log").open("wb")
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "antiphon", "--limit", "1"]
-    process = subprocess.Popen(command, env=environment(url, home), cwd=ROOT, stdout=log, stderr=log)
+    often = {**environment(url, home), "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    process = subprocess.Popen(command, env=often, cwd=ROOT, stdout=log, stderr=log)
     try:
         yield
     finally:

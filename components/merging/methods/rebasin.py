@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from components.errors import MergeError
@@ -119,6 +118,8 @@ def _similarity(
 
 def _assign(similarity: Tensor) -> Tensor:
     """The unit for each place, so that the sum of similarities is the largest."""
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - takes longer than a small merge
+
     return torch.from_numpy(linear_sum_assignment(similarity.numpy(), maximize=True)[1])
 
 

@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from components.errors import MergeError
 from components.merging.architecture.tied_weights import find_stored_name
 from components.merging.io.model_folder import LazyTensor, ModelFolder
 from components.merging.io.tensor_task import ReadableTensor, TensorInput, TensorTask
 from components.merging.methods.method import MergeFunction, Method
 from components.merging.methods.table import METHODS
 from components.merging.recipe.recipe import Recipe
-from components.merging.statistics.data_sets import DataSets, encode_examples, load_model
+from components.merging.statistics.data_sets import DataSets
+from components.merging.statistics.examples import encode_examples, load_model
 from components.merging.statistics.fisher import measure_fisher
 from components.merging.statistics.layer_inputs import measure_inputs, measure_merged_inputs
 from components.models.checkpoints import WEIGHTS
@@ -25,32 +25,6 @@ from components.records import Checkpoint
 
 Statistics = Mapping[str, Tensor]
 """What was measured of one model, by the names of its weights."""
-
-
-def check_data(recipe: Recipe, sets: DataSets) -> None:
-    """Refuse a method on data without any, and data for a method that reads none.
-
-    Raises:
-        MergeError: The recipe's method and the data sets do not go together.
-        ConfigError: A model has no data set.
-    """
-    reading = [s for s in (*recipe.stages, recipe) if not s.adapters and METHODS[s.method].statistics]
-    if not reading:
-        if sets.by_model:
-            raise MergeError(f"{recipe.where}: {recipe.method} reads no data; leave data out")
-        return
-    for stage in reading:
-        if not sets.by_model:
-            raise MergeError(
-                f"{stage.where}: {stage.method} measures the models on data: expected data (a set for all, "
-                "or MODEL: SET), found none"
-            )
-        if any(s.layers for m in stage.modules.values() for piece in m.slices for s in piece.inputs):
-            raise MergeError(
-                f"{stage.where}: {stage.method} merges whole models: expected no slices, found some"
-            )
-        for model in stage.models:
-            sets.of(model)
 
 
 def add_statistics(

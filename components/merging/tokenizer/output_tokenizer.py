@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
-
 from components.errors import MergeError, to_one_line
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.output_files import donor_of
@@ -59,6 +57,8 @@ def load_tokenizer(folder: ModelFolder) -> Any:
     Raises:
         MergeError: There is none that transformers can load.
     """
+    from transformers import AutoTokenizer  # noqa: PLC0415 - takes a second; most merges load no tokenizer
+
     try:
         return AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever transformers' many readers raise
