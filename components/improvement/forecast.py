@@ -14,7 +14,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
 
 from components.errors import DataError
 from components.languages import UNDETERMINED
@@ -176,6 +175,8 @@ def forecast_gain(base: CorpusStatistics, changed: CorpusStatistics, others: int
         others: how many utterances there are besides.
         seconds: that the remedy takes for all utterances.
     """
+    from scipy.stats import t as student  # noqa: PLC0415 - half a second, in every flow
+
     gain, error = estimate_gain(base, changed)
     n = len(base.ids)
     quantile = float(student.ppf((1 + CONFIDENCE) / 2, max(1, n - 1)))
