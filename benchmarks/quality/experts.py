@@ -26,7 +26,8 @@ from components.experts.sample_batches import Sample
 from components.metrics.significance import translation_tests
 from components.metrics.translation import translation_scores
 from components.models import resolve
-from components.models.loading import count_parameters, load_transformers
+from components.models.loading import load_transformers
+from components.models.weights import count_parameters
 from components.records import NBest
 from components.training.trainer import train
 from components.translation.config import TranslationConfig

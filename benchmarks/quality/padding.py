@@ -68,7 +68,7 @@ def measure_drifts(utterances: Sequence[Utterance]) -> dict[str, dict[str, float
     import torch
 
     from components.models import resolve
-    from components.models.loading import load_whisper
+    from components.models.whisper_loading import load_whisper
     from components.recognition.whisper.encoder import WhisperEncoder
     from components.recognition.whisper.features import compute_log_mel, cut_window
     from components.recognition.whisper.padding import count_audio_positions

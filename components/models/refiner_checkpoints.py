@@ -19,7 +19,7 @@ from transformers import GenerationConfig, MarianConfig, MarianMTModel, MarianTo
 from components.errors import ModelError
 from components.models.architectures import DELIBERATION, EDIT_DIFFUSION
 from components.models.checkpoints import read_json
-from components.models.loading import copy_weights_into
+from components.models.weights import copy_weights_into
 from components.networks.deliberation import DeliberationNetwork
 from components.networks.edit_diffusion import EditDiffusionNetwork
 from components.records import Checkpoint

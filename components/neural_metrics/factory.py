@@ -20,9 +20,10 @@ from components.metrics.table import get_metric, get_model_metric
 from components.model_cache import model_cache
 from components.models.architectures import COMET, METRICX, SERVED
 from components.models.checkpoints import read_json
-from components.models.loading import copy_weights_into, load_transformers
+from components.models.loading import load_transformers
 from components.models.references import split_reference
 from components.models.sources.served import probe_chat
+from components.models.weights import copy_weights_into
 from components.networks.comet import RegressionNetwork, UnifiedNetwork
 from components.neural_metrics.comet import RegressionScorer, UnifiedScorer
 from components.neural_metrics.gemba import GembaScorer

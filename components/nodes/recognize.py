@@ -132,14 +132,14 @@ class Recognize(Kind[RecognizeSettings]):
 
     def build(self, settings: RecognizeSettings, site: Site) -> Component:
         """Return the recognizer."""
-        from components.ensembling.token_level import whisper_ensemble  # noqa: PLC0415 - imports torch
-        from components.recognition import factory  # noqa: PLC0415 - imports torch
-
+        recognizer: Recognizer
         if settings.members:
-            recognizer: Recognizer = whisper_ensemble.build_recognizer(
-                _ensemble(settings), site.store, site.seed
-            )
+            from components.ensembling.token_level import whisper_ensemble  # noqa: PLC0415 - imports torch
+
+            recognizer = whisper_ensemble.build_recognizer(_ensemble(settings), site.store, site.seed)
         else:
+            from components.recognition import factory  # noqa: PLC0415 - imports torch
+
             recognizer = factory.build(settings, site.store, seed=site.seed)
 
         def recognize(items: Sequence[Item]) -> list[Outcome]:

@@ -14,7 +14,7 @@ import sacrebleu
 from components.device import pick_device
 from components.errors import ConfigError, DataError
 from components.models import resolve
-from components.models.loading import load_whisper
+from components.models.whisper_loading import load_whisper
 from components.recognition.config import RecognitionConfig
 from components.records import Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.stacking.config import StackConfig

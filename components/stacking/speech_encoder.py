@@ -18,7 +18,7 @@ from components.errors import DataError
 from components.machine import resolve_dtype_name
 from components.model_cache import model_cache
 from components.models import resolve
-from components.models.loading import load_whisper
+from components.models.whisper_loading import load_whisper
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.states import average_pool, compute_states
 from components.records import Utterance

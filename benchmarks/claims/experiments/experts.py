@@ -22,7 +22,8 @@ from components.experts.routing_stats import LayerRoutingStats
 from components.experts.sample_batches import Sample
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.models import resolve
-from components.models.loading import count_parameters, load_transformers
+from components.models.loading import load_transformers
+from components.models.weights import count_parameters
 
 TITLE = "Sparse experts against dense models"
 QUESTION = """

@@ -15,12 +15,11 @@ from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.models.alignment_heads import alignment_scores
 from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
 from components.decoding.models.whisper_decoder import WhisperDecoder
-from components.decoding.models.whisper_on_device import DeviceWhisperScorer
 from components.decoding.scorers import Vocabulary
 from components.decoding.search import search
 from components.kernels import Arithmetic
 from components.kernels.folded_mask import prefers_folding
-from components.models.loading import load_whisper
+from components.models.whisper_loading import load_whisper
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.alignment import align
@@ -128,7 +127,11 @@ class OpenAIWhisperBackend:
             cross = self._decoder.cross_attention_states(features.states)
             counts = None if counts is None else counts.clone()  # the search moves its rows
         prompts = prompts.to(features.states.device)
-        kind = WhisperTokenScorer if prompts.device.type == "cpu" else DeviceWhisperScorer
+        kind = WhisperTokenScorer
+        if prompts.device.type != "cpu":
+            from components.decoding.models import whisper_on_device  # noqa: PLC0415 - imports transformers
+
+            kind = whisper_on_device.DeviceWhisperScorer
         return kind(self._decoder, tokenizer, cross, prompts, counts, keeps_windows)
 
     @torch.inference_mode()

@@ -11,7 +11,7 @@ import torch
 from components.errors import ConfigError, DataError
 from components.languages import two_letters_of
 from components.models import resolve
-from components.models.loading import load_whisper
+from components.models.whisper_loading import load_whisper
 from components.networks.ctc_head import CtcHead
 from components.recognition.ctc.characters import list_characters
 from components.recognition.ctc.speech_ctc import HeadSettings, save_speech_ctc

@@ -12,7 +12,7 @@ from components import audio
 from components.data import load
 from components.errors import DataError
 from components.models import resolve
-from components.models.loading import load_whisper
+from components.models.whisper_loading import load_whisper
 from components.recognition.whisper.features import compute_log_mel
 from components.records import Utterance
 from components.stacking.config import SpeechConfig

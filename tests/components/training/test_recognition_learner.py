@@ -23,7 +23,7 @@ from whisper.tokenizer import get_tokenizer
 from components import models
 from components.errors import DataError, ModelError
 from components.models.conversion.whisper_tokenizer import write_tokenizer
-from components.models.loading import load_whisper
+from components.models.whisper_loading import load_whisper
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.records import NBest

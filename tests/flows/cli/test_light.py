@@ -43,3 +43,16 @@ def test_commands_that_show_import_nothing_that_computes(tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr[-2000:]
     assert "mt.beam_size" in done.stdout
     assert "WER" in done.stdout
+
+
+def test_whisper_and_a_merge_start_without_transformers() -> None:
+    """It takes three seconds to import."""
+    code = (
+        "import sys\n"
+        "import components.merging.merge\n"
+        "import components.recognition.factory, components.recognition.backends.openai_whisper\n"
+        "heavy = {'transformers', 'scipy.optimize'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ from components import audio
 from components.data import load
 from components.decoding.config import SearchConfig
 from components.models import resolve
-from components.models.loading import load_whisper
+from components.models.whisper_loading import load_whisper
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.features import compute_log_mel, cut_window
