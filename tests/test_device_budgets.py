@@ -46,6 +46,10 @@ STEPS = 8
 MAX_WAITS, MAX_KERNELS = 0.2, 1.2
 """Waits a step, and kernels of four members of one architecture to those of one."""
 
+GATE_KERNELS = 10
+"""Of a step with a recorded gate, beside those of a step with constant weights."""
+MIXTURES = ("linear", "log-linear", "gate")
+
 
 class Setup(NamedTuple):
     """What is searched."""
@@ -176,6 +180,16 @@ def test_steps_of_fixed_shapes_wait_and_upload_no_more(
             costs = per_step(device, SETUPS[name], kind)
         assert costs["sync"] <= MAX_WAITS and costs["upload"] == 0, dict(device.counts)
     assert costs["launch"] < 0.6 * grown
+
+
+def test_a_mixture_costs_no_kernels_beside_the_replay(
+    device: StrictDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gate needs a few: what its rows took, and their features, are brought to the buffers."""
+    with fixed_steps(device, monkeypatch, replays=True):
+        kernels = {name: per_step(device, SETUPS[name], "beam")["launch"] for name in MIXTURES}
+    assert kernels["linear"] == kernels["log-linear"]
+    assert kernels["gate"] <= kernels["linear"] + GATE_KERNELS, kernels
 
 
 def test_a_gate_that_leaves_members_out_asks_once_a_step_which(device: StrictDevice) -> None:

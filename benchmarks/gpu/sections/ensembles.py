@@ -43,7 +43,7 @@ class OneOf:
         """Whether it is for so many."""
         return n_members == self.n
 
-    def __call__(self, features: Tensor, step: int) -> Tensor:
+    def __call__(self, features: Tensor, steps: Tensor) -> Tensor:
         """Weights (M, R)."""
         weights = torch.zeros(self.n, features.shape[1], device=features.device)
         weights[0] = 1.0
