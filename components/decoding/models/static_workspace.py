@@ -19,6 +19,10 @@ Forward = Callable[[Tensor, StaticBeamCache, "Sources"], Tensor]
 """Tokens (n b, 1) of all cells, the cache and the sources -> scores (G, n b, V) of the next ones."""
 
 
+MAX_MIXTURES = 4
+"""Mixtures that a workspace has graphs of: systems of the same members may take turns."""
+
+
 class Sources(NamedTuple):
     """What the decoder attends to beside its own tokens.
 
@@ -89,9 +93,10 @@ class Workspace:
         self.tokens = torch.zeros(n * bucket.b, dtype=torch.long, device=like[0].device)
         self.scores = torch.zeros((size[0], n * bucket.b, size[1]), device=like[0].device)
         self.mixture: StaticMixture | None = None
-        self._graphs: dict[tuple[int, int], StepGraph] = {}
+        self._mixtures: list[StaticMixture] = []  # used longest ago first
+        self._graphs: dict[tuple[int, int, StaticMixture | None], StepGraph] = {}
         self._retired: list[StepGraph] = []
-        self._recorded: tuple[int, StaticMixture | None] = (0, None)  # the cache's generation is more
+        self._generation = 0  # the cache's is more
         self._recorder: StepRecorder | None = None
         self.user: ref[object] | None = None
 
@@ -104,8 +109,7 @@ class Workspace:
     def nbytes(self) -> int:
         """Bytes of its buffers."""
         parts = [*self._pairs, self.scores, *([] if self._bias is None else [self._bias])]
-        mixture = 0 if self.mixture is None else self.mixture.nbytes
-        return self.cache.nbytes + mixture + sum(part.nbytes for part in parts)
+        return self.cache.nbytes + sum(part.nbytes for part in (*parts, *self._mixtures))
 
     def load(self, sources: Sources) -> None:
         """Copy ``sources`` into the buffers, emptying their list as it goes; the rest is padding."""
@@ -139,28 +143,39 @@ class Workspace:
         if mixture is None:
             self.mixture = None
         elif self.mixture is None or not self.mixture.source.is_same(mixture):
-            self.mixture = StaticMixture(mixture, self.scores)
+            known = [each for each in self._mixtures if each.source.is_same(mixture)]
+            self.mixture = known[0] if known else StaticMixture(mixture, self.scores)
+            self._mixtures = [each for each in self._mixtures if each is not self.mixture] + [self.mixture]
+            for dropped in self._mixtures[:-MAX_MIXTURES]:
+                self._retire([shape for shape in self._graphs if shape[2] is dropped])
+            self._mixtures = self._mixtures[-MAX_MIXTURES:]
 
     def run(self, forward: Forward) -> None:
         """Take the step of the present shapes: a decoder's, and the mixture."""
-        rows = self.cache.n * self.cache.b
+        rows, mixture = self.cache.n * self.cache.b, self.mixture
         scores = self.scores[:, :rows]
 
         def step() -> None:
             scores.copy_(forward(self.tokens[:rows, None], self.cache, self.sources()))
-            if self.mixture is not None:
-                self.mixture.compute(scores)
+            if mixture is not None:
+                mixture.compute(scores)
 
-        self._graph([scores, *(self.mixture.results(rows) if self.mixture else [])]).run(step)
+        self._find_graph(scores).run(step)
 
-    def _graph(self, results: Sequence[Tensor]) -> StepGraph:
-        """The step of the present shapes, which writes ``results``."""
-        cache = self.cache
-        if self._recorded != (cache.generation, self.mixture):  # other buffers, other addresses
-            self._retired += self._graphs.values()  # the card may be at work on them
-            self._graphs, self._recorded = {}, (cache.generation, self.mixture)
-            self._recorder = self._make_recorder and self._make_recorder(cache.parents.device)
-        shape = (cache.n, cache.capacity)
+    def _find_graph(self, scores: Tensor) -> StepGraph:
+        """The step of the present shapes and mixture, which writes ``scores`` and what is made of them."""
+        cache, mixture = self.cache, self.mixture
+        if self._generation != cache.generation:  # other buffers, other addresses
+            self._retire(list(self._graphs))
+            self._generation = cache.generation
+        shape = (cache.n, cache.capacity, mixture)
         if shape not in self._graphs:
+            if not self._graphs:  # a pool of memory whose graphs have all gone takes no new ones
+                self._recorder = self._make_recorder and self._make_recorder(cache.parents.device)
+            results = [scores, *(mixture.results(scores.shape[1]) if mixture is not None else [])]
             self._graphs[shape] = StepGraph(results, cache.snapshot, self._recorder)
         return self._graphs[shape]
+
+    def _retire(self, shapes: Sequence[tuple[int, int, StaticMixture | None]]) -> None:
+        """Replay some graphs no more; the card may still be at work on them."""
+        self._retired += [self._graphs.pop(shape) for shape in shapes]

@@ -24,7 +24,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.draft_model import Draft
 from components.decoding.guidance import Guidance
 from components.decoding.logits_processors import History, no_repeat_ngram
-from components.decoding.models import kept_workspaces, static_cache
+from components.decoding.models import kept_workspaces, static_cache, static_workspace
 from components.decoding.models.kept_workspaces import Workspaces
 from components.decoding.models.marian_scorers import DeviceMarianScorer
 from components.decoding.models.seq2seq import Seq2SeqModel
@@ -157,17 +157,32 @@ STRENGTHS: list[tuple[float, Filter]] = [(0.3, "before"), (0.9, "after")]
 def test_a_mixture_is_recorded_with_the_members(
     name: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Replayed it is that of its own search: the next search has another combination of the same kind."""
+    """Two systems of the same members take turns: each replays its own combination."""
     ready = [prepare(seed) for seed in range(3 if name == "negative evidence" else 2)]
-    first, second = MIXTURES[name]()
-    expected = [decode(marians(ready), kind, combiner=combiner) for combiner in (first, second)]
+    combiners = MIXTURES[name]()
+    expected = [decode(marians(ready), kind, combiner=combiner) for combiner in combiners]
     with graph_double(monkeypatch) as graphs:
-        for _ in range(2):  # the first grows the buffers, the second records what is as short as they were
-            same(decode(marians(ready), kind, combiner=first), expected[0])
-        records = graphs.records
-        same(decode(marians(ready), kind, combiner=first), expected[0])
+        for turn in range(5):  # in the first turns buffers grow
+            records = graphs.records
+            same(decode(marians(ready), kind, combiner=combiners[turn % 2]), expected[turn % 2])
         assert graphs.records == records > 0
-        same(decode(marians(ready), kind, combiner=second), expected[1])
+
+
+def test_mixtures_used_longest_ago_are_dropped(
+    graphs: type[GraphDouble], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without their graphs new ones are recorded, into memory of their own."""
+    monkeypatch.setattr(static_workspace, "MAX_MIXTURES", 1)
+    ready = [prepare(seed) for seed in range(2)]
+    first, second = MIXTURES["linear"]()
+    records = []
+    for combiner in (first, first, first, second, first):
+        decode(marians(ready, slice(1)), "greedy", combiner=combiner)
+        records.append(graphs.records)
+    (each,) = [each for each in _workspaces() if each._kept]
+    (workspace,) = each._kept.values()
+    assert len(workspace._mixtures) == 1
+    assert records[1] == records[2] < records[3] < records[4]
 
 
 @pytest.mark.parametrize("seed", range(4))
