@@ -93,8 +93,10 @@ def stream_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Streams]:
     @contextmanager
     def use(stream: StreamDouble) -> Iterator[None]:
         before, streams.current = streams.current, stream
-        yield
-        streams.current = before
+        try:
+            yield
+        finally:
+            streams.current = before
 
     with monkeypatch.context() as patch:
         patch.setattr(torch.cuda, "current_stream", lambda device: streams.current)

@@ -89,12 +89,14 @@ def run_groups(groups: Sequence[MemberGroup], device: torch.device | None) -> to
 def _run_beside(groups: Sequence[MemberGroup], device: torch.device) -> None:
     own = torch.cuda.current_stream(device)
     streams = [_stream(device, number) for number in range(len(groups))]
-    for stream, group in zip(streams, groups, strict=True):
-        stream.wait_stream(own)
-        with torch.cuda.stream(stream):
-            group.scores = group.run()
-    for stream in streams:
-        own.wait_stream(stream)
+    try:
+        for stream, group in zip(streams, groups, strict=True):
+            stream.wait_stream(own)
+            with torch.cuda.stream(stream):
+                group.scores = group.run()
+    finally:
+        for stream in streams:
+            own.wait_stream(stream)
 
 
 def scores_of(groups: Sequence[MemberGroup]) -> list[Tensor]:

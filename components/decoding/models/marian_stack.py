@@ -166,7 +166,7 @@ class _Parts:
 
 
 def stack_models(models: Sequence[MarianMTModel]) -> MarianStack:
-    """The stack of ``models`` of one architecture, made once; it goes when one of them does."""
+    """The stack of ``models`` of one architecture, made once."""
     stacks = _STACKS.setdefault(models[0], {})
     key: tuple[ref[nn.Module], ...] = tuple(ref(model) for model in models[1:])
     if key in stacks:

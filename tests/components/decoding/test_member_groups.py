@@ -21,6 +21,7 @@ from components.decoding.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from tests.components.decoding import tiny_models
 from tests.stream_double import OrderError, StreamDouble, stream_double
+from tests.strict_device import on_card
 
 BEAM = SearchConfig(beam_size=3, n_best=2, max_new_tokens=9)
 THIRDS = LinearInterpolation((0.5, 0.3, 0.2))
@@ -28,14 +29,16 @@ THIRDS = LinearInterpolation((0.5, 0.3, 0.2))
 
 @pytest.fixture(scope="module")
 def ready() -> list[Seq2SeqModel]:
+    return [ready_model(seed) for seed in range(3)]
+
+
+def ready_model(seed: int) -> Seq2SeqModel:
     """The second is of another architecture than the first and the third."""
-    models = []
-    for seed in range(3):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(tiny_models.BART, "decoder_ffn_dim", 40 if seed == 1 else 48)
-            models.append(tiny_models.marian(seed=seed))
-        models[-1].get_output_embeddings()._forward_hooks.clear()
-    return [Seq2SeqModel(model, "digest", str(seed)) for seed, model in enumerate(models)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tiny_models.BART, "decoder_ffn_dim", 40 if seed == 1 else 48)
+        model = tiny_models.marian(seed=seed)
+    model.get_output_embeddings()._forward_hooks.clear()
+    return Seq2SeqModel(model, "digest", str(seed))
 
 
 def scorers(ready: Sequence[Seq2SeqModel], kind: type = DeviceMarianScorer) -> list[TokenScorer]:
@@ -83,6 +86,38 @@ def test_what_is_not_waited_for_is_found_out(
             StreamDouble().wait_stream(streams.own)
         with pytest.raises(OrderError):
             decode(scorers(ready))
+
+
+def test_after_a_member_has_failed_the_others_are_waited_for(
+    ready: list[Seq2SeqModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their memory may be given out again then."""
+    members = scorers(ready)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(members[1], "step", fail)
+    with stream_double(monkeypatch) as streams:
+        with pytest.raises(RuntimeError, match="out of memory"):
+            decode(members)
+        assert len(streams.used) == 3 and streams.current is streams.own
+        torch.zeros(2).add_(1)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("graphs", ["off", "on"])
+def test_groups_side_by_side_on_a_card(graphs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = [ready_model(seed) for seed in range(3)]
+    inputs = on_card(tiny_models.sources(models[0].model, 3))
+    for each in models:
+        each.model.to("cuda")
+    monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", graphs)
+    found = {}
+    for streams in ("off", "on"):
+        monkeypatch.setenv("ANTIPHON_MEMBER_STREAMS", streams)
+        found[streams] = [decode([each.build_scorer(**inputs) for each in models]) for _ in range(3)]
+    assert found["on"] == found["off"]
 
 
 def test_side_by_side_only_where_it_is_asked_for(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import torch
 
-from components.decoding.models.marian_stack import architecture_of, stack_models
+from components.decoding.models.marian_stack import _STACKS, MAX_STACKS, architecture_of, stack_models
 from components.decoding.models.stacked_marian_scorers import StackedMarianState
 from tests.components.decoding import tiny_models
 
@@ -59,3 +61,14 @@ def test_weights_are_in_memory_once_and_other_architectures_are_others() -> None
     assert models[1].lm_head.weight is models[1].model.decoder.embed_tokens.weight
     assert architecture_of(models[0]) == architecture_of(models[1])
     assert architecture_of(models[0]) != architecture_of(plain_marian(0, vocabulary=50))
+
+
+def test_few_stacks_of_a_model_are_kept_and_none_of_a_model_that_is_gone() -> None:
+    first, *others = [plain_marian(seed) for seed in range(MAX_STACKS + 2)]
+    for other in others:
+        stack_models([first, other])
+    assert len(_STACKS[first]) == MAX_STACKS
+    del others[1:], other
+    gc.collect()
+    alone = stack_models([first])
+    assert stack_models([first, others[0]]) is not alone and len(_STACKS[first]) == 2

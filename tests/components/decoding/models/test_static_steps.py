@@ -509,21 +509,30 @@ def test_a_draft_model_takes_fixed_steps_and_forgets_them(
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize(
+    ("name", "kind"), [*((name, "beam") for name in MIXTURES), ("linear", "greedy"), ("linear", "samples")]
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_replays_on_a_card_are_the_steps_themselves(
-    dtype: torch.dtype, kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    dtype: torch.dtype,
+    name: str,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """On what the search before has recorded, too."""
-    ready = [prepare.__wrapped__(seed) for seed in range(2)]
+    ready = [prepare.__wrapped__(seed) for seed in range(3 if name == "negative evidence" else 2)]
     inputs = on_card(tiny_models.sources(ready[0].model, 5))
     for each in ready:
         each.model.to("cuda", dtype)
-    found = {}
+    found, combiners = {}, MIXTURES[name]() * 2
     for mode in ("eager", "on"):
         monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", mode)
         batch_sizes._free_cached()
-        found[mode] = [decode([each.build_scorer(**inputs) for each in ready], kind) for _ in range(2)]
+        found[mode] = [
+            decode([each.build_scorer(**inputs) for each in ready], kind, combiner=combiner)
+            for combiner in combiners
+        ]
     for replayed, eager in zip(found["on"], found["eager"], strict=True):
         same(replayed, eager, 1e-5 if dtype == torch.float32 else 0.05)
     assert not caplog.records
