@@ -46,9 +46,8 @@ STEPS = 8
 MAX_WAITS, MAX_KERNELS = 0.2, 1.2
 """Waits a step, and kernels of four members of one architecture to those of one."""
 
-GATE_KERNELS = 10
-"""Of a step with a recorded gate, beside those of a step with constant weights."""
-MIXTURES = ("linear", "log-linear", "gate")
+MAX_REPLAYED = {"linear": 54, "log-linear": 54, "gate": 62}
+"""Kernels of a step of a beam, with a replay as one: a gate's rows are brought to the buffers."""
 
 
 class Setup(NamedTuple):
@@ -182,14 +181,13 @@ def test_steps_of_fixed_shapes_wait_and_upload_no_more(
     assert costs["launch"] < 0.6 * grown
 
 
-def test_a_mixture_costs_no_kernels_beside_the_replay(
-    device: StrictDevice, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", MAX_REPLAYED)
+def test_a_mixture_is_a_part_of_the_replay(
+    device: StrictDevice, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A gate needs a few: what its rows took, and their features, are brought to the buffers."""
     with fixed_steps(device, monkeypatch, replays=True):
-        kernels = {name: per_step(device, SETUPS[name], "beam")["launch"] for name in MIXTURES}
-    assert kernels["linear"] == kernels["log-linear"]
-    assert kernels["gate"] <= kernels["linear"] + GATE_KERNELS, kernels
+        costs = per_step(device, SETUPS[name], "beam")
+    assert costs["launch"] <= MAX_REPLAYED[name], dict(device.counts)
 
 
 def test_a_gate_that_leaves_members_out_asks_once_a_step_which(device: StrictDevice) -> None:
