@@ -79,8 +79,9 @@ class EnsembleScorer:
         self._mixture = StepMixture(combiner, exact)
         active = [scorers[index] for index in self._member_indices]
         gate = combiner.gate
-        self._groups = group_members(active, stacks=stacks and (gate is None or not gate.lagged))
-        if len(self._groups) == 1 and isinstance(self._groups[0].lazy.scorer, MixesInStep):
+        runs_all = gate is None or not gate.lagged
+        self._groups = group_members(active, stacks=stacks and runs_all)
+        if len(self._groups) == 1 and runs_all and isinstance(self._groups[0].lazy.scorer, MixesInStep):
             self._groups[0].lazy.scorer.mixture = self._mixture
         self.vocabulary: Vocabulary = scorers[0].vocabulary
         self.names = tuple(scorer.name for scorer in active)

@@ -43,8 +43,8 @@ class StepMixture:
         self.outputs: list[Tensor] | None = None
 
     def is_same(self, other: StepMixture | None) -> bool:
-        """Whether the other one is the same function; equal combiners that are two objects are not."""
-        return other is not None and (self._combiner, self._exact) == (other._combiner, other._exact)
+        """Whether the other one is the same function; those of two combiners, however equal, are not."""
+        return other is not None and self._combiner is other._combiner and self._exact == other._exact
 
     def mix(self, scores: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Tensor]:
         """Mix the members' ``scores`` (R, V) each.

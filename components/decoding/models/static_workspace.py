@@ -15,10 +15,6 @@ from components.decoding.models.step_graph import StepGraph, StepRecorder
 from components.decoding.step_mixture import StepMixture
 from components.kernels import folded_mask
 
-Forward = Callable[[Tensor, StaticBeamCache, "Sources"], Tensor]
-"""Tokens (n b, 1) of all cells, the cache and the sources -> scores (G, n b, V) of the next ones."""
-
-
 MAX_MIXTURES = 4
 """Mixtures that a workspace has graphs of: systems of the same members may take turns."""
 
@@ -35,6 +31,10 @@ class Sources(NamedTuple):
     pairs: list[Tensor]
     bias: Tensor | None
     count_feature: int | None = None
+
+
+Forward = Callable[[Tensor, StaticBeamCache, Sources], Tensor]
+"""Tokens (n b, 1) of all cells, the cache and the sources -> scores (G, n b, V) of the next ones."""
 
 
 class Bucket(NamedTuple):

@@ -24,7 +24,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.draft_model import Draft
 from components.decoding.guidance import Guidance
 from components.decoding.logits_processors import History, no_repeat_ngram
-from components.decoding.models import kept_workspaces, static_cache, static_workspace
+from components.decoding.models import kept_workspaces, static_cache, static_workspace, step_graph
 from components.decoding.models.kept_workspaces import Workspaces
 from components.decoding.models.marian_scorers import DeviceMarianScorer
 from components.decoding.models.seq2seq import Seq2SeqModel
@@ -410,6 +410,13 @@ def test_where_recording_fails_one_line_says_so_and_texts_stay(
         same(each, expected)
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert "going on without graphs" in line and "\n" not in line
+
+
+def test_a_first_replay_may_fall_on_the_other_side_of_a_threshold_only() -> None:
+    values = torch.tensor([-torch.inf, -2.0, torch.nan])
+    assert step_graph._is_close(values, torch.tensor([-9.0, -2.0, torch.nan]))
+    for wrong in (torch.nan, -4.0):
+        assert not step_graph._is_close(values, torch.tensor([-torch.inf, wrong, torch.nan]))
 
 
 def test_buffers_in_use_are_not_shared(graphs: type[GraphDouble], monkeypatch: pytest.MonkeyPatch) -> None:
