@@ -109,7 +109,8 @@ class Workspace:
     def nbytes(self) -> int:
         """Bytes of its buffers."""
         parts = [*self._pairs, self.scores, *([] if self._bias is None else [self._bias])]
-        return self.cache.nbytes + sum(part.nbytes for part in (*parts, *self._mixtures))
+        mixtures = sum(mixture.nbytes for mixture in self._mixtures)
+        return self.cache.nbytes + mixtures + sum(part.nbytes for part in parts)
 
     def load(self, sources: Sources) -> None:
         """Copy ``sources`` into the buffers, emptying their list as it goes; the rest is padding."""
