@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
@@ -101,7 +102,7 @@ def stream_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Streams]:
     with monkeypatch.context() as patch:
         patch.setattr(torch.cuda, "current_stream", lambda device: streams.current)
         patch.setattr(torch.cuda, "stream", use)
-        patch.setattr(member_groups, "_stream", member_groups.cache(lambda *_: StreamDouble()))
+        patch.setattr(member_groups, "_stream", cache(lambda *_: StreamDouble()))
         patch.setattr(member_groups, "STREAM_DEVICES", {"cpu"})
         patch.setenv("ANTIPHON_MEMBER_STREAMS", "on")
         with streams:
