@@ -42,8 +42,11 @@ class Workspaces:
         with self._lock:
             workspace.user = ref(user)
             self._kept[bucket] = workspace
-            device = workspace.tokens.device
-            self._drop_idle(device, KEPT_SHARE * _memory_of(device))
+        self.trim(workspace.tokens.device)
+
+    def trim(self, device: torch.device) -> None:
+        """Let go of idle ones while all decoders' buffers take more than their share of a device's memory."""
+        self.shrink_to(KEPT_SHARE * _memory_of(device), device)
 
     def is_kept(self, bucket: Bucket) -> bool:
         """Whether there is a workspace of this bucket."""

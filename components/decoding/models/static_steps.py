@@ -142,7 +142,8 @@ class StaticSteps:
         workspace, cache = self._workspace, self._workspace.cache
         _write(workspace.tokens, self._cells, tokens)
         cache.make_room()
-        workspace.use_mixture(mixture)
+        if workspace.use_mixture(mixture):
+            self._workspaces.trim(tokens.device)
         if mixture is not None and workspace.mixture is not None:
             for buffer, values in zip(workspace.mixture.inputs, mixture.inputs, strict=True):
                 _write(buffer, self._cells, values, dim=1)

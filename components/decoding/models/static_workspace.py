@@ -139,8 +139,9 @@ class Workspace:
         if self._bias is not None:
             self._bias[: len(slots)] = self._bias.index_select(0, slots)
 
-    def use_mixture(self, mixture: StepMixture | None) -> None:
-        """Have the steps to come end with a mixture, or with none."""
+    def use_mixture(self, mixture: StepMixture | None) -> bool:
+        """Have the steps to come end with a mixture, or with none; returns whether that took memory."""
+        known: list[StaticMixture] | None = None
         if mixture is None:
             self.mixture = None
         elif self.mixture is None or not self.mixture.source.is_same(mixture):
@@ -150,6 +151,7 @@ class Workspace:
             for dropped in self._mixtures[:-MAX_MIXTURES]:
                 self._retire([shape for shape in self._graphs if shape[2] is dropped])
             self._mixtures = self._mixtures[-MAX_MIXTURES:]
+        return known == []
 
     def run(self, forward: Forward) -> None:
         """Take the step of the present shapes: a decoder's, and the mixture."""
