@@ -20,7 +20,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from components.canonical_json import digest_of
-from components.cuda_graphs import CUDA_GRAPHS, read_cuda_graphs
+from components.cuda_graphs import describe_switches
 from components.digests import cache_folder
 from components.errors import ConfigError, StoreError
 from components.files import read_json, write_json
@@ -71,7 +71,7 @@ def describe_numerics(device: str = "cpu", *, threads: bool = True) -> dict[str,
     if device.startswith("cuda"):
         index = int(device.partition(":")[2] or 0)
         facts_by_name |= {"card": facts.cards[index], "matmul": facts.matmul}
-        facts_by_name |= {} if read_cuda_graphs() == "off" else {CUDA_GRAPHS: read_cuda_graphs()}
+        facts_by_name |= describe_switches()
     return facts_by_name
 
 

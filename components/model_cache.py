@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import nn
@@ -114,6 +114,18 @@ def measure_bytes(value: object) -> dict[str, int]:
     return sizes
 
 
+class Buffers(Protocol):
+    """Memory that models take after they were loaded, and that can be made again."""
+
+    def count_bytes(self, device: str) -> int:
+        """Bytes on a device."""
+        ...
+
+    def shrink_to(self, size: int, device: str) -> None:
+        """Let go of what is not in use until no more than ``size`` bytes of a device are taken."""
+        ...
+
+
 @dataclass
 class _ResidentModel:
     value: object
@@ -141,6 +153,11 @@ class ModelCache:
         self._resident: OrderedDict[Hashable, _ResidentModel] = OrderedDict()
         self._loading: dict[Hashable, tuple[int, Future[object]]] = {}
         self._eviction_callbacks: list[Callable[[], None]] = []
+        self._buffers: list[Buffers] = []
+
+    def count_buffers(self, buffers: Buffers) -> None:
+        """Count ``buffers``, which models take beside their weights, in the budget; they go before models."""
+        self._buffers.append(buffers)
 
     def on_eviction(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` after every eviction."""
@@ -198,6 +215,10 @@ class ModelCache:
         n_before = len(self._resident)
         for device, budget in budgets.items():
             resident_bytes = sum(model.sizes.get(device, 0) for model in self._resident.values())
+            for buffers in self._buffers:
+                if resident_bytes + buffers.count_bytes(device) > budget:
+                    buffers.shrink_to(max(0, budget - resident_bytes), device)
+                resident_bytes += buffers.count_bytes(device)
             for key in [k for k in self._resident if k != newest]:
                 if resident_bytes <= budget:
                     break

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from components.decoding.models import static_steps, step_graph
+from components.ensembling.token_level import combiners
 
 
 def tensors_of(value: Any) -> Iterator[Tensor]:
@@ -114,6 +115,7 @@ def graph_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[GraphDouble]]
         patch.setattr(step_graph, "_recording_stream", lambda device: stream)
         patch.setattr(static_steps, "GRAPH_DEVICES", {"cpu", "cuda"})
         patch.setattr(step_graph, "_HAS_FAILED", threading.Event())
+        patch.setattr(combiners, "_may_be_fast", lambda *_: False)  # the CPU's own kernels are not seen here
         patch.setenv("ANTIPHON_CUDA_GRAPHS", "on")
         GraphDouble.records = GraphDouble.replays = 0
         yield GraphDouble

@@ -46,6 +46,9 @@ STEPS = 8
 MAX_WAITS, MAX_KERNELS = 0.2, 1.2
 """Waits a step, and kernels of four members of one architecture to those of one."""
 
+MAX_REPLAYED = {"linear": 47, "log-linear": 47, "gate": 55}
+"""Kernels of a step of a beam, with a replay as one: a gate's rows are brought to the buffers."""
+
 
 class Setup(NamedTuple):
     """What is searched."""
@@ -176,6 +179,15 @@ def test_steps_of_fixed_shapes_wait_and_upload_no_more(
             costs = per_step(device, SETUPS[name], kind)
         assert costs["sync"] <= MAX_WAITS and costs["upload"] == 0, dict(device.counts)
     assert costs["launch"] < 0.6 * grown
+
+
+@pytest.mark.parametrize("name", MAX_REPLAYED)
+def test_a_mixture_is_a_part_of_the_replay(
+    device: StrictDevice, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fixed_steps(device, monkeypatch, replays=True):
+        costs = per_step(device, SETUPS[name], "beam")
+    assert costs["launch"] <= MAX_REPLAYED[name], dict(device.counts)
 
 
 def test_a_gate_that_leaves_members_out_asks_once_a_step_which(device: StrictDevice) -> None:

@@ -158,9 +158,9 @@ def mixed(place: Place, combine: Combiner, n: int, config: SearchConfig, sentenc
     return search(marians(place, n, sentences), config, combiner=combine)
 
 
-def gate(top_k: int | None = None) -> SoftmaxGate:
+def gate(top_k: int | None = None, seed: int = 1) -> SoftmaxGate:
     width = 2 * N_FEATURES + 1
-    matrix = torch.randn(2, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    matrix = torch.randn(2, width, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     zeros = partial(torch.zeros, dtype=torch.float64)
     return SoftmaxGate(matrix, zeros(2), zeros(width), zeros(width) + 1, top_k)
 

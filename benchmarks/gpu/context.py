@@ -13,14 +13,12 @@ import torch
 
 from benchmarks.gpu.row import Machine, Row, Value, append_row, describe_machine, read_rows
 from benchmarks.gpu.stopwatch import Call, time_rounds
-from components.cuda_graphs import CUDA_GRAPHS
+from components.cuda_graphs import CUDA_GRAPHS, MEMBER_STREAMS
 from components.decoding.models.step_graph import has_recording_failed
 
 ROWS = "gpu.jsonl"
-GRAPHS: Mapping[str, Value] = {"graphs": "on"}
-"""In the setting of what runs with CUDA graphs."""
-FAILED_GRAPHS: Mapping[str, Value] = {"graphs": "failed"}
-"""The same where they could not be recorded."""
+VARIABLES = {"graphs": CUDA_GRAPHS, "streams": MEMBER_STREAMS}
+"""Switches, as the settings of rows name them, and their environment variables."""
 T = TypeVar("T")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -34,33 +32,36 @@ class Timed(NamedTuple):
     flops: float | None = None
     dtype: str = "bfloat16"
     values: Mapping[str, Value] = {}
-    has_graphs: bool = False
+    switches: tuple[str, ...] = ()
 
-    def with_graphs(self) -> Timed:
-        """The same with its decoding steps recorded as CUDA graphs."""
+    def with_switches(self, *names: str) -> Timed:
+        """The same with CUDA graphs of decoding steps (``graphs``), or members side by side (``streams``)."""
 
-        def replay() -> None:
-            with use_graphs():
+        def switched() -> None:
+            with switch_on(*names):
                 self.call()
 
-        return self._replace(call=replay, has_graphs=True)
+        return self._replace(call=switched, switches=names)
 
 
 @contextmanager
-def use_graphs() -> Iterator[None]:
-    """Within the block decoding steps are recorded as CUDA graphs."""
-    before = os.environ.get(CUDA_GRAPHS)
-    os.environ[CUDA_GRAPHS] = "on"
+def switch_on(*names: str) -> Iterator[None]:
+    """Within the block the :data:`VARIABLES` are on."""
+    variables = [VARIABLES[name] for name in names]
+    before = {name: os.environ[name] for name in variables if name in os.environ}
+    os.environ |= dict.fromkeys(variables, "on")
     try:
         yield
     finally:
-        del os.environ[CUDA_GRAPHS]
-        os.environ |= {} if before is None else {CUDA_GRAPHS: before}
+        for name in variables:
+            del os.environ[name]
+        os.environ |= before
 
 
-def add_graphs(setting: Mapping[str, Value]) -> dict[str, Value]:
-    """The setting of what has run within :func:`use_graphs`."""
-    return {**setting, **(FAILED_GRAPHS if has_recording_failed() else GRAPHS)}
+def add_switches(setting: Mapping[str, Value], *names: str) -> dict[str, Value]:
+    """The setting of what has run within :func:`switch_on`; graphs may have failed to be recorded."""
+    failed = {"graphs"} if has_recording_failed() else set()
+    return {**setting, **{name: "failed" if name in failed else "on" for name in names}}
 
 
 class Limits(NamedTuple):
@@ -132,7 +133,7 @@ class Context:
             yield Row(
                 section=section,
                 system=timed.system,
-                setting=add_graphs(setting) if timed.has_graphs else {**setting},
+                setting=add_switches(setting, *timed.switches),
                 seconds=tuple(spent[str(number)]),
                 bytes=timed.bytes,
                 flops=timed.flops,

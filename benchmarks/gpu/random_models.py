@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,9 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 from whisper.model import ModelDimensions, Whisper
+
+from components.decoding.gate_features import N_FEATURES
+from components.ensembling.token_level.learning.gating_network import SoftmaxGate
 
 WHISPER: dict[str, tuple[int, int, int, int, int]] = {
     "toy": (80, 32, 2, 1, 51865),
@@ -89,3 +93,11 @@ def count_bytes(module: Any) -> int:
     """Bytes of the parameters of a module, or of several; what is tied counts once."""
     seen = {p.data_ptr(): p.numel() * p.element_size() for p in module.parameters()}
     return sum(seen.values())
+
+
+def random_gate(members: int, top_k: int | None = None) -> SoftmaxGate:
+    """A gating network of members' features; with ``top_k`` it runs so many of them at a token."""
+    width = members * N_FEATURES + 1
+    matrix = torch.randn(members, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    zeros = partial(torch.zeros, dtype=torch.float64)
+    return SoftmaxGate(matrix, zeros(members), zeros(width), zeros(width) + 1, top_k)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from benchmarks.gpu.inputs import sample_sentences
+from benchmarks.gpu.random_models import random_gate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.gate_features import N_FEATURES
 from components.decoding.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
@@ -24,7 +23,6 @@ from components.ensembling.token_level.combiners import (
     NegativeEvidence,
 )
 from components.ensembling.token_level.dropout import DropoutScorer
-from components.ensembling.token_level.learning.gating_network import SoftmaxGate
 from components.models import resolve
 from components.models.loading import load_transformers
 
@@ -50,21 +48,14 @@ class System(NamedTuple):
     dropout: bool = False
 
 
-def _gate(top_k: int | None = None) -> SoftmaxGate:
-    width = 2 * N_FEATURES + 1
-    matrix = torch.randn(2, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    zeros = partial(torch.zeros, dtype=torch.float64)
-    return SoftmaxGate(matrix, zeros(2), zeros(width), zeros(width) + 1, top_k)
-
-
 SYSTEMS: Mapping[str, System] = {
     "one, greedy": System(1, beam=1),
     "one, beam": System(1),
     "two, linear": System(2, lambda: LinearInterpolation((0.6, 0.4))),
     "four, linear": System(4, lambda: LinearInterpolation((0.25,) * 4)),
     "two, log-linear": System(2, lambda: LogLinearInterpolation((0.6, 0.4))),
-    "two, gate": System(2, lambda: LinearInterpolation(_gate())),
-    "two, gate of one": System(2, lambda: LinearInterpolation(_gate(1))),
+    "two, gate": System(2, lambda: LinearInterpolation(random_gate(2))),
+    "two, gate of one": System(2, lambda: LinearInterpolation(random_gate(2, 1))),
     "three, negative evidence": System(3, lambda: NegativeEvidence(0.3, 0.1)),
     "one, dropout": System(1, dropout=True),
 }
@@ -90,8 +81,8 @@ class Translations:
 
     def decode(self, name: str) -> list[Decoded]:
         """The best text of every sentence by a row of :data:`SYSTEMS`."""
-        system = SYSTEMS[name]
-        decoded = []
+        system, decoded = SYSTEMS[name], []
+        combiner = system.combine() if system.combine else None
         for begin in range(0, len(self._sentences), BATCH):
             texts = self._sentences[begin : begin + BATCH]
             inputs = dict(self._tokenizer(texts, return_tensors="pt", padding=True).to(self.device))
@@ -99,7 +90,7 @@ class Translations:
             nbests = search(
                 members,
                 SearchConfig(beam_size=system.beam, max_new_tokens=MAX_TOKENS),
-                combiner=system.combine() if system.combine else None,
+                combiner=combiner,
                 logits_processors=self._processors,
             )
             decoded += [Decoded(nbest[0].tokens, nbest[0].score) for nbest in nbests]

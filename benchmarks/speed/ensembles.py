@@ -83,9 +83,9 @@ class Step:
     def fits(self, n_members: int) -> bool:
         return n_members == self.n
 
-    def __call__(self, features: torch.Tensor, step: int) -> torch.Tensor:
+    def __call__(self, features: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
         weights = torch.zeros(self.n, features.shape[1])
-        weights[0 if step < self.turn else 1] = 1.0
+        weights[0 if steps[0] < self.turn else 1] = 1.0
         return weights
 
 

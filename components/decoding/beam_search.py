@@ -35,6 +35,7 @@ class BeamState:
 
     Attributes:
         ids: Index of the utterance (n,).
+        positions: 0 to n - 1, (n, 1).
         row_ids: The same of every row (n * k,).
         scores: Sum of log-probabilities and biases (n, k), -inf where a row is not in use.
         sums: Sum of log-probabilities (n, k).
@@ -43,6 +44,7 @@ class BeamState:
     """
 
     ids: Tensor
+    positions: Tensor
     row_ids: Tensor
     scores: Tensor
     sums: Tensor
@@ -53,7 +55,7 @@ class BeamState:
         """Keep the utterances at ``indices`` (LongTensor), drop the others."""
         k = self.scores.shape[1]
         self.ids, self.scores, self.tokens = self.ids[indices], self.scores[indices], self.tokens[indices]
-        self.sums = self.sums[indices]
+        self.sums, self.positions = self.sums[indices], self.positions[: len(indices)]
         self.row_ids, self.is_open = _repeat(self.ids, k), self.is_open[indices]
 
 
@@ -84,7 +86,8 @@ def beam_search(
         if constraints is not None:
             constraints.observe(history)
             scores = constraints.forbid_ends(scores.clone(), scorer.vocabulary.eos)
-        rows_of_step = Rows(log_probs, scores, state.scores[:, :width], state.sums[:, :width])
+        totals, sums = state.scores[:, :width], state.sums[:, :width]
+        rows_of_step = Rows(log_probs, scores, totals, sums, state.positions)
         continuations = best_continuations(scorer, rows_of_step, config, steps, eos, guidance)
         scorer.finite.watch(continuations.scores, state.is_open)
         finished.add(continuations)
@@ -134,6 +137,7 @@ def initial_state(log_probs: Tensor, k: int, steps: int) -> BeamState:
     ids = torch.arange(n, device=device)
     return BeamState(
         ids=ids,
+        positions=ids[:, None],
         row_ids=_repeat(ids, k),
         scores=scores,
         sums=scores,
@@ -151,7 +155,7 @@ def select_continuations(
         Which of the continuations its rows take (n, k), and the row of the step before, counted over all
         utterances, that each row continues (n, k).
     """
-    n, b = len(state.ids), 1 if t == 0 else k
+    b = 1 if t == 0 else k
     open_scores = continuations.scores.masked_fill(continuations.ends, FORBIDDEN)
     if ordered:
         first = (open_scores == FORBIDDEN).long().argsort(dim=-1, stable=True)[:, :k]
@@ -160,24 +164,22 @@ def select_continuations(
     else:
         scores, best = open_scores.topk(k, dim=-1)
     parents = continuations.parents.gather(1, best)
-    utterances = torch.arange(n, device=parents.device)[:, None]
     is_biased = continuations.sums is not continuations.scores
     state.scores, state.sums = scores, continuations.sums.gather(1, best) if is_biased else scores
     if t:
-        state.tokens[:, :, :t] = state.tokens[utterances, parents, :t]
+        state.tokens[:, :, :t] = state.tokens[state.positions, parents, :t]
     state.tokens[:, :, t] = continuations.tokens.gather(1, best)
-    return best, parents + utterances * b
+    return best, torch.add(parents, state.positions, alpha=b)
 
 
 def _can_go_on(state: BeamState, worst: Tensor, length: int, steps: int, config: SearchConfig) -> Tensor:
     """Whether each utterance has an open row, and its best one can still beat its ``worst`` finished (n,)."""
     has_row = state.scores[:, 0] > FORBIDDEN
-    is_full = worst > FORBIDDEN
     if config.early_stopping is True:
-        return has_row & ~is_full
+        return has_row & (worst == FORBIDDEN)
     final_length = steps if config.early_stopping == "never" and config.length_penalty > 0 else length
     best: Tensor = state.scores[:, 0] / final_length**config.length_penalty
-    return has_row & (~is_full | (best > worst))
+    return has_row & (best > worst)  # -inf where there is room for one more
 
 
 def _to_candidate(scorer: EnsembleScorer, hypothesis: FinishedHypothesis) -> Candidate:

@@ -41,12 +41,14 @@ class Gate(Protocol):
         """
         ...
 
-    def __call__(self, features: Tensor, step: int) -> Tensor:
+    def __call__(self, features: Tensor, steps: Tensor) -> Tensor:
         """Weigh the members; rows must not influence each other.
+
+        One that is not lagged may be recorded as a part of a CUDA graph: it asks the device for nothing.
 
         Args:
             features: (M, R, F), see :mod:`components.decoding.gate_features`.
-            step: Number of generated tokens before the present one.
+            steps: Number of generated tokens before the present one, of each row (R,), float32.
 
         Returns:
             Weights (M, R), at least 0, that sum to 1 over the members.
@@ -112,6 +114,10 @@ class SingleScorer:
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
         """Its own log-probabilities."""
         return mixture_of_one(scores[0])
+
+
+ALONE = SingleScorer()
+"""One for all searches: steps that are recorded with a combiner are replayed for that very one."""
 
 
 def mixture_of_one(scores: Tensor) -> Mixture:

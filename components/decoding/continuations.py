@@ -28,12 +28,14 @@ class Rows:
         scores: The same with biases and without what constraints forbid.
         totals: Scores of the rows so far (n, b).
         sums: Their log-probabilities so far (n, b).
+        utterances: The utterances' positions, 0 to n - 1, (n, 1).
     """
 
     log_probs: Tensor
     scores: Tensor
     totals: Tensor
     sums: Tensor
+    utterances: Tensor
 
 
 def best_continuations(
@@ -66,7 +68,7 @@ def best_continuations(
     parents = order // values.shape[-1]
     log_probs = values.view(n, -1).gather(1, order)
     tokens = tokens.view(n, -1).gather(1, order)
-    positions = parents + torch.arange(n, device=parents.device)[:, None] * b
+    positions = torch.add(parents, rows.utterances, alpha=b)
     sums = totals
     if guidance.biases:
         log_probs = rows.log_probs[positions, tokens]

@@ -14,18 +14,25 @@ from weakref import proxy
 import torch
 from torch import Tensor
 
-from components.decoding.combiner import Combiner
+from components.decoding.combiner import Combiner, Gate
 from components.decoding.finite_watch import FiniteWatch
-from components.decoding.gate_features import GateFeatures, distribution_features
-from components.decoding.lazy_scorer import LazyScorer
+from components.decoding.gate_features import (
+    append_token,
+    distribution_features,
+    features_of,
+    initial_state,
+    observe,
+    steps_of,
+)
+from components.decoding.member_groups import MemberGroup, group_members, run_groups, scores_at, scores_of
 from components.decoding.moves import Move
 from components.decoding.scorers import (
-    StackableScorer,
     TokenScorer,
     Vocabulary,
     as_retractable,
     require_same_vocabulary,
 )
+from components.decoding.step_mixture import MixesInStep, StepMixture
 from components.decoding.token_records import TokenRecords
 from components.decoding.token_statistics import token_statistics
 from components.errors import ConfigError, ModelError
@@ -69,20 +76,20 @@ class EnsembleScorer:
         require_same_vocabulary([(scorer.name, scorer.vocabulary) for scorer in scorers])
         self._member_indices = tuple(combiner.active_members(len(scorers)))
         self._combiner, self._exact, self._calls = combiner, exact, calls
+        self._mixture = StepMixture(combiner, exact)
         active = [scorers[index] for index in self._member_indices]
-        self._members = [LazyScorer(scorer) for scorer in active]
-        self._stack = self._stack_members(active) if stacks else None
-        self._stacked_scores: Tensor | None = None
+        gate = combiner.gate
+        runs_all = gate is None or not gate.lagged
+        self._groups = group_members(active, stacks=stacks and runs_all)
+        if len(self._groups) == 1 and runs_all and isinstance(self._groups[0].lazy.scorer, MixesInStep):
+            self._groups[0].lazy.scorer.mixture = self._mixture
         self.vocabulary: Vocabulary = scorers[0].vocabulary
         self.names = tuple(scorer.name for scorer in active)
         self.limit = min(scorer.limit for scorer in active)
-        gated = combiner.gate is not None
         self._keeps_statistics = keeps_statistics
-        self._weights_on_device = torch.zeros(0) if gated else combiner.constant_weights()
-        weights = None if gated else tuple(self._weights_on_device.tolist())
-        self.records = TokenRecords(len(self._members), weights, keeps_statistics)
-        self._gate_features = GateFeatures(len(self._members))
-        self._scores: list[Tensor | None] = [None] * len(self._members)
+        weights = tuple(self._mixture.weights.tolist()) if gate is None else None
+        self.records = TokenRecords(len(active), weights, keeps_statistics)
+        self._gate_state = initial_state(len(active))
         self._weights = torch.zeros(0)
         self._log_normalizers = torch.zeros(0)
         self._statistics = torch.zeros(0)
@@ -95,15 +102,6 @@ class EnsembleScorer:
     def has_gate(self) -> bool:
         """Whether the members' weights differ by token."""
         return self._combiner.gate is not None
-
-    def _stack_members(self, active: Sequence[TokenScorer]) -> LazyScorer | None:
-        """All members as one scorer, where they are of one architecture and always run together."""
-        first, *others = active
-        gate = self._combiner.gate
-        if not others or not isinstance(first, StackableScorer) or (gate is not None and gate.lagged):
-            return None
-        stacked = first.stack(others)
-        return None if stacked is None else LazyScorer(stacked)
 
     def prefill(self) -> Tensor:
         """Combined log-probabilities (N, V) of the first token."""
@@ -118,9 +116,12 @@ class EnsembleScorer:
             move: What the search knows of ``beam_indices``, for the members.
         """
         if self._combiner.gate is not None:
-            self._gate_features.reorder(beam_indices, self._log_probs_of(beam_indices, tokens))
-        for member in self._members if self._stack is None else [self._stack]:
-            member.push(beam_indices, tokens, move)
+            self._mixture.inputs = (
+                self._gate_state[:, beam_indices],
+                self._log_probs_of(beam_indices, tokens),
+            )
+        for group in self._groups:
+            group.lazy.push(beam_indices, tokens, move)
         self.n_steps += 1
         return self._mix()
 
@@ -131,118 +132,84 @@ class EnsembleScorer:
             Combined log-probabilities (R * t, V) after every one of them, those of a row together. Rows of
             :meth:`records_of` are counted likewise.
         """
-        scores = []
-        for index, member in enumerate(self._members):
-            self._scores[index] = None
-            scorer = as_retractable(member.scorer)
-            scored = scorer.score_tokens(member.bring(beam_indices), member.bring(tokens))
-            scores.append(scored.flatten(0, 1).to(beam_indices.device, non_blocking=True))
-            self._scores[index] = scores[-1]
+        for group in self._groups:
+            group.scores, member = None, group.lazy
+            scored = as_retractable(member.scorer).score_tokens(
+                member.bring(beam_indices), member.bring(tokens)
+            )
+            group.scores = scored.flatten(0, 1).to(beam_indices.device, non_blocking=True)[None]
             member.calls += 1
         self._count_calls()
-        mixture = self._combiner(scores, self._weights_on_device.to(scores[0].device), self._exact)
-        self._log_normalizers = mixture.log_normalizers
-        return mixture.log_probs
+        log_probs, self._log_normalizers = self._mixture.mix(scores_of(self._groups), ())
+        return log_probs[0]
 
     @property
     def is_ragged(self) -> bool:
         """Whether rows of every member may retract different numbers of tokens."""
-        return all(as_retractable(member.scorer).is_ragged for member in self._members)
+        return all(as_retractable(group.lazy.scorer).is_ragged for group in self._groups)
 
     def retract(self, counts: Tensor) -> None:
         """Forget the last ``counts[r]`` tokens of row r; see :meth:`RetractableScorer.retract`."""
-        for member in self._members:
-            as_retractable(member.scorer).retract(member.bring(counts))
+        for group in self._groups:
+            as_retractable(group.lazy.scorer).retract(group.lazy.bring(counts))
 
     def _mix(self) -> Tensor:
-        gate, indices = self._combiner.gate, list(range(len(self._members)))
-        weights = self._weights_on_device if gate is None else None
-        is_run: Tensor | None = None  # (M, R): the members that each row needs; None: all
+        gate, mixture = self._combiner.gate, self._mixture
         if gate is not None and gate.lagged:
-            weights = gate(self._gate_features.values, self.n_steps)
-            is_run = weights != 0
-            # The one question that a step may ask: members that no row needs are not run.
-            indices = [index for index, needed in enumerate(is_run.any(dim=1).tolist()) if needed]
-        scores = self._run_members(indices)
+            return self._mix_needed(gate)
+        scores = self._run(self._groups)
+        outputs, mixture.outputs = mixture.outputs, None
+        log_probs, self._log_normalizers, *of_gate = outputs or mixture.mix(scores, mixture.inputs)
+        if of_gate:
+            self._weights, self._gate_state = of_gate
+        return log_probs[0]
+
+    def _mix_needed(self, gate: Gate) -> Tensor:
+        """Mix the members that some row needs, as ``gate`` says before they are run."""
+        state = append_token(*self._mixture.inputs) if self._mixture.inputs else self._gate_state
+        weights = gate(features_of(state), steps_of(state))
+        # The one question that a step may ask: members that no row needs are not run.
+        indices = [index for index, needed in enumerate((weights != 0).any(dim=1).tolist()) if needed]
+        scores = self._run([self._groups[index] for index in indices])  # each is a group
         rows, device = len(scores[0]), scores[0].device
-        if is_run is not None:
-            is_run = is_run.to(device).expand(-1, rows)
-        if gate is not None:
-            self._observe(indices, scores, is_run)
-        if weights is None:
-            assert gate is not None
-            weights = gate(self._gate_features.values, self.n_steps)
-        weights = weights.to(device)
-        if gate is None:
-            self._weights_on_device = weights
-        if weights.dim() > 1:
-            weights = weights.expand(-1, rows)
-        self._weights = weights
-        if len(indices) == len(self._members):
-            mixture = self._combiner(scores, weights, self._exact)
-            self._log_normalizers = mixture.log_normalizers
-        else:
-            mixture = self._combiner(scores, torch.stack([weights[i] for i in indices]), self._exact)
-            self._log_normalizers = mixture.log_normalizers.new_full((len(self._members), rows), torch.nan)
-            for index, values in zip(indices, mixture.log_normalizers, strict=True):
-                self._log_normalizers[index] = values
-        if is_run is not None:  # a member that ran for other rows only counts as not run, as if alone
-            self._log_normalizers.masked_fill_(~is_run, torch.nan)
+        self._weights = weights.to(device).expand(-1, rows)
+        is_run = self._weights != 0  # (M, R)
+        self._gate_state = state.to(device).repeat(1, rows // state.shape[1], 1)
+        for index, member_scores in zip(indices, scores, strict=True):
+            observe(self._gate_state, index, distribution_features(member_scores), is_run[index])
+        mixture = self._combiner(scores, torch.stack([self._weights[i] for i in indices]), self._exact)
+        self._log_normalizers = mixture.log_normalizers.new_full((len(weights), rows), torch.nan)
+        for index, values in zip(indices, mixture.log_normalizers, strict=True):
+            self._log_normalizers[index] = values
+        # A member that ran for other rows only counts as not run, as if alone.
+        self._log_normalizers.masked_fill_(~is_run, torch.nan)
         return mixture.log_probs
 
-    def _observe(self, indices: Sequence[int], scores: Sequence[Tensor], is_run: Tensor | None) -> None:
-        """Update the gate's features with the distributions of the members that were run."""
-        self._gate_features.expand(len(scores[0]), scores[0].device)
-        for index, member_scores in zip(indices, scores, strict=True):
-            rows = None if is_run is None else is_run[index]
-            self._gate_features.observe(index, distribution_features(member_scores), rows)
-
-    def _run_members(self, indices: Sequence[int]) -> list[Tensor]:
-        """Scores (R, V) of the members at ``indices``; the others have no scores at this step."""
-        if self._stack is not None:
-            self._scores = [None] * len(self._members)  # freed first, as below
-            self._stacked_scores = None
-            self._stacked_scores = self._stack.run()
-            self._count_calls()
-            scores = list(self._stacked_scores.unbind())
-            self._scores = [*scores]
-            return scores
-        for index, member in enumerate(self._members):
-            self._scores[index] = None  # freed first, so that the new scores can take its memory
-            self._scores[index] = self._to_mix(member.run()) if index in indices else None
-        scores = [member_scores for member_scores in self._scores if member_scores is not None]
+    def _run(self, groups: Sequence[MemberGroup]) -> list[Tensor]:
+        """Scores (R, V) of the members of ``groups``; the others have no scores at this step."""
+        for group in self._groups:
+            group.scores = None  # freed first, so that the new scores can take its memory
+        self._device = run_groups(groups, self._device)
+        self._count_calls()
+        scores = scores_of(groups)
         shapes = {tuple(member_scores.shape) for member_scores in scores}
         if len(shapes) > 1:
             raise ConfigError(
                 f"expected members prepared for the same utterances, found scores of shapes {sorted(shapes)}"
             )
-        self._count_calls()
         return scores
 
-    def _to_mix(self, scores: Tensor) -> Tensor:
-        """A member's scores where they are mixed."""
-        self._device = self._device or scores.device
-        return scores.to(self._device, non_blocking=True)
-
     def _count_calls(self) -> None:
-        if self._calls is not None:
-            for index, member in zip(self._member_indices, self._members, strict=True):
-                counted = member if self._stack is None else self._stack
-                self._calls[index] += counted.calls
-            for member in self._members if self._stack is None else [self._stack]:
-                member.calls = 0
+        for group in self._groups:
+            if self._calls is not None:
+                self._calls.update(
+                    {self._member_indices[member]: group.lazy.calls for member in group.members}
+                )
+                group.lazy.calls = 0
 
     def _log_probs_of(self, rows: Tensor, tokens: Tensor) -> Tensor:
         """Log-probabilities (M, R') that the members gave ``tokens`` at ``rows``; NaN: was not run."""
-        if self._stacked_scores is not None:
-            return self._stacked_scores[:, rows, tokens] - self._log_normalizers[:, rows]
-        log_probs = [
-            torch.full(rows.shape, torch.nan, device=rows.device)
-            if member_scores is None
-            else member_scores[rows, tokens]
-            for member_scores in self._scores
-        ]
-        return torch.stack(log_probs) - self._log_normalizers[:, rows]
+        return scores_at(self._groups, rows, tokens) - self._log_normalizers[:, rows]
 
     def observe(self, log_probs: Tensor) -> None:
         """Keep the statistics of the present step's distributions (R, V), where that is asked for."""
@@ -265,8 +232,10 @@ class EnsembleScorer:
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     def _raise_not_finite(self) -> None:
-        pairs = [(n, s) for n, s in zip(self.names, self._scores, strict=True) if s is not None]
-        bad = [name for name, member_scores in pairs if not bool((member_scores < torch.inf).all())]
+        run = [group for group in self._groups if group.scores is not None]
+        names = [self.names[member] for member in sorted(m for group in run for m in group.members)]
+        scores = scores_of(run)
+        bad = [name for name, each in zip(names, scores, strict=True) if not bool((each < torch.inf).all())]
         raise ModelError(
             f"expected finite log-probabilities, found NaN or infinity from "
             f"{', '.join(bad or self.names)}: check its weights, or use float32"

@@ -4,6 +4,9 @@ The features are the highest log-probability and the entropy (nats) of the membe
 log-probability that it gave the last token, and the mean of those so far. Before the first token they are 0.
 A member changes the features only of the rows that it is run for, so a row's weights do not depend on what
 else is in the batch.
+
+A search carries them in one tensor, its state (M members, R rows, F + 2): the features, the number of the
+row's tokens that the member was run for, and the number of all its tokens.
 """
 
 from __future__ import annotations
@@ -17,52 +20,48 @@ MIN_LOG_PROB = -200.0
 """Log-probabilities are clamped to this (nats), so that sums stay finite."""
 
 
-class GateFeatures:
-    """The gating features of one search.
+def initial_state(n_members: int, rows: int = 1, device: torch.device | str = "cpu") -> Tensor:
+    """The state before the first token."""
+    return torch.zeros((n_members, rows, N_FEATURES + 2), device=device)
 
-    Attributes:
-        values: (M members, R rows, F features); before the first token one row stands for all.
+
+def features_of(state: Tensor) -> Tensor:
+    """The features (M, R, F) of a state."""
+    return state[..., :N_FEATURES]
+
+
+def steps_of(state: Tensor) -> Tensor:
+    """The number of tokens of each row (R,), of a state."""
+    return state[0, :, -1]
+
+
+def append_token(state: Tensor, log_probs: Tensor) -> Tensor:
+    """The state after one more token of every row.
+
+    Args:
+        state: Of the rows that are continued.
+        log_probs: What the members gave the tokens, (M, R); NaN where a member was not run.
     """
+    highest, entropy, last, mean, n_run, n_tokens = state.unbind(-1)
+    is_run = ~log_probs.isnan()
+    log_probs = log_probs.clamp(min=MIN_LOG_PROB)
+    n_run = n_run + is_run
+    step = (log_probs - mean) / n_run.clamp(min=1)
+    last, mean = torch.where(is_run, log_probs, last), torch.where(is_run, mean + step, mean)
+    return torch.stack([highest, entropy, last, mean, n_run, n_tokens + 1], dim=-1)
 
-    def __init__(self, n_members: int) -> None:
-        self.values = torch.zeros((n_members, 1, N_FEATURES))
-        self._n_observed = torch.zeros((n_members, 1))
 
-    def expand(self, rows: int, device: torch.device) -> None:
-        """Repeat the one row of the start, which is on the CPU, to ``rows`` rows on ``device``."""
-        if self.values.shape[1] != rows or self.values.device != device:
-            times = rows // self.values.shape[1]
-            self.values = self.values.to(device).repeat(1, times, 1)
-            self._n_observed = self._n_observed.to(device).repeat(1, times)
+def observe(state: Tensor, member: int, distribution: Tensor, is_run: Tensor | None = None) -> None:
+    """Store :func:`distribution_features` (R, 2) of one member in a state, for the rows that it was run for.
 
-    def reorder(self, beam_indices: Tensor, log_probs: Tensor) -> None:
-        """Append one token to every row.
-
-        Args:
-            beam_indices: LongTensor (R,): row r continues row ``beam_indices[r]``.
-            log_probs: What the members gave the tokens, (M, R); NaN where a member was not run.
-        """
-        self.values, self._n_observed = self.values[:, beam_indices], self._n_observed[:, beam_indices]
-        is_run = ~log_probs.isnan()
-        log_probs = log_probs.clamp(min=MIN_LOG_PROB)
-        self._n_observed += is_run
-        last, mean = self.values[..., LAST], self.values[..., MEAN]
-        self.values[..., LAST] = torch.where(is_run, log_probs, last)
-        step = (log_probs - mean) / self._n_observed.clamp(min=1)
-        self.values[..., MEAN] = torch.where(is_run, mean + step, mean)
-
-    def observe(self, member: int, distribution: Tensor, is_run: Tensor | None = None) -> None:
-        """Store :func:`distribution_features` (R, 2) of one member, for the rows that it was run for.
-
-        Args:
-            member: Its index.
-            distribution: The features.
-            is_run: Whether it was run for each row (R,); None: for all.
-        """
-        previous = self.values[member, :, : ENTROPY + 1]
-        if is_run is not None:
-            distribution = torch.where(is_run[:, None], distribution, previous)
-        self.values[member, :, : ENTROPY + 1] = distribution
+    Args:
+        state: It is changed.
+        member: Its index.
+        distribution: The features.
+        is_run: Whether it was run for each row (R,); None: for all.
+    """
+    stored = state[member, :, : ENTROPY + 1]
+    stored.copy_(distribution if is_run is None else torch.where(is_run[:, None], distribution, stored))
 
 
 def distribution_features(scores: Tensor) -> Tensor:

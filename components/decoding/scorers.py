@@ -142,8 +142,12 @@ class StackedScorers(Protocol):
 class StackableScorer(TokenScorer, Protocol):
     """A scorer that may run together with others of its architecture, in products of all."""
 
-    def stack(self, others: Sequence[object]) -> StackedScorers | None:
-        """This scorer and ``others`` as one; None where they do not fit together."""
+    def is_alike(self, other: object) -> bool:
+        """Whether the other is of the same kind, architecture and start."""
+        ...
+
+    def stack(self, others: Sequence[object]) -> StackedScorers:
+        """This scorer and ``others``, which are alike, as one."""
         ...
 
 

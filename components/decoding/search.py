@@ -10,7 +10,7 @@ from torch import Tensor
 
 from components.decoding.beam_search import beam_search
 from components.decoding.candidates import Candidate
-from components.decoding.combiner import Combiner, SingleScorer
+from components.decoding.combiner import ALONE, Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.ensemble_scorer import EnsembleScorer
 from components.decoding.forced_scoring import as_forced_scorers
@@ -55,7 +55,7 @@ def search(
     """
     ensemble = EnsembleScorer(
         scorers,
-        combiner or SingleScorer(),
+        combiner or ALONE,
         calls,
         keeps_statistics=config.entropies,
         stacks=guidance.draft is None,
@@ -98,9 +98,7 @@ def force_decode(
         raise ConfigError("expected at least one token in every forced sequence, found an empty one: add eos")
     longest = max(map(len, sequences), default=0)
     tokens = torch.nn.utils.rnn.pad_sequence([torch.tensor(s) for s in sequences], batch_first=True)
-    ensemble = EnsembleScorer(
-        as_forced_scorers(scorers, tokens[:, :-1]), combiner or SingleScorer(), exact=True
-    )
+    ensemble = EnsembleScorer(as_forced_scorers(scorers, tokens[:, :-1]), combiner or ALONE, exact=True)
     log_probs = ensemble.prefill()
     if len(sequences) != log_probs.shape[0]:
         raise ConfigError(

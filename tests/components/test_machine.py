@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from components import machine, torch_facts
-from components.cuda_graphs import CUDA_GRAPHS
+from components.cuda_graphs import CUDA_GRAPHS, MEMBER_STREAMS
 from components.device import pick_device
 from components.errors import ConfigError
 from components.machine import (
@@ -109,7 +109,8 @@ def test_auto_arithmetic_is_half_on_a_card_and_is_said_in_the_key(
 def test_how_decoding_steps_run_on_a_card_is_in_its_keys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(machine.WORKER_CARD, "NVIDIA H100 80GB HBM3, 9.0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.delenv(CUDA_GRAPHS, raising=False)
+    for variable in (CUDA_GRAPHS, MEMBER_STREAMS):
+        monkeypatch.delenv(variable, raising=False)
     facts = {device: describe_numerics(device) for device in ("cpu", "cuda")}
     for mode, added in (
         ("off", {}),
@@ -121,6 +122,14 @@ def test_how_decoding_steps_run_on_a_card_is_in_its_keys_alone(monkeypatch: pyte
         assert describe_numerics("cuda") == {**facts["cuda"], **added}
     monkeypatch.setenv(CUDA_GRAPHS, "1")
     with pytest.raises(ConfigError, match="ANTIPHON_CUDA_GRAPHS: expected on, eager or off, found '1'"):
+        describe_numerics("cuda")
+    monkeypatch.setenv(CUDA_GRAPHS, "off")
+    for streams, added in (("off", {}), ("on", {MEMBER_STREAMS: "on"})):
+        monkeypatch.setenv(MEMBER_STREAMS, streams)
+        assert describe_numerics("cpu") == facts["cpu"]
+        assert describe_numerics("cuda") == {**facts["cuda"], **added}
+    monkeypatch.setenv(MEMBER_STREAMS, "2")
+    with pytest.raises(ConfigError, match="ANTIPHON_MEMBER_STREAMS: expected on or off, found '2'"):
         describe_numerics("cuda")
 
 

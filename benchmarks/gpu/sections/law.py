@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu.context import DTYPES, Context, add_graphs, use_graphs
+from benchmarks.gpu.context import DTYPES, Context, add_switches, switch_on
 from benchmarks.gpu.inputs import sample_windows
 from benchmarks.gpu.pack import read_pack
 from benchmarks.gpu.random_models import make_marian
@@ -58,14 +58,14 @@ def measure_translation(context: Context) -> Iterator[Row]:
         with arithmetic(name) as dtype:
             translations = Translations(context.device, dtype, limit)
             for system, reference in references.items():
-                for has_graphs in (False, True):
-                    with use_graphs() if has_graphs else nullcontext():
+                for switches in ((), ("graphs",)):
+                    with switch_on(*switches):
                         values = compare(translations.decode(system), reference)
                     setting: dict[str, Value] = {"dtype": name}
                     yield Row(
                         section="law",
                         system=f"translate, {system}",
-                        setting=add_graphs(setting) if has_graphs else setting,
+                        setting=add_switches(setting, *switches),
                         values=values,
                     )
 
@@ -105,14 +105,14 @@ def measure_recognition(context: Context) -> Iterator[Row]:
     expected = recognize("cpu", torch.float32)
     for name in context.size(ARITHMETIC, ARITHMETIC[:1]):
         with arithmetic(name) as dtype:
-            for has_graphs in (False, True):
-                with use_graphs() if has_graphs else nullcontext():
+            for switches in ((), ("graphs",)):
+                with switch_on(*switches):
                     values = compare(recognize(context.device, dtype), expected)
                 setting: dict[str, Value] = {"dtype": name}
                 yield Row(
                     section="law",
                     system="recognize, tiny.en, greedy",
-                    setting=add_graphs(setting) if has_graphs else setting,
+                    setting=add_switches(setting, *switches),
                     values=values,
                 )
 

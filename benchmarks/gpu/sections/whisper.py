@@ -71,7 +71,7 @@ def _measure_decoding(
     least = step_bytes(str(setting["model"]), batch, steps, DTYPES[timed.dtype].itemsize)
     rounds = context.size(3, 1)
     timed = timed._replace(bytes=steps * least)
-    decoded = [timed, timed.with_graphs()] if batch in BEAM_BATCHES else [timed]
+    decoded = [timed, timed.with_switches("graphs")] if batch in BEAM_BATCHES else [timed]
     for row in context.time("whisper", decoded, setting, rounds):
         ms, audio = 1e3 * row.median / steps, batch * WINDOW_SECONDS
         yield row.model_copy(
@@ -80,7 +80,7 @@ def _measure_decoding(
     if batch not in BEAM_BATCHES:
         return
     whole = Timed("encoder and steps", lambda: decode(backend, backend.encode(mels), beam, steps))
-    for row in context.time("whisper", [whole, whole.with_graphs()], setting, rounds):
+    for row in context.time("whisper", [whole, whole.with_switches("graphs")], setting, rounds):
         yield row.model_copy(update={"values": {"times_real_time": batch * WINDOW_SECONDS / row.median}})
 
 

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from components.decoding.models.marian import MarianDecoderState
-from components.decoding.models.marian_stack import stack_models
+from components.decoding.models.marian_stack import architecture_of, stack_models
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.models.stacked_marian_scorers import StackedMarianScorers
 from components.decoding.moves import Move
+from components.decoding.step_mixture import StepMixture
 
 
 class MarianScorer(Seq2SeqScorer):
@@ -40,7 +41,13 @@ class MarianScorer(Seq2SeqScorer):
 
 
 class DeviceMarianScorer(Seq2SeqScorer):
-    """The same off the CPU, on :mod:`.stacked_marian_scorers`: alone, or with other members in one pass."""
+    """The same off the CPU, on :mod:`.stacked_marian_scorers`: alone, or with other members in one pass.
+
+    Attributes:
+        mixture: See :class:`components.decoding.step_mixture.MixesInStep`.
+    """
+
+    mixture: StepMixture | None = None
 
     @property
     def start(self) -> Tensor:
@@ -53,22 +60,22 @@ class DeviceMarianScorer(Seq2SeqScorer):
         mask = None if self._mask is None or bool(self._mask.all()) else self._mask
         return self._encoded, mask
 
-    def stack(self, others: Sequence[object]) -> StackedMarianScorers | None:
-        """This member and the others as one; None where they differ in kind, architecture or start."""
+    def is_alike(self, other: object) -> bool:
+        """See :class:`.scorers.StackableScorer`."""
+        if not isinstance(other, DeviceMarianScorer) or not torch.equal(other.start, self.start):
+            return False
+        return architecture_of(other._ready.model) == architecture_of(self._ready.model)
+
+    def stack(self, others: Sequence[object]) -> StackedMarianScorers:
+        """This member and the others, which are alike, as one."""
         members = [self, *(other for other in others if isinstance(other, DeviceMarianScorer))]
-        if len(members) <= len(others) or not all(
-            torch.equal(member.start, self.start) for member in members
-        ):
-            return None
-        stack = stack_models([member._ready.model for member in members])
-        return None if stack is None else StackedMarianScorers(stack, members)
+        return StackedMarianScorers(stack_models([member._ready.model for member in members]), members)
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
         """Run the encoder and the start tokens; returns scores (N, V)."""
         alone = self.stack([])
-        assert alone is not None
-        self._alone = alone
+        self._alone, alone.mixture = alone, self.mixture
         return alone.prefill()[0]
 
     def follow(self, move: Move) -> None:

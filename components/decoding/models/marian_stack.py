@@ -21,13 +21,15 @@ from torch.nn import functional
 from transformers import MarianMTModel
 
 from components.decoding.models.beam_cache import AnyBeamCache
+from components.decoding.models.kept_workspaces import Workspaces
 from components.decoding.models.static_steps import DecoderSizes
-from components.decoding.models.static_workspace import Workspaces
 
 _Affine = tuple[Tensor, Tensor]
 """Weight and bias of all members."""
 _STACKS: WeakKeyDictionary[nn.Module, dict[tuple[ref[nn.Module], ...], MarianStack]] = WeakKeyDictionary()
 """First model -> the others -> their stack, as long as the models are there."""
+MAX_STACKS = 4
+"""Stacks of one first model that are kept: each but the newest is a copy of its models' weights."""
 
 
 class MarianStack:
@@ -163,19 +165,24 @@ class _Parts:
                 module._parameters[name] = parameter
 
 
-def stack_models(models: Sequence[MarianMTModel]) -> MarianStack | None:
-    """The stack of ``models``, made once; None where they differ in architecture, type or device."""
-    if len({_architecture_of(model) for model in models}) > 1:
-        return None
-    others: tuple[ref[nn.Module], ...] = tuple(ref(model) for model in models[1:])
-    stacks, key = _STACKS.setdefault(models[0], {}), others
-    if key not in stacks:
+def stack_models(models: Sequence[MarianMTModel]) -> MarianStack:
+    """The stack of ``models`` of one architecture, made once."""
+    stacks = _STACKS.setdefault(models[0], {})
+    key: tuple[ref[nn.Module], ...] = tuple(ref(model) for model in models[1:])
+    if key in stacks:
+        stacks[key] = stacks.pop(key)  # used last
+    else:
+        for gone in [known for known in stacks if any(model() is None for model in known)]:
+            del stacks[gone]
+        if len(stacks) >= MAX_STACKS:
+            del stacks[next(iter(stacks))]
         with torch.inference_mode(False), torch.no_grad():
             stacks[key] = MarianStack(models)
     return stacks[key]
 
 
-def _architecture_of(model: MarianMTModel) -> tuple[Any, ...]:
+def architecture_of(model: MarianMTModel) -> tuple[Any, ...]:
+    """What two models have in common that can be stacked, their type and device among it."""
     decoder: Any = model.model.decoder
     shapes = tuple((name, p.shape, p.dtype, p.device) for name, p in decoder.named_parameters())
     is_tied = model.lm_head.weight is decoder.embed_tokens.weight

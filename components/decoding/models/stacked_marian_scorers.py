@@ -16,6 +16,7 @@ from components.decoding.models.static_steps import Start, StaticSteps, wants_st
 from components.decoding.models.static_workspace import Sources
 from components.decoding.moves import Move, Rows
 from components.decoding.scorers import common_count
+from components.decoding.step_mixture import StepMixture
 
 
 class StackedMarianState:
@@ -90,10 +91,15 @@ class _Member(Protocol):
 
 
 class StackedMarianScorers:
-    """Several prepared members as one: a token scorer whose scores are (G, R, V), a member each."""
+    """Several prepared members as one: a token scorer whose scores are (G, R, V), a member each.
+
+    Attributes:
+        mixture: See :class:`components.decoding.step_mixture.MixesInStep`.
+    """
 
     def __init__(self, stack: MarianStack, members: Sequence[_Member]) -> None:
         self._stack = stack
+        self.mixture: StepMixture | None = None
         self._members: Sequence[_Member] = members
         self._static: StaticSteps | None = None
 
@@ -125,7 +131,7 @@ class StackedMarianScorers:
             if not self._may_be_static:
                 return self._run(tokens, last=1)[:, :, -1]
             self._static = self._state.to_static(move)
-        return self._static.step_each(self._run_static, move, tokens)[-1]
+        return self._static.step_each(self._run_static, move, tokens, self.mixture)[-1]
 
     @torch.inference_mode()
     def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:

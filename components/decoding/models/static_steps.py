@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from components.cuda_graphs import read_cuda_graphs
+from components.decoding.models.kept_workspaces import Workspaces
 from components.decoding.models.static_cache import COLUMN_MULTIPLE, CacheContents, StaticBeamCache
-from components.decoding.models.static_workspace import Bucket, Sources, Workspace, Workspaces
+from components.decoding.models.static_workspace import Bucket, Forward, Sources, Workspace
 from components.decoding.models.step_graph import CudaRecorder, StepRecorder
 from components.decoding.moves import Move
+from components.decoding.step_mixture import StepMixture
 
-Forward = Callable[[Tensor, StaticBeamCache, Sources], Tensor]
-"""Tokens (n b, 1) of all cells, the cache and the sources -> scores (G, n b, V) of the next ones."""
 SOURCE_MULTIPLE = 64
 """Source lengths are rounded up to it."""
 GRAPH_DEVICES = {"cuda"}
@@ -123,13 +123,16 @@ class StaticSteps:
             workspaces.keep(bucket, workspace, self)
         return workspace
 
-    def step(self, forward: Forward, move: Move | None, tokens: Tensor) -> Tensor:
+    def step(
+        self, forward: Forward, move: Move | None, tokens: Tensor, mixture: StepMixture | None = None
+    ) -> Tensor:
         """Append ``tokens`` (R,); returns scores (G, R, V), which hold until the next step.
 
         Args:
             forward: The decoder.
             move: To these rows, if it is not the one that the search began with; None: they stay.
             tokens: Theirs.
+            mixture: Mixes the scores; what it gives holds until the next step, too.
         """
         if move is not None and move is not self._followed:
             self._follow(move)
@@ -139,19 +142,32 @@ class StaticSteps:
         workspace, cache = self._workspace, self._workspace.cache
         _write(workspace.tokens, self._cells, tokens)
         cache.make_room()
-        rows = cache.n * cache.b
-        scores = workspace.scores[:, :rows]
-        workspace.graph(scores).run(
-            lambda: scores.copy_(forward(workspace.tokens[:rows, None], cache, workspace.sources()))
-        )
+        if workspace.use_mixture(mixture):
+            self._workspaces.trim(tokens.device)
+        if mixture is not None and workspace.mixture is not None:
+            for buffer, values in zip(workspace.mixture.inputs, mixture.inputs, strict=True):
+                _write(buffer, self._cells, values, dim=1)
+        workspace.run(forward)
         cache.steps += 1
-        return scores[:, : len(tokens)] if self._cells is None else scores.index_select(1, self._cells)
+        if mixture is not None and workspace.mixture is not None:
+            mixture.outputs = [self._read(part, len(tokens)) for part in workspace.mixture.outputs]
+        return self._read(workspace.scores, len(tokens))
 
-    def step_each(self, forward: Forward, move: Move | None, tokens: Tensor) -> Sequence[Tensor]:
-        """Append the columns of ``tokens`` (R, t) one after another: the scores (G, R, V) after each."""
+    def _read(self, buffer: Tensor, rows: int) -> Tensor:
+        """The rows of a buffer of cells (?, n b, ...): (?, R, ...)."""
+        return buffer[:, :rows] if self._cells is None else buffer.index_select(1, self._cells)
+
+    def step_each(
+        self, forward: Forward, move: Move | None, tokens: Tensor, mixture: StepMixture | None = None
+    ) -> Sequence[Tensor]:
+        """Append the columns of ``tokens`` (R, t) one after another: the scores (G, R, V) after each.
+
+        They are mixed where there is one column.
+        """
         scores = []
+        mixture = mixture if tokens.shape[1] == 1 else None
         for index, column in enumerate(tokens.unbind(1)):
-            scores.append(self.step(forward, None if index else move, column))
+            scores.append(self.step(forward, None if index else move, column, mixture))
             if index + 1 < tokens.shape[1]:
                 scores[-1] = scores[-1].clone()
         return scores
@@ -217,9 +233,9 @@ class StaticSteps:
         return slots * self._b + within
 
 
-def _write(target: Tensor, cells: Tensor | None, values: Tensor) -> None:
-    """Write ``values`` (R,) to ``cells`` (R,) of the target; None: to the first ones."""
+def _write(target: Tensor, cells: Tensor | None, values: Tensor, dim: int = 0) -> None:
+    """Write values, R rows in dimension ``dim``, to ``cells`` (R,) of the target; None: to the first."""
     if cells is None:
-        target[: len(values)].copy_(values)
+        target.narrow(dim, 0, values.shape[dim]).copy_(values)
     else:
-        target.index_copy_(0, cells, values)
+        target.index_copy_(dim, cells, values)

@@ -1,26 +1,22 @@
-"""Buffers of fixed size with the graphs recorded on them, kept with a decoder from search to search.
-
-To record costs some steps, which would hardly pay within one batch. So searches of about one size, a bucket,
-use the same buffers one after another; a search that finds them in use makes its own, and records nothing.
-"""
+"""Buffers of fixed size with the graphs recorded on them, for searches of about one size: a bucket."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
-from weakref import WeakSet, ref
+from weakref import ref
 
 import torch
 from torch import Tensor
 
-from components.batch_sizes import release_on_shortage
 from components.decoding.models.static_cache import NEVER, StaticBeamCache
+from components.decoding.models.static_mixture import StaticMixture
 from components.decoding.models.step_graph import StepGraph, StepRecorder
+from components.decoding.step_mixture import StepMixture
 from components.kernels import folded_mask
 
-KEPT_SHARE = 0.25
-"""Of a card's memory: where all decoders' buffers take more, a new one drops its decoder's idle ones."""
+MAX_MIXTURES = 4
+"""Mixtures that a workspace has graphs of: systems of the same members may take turns."""
 
 
 class Sources(NamedTuple):
@@ -35,6 +31,10 @@ class Sources(NamedTuple):
     pairs: list[Tensor]
     bias: Tensor | None
     count_feature: int | None = None
+
+
+Forward = Callable[[Tensor, StaticBeamCache, Sources], Tensor]
+"""Tokens (n b, 1) of all cells, the cache and the sources -> scores (G, n b, V) of the next ones."""
 
 
 class Bucket(NamedTuple):
@@ -64,6 +64,7 @@ class Workspace:
         cache: Self-attention.
         tokens: Of each cell the token that it takes (n b,).
         scores: What the members say of the next one, (G, n b, V), float32.
+        mixture: What is made of the scores at the end of a step; None: nothing.
     """
 
     def __init__(
@@ -91,7 +92,9 @@ class Workspace:
         self._bias = like[0].new_zeros((n, heads, 1, positions)) if bucket.has_bias else None
         self.tokens = torch.zeros(n * bucket.b, dtype=torch.long, device=like[0].device)
         self.scores = torch.zeros((size[0], n * bucket.b, size[1]), device=like[0].device)
-        self._graphs: dict[tuple[int, int], StepGraph] = {}
+        self.mixture: StaticMixture | None = None
+        self._mixtures: list[StaticMixture] = []  # used longest ago first
+        self._graphs: dict[tuple[int, int, StaticMixture | None], StepGraph] = {}
         self._retired: list[StepGraph] = []
         self._generation = 0  # the cache's is more
         self._recorder: StepRecorder | None = None
@@ -106,7 +109,8 @@ class Workspace:
     def nbytes(self) -> int:
         """Bytes of its buffers."""
         parts = [*self._pairs, self.scores, *([] if self._bias is None else [self._bias])]
-        return self.cache.nbytes + sum(part.nbytes for part in parts)
+        mixtures = sum(mixture.nbytes for mixture in self._mixtures)
+        return self.cache.nbytes + mixtures + sum(part.nbytes for part in parts)
 
     def load(self, sources: Sources) -> None:
         """Copy ``sources`` into the buffers, emptying their list as it goes; the rest is padding."""
@@ -135,79 +139,46 @@ class Workspace:
         if self._bias is not None:
             self._bias[: len(slots)] = self._bias.index_select(0, slots)
 
-    def graph(self, result: Tensor) -> StepGraph:
-        """The step of the present shapes, which writes ``result``, a part of :attr:`scores`."""
-        cache = self.cache
+    def use_mixture(self, mixture: StepMixture | None) -> bool:
+        """Have the steps to come end with a mixture, or with none; returns whether that took memory."""
+        known: list[StaticMixture] | None = None
+        if mixture is None:
+            self.mixture = None
+        elif self.mixture is None or not self.mixture.source.is_same(mixture):
+            known = [each for each in self._mixtures if each.source.is_same(mixture)]
+            self.mixture = known[0] if known else StaticMixture(mixture, self.scores)
+            self._mixtures = [each for each in self._mixtures if each is not self.mixture] + [self.mixture]
+            for dropped in self._mixtures[:-MAX_MIXTURES]:
+                self._retire([shape for shape in self._graphs if shape[2] is dropped])
+            self._mixtures = self._mixtures[-MAX_MIXTURES:]
+        return known == []
+
+    def run(self, forward: Forward) -> None:
+        """Take the step of the present shapes: a decoder's, and the mixture."""
+        rows, mixture = self.cache.n * self.cache.b, self.mixture
+        scores = self.scores[:, :rows]
+
+        def step() -> None:
+            scores.copy_(forward(self.tokens[:rows, None], self.cache, self.sources()))
+            if mixture is not None:
+                mixture.compute(scores)
+
+        self._find_graph(scores).run(step)
+
+    def _find_graph(self, scores: Tensor) -> StepGraph:
+        """The step of the present shapes and mixture, which writes ``scores`` and what is made of them."""
+        cache, mixture = self.cache, self.mixture
         if self._generation != cache.generation:  # other buffers, other addresses
-            self._retired += self._graphs.values()  # the card may be at work on them
-            self._graphs, self._generation = {}, cache.generation
-            self._recorder = self._make_recorder and self._make_recorder(cache.parents.device)
-        shape = (cache.n, cache.capacity)
+            self._retire(list(self._graphs))
+            self._generation = cache.generation
+        shape = (cache.n, cache.capacity, mixture)
         if shape not in self._graphs:
-            self._graphs[shape] = StepGraph(result, cache.snapshot, self._recorder)
+            if not self._graphs:  # a pool of memory whose graphs have all gone takes no new ones
+                self._recorder = self._make_recorder and self._make_recorder(cache.parents.device)
+            results = [scores, *(mixture.results(scores.shape[1]) if mixture is not None else [])]
+            self._graphs[shape] = StepGraph(results, cache.snapshot, self._recorder)
         return self._graphs[shape]
 
-
-class Workspaces:
-    """The workspaces of one decoder."""
-
-    def __init__(self) -> None:
-        self._kept: dict[Bucket, Workspace] = {}  # used longest ago first
-        self._lock = threading.Lock()
-        _ALL.add(self)
-
-    def lend(self, bucket: Bucket, user: object) -> Workspace | None:
-        """The workspace of a bucket, for as long as ``user`` lives; None: there is none, or it is in use."""
-        with self._lock:
-            workspace = self._kept.get(bucket)
-            if workspace is None or not workspace.is_idle:
-                return None
-            self._kept[bucket] = self._kept.pop(bucket)
-            workspace.user = ref(user)
-            return workspace
-
-    def keep(self, bucket: Bucket, workspace: Workspace, user: object) -> None:
-        """Keep a new workspace that ``user`` uses."""
-        with self._lock:
-            workspace.user = ref(user)
-            self._kept[bucket] = workspace
-            self._drop_idle(workspace.tokens.device, KEPT_SHARE)
-
-    def is_kept(self, bucket: Bucket) -> bool:
-        """Whether there is a workspace of this bucket."""
-        return bucket in self._kept
-
-    def release(self) -> None:
-        """Let go of all that no search uses."""
-        with self._lock:
-            self._drop_idle()
-
-    def _drop_idle(self, device: torch.device | None = None, share: float = 0.0) -> None:
-        """Drop what is idle until the decoders of a device keep no more than a share of its memory."""
-        budget = 0.0 if device is None else share * _memory_of(device)
-        for bucket, workspace in list(self._kept.items()):
-            if device is not None and _count_kept(device) <= budget:
-                return
-            if workspace.is_idle:
-                del self._kept[bucket]
-
-
-_ALL: WeakSet[Workspaces] = WeakSet()
-
-
-def _memory_of(device: torch.device) -> float:
-    if device.type != "cuda":
-        return float("inf")
-    return float(torch.cuda.get_device_properties(device).total_memory)
-
-
-def _count_kept(device: torch.device) -> int:
-    """Bytes of the buffers that all decoders of a device keep."""
-    workspaces = [workspace for each in list(_ALL) for workspace in list(each._kept.values())]
-    return sum(each.nbytes for each in workspaces if each.tokens.device == device)
-
-
-@release_on_shortage
-def _release_idle() -> None:
-    for workspaces in list(_ALL):
-        workspaces.release()
+    def _retire(self, shapes: Sequence[tuple[int, int, StaticMixture | None]]) -> None:
+        """Replay some graphs no more; the card may still be at work on them."""
+        self._retired += [self._graphs.pop(shape) for shape in shapes]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from whisper.model import LayerNorm, ResidualAttentionBlock, Whisper
 
+from components.decoding.models.kept_workspaces import Workspaces
 from components.decoding.models.static_steps import DecoderSizes
-from components.decoding.models.static_workspace import Workspaces
 from components.kernels import Arithmetic
 from components.kernels.cross_attention import cross_attention_kernel
 from components.kernels.folded_mask import FEATURES, NEVER

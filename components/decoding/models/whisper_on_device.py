@@ -17,6 +17,7 @@ from components.decoding.models.whisper import WhisperTokenScorer
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.moves import Move, Rows
 from components.decoding.scorers import common_count
+from components.decoding.step_mixture import StepMixture
 from components.kernels.folded_mask import attend
 
 CrossAttention = Callable[[Tensor, int], Tensor]
@@ -28,9 +29,13 @@ class DeviceWhisperScorer(WhisperTokenScorer):
 
     Windows keep their order, so that the rows of those still searched fill the grid; where the windows are
     needed after the search, they stay where they are, and those that are finished are attended to in vain.
+
+    Attributes:
+        mixture: See :class:`components.decoding.step_mixture.MixesInStep`.
     """
 
     is_ragged = False
+    mixture: StepMixture | None = None
 
     def __init__(
         self,
@@ -61,7 +66,7 @@ class DeviceWhisperScorer(WhisperTokenScorer):
             if not self._may_be_static:
                 return self._logits(self._forward(tokens)[:, -1])
             self._static = self._to_static(move)
-        return self._static.step_each(self._run_static, move, tokens)[-1][0]
+        return self._static.step_each(self._run_static, move, tokens, self.mixture)[-1][0]
 
     def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
         """The same with the scores after every token, (R, t, V)."""

@@ -154,9 +154,9 @@ class Schedule:
     def fits(self, n_members: int) -> bool:
         return n_members == 3
 
-    def __call__(self, features: Tensor, step: int) -> Tensor:
-        weights = torch.zeros(3, features.shape[1])
-        weights[list(self.order[step])] = 1 / len(self.order[step])
+    def __call__(self, features: Tensor, steps: Tensor) -> Tensor:
+        weights, members = torch.zeros(3, features.shape[1]), self.order[int(steps[0])]
+        weights[list(members)] = 1 / len(members)
         return weights
 
 

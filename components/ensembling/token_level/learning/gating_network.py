@@ -55,9 +55,8 @@ class SoftmaxGate:
         """Whether it was learned for this number of members."""
         return len(self.bias) == n_members
 
-    def __call__(self, features: Tensor, step: int) -> Tensor:
-        """Weights (M, R) for features (M, R, F) after ``step`` tokens."""
-        steps = torch.full((features.shape[1],), step, device=features.device)
+    def __call__(self, features: Tensor, steps: Tensor) -> Tensor:
+        """Weights (M, R), float32, for features (M, R, F) after ``steps`` (R,) tokens."""
         return self.weights(features, steps).float()
 
     def weights(self, features: Tensor, steps: Tensor) -> Tensor:

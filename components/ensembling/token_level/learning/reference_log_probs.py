@@ -18,8 +18,12 @@ from components.decoding.gate_features import (
     ENTROPY,
     MIN_LOG_PROB,
     N_FEATURES,
-    GateFeatures,
+    append_token,
     distribution_features,
+    features_of,
+    initial_state,
+    observe,
+    steps_of,
 )
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import force_decode
@@ -184,7 +188,7 @@ def _replay_features(
 ) -> tuple[Tensor, Tensor]:
     """Gate features (M, T, F) before and after each step of a search that takes the reference tokens.
 
-    The sentences go side by side through the search's own :class:`GateFeatures`.
+    The sentences go side by side through the search's own :mod:`~components.decoding.gate_features`.
 
     Args:
         distribution: (M, T, 2), the :func:`distribution_features` at every token.
@@ -192,7 +196,7 @@ def _replay_features(
         steps: (T,), the number of tokens before each in its sentence.
         gate: members that it gives weight 0 are not run.
     """
-    gate_features = GateFeatures(len(token_log_probs))
+    state = initial_state(len(token_log_probs))
     before, after = torch.zeros((2, *token_log_probs.shape, N_FEATURES))
     all_members = torch.ones((len(token_log_probs), 1), dtype=torch.bool)
     rows, is_run = torch.tensor([], dtype=torch.long), all_members
@@ -201,13 +205,12 @@ def _replay_features(
         if step > 0:
             beam_indices = torch.isin(previous_rows + 1, rows).nonzero()[:, 0]
             log_probs = torch.where(is_run, token_log_probs[:, previous_rows], torch.nan)
-            gate_features.reorder(beam_indices, log_probs[:, beam_indices])
-        before[:, rows] = gate_features.values
-        is_run = (all_members if gate is None else gate(gate_features.values, step) != 0).expand(
-            -1, len(rows)
-        )
-        gate_features.expand(len(rows), rows.device)
+            state = append_token(state[:, beam_indices], log_probs[:, beam_indices])
+        before[:, rows] = features_of(state)
+        weights = None if gate is None else gate(features_of(state), steps_of(state))
+        is_run = (all_members if weights is None else weights != 0).expand(-1, len(rows))
+        state = state.repeat(1, len(rows) // state.shape[1], 1)
         for member in range(len(token_log_probs)):
-            gate_features.observe(member, distribution[member, rows], is_run[member])
-        after[:, rows] = gate_features.values
+            observe(state, member, distribution[member, rows], is_run[member])
+        after[:, rows] = features_of(state)
     return before, after

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import torch
 
-from components.decoding.models.marian_stack import stack_models
+from components.decoding.models.marian_stack import _STACKS, MAX_STACKS, architecture_of, stack_models
 from components.decoding.models.stacked_marian_scorers import StackedMarianState
 from tests.components.decoding import tiny_models
 
@@ -24,7 +26,7 @@ def test_every_member_is_its_own_forward_pass(n_members: int) -> None:
     inputs = tiny_models.sources(models[0], 3)
     before = [model(**inputs, decoder_input_ids=inputs["input_ids"]).logits for model in models]
     stack = stack_models(models)
-    assert stack is not None and stack_models(models) is stack
+    assert stack_models(models) is stack
     after = [model(**inputs, decoder_input_ids=inputs["input_ids"]).logits for model in models]
     torch.testing.assert_close(after, before)
     encoded = [model.get_encoder()(**inputs).last_hidden_state for model in models]
@@ -51,11 +53,22 @@ def test_every_member_is_its_own_forward_pass(n_members: int) -> None:
             torch.testing.assert_close(scores[member], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_weights_are_in_memory_once_and_other_architectures_are_refused() -> None:
+def test_weights_are_in_memory_once_and_other_architectures_are_others() -> None:
     models = [plain_marian(seed) for seed in range(2)]
     stack = stack_models(models)
-    assert stack is not None
     weight = models[1].model.decoder.layers[0].self_attn.k_proj.weight
     assert weight.untyped_storage().data_ptr() == stack.layers[0].qkv[0].untyped_storage().data_ptr()
     assert models[1].lm_head.weight is models[1].model.decoder.embed_tokens.weight
-    assert stack_models([models[0], plain_marian(0, vocabulary=50)]) is None
+    assert architecture_of(models[0]) == architecture_of(models[1])
+    assert architecture_of(models[0]) != architecture_of(plain_marian(0, vocabulary=50))
+
+
+def test_few_stacks_of_a_model_are_kept_and_none_of_a_model_that_is_gone() -> None:
+    first, *others = [plain_marian(seed) for seed in range(MAX_STACKS + 2)]
+    for other in others:
+        stack_models([first, other])
+    assert len(_STACKS[first]) == MAX_STACKS
+    del others[1:], other
+    gc.collect()
+    alone = stack_models([first])
+    assert stack_models([first, others[0]]) is not alone and len(_STACKS[first]) == 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import logging
 import random
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -18,27 +19,35 @@ from whisper.model import LayerNorm
 
 from components import batch_sizes
 from components.decoding.candidates import Candidate
+from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.draft_model import Draft
 from components.decoding.guidance import Guidance
 from components.decoding.logits_processors import History, no_repeat_ngram
-from components.decoding.models import static_cache, static_workspace
+from components.decoding.models import kept_workspaces, static_cache, static_workspace, step_graph
+from components.decoding.models.kept_workspaces import Workspaces
 from components.decoding.models.marian_scorers import DeviceMarianScorer
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.static_cache import StaticBeamCache
-from components.decoding.models.static_workspace import Workspaces
 from components.decoding.models.step_graph import Step, StepGraph
 from components.decoding.models.whisper_on_device import DeviceWhisperScorer
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
-from components.ensembling.token_level.combiners import LinearInterpolation
+from components.ensembling.token_level.combiners import (
+    LinearInterpolation,
+    LogLinearInterpolation,
+    NegativeEvidence,
+)
+from components.ensembling.token_level.config import Filter
 from components.kernels import packed_linear
+from components.model_cache import ModelCache
 from components.recognition.backends import openai_whisper
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from tests.components.decoding import tiny_models
 from tests.components.recognition.tiny import tiny
 from tests.graph_double import GraphDouble, address, graph_double, tensors_of
 from tests.strict_device import on_card
+from tests.test_strict_device import gate
 
 LENGTH = 20
 CONFIGS = {
@@ -64,10 +73,14 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[GraphDouble]]:
 
 @cache
 def prepare(seed: int) -> Seq2SeqModel:
+    return Seq2SeqModel(plain_marian(seed), "digest", f"marian {seed}")
+
+
+def plain_marian(seed: int) -> Any:
     model = tiny_models.marian(seed=seed)
     model.get_output_embeddings()._forward_hooks.clear()
     model.final_logits_bias *= 0.3  # sentences end after 10 to 30 tokens, each after its own number
-    return Seq2SeqModel(model, "digest", f"marian {seed}")
+    return model
 
 
 def marians(ready: Sequence[Seq2SeqModel], sentences: slice = slice(5)) -> list[TokenScorer]:
@@ -75,9 +88,15 @@ def marians(ready: Sequence[Seq2SeqModel], sentences: slice = slice(5)) -> list[
     return [DeviceMarianScorer(each, inputs, torch.tensor(each.start)) for each in ready]
 
 
-def decode(scorers: Sequence[TokenScorer], kind: str, *rules: Any) -> list[list[Candidate]]:
-    n = len(scorers)
-    combiner = LinearInterpolation((1 / n,) * n) if n > 1 else None
+@cache
+def equal_weights(n: int) -> Combiner | None:
+    return LinearInterpolation((1 / n,) * n) if n > 1 else None
+
+
+def decode(
+    scorers: Sequence[TokenScorer], kind: str, *rules: Any, combiner: Combiner | None = None
+) -> list[list[Candidate]]:
+    combiner = combiner or equal_weights(len(scorers))
     processors = [*RULES, *rules]
     return search(scorers, CONFIGS[kind], combiner=combiner, logits_processors=processors, keys=range(5))
 
@@ -89,8 +108,9 @@ def same(
     for nbest, others in zip(found, expected, strict=True):
         for candidate, other in zip(nbest, others, strict=True):
             assert candidate.log_probs == pytest.approx(other.log_probs, abs=within)
-            for values, others_ in zip(candidate.member_log_probs, other.member_log_probs, strict=True):
-                assert values == pytest.approx(others_, abs=within)
+            for field in ("member_log_probs", "member_weights"):
+                for values, others_ in zip(getattr(candidate, field), getattr(other, field), strict=True):
+                    assert values == pytest.approx(others_, abs=within)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +140,49 @@ def test_translations_are_those_of_steps_that_grow(
         assert 0 < records < graphs.replays
         same(decode(marians(ready, parts[1]), kind), expected[1])  # on the graphs of the first
         assert graphs.records <= records + 3  # where it is shorter or longer
+
+
+MIXTURES: dict[str, Callable[[], list[Combiner]]] = {
+    "linear": lambda: [LinearInterpolation((w, 1 - w)) for w in (0.3, 0.8)],
+    "log-linear": lambda: [LogLinearInterpolation((w, 0.5)) for w in (0.7, -0.2)],
+    "negative evidence": lambda: [NegativeEvidence(s, 0.01, where) for s, where in STRENGTHS],
+    "gate": lambda: [LinearInterpolation(gate(seed=seed)) for seed in (1, 2)],
+    "log-linear gate": lambda: [LogLinearInterpolation(gate(seed=seed)) for seed in (1, 2)],
+    "gate of one": lambda: [LinearInterpolation(gate(1, seed=seed)) for seed in (1, 2)],
+}
+STRENGTHS: list[tuple[float, Filter]] = [(0.3, "before"), (0.9, "after")]
+
+
+@pytest.mark.parametrize(("name", "kind"), [*((name, "beam") for name in MIXTURES), ("gate", "samples")])
+def test_a_mixture_is_recorded_with_the_members(
+    name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two systems of the same members take turns: each replays its own combination."""
+    ready = [prepare(seed) for seed in range(3 if name == "negative evidence" else 2)]
+    combiners = MIXTURES[name]()
+    expected = [decode(marians(ready), kind, combiner=combiner) for combiner in combiners]
+    with graph_double(monkeypatch) as graphs:
+        for turn in range(5):  # in the first turns buffers grow
+            records = graphs.records
+            same(decode(marians(ready), kind, combiner=combiners[turn % 2]), expected[turn % 2])
+        assert graphs.records == records > 0
+
+
+def test_mixtures_used_longest_ago_are_dropped(
+    graphs: type[GraphDouble], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without their graphs new ones are recorded, into memory of their own."""
+    monkeypatch.setattr(static_workspace, "MAX_MIXTURES", 1)
+    ready = [prepare(seed) for seed in range(2)]
+    first, second = MIXTURES["linear"]()
+    records = []
+    for combiner in (first, first, first, second, first):
+        decode(marians(ready, slice(1)), "greedy", combiner=combiner)
+        records.append(graphs.records)
+    (each,) = [each for each in _workspaces() if each._kept]
+    (workspace,) = each._kept.values()
+    assert len(workspace._mixtures) == 1
+    assert records[1] == records[2] < records[3] < records[4]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -349,6 +412,13 @@ def test_where_recording_fails_one_line_says_so_and_texts_stay(
     assert "going on without graphs" in line and "\n" not in line
 
 
+def test_a_first_replay_may_fall_on_the_other_side_of_a_threshold_only() -> None:
+    values = torch.tensor([-torch.inf, -2.0, torch.nan])
+    assert step_graph._is_close(values, torch.tensor([-9.0, -2.0, torch.nan]))
+    for wrong in (torch.nan, -4.0):
+        assert not step_graph._is_close(values, torch.tensor([-torch.inf, wrong, torch.nan]))
+
+
 def test_buffers_in_use_are_not_shared(graphs: type[GraphDouble], monkeypatch: pytest.MonkeyPatch) -> None:
     """A search within a search of the same bucket runs on buffers of its own, which are not recorded."""
     ready = [prepare(0)]
@@ -394,11 +464,34 @@ def test_buffers_used_longest_ago_are_dropped_first(
         decode(marians(ready, slice(sentences)), "greedy")
     (kept,) = [each._kept for each in _workspaces() if each._kept]
     assert [bucket.n for bucket in kept] == [2, 1]
-    room = sum(workspace.nbytes for workspace in kept.values()) / static_workspace.KEPT_SHARE
-    monkeypatch.setattr(static_workspace, "_memory_of", lambda device: 1.5 * room)
+    room = sum(workspace.nbytes for workspace in kept.values()) / kept_workspaces.KEPT_SHARE
+    monkeypatch.setattr(kept_workspaces, "_memory_of", lambda device: 1.5 * room)
     decode(marians(ready, slice(1)), "beam")
     assert [(bucket.n, bucket.b) for bucket in kept][-2:] == [(1, 1), (1, 3)]
-    assert sum(workspace.nbytes for workspace in kept.values()) <= 1.5 * room * static_workspace.KEPT_SHARE
+    assert sum(workspace.nbytes for workspace in kept.values()) <= 1.5 * room * kept_workspaces.KEPT_SHARE
+
+
+def test_buffers_count_in_the_budget_of_models_and_go_before_them(graphs: type[GraphDouble]) -> None:
+    """And with their model, when that goes."""
+    ready = [Seq2SeqModel(plain_marian(0), "digest", "marian")]
+    for sentences in (1, 4):
+        decode(marians(ready, slice(sentences)), "greedy")
+    kept = kept_workspaces.KEPT_BUFFERS.count_bytes("cpu")
+    (each,) = [each for each in _workspaces() if each._kept]
+    largest = max(workspace.nbytes for workspace in each._kept.values())
+    assert kept == sum(workspace.nbytes for workspace in each._kept.values()) > largest
+    cache = ModelCache(lambda _: 800 + largest, lambda value: {"cpu": 400})
+    cache.count_buffers(kept_workspaces.KEPT_BUFFERS)
+    cache.get("a", object)
+    cache.get("b", object)
+    assert cache.keys() == ("a", "b") and kept_workspaces.KEPT_BUFFERS.count_bytes("cpu") == largest
+    each._kept[next(iter(each._kept))].user = weakref.ref(cache)  # in use: it stays, and a model goes
+    cache.get("c", object)
+    assert cache.keys() == ("b", "c") and kept_workspaces.KEPT_BUFFERS.count_bytes("cpu") == largest
+    decode(marians(ready), "greedy")
+    del ready[:], each
+    gc.collect()
+    assert kept_workspaces.KEPT_BUFFERS.count_bytes("cpu") == 0
 
 
 def _workspaces() -> list[Workspaces]:
@@ -423,21 +516,30 @@ def test_a_draft_model_takes_fixed_steps_and_forgets_them(
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize(
+    ("name", "kind"), [*((name, "beam") for name in MIXTURES), ("linear", "greedy"), ("linear", "samples")]
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_replays_on_a_card_are_the_steps_themselves(
-    dtype: torch.dtype, kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    dtype: torch.dtype,
+    name: str,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """On what the search before has recorded, too."""
-    ready = [prepare.__wrapped__(seed) for seed in range(2)]
+    ready = [prepare.__wrapped__(seed) for seed in range(3 if name == "negative evidence" else 2)]
     inputs = on_card(tiny_models.sources(ready[0].model, 5))
     for each in ready:
         each.model.to("cuda", dtype)
-    found = {}
+    found, combiners = {}, MIXTURES[name]() * 2
     for mode in ("eager", "on"):
         monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", mode)
         batch_sizes._free_cached()
-        found[mode] = [decode([each.build_scorer(**inputs) for each in ready], kind) for _ in range(2)]
+        found[mode] = [
+            decode([each.build_scorer(**inputs) for each in ready], kind, combiner=combiner)
+            for combiner in combiners
+        ]
     for replayed, eager in zip(found["on"], found["eager"], strict=True):
         same(replayed, eager, 1e-5 if dtype == torch.float32 else 0.05)
     assert not caplog.records
