@@ -63,6 +63,7 @@ class OpenAIWhisperBackend:
         arithmetic: In which the packed linear layers compute.
         window_frames: Frames (10 ms) below which windows are not padded: Whisper's own window is 3,000.
         padding_stride: Of a whole window's padding every n-th position is encoded.
+        weights: Digest of the model; see :class:`WhisperEncoder`.
     """
 
     def __init__(
@@ -71,11 +72,12 @@ class OpenAIWhisperBackend:
         arithmetic: Arithmetic = "float32",
         window_frames: int = WINDOW_FRAMES,
         padding_stride: int = 1,
+        weights: str = "",
     ) -> None:
         dims = model.dims
         self._window, self._stride = window_frames, padding_stride
         self.dims = ModelDimensions(dims.n_mels, dims.n_text_ctx, dims.n_vocab)
-        self._encoder = WhisperEncoder(model, arithmetic)
+        self._encoder = WhisperEncoder(model, arithmetic, weights)
         self._decoder = WhisperDecoder(model, arithmetic)
 
     @property
@@ -186,4 +188,6 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
     packed, dtype = choose_arithmetic(config, device)
     frames = 2 * round(config.window_seconds * FRAMES_PER_SECOND / 2)
     model = load_whisper(checkpoint, device, dtype)
-    return OpenAIWhisperBackend(model, packed or "float32", frames, config.padding_stride)
+    return OpenAIWhisperBackend(
+        model, packed or "float32", frames, config.padding_stride, weights=checkpoint.sha256
+    )

@@ -23,7 +23,9 @@ from components.kernels import Arithmetic
 from components.kernels.folded_mask import attend, fold_keys, fold_values, prefers_folding
 from components.kernels.packed_linear import build_linear, can_pack, fuse_linears
 from components.kernels.threads import map_in_threads
+from components.recognition.whisper.features import WINDOW_FRAMES
 from components.recognition.whisper.padding import Padding, count_audio_positions, make_noise
+from components.recognition.whisper.padding_memory import recall_attention
 
 QUERY_BLOCK = 500
 Result = TypeVar("Result")
@@ -47,14 +49,17 @@ class WhisperEncoder:
     Args:
         model: A Whisper on its device, or what has its encoder.
         arithmetic: In which packed linear layers compute.
+        weights: Digest of the model, under which what is found of padding is remembered; empty: it is not.
     """
 
-    def __init__(self, model: HasEncoder, arithmetic: Arithmetic = "float32") -> None:
+    def __init__(self, model: HasEncoder, arithmetic: Arithmetic = "float32", weights: str = "") -> None:
         encoder = model.encoder  # the blocks' weights are laid out anew: a reference to it would keep both
         self.conv1, self.conv2, self.ln_post = encoder.conv1, encoder.conv2, encoder.ln_post
         self.positional_embedding = encoder.positional_embedding
         self.device, self.dtype = model.device, encoder.conv1.weight.dtype
         self.n_mels, self.heads = model.dims.n_mels, model.dims.n_audio_head
+        self._arithmetic = f"{arithmetic} of {self.dtype}"
+        self._weights = weights if self.device.type == "cpu" else ""
         self.blocks = [_Block(block, self.heads, arithmetic) for block in encoder.blocks]
 
     def __call__(self, mel: Tensor) -> Tensor:
@@ -112,16 +117,22 @@ class WhisperEncoder:
 
     @cached_property
     def padding(self) -> Padding:
-        """What the encoder makes of padding; computed once, in the time of two windows."""
+        """What the encoder makes of padding; computed once."""
         with torch.inference_mode():
-            noise_mel = make_noise(self.n_mels).to(self.device, self.dtype)
-            silence_stem, x = self._apply_stem(torch.zeros_like(noise_mel)), self._apply_stem(noise_mel)
-            _, keys, values = self.blocks[0].project(silence_stem)
-            received = torch.zeros(x.shape[1])
-            for block in self.blocks:
-                received += block.attention_received(x).cpu()
-                x = block(x)
-        return Padding(silence_stem[0], keys[0], values[0], received)
+            silence = torch.zeros(1, self.n_mels, WINDOW_FRAMES, device=self.device, dtype=self.dtype)
+            stem = self._apply_stem(silence)
+            _, keys, values = self.blocks[0].project(stem)
+            received = recall_attention(self._weights, self._arithmetic, self._attention_received)
+        return Padding(stem[0], keys[0], values[0], received)
+
+    def _attention_received(self) -> Tensor:
+        """The attention that each position of a window of noise receives, summed over the blocks (T,)."""
+        x = self._apply_stem(make_noise(self.n_mels).to(self.device, self.dtype))
+        received = torch.zeros(x.shape[1])
+        for block in self.blocks:
+            received += block.attention_received(x).cpu()
+            x = block(x)
+        return received
 
 
 class _Block:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -158,3 +160,21 @@ def test_speech_stays_what_it_is() -> None:
     assert ((few[0, :n_positions] - whole).norm() / whole.norm()).item() < 0.02
     cut = encoder(mel[:, :, :1500])[0, :n_positions]
     assert ((cut - whole).norm() / whole.norm()).item() > 0.04
+
+
+def test_what_is_found_of_padding_is_remembered(
+    model: Whisper, encoder: WhisperEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit, for the same weights in the same arithmetic; a damaged file is written anew."""
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path))
+    expected = encoder.padding.attention
+    assert torch.equal(WhisperEncoder(model, weights="w").padding.attention, expected)
+    (file,) = (tmp_path / "padding").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(WhisperEncoder, "_attention_received", lambda _: 1 / 0)
+        assert torch.equal(WhisperEncoder(model, weights="w").padding.attention, expected)
+        for weights, arithmetic in (("w", "bfloat16"), ("other", "float32"), ("", "float32")):
+            with pytest.raises(ZeroDivisionError):
+                _ = WhisperEncoder(model, arithmetic, weights).padding  # type: ignore[arg-type]
+    file.write_bytes(file.read_bytes()[:-1])
+    assert torch.equal(WhisperEncoder(model, weights="w").padding.attention, expected)
