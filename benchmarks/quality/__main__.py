@@ -28,6 +28,7 @@ SECTIONS = {
     "rover": "benchmarks.quality.rover",
     "experts": "benchmarks.quality.experts",
     "pruning": "benchmarks.quality.pruning",
+    "reduced-experts": "benchmarks.quality.reduced_experts.section",
     "ensembles": "benchmarks.quality.ensembles",
     "bagging": "benchmarks.quality.bagging",
     "distillation": "benchmarks.quality.distillation",

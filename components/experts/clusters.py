@@ -14,6 +14,8 @@ from components.experts.sparse_checkpoint import SparseShape
 from components.experts.trace import LayerTrace, scores_of
 
 Method = Literal["prune", "merge"]
+RANDOM = "random"
+"""What pruning goes by where nothing was measured: the control of everything that was."""
 
 
 class Cluster(NamedTuple):
@@ -56,37 +58,43 @@ def check_keep(keep: int, shape: SparseShape) -> None:
 
 
 def choose_clusters(
-    layer: LayerTrace, keep: int, by: str, method: Method, groups: int = 1
+    layer: LayerTrace, keep: int, by: str, method: Method, groups: int = 1, seed: int = 0
 ) -> tuple[Cluster, ...]:
     """Choose what becomes of the experts of a layer, in order of the rows that the router keeps.
 
     Args:
         layer: its trace.
         keep: experts that it has afterwards; of equal ones those with the lower numbers are kept.
-        by: what pruning goes by: reap, frequency or knock_out.
+        by: what pruning goes by: reap, frequency, knock_out or random.
         method: prune or merge.
         groups: of neighboring experts that the router chooses from; each keeps as many.
+        seed: of the random choice, which is another one in every layer.
 
     Raises:
         ModelError: the trace has not measured what the method needs.
     """
     size = len(layer.routing.load) // groups
-    choose = _prune if method == "prune" else _merge
-    clusters = [
-        cluster
-        for group in range(groups)
-        for cluster in choose(layer, range(group * size, (group + 1) * size), keep // groups, by)
-    ]
+    members = [range(group * size, (group + 1) * size) for group in range(groups)]
+    if method == "merge":
+        clusters = [cluster for group in members for cluster in _merge(layer, group, keep // groups)]
+    else:
+        scores = _draw_scores(layer, seed) if by == RANDOM else scores_of(layer, by)
+        clusters = [cluster for group in members for cluster in _prune(scores, group, keep // groups)]
     return tuple(sorted(clusters, key=lambda cluster: cluster.row))
 
 
-def _prune(layer: LayerTrace, experts: Sequence[int], keep: int, by: str) -> list[Cluster]:
-    scores = scores_of(layer, by)
+def _draw_scores(layer: LayerTrace, seed: int) -> Sequence[float]:
+    """Draw a score for each expert; the layer's name is part of the seed."""
+    rng = np.random.default_rng([seed, *layer.name.encode()])
+    return list(rng.permutation(len(layer.routing.load)).astype(float))
+
+
+def _prune(scores: Sequence[float], experts: Sequence[int], keep: int) -> list[Cluster]:
     best = sorted(experts, key=lambda expert: (-scores[expert], expert))[:keep]
     return [Cluster((expert,), (1.0,), expert) for expert in best]
 
 
-def _merge(layer: LayerTrace, experts: Sequence[int], keep: int, by: str) -> list[Cluster]:
+def _merge(layer: LayerTrace, experts: Sequence[int], keep: int) -> list[Cluster]:
     if not layer.similarity:
         raise ModelError(
             f"{layer.name}: expected a trace that compared experts, found none; set similarity_tokens on the "

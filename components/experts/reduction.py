@@ -139,7 +139,13 @@ def _with_experts(config: Any, before: int, after: int) -> Any:
 
 
 def reduce_checkpoint(
-    checkpoint: Checkpoint, trace: ExpertTrace, keep: int, by: str, method: Method, folder: Path
+    checkpoint: Checkpoint,
+    trace: ExpertTrace,
+    keep: int,
+    by: str,
+    method: Method,
+    folder: Path,
+    seed: int = 0,
 ) -> dict[str, tuple[Cluster, ...]]:
     """Write a checkpoint with fewer experts, in the type that its weights are stored in.
 
@@ -150,6 +156,7 @@ def reduce_checkpoint(
         by: what pruning goes by; see :func:`choose_clusters`.
         method: prune or merge.
         folder: where the model and its tokenizer go.
+        seed: of a random choice.
 
     Returns:
         What became of the experts of each layer.
@@ -162,7 +169,9 @@ def reduce_checkpoint(
     shape = shape_of(model.config)
     check_keep(keep, shape)
     _check_trace(trace, model)
-    clusters = {layer.name: choose_clusters(layer, keep, by, method, shape.groups) for layer in trace.layers}
+    clusters = {
+        layer.name: choose_clusters(layer, keep, by, method, shape.groups, seed) for layer in trace.layers
+    }
     reduce_experts(model, clusters).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return clusters

@@ -36,9 +36,12 @@ class ReduceExpertsSettings(NodeSettings):
     method: Literal["prune", "merge"] = Field(
         "prune", description="leave the others out, or make alike experts one, weighted by their use"
     )
-    by: Literal["reap", "frequency", "knock_out"] = Field(
-        "reap", description="what pruning keeps the most of; knock_out needs knock_out of the trace"
+    by: Literal["reap", "frequency", "knock_out", "random"] = Field(
+        "reap",
+        description="what pruning keeps the most of; knock_out needs knock_out of the trace; random is the "
+        "control",
     )
+    seed: int = Field(0, ge=0, lt=2**31, description="by: random: other seeds keep other experts")
 
     @model_validator(mode="after")
     def _check_keep(self) -> ReduceExpertsSettings:
@@ -46,6 +49,8 @@ class ReduceExpertsSettings(NodeSettings):
             raise ValueError(f"keep: expected a number of experts from 1 on, or all, found {self.keep}")
         if self.method == "merge" and self.by != "reap":
             raise ValueError("by: what pruning goes by, and merging goes by likeness; leave it out")
+        if self.seed and self.by != "random":
+            raise ValueError(f"seed: expected with by: random only, found with by: {self.by}; leave it out")
         return self
 
 
@@ -76,6 +81,7 @@ class ReduceExperts(ModelKind[ReduceExpertsSettings]):
     def parameters(self, settings: ReduceExpertsSettings, site: Site) -> dict[str, Any]:
         """Return what is kept, by what."""
         unused = {"by"} if settings.method == "merge" else set()
+        unused |= {"seed"} if settings.by != "random" else set()
         return settings.model_dump(mode="json", exclude={"model", "trace", *unused})
 
     def check(self, settings: ReduceExpertsSettings, site: Site) -> None:
@@ -112,7 +118,13 @@ class ReduceExperts(ModelKind[ReduceExpertsSettings]):
             else:
                 trace = ExpertTrace.read(site.table_folder("trace"))
                 clusters = reduce_checkpoint(
-                    checkpoint, trace, settings.keep, settings.by, settings.method, folder / MODEL
+                    checkpoint,
+                    trace,
+                    settings.keep,
+                    settings.by,
+                    settings.method,
+                    folder / MODEL,
+                    settings.seed,
                 )
                 rows = [row for name, kept in clusters.items() for row in _describe(name, kept)]
         site.verify()

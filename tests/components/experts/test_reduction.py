@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +126,18 @@ def test_the_most_important_are_kept_and_each_group_keeps_as_many() -> None:
         knock_out=tuple(Estimate(value=v, interval=None) for v in (0.0, -1.0, 3.0, 2.0, 0.5, 1.0)),
     )
 
-    def rows(keep: int, by: str, groups: int = 1) -> list[int]:
-        return [each.row for each in choose_clusters(trace, keep, by, "prune", groups)]
+    def rows(keep: int, by: str, groups: int = 1, seed: int = 0) -> list[int]:
+        return [each.row for each in choose_clusters(trace, keep, by, "prune", groups, seed)]
 
     assert rows(3, "reap") == [1, 2, 3]  # of 3 and 4, which are equal, the first
     assert rows(3, "frequency") == [0, 1, 2]
     assert rows(2, "knock_out") == [2, 3]
     assert rows(4, "reap", groups=2) == [1, 2, 3, 4]
+    assert rows(4, "random", seed=3) == rows(4, "random", seed=3)
+    draws = [rows(2, "random", groups=2, seed=seed) for seed in range(300)]
+    assert all(first < 3 <= second for first, second in draws)
+    counts = Counter(expert for draw in draws for expert in draw)  # 100 each, +- 3.7 standard deviations
+    assert all(70 <= counts[expert] <= 130 for expert in range(6))
     with pytest.raises(ModelError, match="mlp: expected a trace with knock_out, found none"):
         choose_clusters(layer((1, 2, 3)), 2, "knock_out", "prune")
 

@@ -1,0 +1,197 @@
+"""How much quality is left with fewer experts, and does a measure of importance beat chance?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common.measurements import Measurements
+from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
+from benchmarks.quality.reduced_experts.domains import SENTENCES, TEST, VAL
+from benchmarks.quality.reduced_experts.graph import DRAWS, EXPERTS, KEPT, METHODS, TOP_K, TRANSLATED, WHOLE
+from benchmarks.quality.reduced_experts.study import MEASURES, RESAMPLES, Metric, Study
+from components.experts.clusters import RANDOM
+from components.experts.routing_plots import shorten_layer_name
+from components.metrics.bootstrap import Estimate
+from components.metrics.null_distributions import correct_holm
+from components.metrics.seed_bootstrap import TwoLevelEstimate
+
+PICTURE = "reduced-experts.png"
+HALF = EXPERTS // 2
+SYSTEMS = (*METHODS, RANDOM)
+PROTOCOL = """\
+`packaged:multi30k-en-de` (6.3 million parameters, 3+3 layers) and three models that were fine-tuned from
+it (to captions from German to English, to Tatoeba's everyday sentences, {sentences} pairs, and to these
+the other way) become {experts} experts in every layer, each model two, of which {top_k} compute a token;
+routers begin with texts of the four domains, and the model is trained on all of them for {steps} updates
+with each of {seeds} seeds (the dense models are shared). Importance is measured on {val} pairs of val,
+quality on {test} other pairs, as many of each domain: cross-entropy of the references (nats a token) and
+BLEU of greedy translations (cased, 13a), means over domains. *REAP*, *frequency* (of use) and
+*knock-out* keep the experts of each layer that have the most of it, *merged* makes alike ones one,
+*random* is {draws} draws of each seed; nothing is trained afterward. Differences are on the same texts,
+with 95% intervals over seeds and texts together ({resamples:,} resamples); "seen" is the smallest true
+difference that such a test finds in 80% of cases."""
+RANKS = """\
+Spearman's correlation of what val says with what the test set loses, 0 being chance. *Single experts*:
+the {experts} experts of a layer, each removed alone; mean over {layers} layers, which are resampled.
+*Random halves*: {halves} random choices of {half} experts in every layer of each seed; the importance of
+what is removed, summed (REAP and frequency as shares of their layer), which are resampled."""
+DIFFER = """\
+*Cosine*: of the outputs of two experts for the same tokens, mean over pairs; *of twins*: of the two that
+began as one dense model's block. *Domain*: mutual information of expert and domain over the entropy of
+the domains, 0 to 1. *Matter*: of the experts of all seeds, those without which the likelihood of val
+falls beyond its 95% interval. Means over seeds."""
+
+
+def page(measurements: Measurements) -> str:
+    """The curve, the comparison with chance, domains, and what importance foretells."""
+    study = _study(measurements)
+    counts: dict[str, int] = {"sentences": SENTENCES, "experts": EXPERTS, "top_k": TOP_K}
+    counts |= {"val": VAL * len(study.domains), "test": TEST * len(study.domains), "draws": DRAWS}
+    counts |= {"steps": study.seeds[0]["steps"], "seeds": len(study.seeds), "resamples": RESAMPLES}
+    halves = len(study.seeds[0]["subsets"])
+    layers = len(study.seeds) * len(study.seeds[0]["trace"])
+    return "\n\n".join(
+        [
+            "# Quality against experts removed",
+            f"**{_result(study)}**",
+            one_paragraph(PROTOCOL.format(**counts)),
+            f"![loss and BLEU by experts kept]({PICTURE})",
+            "## Do the experts differ?",
+            one_paragraph(DIFFER),
+            _layer_table(study),
+            "## Loss above that of all experts, nats a token",
+            _curve_table(study, "loss", KEPT, "{:+.3f}"),
+            "## BLEU, and its difference from that of all experts",
+            _curve_table(study, "bleu", TRANSLATED, "{:+.2f}"),
+            "## Against random removal",
+            "Loss less that of random removal of as many, nats a token; below zero is better. p, by Holm "
+            f"over the {len(METHODS)} methods, is of {HALF} experts kept, the comparison that was stated "
+            "before.",
+            _chance_table(study),
+            _halves(study),
+            f"## Domains, {HALF} experts kept",
+            "Loss above that of all experts, nats a token.",
+            _domain_table(study),
+            "## Does importance foretell what removing costs?",
+            one_paragraph(RANKS.format(experts=EXPERTS, layers=layers, halves=halves, half=HALF)),
+            _rank_table(study),
+        ]
+    )
+
+
+def headline(measurements: Measurements) -> tuple[str, str]:
+    """The row of the list of results."""
+    question = "What is lost with fewer experts, and does measured importance beat chance?"
+    return question, _result(_study(measurements))
+
+
+def draw(measurements: Measurements, folder: Path) -> None:
+    """Loss and BLEU by experts kept, a line for each method."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    study = _study(measurements)
+    figure, panels = pyplot.subplots(1, 2, figsize=(9.5, 4))
+    titles: dict[Metric, str] = {"loss": "loss above all 8, nats a token", "bleu": "BLEU above all 8"}
+    for axes, (metric, title) in zip(panels, titles.items(), strict=True):
+        kept = KEPT if metric == "loss" else TRANSLATED
+        for number, system in enumerate(SYSTEMS):
+            estimates = [_compare(study, metric, f"{system} {keep}", WHOLE) for keep in kept]
+            values = np.array([e.difference for e in estimates])
+            ends = np.array([e.interval or (e.difference, e.difference) for e in estimates]).T
+            style = {"color": "0.6", "linestyle": ":"} if system == RANDOM else {}
+            places = np.array(kept) + 0.07 * (number - 2)
+            axes.errorbar(places, values, abs(ends - values), marker=".", capsize=2, label=system, **style)
+        axes.axhline(0, color="0.8", linewidth=0.8)
+        axes.set(xlabel="experts kept in every layer", ylabel=title, xticks=kept)
+        axes.invert_xaxis()
+    panels[0].legend()
+    figure.tight_layout()
+    figure.savefig(folder / PICTURE, dpi=120, metadata={"Software": None})
+    pyplot.close(figure)
+
+
+def _study(measurements: Measurements) -> Study:
+    names = [name for name in measurements.parts if name.startswith("seed ")]
+    return Study([measurements[name] for name in names])
+
+
+def _compare(study: Study, metric: Metric, system: str, baseline: str) -> TwoLevelEstimate:
+    return study.compare(metric, system, baseline)
+
+
+def _layer_table(study: Study) -> str:
+    n = EXPERTS * len(study.seeds)
+    rows = [
+        [
+            shorten_layer_name(layer.name),
+            *(f"{value:.2f}" for value in (layer.similarity, layer.twins, layer.domain)),
+            f"{layer.matter} of {n}",
+        ]
+        for layer in study.layers()
+    ]
+    return markdown_table(("layer", "cosine", "of twins", "domain", "matter"), rows)
+
+
+def _curve_table(study: Study, metric: Metric, kept: Sequence[int], pattern: str) -> str:
+    parameters = study.seeds[0]["parameters"]
+    whole = _compare(study, metric, WHOLE, WHOLE).values
+    digits = 3 if metric == "loss" else 2
+    first = [str(EXPERTS), f"{parameters[WHOLE] / 1e6:.1f} M", f"{np.mean(whole):.{digits}f}"]
+    rows = [[*first, *[""] * (len(SYSTEMS) - 1)]]
+    for keep in kept:
+        estimates = [_compare(study, metric, f"{system} {keep}", WHOLE) for system in SYSTEMS]
+        size = f"{parameters[f'REAP {keep}'] / 1e6:.1f} M"
+        rows.append([str(keep), size, *(_cell(estimate, pattern) for estimate in estimates)])
+    return markdown_table(("kept", "parameters", *SYSTEMS), rows)
+
+
+def _chance_table(study: Study) -> str:
+    rows = []
+    for keep in KEPT:
+        estimates = [_compare(study, "loss", f"{method} {keep}", f"{RANDOM} {keep}") for method in METHODS]
+        p_values = correct_holm([e.p for e in estimates]) if keep == HALF else [None] * len(estimates)
+        cells = []
+        for estimate, p in zip(estimates, p_values, strict=True):
+            cell = f"{_cell(estimate, '{:+.3f}')}, seen {estimate.detectable:.3f}"
+            cells.append(f"{cell}, p {format_p_value(p)}" if keep == HALF else cell)
+        rows.append([str(keep), *cells])
+    return markdown_table(("kept", *METHODS), rows)
+
+
+def _halves(study: Study) -> str:
+    n = len(study.seeds[0]["subsets"])
+    counts = {name: study.random_halves_that_cost_less(f"{name} {HALF}") for name in METHODS}
+    listed = "; ".join(f"{name} {', '.join(map(str, by_seed))}" for name, by_seed in counts.items())
+    return f"Of {n} random halves of each seed, cost less on the test set, seed by seed: {listed}."
+
+
+def _domain_table(study: Study) -> str:
+    rows = []
+    for domain in study.domains:
+        estimates = [study.compare("loss", f"{name} {HALF}", WHOLE, (domain,)) for name in SYSTEMS]
+        rows.append([domain, *(_cell(estimate, "{:+.3f}") for estimate in estimates)])
+    return markdown_table(("domain", *SYSTEMS), rows)
+
+
+def _rank_table(study: Study) -> str:
+    rows = [[name, _estimate(study.agreement(name)), _estimate(study.foresight(name))] for name in MEASURES]
+    return markdown_table(("importance on val by", "single experts", "random halves"), rows)
+
+
+def _cell(estimate: TwoLevelEstimate, pattern: str) -> str:
+    interval = format_interval(estimate.interval, f" ({pattern} to {pattern})")
+    return pattern.format(estimate.difference) + interval
+
+
+def _estimate(estimate: Estimate) -> str:
+    return f"{estimate.value:.2f}{format_interval(estimate.interval, ' ({:.2f} to {:.2f})')}"
+
+
+def _result(study: Study) -> str:
+    return ""

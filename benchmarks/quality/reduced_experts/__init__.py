@@ -1,0 +1,1 @@
+"""Quality against experts removed, of a translator whose experts differ."""
