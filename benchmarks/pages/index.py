@@ -128,6 +128,7 @@ SECTIONS: Mapping[str, tuple[Row, ...]] = {
         Row({"training over processes": "speed-training"}),
         Row({"pruning": "pruning"}),
         Row({"speed": "speed-experts", "quality": "experts"}),
+        Row({"fewer experts": "reduced-experts"}),
         Row(
             {"meta-learning": "meta"},
             Headline(

@@ -29,7 +29,7 @@ PAGES: Mapping[str, str] = {
             "speed-speculative",
             "speed-training",
         ),
-        *("merging-frontier", "students"),
+        *("merging-frontier", "students", "reduced-experts"),
         *("speed-report", "orchestration", "following", "startup", "memory", "scaling"),
         "gpu",
     )
