@@ -21,6 +21,11 @@ from components.metrics.seed_bootstrap import TwoLevelEstimate
 PICTURE = "reduced-experts.png"
 HALF = EXPERTS // 2
 SYSTEMS = (*METHODS, RANDOM)
+METRICS: dict[Metric, str] = {
+    "loss": f"loss above that of all {EXPERTS}, nats a token",
+    "bleu": f"BLEU above that of all {EXPERTS}",
+}
+"""Metric -> what its axis shows."""
 PROTOCOL = """\
 `packaged:multi30k-en-de` (6.3 million parameters, 3+3 layers) and three models that were fine-tuned from
 it (to captions from German to English, to Tatoeba's everyday sentences, {sentences} pairs, and to these
@@ -73,7 +78,7 @@ def page(measurements: Measurements) -> str:
             _chance_table(study),
             _halves(study),
             f"## Domains, {HALF} experts kept",
-            "Loss above that of all experts, nats a token.",
+            f"Loss (nats a token) and BLEU of all {EXPERTS}, then the loss above it of fewer.",
             _domain_table(study),
             "## Does importance foretell what removing costs?",
             one_paragraph(RANKS.format(experts=EXPERTS, layers=layers, halves=halves, half=HALF)),
@@ -97,11 +102,10 @@ def draw(measurements: Measurements, folder: Path) -> None:
 
     study = _study(measurements)
     figure, panels = pyplot.subplots(1, 2, figsize=(9.5, 4))
-    titles: dict[Metric, str] = {"loss": "loss above all 8, nats a token", "bleu": "BLEU above all 8"}
-    for axes, (metric, title) in zip(panels, titles.items(), strict=True):
+    for axes, (metric, title) in zip(panels, METRICS.items(), strict=True):
         kept = KEPT if metric == "loss" else TRANSLATED
         for number, system in enumerate(SYSTEMS):
-            estimates = [_compare(study, metric, f"{system} {keep}", WHOLE) for keep in kept]
+            estimates = [study.compare(metric, f"{system} {keep}", WHOLE) for keep in kept]
             values = np.array([e.difference for e in estimates])
             ends = np.array([e.interval or (e.difference, e.difference) for e in estimates]).T
             style = {"color": "0.6", "linestyle": ":"} if system == RANDOM else {}
@@ -121,10 +125,6 @@ def _study(measurements: Measurements) -> Study:
     return Study([measurements[name] for name in names])
 
 
-def _compare(study: Study, metric: Metric, system: str, baseline: str) -> TwoLevelEstimate:
-    return study.compare(metric, system, baseline)
-
-
 def _layer_table(study: Study) -> str:
     n = EXPERTS * len(study.seeds)
     rows = [
@@ -140,12 +140,12 @@ def _layer_table(study: Study) -> str:
 
 def _curve_table(study: Study, metric: Metric, kept: Sequence[int], pattern: str) -> str:
     parameters = study.seeds[0]["parameters"]
-    whole = _compare(study, metric, WHOLE, WHOLE).values
+    whole = study.compare(metric, WHOLE, WHOLE).values
     digits = 3 if metric == "loss" else 2
     first = [str(EXPERTS), f"{parameters[WHOLE] / 1e6:.1f} M", f"{np.mean(whole):.{digits}f}"]
     rows = [[*first, *[""] * (len(SYSTEMS) - 1)]]
     for keep in kept:
-        estimates = [_compare(study, metric, f"{system} {keep}", WHOLE) for system in SYSTEMS]
+        estimates = [study.compare(metric, f"{system} {keep}", WHOLE) for system in SYSTEMS]
         size = f"{parameters[f'REAP {keep}'] / 1e6:.1f} M"
         rows.append([str(keep), size, *(_cell(estimate, pattern) for estimate in estimates)])
     return markdown_table(("kept", "parameters", *SYSTEMS), rows)
@@ -154,7 +154,7 @@ def _curve_table(study: Study, metric: Metric, kept: Sequence[int], pattern: str
 def _chance_table(study: Study) -> str:
     rows = []
     for keep in KEPT:
-        estimates = [_compare(study, "loss", f"{method} {keep}", f"{RANDOM} {keep}") for method in METHODS]
+        estimates = [study.compare("loss", f"{method} {keep}", f"{RANDOM} {keep}") for method in METHODS]
         p_values = correct_holm([e.p for e in estimates]) if keep == HALF else [None] * len(estimates)
         cells = []
         for estimate, p in zip(estimates, p_values, strict=True):
@@ -175,8 +175,10 @@ def _domain_table(study: Study) -> str:
     rows = []
     for domain in study.domains:
         estimates = [study.compare("loss", f"{name} {HALF}", WHOLE, (domain,)) for name in SYSTEMS]
-        rows.append([domain, *(_cell(estimate, "{:+.3f}") for estimate in estimates)])
-    return markdown_table(("domain", *SYSTEMS), rows)
+        loss, bleu = (np.mean(study.compare(m, WHOLE, WHOLE, (domain,)).values) for m in METRICS)
+        first = [domain, f"{loss:.3f}", f"{bleu:.1f}"]
+        rows.append([*first, *(_cell(estimate, "{:+.3f}") for estimate in estimates)])
+    return markdown_table(("domain", "loss", "BLEU", *SYSTEMS), rows)
 
 
 def _rank_table(study: Study) -> str:
@@ -194,4 +196,30 @@ def _estimate(estimate: Estimate) -> str:
 
 
 def _result(study: Study) -> str:
-    return ""
+    whole = float(np.mean(study.compare("loss", WHOLE, WHOLE).values))
+    costs = {name: study.compare("loss", f"{name} {HALF}", WHOLE).difference for name in SYSTEMS}
+    listed = ", ".join(f"{cost:.3f} {_WORDS[name]}" for name, cost in costs.items())
+    alone, summed = study.agreement("knock-out"), study.foresight("knock-out")
+    return (
+        f"Without {EXPERTS - HALF} of the {EXPERTS} experts of every layer a translator of four domains "
+        f"loses {listed} (nats a token, of {whole:.2f}); {_better_than_chance(study)}. What val loses "
+        "without an expert foretells what the test set loses without it with a rank correlation of "
+        f"{_estimate(alone)} within a layer, and without a random half of all experts, summed, of "
+        f"{_estimate(summed)}."
+    )
+
+
+_WORDS = {"REAP": "by REAP", "frequency": "by frequency", "knock-out": "by knock-out"}
+_WORDS |= {"merged": "where alike ones are merged", RANDOM: "at random"}
+
+
+def _better_than_chance(study: Study) -> str:
+    tests = {name: study.compare("loss", f"{name} {HALF}", f"{RANDOM} {HALF}") for name in METHODS}
+    p_values = dict(zip(tests, correct_holm([test.p for test in tests.values()]), strict=True))
+    clear = [name for name, p in p_values.items() if p is not None and p < 0.05]
+    groups = {
+        "better than chance": [name for name in clear if tests[name].difference < 0],
+        "worse than chance": [name for name in clear if tests[name].difference > 0],
+        "not told from chance": [name for name in tests if name not in clear],
+    }
+    return "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in groups.items() if names)

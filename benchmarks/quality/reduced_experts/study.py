@@ -48,18 +48,22 @@ class Study:
     def __init__(self, seeds: Sequence[Mapping[str, Any]]) -> None:
         self.seeds, self.domains = seeds, DOMAINS
         self._tables = dict[tuple[Metric, str, str], FloatArray]()
+        self._compared = dict[tuple[Metric, str, str, tuple[str, ...]], TwoLevelEstimate]()
 
     def compare(
         self, metric: Metric, system: str, baseline: str, domains: Sequence[str] = DOMAINS
     ) -> TwoLevelEstimate:
         """A system minus another, mean over domains, over seeds and texts; ``random K`` is all its draws."""
-        tasks = [
-            ItemSums(_SCORES[metric], self._table(metric, first, d), self._table(metric, second, d))
-            for d in domains
-            for first in _expand(system)
-            for second in _expand(baseline)
-        ]
-        return two_level_bootstrap(tasks, resamples=RESAMPLES)
+        key = metric, system, baseline, tuple(domains)
+        if key not in self._compared:
+            tasks = [
+                ItemSums(_SCORES[metric], self._table(metric, first, d), self._table(metric, second, d))
+                for d in domains
+                for first in _expand(system)
+                for second in _expand(baseline)
+            ]
+            self._compared[key] = two_level_bootstrap(tasks, resamples=RESAMPLES)
+        return self._compared[key]
 
     def _table(self, metric: Metric, system: str, domain: str) -> FloatArray:
         """Statistics (seeds, n, k) of a system's outputs for the texts of a domain."""
