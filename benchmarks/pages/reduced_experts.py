@@ -39,10 +39,11 @@ BLEU of greedy translations (cased, 13a), means over domains. *REAP*, *frequency
 with 95% intervals over seeds and texts together ({resamples:,} resamples); "seen" is the smallest true
 difference that such a test finds in 80% of cases."""
 RANKS = """\
-Spearman's correlation of what val says with what the test set loses, 0 being chance. *Single experts*:
-the {experts} experts of a layer, each removed alone; mean over {layers} layers, which are resampled.
-*Random halves*: {halves} random choices of {half} experts in every layer of each seed; the importance of
-what is removed, summed (REAP and frequency as shares of their layer), which are resampled."""
+Spearman's correlation of what val says with what the test set loses (its first {texts} texts), 0 being
+chance. *Single experts*: the {experts} experts of a layer, each removed alone; mean over {layers} layers,
+which are resampled. *Random halves*: {halves} random choices of {half} experts in every layer of each seed,
+by the importance of what is removed, summed (REAP and frequency as shares of their layer); the choices are
+resampled."""
 DIFFER = """\
 *Cosine*: of the outputs of two experts for the same tokens, mean over pairs; *of twins*: of the two that
 began as one dense model's block. *Domain*: mutual information of expert and domain over the entropy of
@@ -56,7 +57,7 @@ def page(measurements: Measurements) -> str:
     counts: dict[str, int] = {"sentences": SENTENCES, "experts": EXPERTS, "top_k": TOP_K}
     counts |= {"val": VAL * len(study.domains), "test": TEST * len(study.domains), "draws": DRAWS}
     counts |= {"steps": study.seeds[0]["steps"], "seeds": len(study.seeds), "resamples": RESAMPLES}
-    halves = len(study.seeds[0]["subsets"])
+    halves, texts = np.shape([each["log_likelihoods"] for each in study.seeds[0]["subsets"]])
     layers = len(study.seeds) * len(study.seeds[0]["trace"])
     return "\n\n".join(
         [
@@ -81,7 +82,9 @@ def page(measurements: Measurements) -> str:
             f"Loss (nats a token) and BLEU of all {EXPERTS}, then the loss above it of fewer.",
             _domain_table(study),
             "## Does importance foretell what removing costs?",
-            one_paragraph(RANKS.format(experts=EXPERTS, layers=layers, halves=halves, half=HALF)),
+            one_paragraph(
+                RANKS.format(experts=EXPERTS, layers=layers, halves=halves, half=HALF, texts=texts)
+            ),
             _rank_table(study),
         ]
     )
@@ -168,7 +171,7 @@ def _halves(study: Study) -> str:
     n = len(study.seeds[0]["subsets"])
     counts = {name: study.random_halves_that_cost_less(f"{name} {HALF}") for name in METHODS}
     listed = "; ".join(f"{name} {', '.join(map(str, by_seed))}" for name, by_seed in counts.items())
-    return f"Of {n} random halves of each seed, cost less on the test set, seed by seed: {listed}."
+    return f"Of {n} further random halves, these cost less on the same texts, seed by seed: {listed}."
 
 
 def _domain_table(study: Study) -> str:

@@ -42,6 +42,8 @@ from components.records import NBest, Utterance
 PAGE = "reduced-experts"
 SUBSETS = 20
 """Random choices of half of the experts, whose losses are compared with what importance foretells."""
+FORETOLD = 240
+"""Texts of the test set, the first ones, as many of each domain, on which that is done."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -126,7 +128,11 @@ class Losses:
     def of_system(self, system: str) -> list[list[float]]:
         """Log-likelihood (nats) and tokens of each reference."""
         key = self._keys[model_of(system)]
-        return list(self._work.cached([PAGE, key, "losses"], lambda: self._measure(*self._load(key))))
+
+        def measure() -> list[list[float]]:
+            return self._measure(*self._load(key), self._samples)
+
+        return list(self._work.cached([PAGE, key, "losses"], measure))
 
     def parameters(self, names: list[str]) -> dict[str, int]:
         """Parameters of the models of some systems."""
@@ -137,7 +143,7 @@ class Losses:
         }
 
     def without_each(self) -> list[list[list[float]]]:
-        """Log-likelihoods (layers, experts, texts) without each single expert, its tokens rerouted."""
+        """Log-likelihoods (layers, experts, FORETOLD) without each single expert, its tokens rerouted."""
         key = self._keys["experts"]
 
         def measure() -> list[list[list[float]]]:
@@ -147,7 +153,7 @@ class Losses:
                 for name in find_sparse_layers(model)
             ]
 
-        return list(self._work.cached([PAGE, key, "each"], measure))
+        return list(self._work.cached([PAGE, key, "each", FORETOLD], measure))
 
     def without_subsets(self, rng: np.random.Generator) -> list[dict[str, Any]]:
         """Random halves of every layer's experts: which (layers, 4), and log-likelihoods without them."""
@@ -162,7 +168,7 @@ class Losses:
                 subsets.append({"removed": list(removed.values()), "log_likelihoods": nats})
             return subsets
 
-        return list(self._work.cached([PAGE, key, "subsets", SUBSETS], measure))
+        return list(self._work.cached([PAGE, key, "subsets", SUBSETS, FORETOLD], measure))
 
     def _load(self, key: str) -> tuple[Any, Any]:
         return load_transformers(resolve(f"store:{key}", self._store), "seq2seq")
@@ -170,8 +176,8 @@ class Losses:
     def _count(self, key: str) -> int:
         return count_parameters(self._load(key)[0])
 
-    def _measure(self, model: Any, tokenizer: Any) -> list[list[float]]:
-        table = reference_log_likelihoods(model, tokenizer, self._samples)
+    def _measure(self, model: Any, tokenizer: Any, samples: list[Sample]) -> list[list[float]]:
+        table = reference_log_likelihoods(model, tokenizer, samples)
         return [[round(nats, 3), int(tokens)] for nats, tokens in table.tolist()]
 
     def _log_likelihoods(self, model: Any, tokenizer: Any, removed: Mapping[str, list[int]]) -> list[float]:
@@ -180,7 +186,7 @@ class Losses:
         with ExitStack() as stack:
             for name, experts in removed.items():
                 stack.enter_context(layers[name].without(experts))
-            return [nats for nats, _ in self._measure(model, tokenizer)]
+            return [nats for nats, _ in self._measure(model, tokenizer, self._samples[:FORETOLD])]
 
 
 def _sample_of(utterance: Utterance) -> Sample:

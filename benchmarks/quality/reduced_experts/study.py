@@ -146,13 +146,15 @@ def _sum_removed(importance: FloatArray, subsets: Sequence[Mapping[str, Any]]) -
 
 
 def _loss_above_whole(seed: Mapping[str, Any], log_likelihoods: FloatArray) -> FloatArray:
-    """Nats a token (...) lost by log-likelihoods (..., n) of all texts, against the whole model's."""
-    whole = np.array(seed["losses"][WHOLE])
+    """Nats a token (...) lost by log-likelihoods (..., n) of the first n texts, against the whole model's."""
+    whole = np.array(seed["losses"][WHOLE])[: log_likelihoods.shape[-1]]
     return np.asarray((whole[:, 0].sum() - log_likelihoods.sum(-1)) / whole[:, 1].sum())
 
 
 def _log_likelihoods(seed: Mapping[str, Any], system: str) -> FloatArray:
-    return np.array(seed["losses"][system])[:, 0]
+    """Of the texts on which random halves were measured."""
+    n = len(seed["subsets"][0]["log_likelihoods"])
+    return np.array(seed["losses"][system])[:n, 0]
 
 
 def _expand(system: str) -> list[str]:
