@@ -177,7 +177,9 @@ class Losses:
         return count_parameters(self._load(key)[0])
 
     def _measure(self, model: Any, tokenizer: Any, samples: list[Sample]) -> list[list[float]]:
-        table = reference_log_likelihoods(model, tokenizer, samples)
+        order = sorted(range(len(samples)), key=lambda n: len(samples[n].source))  # less padding
+        table = np.empty((len(samples), 2))
+        table[order] = reference_log_likelihoods(model, tokenizer, [samples[n] for n in order], 32)
         return [[round(nats, 3), int(tokens)] for nats, tokens in table.tolist()]
 
     def _log_likelihoods(self, model: Any, tokenizer: Any, removed: Mapping[str, list[int]]) -> list[float]:
