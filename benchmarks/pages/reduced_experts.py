@@ -20,6 +20,10 @@ from components.metrics.seed_bootstrap import TwoLevelEstimate
 
 PICTURE = "reduced-experts.png"
 HALF = EXPERTS // 2
+LIMITS = """\
+One small model, upcycled so that each expert has a twin that began alike and can take over much of what
+it did, and far from converged on sentences. Nothing here is a verdict on models of billions of
+parameters, for which these measures were made."""
 SYSTEMS = (*METHODS, RANDOM)
 METRICS: dict[Metric, str] = {
     "loss": f"loss above that of all {EXPERTS}, nats a token",
@@ -42,8 +46,8 @@ RANKS = """\
 Spearman's correlation of what val says with what the test set loses (its first {texts} texts), 0 being
 chance. *Single experts*: the {experts} experts of a layer, each removed alone; mean over {layers} layers,
 which are resampled. *Random halves*: {halves} random choices of {half} experts in every layer of each seed,
-by the importance of what is removed, summed (REAP and frequency as shares of their layer); the choices are
-resampled."""
+by the importance of what is removed, summed (all but knock-out as shares of their layer); the choices are
+resampled. *REAP times frequency*, gate times norm summed over the tokens, was looked at afterward."""
 DIFFER = """\
 *Cosine*: of the outputs of two experts for the same tokens, mean over pairs; *of twins*: of the two that
 began as one dense model's block. *Domain*: mutual information of expert and domain over the entropy of
@@ -78,6 +82,7 @@ def page(measurements: Measurements) -> str:
             "before.",
             _chance_table(study),
             _halves(study),
+            _tokens(study),
             f"## Domains, {HALF} experts kept",
             f"Loss (nats a token) and BLEU of all {EXPERTS}, then the loss above it of fewer.",
             _domain_table(study),
@@ -86,6 +91,8 @@ def page(measurements: Measurements) -> str:
                 RANKS.format(experts=EXPERTS, layers=layers, halves=halves, half=HALF, texts=texts)
             ),
             _rank_table(study),
+            "## Limits",
+            one_paragraph(LIMITS),
         ]
     )
 
@@ -107,13 +114,20 @@ def draw(measurements: Measurements, folder: Path) -> None:
     figure, panels = pyplot.subplots(1, 2, figsize=(9.5, 4))
     for axes, (metric, title) in zip(panels, METRICS.items(), strict=True):
         kept = KEPT if metric == "loss" else TRANSLATED
-        for number, system in enumerate(SYSTEMS):
+        for shift, system in zip(np.linspace(-0.14, 0.14, len(SYSTEMS)), SYSTEMS, strict=True):
             estimates = [study.compare(metric, f"{system} {keep}", WHOLE) for keep in kept]
             values = np.array([e.difference for e in estimates])
             ends = np.array([e.interval or (e.difference, e.difference) for e in estimates]).T
             style = {"color": "0.6", "linestyle": ":"} if system == RANDOM else {}
-            places = np.array(kept) + 0.07 * (number - 2)
-            axes.errorbar(places, values, abs(ends - values), marker=".", capsize=2, label=system, **style)
+            axes.errorbar(
+                np.array(kept) + shift,
+                values,
+                abs(ends - values),
+                marker=".",
+                capsize=2,
+                label=system,
+                **style,
+            )
         axes.axhline(0, color="0.8", linewidth=0.8)
         axes.set(xlabel="experts kept in every layer", ylabel=title, xticks=kept)
         axes.invert_xaxis()
@@ -172,6 +186,11 @@ def _halves(study: Study) -> str:
     counts = {name: study.random_halves_that_cost_less(f"{name} {HALF}") for name in METHODS}
     listed = "; ".join(f"{name} {', '.join(map(str, by_seed))}" for name, by_seed in counts.items())
     return f"Of {n} further random halves, these cost less on the same texts, seed by seed: {listed}."
+
+
+def _tokens(study: Study) -> str:
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in study.token_shares().items())
+    return f"Importance is measured by tokens, of which the domains have in val: {shares}."
 
 
 def _domain_table(study: Study) -> str:

@@ -124,6 +124,7 @@ class Losses:
         self._work, self._store = work, store
         self._samples = [_sample_of(utterance) for utterance in run.utterances]
         self._keys: Mapping[str, str] = {ref.stage: ref.key for ref in run.record.stages}
+        self._data = self._keys["data"]
 
     def of_system(self, system: str) -> list[list[float]]:
         """Log-likelihood (nats) and tokens of each reference."""
@@ -132,7 +133,7 @@ class Losses:
         def measure() -> list[list[float]]:
             return self._measure(*self._load(key), self._samples)
 
-        return list(self._work.cached([PAGE, key, "losses"], measure))
+        return list(self._work.cached([PAGE, self._data, key, "losses"], measure))
 
     def parameters(self, names: list[str]) -> dict[str, int]:
         """Parameters of the models of some systems."""
@@ -153,7 +154,7 @@ class Losses:
                 for name in find_sparse_layers(model)
             ]
 
-        return list(self._work.cached([PAGE, key, "each", FORETOLD], measure))
+        return list(self._work.cached([PAGE, self._data, key, "each", FORETOLD], measure))
 
     def without_subsets(self, rng: np.random.Generator) -> list[dict[str, Any]]:
         """Random halves of every layer's experts: which (layers, 4), and log-likelihoods without them."""
@@ -168,7 +169,7 @@ class Losses:
                 subsets.append({"removed": list(removed.values()), "log_likelihoods": nats})
             return subsets
 
-        return list(self._work.cached([PAGE, key, "subsets", SUBSETS, FORETOLD], measure))
+        return list(self._work.cached([PAGE, self._data, key, "subsets", SUBSETS, FORETOLD], measure))
 
     def _load(self, key: str) -> tuple[Any, Any]:
         return load_transformers(resolve(f"store:{key}", self._store), "seq2seq")

@@ -19,8 +19,13 @@ from components.metrics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_le
 from components.metrics.table import get_metric
 
 RESAMPLES = 2000
-MEASURES = {"knock-out": "knock_out", "REAP": "saliency", "frequency": "load"}
-"""Measure of importance -> where a trace has it."""
+MEASURES: Mapping[str, tuple[str, ...]] = {
+    "knock-out": ("knock_out",),
+    "REAP": ("saliency",),
+    "frequency": ("load",),
+    "REAP times frequency": ("saliency", "load"),
+}
+"""Measure of importance -> the fields of a trace that it is the product of."""
 Metric = Literal["loss", "bleu"]
 
 
@@ -96,11 +101,17 @@ class Study:
 
     def importance(self, measure: str) -> FloatArray:
         """Importance (seeds, layers, experts) by a measure, on val."""
-        field = MEASURES[measure]
-        rows = [[trace[field] for trace in seed["trace"]] for seed in self.seeds]
-        if field == "knock_out":
-            rows = [[[each["value"] for each in layer] for layer in layers] for layers in rows]
-        return np.array(rows, dtype=np.float64)
+        return np.array(
+            [
+                [np.prod([_numbers(trace[field]) for field in MEASURES[measure]], axis=0) for trace in traces]
+                for traces in (seed["trace"] for seed in self.seeds)
+            ]
+        )
+
+    def token_shares(self) -> dict[str, float]:
+        """The domains' shares of the tokens of val, by which importance is measured."""
+        slots = {name: sum(row) for name, row in self.seeds[0]["trace"][-1]["by_domain"].items()}
+        return {name: n / sum(slots.values()) for name, n in slots.items()}
 
     def agreement(self, measure: str) -> Estimate:
         """Spearman's correlation of importance and cost within a layer, mean; the layers are resampled."""
@@ -123,6 +134,11 @@ class Study:
         """Of the random halves of each seed, how many cost less than a system."""
         own = [_loss_above_whole(seed, _log_likelihoods(seed, system)) for seed in self.seeds]
         return [int((subset_costs(s) < cost).sum()) for s, cost in zip(self.seeds, own, strict=True)]
+
+
+def _numbers(values: Sequence[Any]) -> list[float]:
+    """Numbers as they are, and those that have an interval."""
+    return [each["value"] if isinstance(each, Mapping) else each for each in values]
 
 
 def subset_costs(seed: Mapping[str, Any]) -> FloatArray:
