@@ -22,7 +22,8 @@ PICTURE = "reduced-experts.png"
 HALF = EXPERTS // 2
 LIMITS = """\
 One small model, upcycled so that each expert has a twin that began alike and can take over much of what
-it did, and far from converged on sentences. Nothing here is a verdict on models of billions of
+it did, and far from converged on sentences. Two seeds say little about the spread of seeds: such
+intervals cover 88 to 98% (docs/comparing.md). Nothing here is a verdict on models of billions of
 parameters, for which these measures were made."""
 SYSTEMS = (*METHODS, RANDOM)
 METRICS: dict[Metric, str] = {
@@ -40,8 +41,8 @@ quality on {test} other pairs, as many of each domain: cross-entropy of the refe
 BLEU of greedy translations (cased, 13a), means over domains. *REAP*, *frequency* (of use) and
 *knock-out* keep the experts of each layer that have the most of it, *merged* makes alike ones one,
 *random* is {draws} draws of each seed; nothing is trained afterward. Differences are on the same texts,
-with 95% intervals over seeds and texts together ({resamples:,} resamples); "seen" is the smallest true
-difference that such a test finds in 80% of cases."""
+with 95% intervals over seeds and texts together ({resamples:,} resamples); where that holds zero, "seen"
+is the smallest true difference that such a test finds in 80% of cases."""
 RANKS = """\
 Spearman's correlation of what val says with what the test set loses (its first {texts} texts), 0 being
 chance. *Single experts*: the {experts} experts of a layer, each removed alone; mean over {layers} layers,
@@ -175,7 +176,7 @@ def _chance_table(study: Study) -> str:
         p_values = correct_holm([e.p for e in estimates]) if keep == HALF else [None] * len(estimates)
         cells = []
         for estimate, p in zip(estimates, p_values, strict=True):
-            cell = f"{_cell(estimate, '{:+.3f}')}, seen {estimate.detectable:.3f}"
+            cell = _cell(estimate, "{:+.3f}")
             cells.append(f"{cell}, p {format_p_value(p)}" if keep == HALF else cell)
         rows.append([str(keep), *cells])
     return markdown_table(("kept", *METHODS), rows)
@@ -209,8 +210,11 @@ def _rank_table(study: Study) -> str:
 
 
 def _cell(estimate: TwoLevelEstimate, pattern: str) -> str:
+    """A difference with its interval, and what would have been seen where that holds zero."""
     interval = format_interval(estimate.interval, f" ({pattern} to {pattern})")
-    return pattern.format(estimate.difference) + interval
+    low, high = estimate.interval or (0.0, 0.0)
+    seen = f", seen {pattern.replace('+', '').format(estimate.detectable)}" if low <= 0 <= high else ""
+    return pattern.format(estimate.difference) + interval + seen
 
 
 def _estimate(estimate: Estimate) -> str:
