@@ -36,7 +36,8 @@ from components.experts.sample_batches import Sample
 from components.experts.sparse_layers import find_sparse_layers
 from components.experts.trace import ExpertTrace
 from components.models import resolve
-from components.models.loading import count_parameters, load_transformers
+from components.models.loading import load_transformers
+from components.models.weights import count_parameters
 from components.records import NBest, Utterance
 
 PAGE = "reduced-experts"
