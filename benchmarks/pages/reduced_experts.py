@@ -70,6 +70,7 @@ def page(measurements: Measurements) -> str:
             f"**{_result(study)}**",
             one_paragraph(PROTOCOL.format(**counts)),
             f"![loss and BLEU by experts kept]({PICTURE})",
+            "Bars are the intervals of the tables; those of *random* are left out.",
             "## Do the experts differ?",
             one_paragraph(DIFFER),
             _layer_table(study),
@@ -119,15 +120,11 @@ def draw(measurements: Measurements, folder: Path) -> None:
             estimates = [study.compare(metric, f"{system} {keep}", WHOLE) for keep in kept]
             values = np.array([e.difference for e in estimates])
             ends = np.array([e.interval or (e.difference, e.difference) for e in estimates]).T
-            style = {"color": "0.6", "linestyle": ":"} if system == RANDOM else {}
+            if system == RANDOM:
+                axes.plot(kept, values, ".:", color="0.6", label=system)
+                continue
             axes.errorbar(
-                np.array(kept) + shift,
-                values,
-                abs(ends - values),
-                marker=".",
-                capsize=2,
-                label=system,
-                **style,
+                np.array(kept) + shift, values, abs(ends - values), marker=".", capsize=2, label=system
             )
         axes.axhline(0, color="0.8", linewidth=0.8)
         axes.set(xlabel="experts kept in every layer", ylabel=title, xticks=kept)

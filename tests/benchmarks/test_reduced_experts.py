@@ -23,7 +23,7 @@ def planted(seed: int) -> dict[str, Any]:
     base = -rng.uniform(20, 30, n)
 
     def without(cost: float) -> list[float]:
-        return (base - cost * TOKENS).tolist()
+        return [float(nats) for nats in base - cost * TOKENS]
 
     halves = [[rng.permutation(EXPERTS)[:4].tolist() for _ in range(LAYERS)] for _ in range(20)]
     lost = {WHOLE: 0.0, "REAP 4": 0.05, **{f"random {draw} 4": 0.1 * draw for draw in (1, 2, 3)}}
