@@ -33,7 +33,8 @@ class Need:
     """The checks of one stage; each call raises AntiphonError in one line.
 
     ``data`` is the data set that it reads; where ``concerns`` none of its utterances, nothing is asked for.
-    ``utterance_ids`` gives the ids of utterances that the data must have.
+    ``utterance_ids`` gives the ids of utterances that the data must have. ``reads`` has the sorts that a node
+    reads of the data set; nothing for a node that reads other nodes, or further ones.
     """
 
     stage: str
@@ -42,6 +43,7 @@ class Need:
     concerns: Callable[[Utterance], bool] = lambda utterance: True
     data: str = DATA
     utterance_ids: Callable[[], Collection[str]] = tuple
+    reads: tuple[str, ...] = ()
 
 
 def needs_of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
@@ -85,13 +87,15 @@ def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
         if not node.model_nodes:  # else its model is not there yet
             node.kind.validate_models(node.settings, site, pipeline.pairs_of(node, pairs))
 
+    reads_data = bool(node.of) and all(map(pipeline.is_data, node.of))
     return Need(
         pipeline.user_name_of(node.name),
         lambda: None if is_auto(node.values) else node.kind.check(node.settings, site),
         admit,
-        concerns=concerns if node.of and all(map(pipeline.is_data, node.of)) else lambda utterance: True,
+        concerns=concerns if reads_data else lambda utterance: True,
         data=pipeline.data_of(node.name),
         utterance_ids=lambda: node.kind.ids_in_settings(node.settings),
+        reads=node.kind.reads if reads_data else (),
     )
 
 
@@ -176,15 +180,19 @@ def admit_data(needs: Sequence[Need], loaded: StageRef, name: str = DATA) -> Non
     pairs = set[LanguagePair]()
     pending, needed = [need for need in needs if need.data == name], []
     missing = {need.stage: set(need.utterance_ids()) for need in pending}
+    readers, has_texts = [need for need in pending if need.reads], False
     for utterance in read_utterances(loaded):
         for ids in missing.values():
             ids.discard(utterance.id)
         pairs.add((utterance.source_language, utterance.target_language))
+        has_texts = has_texts or utterance.text is not None
         concerned = [need for need in pending if need.concerns(utterance)]
         pending = [need for need in pending if need not in concerned]
         needed += concerned
     needed.sort(key=needs.index)
     faults = [(stage, partial(_refuse_unknown_ids, ids)) for stage, ids in missing.items() if ids]
+    if pairs and not has_texts and all(need.reads == ("text",) for need in readers):
+        faults += [(need.stage, _refuse_speech) for need in readers]  # they would have nothing to do
     _run_checks([*faults, *((need.stage, partial(need.admit, frozenset(pairs))) for need in needed)])
 
 
@@ -198,6 +206,13 @@ def admit_learning(pipeline: Pipeline, sets: Mapping[str, StageRef], store: str 
         from components.pipeline.learning_data import check_learning_data  # numpy, for few pipelines
 
         check_learning_data(pipeline, sets, store)
+
+
+def _refuse_speech() -> None:
+    raise ConfigError(
+        "expected written texts in the data, which this node reads, found recordings only: let it read a "
+        "node that recognizes them, or their transcripts (a node of kind gold)"
+    )
 
 
 def _refuse_unknown_ids(ids: Collection[str]) -> None:

@@ -94,6 +94,7 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Fore
         admit_learning,
         check_needs,
         choose_models,
+        need_of_data,
         needs_of_metrics,
         needs_of_pipeline,
     )
@@ -102,9 +103,11 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Fore
     metrics = tuple(getattr(parameters, "model_metrics", ()))
     of_metrics = needs_of_metrics(metrics, parameters.store, "model_metrics")
     needs = needs_of_pipeline(graph, parameters.store, parameters.seed)
-    check_needs([*needs, *of_metrics])
+    has_draft = getattr(parameters, "draft", None) is not None  # it goes on with the data of a finished run
+    of_data = [] if has_draft or parameters.data_set is None else [need_of_data(parameters)]
+    check_needs([*of_data, *needs, *of_metrics])
     store, sets = Store(parameters.store), {}
-    if getattr(parameters, "draft", None) is not None:  # it goes on with the data of a finished run
+    if has_draft:
         sets[DATA] = entry.hooks.data(parameters)
     elif parameters.data_set is not None:
         source, audio, *languages, limit = parameters.data_set

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from components import models
 from components.data.named_sets import SAMPLES
+from components.data.stage import store_data
 from components.errors import ConfigError, TransientError
 from components.metrics import normalizers
 from components.pipeline.reader import read_pipeline
@@ -21,7 +23,7 @@ from components.translation.config import TranslationConfig
 from flows.cli import main as cli
 from flows.cli import run
 from flows.cli.config_file import gather
-from flows.preflight import Need, check_needs, needs_of_pipeline
+from flows.preflight import Need, admit_data, check_needs, needs_of_pipeline
 from flows.registry import flow_named
 from tests.components.storage.test_store import record
 
@@ -309,6 +311,22 @@ def test_a_network_that_is_down_is_no_fault_of_the_configuration() -> None:
 
     with pytest.raises(TransientError, match="the hub"):
         check_needs([Need("mt", fail)])
+
+
+def test_nodes_that_read_texts_are_refused_where_the_data_are_speech(tmp_path: Path) -> None:
+    def needs(**nodes: object) -> list[Need]:
+        pipeline = read_pipeline({"nodes": nodes}, (None, "de"))
+        # no model is looked for: what nodes read is the question
+        return [replace(need, admit=lambda pairs: None) for need in needs_of_pipeline(pipeline, None, 0)]
+
+    speech = store_data(None, TALK, (None, "de"), None, Store(str(tmp_path)))
+    (tmp_path / "letter.en").write_text("One line.\n")
+    letter = store_data(str(tmp_path / "letter.en"), None, (None, "de"), None, Store(str(tmp_path)))
+    mt = {"kind": "translate", "of": "data", "model": "packaged:multi30k-en-de"}
+    with pytest.raises(ConfigError, match=r"^mt: expected written texts in the data"):
+        admit_data(needs(mt=mt, again={"kind": "refine", "of": "mt"}), speech)
+    admit_data(needs(mt=mt), letter)
+    admit_data(needs(asr={"kind": "recognize"}, mt=mt), speech)  # data may hold both, and these have speech
 
 
 def test_a_flow_without_a_graph_says_so() -> None:
