@@ -90,7 +90,7 @@ def formats_of(written: str | None, out: str | None) -> list[TextFormat]:
     """The formats that ``--format`` names, else that of the file ``--out``, else plain text.
 
     Raises:
-        ConfigError: there is no such format, or the file's ending says another.
+        ConfigError: there is no such format, or the file's ending says another, or one that there is not.
     """
     known: tuple[TextFormat, ...] = get_args(TextFormat)
     ending = Path(out).suffix.removeprefix(".") if out not in (None, STANDARD_OUTPUT) else ""
@@ -99,6 +99,12 @@ def formats_of(written: str | None, out: str | None) -> list[TextFormat]:
         if name not in known:
             raise ConfigError(f"--format: expected some of {', '.join(known)}, found {name!r}")
     if not names:
+        is_folder = out is not None and (out.endswith("/") or Path(out).is_dir())
+        if ending.isalpha() and ending not in known and not is_folder:
+            endings = ", ".join(f".{form}" for form in known)
+            raise ConfigError(
+                f"--out: expected a folder or a file {endings}, found {out}; a folder has / at its end"
+            )
         return [form for form in known if form == ending] or ["txt"]
     if ending in known and names != [ending]:
         raise ConfigError(f"--out: expected a file .{names[0]} or a folder, found {out}; leave --format out")

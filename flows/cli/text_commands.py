@@ -11,6 +11,7 @@ from flows.cli.export import load_texts, print_content, print_files, report, wri
 from flows.cli.export_options import STANDARD_OUTPUT, single_file
 from flows.cli.input_files import InputFiles
 from flows.cli.run import EXIT_QUARANTINED, compute_flow
+from flows.cli.verbosity import Verbosity, verbosity
 
 if TYPE_CHECKING:
     from components.export.export import Export
@@ -66,6 +67,8 @@ def run_files(
             return ended
         headed = inputs.total > 1
         codes.append(_write(ended.name, store, output, headed=headed, first=number == 0))
+        if verbosity() > Verbosity.QUIET:  # whoever corrects the texts, or doubts them, needs the name
+            sys.stderr.write(f"antiphon: this was the run {ended.name}: antiphon inspect {ended.name}\n")
     return max(codes)
 
 

@@ -123,6 +123,7 @@ def test_what_ended_a_text_ends_the_command(
         (["transcribe", "a.wav", "b.wav", "--format", "srt"], "expected a folder for the texts of 2 files"),
         (["transcribe", "a.wav", "b.wav", "--out", "x.srt"], "expected a folder for the texts of 2 files"),
         (["transcribe", "a.wav", "--format", "srt,txt"], "expected a folder for txt and srt, found none"),
+        (["transcribe", "a.wav", "--out", "x.docx"], "expected a folder or a file .txt, .srt"),
         (["transcribe", "a.wav", "--out", "nowhere/x.srt"], "expected a file in a folder that is there"),
     ],
 )
