@@ -23,6 +23,8 @@ from reports.views.utterance_alignment import ReferenceAlignment
 _STATUS = {"failed": "red", "blocked": "red", "skipped": "dim", "reused": "dim"}
 _EXAMPLES = 20
 _FIRST = 3
+_MAX_CHARACTERS = 500
+"""Of a text in the summary of a run: that of a long recording would push all else off the screen."""
 
 
 def print_run(view: RunView, console: Console) -> None:
@@ -32,8 +34,12 @@ def print_run(view: RunView, console: Console) -> None:
         Text.assemble((to_printable(run.name), "bold"), f"  {to_printable(run.flow)}, {run.status}")
     )
     console.print(_stages(view))
-    for utterance_row in view.rows(0, _FIRST):
+    shown = [row for row in view.rows(0, _FIRST) if row.outcomes]
+    for utterance_row in shown:
         _print_texts(utterance_row, console)
+    if shown and (count := len(view.utterances)) > len(shown):
+        more = f"antiphon inspect {to_printable(run.name)} --node {next(reversed(view.outcomes))}"
+        console.print(Text(f"{len(shown)} of {count:,} utterances; more: {more}", "dim"), soft_wrap=True)
     if run.metrics:
         print_scores(run.scores, console)
     if view.cost is not None and (cost := summarize_cost(view.cost)):
@@ -76,7 +82,9 @@ def _print_texts(row: UtteranceRow, console: Console) -> None:
         if isinstance(outcome, Quarantined):
             console.print(format_quarantined(outcome))
         elif isinstance(outcome, NBest):
-            print_line(console, stage, outcome.best.text)
+            best = outcome.best.text
+            cut = f"{best[:_MAX_CHARACTERS]} ... ({len(best):,} characters)"
+            print_line(console, stage, best if len(best) <= _MAX_CHARACTERS else cut)
         elif isinstance(outcome, Route):
             print_line(console, stage, f"→ {outcome.way}")
     console.print()

@@ -29,6 +29,8 @@ class FittingTable(Table):
         if sum(least) + _SPACE * (len(least) - 1) > options.max_width:
             yield from self._lines()
             return
+        for column, width in zip((c for c in self.columns if _widths(c)), least, strict=True):
+            column.min_width = width  # rich would take room from all columns alike, and break long names
         for column in self.columns:
             column.no_wrap = max(_widths(column), default=0) <= _MIN_TEXT
         yield from super().__rich_console__(console, options)

@@ -9,6 +9,7 @@ from rich.console import Console
 from components.errors import DataError
 from components.records import Audio, Hypothesis, NBest, Quarantined
 from reports.terminal.run_printing import print_data, print_quarantined, print_run, print_stage
+from reports.terminal.tables import new_table
 from reports.terminal.utterance_printing import print_utterance
 from reports.views.run_view import RunView
 from tests.reports.example_runs import HOSTILE, cascade, node, routed
@@ -35,6 +36,27 @@ def test_run(view: RunView, console: Console) -> None:
         assert part in text(console)
     assert "32.50 to 37.20" in text(console)
     assert "11 of 12" in text(console)
+
+
+def test_the_first_texts_of_a_run_are_short_and_say_what_is_left_out(view: RunView, console: Console) -> None:
+    first, second = (utterance.id for utterance in view.utterances[:2])
+    endless = Hypothesis(text="again " * 200, score=-1.0, n_tokens=200, system="asr")
+    outcomes = {"asr": {first: NBest(utterance_id=first, hypotheses=(endless,))}}
+    print_run(RunView(view.run, view.utterances, outcomes), console)
+    printed = " ".join(text(console).split())
+    assert printed.count("again ") == 83
+    assert "... (1,200 characters)" in printed
+    assert "1 of 12 utterances; more: antiphon inspect 2026-11-24-cascade --node asr" in printed
+    assert f" {second} " not in printed  # nothing was made of it
+
+
+def test_a_long_name_is_not_broken_where_scores_can_be(console: Console) -> None:
+    table = new_table("run", "flow", "scores")
+    name = "2026-11-27-152400-pipeline-edited-2"
+    table.add_row(name, "pipeline", "WER 8.7, BLEU 52.6, chrF2 76.2, COMET 81.0, xCOMET 0.92")
+    console.width = 80
+    console.print(table)
+    assert name in text(console)
 
 
 def test_stage(view: RunView, console: Console) -> None:
