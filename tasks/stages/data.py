@@ -13,6 +13,9 @@ from components.storage.store import Store
 from tasks.artifacts import publish_quarantine
 from tasks.task_options import NOT_STORED, as_prefect_state
 
+MAX_NAMED = 3
+"""Recordings, or patterns of them, that are named."""
+
 
 @task(name="data", task_run_name="data", **NOT_STORED)
 def load_data(
@@ -26,7 +29,13 @@ def load_data(
     """Read and check a data set (or recordings) and keep its utterances; see :func:`store_data`."""
     ref = store_data(source, audio, (source_language, target_language), limit, Store(store_url))
     records = f"{ref.items:,} record{'s' * (ref.items != 1)}"
-    name = source or ", ".join(Path(line).name for line in str(audio).splitlines()[:3])
+    name = source or _name_recordings(str(audio).splitlines())
     get_run_logger().info("data: %s from %s, %d quarantined", records, name, ref.quarantined)
     publish_quarantine(ref)
     return as_prefect_state(ref)
+
+
+def _name_recordings(patterns: list[str]) -> str:
+    """The names of the first recordings or patterns, and how many there are beside them."""
+    more = f" and {len(patterns) - MAX_NAMED:,} more" if len(patterns) > MAX_NAMED else ""
+    return ", ".join(Path(pattern).name for pattern in patterns[:MAX_NAMED]) + more
