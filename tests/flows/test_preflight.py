@@ -315,7 +315,7 @@ def test_a_network_that_is_down_is_no_fault_of_the_configuration() -> None:
 
 def test_nodes_that_read_texts_are_refused_where_the_data_are_speech(tmp_path: Path) -> None:
     def needs(**nodes: object) -> list[Need]:
-        pipeline = read_pipeline({"nodes": nodes}, (None, "de"))
+        pipeline = read_pipeline({"nodes": nodes, "target_language": "de"})
         # no model is looked for: what nodes read is the question
         return [replace(need, admit=lambda pairs: None) for need in needs_of_pipeline(pipeline, None, 0)]
 
