@@ -88,6 +88,9 @@ for commands in (app, *(group.typer_instance for group in app.registered_groups)
     for info in commands.registered_commands if commands is not None else ():
         info.callback = info.callback and with_verbosity(info.callback)
         info.cls = Command if info.cls in {None, TyperCommand} else info.cls
+listing = runs_app.registered_callback  # `antiphon runs` is a command, too
+if listing is not None and listing.callback is not None:
+    listing.callback = with_verbosity(listing.callback)
 
 
 def _print_version(requested: bool) -> None:
