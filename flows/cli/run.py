@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,11 +160,23 @@ def run_checked(entry: FlowEntry, parameters: Any, server: ServerProcess | None,
     return ended if isinstance(ended, int) else print_result(ended, parameters.store, as_json=as_json)
 
 
+_IMPORTED_BY_RUNS = (
+    *("prefect.flow_engine", "fastapi.encoders"),
+    *("sacrebleu.metrics", "jiwer", "matplotlib.backends.backend_agg", "graphviz"),
+)
+"""What every run comes to import when it begins, scores and draws its report."""
+
+
 def _call_flow(
     entry: FlowEntry, parameters: Any, server: ServerProcess | None, display: RunDisplay
 ) -> RunRecord | int:
     """The record of a flow that ran to its end; an exit code if SIGTERM ended it."""
-    from flows.server.ephemeral_server import check_server, describe_lost_server, start_server
+    from flows.server.ephemeral_server import (
+        check_server,
+        describe_lost_server,
+        spare_heartbeats,
+        start_server,
+    )
 
     check_size(parameters)
     start_server(server)  # meanwhile what follows is imported and checked
@@ -174,9 +187,11 @@ def _call_flow(
     check_needs(entry.needs(parameters))
     call = entry.call
     display.attach()
+    for name in _IMPORTED_BY_RUNS:
+        import_module(name)  # while the server starts, on another core
     check_server()
     try:
-        with signals.handle_signals(display.close):
+        with signals.handle_signals(display.close), spare_heartbeats():
             returned = call(**{field: getattr(parameters, field) for field in type(parameters).model_fields})
     except signals.SigtermReceived:
         return signals.exit_after_sigterm()
