@@ -38,7 +38,7 @@ def print_run(view: RunView, console: Console) -> None:
     for utterance_row in shown:
         _print_texts(utterance_row, console)
     if shown and (count := len(view.utterances)) > len(shown):
-        more = f"antiphon inspect {to_printable(run.name)} --node {next(reversed(view.outcomes))}"
+        more = f"antiphon inspect {to_printable(run.name)} --node {list(view.outcomes)[-1]}"
         console.print(Text(f"{len(shown)} of {count:,} utterances; more: {more}", "dim"), soft_wrap=True)
     if run.metrics:
         print_scores(run.scores, console)
