@@ -14,7 +14,6 @@ from benchmarks.quality.reduced_experts.graph import DRAWS, WHOLE
 from components.experts.clusters import RANDOM
 from components.experts.routing_stats import mutual_information
 from components.metrics.bootstrap import SEED, Estimate, FloatArray, bootstrap_interval, ratio_interval
-from components.metrics.metric import Segments
 from components.metrics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from components.metrics.table import get_metric
 
@@ -189,14 +188,7 @@ def _loss_rows(seed: Mapping[str, Any], system: str, positions: Sequence[int]) -
 
 
 def _bleu_rows(seed: Mapping[str, Any], system: str, positions: Sequence[int]) -> FloatArray:
-    texts = seed["texts"][system]
-    segments = Segments(
-        ids=tuple(seed["ids"][n] for n in positions),
-        hypotheses=tuple(texts[n] for n in positions),
-        languages=("de",) * len(positions),  # 13a, as of English
-        references=tuple((seed["references"][n],) for n in positions),
-    )
-    return get_metric("bleu").statistics(segments)
+    return np.array(seed["bleu"][system], dtype=np.float64)[list(positions)]
 
 
 def _loss_of(sums: FloatArray) -> FloatArray:
