@@ -115,8 +115,8 @@ def read_yaml_text(path: Path) -> str:
         size = path.stat().st_size
         text = path.read_text(encoding="utf-8-sig") if path.is_file() and size <= _MAX_BYTES else None
     except (OSError, UnicodeDecodeError) as error:
-        found = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{path}: expected a readable YAML file in UTF-8, found: {found}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: expected a readable YAML file in UTF-8, found: {reason}") from error
     if text is None:
         raise ConfigError(f"{path}: expected a regular file of at most {_MAX_BYTES} bytes")
     return text

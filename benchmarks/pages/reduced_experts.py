@@ -115,19 +115,19 @@ def draw(measurements: Measurements, folder: Path) -> None:
     study = _study(measurements)
     figure, panels = pyplot.subplots(1, 2, figsize=(9.5, 4))
     for axes, (metric, title) in zip(panels, METRICS.items(), strict=True):
-        kept = KEPT if metric == "loss" else TRANSLATED
+        numbers = KEPT if metric == "loss" else TRANSLATED
         for shift, system in zip(np.linspace(-0.14, 0.14, len(SYSTEMS)), SYSTEMS, strict=True):
-            estimates = [study.compare(metric, f"{system} {keep}", WHOLE) for keep in kept]
+            estimates = [study.compare(metric, f"{system} {keep}", WHOLE) for keep in numbers]
             values = np.array([e.difference for e in estimates])
             ends = np.array([e.interval or (e.difference, e.difference) for e in estimates]).T
             if system == RANDOM:
-                axes.plot(kept, values, ".:", color="0.6", label=system)
+                axes.plot(numbers, values, ".:", color="0.6", label=system)
                 continue
             axes.errorbar(
-                np.array(kept) + shift, values, abs(ends - values), marker=".", capsize=2, label=system
+                np.array(numbers) + shift, values, abs(ends - values), marker=".", capsize=2, label=system
             )
         axes.axhline(0, color="0.8", linewidth=0.8)
-        axes.set(xlabel="experts kept in every layer", ylabel=title, xticks=kept)
+        axes.set(xlabel="experts kept in every layer", ylabel=title, xticks=numbers)
         axes.invert_xaxis()
     panels[0].legend()
     figure.tight_layout()

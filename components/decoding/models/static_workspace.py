@@ -141,17 +141,18 @@ class Workspace:
 
     def use_mixture(self, mixture: StepMixture | None) -> bool:
         """Have the steps to come end with a mixture, or with none; returns whether that took memory."""
-        known: list[StaticMixture] | None = None
         if mixture is None:
             self.mixture = None
-        elif self.mixture is None or not self.mixture.source.is_same(mixture):
-            known = [each for each in self._mixtures if each.source.is_same(mixture)]
-            self.mixture = known[0] if known else StaticMixture(mixture, self.scores)
-            self._mixtures = [each for each in self._mixtures if each is not self.mixture] + [self.mixture]
-            for dropped in self._mixtures[:-MAX_MIXTURES]:
-                self._retire([shape for shape in self._graphs if shape[2] is dropped])
-            self._mixtures = self._mixtures[-MAX_MIXTURES:]
-        return known == []
+            return False
+        if self.mixture is not None and self.mixture.source.is_same(mixture):
+            return False
+        known = next((each for each in self._mixtures if each.source.is_same(mixture)), None)
+        self.mixture = known or StaticMixture(mixture, self.scores)
+        self._mixtures = [each for each in self._mixtures if each is not self.mixture] + [self.mixture]
+        for dropped in self._mixtures[:-MAX_MIXTURES]:
+            self._retire([shape for shape in self._graphs if shape[2] is dropped])
+        self._mixtures = self._mixtures[-MAX_MIXTURES:]
+        return known is None
 
     def run(self, forward: Forward) -> None:
         """Take the step of the present shapes: a decoder's, and the mixture."""

@@ -54,10 +54,10 @@ def test_members_of_one_architecture_run_as_one_beside_others(ready: list[Seq2Se
     assert [group.members for group in group_members(scorers(ready), stacks=True)] == [(0, 2), (1,)]
     assert [group.members for group in group_members(scorers(ready), stacks=False)] == [(0,), (1,), (2,)]
     calls, alone = Counter[int](), Counter[int]()
-    found = search(scorers(ready), BEAM, combiner=THIRDS, calls=calls)
+    in_groups = search(scorers(ready), BEAM, combiner=THIRDS, calls=calls)
     expected = search(scorers(ready, Seq2SeqScorer), BEAM, combiner=THIRDS, calls=alone)
     assert calls == alone
-    for nbest, others in zip(found, expected, strict=True):
+    for nbest, others in zip(in_groups, expected, strict=True):
         assert [candidate.tokens for candidate in nbest] == [candidate.tokens for candidate in others]
         for candidate, other in zip(nbest, others, strict=True):
             for values, wanted in zip(candidate.member_log_probs, other.member_log_probs, strict=True):
@@ -113,11 +113,11 @@ def test_groups_side_by_side_on_a_card(graphs: str, monkeypatch: pytest.MonkeyPa
     for each in models:
         each.model.to("cuda")
     monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", graphs)
-    found = {}
+    outputs = {}
     for streams in ("off", "on"):
         monkeypatch.setenv("ANTIPHON_MEMBER_STREAMS", streams)
-        found[streams] = [decode([each.build_scorer(**inputs) for each in models]) for _ in range(3)]
-    assert found["on"] == found["off"]
+        outputs[streams] = [decode([each.build_scorer(**inputs) for each in models]) for _ in range(3)]
+    assert outputs["on"] == outputs["off"]
 
 
 def test_side_by_side_only_where_it_is_asked_for(

@@ -476,10 +476,10 @@ def test_buffers_count_in_the_budget_of_models_and_go_before_them(graphs: type[G
     ready = [Seq2SeqModel(plain_marian(0), "digest", "marian")]
     for sentences in (1, 4):
         decode(marians(ready, slice(sentences)), "greedy")
-    kept = kept_workspaces.KEPT_BUFFERS.count_bytes("cpu")
+    n_bytes = kept_workspaces.KEPT_BUFFERS.count_bytes("cpu")
     (each,) = [each for each in _workspaces() if each._kept]
     largest = max(workspace.nbytes for workspace in each._kept.values())
-    assert kept == sum(workspace.nbytes for workspace in each._kept.values()) > largest
+    assert n_bytes == sum(workspace.nbytes for workspace in each._kept.values()) > largest
     cache = ModelCache(lambda _: 800 + largest, lambda value: {"cpu": 400})
     cache.count_buffers(kept_workspaces.KEPT_BUFFERS)
     cache.get("a", object)
@@ -532,14 +532,14 @@ def test_replays_on_a_card_are_the_steps_themselves(
     inputs = on_card(tiny_models.sources(ready[0].model, 5))
     for each in ready:
         each.model.to("cuda", dtype)
-    found, combiners = {}, MIXTURES[name]() * 2
+    by_mode, combiners = {}, MIXTURES[name]() * 2
     for mode in ("eager", "on"):
         monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", mode)
         batch_sizes._free_cached()
-        found[mode] = [
+        by_mode[mode] = [
             decode([each.build_scorer(**inputs) for each in ready], kind, combiner=combiner)
             for combiner in combiners
         ]
-    for replayed, eager in zip(found["on"], found["eager"], strict=True):
+    for replayed, eager in zip(by_mode["on"], by_mode["eager"], strict=True):
         same(replayed, eager, 1e-5 if dtype == torch.float32 else 0.05)
     assert not caplog.records
