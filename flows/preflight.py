@@ -190,7 +190,10 @@ def admit_data(needs: Sequence[Need], loaded: StageRef, name: str = DATA) -> Non
         pending = [need for need in pending if need not in concerned]
         needed += concerned
     needed.sort(key=needs.index)
-    faults = [(stage, partial(_refuse_unknown_ids, ids)) for stage, ids in missing.items() if ids]
+    faults: list[tuple[str, Callable[[], None]]] = []
+    for stage, ids in missing.items():
+        if ids:
+            faults.append((stage, partial(_refuse_unknown_ids, ids)))
     if pairs and not has_texts and all(need.reads == ("text",) for need in readers):
         faults += [(need.stage, _refuse_speech) for need in readers]  # they would have nothing to do
     _run_checks([*faults, *((need.stage, partial(need.admit, frozenset(pairs))) for need in needed)])
