@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.common.kept_statistics import to_json
 from benchmarks.common.manifest import OUTPUTS, Manifest, read_lines, write_lines
 from components.metrics.corpus_statistics import (
     CorpusStatistics,
@@ -134,15 +135,10 @@ class Outputs:
             raise ValueError(
                 f"{name} on {data}: {len(missing)} of {len(ids)} have no output, first {missing[0]}"
             )
-        statistics = {metric: _as_json(table.rows) for metric, table in tables.items()}
+        statistics = {metric: to_json(table.rows) for metric, table in tables.items()}
         signatures = {metric: table.signature for metric, table in tables.items()}
         ordered = [texts[key] for key in ids]
         self.systems.append(SystemOutputs(data, *name, ordered, statistics, signatures))
-
-
-def _as_json(rows: np.ndarray[Any, np.dtype[np.float64]]) -> list[list[float]]:
-    """Rows of counts; whole numbers without their ``.0``, which is most of them."""
-    return [[int(x) if float(x).is_integer() else float(x) for x in row] for row in rows.tolist()]
 
 
 def outputs_file(experiment: str, folder: Path = OUTPUTS) -> Path:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from benchmarks.common.kept_statistics import read_statistics
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_difference, format_score, markdown_table, one_paragraph
-from components.metrics.significance import Difference, translation_tests
-from components.metrics.translation import translation_scores
+from components.metrics.significance import Difference, compare_to_baseline
 
 NONE = "no context"
 
@@ -69,10 +69,8 @@ def headline(measurements: Measurements) -> tuple[str, str]:
 
 def _tests(measured: dict[str, Any]) -> dict[str, Difference]:
     """Setting -> its difference in chrF to no context."""
-    ids = [segment["id"] for segment in measured["segments"]]
-    references = {segment["id"]: tuple(segment["references"]) for segment in measured["segments"]}
-    systems = {name: dict(zip(ids, texts, strict=True)) for name, texts in measured["translations"].items()}
-    tests = translation_tests(references, systems, NONE, language="de", names=("chrf",))
+    tables = read_statistics(measured["statistics"])
+    tests = compare_to_baseline({name: {"chrf": own["chrf"]} for name, own in tables.items()}, NONE)
     return {test.system: test for test in tests}
 
 
@@ -85,18 +83,14 @@ def _result(measurements: Measurements) -> str:
 
 
 def _describe(system: System, measured: dict[str, Any]) -> list[str]:
-    ids = [segment["id"] for segment in measured["segments"]]
-    references = {segment["id"]: tuple(segment["references"]) for segment in measured["segments"]}
     tests, rows = _tests(measured), []
-    for setting, texts in measured["translations"].items():
-        scores = translation_scores(
-            references, dict(zip(ids, texts, strict=True)), language="de", n_total=len(ids)
-        )
+    for setting, tables in read_statistics(measured["statistics"]).items():
+        scores = {metric: table.to_score() for metric, table in tables.items()}
         cells = [format_score(scores["bleu"]), format_score(scores["chrf"])]
         rows.append([setting, *cells, format_difference(tests.get(setting))])
     return [
         f"## {system.title}",
-        f"{len(ids)} segments.",
+        f"{scores['bleu'].n} segments.",
         markdown_table(["context", "BLEU", "chrF", "chrF, difference to no context"], rows),
         f"BLEU `{scores['bleu'].signature}`, chrF `{scores['chrf'].signature}`",
     ]

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.common.kept_statistics import Tables, read_statistics
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
-from components.metrics.corpus_statistics import CorpusStatistics, score_segments
-from components.metrics.metric import Segments
 from components.metrics.significance import correct_family, paired_test
-from components.metrics.table import METRICS
 from components.metrics.terms import term_metrics
 from components.run_record import Score
 
-CAPTION = "caption"
 BASE = "Whisper base"
 TERMS = """\
 {terms} rare names and drugs in {named} spoken sentences, {occurrences} occurrences, and {captions} captions
@@ -52,36 +49,38 @@ def headline(measurements: Measurements) -> tuple[str, str]:
 
 
 def _result(measurements: Measurements) -> str:
-    values = measurements["terms"]
-    plain, boosted = (_scores(values, boost)["term_recall"] for boost in ("0", "2"))
+    tables = _tables(measurements["terms"])
+    plain, boosted = (tables[boost]["term_recall"].to_score() for boost in ("0", "2"))
     return (
         f"recall of rare names {_format(boosted)} instead of {_format(plain)} with the default boost, "
-        f"{_scores(values, '2')['false_terms'].value:.1f} false ones per 100 texts"
+        f"{tables['2']['false_terms'].score():.1f} false ones per 100 texts"
     )
 
 
 def _terms(values: Mapping[str, Any]) -> list[str]:
+    tables = _tables(values)
     rows = []
-    for boost in values["outputs"]:
-        scores = _scores(values, boost)
+    for boost, own in tables.items():
         names = ("term_recall", "false_terms", "b_wer", "u_wer", "captions")
-        rows.append([boost if boost != "0" else "no list", *(_format(scores[name]) for name in names)])
-    references = values["references"]
-    captions = sum(key.startswith(CAPTION) for key in references)
-    recall = term_metrics(tuple(values["terms"]), "transcript")[0]
-    segments = recall.select(_segments(references, references))
+        rows.append(
+            [boost if boost != "0" else "no list", *(_format(own[name].to_score()) for name in names)]
+        )
+    captions, total = (len(tables["0"][name].ids) for name in ("captions", "false_terms"))
     protocol = TERMS.format(
         terms=len(values["terms"]),
-        named=len(references) - captions,
+        named=total - captions,
         captions=captions,
-        occurrences=int(recall.statistics(segments).sum(0)[1]),
+        occurrences=int(tables["0"]["term_recall"].rows.sum(0)[1]),
     )
     header = ["boost", "term recall", "false terms per 100", "B-WER", "U-WER", "WER of captions"]
     return [one_paragraph(protocol), markdown_table(header, rows)]
 
 
 def _ctc(values: Mapping[str, Any]) -> list[str]:
-    val, test = (_wer_tables(values, split) for split in ("val", "test"))
+    val, test = (
+        {name: tables["wer"] for name, tables in read_statistics(values["statistics"][split]).items()}
+        for split in ("val", "test")
+    )
     tests = [paired_test(test[name], test[BASE], (name, BASE)) for name in test if name != BASE]
     differences = {each.system: each for each in correct_family(tests)}
     rows = []
@@ -93,41 +92,19 @@ def _ctc(values: Mapping[str, Any]) -> list[str]:
             gain = f"{difference.difference:+.1f}{interval}, p {format_p_value(difference.p_holm)}"
             row += [gain, seen]
         rows.append(row + [""] * (5 - len(row)))
-    references = values["references"]
-    protocol = one_paragraph(CTC.format(n=len(references["test"]), dev=len(references["val"])))
+    protocol = one_paragraph(CTC.format(n=len(test[BASE].ids), dev=len(val[BASE].ids)))
     header = ["system", "WER on val", "WER on test", "against Whisper base", "could see"]
     return [protocol, markdown_table(header, rows)]
 
 
-def _wer_tables(values: Mapping[str, Any], split: str) -> dict[str, CorpusStatistics]:
-    references, wer = values["references"][split], METRICS["wer"]
-    tables = {}
-    for name, texts in values["outputs"][split].items():
-        segments = _segments(references, texts)
-        tables[name] = CorpusStatistics(wer, segments.ids, wer.statistics(segments), len(references), "wer")
-    return tables
-
-
-def _scores(values: Mapping[str, Any], boost: str) -> dict[str, Score]:
-    references, outputs = values["references"], values["outputs"][boost]
-    scores = score_segments(
-        term_metrics(tuple(values["terms"]), "transcript"),
-        _segments(references, outputs),
-        len(references),
-    )
-    captions = {key: text for key, text in references.items() if key.startswith(CAPTION)}
-    wer = score_segments([METRICS["wer"]], _segments(captions, outputs), len(captions))["wer"]
-    return scores | {"captions": wer}
-
-
-def _segments(references: Mapping[str, str], outputs: Mapping[str, str]) -> Segments:
-    ids = tuple(key for key in references if key in outputs)
-    return Segments(
-        ids=ids,
-        hypotheses=tuple(outputs[key] for key in ids),
-        languages=("en",) * len(ids),
-        references=tuple((references[key],) for key in ids),
-    )
+def _tables(values: Mapping[str, Any]) -> Tables:
+    """Boost -> metric of terms, or WER of the captions alone -> statistics."""
+    metrics = term_metrics(tuple(values["terms"]), "transcript")
+    captions = read_statistics(values["captions"])
+    return {
+        boost: {**tables, "captions": captions[boost]["wer"]}
+        for boost, tables in read_statistics(values["statistics"], metrics).items()
+    }
 
 
 def _format(score: Score) -> str:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.common.kept_statistics import Tables, read_statistics
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_difference, format_score, markdown_table, one_paragraph
-from components.metrics.recognition import recognition_scores
-from components.metrics.significance import Difference, translation_tests
-from components.metrics.translation import translation_scores
+from components.metrics.significance import Difference, compare_to_baseline
 from components.resegmentation import PROTOCOL
 
 GOLD, SENTENCES, FRAGMENTS = "gold segments", "sentences joined", "every Whisper segment alone"
 WHOLE = "the recording"
-Texts = dict[str, str]
 INTRODUCTION = """\
 Whisper cuts a long recording into segments without regard to sentences. `translate` joins the sentences
 again before it translates them. {result}. Captions have nothing to do with each other, so this says nothing
@@ -44,65 +42,47 @@ def headline(measurements: Measurements) -> tuple[str, str]:
 
 def _result(recordings: Sequence[Mapping[str, Any]]) -> str:
     between, inside = (_differences(recording)[SENTENCES] for recording in recordings)
-    n = len(recordings[0]["segments"])
+    n = len(recordings[0]["statistics"]["bleu"]["ids"])
     return (
         f"Joined sentences against every segment alone, BLEU, {n} unrelated captions as one recording: "
         f"{format_difference(between)}; with pauses inside the captions, too, {format_difference(inside)}"
     )
 
 
-def _texts(recording: Mapping[str, Any], kind: str) -> dict[str, Texts]:
-    ids = [segment["id"] for segment in recording["segments"]]
-    return {name: dict(zip(ids, texts, strict=True)) for name, texts in recording[kind].items()}
-
-
-def _references(recording: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {segment["id"]: tuple(segment["references"]) for segment in recording["segments"]}
-
-
 def _differences(recording: Mapping[str, Any]) -> dict[str, Difference]:
     """System -> its difference in BLEU to the translation of every segment alone."""
-    tests = translation_tests(
-        _references(recording),
-        _texts(recording, "translations"),
-        FRAGMENTS,
-        language="de",
-        names=("bleu",),
-    )
+    tables = read_statistics(recording["statistics"])
+    tests = compare_to_baseline({name: {"bleu": own["bleu"]} for name, own in tables.items()}, FRAGMENTS)
     return {test.system: test for test in tests}
 
 
 def _describe(recording: Mapping[str, Any]) -> list[str]:
     """Heading, table, the segments that Whisper cuts, signatures."""
-    references, n = _references(recording), len(recording["segments"])
-    transcripts, translations = _texts(recording, "transcripts"), _texts(recording, "translations")
-    spoken = {segment["id"]: segment["transcript"] for segment in recording["segments"]}
+    tables, errors = (read_statistics(recording[name]) for name in ("statistics", "wer"))
     tests, rows = _differences(recording), []
     for name in (GOLD, SENTENCES, FRAGMENTS):
-        scores = translation_scores(references, translations[name], language="de", n_total=n)
-        pieces = transcripts[GOLD if name == GOLD else WHOLE]
-        wer = recognition_scores(spoken, pieces, language="en", n_total=n)["wer"]
+        scores = {metric: table.to_score() for metric, table in tables[name].items()}
+        wer = errors[GOLD if name == GOLD else WHOLE]["wer"].to_score()
         cells = [format_score(wer), format_score(scores["bleu"]), format_score(scores["chrf"])]
         rows.append([name, *cells, format_difference(tests.get(name))])
     header = ["translated", "WER", "BLEU", "chrF", "BLEU, difference to the last row"]
     return [
         f"## {recording['title']}",
-        f"{recording['seconds']:.0f} s, {n} of {n} reference segments, {recording['whisper_segments']} "
-        "segments of Whisper.",
+        f"{recording['seconds']:.0f} s, {wer.n} of {wer.n} reference segments, "
+        f"{recording['whisper_segments']} segments of Whisper.",
         markdown_table(header, rows),
-        _compare_cut_segments(recording["cut"], references, translations),
+        _compare_cut_segments(recording["cut"], tables),
         f"BLEU `{scores['bleu'].signature}|{PROTOCOL}`, WER `{wer.signature}|{PROTOCOL}`",
     ]
 
 
-def _compare_cut_segments(
-    ids: Sequence[str], references: Mapping[str, tuple[str, ...]], translations: Mapping[str, Texts]
-) -> str:
+def _compare_cut_segments(ids: Sequence[str], tables: Tables) -> str:
     """A sentence on the reference segments inside which one of Whisper's ends."""
-    systems = {name: {key: translations[name][key] for key in ids} for name in (FRAGMENTS, SENTENCES)}
-    tests = translation_tests(
-        {key: references[key] for key in ids}, systems, FRAGMENTS, language="de", names=("bleu", "chrf")
-    )
+    systems = {
+        name: {metric: table.subset(ids) for metric, table in tables[name].items()}
+        for name in (FRAGMENTS, SENTENCES)
+    }
+    tests = compare_to_baseline(systems, FRAGMENTS)
     differences = [f"{test.metric} {format_difference(test)}" for test in tests]
     return (
         f"Of the {len(ids)} reference segments in which one of Whisper's ends, *{SENTENCES}* against "

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.common.kept_statistics import read_statistics
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_difference, format_score, markdown_table, one_paragraph
-from components.metrics.significance import Difference, translation_tests
-from components.metrics.translation import translation_scores
+from components.metrics.significance import Difference, compare_to_baseline
 
 FIRST, SECOND, RISK = "first alone", "second alone", "minimum Bayes risk"
 TEXT, OTHERS = "text, 0.5 and 0.5", ("union, linear", "intersection, log-linear", RISK)
@@ -40,39 +40,24 @@ def headline(measurements: Measurements) -> tuple[str, str]:
     return "Do translators of different tokenizers gain by agreeing on text?", _result(measurements)
 
 
-def _texts(values: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    ids = values["ids"]
-    return {name: dict(zip(ids, texts, strict=True)) for name, texts in values["texts"].items()}
-
-
-def _references(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    return {key: tuple(refs) for key, refs in zip(values["ids"], values["references"], strict=True)}
-
-
 def _best_single(values: Mapping[str, Any]) -> str:
     """The single system of higher chrF."""
-    n, references = len(values["ids"]), _references(values)
-    scores = {
-        name: translation_scores(references, _texts(values)[name], language="de", n_total=n)["chrf"].value
-        for name in (FIRST, SECOND)
-    }
-    return max(scores, key=scores.__getitem__)
+    tables = read_statistics(values["statistics"])
+    return max((FIRST, SECOND), key=lambda name: tables[name]["chrf"].score())
 
 
 def _differences(values: Mapping[str, Any]) -> dict[tuple[str, str], Difference]:
-    tests = translation_tests(_references(values), _texts(values), _best_single(values), language="de")
+    tests = compare_to_baseline(read_statistics(values["statistics"]), _best_single(values))
     return {(test.system, test.metric): test for test in tests}
 
 
 def _describe(name: str, values: Mapping[str, Any]) -> list[str]:
-    n, references, texts = len(values["ids"]), _references(values), _texts(values)
-    tests, rows = _differences(values), []
-    for system in texts:
-        scores = translation_scores(references, texts[system], language="de", n_total=n)
+    n, tests, rows = len(values["statistics"]["bleu"]["ids"]), _differences(values), []
+    for system, tables in read_statistics(values["statistics"]).items():
         cells = [
             cell
-            for metric in ("bleu", "chrf")
-            for cell in (format_score(scores[metric]), format_difference(tests.get((system, metric))))
+            for metric, table in tables.items()
+            for cell in (format_score(table.to_score()), format_difference(tests.get((system, metric))))
         ]
         seconds = values["seconds"].get(system)
         rows.append([system, *cells, "" if seconds is None else f"{seconds / n:.1f}"])
@@ -86,7 +71,7 @@ def _result(measurements: Measurements) -> str:
     for name, title in SETS.items():
         values = measurements[name]
         test = _differences(values)[TEXT, "chrf"]
-        parts.append(f"{title.lower()} {format_difference(test)} (n = {len(values['ids'])})")
+        parts.append(f"{title.lower()} {format_difference(test)} (n = {test.n})")
     tests = _differences(measurements["captions"])
     others = ", ".join(f"{name} {tests[name, 'chrf'].difference:+.1f}" for name in OTHERS)
     return (

@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from benchmarks.common.kept_statistics import count_translations
 from benchmarks.common.measurements import read_measurements
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.pages.context import NONE, SYSTEMS
 from benchmarks.pages.long_recording import WHOLE
+from benchmarks.quality.long_recording import draw_order, load_captions
 from components.records import NBest, Utterance
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
@@ -27,26 +29,31 @@ def parser() -> argparse.ArgumentParser:
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
-    """Per model: the reference segments that it translates, and their translations by setting."""
+    """Per model: its translations by setting, and their statistics."""
     del options
     recording = read_measurements("long-recording")["texts"][0]
     transcripts = recording["transcripts"][WHOLE]
-    parts = list(zip(recording["segments"], transcripts, strict=True))
+    parts = list(zip(transcripts.items(), draw_order(load_captions())[0], strict=True))
     for name, system in SYSTEMS.items():
-        rows = parts[: system.segments]
         texts = [
-            Utterance(id=part["id"], text=text, document="talk", source_language="en", target_language="de")
-            for part, text in rows
+            Utterance(
+                id=key,
+                text=text,
+                references=caption.references,
+                document="talk",
+                source_language="en",
+                target_language="de",
+            )
+            for (key, text), caption in parts[: system.segments]
             if text
         ]
-        ids = {text.id for text in texts}
         translations = {}
         for setting, context in {NONE: None, **system.contexts}.items():
             config = TranslationConfig.model_validate(
                 {**system.settings, "context": context, "device": "cpu"}
             )
-            outcomes = build(config).translate(texts)
-            translations[setting] = [o.best.text if isinstance(o, NBest) else "" for o in outcomes]
+            outcomes = zip(texts, build(config).translate(texts), strict=True)
+            translations[setting] = {u.id: o.best.text if isinstance(o, NBest) else "" for u, o in outcomes}
             print(name, setting, flush=True)
-        segments = [{"id": p["id"], "references": p["references"]} for p, _ in rows if p["id"] in ids]
-        yield Result(name, {"segments": segments, "translations": translations}, [system.settings["model"]])
+        values = {"translations": translations, "statistics": count_translations(texts, translations)}
+        yield Result(name, values, [system.settings["model"]])

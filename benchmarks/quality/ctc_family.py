@@ -17,6 +17,7 @@ from antiphon import run_pipeline
 from benchmarks.claims.speech import votes
 from benchmarks.claims.speech.captions import best_texts
 from benchmarks.common.cached_recognition import recognize_cached
+from benchmarks.common.kept_statistics import count_transcripts
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.quality.confidence.graphs import Graph
 from components import data
@@ -78,8 +79,8 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
         for split, spoken in sets.items():
             voters = {name: lists[split][name] for name in VOTERS}
             outputs[split][grid] = votes.combine(spoken, voters, config)
-    references = {split: {u.id: u.transcript for u in spoken} for split, spoken in sets.items()}
-    yield Result("ctc", {"references": references, "outputs": outputs}, [BASE, SPHINX])
+    statistics = {split: count_transcripts(sets[split], rows) for split, rows in outputs.items()}
+    yield Result("ctc", {"outputs": outputs, "statistics": statistics}, [BASE, SPHINX])
 
 
 def _recognize(name: str, settings: dict[str, object], spoken: Sequence[Utterance]) -> Mapping[str, NBest]:

@@ -20,6 +20,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.common.cached_recognition import recognize_cached
+from benchmarks.common.kept_statistics import count_transcripts, count_translations
 from benchmarks.common.paths import SHARED
 from benchmarks.common.recordings import decode_audio
 from benchmarks.common.sections import Result, section_parser
@@ -70,8 +71,7 @@ def join(captions: Sequence[Utterance], folder: Path, name: str, *, hesitant: bo
 
     Pauses between captions are 0.3 to 2 s, those inside them 0.6 to 1.2 s.
     """
-    draw = random.Random(2)  # order 1 was looked at while the rule of long sentences was written
-    order = draw.sample(list(captions), len(captions))
+    order, draw = draw_order(captions)
     parts, segments, position = [], [], 0
     for caption in order:
         samples = decode_audio(caption)
@@ -90,6 +90,12 @@ def join(captions: Sequence[Utterance], folder: Path, name: str, *, hesitant: bo
     manifest.write_text(json.dumps(record, ensure_ascii=False) + "\n", encoding="utf-8")
     (recording,) = data.load(str(manifest)).utterances
     return recording
+
+
+def draw_order(captions: Sequence[Utterance]) -> tuple[list[Utterance], random.Random]:
+    """The captions in the order of the recording, and what draws its pauses."""
+    draw = random.Random(2)  # order 1 was looked at while the rule of long sentences was written
+    return draw.sample(list(captions), len(captions)), draw
 
 
 def insert_pause(samples: np.ndarray, seconds: float) -> np.ndarray:
@@ -144,18 +150,17 @@ def process_recording(
     (joined,) = translate(translator, [(best.text, best.segments)])
     split = {SENTENCES: joined, FRAGMENTS: " ".join(fragments)}
     pieces = {name: units.split({recording.id: text}) for name, text in split.items()}
+    transcripts = {
+        GOLD: {own: alone[key].best.text for own, key in zip(ids, order, strict=True)},
+        WHOLE: whole,
+    }
+    translations = {GOLD: dict(zip(ids, single, strict=True)), **pieces}
     return {
         "seconds": recording.audio.seconds if recording.audio else 0.0,
         "whisper_segments": len(best.segments),
-        "segments": [
-            {"id": u.id, "transcript": u.transcript, "references": list(u.references)}
-            for u in units.utterances
-        ],
         "cut": cut_units(units.utterances, whole, best),
-        "transcripts": {
-            GOLD: [alone[key].best.text for key in order],
-            WHOLE: [whole[key] for key in ids],
-        },
-        "translations": {GOLD: single}
-        | {name: [texts[key] for key in ids] for name, texts in pieces.items()},
+        "transcripts": transcripts,
+        "translations": translations,
+        "wer": count_transcripts(units.utterances, transcripts),
+        "statistics": count_translations(units.utterances, translations),
     }

@@ -13,8 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.common.cached_recognition import recognize_cached
+from benchmarks.common.kept_statistics import keep_statistics
 from benchmarks.common.paths import SHARED
 from benchmarks.common.sections import Result, section_parser
+from components.metrics.table import METRICS
+from components.metrics.terms import term_metrics
 from components.records import Utterance
 from components.synthesis import synthesizer
 from components.synthesis.config import SynthesisConfig
@@ -112,7 +115,16 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
             outputs[f"{boost:g}"] = {key: nbest.best.text for key, nbest in lists.items()}
             print(f"boost {boost:g}: {seconds:.0f} CPU s", flush=True)
     terms = [*FIRST, *LAST, *DRUGS]
-    yield Result("terms", {"terms": terms, "references": texts, "outputs": outputs}, [MODEL])
+    references = {key: (text,) for key, text in texts.items()}
+    captions = {key: references[key] for key in references if key.startswith("caption")}
+    by_caption = {boost: {key: own[key] for key in captions} for boost, own in outputs.items()}
+    values = {
+        "terms": terms,
+        "outputs": outputs,
+        "statistics": keep_statistics(term_metrics(terms, "transcript"), references, outputs, "en"),
+        "captions": keep_statistics([METRICS["wer"]], captions, by_caption, "en"),
+    }
+    yield Result("terms", values, [MODEL])
 
 
 def make_texts(n: int) -> dict[str, str]:

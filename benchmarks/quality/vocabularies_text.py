@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common.kept_statistics import count_translations
 from benchmarks.common.paths import SHARED
 from benchmarks.common.sections import Result, section_parser
 from components import data
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
-    """Set -> references, and every system's texts and CPU seconds."""
+    """Set -> every system's texts, their statistics, and CPU seconds."""
     sets = {
         "captions": list(data.load("multi30k:test_2016_flickr", limit=options.captions).utterances),
         "tatoeba": load_tatoeba(options.tatoeba, options.sentences),
@@ -87,21 +88,22 @@ def translate(utterances: Sequence[Utterance], options: argparse.Namespace) -> d
     members = [options.first, options.second]
     for name, settings in MIXTURES.items():
         translators[name] = build_translator(config, members, MixingConfig(**settings))
-    texts, seconds, nbests = dict[str, list[str]](), dict[str, float](), dict[str, list[NBest]]()
+    seconds, nbests = dict[str, float](), dict[str, list[NBest]]()
     for name, translator in translators.items():
         begun = time.process_time()
         outcomes = translator.translate(utterances)
         seconds[name] = round(time.process_time() - begun, 1)
         nbests[name] = [outcome for outcome in outcomes if isinstance(outcome, NBest)]
         assert len(nbests[name]) == len(utterances)
-        texts[name] = [nbest.best.text for nbest in nbests[name]]
         print(name, f"{seconds[name]} CPU s", flush=True)
-    texts[RISK] = combine(nbests)
+    ids = [utterance.id for utterance in utterances]
+    best = {name: [nbest.best.text for nbest in own] for name, own in nbests.items()} | {
+        RISK: combine(nbests)
+    }
+    texts = {name: dict(zip(ids, own, strict=True)) for name, own in best.items()}
     return {
-        "ids": [utterance.id for utterance in utterances],
-        "sources": [utterance.text for utterance in utterances],
-        "references": [list(utterance.references) for utterance in utterances],
         "texts": texts,
+        "statistics": count_translations(utterances, texts),
         "seconds": seconds,
         "beam": options.beam,
     }

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from antiphon import Run
+from benchmarks.common.kept_statistics import count_texts
 from benchmarks.common.sections import Result
 from benchmarks.quality.confidence import graphs, simulated_lists
 from benchmarks.quality.confidence.data import TRAIN, clean_manifests, work_parser
 from benchmarks.quality.confidence.graphs import Graph
 from benchmarks.quality.confidence.pools import best_texts, oracle_statistics
-from benchmarks.quality.confidence.routing import statistics_of
 from benchmarks.quality.confidence.spoken_captions import SPLITS
 from components import data
 from components.files import write_bytes
@@ -156,8 +156,7 @@ def keep_texts(run: Run, names: Sequence[str]) -> dict[str, Any]:
     }
     return {
         "n": len(utterances),
-        "references": [u.transcript for u in utterances],
         "texts": texts,
-        "statistics": {name: statistics_of("wer", utterances, own) for name, own in texts.items()},
+        "statistics": {name: count_texts("wer", utterances, own) for name, own in texts.items()},
         "oracle": oracle_statistics("wer", utterances, pools),
     }

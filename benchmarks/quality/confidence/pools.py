@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from antiphon import Run
+from benchmarks.common.kept_statistics import count_texts
 from benchmarks.common.sections import Result
 from benchmarks.quality.confidence import graphs
 from benchmarks.quality.confidence.data import DEV, TEST, spoken_manifest, tuning_manifest, work_parser
 from benchmarks.quality.confidence.graphs import Graph
-from benchmarks.quality.confidence.routing import statistics_of
 from components.metrics.table import get_metric
 from components.records import NBest
 
@@ -113,7 +113,7 @@ def keep_transcripts(run: Run) -> dict[str, Any]:
         for u in utterances
     }
     by_system = {
-        node: statistics_of("wer", utterances, [own.get(u.id, "") for u in utterances])
+        node: count_texts("wer", utterances, [own.get(u.id, "") for u in utterances])
         for node, own in texts.items()
     }
     return {
@@ -135,7 +135,7 @@ def keep_translations(run: Run) -> dict[str, Any]:
         "n": len(utterances),
         "statistics": {
             metric: {
-                node: statistics_of(metric, utterances, [own.get(u.id, "") for u in utterances])
+                node: count_texts(metric, utterances, [own.get(u.id, "") for u in utterances])
                 for node, own in texts.items()
             }
             for metric in ("bleu", "chrf")
@@ -156,7 +156,7 @@ def oracle_statistics(
     metric, rows = get_metric(name), []
     for utterance in utterances:
         candidates = list(dict.fromkeys(pools[utterance.id])) or [""]
-        own = statistics_of(name, [utterance] * len(candidates), candidates)
+        own = count_texts(name, [utterance] * len(candidates), candidates)
         best = max if metric.higher_is_better else min
         rows.append(best(own, key=lambda row: float(metric.score(np.asarray(row)))))
     return rows

@@ -7,14 +7,14 @@ set, so that curves, budgets and guarantees are computed by the page.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from antiphon import Run
+from benchmarks.common.kept_statistics import count_texts
 from benchmarks.common.sections import Result
 from benchmarks.quality.confidence import graphs
 from benchmarks.quality.confidence.data import DEV, TEST, spoken_manifest, work_parser
-from components.metrics.metric import Segments
 from components.metrics.table import get_metric
 from components.records import NBest, Utterance
 from components.text_confidence import confidence_of
@@ -74,25 +74,11 @@ def keep_rungs(run: Run, rungs: tuple[str, str], metric: str, signals: Mapping[s
         "groups": [group_of(u) for u in utterances],
         "domains": [u.domain or "" for u in utterances],
         "doubts": {name: [round(value, 6) for value in values] for name, values in doubts.items()},
-        "cheap": statistics_of(metric, utterances, texts[cheap]),
-        "expensive": statistics_of(metric, utterances, texts[expensive]),
+        "cheap": count_texts(metric, utterances, texts[cheap]),
+        "expensive": count_texts(metric, utterances, texts[expensive]),
     }
 
 
 def group_of(utterance: Utterance) -> str:
     """The caption that a recording is of: its versions with noise are one item."""
     return utterance.id.rsplit("-", 1)[0] if utterance.audio is not None else utterance.id
-
-
-def statistics_of(metric: str, utterances: Sequence[Utterance], texts: Sequence[str]) -> list[list[float]]:
-    """What adds up to the corpus score, of every utterance."""
-    is_transcript = get_metric(metric).name in {"wer", "cer"}
-    segments = Segments(
-        ids=tuple(u.id for u in utterances),
-        hypotheses=tuple(texts),
-        languages=("en" if is_transcript else "de",) * len(texts),
-        references=tuple((u.transcript or "",) if is_transcript else u.references for u in utterances),
-        sources=tuple(u.text or "" for u in utterances),
-    )
-    rows: list[list[float]] = get_metric(metric).statistics(segments).tolist()
-    return rows

@@ -8,7 +8,7 @@ Stages are kept in WORK, so an interrupted run goes on.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ import torch
 
 from antiphon import Run, run_pipeline
 from benchmarks.claims.workspace import Workspace
+from benchmarks.common.kept_statistics import count_texts
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.quality.reduced_experts.domains import write_data_sets
 from benchmarks.quality.reduced_experts.graph import (
@@ -35,8 +36,6 @@ from components.experts.contribution import reference_log_likelihoods
 from components.experts.sample_batches import Sample
 from components.experts.sparse_layers import find_sparse_layers
 from components.experts.trace import ExpertTrace
-from components.metrics.metric import Segments
-from components.metrics.table import get_metric
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.models.weights import count_parameters
@@ -89,7 +88,7 @@ def keep_outputs(run: Run, seed: int, options: argparse.Namespace) -> dict[str, 
         "ids": [u.id for u in run.utterances],
         "domains": [u.domain for u in run.utterances],
         "texts": texts,
-        "bleu": {system: count_matches(run.utterances, own) for system, own in texts.items()},
+        "bleu": {system: count_texts("bleu", run.utterances, own) for system, own in texts.items()},
         "parameters": losses.parameters([WHOLE, *(f"REAP {keep}" for keep in range(2, EXPERTS))]),
         "losses": {system: losses.of_system(system) for system in (WHOLE, *reduced)},
         "trace": shorten_trace(read_trace(run)),
@@ -102,18 +101,6 @@ def best_texts(run: Run, node: str) -> list[str]:
     """The translations of a node, in the order of the data."""
     outcomes = run.outcomes(node)
     return [o.best.text if isinstance(o := outcomes[u.id], NBest) else "" for u in run.utterances]
-
-
-def count_matches(utterances: Sequence[Utterance], texts: Sequence[str]) -> list[list[int]]:
-    """BLEU's statistics (n, 10) of each text, as sacrebleu counts them."""
-    segments = Segments(
-        ids=tuple(utterance.id for utterance in utterances),
-        hypotheses=tuple(texts),
-        languages=("de",) * len(texts),  # 13a, as of English
-        references=tuple(utterance.references[:1] for utterance in utterances),
-    )
-    counts: list[list[int]] = get_metric("bleu").statistics(segments).astype(int).tolist()
-    return counts
 
 
 def read_trace(run: Run) -> ExpertTrace:
