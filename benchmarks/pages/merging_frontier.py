@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+
+from benchmarks.common.kept_statistics import read_statistics
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
+from components.metrics.bootstrap import FloatArray
+from components.metrics.null_distributions import correct_holm
+from components.metrics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
+from components.metrics.table import get_metric
 
+RESAMPLES = 2000
+BASELINE = "linear"
+Test = tuple[TwoLevelEstimate, float | None]
+"""A difference, and its p after Holm's correction."""
 PROTOCOL = """\
 One translator (`packaged:multi30k-en-de`) is fine-tuned for 60 updates to each of three domains:
 Tatoeba's everyday sentences, captions with German in lower case, captions whose English has typing errors
 (600 pairs each). A method's parameter is chosen among the values of the module by the mean BLEU of the
-three development sets (80 pairs each, beam 1); test sets are decoded once, beam 1. Differences are to the
-plain mean (`linear`) on the same sentences, by paired bootstrap, Holm's correction over a table. Fisher
-and RegMean read the 600 pairs that each model learned from."""
+three development sets (80 pairs each, beam 1); test sets ({test} pairs each) are decoded once, beam 1. Scores
+are means over the {seeds} seeds of the fine-tunings (and their range). Differences are to the plain mean
+(`linear`) of the same seed on the same sentences, with 95% intervals over seeds and sentences together
+({resamples:,} resamples), p by Holm over a column. Fisher and RegMean read the 600 pairs that each model
+learned from."""
 VOICES = """\
 Whisper tiny.en is fine-tuned for 40 updates of 4 recordings to each of two ways of speaking: captions by
 espeak-ng's voice en-us, and captions by flite's voice rms in white noise at 5 dB (160 captions of Multi30k's
@@ -29,24 +43,12 @@ mean loss."""
 
 
 def page(measurements: Measurements) -> str:
-    """A table for each domain and seed, and the barrier; parts that were not measured are left out."""
+    """Tables of the domains, of Whisper, and the barrier; parts that were not measured are left out."""
     blocks = ["# Merging's frontier", f"{_result(measurements)}."]
-    seeds = [name for name in measurements.parts if name.startswith("seed ")]
-    if seeds:
-        blocks += ["## Three domains", one_paragraph(PROTOCOL), _overview(measurements, seeds)]
-    for seed in seeds:
-        results = measurements[seed]
-        rows = [
-            [name, c["parameter"], f"{c['value']:g}"]
-            for name, c in results["chosen"].items()
-            if c["parameter"]
-        ]
-        blocks += [f"### {seed}", markdown_table(("method", "parameter", "chosen"), rows)]
-        for domain, tests in results["domains"].items():
-            blocks += [
-                f"#### {domain}, {seed}",
-                markdown_table(HEADER, [_baseline_row(tests), *map(_row, tests)]),
-            ]
+    if domains := Domains.read(measurements):
+        protocol = PROTOCOL.format(seeds=len(domains.chosen), test=domains.size, resamples=RESAMPLES)
+        blocks += ["## Three domains", one_paragraph(protocol), _domain_table(domains)]
+        blocks += ["Parameters that were chosen, seed by seed:", _chosen_table(domains)]
     if "voices" in measurements:
         blocks += ["## Whisper, two ways of speaking", one_paragraph(VOICES)]
         blocks += _voices(measurements["voices"])
@@ -55,31 +57,90 @@ def page(measurements: Measurements) -> str:
     return "\n\n".join(blocks)
 
 
-def _overview(measurements: Measurements, seeds: list[str]) -> str:
-    """Mean BLEU of the three domains, by system and seed."""
-    by_seed = [_mean_by_system(measurements[seed]["domains"]) for seed in seeds]
-    means = _means(measurements, seeds)
+class Domains:
+    """BLEU's statistics of every seed on the three domains.
+
+    Attributes:
+        names: Of the domains.
+        chosen: Parameters of the methods, seed by seed.
+        size: Pairs of each test set.
+    """
+
+    def __init__(self, seeds: Sequence[Mapping[str, Any]]) -> None:
+        self.names = tuple(seeds[0]["statistics"])
+        self.chosen = [seed["chosen"] for seed in seeds]
+        tables = {d: [read_statistics(seed["statistics"][d]) for seed in seeds] for d in self.names}
+        self._rows = {
+            (domain, system): np.stack([own[system]["bleu"].rows for own in by_seed])
+            for domain, by_seed in tables.items()
+            for system in by_seed[0]
+        }
+        self.size = next(iter(self._rows.values())).shape[1]
+
+    @classmethod
+    def read(cls, measurements: Measurements) -> Domains | None:
+        """Those that were measured; None without any."""
+        seeds = [measurements[name] for name in measurements.parts if name.startswith("seed ")]
+        return cls(seeds) if seeds else None
+
+    @cached_property
+    def systems(self) -> list[str]:
+        """The best mean first."""
+        names = {system for _, system in self._rows}
+        return sorted(names, key=lambda name: (-float(self.scores(name).mean()), name))
+
+    def scores(self, system: str, domains: Sequence[str] | None = None) -> FloatArray:
+        """BLEU of each seed (seeds,), mean over domains."""
+        bleu = get_metric("bleu")
+        by_domain = [bleu.score(self._rows[domain, system].sum(1)) for domain in domains or self.names]
+        return np.mean(by_domain, axis=0)
+
+    def compare(self, domains: Sequence[str] | None = None) -> dict[str, Test]:
+        """System -> its difference to the plain mean, mean over domains."""
+        others = [system for system in self.systems if system != BASELINE]
+        tests = [
+            two_level_bootstrap(
+                [
+                    ItemSums(get_metric("bleu").score, self._rows[d, system], self._rows[d, BASELINE])
+                    for d in domains or self.names
+                ],
+                resamples=RESAMPLES,
+            )
+            for system in others
+        ]
+        corrected = correct_holm([test.p for test in tests])
+        return dict(zip(others, zip(tests, corrected, strict=True), strict=True))
+
+
+def _domain_table(domains: Domains) -> str:
+    columns = [domains.compare(), *(domains.compare([domain]) for domain in domains.names)]
+    parts = [None, *([domain] for domain in domains.names)]
+    rows = []
+    for system in domains.systems:
+        cells = [system]
+        for part, tests in zip(parts, columns, strict=True):
+            scores = domains.scores(system, part)
+            cells += [f"{scores.mean():.2f} ({scores.min():.1f} to {scores.max():.1f})"]
+            cells += [_cell(*tests[system]) if system in tests else ""]
+        rows.append(cells)
+    against = "against the mean"
+    header = ("system", "BLEU, mean of the domains", against)
+    return markdown_table((*header, *(c for d in domains.names for c in (d, against))), rows)
+
+
+def _cell(test: TwoLevelEstimate, p: float | None) -> str:
+    interval = format_interval(test.interval, " ({:+.2f} to {:+.2f})")
+    return f"{test.difference:+.2f}{interval}, p {format_p_value(p)}"
+
+
+def _chosen_table(domains: Domains) -> str:
     rows = [
-        [system, f"{means[system]:.2f}", *(f"{own[system]:.2f}" for own in by_seed)]
-        for system in sorted(means, key=lambda name: -means[name])
+        [name, own["parameter"], *(f"{chosen[name]['value']:g}" for chosen in domains.chosen)]
+        for name, own in domains.chosen[0].items()
+        if own["parameter"]
     ]
-    title = "Mean BLEU of the three domains, the best system first:"
-    return f"{title}\n\n{markdown_table(('system', 'mean', *seeds), rows)}"
-
-
-def _means(measurements: Measurements, seeds: list[str]) -> dict[str, float]:
-    by_seed = [_mean_by_system(measurements[seed]["domains"]) for seed in seeds]
-    return {name: sum(own[name] for own in by_seed) / len(seeds) for name in by_seed[0]}
-
-
-def _mean_by_system(domains: dict[str, list[dict[str, Any]]]) -> dict[str, float]:
-    sums: dict[str, float] = {}
-    for tests in domains.values():
-        own = {test["system"]: test["value"] for test in tests}
-        own[tests[0]["baseline"]] = tests[0]["value"] - tests[0]["difference"]
-        for system, value in own.items():
-            sums[system] = sums.get(system, 0.0) + value / len(domains)
-    return sums
+    seeds = (f"seed {n}" for n in range(1, len(domains.chosen) + 1))
+    return markdown_table(("method", "parameter", *seeds), rows)
 
 
 def _voices(results: dict[str, Any]) -> list[str]:
@@ -146,32 +207,32 @@ def _result_of_voices(voices: dict[str, list[dict[str, Any]]]) -> str:
     )
 
 
-def _clearly_better(measurements: Measurements, seeds: list[str], merged: Mapping[str, float]) -> str:
-    """Which methods are better than the plain mean on some domain, corrected."""
-    better = sorted(
-        {
-            f"{test['system']} ({domain}, {seed})"
-            for seed in seeds
-            for domain, tests in measurements[seed]["domains"].items()
-            for test in tests
-            if test["system"] in merged and test["verdict"] == "better"
-        }
+def _is_method(system: str) -> bool:
+    return not system.startswith(("start", "tuned"))
+
+
+def _result_of_domains(domains: Domains) -> str:
+    merged = [system for system in domains.systems if _is_method(system)]
+    parts = {"the mean of the domains": domains.compare()}
+    parts |= {domain: domains.compare([domain]) for domain in domains.names}
+    better = [
+        f"{system} ({name})"
+        for name, tests in parts.items()
+        for system, (test, p) in tests.items()
+        if _is_method(system) and p is not None and p < 0.05 and test.difference > 0
+    ]
+    best, mean = (float(domains.scores(system).mean()) for system in (merged[0], BASELINE))
+    return (
+        f"Of {len(merged)} methods {merged[0]} has the highest mean over three domains: BLEU {best:.2f}, the "
+        f"plain mean {mean:.2f} (means over {len(domains.chosen)} seeds); clearly better than it: "
+        f"{', '.join(better) or 'none, on no domain'}"
     )
-    return f"clearly better than it: {', '.join(better) or 'none, on no domain'}"
 
 
 def _result(measurements: Measurements) -> str:
-    seeds = [name for name in measurements.parts if name.startswith("seed ")]
     sentences = []
-    if seeds:
-        means = _means(measurements, seeds)
-        merged = {name: value for name, value in means.items() if not name.startswith(("start", "tuned"))}
-        best = max(merged, key=merged.__getitem__)
-        sentences.append(
-            f"Of {len(merged)} methods {best} has the highest mean over three domains: BLEU "
-            f"{merged[best]:.2f}, the plain mean {merged['linear']:.2f} (means over {len(seeds)} seeds); "
-            + _clearly_better(measurements, seeds, merged)
-        )
+    if domains := Domains.read(measurements):
+        sentences.append(_result_of_domains(domains))
     if "voices" in measurements:
         sentences.append(_result_of_voices(measurements["voices"]["voices"]))
     if "re-basin" in measurements:

@@ -14,9 +14,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common.kept_statistics import keep_statistics
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.quality.merging.fine_tuning import COMMON, START, multi30k, pair, tatoeba
-from benchmarks.quality.merging.methods import METHODS, Method, make_merged
+from benchmarks.quality.merging.methods import METHODS as MERGES
+from benchmarks.quality.merging.methods import Method, make_merged
 from components.data import load
 from components.merging.merge import MergeOptions, merge
 from components.merging.methods.table import METHODS as MERGE_METHODS
@@ -24,7 +26,7 @@ from components.merging.recipe.reader import parse_recipe
 from components.merging.statistics.data_sets import DataSets
 from components.merging.statistics.examples import encode_examples, load_model
 from components.metrics.corpus_statistics import translation_statistics
-from components.metrics.significance import translation_tests
+from components.metrics.table import METRICS
 from components.models import resolve
 from components.records import NBest
 from components.training import trainer
@@ -35,7 +37,6 @@ from components.translation.factory import build
 PAGE = "merging-frontier"
 DOMAINS = ("tatoeba", "lower", "typos")
 PAIRS, DEV, TEST = 600, 80, 300
-BASELINE = "linear"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     section = section_parser("benchmarks.quality merging-frontier", __doc__)
     section.add_argument("--work", type=Path, required=True, help="keeps models and texts")
     section.add_argument("--steps", type=int, default=60, help="updates of each fine-tuning")
-    section.add_argument("--seeds", type=int, nargs="*", default=[1], help="of the fine-tunings")
+    section.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3], help="of the fine-tunings")
     section.add_argument(
         "--pair", nargs=2, metavar="MODEL", help="two of other initializations, for Re-Basin"
     )
@@ -124,7 +125,7 @@ class Bench:
         """Scores of the start, the fine-tuned models and every method on the three test sets."""
         systems = {"start": START, **{f"tuned to {name}": model for name, model in models.items()}}
         parameters = {}
-        for name, method in METHODS.items():
+        for name, method in MERGES.items():
             scores = (
                 {
                     value: sum(
@@ -144,16 +145,12 @@ class Bench:
                 "scores": {str(v): s for v, s in scores.items()},
             }
             systems[name] = self.merged(name, method, best, models)
-        rows = {domain: self.test(systems, domain) for domain in DOMAINS}
-        return {"chosen": parameters, "domains": rows}
+        return {"chosen": parameters, "statistics": {d: self.count(systems, d) for d in DOMAINS}}
 
-    def test(self, systems: dict[str, str], domain: str) -> list[dict[str, Any]]:
-        """Every system against the mean on a domain's test set."""
+    def count(self, systems: dict[str, str], domain: str) -> dict[str, Any]:
+        """BLEU's statistics of every system on a domain's test set."""
         texts = {name: self.decode(f"test-{name}", model, domain, "test") for name, model in systems.items()}
-        tests = translation_tests(
-            self.references(domain, "test"), texts, BASELINE, language="de", names=("bleu",)
-        )
-        return [test.model_dump(mode="json") for test in tests]
+        return keep_statistics([METRICS["bleu"]], self.references(domain, "test"), texts, "de")
 
     def merged(self, name: str, method: Method, value: float, models: dict[str, str]) -> str:
         """The model that a method makes of the fine-tuned ones with a value of its parameter."""
