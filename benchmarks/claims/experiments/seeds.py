@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from benchmarks.claims.scoring import of_sums, score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
+from components import profiling
 from components.device import use_threads
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.two_level import ItemSums
@@ -73,7 +73,8 @@ def run(work: Workspace, outputs: Outputs) -> None:
     _run_checkpoints(work, outputs, models)
     _run_sizes(work, outputs, models)
     outputs.measurements["cost"] = work.cached(
-        {"cost": [str(model) for model in models.values()]}, lambda: measure_cost(list(models.values()))
+        {"cost": [str(model) for model in models.values()], "memory": "sampled"},
+        lambda: measure_cost(list(models.values())),
     )
 
 
@@ -161,5 +162,6 @@ if __name__ == "__main__":
     with TemporaryDirectory() as folder, use_threads(1):
         work = Workspace(Path(folder))
         started = time.process_time()
-        work.translate(work.utterances(FLICKR16, limit=int(sys.argv[1])), sys.argv[2:])
-        print(time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        with profiling.measure_cost() as cost:  # ru_maxrss would be that of the process that started this one
+            work.translate(work.utterances(FLICKR16, limit=int(sys.argv[1])), sys.argv[2:])
+        print(time.process_time() - started, cost.peak_memory_bytes / 1e6)
