@@ -82,7 +82,11 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
             "mt: coefficients",
         ),
         ("ensemble", [], "expected at least one model beside mt.model"),
-        ("refine", [], "refine: packaged:gemma-3-270m needs your consent"),
+        (
+            "refine",
+            ["refine.gate_model=packaged:gemma-3-270m"],
+            "refine: packaged:gemma-3-270m needs your consent",
+        ),
         ("refine", ["refine.gate=reference_chrf", "refine.reported=chrf"], "refine: gate reference_chrf"),
         ("refine", ["draft=absent"], "draft: no run 'absent'"),
         ("stack", ["stack.model=packaged:nope"], "stack: packaged:nope"),
