@@ -20,6 +20,7 @@ from flows.cli.export_options import (
     Overwrite,
     Rules,
     formats_of,
+    refuse_binary_output,
     settings_of,
     single_file,
     with_rules,
@@ -137,6 +138,7 @@ def write_texts(
         raise ConfigError(f"--format: expected one for {out}, found {', '.join(formats)}; name a folder")
     if path is not None:
         return write_single(texts, nodes, formats[0], settings, path, overwrite=overwrite)
+    refuse_binary_output(formats)
     print_content(encode_single(texts, nodes, formats[0], settings).content)
     return Export(quarantined=texts.missing_from(nodes))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.errors import ConfigError
 from flows.cli.export import load_texts, print_content, print_files, report, write_texts
-from flows.cli.export_options import STANDARD_OUTPUT, single_file
+from flows.cli.export_options import STANDARD_OUTPUT, refuse_binary_output, single_file
 from flows.cli.input_files import InputFiles
 from flows.cli.run import EXIT_QUARANTINED, compute_flow
 from flows.cli.verbosity import Verbosity, verbosity
@@ -80,6 +80,8 @@ def check_output(count: int, output: Output) -> None:
     """
     file = single_file(output.out, output.formats)
     prints = output.out in (None, STANDARD_OUTPUT)
+    if prints:
+        refuse_binary_output(output.formats)
     plain = list(output.formats) == ["txt"]
     if (prints or file) and len(output.formats) > 1:
         raise ConfigError(

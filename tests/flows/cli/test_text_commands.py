@@ -123,7 +123,7 @@ def test_what_ended_a_text_ends_the_command(
         (["transcribe", "a.wav", "b.wav", "--format", "srt"], "expected a folder for the texts of 2 files"),
         (["transcribe", "a.wav", "b.wav", "--out", "x.srt"], "expected a folder for the texts of 2 files"),
         (["transcribe", "a.wav", "--format", "srt,txt"], "expected a folder for txt and srt, found none"),
-        (["transcribe", "a.wav", "--out", "x.docx"], "expected a folder or a file .txt, .srt"),
+        (["transcribe", "a.wav", "--out", "x.pdf"], "expected a folder or a file .txt, .docx, .srt"),
         (["transcribe", "a.wav", "--out", "nowhere/x.srt"], "expected a file in a folder that is there"),
     ],
 )
@@ -136,6 +136,20 @@ def test_wrong_usage_is_one_line(
     assert (code, out) == (2, "")
     assert expected in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_format_that_cannot_be_written_is_refused_before_anything_is_transcribed(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.wav").touch()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    _, _, err = antiphon("transcribe", "a.wav", "--format", "docx")
+    assert err == "antiphon: --format docx: expected --out FILE.docx or a folder, found none\n"
+    monkeypatch.setattr("components.export.format_names.find_spec", lambda name: None)
+    _, _, err = antiphon("transcribe", "a.wav", "--out", "a.docx")
+    assert err == (
+        "antiphon: format docx: expected python-docx, found none; pip install 'antiphon[word]', or use txt\n"
+    )
 
 
 def test_any_bytes_are_printed_and_a_terminal_gets_no_commands(
