@@ -72,12 +72,21 @@ FORMATS: dict[TextFormat, Format] = {
 
 
 class TextFile(NamedTuple):
-    """A file to write. ``parts`` are stem, label and extension of its name; ``cues`` its subtitles."""
+    """A file to write.
+
+    Attributes:
+        parts: stem, label and extension of its name.
+        node: whose texts it holds.
+        content: of the file.
+        cues: its subtitles.
+        is_missing: whether all that it would hold was quarantined.
+    """
 
     parts: tuple[str, str, str]
     node: str
     content: bytes
     cues: Sequence[Cue] = ()
+    is_missing: bool = False
 
 
 def encode_files(
@@ -119,7 +128,8 @@ def _encode_recording(
             counted = () if cues is not None else _cues_of(text, settings)  # checked once, written twice
             cues = counted if cues is None else cues
         content = FORMATS[form].encode([text], cues or (), settings)
-        yield TextFile((text.name, _label(text, settings), form), text.node, content, counted)
+        is_missing = all(part.quarantined is not None for part in text.parts)
+        yield TextFile((text.name, _label(text, settings), form), text.node, content, counted, is_missing)
 
 
 def _cues_of(text: RecordingText, settings: ExportSettings) -> list[Cue]:

@@ -48,7 +48,8 @@ def run_files(
         graph: a pipeline as plain values.
         inputs: the files.
         output: where the texts go.
-        shortcuts: parameters of the run; the runs of further texts get numbers behind its name.
+        shortcuts: parameters of the run, its title among them; the runs of further texts get numbers behind
+            its name.
 
     Returns:
         the exit code: 3 if a record was quarantined.
@@ -121,6 +122,8 @@ def _print_texts(
 
     export = Export(quarantined=texts.missing_from(nodes))
     for name, file in encode_run(texts, nodes, output.formats, output.settings):
+        if file.is_missing:
+            continue  # the report says why
         if headed:
             sys.stdout.write(f"{'' if first else chr(10)}==> {to_printable(name)} <==\n")
         first = False

@@ -61,14 +61,16 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
     (tmp_path / "talks" / "day").mkdir(parents=True)
     film(tmp_path / "talks" / "one.mp4")
     film(tmp_path / "talks" / "day" / "two.mkv")
+    film(tmp_path / "talks" / "poison.mp4")  # which cannot be recognized
     code, out, _ = antiphon("transcribe", "talks", "--name", "heard")
+    (tmp_path / "talks" / "poison.mp4").unlink()
     assert (code, out) == (
-        0,
+        3,
         "==> two.und.txt <==\nheard two\n\n==> one.und.txt <==\nheard one\n".replace(".und.", ".asr."),
     )
     code, out, err = antiphon("transcribe", "talks/one.mp4", "--format", "srt")
     assert (code, out) == (0, "1\n00:00:00,000 --> 00:00:01,000\nheard one\n\n")
-    assert "antiphon: 1 subtitles, read at 9 columns a second" in err
+    assert "antiphon: 1 subtitle, read at 9 columns a second" in err
     (tmp_path / "talks" / "bad.mp4").write_bytes(b"no film")
     out_folder = ("--out", "texts", "--format", "srt,txt", "--bilingual", "--model", "fake")
     code, out, err = antiphon("translate", "talks", "--to", "de", "--from", "en", *out_folder)
@@ -78,7 +80,8 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
     ]
     assert Path("texts/one.en-de.txt").read_text() == "heard one\nübersetzt: heard one\n"
     assert "antiphon: bad: no text: data: unreadable audio" in err
-    assert (tmp_path / "store" / "runs" / "heard" / "texts").is_dir()
+    runs = sorted(path.name for path in (tmp_path / "store" / "runs").iterdir())
+    assert [name.rpartition("-")[2] for name in runs] == ["transcribe", "translate", "heard"]
 
 
 @pytest.mark.server
