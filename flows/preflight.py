@@ -226,8 +226,8 @@ def _refuse_speech() -> None:
 
 def _refuse_texts() -> None:
     raise ConfigError(
-        "expected speech in the data, which this node reads, found written texts only, and no other node that "
-        "reads them: give recordings (audio), or translate the texts"
+        "expected speech in the data, which this node reads, found written texts only, and no other node "
+        "that reads them: give recordings (audio), or translate the texts"
     )
 
 

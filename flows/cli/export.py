@@ -77,7 +77,7 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     - `antiphon export RUN --format vtt --bilingual --confidence 0.5`: both languages, doubtful words marked.
 
     - `antiphon export RUN --node asr --for-edit`: a table to correct, which `antiphon edit` reads back (or
-      `--format srt`: subtitles).
+      `--format docx`: a Word document, or `--format srt`: subtitles).
 
     - `antiphon export RUN --node asr --format tsv --out - | column -t -s $'\t'`
 

@@ -46,7 +46,7 @@ MarkBelow = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="overwrite files that hold something else")]
 ForEdit = Annotated[
-    bool, typer.Option("--for-edit", help="one node's texts, to be corrected by hand: tsv, or srt")
+    bool, typer.Option("--for-edit", help="one node's texts, to be corrected by hand: tsv, docx or srt")
 ]
 Rules = dict[str, float | None]
 """The rules of subtitles by name, as they stand in :class:`components.export.rules.SubtitleRules`."""

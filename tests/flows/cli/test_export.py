@@ -112,8 +112,8 @@ def test_a_comparison_names_the_runs_to_export(export: Command, store: Store) ->
     [
         ([], "--for-edit: expected one --node, such as --node asr, found none"),
         (["--node", "asr", "--node", "mt"], "--for-edit: expected one --node, such as --node asr, found 2"),
-        (["--node", "asr", "--format", "vtt"], "--for-edit: expected --format tsv or srt, found 'vtt'"),
-        (["--node", "asr", "--out", "asr.docx"], "--for-edit: expected --format tsv or srt, found 'docx'"),
+        (["--node", "asr", "--format", "vtt"], "--for-edit: expected --format tsv, docx or srt, found 'vtt'"),
+        (["--node", "asr", "--out", "a.odt"], "--for-edit: expected --format tsv, docx or srt, found 'odt'"),
     ],
 )
 def test_wrong_usage_of_files_to_edit_is_one_line(
