@@ -104,6 +104,17 @@ def load_texts(name: str, nodes: Sequence[str] | None, store_url: str | None) ->
         StoreError: no such run, or a damaged one.
         ConfigError: no such node, or a run that made no texts.
     """
+    texts = open_texts(name, store_url)
+    return texts, texts.select_nodes(nodes or ())
+
+
+def open_texts(name: str, store_url: str | None) -> RunTexts:
+    """The texts of a run.
+
+    Raises:
+        StoreError: no such run, or a damaged one.
+        ConfigError: it compares others.
+    """
     from components.export.run_texts import RunTexts
     from components.storage.store import Store
 
@@ -111,8 +122,7 @@ def load_texts(name: str, nodes: Sequence[str] | None, store_url: str | None) ->
     if run.systems:
         compared = ", ".join(run.systems.values())
         raise ConfigError(f"run {name} compares others: export one of them: {compared}")
-    texts = RunTexts(run)
-    return texts, texts.select_nodes(nodes or ())
+    return RunTexts(run)
 
 
 def write_texts(

@@ -72,6 +72,9 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
     assert (code, out) == (0, "1\n00:00:00,000 --> 00:00:01,000\nheard one\n\n")
     assert "antiphon: 1 subtitle, read at 9 columns a second" in err
     (tmp_path / "talks" / "bad.mp4").write_bytes(b"no film")
+    code, out, err = antiphon("transcribe", "talks/bad.mp4")
+    assert (code, out) == (3, "")
+    assert "antiphon: bad: no text: data: unreadable audio" in err
     out_folder = ("--out", "texts", "--format", "srt,txt", "--bilingual", "--model", "fake")
     code, out, err = antiphon("translate", "talks", "--to", "de", "--from", "en", *out_folder)
     assert code == 3
@@ -81,7 +84,7 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
     assert Path("texts/one.en-de.txt").read_text() == "heard one\nübersetzt: heard one\n"
     assert "antiphon: bad: no text: data: unreadable audio" in err
     runs = sorted(path.name for path in (tmp_path / "store" / "runs").iterdir())
-    assert [name.rpartition("-")[2] for name in runs] == ["transcribe", "translate", "heard"]
+    assert [name.rpartition("-")[2] for name in runs] == ["transcribe", "transcribe", "translate", "heard"]
 
 
 @pytest.mark.server
@@ -102,14 +105,17 @@ def test_what_ended_a_text_ends_the_command(
     begun = []
 
     def end(name: str, config: None, assignments: list[str], values: dict[str, str]) -> tuple[int, None]:
-        begun.append(values["data"])
+        begun.append((values["data"], values["source_language"]))
         return 143, None
 
     monkeypatch.setattr(text_commands, "compute_flow", end)
-    for name in ("a.txt", "b.txt"):
+    for name in ("a.fr.txt", "b.txt"):
         (tmp_path / name).write_text("One.\n")
-    code, out, _ = antiphon("translate", "a.txt", "b.txt", "--from", "en", "--to", "de", "--model", "fake")
-    assert (code, out, begun) == (143, "", ["a.txt"])
+    arguments = ("translate", "a.fr.txt", "--to", "de", "--model", "fake")
+    code, out, _ = antiphon(*arguments, "b.txt", "--from", "en")
+    assert (code, out, begun) == (143, "", [("a.fr.txt", "en")])
+    antiphon(*arguments)
+    assert begun[1:] == [("a.fr.txt", "fr")]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +123,7 @@ def test_what_ended_a_text_ends_the_command(
     [
         (["transcribe", "none.wav"], "none.wav: expected an audio file"),
         (["transcribe", "a.txt"], "expected recordings, found a.txt"),
-        (["translate", "a.srt", "--to", "de"], "expected recordings or texts (.txt), found a.srt"),
+        (["translate", "a.docx", "--to", "de"], "found a.docx; save it as plain text (.txt)"),
         (["translate", "a.txt", "a.wav", "--to", "de"], "expected recordings or texts, found both"),
         (["translate", "a.txt", "--to", "de"], "a.txt: expected the language of the text, found none"),
         (["translate", "a.txt", "--to", "german"], "did you mean de?"),
@@ -133,7 +139,7 @@ def test_what_ended_a_text_ends_the_command(
 def test_wrong_usage_is_one_line(
     antiphon: Command, tmp_path: Path, arguments: list[str], expected: str
 ) -> None:
-    for name in ("a.txt", "a.srt", "a.wav", "b.wav"):
+    for name in ("a.txt", "a.docx", "a.wav", "b.wav"):
         (tmp_path / name).touch()
     code, out, err = antiphon(*arguments)
     assert (code, out) == (2, "")
