@@ -28,7 +28,7 @@ def read_document_rows(path: Path, content: bytes) -> Iterator[Row]:
         ConfigError: python-docx is not installed, or it is no document with such a table.
     """
     for table in _open(path, content).tables:
-        heading, *rows = [[_text_of(cell) for cell in row._tr.tc_lst] for row in table.rows]
+        heading, *rows = [[_text_of(cell) for cell in row._tr.tc_lst] for row in table.rows] or [[]]
         names = [name.strip().lower() for name in heading]
         if {ID, TEXT} <= set(names):
             for number, cells in enumerate(rows, 2):

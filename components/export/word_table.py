@@ -59,7 +59,7 @@ def build_table(
     document.add_heading(_as_xml(title), level=1)
     table = _add_table(document, columns, (long if wide else short) - 2 * _MARGIN)
     for row in rows:
-        cells = table.add_row().cells
+        cells = table.add_row().cells  # type: ignore[no-untyped-call]
         for cell, column, runs in zip(cells, columns, row, strict=True):
             _fill(cell, runs, column.language)
     return _pack(document)
@@ -68,7 +68,7 @@ def build_table(
 def _add_table(document: Document, columns: Sequence[Column], width: int) -> Table:
     from docx.shared import Mm  # noqa: PLC0415
 
-    table = document.add_table(rows=1, cols=len(columns), style="Table Grid")
+    table: Table = document.add_table(rows=1, cols=len(columns), style="Table Grid")
     table.autofit = False
     total = sum(column.width for column in columns)
     for place, column in zip(table.columns, columns, strict=True):

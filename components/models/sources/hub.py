@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import build_hf_headers
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from components.errors import ConfigError, ModelError, TransientError
 from components.models.checkpoints import architecture_of, checkpoint_of, has_vocabulary, weight_files
