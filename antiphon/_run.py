@@ -162,7 +162,7 @@ class Run:
 
         Args:
             folder: of the files; made if it is not there.
-            formats: of ``txt``, ``srt``, ``vtt``, ``tsv``, ``jsonl``, ``json``, ``parquet``.
+            formats: of ``txt``, ``docx``, ``srt``, ``vtt``, ``tsv``, ``jsonl``, ``json``, ``parquet``.
             nodes: whose texts; the run's transcript and translation if empty.
             bilingual: translations together with their sources.
             mark_below: words whose confidence is below it are marked.

@@ -43,7 +43,7 @@ def _as_comparison(
     parameters: PipelineParameters, systems: Mapping[str, PipelineParameters]
 ) -> CompareParameters:
     """The systems of a matrix as a comparison of pipelines; the first is the baseline."""
-    graph_fields = {"graph", "until", "folder"}
+    graph_fields = {"graph", "until", "folder", "title"}
     configs = [
         {
             "name": name,

@@ -34,7 +34,8 @@ class Need:
 
     ``data`` is the data set that it reads; where ``concerns`` none of its utterances, nothing is asked for.
     ``utterance_ids`` gives the ids of utterances that the data must have. ``reads`` has the sorts that a node
-    reads of the data set; nothing for a node that reads other nodes, or further ones.
+    reads of the data set; nothing for a node that reads other nodes, or further ones. Nobody reads what an
+    ``is_last`` one gives.
     """
 
     stage: str
@@ -44,6 +45,7 @@ class Need:
     data: str = DATA
     utterance_ids: Callable[[], Collection[str]] = tuple
     reads: tuple[str, ...] = ()
+    is_last: bool = False
 
 
 def needs_of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
@@ -96,6 +98,7 @@ def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
         data=pipeline.data_of(node.name),
         utterance_ids=lambda: node.kind.ids_in_settings(node.settings),
         reads=node.kind.reads if reads_data else (),
+        is_last=not any(node.name in other.of for other in pipeline),
     )
 
 
@@ -180,12 +183,13 @@ def admit_data(needs: Sequence[Need], loaded: StageRef, name: str = DATA) -> Non
     pairs = set[LanguagePair]()
     pending, needed = [need for need in needs if need.data == name], []
     missing = {need.stage: set(need.utterance_ids()) for need in pending}
-    readers, has_texts = [need for need in pending if need.reads], False
+    readers, has_texts, has_speech = [need for need in pending if need.reads], False, False
     for utterance in read_utterances(loaded):
         for ids in missing.values():
             ids.discard(utterance.id)
         pairs.add((utterance.source_language, utterance.target_language))
         has_texts = has_texts or utterance.text is not None
+        has_speech = has_speech or utterance.audio is not None
         concerned = [need for need in pending if need.concerns(utterance)]
         pending = [need for need in pending if need not in concerned]
         needed += concerned
@@ -196,6 +200,8 @@ def admit_data(needs: Sequence[Need], loaded: StageRef, name: str = DATA) -> Non
             faults.append((stage, partial(_refuse_unknown_ids, ids)))
     if pairs and not has_texts and all(need.reads == ("text",) for need in readers):
         faults += [(need.stage, _refuse_speech) for need in readers]  # they would have nothing to do
+    if pairs and not has_speech and all(need.reads == ("speech",) and need.is_last for need in readers):
+        faults += [(need.stage, _refuse_texts) for need in readers]  # what reads others reads texts instead
     _run_checks([*faults, *((need.stage, partial(need.admit, frozenset(pairs))) for need in needed)])
 
 
@@ -215,6 +221,13 @@ def _refuse_speech() -> None:
     raise ConfigError(
         "expected written texts in the data, which this node reads, found recordings only: let it read a "
         "node that recognizes them, or their transcripts (a node of kind gold)"
+    )
+
+
+def _refuse_texts() -> None:
+    raise ConfigError(
+        "expected speech in the data, which this node reads, found written texts only, and no other node "
+        "that reads them: give recordings (audio), or translate the texts"
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from prefect.client.schemas.objects import State
 
+from components.counted_nouns import format_count
 from components.pipeline.pipeline import Pipeline
 from components.run_record import RunRecord, StageRef
 from flows.definition import define_flow
@@ -35,7 +36,7 @@ def _score_rounds(run: Run, graph: Pipeline) -> None:
         return
     reasons = refinement_curve.count_stop_reasons(stages[-1])
     counts = ", ".join(f"{name} {count}" for name, count in reasons.items())
-    run.notes.append(f"{len(stages) - 1} rounds; utterances ended by: {counts}")
+    run.notes.append(f"{format_count(len(stages) - 1, 'round')}; utterances ended by: {counts}")
     target, metric = parameters.target_language, parameters.refine.reported
     curve = run.add(refinement_curve.score_rounds(run.stages["data"], stages, target, metric, run.store_url))
     run.metrics |= refinement_curve.read_rounds(curve)

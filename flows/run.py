@@ -53,7 +53,9 @@ class Run:
         self._resources = ExitStack()
         if parameters.replace and parameters.name is not None:
             refuse_accepted(self.store, check_run_name(parameters.name), "take another name")
-        claimed = self.store.claim_run(flow, parameters.name, replace=parameters.replace)
+        claimed = self.store.claim_run(
+            parameters.run_title or flow, parameters.name, replace=parameters.replace
+        )
         self.path = self._resources.enter_context(claimed)
         self.name = self.path.name
         self.stages: dict[str, StageRef] = {}

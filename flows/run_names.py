@@ -28,7 +28,7 @@ def describe_run(flow: str, parameters: Mapping[str, Any]) -> str:
     systems = [str(dict(system)["name"]) for system in parameters.get("systems", ())]
     models = dict.fromkeys(() if systems else _iterate_models(parameters))
     names = dict.fromkeys(map(_shorten, [*sources, *systems, *islice(models, _MAX_MODELS)]))
-    return " ".join([flow, *names])[:_MAX_LENGTH]
+    return " ".join([str(parameters.get("title") or flow), *names])[:_MAX_LENGTH]
 
 
 def _shorten(reference: str) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 
+from components.counted_nouns import format_count
 from components.files import read_json, read_lines
 from components.records import Route
 from components.run_record import StageRef
@@ -50,7 +51,8 @@ def _describe_stage(ref: StageRef) -> str:
     weights = read_json(Path(ref.path) / PLAN)["weights"]
     rate = f"{ref.items / ref.seconds:.2f} a second, " if ref.seconds else ""
     lines = [
-        f"**{'reused' if ref.reused else 'computed'}**: {ref.items} records, {ref.quarantined} quarantined",
+        f"**{'reused' if ref.reused else 'computed'}**: {format_count(ref.items, 'record')}, "
+        f"{ref.quarantined} quarantined",
         f"{'when it was computed: ' if ref.reused else ''}{ref.seconds:.2f} s, {rate}"
         f"peak memory {escape_markdown(format_memory(ref.peak_memory_bytes, ref.card_memory))}",
         *(f"model {escape_markdown(model)}" for model in models_of(ref)),
@@ -98,7 +100,7 @@ def publish_ways(ref: StageRef) -> None:
     ways = Counter(Route.model_validate_json(line).way for line in read_lines(Path(ref.path) / OUTPUTS))
     rows = [{"way": escape_markdown(way), "utterances": count} for way, count in sorted(ways.items())]
     if rows:
-        text = f"which way {ref.stage} sent {ref.items - ref.quarantined} utterances"
+        text = f"which way {ref.stage} sent {format_count(ref.items - ref.quarantined, 'utterance')}"
         create_table_artifact(table=rows, key=_artifact_key(ref.stage, "ways"), description=text)
     publish_quarantine(ref)
 

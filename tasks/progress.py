@@ -12,6 +12,7 @@ from uuid import UUID
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
+from components.counted_nouns import format_count
 from reports.terminal.node_progress import NodeEnd, NodeProgress
 
 _LOG_EVERY = 5.0  # seconds
@@ -119,7 +120,7 @@ class Progress:
         self._lock = threading.Lock()
         self._log = get_run_logger()
         self._last_log = time.monotonic()
-        self._bar = ProgressBar(counts.node, f"{counts.total:.0f} items")
+        self._bar = ProgressBar(counts.node, format_count(round(counts.total), "item"))
 
     def skip(self, items: int) -> None:
         """Count ``items`` that an earlier attempt finished."""

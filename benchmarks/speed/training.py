@@ -11,10 +11,8 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,12 +22,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks.common.sections import Result, section_parser
 from components.training import batches
+from components.training.checkpoint import TrainingState
 from components.training.config import TrainingConfig
 from components.training.cross_entropy import label_smoothing_loss
 from components.training.marian_model import build_marian
 from components.training.microbatches import split_rows
 from components.training.processes import ALONE, Processes, join_processes, leave_processes
-from components.training.trainer import Trainer
+from components.training.train_step import TrainStep
 
 PAGE = "speed-training"
 PROCESSES = 2
@@ -56,14 +55,11 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 
 
 class RandomPairs:
-    """A learner of random sentences, which are copied."""
+    """A model that learns to copy random sentences, a :class:`components.training.learner.Trainable`."""
 
-    score_name = "none"
-
-    def __init__(self, config: TrainingConfig, out: Path, device: torch.device) -> None:
-        del out
+    def __init__(self, config: TrainingConfig) -> None:
         torch.manual_seed(config.seed)
-        self.model = build_marian(config, PIECES).to(device)
+        self.model = build_marian(config, PIECES)
         self.model.set_attn_implementation("eager")
         draw = torch.Generator().manual_seed(0)
         self.lengths = torch.randint(6, 26, (SENTENCES,), generator=draw).tolist()
@@ -72,19 +68,9 @@ class RandomPairs:
         self.examples = [batches.Example(sentence, sentence) for sentence in sentences]
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """See :class:`components.training.learner.Learner`."""
+        """The mean loss of ``rows``, and their tokens."""
         batch = batches.collate([self.examples[row] for row in rows], PIECES - 1)
         return label_smoothing_loss(self.model, batch, 0.1)
-
-    def dev_loss(self) -> float:
-        """Not asked for: no training comes to an evaluation."""
-        raise NotImplementedError
-
-    dev_score = dev_loss
-
-    def export(self, folder: Path) -> None:
-        """Not asked for either."""
-        raise NotImplementedError
 
 
 class LossModule(nn.Module):
@@ -99,9 +85,21 @@ class LossModule(nn.Module):
         return self._loss(rows)
 
 
-def build_ddp_update(config: TrainingConfig, processes: Processes) -> Update:
+def build_update(learner: RandomPairs, config: TrainingConfig, processes: Processes) -> Update:
+    """Updates as trainings take them."""
+    torch.manual_seed(config.seed)
+    step, state = TrainStep(config, learner, torch.device("cpu"), processes), TrainingState()
+
+    def update(rows: list[int]) -> None:
+        learner.model.train()
+        state.step += 1
+        step.run(rows, state)
+
+    return update
+
+
+def build_ddp_update(learner: RandomPairs, config: TrainingConfig, processes: Processes) -> Update:
     """Updates by torch's DistributedDataParallel, each process with one microbatch."""
-    learner = RandomPairs(config, Path(), torch.device("cpu"))
     wrapped = DistributedDataParallel(LossModule(learner), gradient_as_bucket_view=True)
     optimizer = torch.optim.AdamW(learner.model.parameters(), config.learning_rate, (0.9, 0.98), fused=True)
 
@@ -123,17 +121,13 @@ def time_updates(updates: int, rounds: int, processes: Processes) -> dict[str, A
     """Seconds of an update by system and round, and whether one and two processes have the same weights."""
     torch.set_num_threads(1)
     config = TrainingConfig(num_microbatches=PROCESSES, device="cpu", dtype="bfloat16")
-    with tempfile.TemporaryDirectory() as folder:
-        trainers = {
-            name: Trainer(config, Path(folder) / name, lambda row: None, RandomPairs, group)
-            for name, group in ((ONE, ALONE), (TWO, processes))
-        }
+    one, two, ddp = (RandomPairs(config) for _ in range(3))
     systems: dict[str, Update] = {
-        ONE: trainers[ONE].update if processes.is_main else lambda rows: None,
-        TWO: trainers[TWO].update,
-        DDP: build_ddp_update(config, processes),
+        ONE: build_update(one, config, ALONE) if processes.is_main else lambda rows: None,
+        TWO: build_update(two, config, processes),
+        DDP: build_ddp_update(ddp, config, processes),
     }
-    plan = batches.plan_epoch(trainers[TWO].learner.lengths, config.batch_tokens, config.seed, 0)
+    plan = batches.plan_epoch(two.lengths, config.batch_tokens, config.seed, 0)
     seconds: dict[str, list[float]] = {name: [] for name in systems}
     for number in range(rounds + 1):
         for name, update in systems.items():
@@ -144,9 +138,9 @@ def time_updates(updates: int, rounds: int, processes: Processes) -> dict[str, A
             dist.barrier()
             if number:  # the first round warms up
                 seconds[name].append(round((time.perf_counter() - begun) / updates, 4))
-    pairs = zip(*(trainer.model.parameters() for trainer in trainers.values()), strict=True)
-    values = {"parameters": sum(weight.numel() for weight in trainers[TWO].model.parameters())}
-    same = all(torch.equal(one, two) for one, two in pairs)
+    pairs = zip(one.model.parameters(), two.model.parameters(), strict=True)
+    values = {"parameters": sum(weight.numel() for weight in two.model.parameters())}
+    same = all(torch.equal(alone, together) for alone, together in pairs)
     return {**values, "updates": updates, "rounds": rounds, "seconds": seconds, "same_weights": same}
 
 

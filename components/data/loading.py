@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from components.counted_nouns import format_count
 from components.data.dataset import Dataset
 from components.data.drafts import Draft
 from components.data.folds import parse_fold
@@ -200,7 +201,7 @@ def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
     for name, count in sorted(ignored.items()):
         close = difflib.get_close_matches(name[:64], form.known_fields, n=1)
         hint = f"; meant {close[0]!r}?" if close else ""
-        yield f"field {ascii(name)[:80]} ignored in {count} records{hint}"
+        yield f"field {ascii(name)[:80]} ignored in {format_count(count, 'record')}{hint}"
 
 
 def _detect_format(path: Path) -> str:

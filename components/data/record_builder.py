@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from components import audio
+from components.counted_nouns import format_count
 from components.data.dataset import STAGE, Dataset, assemble
 from components.data.documents import count_pieces
 from components.data.drafts import Draft
@@ -99,7 +100,10 @@ class RecordBuilder:
 
     def build_dataset(self, notes: Iterator[str]) -> Dataset:
         """The data set of all records so far, with ``notes`` for the user."""
-        more = (f"{n} records in {language} left out" for language, n in sorted(self.skipped.items()))
+        more = (
+            f"{format_count(n, 'record')} in {language} left out"
+            for language, n in sorted(self.skipped.items())
+        )
         cut = (
             f"document {ascii(name)[:80]} in {n} pieces, each of which counts as a document: put its records "
             "one after another"

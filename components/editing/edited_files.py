@@ -10,14 +10,16 @@ from pathlib import Path
 from components.audio.container import open_regular_file
 from components.editing.correction import Correction
 from components.editing.editable_text import EditableText, Recording, group_by_recording
+from components.editing.edited_document import read_document_rows
 from components.editing.edited_subtitles import read_edited_subtitles
-from components.editing.edited_table import read_edited_table
+from components.editing.edited_table import propose_texts, read_edited_table
 from components.editing.proposal import Proposal
 from components.editing.text_encoding import MAX_BYTES, DecodedText, decode_text
 from components.errors import ConfigError, DataError
 from components.suggestions import did_you_mean
 
 SUBTITLES = (".srt",)
+DOCUMENTS = (".docx",)
 TABLES = (".tsv", ".txt", ".jsonl")
 """Suffixes of the files that can be read; a spreadsheet saves tab-separated text as .txt."""
 
@@ -49,7 +51,7 @@ def read_edits(path: Path, texts: Mapping[str, EditableText], origin: Origin, la
     """Return what an edited file, or every such file of a folder, changes in a node's texts.
 
     Args:
-        path: a .tsv, .jsonl or .srt file, or a folder of .srt files.
+        path: a .tsv, .jsonl, .docx or .srt file, or a folder of .srt files.
         texts: what the node gave, by utterance id.
         origin: of the corrections.
         language: code of the texts' language.
@@ -62,10 +64,14 @@ def read_edits(path: Path, texts: Mapping[str, EditableText], origin: Origin, la
     files = list_edited_files(path)
     for file in files:
         content = _read_file(file)
-        decoded = decode_text(content, file.name, language)
-        if decoded.encoding is not None:
-            edits.notes.append(f"{file.name}: read as {decoded.encoding}, since it is not UTF-8")
-        for proposal in _read_proposals(file, decoded, texts, origin.node, len(files), edits.notes):
+        if file.suffix.lower() in DOCUMENTS:
+            proposals = propose_texts(file, read_document_rows(file, content), texts, origin.node)
+        else:
+            decoded = decode_text(content, file.name, language)
+            if decoded.encoding is not None:
+                edits.notes.append(f"{file.name}: read as {decoded.encoding}, since it is not UTF-8")
+            proposals = _read_proposals(file, decoded, texts, origin.node, len(files), edits.notes)
+        for proposal in proposals:
             digest = sha256(content).hexdigest()
             edits.corrections.append(_make_correction(proposal, texts, origin, file.name, digest))
     if not edits.corrections:
@@ -86,8 +92,8 @@ def list_edited_files(path: Path) -> list[Path]:
         if not files:
             raise ConfigError(f"{path}: expected a folder of .srt files, found none in it")
         return files
-    if path.suffix.lower() not in SUBTITLES + TABLES:
-        raise ConfigError(f"{path}: expected a .tsv, .jsonl or .srt file, or a folder of .srt files")
+    if path.suffix.lower() not in SUBTITLES + TABLES + DOCUMENTS:
+        raise ConfigError(f"{path}: expected a .tsv, .jsonl, .docx or .srt file, or a folder of .srt files")
     return [path]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,9 +51,16 @@ def read_edited_table(
         ConfigError: a row is no correction; the message names its line.
     """
     read = _read_json if path.suffix.lower() == ".jsonl" else _read_tsv
+    return propose_texts(path, read(path, decoded.text), texts, node)
+
+
+def propose_texts(
+    path: Path, rows: Iterable[Row], texts: Mapping[str, EditableText], node: str
+) -> list[Proposal]:
+    """Return the texts of rows that differ from those of the node; see :func:`read_edited_table`."""
     proposals: list[Proposal] = []
     lines: dict[str, int] = {}
-    for row in read(path, decoded.text):
+    for row in rows:
         where = f"{path.name}:{row.line}"
         utterance_id, cell = (row.cells.get(name) for name in (ID, TEXT))
         if not isinstance(utterance_id, str) or not isinstance(cell, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,13 +14,15 @@ from components.editing.editable_text import (
     normalize_spaces,
     stretch_of,
 )
-from components.editing.edited_files import SUBTITLES, TABLES
+from components.editing.edited_files import DOCUMENTS, SUBTITLES, TABLES
 from components.editing.edited_subtitles import BACKSLASH
-from components.editing.edited_table import COLUMNS, guard_cell, guard_id
+from components.editing.edited_table import COLUMNS, ID, TEXT, guard_cell, guard_id
 from components.errors import ConfigError
+from components.export.word_table import Column, build_table
 from components.files import write_atomically
+from components.languages import UNDETERMINED, is_undetermined
 
-EditFormat = Literal["tsv", "srt"]
+EditFormat = Literal["tsv", "docx", "srt"]
 """What the texts of a node can be edited as."""
 
 
@@ -32,7 +34,7 @@ def write_for_edit(
     Args:
         texts: the node's, by utterance id.
         form: of the files.
-        path: a file, by its ending; else a folder, which gets NODE.tsv or subtitles by recording.
+        path: a file, by its ending; else a folder, which gets NODE.tsv, NODE.docx or subtitles by recording.
         node: its name, for messages.
         overwrite: whether files may be replaced that hold something else, such as somebody's work.
 
@@ -41,23 +43,26 @@ def write_for_edit(
     """
     if form == "tsv":
         table = path if _is_file(path) else path / f"{node}.tsv"
-        files = {table: render_table(texts.values())}
+        files = {table: render_table(texts.values()).encode()}
+    elif form == "docx":
+        document = path if _is_file(path) else path / f"{node}.docx"
+        files = {document: render_document(list(texts.values()), node)}
     else:
-        files = _name_subtitles(texts, path, node)
-    for file, text in files.items():
-        if file.is_dir() or (file.exists() and not overwrite and file.read_bytes() != text.encode()):
+        files = {file: text.encode() for file, text in _name_subtitles(texts, path, node).items()}
+    for file, content in files.items():
+        if file.is_dir() or (file.exists() and not overwrite and file.read_bytes() != content):
             raise ConfigError(
                 f"{file}: expected no such file, or one with these texts, found another; it may hold edits: "
                 "say another --out, or --overwrite it"
             )
-    for file, text in files.items():
+    for file, content in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, text.encode())
+        write_atomically(file, content)
     return list(files)
 
 
 def _is_file(path: Path) -> bool:
-    return path.suffix.lower() in SUBTITLES + TABLES and not path.is_dir()
+    return path.suffix.lower() in SUBTITLES + TABLES + DOCUMENTS and not path.is_dir()
 
 
 def _name_subtitles(texts: Mapping[str, EditableText], path: Path, node: str) -> dict[Path, str]:
@@ -83,6 +88,31 @@ def render_table(texts: Iterable[EditableText]) -> str:
         cells = (guard_cell(text.text), guard_cell(source), f"{certainty_of(text.hypothesis):.3f}")
         rows.append("\t".join((guard_id(text.id), *cells)))
     return "".join(row + "\n" for row in rows)
+
+
+def render_document(texts: Sequence[EditableText], title: str) -> bytes:
+    """Return a Word document with the table of ids, sources and texts, of which ids and texts are read back.
+
+    Raises:
+        ConfigError: python-docx is not installed.
+    """
+
+    def column(name: str, languages: Iterable[str | None]) -> Column:
+        language = next(iter(languages), None) or UNDETERMINED
+        return Column(name, 5.0, None if is_undetermined(language) else language)
+
+    sources = column("source", (text.utterance.source_language for text in texts))
+    own = column(TEXT, (_language_of(text) for text in texts))
+    rows = (
+        [[(cell, False)] for cell in (text.id, text.source or _name_speech(text), text.text)]
+        for text in texts
+    )
+    return build_table(title, [Column(ID, 2.0), sources, own], rows, wide=True)
+
+
+def _language_of(text: EditableText) -> str | None:
+    is_transcript = text.source is None
+    return text.utterance.source_language if is_transcript else text.utterance.target_language
 
 
 def _name_speech(text: EditableText) -> str:

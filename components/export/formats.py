@@ -15,6 +15,7 @@ from components.export.recording_text import RecordingText
 from components.export.rules import SubtitleRules
 from components.export.subtitle_files import SubtitleFormat, encode_subtitles
 from components.export.tables import encode_parquet, encode_tsv
+from components.export.word_document import encode_document
 from components.file_names import safe_name
 from components.languages import is_undetermined
 
@@ -47,6 +48,10 @@ def _encode_txt(texts: Sequence[RecordingText], _: Sequence[Cue], settings: Expo
     return encode_text(texts[0], bilingual=settings.bilingual, low=settings.low)
 
 
+def _encode_docx(texts: Sequence[RecordingText], _: Sequence[Cue], settings: ExportSettings) -> bytes:
+    return encode_document(texts[0], bilingual=settings.bilingual, low=settings.low)
+
+
 def _encode_subtitles(
     form: SubtitleFormat, _: Sequence[RecordingText], cues: Sequence[Cue], settings: ExportSettings
 ) -> bytes:
@@ -55,6 +60,7 @@ def _encode_subtitles(
 
 FORMATS: dict[TextFormat, Format] = {
     "txt": Format("plain text", _encode_txt),
+    "docx": Format("a table in a Word document", _encode_docx),
     "srt": Format("subtitles, SubRip", partial(_encode_subtitles, "srt"), is_subtitle=True),
     "vtt": Format("subtitles, WebVTT", partial(_encode_subtitles, "vtt"), is_subtitle=True),
     "tsv": Format("a table for spreadsheets", lambda texts, *_: encode_tsv(texts), is_table=True),
@@ -66,12 +72,21 @@ FORMATS: dict[TextFormat, Format] = {
 
 
 class TextFile(NamedTuple):
-    """A file to write. ``parts`` are stem, label and extension of its name; ``cues`` its subtitles."""
+    """A file to write.
+
+    Attributes:
+        parts: stem, label and extension of its name.
+        node: whose texts it holds.
+        content: of the file.
+        cues: its subtitles.
+        is_missing: whether all that it would hold was quarantined.
+    """
 
     parts: tuple[str, str, str]
     node: str
     content: bytes
     cues: Sequence[Cue] = ()
+    is_missing: bool = False
 
 
 def encode_files(
@@ -113,7 +128,8 @@ def _encode_recording(
             counted = () if cues is not None else _cues_of(text, settings)  # checked once, written twice
             cues = counted if cues is None else cues
         content = FORMATS[form].encode([text], cues or (), settings)
-        yield TextFile((text.name, _label(text, settings), form), text.node, content, counted)
+        is_missing = all(part.quarantined is not None for part in text.parts)
+        yield TextFile((text.name, _label(text, settings), form), text.node, content, counted, is_missing)
 
 
 def _cues_of(text: RecordingText, settings: ExportSettings) -> list[Cue]:

@@ -8,6 +8,7 @@ from statistics import median
 
 from pydantic import Field
 
+from components.counted_nouns import format_count
 from components.export.cues import Cue
 from components.export.rules import SubtitleRules
 from components.export.timed_words import width_of
@@ -50,7 +51,7 @@ class RuleCheck(Record):
         speed = f"read at {self.median_reading_speed:.0f} columns a second (the fastest at "
         speed += f"{self.highest_reading_speed:.0f})"
         faults = "".join(f"; {count:,} of {self.cues:,} {fault}" for fault, count in self.faults.items())
-        return f"{self.cues:,} subtitles, {speed}{faults or '; all rules kept'}"
+        return f"{format_count(self.cues, 'subtitle')}, {speed}{faults or '; all rules kept'}"
 
 
 def check_rules(files: Iterable[Sequence[Cue]], rules: SubtitleRules) -> RuleCheck:

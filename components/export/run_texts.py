@@ -82,6 +82,8 @@ class RunTexts:
         selected = [self.check_node(name) for name in names] or self.outputs
         if not selected:
             found = f"found one of {self.run.flow} without any"
+            if bad := next(iter(self.quarantined.values()), None):
+                found += f"; quarantined: {bad.utterance_id}: {bad.reason}: {bad.detail}"
             raise ConfigError(f"run {self.run.name}: expected a run that made texts, {found}")
         return selected
 

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 
 from components.editing.edited_table import guard_cell
-from components.errors import ConfigError
+from components.export.format_names import require_library
 from components.export.recording_text import RecordingText, TextPart
 from components.text_confidence import ESTIMATES
 
@@ -90,13 +90,10 @@ def encode_parquet(texts: Sequence[RecordingText]) -> bytes:
     Raises:
         ConfigError: pyarrow is not installed.
     """
-    try:
-        import pyarrow as pa  # noqa: PLC0415 - an extra
-        from pyarrow import parquet  # noqa: PLC0415
-    except ImportError:
-        raise ConfigError(
-            "format parquet: expected pyarrow, found none; pip install 'antiphon[parquet]', or use jsonl"
-        ) from None
+    require_library("parquet")
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+    from pyarrow import parquet  # noqa: PLC0415
+
     numbers = dict.fromkeys(("start", "end", "confidence", *ESTIMATES), pa.float64())
     types = {"segment": pa.int32(), **numbers}
     schema = pa.schema([(name, types.get(name, pa.string())) for name in columns_of(texts)])

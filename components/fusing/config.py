@@ -48,7 +48,7 @@ class FuseConfig(BaseModel):
         "candidates after the first; the others are those of refine; off: every one",
     )
     gate_model: str = Field(
-        "packaged:gemma-3-270m", description="model of the gate, as of refine; consensus needs none"
+        "packaged:qwen2.5-coder-0.5b", description="model of the gate, as of refine; consensus needs none"
     )
     estimator: str | None = Field(None, description=ESTIMATOR_DESCRIPTION)
     estimate: EstimateName | None = Field(None, description=ESTIMATE_DESCRIPTION)

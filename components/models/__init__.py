@@ -90,7 +90,8 @@ def check(reference: str, store: str | None = None, *, served: bool = False) -> 
     """Refuse a reference that :func:`resolve` would refuse, as far as that is known without fetching.
 
     Refused are unknown names, paths that do not exist, licences that ask for consent, stages that are not in
-    the store, extras that are not installed, and endpoints that are set nowhere.
+    the store, extras that are not installed, endpoints that are set nowhere, and repositories that neither
+    the hub nor its local cache has.
 
     Args:
         reference: As for :func:`resolve`.
@@ -100,6 +101,7 @@ def check(reference: str, store: str | None = None, *, served: bool = False) -> 
     Raises:
         ConfigError: As :func:`resolve`.
         ModelError: As :func:`resolve`.
+        TransientError: The hub cannot be reached, and its local cache has no such model.
     """
     base, adapters = split_adapters(reference)
     if adapters:
@@ -118,9 +120,9 @@ def check(reference: str, store: str | None = None, *, served: bool = False) -> 
                 reference, "model of openai-whisper", tuple(f"whisper:{n}" for n in whisper_names())
             )
     elif scheme == "hub":
-        from components.models.sources.hub import check_name  # noqa: PLC0415 - imports the hub's client
+        from components.models.sources.hub import check_repository  # noqa: PLC0415 - imports the hub's client
 
-        check_name(name)
+        check_repository(name)
     elif scheme == "served":
         from components.models.sources.served import check_served  # noqa: PLC0415 - an extra
 

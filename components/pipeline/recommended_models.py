@@ -10,7 +10,6 @@ here; they stand where their publishers' results put them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -172,34 +171,24 @@ def is_available(row: Recommendation, source: str, target: str | None) -> bool:
     return has_model(row.reference(source, target))
 
 
+OK = 200
+"""The hub's answer where it has a page."""
+
+
 def has_model(reference: str) -> bool:
     """Whether a model is on this machine, or on a hub that answers."""
     return not reference.startswith("hub:") or _has_hub_model(reference.removeprefix("hub:"))
 
 
-SECONDS = 2.0
-"""How long the hub may take to answer."""
-
-
 def _has_hub_model(repository: str) -> bool:
     """Whether a repository of the hub is in the local cache, or there when it is asked for."""
-    from huggingface_hub import constants, try_to_load_from_cache  # noqa: PLC0415 - 0.2 s
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - 0.2 s
+
+    from components.models.sources.hub import ask_hub  # noqa: PLC0415 - as above
 
     if isinstance(try_to_load_from_cache(repository, "config.json"), str):
         return True
-    return not constants.HF_HUB_OFFLINE and _has_page("") and _has_page(f"/api/models/{repository}")
-
-
-@cache
-def _has_page(path: str) -> bool:
-    """Whether the hub has a page, as far as it says so soon enough."""
-    import httpx  # noqa: PLC0415 - 0.1 s, and often not needed
-    from huggingface_hub import constants  # noqa: PLC0415 - as above
-
-    try:
-        return httpx.head(constants.ENDPOINT + path, timeout=SECONDS, follow_redirects=True).is_success
-    except httpx.HTTPError:
-        return False
+    return ask_hub("") == OK and ask_hub(f"/api/models/{repository}") == OK
 
 
 def _is_opus_pair(source: str, target: str | None) -> bool:

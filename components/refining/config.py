@@ -40,7 +40,7 @@ class RoundsConfig(BaseModel):
         description="estimate that must rise for a round to be accepted; off: every one",
     )
     gate_model: str = Field(
-        "packaged:gemma-3-270m",
+        "packaged:qwen2.5-coder-0.5b",
         description="forward: a translator; round_trip: one that translates back; fluency: an LM; "
         "quality_estimation: CometKiwi, xCOMET, MetricX (docs/metrics.md) or served:NAME",
     )

@@ -15,8 +15,8 @@ from torch import Tensor
 from components.training.config import TrainingConfig
 
 
-class Learner(Protocol):
-    """A model with its training and development data."""
+class Trainable(Protocol):
+    """A model with its training data: what an update needs."""
 
     @property
     def model(self) -> Any:
@@ -28,13 +28,17 @@ class Learner(Protocol):
         """Padded length of each training example, for batches."""
         ...
 
+    def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
+        """Compute the mean loss of the examples ``rows`` (a scalar with gradient), and their tokens."""
+        ...
+
+
+class Learner(Trainable, Protocol):
+    """The same with development data, by which checkpoints are chosen, and a form to be used in."""
+
     @property
     def score_name(self) -> str:
         """Name of :meth:`dev_score` in the metrics: ``bleu`` is written as ``dev_bleu``."""
-        ...
-
-    def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """Compute the mean loss of the examples ``rows`` (a scalar with gradient), and their tokens."""
         ...
 
     def dev_loss(self) -> float:

@@ -14,7 +14,7 @@ from components.training import microbatches
 from components.training.checkpoint import TrainingState
 from components.training.compilation import explain_compiler_errors
 from components.training.config import TrainingConfig
-from components.training.learner import Learner
+from components.training.learner import Trainable
 from components.training.lr_schedule import learning_rate
 from components.training.prefetch import Prefetching
 from components.training.processes import Processes
@@ -35,7 +35,7 @@ class TrainStep:
     """
 
     def __init__(
-        self, config: TrainingConfig, learner: Learner, device: torch.device, processes: Processes
+        self, config: TrainingConfig, learner: Trainable, device: torch.device, processes: Processes
     ) -> None:
         self._config, self._learner, self._device, self._processes = config, learner, device, processes
         self.weights = [weight for weight in learner.model.parameters() if weight.requires_grad]

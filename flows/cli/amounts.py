@@ -1,4 +1,4 @@
-"""Ages and dates as users write them, sizes and counts as they read them."""
+"""Ages and dates as users write them, sizes as they read them."""
 
 from __future__ import annotations
 
@@ -43,8 +43,3 @@ def format_size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} {_SIZES[-1]}"
-
-
-def format_count(number: int, noun: str) -> str:
-    """Return a number with its noun: 1 stage, 2,000 stages."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from components.counted_nouns import format_count
 from flows.cli.campaign_answers import import_answers
 from flows.cli.commands import Group
 from flows.cli.completion import complete_choices, complete_runs
@@ -185,10 +186,11 @@ def _describe(written: Mapping[str, Any]) -> list[str]:
     folder, campaign = written["folder"], written["campaign"]
     lines = [
         f"{written['utterances']:,} of {written['of']:,} utterances, {len(written['systems'])} systems: "
-        f"{written['items']:,} items and {written['checks']:,} attention checks in {folder}"
+        f"{format_count(written['items'], 'item')} and "
+        f"{format_count(written['checks'], 'attention check')} in {folder}"
     ]
     if written["equal"]:
-        lines.append(f"of {written['equal']:,} utterances all systems gave the same output")
+        lines.append(f"of {format_count(written['equal'], 'utterance')} all systems gave the same output")
     if written["recordings"]:
         lines.append(f"recordings: copy {folder}/assets/{campaign} into data/assets of pearmut")
     return [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from components.counted_nouns import format_count
 from flows.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -67,13 +68,13 @@ def _describe_answers(unblinded: Unblinded, out: Path) -> list[str]:
 
     who = len({score.annotator for score in unblinded.scores})
     lines = [
-        f"{unblinded.judged:,} of {unblinded.expected:,} outputs judged by {who} "
-        f"annotator{'s' * (who != 1)}: {len(unblinded.scores):,} scores in {out}"
+        f"{unblinded.judged:,} of {unblinded.expected:,} outputs judged by {format_count(who, 'annotator')}"
+        f": {format_count(len(unblinded.scores), 'score')} in {out}"
     ]
     if unblinded.replaced:
-        lines.append(f"{unblinded.replaced:,} answers were given again; the last one counts")
+        lines.append(f"given again: {format_count(unblinded.replaced, 'answer')}; the last one counts")
     if unblinded.unknown:
-        lines.append(f"{unblinded.unknown:,} answers to items that the campaign lacks left out")
+        lines.append(f"{format_count(unblinded.unknown, 'answer')} to items that the campaign lacks left out")
     for name, checks in unblinded.checks.items():
         left_out = "; left out (--keep-all keeps them)" if name in unblinded.left_out else ""
         if checks.answered:

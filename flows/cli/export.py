@@ -20,6 +20,7 @@ from flows.cli.export_options import (
     Overwrite,
     Rules,
     formats_of,
+    refuse_binary_output,
     settings_of,
     single_file,
     with_rules,
@@ -76,7 +77,7 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     - `antiphon export RUN --format vtt --bilingual --confidence 0.5`: both languages, doubtful words marked.
 
     - `antiphon export RUN --node asr --for-edit`: a table to correct, which `antiphon edit` reads back (or
-      `--format srt`: subtitles).
+      `--format docx`: a Word document, or `--format srt`: subtitles).
 
     - `antiphon export RUN --node asr --format tsv --out - | column -t -s $'\t'`
 
@@ -103,6 +104,17 @@ def load_texts(name: str, nodes: Sequence[str] | None, store_url: str | None) ->
         StoreError: no such run, or a damaged one.
         ConfigError: no such node, or a run that made no texts.
     """
+    texts = open_texts(name, store_url)
+    return texts, texts.select_nodes(nodes or ())
+
+
+def open_texts(name: str, store_url: str | None) -> RunTexts:
+    """The texts of a run.
+
+    Raises:
+        StoreError: no such run, or a damaged one.
+        ConfigError: it compares others.
+    """
     from components.export.run_texts import RunTexts
     from components.storage.store import Store
 
@@ -110,8 +122,7 @@ def load_texts(name: str, nodes: Sequence[str] | None, store_url: str | None) ->
     if run.systems:
         compared = ", ".join(run.systems.values())
         raise ConfigError(f"run {name} compares others: export one of them: {compared}")
-    texts = RunTexts(run)
-    return texts, texts.select_nodes(nodes or ())
+    return RunTexts(run)
 
 
 def write_texts(
@@ -137,6 +148,7 @@ def write_texts(
         raise ConfigError(f"--format: expected one for {out}, found {', '.join(formats)}; name a folder")
     if path is not None:
         return write_single(texts, nodes, formats[0], settings, path, overwrite=overwrite)
+    refuse_binary_output(formats)
     print_content(encode_single(texts, nodes, formats[0], settings).content)
     return Export(quarantined=texts.missing_from(nodes))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from inspect import Parameter, signature
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from components.errors import ConfigError
-from components.export.format_names import TextFormat
+from components.export.format_names import LIBRARIES, TextFormat, require_library
 from flows.cli.signatures import set_signature
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ MarkBelow = Annotated[
         metavar="P",
         min=0,
         max=1,
-        help="mark words whose confidence is below P, such as 0.5 (color in subtitles, [?] in text)",
+        help="mark words whose confidence is below P, such as 0.5 (color; [?] in text)",
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="overwrite files that hold something else")]
 ForEdit = Annotated[
-    bool, typer.Option("--for-edit", help="one node's texts, to be corrected by hand: tsv, or srt")
+    bool, typer.Option("--for-edit", help="one node's texts, to be corrected by hand: tsv, docx or srt")
 ]
 Rules = dict[str, float | None]
 """The rules of subtitles by name, as they stand in :class:`components.export.rules.SubtitleRules`."""
@@ -90,8 +91,23 @@ def formats_of(written: str | None, out: str | None) -> list[TextFormat]:
     """The formats that ``--format`` names, else that of the file ``--out``, else plain text.
 
     Raises:
-        ConfigError: there is no such format, or the file's ending says another, or one that there is not.
+        ConfigError: there is no such format, or the file's ending says another, or one that there is not; or
+            the library of one is missing.
     """
+    formats = _formats_of(written, out)
+    for form in formats:
+        require_library(form)
+    return formats
+
+
+def refuse_binary_output(formats: Sequence[TextFormat]) -> None:
+    """Refuse to show in a terminal what is no text. Raises ConfigError."""
+    binary = [form for form in formats if form in LIBRARIES]
+    if binary and sys.stdout.isatty():
+        raise ConfigError(f"--format {binary[0]}: expected --out FILE.{binary[0]} or a folder, found none")
+
+
+def _formats_of(written: str | None, out: str | None) -> list[TextFormat]:
     known: tuple[TextFormat, ...] = get_args(TextFormat)
     ending = Path(out).suffix.removeprefix(".") if out not in (None, STANDARD_OUTPUT) else ""
     names = [name.strip() for name in (written or "").split(",") if name.strip()]

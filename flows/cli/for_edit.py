@@ -39,7 +39,7 @@ def export_for_edit(
     run = Store(store_url).load_run(run_name)
     node = node_to_edit(run, nodes[0])
     format_name = edit_format_of(form, out)
-    path = Path(out or f"{run_name}-{nodes[0]}" + (".tsv" if format_name == "tsv" else ""))
+    path = Path(out or f"{run_name}-{nodes[0]}" + ("" if format_name == "srt" else f".{format_name}"))
     files = write_for_edit(texts_of_node(run, node), format_name, path, node.name, overwrite=overwrite)
     for file in files:
         typer.echo(str(file))
@@ -58,4 +58,6 @@ def edit_format_of(form: str | None, out: str | None) -> EditFormat:
         return "tsv"
     if name == "srt":
         return "srt"
-    raise ConfigError(f"--for-edit: expected --format tsv or srt, found {name!r}")
+    if name == "docx":
+        return "docx"
+    raise ConfigError(f"--for-edit: expected --format tsv, docx or srt, found {name!r}")

@@ -26,6 +26,7 @@ EXTRAS = {
     "s3": "s3fs",
     "pandas": "pandas",
     "parquet": "pyarrow",
+    "word": "docx",
 }
 """Extra of `pip install antiphon[...]` -> the module that shows whether it is installed."""
 _MANIFESTS = (".jsonl", ".tsv", ".csv")

@@ -9,7 +9,11 @@ from typing import NamedTuple
 from components.errors import ConfigError, DataError
 
 TEXT_ENDINGS = (".txt", ".text")
-SUBTITLE_ENDINGS = (".srt", ".vtt", ".ass", ".ttml")
+UNREAD_ENDINGS = (
+    *(".srt", ".vtt", ".ass", ".ttml"),
+    *(".doc", ".docx", ".odt", ".rtf", ".pdf", ".htm", ".html", ".xlsx", ".pptx", ".tmx", ".xlf", ".xliff"),
+)
+"""Endings of texts that are not read; ffmpeg would be asked for their sound."""
 
 
 class InputFiles(NamedTuple):
@@ -41,10 +45,11 @@ def find_inputs(paths: Sequence[str], *, texts: bool) -> InputFiles:
     except DataError as error:
         raise ConfigError(str(error)) from None
     written = [file for file in files if is_text(file)]
-    refused = next((file for file in files if Path(file).suffix.lower() in SUBTITLE_ENDINGS), None)
+    refused = next((file for file in files if Path(file).suffix.lower() in UNREAD_ENDINGS), None)
     if refused is not None or (written and not texts):
         expected = "recordings or texts (.txt)" if texts else "recordings"
-        raise ConfigError(f"expected {expected}, found {refused or written[0]}")
+        advice = f"; save it as plain text ({TEXT_ENDINGS[0]})" if refused and texts else ""
+        raise ConfigError(f"expected {expected}, found {refused or written[0]}{advice}")
     if written and len(written) < len(files):
         recording = next(file for file in files if file not in written)
         raise ConfigError(
@@ -60,10 +65,14 @@ def is_text(file: str) -> bool:
 
 
 def language_of_name(file: str) -> str | None:
-    """The language that a text has as its ending, if it is one of the known languages' codes."""
+    """The language that a text has as its ending or before it, as in ``talk.it`` and ``talk.it.txt``.
+
+    None where that is none of the known languages' codes.
+    """
     from components.data.recordings import RECORDING_EXTENSIONS
     from components.languages import NAMES
 
-    ending = Path(file).suffix
+    path = Path(file)
+    ending = path.with_suffix("").suffix if path.suffix.lower() in TEXT_ENDINGS else path.suffix
     code = ending.removeprefix(".")
     return code if len(code) == 2 and code in NAMES and ending not in RECORDING_EXTENSIONS else None

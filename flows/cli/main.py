@@ -36,7 +36,7 @@ from flows.cli.report import report
 from flows.cli.run import run
 from flows.cli.runs import runs_app
 from flows.cli.store import store_app
-from flows.cli.torchrun import is_one_of_several, lead_or_follow
+from flows.cli.torchrun import hand_over, is_one_of_several, lead_or_follow
 from flows.cli.transcribe import transcribe
 from flows.cli.translate import translate
 from flows.cli.tune import tune
@@ -132,7 +132,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point of the command; errors that a user can mend are one line on standard error."""
     atexit.register(_end_quickly)  # first, so that it comes last
     call = partial(_call_app, sys.argv[1:] if arguments is None else arguments)
-    sys.exit(exit_code_of(partial(lead_or_follow, call) if is_one_of_several() else call))
+    if not is_one_of_several():
+        sys.exit(exit_code_of(call))
+    sys.exit(hand_over(exit_code_of(partial(lead_or_follow, call))))
 
 
 def _call_app(arguments: list[str]) -> object:

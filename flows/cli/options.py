@@ -74,6 +74,15 @@ Template = Annotated[
     bool, typer.Option("--template", help="print a YAML file with all that can be set on the flow, and stop")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="start a long training although nothing was set on it")]
+Processes = Annotated[
+    int,
+    typer.Option(
+        "--processes",
+        metavar="N",
+        min=1,
+        help="of this machine, which compute the microbatches of trainings side by side (docs/gpu.md)",
+    ),
+]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="only the first N utterances")]
 ExternalScores = Annotated[
     list[str] | None,

@@ -6,6 +6,7 @@ import json
 from itertools import islice
 from pathlib import Path
 
+from rich.console import Console
 from rich.text import Text
 
 from components.run_record import RunRecord
@@ -35,34 +36,38 @@ MAX_REASONS = 5
 
 
 def print_run(run: RunRecord, store: Store) -> None:
-    """The stages of a run with what they produced and cost, its scores, and where it is kept."""
+    """What was found out about a run, its stages with what they cost, its scores, and where it is kept."""
     out = console()
-    results = {ref.kind: ref for ref in run.stages}
-    if "study" in results:
-        confirmed = read_confirmation(results["confirmation"]) if "confirmation" in results else None
-        tuning_report.print_study(read_study(results["study"]), confirmed, out)
-    compared = [ref for ref in run.stages if ref.kind == "comparison"]
-    for ref in compared:
-        comparison_report.print_comparison(read_comparison(ref), out)
-    if not compared:
+    _print_analyses(run, out)
+    if all(ref.kind != "comparison" for ref in run.stages):
         run_printing.print_run(view_of(run, store), out)
         for ref in run.stages:
             if ref.quarantined:
                 first = list(islice(read_quarantined(ref), MAX_REASONS))
                 run_printing.print_quarantined(ref.stage, first, ref.quarantined, run.name, out)
-    for ref in run.stages:
-        if ref.kind == "blame":
-            attribution_report.print_blame(read_blame(ref), out)
-        if ref.kind == "contribution":
-            contribution_report.print_contributions(read_contributions(ref), out)
-        if ref.kind == "improvement":
-            improvement_report.print_improvement(read_improvement(ref), out)
     folder = store.run_folder(run.name)
     places = {"run": folder, "report": folder / "report.html", "texts": folder / "texts"}
     places |= {"winner": folder / "winner.yaml"}
     for name, path in places.items():
         if path.exists():
             out.print(Text(f"{name:7} {path}"), soft_wrap=True)
+
+
+def _print_analyses(run: RunRecord, out: Console) -> None:
+    """The answers for which a run was analyzed, before the scores that it had already."""
+    results = {ref.kind: ref for ref in run.stages}
+    if "study" in results:
+        confirmed = read_confirmation(results["confirmation"]) if "confirmation" in results else None
+        tuning_report.print_study(read_study(results["study"]), confirmed, out)
+    for ref in run.stages:
+        if ref.kind == "comparison":
+            comparison_report.print_comparison(read_comparison(ref), out)
+        if ref.kind == "blame":
+            attribution_report.print_blame(read_blame(ref), out)
+        if ref.kind == "contribution":
+            contribution_report.print_contributions(read_contributions(ref), out)
+        if ref.kind == "improvement":
+            improvement_report.print_improvement(read_improvement(ref), out)
 
 
 def run_json(run: RunRecord, folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -21,6 +22,7 @@ from flows.cli.options import (
     Limit,
     ListParameters,
     ModelMetrics,
+    Processes,
     Replace,
     RunName,
     StoreUrl,
@@ -56,6 +58,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
     parameters: ListParameters = False,
     template: Template = False,
     yes: Yes = False,
+    processes: Processes = 1,
 ) -> None:
     """Run a flow or a pipeline of your own; a finished stage is reused, an interrupted one goes on.
 
@@ -86,6 +89,10 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
         shown = "pipeline" if is_pipeline_file(flow) else flow
         print_template(shown) if template else print_parameters(shown, as_json=as_json)
         return
+    if processes > 1 and os.environ.get("WORLD_SIZE", "1") == "1":  # else it is one of them
+        from flows.cli.torchrun import run_over_processes
+
+        raise typer.Exit(run_over_processes(processes, sys.argv[1:]))
     shortcuts: dict[str, object] = {
         "store": store,
         "name": name,

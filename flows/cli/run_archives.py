@@ -26,9 +26,10 @@ def export_run(
     A folder is a store of its own: `antiphon inspect RUN --store OUT`. Texts of a run are taken out with
     `antiphon export`.
     """
+    from components.counted_nouns import format_count
     from components.storage.store import Store
     from components.storage.upkeep.archive import export_run as write_archive
-    from flows.cli.amounts import format_count, format_size
+    from flows.cli.amounts import format_size
 
     manifest = write_archive(Store(store), run, out, with_audio=with_audio)
     stages = len({name.split("/")[1] for name in manifest.files if name.startswith("stages/")})
@@ -51,9 +52,10 @@ def import_run(
 
     Examples: `antiphon runs import talk.tar.gz`, with `--name talk-2` where the name is taken.
     """
+    from components.counted_nouns import format_count
     from components.storage.store import Store
     from components.storage.upkeep.archive_import import import_run as read_archive
-    from flows.cli.amounts import format_count, format_size
+    from flows.cli.amounts import format_size
 
     opened = Store(store)
     imported = read_archive(opened, source, name)

@@ -56,9 +56,9 @@ def verify(
     `--repair` moves damaged stages aside (prune removes them later): the next run that needs one computes it
     again. Examples: `antiphon store verify`, `antiphon store verify RUN --repair`.
     """
+    from components.counted_nouns import format_count
     from components.storage.store import Store
     from components.storage.upkeep.verification import set_stage_aside, verify_store
-    from flows.cli.amounts import format_count
 
     opened = Store(store)
     verification = verify_store(opened, run)
@@ -135,7 +135,8 @@ def prune(
 
 
 def _describe(pruned: Pruned) -> str:
-    from flows.cli.amounts import format_count, format_size
+    from components.counted_nouns import format_count
+    from flows.cli.amounts import format_size
 
     stages, runs = format_count(len(pruned.stages), "stage"), format_count(len(pruned.runs), "run")
     files = format_count(len(pruned.files), "leftover file")
@@ -143,7 +144,7 @@ def _describe(pruned: Pruned) -> str:
 
 
 def _print_pruned(pruned: Pruned, verb: str, grace: str) -> None:
-    from flows.cli.amounts import format_count
+    from components.counted_nouns import format_count
 
     for name in pruned.runs:
         typer.echo(f"{verb} run {name}")
@@ -168,9 +169,10 @@ def _usage_json(url: str, usage: Usage) -> dict[str, object]:
 def _print_usage(url: str, usage: Usage) -> None:
     from rich.text import Text
 
+    from components.counted_nouns import format_count
     from components.digests import cache_folder
     from components.storage.store_files import LocalFiles
-    from flows.cli.amounts import format_count, format_size
+    from flows.cli.amounts import format_size
     from flows.cli.console import console
     from reports.escaping import to_printable
     from reports.terminal.tables import new_table

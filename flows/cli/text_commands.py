@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.errors import ConfigError
-from flows.cli.export import load_texts, print_content, print_files, report, write_texts
-from flows.cli.export_options import STANDARD_OUTPUT, single_file
-from flows.cli.input_files import InputFiles
+from flows.cli.export import open_texts, print_content, print_files, report, write_texts
+from flows.cli.export_options import STANDARD_OUTPUT, refuse_binary_output, single_file
+from flows.cli.input_files import TEXT_ENDINGS, InputFiles, language_of_name
 from flows.cli.run import EXIT_QUARANTINED, compute_flow
 from flows.cli.verbosity import Verbosity, verbosity
 
@@ -48,7 +48,8 @@ def run_files(
         graph: a pipeline as plain values.
         inputs: the files.
         output: where the texts go.
-        shortcuts: parameters of the run; the runs of further texts get numbers behind its name.
+        shortcuts: parameters of the run, its title among them; the runs of further texts get numbers behind
+            its name.
 
     Returns:
         the exit code: 3 if a record was quarantined.
@@ -58,6 +59,10 @@ def run_files(
         sources: list[dict[str, object]] = [{"audio": "\n".join(inputs.recordings)}]
     else:
         sources = [{"data": text} for text in inputs.texts]
+        if shortcuts.get("source_language") is None:
+            for source in sources:  # whose name says it, in a place where readers of data do not look
+                if (text := str(source["data"])).endswith(TEXT_ENDINGS):
+                    source["source_language"] = language_of_name(text)
     codes = []
     for number, source in enumerate(sources):
         name = shortcuts.get("name")
@@ -80,6 +85,8 @@ def check_output(count: int, output: Output) -> None:
     """
     file = single_file(output.out, output.formats)
     prints = output.out in (None, STANDARD_OUTPUT)
+    if prints:
+        refuse_binary_output(output.formats)
     plain = list(output.formats) == ["txt"]
     if (prints or file) and len(output.formats) > 1:
         raise ConfigError(
@@ -96,9 +103,13 @@ def check_output(count: int, output: Output) -> None:
 
 
 def _write(name: str, store: str | None, output: Output, *, headed: bool, first: bool) -> int:
-    texts, nodes = load_texts(name, None, store)
-    node = nodes[-1:]  # the translation, else the transcript
-    if output.out in (None, STANDARD_OUTPUT):
+    from components.export.export import Export
+
+    texts = open_texts(name, store)
+    node = texts.outputs[-1:]  # the translation, else the transcript
+    if not node:
+        written = Export(quarantined=list(texts.quarantined.values()))
+    elif output.out in (None, STANDARD_OUTPUT):
         written = _print_texts(texts, node, output, headed=headed, first=first)
     else:
         written = write_texts(
@@ -119,6 +130,8 @@ def _print_texts(
 
     export = Export(quarantined=texts.missing_from(nodes))
     for name, file in encode_run(texts, nodes, output.formats, output.settings):
+        if file.is_missing:
+            continue  # the report says why
         if headed:
             sys.stdout.write(f"{'' if first else chr(10)}==> {to_printable(name)} <==\n")
         first = False

@@ -73,7 +73,8 @@ def transcribe(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads t
 
     settings = settings_of(rules, bilingual=False, low=confidence)
     output = Output(formats_of(formats, out), settings, out, overwrite)
-    shortcuts = {"source_language": language, "name": name, "replace": replace or None, "store": store}
+    shortcuts = {"source_language": language, "title": "transcribe", "name": name, "replace": replace or None}
+    shortcuts["store"] = store
     graph = {"nodes": {"asr": recognizer_node(model, beam_size)}}
     raise typer.Exit(run_files(graph, find_inputs(files, texts=False), output, shortcuts))
 

@@ -111,7 +111,7 @@ def translate(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads th
     if paragraphs:
         inputs = inputs._replace(texts=tuple(f"paragraphs:{text}" for text in inputs.texts))
     languages = {"source_language": source, "target_language": to}
-    shortcuts = {**languages, "name": name, "replace": replace or None, "store": store}
+    shortcuts = {**languages, "title": "translate", "name": name, "replace": replace or None, "store": store}
     raise typer.Exit(run_files({"nodes": nodes}, inputs, output, shortcuts))
 
 

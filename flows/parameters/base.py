@@ -9,7 +9,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -39,6 +38,18 @@ PRICE_DESCRIPTION = (
 DATA_DESCRIPTION = "manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT"
 
 
+def check_name(name: str | None) -> str | None:
+    """Check the name of a run, or a part of it.
+
+    Raises:
+        ValueError: no folder can have it (pydantic expects this error).
+    """
+    try:
+        return name if name is None else check_run_name(name)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
 class FlowParameters(BaseModel):
     """Parameters of every flow."""
 
@@ -63,12 +74,19 @@ class FlowParameters(BaseModel):
         """The data set that nodes of the flow's pipeline read as ``data``, if they do."""
         return None
 
-    @field_validator("store", "name")
+    _name = field_validator("name")(check_name)
+
+    @property
+    def run_title(self) -> str | None:
+        """What an unnamed run is called after the time; None for the flow."""
+        return None
+
+    @field_validator("store")
     @classmethod
-    def _check_store_and_name(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _check_store(cls, value: str | None) -> str | None:
         try:
             if value is not None:
-                local_root(value) if info.field_name == "store" else check_run_name(value)
+                local_root(value)
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return value

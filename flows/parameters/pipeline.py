@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from components.errors import ConfigError
 from components.pipeline.matrix import expand_matrix
@@ -13,7 +13,7 @@ from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.suggestions import suggest
 from components.yaml_text import parse_yaml
-from flows.parameters.base import DataParameters
+from flows.parameters.base import DataParameters, check_name
 
 GRAPH_KEYS = ("nodes", "outputs", "defaults", "matrix")
 """Keys of a file that are the graph; the others are parameters of the run."""
@@ -34,6 +34,14 @@ class PipelineParameters(DataParameters):
         None, description="files that nodes name lie here; the working directory if empty"
     )
 
+    title: str | None = Field(
+        None,
+        max_length=70,
+        description="what an unnamed run is called after the time, such as transcribe; the flow if empty",
+    )
+
+    _title = field_validator("title")(check_name)
+
     @model_validator(mode="before")
     @classmethod
     def _gather_graph(cls, values: Any) -> Any:
@@ -48,6 +56,11 @@ class PipelineParameters(DataParameters):
             return values
         graph = {part: values[part] for part in GRAPH_KEYS if part in values}
         return {**{k: v for k, v in values.items() if k not in GRAPH_KEYS}, "graph": graph}
+
+    @property
+    def run_title(self) -> str | None:
+        """What an unnamed run is called after the time."""
+        return self.title
 
     @property
     def graph_values(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from components.analysis.attribution import Attribution
 from components.analysis.cascade_attribution import AttributionReport
+from components.counted_nouns import format_count
 from components.metrics.bootstrap import MIN_UTTERANCES, Estimate
 from components.metrics.table import label_of
 from reports.escaping import to_printable
@@ -68,7 +69,7 @@ def build_rows(report: AttributionReport) -> Iterator[dict[str, str]]:
             cells = {"metric": name, "what": f"transcript: {part.part}", "costs": format_estimate(part.gap)}
             yield cells | {"Shapley": format_estimate(part.shapley)}
     for kind in report.kinds:
-        what = f"{kind.errors} {kind.kind} in {kind.utterances} utterances"
+        what = f"{kind.errors} {kind.kind} in {format_count(kind.utterances, 'utterance')}"
         yield {
             "metric": label_of(report.blames[0].metric),
             "what": what,

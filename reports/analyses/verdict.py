@@ -8,6 +8,7 @@ from components.analysis.cascade_attribution import AttributionReport
 from components.analysis.comparison import Comparison
 from components.analysis.contribution import Contribution, Share
 from components.analysis.cost import Cost
+from components.counted_nouns import format_count
 from components.metrics.significance import Difference
 from components.metrics.table import METRICS, label_of
 from components.run_record import RunRecord, Score
@@ -93,7 +94,9 @@ def describe_scores(run: RunRecord) -> list[Sentence]:
     text = ", ".join(map(_describe_score, scores))
     if len(counted) == 1:
         n, n_total = counted.pop()
-        text += f" on {n:,} of {n_total:,} utterances" if n < n_total else f" on {n:,} utterances"
+        text += (
+            f" on {n:,} of {n_total:,} utterances" if n < n_total else f" on {format_count(n, 'utterance')}"
+        )
     return [Sentence(f"{text}.")]
 
 

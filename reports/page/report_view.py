@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from components.counted_nouns import format_count
 from components.export.beside_report import FOLDER, RULES
 from components.files import read_json, read_lines
 from components.metrics.metric import Output
@@ -230,7 +231,7 @@ def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Section]:
         ]
     if not rows:
         return []
-    note = f"{total:,} records could not be processed; the others went on."
+    note = f"{format_count(total, 'record')} could not be processed; the others went on."
     if total > len(rows):
         note += f" The first {MAX_QUARANTINED_PER_STAGE} of each stage; "
         note += "antiphon inspect RUN --node NAME lists all."

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from components.counted_nouns import format_count
 from components.errors import DataError
 from components.metrics.bootstrap import MIN_UTTERANCES
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
@@ -198,7 +199,7 @@ def format_interval(score: Score) -> str:
 
 def describe_too_few(n: int) -> str:
     """The text in place of a verdict where there are too few utterances for one."""
-    return f"{n} utterance{'s' * (n != 1)}: too few to tell"
+    return f"{format_count(n, 'utterance')}: too few to tell"
 
 
 def print_line(console: Console, label: str, text: str) -> None:

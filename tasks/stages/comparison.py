@@ -17,6 +17,7 @@ from components import metrics
 from components.analysis.comparison import Comparison, compare
 from components.analysis.comparison_settings import ComparisonSettings
 from components.canonical_json import digest_of
+from components.counted_nouns import format_count
 from components.files import write_bytes, write_json
 from components.languages import UNDETERMINED
 from components.metrics.metric_names import split_metric
@@ -97,7 +98,7 @@ def compare_runs(
     comparison = read_comparison(ref)
     for note in comparison.notes:
         get_run_logger().warning("comparison: %s", note)
-    what = f"{len(runs)} systems, {comparison.n} utterances"
+    what = f"{len(runs)} systems, {format_count(comparison.n, 'utterance')}"
     publish_table(comparison_report.build_score_rows(comparison), "comparison", what)
     publish_table(comparison_report.build_cost_rows(comparison), "cost", what)
     publish_table(

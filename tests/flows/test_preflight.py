@@ -82,7 +82,11 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
             "mt: coefficients",
         ),
         ("ensemble", [], "expected at least one model beside mt.model"),
-        ("refine", [], "refine: packaged:gemma-3-270m needs your consent"),
+        (
+            "refine",
+            ["refine.gate_model=packaged:gemma-3-270m"],
+            "refine: packaged:gemma-3-270m needs your consent",
+        ),
         ("refine", ["refine.gate=reference_chrf", "refine.reported=chrf"], "refine: gate reference_chrf"),
         ("refine", ["draft=absent"], "draft: no run 'absent'"),
         ("stack", ["stack.model=packaged:nope"], "stack: packaged:nope"),
@@ -313,7 +317,7 @@ def test_a_network_that_is_down_is_no_fault_of_the_configuration() -> None:
         check_needs([Need("mt", fail)])
 
 
-def test_nodes_that_read_texts_are_refused_where_the_data_are_speech(tmp_path: Path) -> None:
+def test_nodes_are_refused_that_have_nothing_to_do_with_data_of_speech_or_of_texts(tmp_path: Path) -> None:
     def needs(**nodes: object) -> list[Need]:
         pipeline = read_pipeline({"nodes": nodes, "target_language": "de"})
         # no model is looked for: what nodes read is the question
@@ -326,7 +330,12 @@ def test_nodes_that_read_texts_are_refused_where_the_data_are_speech(tmp_path: P
     with pytest.raises(ConfigError, match=r"^mt: expected written texts in the data"):
         admit_data(needs(mt=mt, again={"kind": "refine", "of": "mt"}), speech)
     admit_data(needs(mt=mt), letter)
-    admit_data(needs(asr={"kind": "recognize"}, mt=mt), speech)  # data may hold both, and these have speech
+    asr = {"kind": "recognize"}
+    admit_data(needs(asr=asr, mt=mt), speech)  # data may hold both, and these have speech
+    with pytest.raises(ConfigError, match=r"^asr: expected speech in the data.*\nb: expected speech"):
+        admit_data(needs(asr=asr, b=asr), letter)
+    admit_data(needs(asr=asr, mt={**mt, "of": "asr"}), letter)  # the translator reads the texts
+    admit_data(needs(asr=asr, mt=mt), letter)
 
 
 def test_a_flow_without_a_graph_says_so() -> None:

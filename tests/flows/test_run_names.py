@@ -18,6 +18,7 @@ from flows.run_names import describe_run
         ({"data": "s", "asr": {"model": "whisper:tiny", "members": ["whisper:base"]}}, "f s tiny base"),
         ({"data": "s", "systems": [{"name": "old"}, {"name": "new", "parameters": {}}]}, "f s old new"),
         ({"recipe": "slerp.yml"}, "f slerp"),
+        ({"audio": "talk.mp4", "title": "transcribe"}, "transcribe talk.mp4"),
         ({"data": "s3://user:secret@host"}, "f ***"),
         ({}, "f"),
     ],

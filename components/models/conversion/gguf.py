@@ -6,11 +6,12 @@ transformers reads GGUF, but slowly and, unless told otherwise, into packed tens
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeling_gguf_pytorch_utils
 from transformers.utils import logging as transformers_logging
 
 from components.errors import ModelError, to_one_line
@@ -51,6 +52,9 @@ def _load_gguf(file: Path) -> tuple[Any, Any]:
         "local_files_only": True,
     }
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    reader: Any = modeling_gguf_pytorch_utils
+    draw_bar = reader.tqdm  # which heeds no setting of transformers, and fills pipes and logs with lines
+    reader.tqdm = partial(draw_bar, disable=True)
     try:
         tokenizer = AutoTokenizer.from_pretrained(**where)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -63,6 +67,8 @@ def _load_gguf(file: Path) -> tuple[Any, Any]:
         raise ModelError(
             f"{file}: transformers cannot read this GGUF file ({type(error).__name__}: {to_one_line(error)})"
         ) from error
+    finally:
+        reader.tqdm = draw_bar
     model, report = loaded
     if missing := sorted(report["missing_keys"]):  # transformers would fill them with random numbers
         raise ModelError(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from urllib.parse import quote
 
-from huggingface_hub import snapshot_download
+import httpx
+from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -16,6 +18,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from components.errors import ConfigError, ModelError, TransientError
 from components.models.checkpoints import architecture_of, checkpoint_of, has_vocabulary, weight_files
@@ -25,6 +28,8 @@ from components.records import Checkpoint
 
 TEXTS = ("*.json", "*.txt", "*.model", "*.spm", "*.jinja")
 PATTERNS = ("*.safetensors", *TEXTS)
+ANSWER_SECONDS = 3.0
+"""How long the hub may take to say whether it has a repository."""
 METRIC_PATTERNS = (*PATTERNS, "hparams.yaml", "checkpoints/model.ckpt", "pytorch_model*.bin")
 """Files of COMET and MetricX, whose publishers have no safetensors; they are read with weights_only."""
 METRIC_NAME = re.compile(r"(?i)[^/]*/(.*comet.*|metricx.*)")
@@ -63,6 +68,62 @@ def hub_model(name: str, on_progress: ProgressCallback, *, cache: Path | None = 
         fetch_encoder = partial(encoder_files, on_progress=on_progress, cache=cache)
         return convert_metric(folder, reference, fetch_encoder, on_progress, lineage)
     return checkpoint_of(folder, reference, lineage)
+
+
+def check_repository(name: str) -> None:
+    """Refuse a repository that is neither complete in the hub's local cache nor on the hub.
+
+    Args:
+        name: ORG/NAME or ORG/NAME@REVISION.
+
+    Raises:
+        ConfigError: The name is of another form.
+        ModelError: There is no such repository or revision that this user may see.
+        TransientError: It is not here, and the hub cannot be reached.
+    """
+    check_name(name)
+    repository, _, revision = name.partition("@")
+    patterns = PATTERNS if _metric_check(repository) is None else METRIC_PATTERNS
+    if _local_snapshot(repository, revision or None, None, patterns) is None:
+        status = ask_hub(
+            f"/api/models/{repository}" + (f"/revision/{quote(revision, '')}" if revision else "")
+        )
+        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.NOT_FOUND):
+            raise _absent_error(f"hub:{name}")
+        if status is None:
+            raise _unreachable_error(f"hub:{name}")
+
+
+@cache
+def ask_hub(path: str) -> int | None:
+    """The status of the hub's answer for a page; None where it cannot be reached.
+
+    It is asked once in a process, and given three seconds; what it has not said by then is 504.
+    """
+    if constants.HF_HUB_OFFLINE:
+        return None
+    try:
+        return httpx.head(
+            constants.ENDPOINT + path,
+            headers=build_hf_headers(),
+            timeout=ANSWER_SECONDS,
+            follow_redirects=True,
+        ).status_code
+    except httpx.ReadTimeout:
+        return httpx.codes.GATEWAY_TIMEOUT
+    except (httpx.HTTPError, OSError):
+        return None
+
+
+def _absent_error(reference: str) -> ModelError:
+    return ModelError(f"{reference}: the hub has no such repository or revision; check the name")
+
+
+def _unreachable_error(reference: str) -> TransientError:
+    return TransientError(
+        f"{reference}: not in the hub's local cache, and the hub cannot be reached; fetch it where "
+        f"there is one (`antiphon models fetch {reference}`), set HF_HOME to its cache, or give a path"
+    )
 
 
 def _metric_check(repository: str) -> Callable[[Path], bool] | None:
@@ -176,11 +237,6 @@ def _download_snapshot(
             f"{reference}: its licence has to be accepted on the hub first, then log in"
         ) from error
     except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
-        raise ModelError(
-            f"{reference}: the hub has no such repository or revision; check the name"
-        ) from error
+        raise _absent_error(reference) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise TransientError(
-            f"{reference}: not in the hub's local cache, and the hub cannot be reached; fetch it where "
-            f"there is one (`antiphon models fetch {reference}`), set HF_HOME to its cache, or give a path"
-        ) from error
+        raise _unreachable_error(reference) from error

@@ -120,7 +120,7 @@ def test_source_language_fills_and_selects(tmp_path):
     )
     dataset = load(path, source_language="en")
     assert [(item.id, item.source_language) for item in dataset.utterances] == [("a", "en-GB"), ("b", "en")]
-    assert dataset.notes == ("1 records in fr left out",)
+    assert dataset.notes == ("1 record in fr left out",)
 
 
 def test_target_language_chooses_references(tmp_path):
@@ -143,7 +143,7 @@ def test_ids_are_derived_where_there_are_none(tmp_path):
 
 def test_unknown_fields_are_noted_with_a_guess(tmp_path):
     path = manifest(tmp_path, {"id": "a", "text": "x", "source_language": "en", "transcipt": "x"})
-    assert load(path).notes == ("field 'transcipt' ignored in 1 records; meant 'transcript'?",)
+    assert load(path).notes == ("field 'transcipt' ignored in 1 record; meant 'transcript'?",)
 
 
 def test_a_digest_in_the_manifest_is_checked(tmp_path):

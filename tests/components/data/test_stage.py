@@ -34,7 +34,7 @@ def test_utterances_are_kept_and_found_again(store: Store, manifest: str) -> Non
 
 def test_a_language_that_no_record_has_leaves_nothing_and_is_told(store: Store, manifest: str) -> None:
     with pytest.raises(
-        DataError, match=r"a\.jsonl: expected at least one utterance, found none; 1 records in en left out"
+        DataError, match=r"a\.jsonl: expected at least one utterance, found none; 1 record in en left out"
     ):
         store_data(manifest, None, ("fr", None), None, store)
 

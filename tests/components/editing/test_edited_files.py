@@ -44,7 +44,12 @@ def test_a_single_file_may_have_any_name_where_there_is_one_recording(tmp_path: 
     ("name", "content", "texts", "message"),
     [
         ("", "", [TALK], "expected a folder of .srt files, found none in it"),
-        ("a.docx", "x", [TALK], "a.docx: expected a .tsv, .jsonl or .srt file, or a folder of .srt files"),
+        (
+            "a.odt",
+            "x",
+            [TALK],
+            "a.odt: expected a .tsv, .jsonl, .docx or .srt file, or a folder of .srt files",
+        ),
         ("none.srt", None, [TALK], "expected a readable file of edited texts, found .*none.srt"),
         ("a.srt", CUE, [written("u1", "x")], "a.srt: expected a .tsv file, since the texts of asr are not"),
         (

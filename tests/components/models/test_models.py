@@ -9,6 +9,7 @@ import json
 import pickle
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -351,10 +352,44 @@ def test_a_node_of_a_pipeline_is_no_model_yet() -> None:
         resolve("node:asr")
 
 
-def test_names_of_the_hub_are_checked_without_it() -> None:
-    check("hub:org/name@main")
+class FakeHub(http.server.BaseHTTPRequestHandler):
+    """Has one repository with one revision, and thinks long about another."""
+
+    def do_HEAD(self) -> None:
+        if self.path.endswith("slow"):
+            time.sleep(0.5)
+        known = ("/api/models/org/name", "/api/models/org/name/revision/refs%2Fpr%2F1")
+        self.send_response(200 if self.path in known else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_repositories_of_the_hub_are_looked_for_before_they_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.2)
     with pytest.raises(AntiphonError, match="expected hub:ORG/NAME"):
         check("hub:justone")
+    hub.ask_hub.cache_clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), FakeHub) as server:
+        threading.Thread(target=server.serve_forever).start()
+        monkeypatch.setattr(hub.constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        for name in ("org/name", "org/name@refs/pr/1", "org/slow"):
+            check(f"hub:{name}")
+        for name in ("org/other", "org/name@v2"):
+            with pytest.raises(ModelError, match=f"hub:{name}: the hub has no such repository or revision"):
+                check(f"hub:{name}")
+        server.shutdown()
+    check("hub:org/name")  # which was answered already
+    hub.ask_hub.cache_clear()
+    with pytest.raises(
+        TransientError, match="hub:org/name: not in the hub's local cache, and the hub cannot"
+    ):
+        check("hub:org/name")
+    hub.ask_hub.cache_clear()
 
 
 @pytest.mark.parametrize(

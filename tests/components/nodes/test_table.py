@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.models.packaged_models import PACKAGED_MODELS
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline.reader import KEYS, read_pipeline
@@ -26,6 +27,14 @@ def test_the_page_has_a_row_for_every_kind() -> None:
     assert not missing, "docs/pipelines.md lacks\n" + "\n".join(missing)
     rows = re.findall(r"^\| `(\w+)` \|.*\|.*\|.*\|$", PAGE, re.MULTILINE)
     assert sorted(rows) == sorted(KINDS)
+
+
+def test_a_default_model_asks_for_no_consent_and_no_hub() -> None:
+    for kind in KINDS.values():
+        for name, field in kind.settings.model_fields.items():
+            scheme, _, model = str(field.default).partition(":")
+            assert scheme != "hub", (kind.name, name)
+            assert scheme != "packaged" or PACKAGED_MODELS[model].consent is None, (kind.name, name)
 
 
 def blocks() -> list[str]:

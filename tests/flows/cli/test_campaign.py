@@ -38,7 +38,7 @@ def test_answers_become_scores_and_what_was_left_out_is_told(
     *text, line = capsys.readouterr().out.splitlines()
     assert text == [
         f"8 of 8 outputs judged by 1 annotator: 8 scores in {scores}",
-        "4 answers were given again; the last one counts",
+        "given again: 4 answers; the last one counts",
         "anna: 1 of 1 attention checks passed",
         "ben: 0 of 1 attention checks passed; left out (--keep-all keeps them)",
     ]

@@ -78,7 +78,7 @@ def test_one_recording_into_a_file_by_its_ending(export: Command, store: Store) 
     ("arguments", "expected"),
     [
         (["run", "--node", "mtt"], "found 'mtt'; did you mean mt?"),
-        (["run", "--format", "doc"], "--format: expected some of txt, srt, vtt"),
+        (["run", "--format", "doc"], "--format: expected some of txt, docx, srt, vtt"),
         (["run", "--out", "all.srt"], "expected one text for one file, found several"),
         (["run", "--format", "srt,vtt", "--out", "-"], "--format: expected one for -, found srt, vtt"),
         (["run", "--format", "vtt", "--out", "talk.srt"], "--out: expected a file .vtt or a folder"),
@@ -112,8 +112,8 @@ def test_a_comparison_names_the_runs_to_export(export: Command, store: Store) ->
     [
         ([], "--for-edit: expected one --node, such as --node asr, found none"),
         (["--node", "asr", "--node", "mt"], "--for-edit: expected one --node, such as --node asr, found 2"),
-        (["--node", "asr", "--format", "vtt"], "--for-edit: expected --format tsv or srt, found 'vtt'"),
-        (["--node", "asr", "--out", "asr.docx"], "--for-edit: expected --format tsv or srt, found 'docx'"),
+        (["--node", "asr", "--format", "vtt"], "--for-edit: expected --format tsv, docx or srt, found 'vtt'"),
+        (["--node", "asr", "--out", "a.odt"], "--for-edit: expected --format tsv, docx or srt, found 'odt'"),
     ],
 )
 def test_wrong_usage_of_files_to_edit_is_one_line(

@@ -61,15 +61,20 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
     (tmp_path / "talks" / "day").mkdir(parents=True)
     film(tmp_path / "talks" / "one.mp4")
     film(tmp_path / "talks" / "day" / "two.mkv")
+    film(tmp_path / "talks" / "poison.mp4")  # which cannot be recognized
     code, out, _ = antiphon("transcribe", "talks", "--name", "heard")
+    (tmp_path / "talks" / "poison.mp4").unlink()
     assert (code, out) == (
-        0,
+        3,
         "==> two.und.txt <==\nheard two\n\n==> one.und.txt <==\nheard one\n".replace(".und.", ".asr."),
     )
     code, out, err = antiphon("transcribe", "talks/one.mp4", "--format", "srt")
     assert (code, out) == (0, "1\n00:00:00,000 --> 00:00:01,000\nheard one\n\n")
-    assert "antiphon: 1 subtitles, read at 9 columns a second" in err
+    assert "antiphon: 1 subtitle, read at 9 columns a second" in err
     (tmp_path / "talks" / "bad.mp4").write_bytes(b"no film")
+    code, out, err = antiphon("transcribe", "talks/bad.mp4")
+    assert (code, out) == (3, "")
+    assert "antiphon: bad: no text: data: unreadable audio" in err
     out_folder = ("--out", "texts", "--format", "srt,txt", "--bilingual", "--model", "fake")
     code, out, err = antiphon("translate", "talks", "--to", "de", "--from", "en", *out_folder)
     assert code == 3
@@ -78,7 +83,8 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
     ]
     assert Path("texts/one.en-de.txt").read_text() == "heard one\nübersetzt: heard one\n"
     assert "antiphon: bad: no text: data: unreadable audio" in err
-    assert (tmp_path / "store" / "runs" / "heard" / "texts").is_dir()
+    runs = sorted(path.name for path in (tmp_path / "store" / "runs").iterdir())
+    assert [name.rpartition("-")[2] for name in runs] == ["transcribe", "transcribe", "translate", "heard"]
 
 
 @pytest.mark.server
@@ -99,14 +105,17 @@ def test_what_ended_a_text_ends_the_command(
     begun = []
 
     def end(name: str, config: None, assignments: list[str], values: dict[str, str]) -> tuple[int, None]:
-        begun.append(values["data"])
+        begun.append((values["data"], values["source_language"]))
         return 143, None
 
     monkeypatch.setattr(text_commands, "compute_flow", end)
-    for name in ("a.txt", "b.txt"):
+    for name in ("a.fr.txt", "b.txt"):
         (tmp_path / name).write_text("One.\n")
-    code, out, _ = antiphon("translate", "a.txt", "b.txt", "--from", "en", "--to", "de", "--model", "fake")
-    assert (code, out, begun) == (143, "", ["a.txt"])
+    arguments = ("translate", "a.fr.txt", "--to", "de", "--model", "fake")
+    code, out, _ = antiphon(*arguments, "b.txt", "--from", "en")
+    assert (code, out, begun) == (143, "", [("a.fr.txt", "en")])
+    antiphon(*arguments)
+    assert begun[1:] == [("a.fr.txt", "fr")]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +123,7 @@ def test_what_ended_a_text_ends_the_command(
     [
         (["transcribe", "none.wav"], "none.wav: expected an audio file"),
         (["transcribe", "a.txt"], "expected recordings, found a.txt"),
-        (["translate", "a.srt", "--to", "de"], "expected recordings or texts (.txt), found a.srt"),
+        (["translate", "a.docx", "--to", "de"], "found a.docx; save it as plain text (.txt)"),
         (["translate", "a.txt", "a.wav", "--to", "de"], "expected recordings or texts, found both"),
         (["translate", "a.txt", "--to", "de"], "a.txt: expected the language of the text, found none"),
         (["translate", "a.txt", "--to", "german"], "did you mean de?"),
@@ -123,19 +132,33 @@ def test_what_ended_a_text_ends_the_command(
         (["transcribe", "a.wav", "b.wav", "--format", "srt"], "expected a folder for the texts of 2 files"),
         (["transcribe", "a.wav", "b.wav", "--out", "x.srt"], "expected a folder for the texts of 2 files"),
         (["transcribe", "a.wav", "--format", "srt,txt"], "expected a folder for txt and srt, found none"),
-        (["transcribe", "a.wav", "--out", "x.docx"], "expected a folder or a file .txt, .srt"),
+        (["transcribe", "a.wav", "--out", "x.pdf"], "expected a folder or a file .txt, .docx, .srt"),
         (["transcribe", "a.wav", "--out", "nowhere/x.srt"], "expected a file in a folder that is there"),
     ],
 )
 def test_wrong_usage_is_one_line(
     antiphon: Command, tmp_path: Path, arguments: list[str], expected: str
 ) -> None:
-    for name in ("a.txt", "a.srt", "a.wav", "b.wav"):
+    for name in ("a.txt", "a.docx", "a.wav", "b.wav"):
         (tmp_path / name).touch()
     code, out, err = antiphon(*arguments)
     assert (code, out) == (2, "")
     assert expected in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_format_that_cannot_be_written_is_refused_before_anything_is_transcribed(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.wav").touch()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    _, _, err = antiphon("transcribe", "a.wav", "--format", "docx")
+    assert err == "antiphon: --format docx: expected --out FILE.docx or a folder, found none\n"
+    monkeypatch.setattr("components.export.format_names.find_spec", lambda name: None)
+    _, _, err = antiphon("transcribe", "a.wav", "--out", "a.docx")
+    assert err == (
+        "antiphon: format docx: expected python-docx, found none; pip install 'antiphon[word]', or use txt\n"
+    )
 
 
 def test_any_bytes_are_printed_and_a_terminal_gets_no_commands(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,14 @@ from components.training import processes, trainer, training_order
 from components.training.processes import Processes, ProcessLostError
 from components.training.training_order import TrainingOrder
 from components.training.translation_learner import TranslationLearner
-from flows.cli.torchrun import is_one_of_several, lead_or_follow
+from flows.cli.main import main
+from flows.cli.torchrun import (
+    EXIT_CODE_FILE,
+    hand_over,
+    is_one_of_several,
+    lead_or_follow,
+    run_over_processes,
+)
 
 
 @pytest.fixture
@@ -45,6 +53,40 @@ def test_the_first_process_runs_and_leaves(rank: list[int]) -> None:
     with pytest.raises(ConfigError, match="wrong"):
         lead_or_follow(run)
     assert rank == [0, -1]
+
+
+def test_the_exit_code_is_that_of_the_first_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rank: list[int]
+) -> None:
+    """torchrun is played by a program that is called as it is, and ends as it does after a crash."""
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    begun: list[list[str]] = []
+
+    class Torchrun:
+        def __init__(self, command: list[str], env: dict[str, str]) -> None:
+            begun.append(command)
+            monkeypatch.setenv(EXIT_CODE_FILE, env[EXIT_CODE_FILE])
+
+        def wait(self) -> int:
+            if "crash" in begun[-1]:
+                return 1
+            for number, code in (("0", 3), ("1", 0)):
+                monkeypatch.setenv("RANK", number)
+                assert hand_over(code) == 0  # torchrun reports a crash of neither
+            return 0
+
+    monkeypatch.setattr(subprocess, "Popen", Torchrun)
+    arguments = ["run", "train", "--processes", "2"]
+    monkeypatch.setattr("sys.argv", ["antiphon", *arguments])
+    with pytest.raises(SystemExit) as ending:
+        main(arguments)
+    assert ending.value.code == 3
+    assert begun[0][-len(arguments) :] == arguments
+    assert begun[0][begun[0].index("--nproc-per-node") + 1] == "2"
+    assert run_over_processes(2, ["crash"]) == 1
+    monkeypatch.delenv(EXIT_CODE_FILE)
+    monkeypatch.setenv("RANK", "0")
+    assert hand_over(3) == 3
 
 
 def test_another_process_trains_until_the_first_leaves(

@@ -35,3 +35,32 @@ def test_the_terminal_has_a_table_for_each_system_and_the_signature_once() -> No
     assert lines.count("[red]asr 12.50 +3.00") == 2  # a name is no markup
     assert lines.count("mt -1.25") == 2
     assert lines.count("bleu|seed:1") == 1
+
+
+def test_what_the_parts_add_comes_first_and_what_cannot_be_told_is_said() -> None:
+    def gain(value: float, low: float, high: float) -> Estimate:
+        return Estimate(value=value, interval=(low, high))
+
+    def share(part: str, lost: Estimate | None, share: Estimate | None) -> Share:
+        return Share(part=part, alone=None, lost=lost, share=share)
+
+    shares = (
+        share("lm", gain(0.2, -0.1, 0.5), None),
+        share("old", None, gain(-1.5, -2.0, -1.0)),
+        share("new", gain(9.0, 8.0, 10.0), gain(4.0, 3.0, 5.0)),
+        share("idle", None, None),
+    )
+    many = Contribution(
+        title="mt", metric="bleu", score=estimate(30.0), nobody=2.0, empty="no text", shares=shares,
+        n=100, n_total=100, signature="bleu|seed:1",
+    )  # fmt: skip
+    out = Console(file=io.StringIO(), width=120, no_color=True)
+    print_contributions([many], out)
+    first, second = out.file.getvalue().splitlines()[:2]  # type: ignore[attr-defined]
+    assert first == (
+        "mt: new adds +4.00 (+3.00 to +5.00); old adds -1.50 (-2.00 to -1.00); not told from nothing: lm"
+    )
+    assert second.startswith("mt: BLEU 30.00 with all")
+    few = many.model_copy(update={"n": 3})
+    print_contributions([few], out)
+    assert "mt: 3 utterances: too few to tell" in out.file.getvalue()  # type: ignore[attr-defined]

@@ -180,7 +180,7 @@ def test_what_the_pool_lets_go_is_kept_by_no_component() -> None:
 ROOMS = ("tasks", "flows", "components/storage", "components/nodes", "components/pipeline")
 BY_NAME = {
     "components/storage/stage_plan.py:_version_of": "a library, which a process loads once",
-    "components/pipeline/recommended_models.py:_has_page": "whether the hub answers, no stage's content",
+    "components/models/sources/hub.py:ask_hub": "whether the hub answers, no stage's content",
     "tasks/endpoint_blocks.py:read_block": "the address of a server, which is in no stage",
 }
 

@@ -78,10 +78,12 @@ def write(model: LlamaForCausalLM, path: Path, without: str = "") -> None:
 
 
 @torch.no_grad()
-def test_it_is_the_model_that_was_written(tmp_path: Path) -> None:
+def test_it_is_the_model_that_was_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = tiny()
     write(model, tmp_path / "m.gguf")
+    capsys.readouterr()
     convert_gguf(tmp_path / "m.gguf", tmp_path / "out", (2,))
+    assert capsys.readouterr() == ("", "")  # no bar
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32)
     assert loaded.generation_config.eos_token_id == [2]
     ids = torch.tensor([[1, 3, 2, 0, 3]])
