@@ -143,7 +143,18 @@ class StepGraph:
 
 
 def _is_close(result: Tensor, expected: Tensor) -> bool:
-    """Whether both are nearly equal; what only one of them forbids was at a threshold."""
-    is_infinite = result.isinf() | expected.isinf()
-    pair = (result.masked_fill(is_infinite, 0), expected.masked_fill(is_infinite, 0))
-    return torch.allclose(*pair, TOLERANCE, TOLERANCE, equal_nan=True)
+    """Whether both are nearly equal.
+
+    What was at a threshold may be forbidden (-inf) in one of them only: up to a tenth of what a row, the last
+    dimension, allows, and never its best.
+    """
+    forbidden, expected_forbidden = result == -torch.inf, expected == -torch.inf
+    differs = (forbidden & expected.isfinite()) | (expected_forbidden & result.isfinite())
+    n_allowed = torch.maximum(*((~mask).sum(-1) for mask in (forbidden, expected_forbidden)))
+    if bool((differs.sum(-1) > (n_allowed // 10).clamp(min=1)).any()):
+        return False
+    pairs = [
+        tuple(part.masked_fill(differs, 0) for part in (result, expected)),
+        tuple(part.masked_fill(part.isnan(), -torch.inf).amax(-1) for part in (result, expected)),
+    ]
+    return all(torch.allclose(*pair, TOLERANCE, TOLERANCE, equal_nan=True) for pair in pairs)
