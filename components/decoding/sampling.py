@@ -58,7 +58,7 @@ def greedy_or_sample(
     steps = min(config.max_new_tokens, scorer.limit)
     log_probs = scorer.prefill()
     n, device = log_probs.shape[0], log_probs.device
-    draws = _draw_uniform(config, keys, n, copies, steps).to(device)
+    draws = _draw_uniform(config, keys, n, copies, steps)[: n * copies].to(device)
     rows, interval = _Rows(scorer, n, copies, steps, draws), check_interval(device)
     for t in range(steps):
         history = rows.history()
