@@ -32,7 +32,7 @@ Work = dict[str, Any]
 """What a task run is called with."""
 
 
-class CardRayTaskRunner(RayTaskRunner[Any]):
+class CardRayTaskRunner(RayTaskRunner[Any]):  # type: ignore[misc]
     """A Ray runner whose tasks that ask for a GPU are computed by one actor for each card.
 
     Other tasks are Ray's, as ever. An actor takes no CPU from them, so a stage on the CPU goes on beside it.
@@ -113,7 +113,7 @@ class _Cards:
         self._queue: SimpleQueue[tuple[Future[Any], Work] | None] = SimpleQueue()
         self._actors: dict[int, Any] = {}
         self._is_closed = False
-        cards = int(ray.cluster_resources().get("GPU", 0))
+        cards = int(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
         if not cards:
             _log.warning(
                 "expected a node with a GPU in the Ray cluster, found none: what computes on CUDA waits for "
@@ -139,8 +139,9 @@ class _Cards:
             ray.kill(actor)
 
     def _serve(self, number: int) -> None:
+        process: Any = ray.remote(num_gpus=1, num_cpus=0)(_CardProcess)
         while not self._is_closed:
-            actor = ray.remote(num_gpus=1, num_cpus=0)(_CardProcess).remote()
+            actor = process.remote()
             self._actors[number] = actor
             try:
                 ray.get(actor.start.remote())

@@ -1,4 +1,4 @@
-"""A beam's choice on fixed buffers, eager and replayed, against the choice of a search that drops rows at once.
+"""A beam's choice on fixed buffers, eager and replayed, against a search that drops rows at once.
 
 A Markov chain gives the same numbers whatever is in the batch, so the results are equal to the last bit.
 """
