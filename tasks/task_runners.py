@@ -159,13 +159,13 @@ def _make_ray_runner() -> TaskRunner[Any]:
         # (_node_ip_address) it takes the machine's instead.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
-        from prefect_ray.task_runners import RayTaskRunner  # noqa: PLC0415 - an extra
+        from tasks.ray_cards import CardRayTaskRunner  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise _missing_extra_error("ray") from error
     # Of its own: without an address Ray would look for a cluster that somebody else started here.
     local = {"address": "local", "num_cpus": count_workers(), "include_dashboard": False}
-    runner: TaskRunner[Any] = RayTaskRunner(address=address) if address else RayTaskRunner(init_kwargs=local)
-    return runner
+    settings = {"address": address} if address else {"init_kwargs": local}
+    return CardRayTaskRunner(max_cards=count_workers(), **settings)
 
 
 def _missing_extra_error(extra: str) -> ConfigError:
@@ -185,8 +185,9 @@ RUNNERS: dict[str, Callable[[], TaskRunner[Any]]] = {
 def request_gpu(device: str) -> Iterator[None]:
     """Request one GPU for the shard that is submitted in the block, where its component computes on one.
 
-    Dask workers offer theirs with ``--resources GPU=1``, Ray finds them by itself. A Ray worker stays for
-    further shards (``max_calls=0``), or each would load its models again; it stays on its first card.
+    Dask workers offer theirs with ``--resources GPU=1``; on Ray they are computed by one process for each
+    card (:mod:`tasks.ray_cards`). A Ray worker without a card stays for further shards, too
+    (``max_calls=0``), or each would load its models again.
 
     Args:
         device: as it is set (auto, cpu, cuda:0 ...).

@@ -20,7 +20,8 @@ BUDGETS = """\
 Counted on the strict device of the tests (a device that says cuda:0 and computes on the CPU), per decoding
 step, tiny widths, 1 to 2 layers: waits of the host, uploads, and kernels (views are free, attention is
 one). A wait costs about as much as a few kernels, and nothing runs beside it. With graphs a replay is
-counted as one kernel: what is left is started by the host one by one, however many layers a model has."""
+counted as one kernel: what is left is started by the host one by one, however many layers a model has. A
+beam's choice is replayed for all models, the steps of T5 and Llama are not."""
 
 
 Reader = Callable[[Sequence[Row]], str | None]

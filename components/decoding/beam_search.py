@@ -12,51 +12,31 @@ are constraints, the continuations are taken from banks (see :mod:`.phrase_const
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
+from components.decoding.beam_step import (
+    BeamState,
+    Choice,
+    StepNumbers,
+    advance,
+    initial_state,
+    list_norms,
+    make_rules,
+)
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
-from components.decoding.continuations import Rows, best_continuations
+from components.decoding.continuations import best_continuations
 from components.decoding.ensemble_scorer import EnsembleScorer
-from components.decoding.finished_hypotheses import Continuations, FinishedHypotheses, FinishedHypothesis
+from components.decoding.finished_hypotheses import FinishedHypotheses, FinishedHypothesis
 from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.host_copy import first_true
-from components.decoding.logits_processors import FORBIDDEN, History, LogitsProcessor, apply_processors
+from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
+from components.decoding.models.static_steps import has_static_choice, round_up_to_power
 from components.decoding.moves import check_interval, make_move
-
-
-@dataclass
-class BeamState:
-    """The open hypotheses of the n utterances in the batch, k rows each, after t of T tokens.
-
-    Attributes:
-        ids: Index of the utterance (n,).
-        positions: 0 to n - 1, (n, 1).
-        row_ids: The same of every row (n * k,).
-        scores: Sum of log-probabilities and biases (n, k), -inf where a row is not in use.
-        sums: Sum of log-probabilities (n, k).
-        tokens: Generated tokens (n, k, T).
-        is_open: Whether the utterance is still searched (n,); on the CPU all in the batch are.
-    """
-
-    ids: Tensor
-    positions: Tensor
-    row_ids: Tensor
-    scores: Tensor
-    sums: Tensor
-    tokens: Tensor
-    is_open: Tensor
-
-    def keep_utterances(self, indices: Tensor) -> None:
-        """Keep the utterances at ``indices`` (LongTensor), drop the others."""
-        k = self.scores.shape[1]
-        self.ids, self.scores, self.tokens = self.ids[indices], self.scores[indices], self.tokens[indices]
-        self.sums, self.positions = self.sums[indices], self.positions[: len(indices)]
-        self.row_ids, self.is_open = _repeat(self.ids, k), self.is_open[indices]
+from components.decoding.recorded_choice import RecordedChoices
+from components.decoding.row_tokens import RowTokens
 
 
 def beam_search(
@@ -70,116 +50,141 @@ def beam_search(
     Returns:
         Per utterance the best ``config.n_best`` candidates, best first.
     """
-    k, steps = config.beam_size, min(config.max_new_tokens, scorer.limit)
+    steps = min(config.max_new_tokens, scorer.limit)
     log_probs = scorer.prefill()
-    n, device = len(log_probs), log_probs.device
-    state, finished = initial_state(log_probs, k, steps), FinishedHypotheses(n, k, device)
-    constraints = guidance.constraints
-    eos, interval = torch.tensor(scorer.vocabulary.eos, device=device), check_interval(device)
+    beam = _Beam(scorer, config, len(log_probs), steps, log_probs.device, guidance)
     for t in range(steps):
-        width = 1 if t == 0 else k
-        owners = state.ids if t == 0 else state.row_ids
-        history = History(state.tokens[:, :width, :t].flatten(0, 1), owners, steps)
+        history = beam.history()
         log_probs = apply_processors(logits_processors, log_probs, history)
         scorer.observe(log_probs)
+        choice = beam.choose(log_probs, history)
+        if t + 1 == steps:
+            break
+        remaining: Tensor | None = None
+        if (t + 1) % beam.interval == 0:
+            positions = scorer.finite.read_flags(choice.is_open)
+            if not positions:
+                break
+            if beam.drops(len(positions)):
+                remaining = first_true(choice.is_open, len(positions))
+                choice = beam.keep_utterances(remaining, positions, choice)
+        log_probs = beam.step(choice, remaining)
+    scorer.finite.require_finite()
+    candidates = [
+        [_to_candidate(scorer, hypothesis) for hypothesis in nbest] for nbest in beam.read(config.n_best)
+    ]
+    constraints = guidance.constraints
+    return candidates if constraints is None else constraints.mark(candidates)
+
+
+class _Beam:
+    """The rows of one search and how they got there."""
+
+    def __init__(
+        self,
+        scorer: EnsembleScorer,
+        config: SearchConfig,
+        n: int,
+        steps: int,
+        device: torch.device,
+        guidance: Guidance,
+    ) -> None:
+        self.interval = check_interval(device)
+        self._scorer, self._config, self._guidance, self._steps = scorer, config, guidance, steps
+        self._is_static = has_static_choice(device) and guidance.constraints is None
+        keeps_closed = self._is_static or self.interval > 1
+        self._rules = make_rules(config, scorer.vocabulary, n, device, keeps_closed=keeps_closed)
+        self._norms = list_norms(config, steps)
+        self._places = torch.arange(steps * self._rules.k, device=device)
+        self._state = initial_state(n, self._rules.k, device)
+        self._ids = torch.arange(n, device=device)
+        self._owners = self._ids  # of the rows
+        self._utterances: Tensor | None = None  # the same, counted over those in the batch
+        self._tokens = RowTokens(n, device)
+        self._finished = FinishedHypotheses(n, self._rules.k)
+        self._recorded: RecordedChoices | None = None
+        self._t = 0
+
+    def history(self) -> History:
+        """What the rows have generated so far."""
+        return History(self._tokens.read, self._owners, self._steps, self._t)
+
+    def choose(self, log_probs: Tensor, history: History) -> Choice:
+        """Take the continuations of the rows, whose next tokens have ``log_probs`` (R, V)."""
+        rules, guidance, scorer = self._rules, self._guidance, self._scorer
+        constraints, t = guidance.constraints, self._t
         scores = guidance.apply(log_probs, history)
         if constraints is not None:
             constraints.observe(history)
             scores = constraints.forbid_ends(scores.clone(), scorer.vocabulary.eos)
-        totals, sums = state.scores[:, :width], state.sums[:, :width]
-        rows_of_step = Rows(log_probs, scores, totals, sums, state.positions)
-        continuations = best_continuations(scorer, rows_of_step, config, steps, eos, guidance)
-        scorer.finite.watch(continuations.scores, state.is_open)
-        finished.add(continuations)
-        best, rows = select_continuations(state, continuations, t, k, ordered=constraints is not None)
-        finished.go_on(continuations, best)
-        if t + 1 == steps:
-            break
-        state.is_open = state.is_open & _can_go_on(state, finished.worst, t + 1, steps, config)
-        remaining: Tensor | None = None
-        if (t + 1) % interval == 0:
-            positions = scorer.finite.read_flags(state.is_open)
-            if not positions:
-                break
-            if len(positions) < len(rows):
-                remaining = first_true(state.is_open, len(positions))
-                rows = rows[remaining]
-                state.keep_utterances(remaining)
-                finished.keep_utterances(remaining, positions)
-        beam_indices, move = rows.reshape(-1), None
-        if interval > 1:
-            state.scores.masked_fill_(~state.is_open[:, None], FORBIDDEN)  # what is closed stays closed
-            if t == 0 or remaining is not None:
-                utterances = _repeat(torch.arange(len(rows), device=device), k)
-            move = make_move(
-                beam_indices,
-                utterances,
-                (len(rows), k),
-                remaining=remaining,
-                is_open=_repeat(state.is_open, k),
-            )
-        log_probs = scorer.step(beam_indices, state.tokens[:, :, t].reshape(-1), move)
-    scorer.finite.require_finite()
-    candidates = [list(map(partial(_to_candidate, scorer), each)) for each in finished.read(config.n_best)]
-    return candidates if constraints is None else constraints.mark(candidates)
+        if self._is_static and 0 < t < self._steps - 1:
+            if self._recorded is None:
+                is_biased, eos = scores is not log_probs, scorer.vocabulary.eos
+                self._recorded = RecordedChoices(
+                    rules, eos, self._state, self._norms, t, scores, is_biased=is_biased
+                )
+            choice = self._recorded.choose(log_probs, scores)
+            self._state = self._recorded.state
+        else:
+            ranked = best_continuations(rules, self._state, log_probs, scores, constraints)
+            places = self._places[t * rules.k : (t + 1) * rules.k]
+            numbers = StepNumbers(*self._norms[t], places)
+            is_last = t + 1 == self._steps
+            self._state, choice = advance(rules, self._state, ranked, numbers, is_last=is_last)
+        scorer.finite.watch(choice.totals)
+        self._finished.add(choice, scorer.records_of(choice.rows.reshape(-1), choice.tokens.reshape(-1)))
+        self._t += 1
+        return choice
+
+    def drops(self, count: int) -> bool:
+        """Whether to drop utterances where so many are open: in fixed shapes only where half have ended."""
+        n = len(self._state.scores)
+        return count < n and not (self._is_static and round_up_to_power(count) == round_up_to_power(n))
+
+    def keep_utterances(self, remaining: Tensor, positions: list[int], choice: Choice) -> Choice:
+        """Drop all utterances but those at ``remaining`` (LongTensor), which the host knows as ``positions``.
+
+        Returns:
+            What was chosen for these.
+        """
+        self._finished.keep_utterances(self._state, positions)
+        self._state = BeamState(*(part[remaining] for part in self._state))
+        if self._recorded is not None:
+            self._recorded.keep_utterances(self._state)
+            self._state = self._recorded.state
+        self._ids, self._utterances = self._ids[remaining], None
+        return choice._replace(
+            beam_indices=choice.beam_indices[remaining],
+            next_tokens=choice.next_tokens[remaining],
+            is_open=choice.is_open[remaining],
+        )
+
+    def step(self, choice: Choice, remaining: Tensor | None) -> Tensor:
+        """Run the members for the rows that were chosen; ``remaining`` utterances have them, None: all.
+
+        Returns:
+            Log-probabilities (R, V) of the next tokens.
+        """
+        n, k = choice.beam_indices.shape
+        beam_indices, tokens = choice.beam_indices.reshape(-1), choice.next_tokens.reshape(-1)
+        self._tokens.append(beam_indices, tokens)
+        if self._utterances is None:
+            self._utterances = _repeat(torch.arange(n, device=tokens.device), k)
+            self._owners = _repeat(self._ids, k)
+        move = None
+        if self._rules.keeps_closed:
+            is_open = choice.is_open[:, None].expand(-1, k)
+            move = make_move(beam_indices, self._utterances, (n, k), remaining=remaining, is_open=is_open)
+        return self._scorer.step(beam_indices, tokens, move)
+
+    def read(self, n_best: int) -> list[list[FinishedHypothesis]]:
+        """The best ``n_best`` hypotheses of every utterance, best first."""
+        return self._finished.read(self._state, n_best)
 
 
 def _repeat(values: Tensor, k: int) -> Tensor:
     """Each of the values (n,) k times in a row (n * k,)."""
     return values[:, None].expand(-1, k).reshape(-1)
-
-
-def initial_state(log_probs: Tensor, k: int, steps: int) -> BeamState:
-    """The state before the first token: ``log_probs`` (N, V) of it."""
-    n, device = log_probs.shape[0], log_probs.device
-    scores = torch.full((n, k), FORBIDDEN, device=device)
-    scores[:, 0] = 0.0
-    ids = torch.arange(n, device=device)
-    return BeamState(
-        ids=ids,
-        positions=ids[:, None],
-        row_ids=_repeat(ids, k),
-        scores=scores,
-        sums=scores,
-        tokens=torch.zeros((n, k, steps), dtype=torch.long, device=device),
-        is_open=torch.ones(n, dtype=torch.bool, device=device),
-    )
-
-
-def select_continuations(
-    state: BeamState, continuations: Continuations, t: int, k: int, *, ordered: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Move every utterance to its best ``k`` continuations that do not end; ``ordered``: to the first ones.
-
-    Returns:
-        Which of the continuations its rows take (n, k), and the row of the step before, counted over all
-        utterances, that each row continues (n, k).
-    """
-    b = 1 if t == 0 else k
-    open_scores = continuations.scores.masked_fill(continuations.ends, FORBIDDEN)
-    if ordered:
-        first = (open_scores == FORBIDDEN).long().argsort(dim=-1, stable=True)[:, :k]
-        scores, order = open_scores.gather(1, first).sort(dim=-1, descending=True, stable=True)
-        best = first.gather(1, order)
-    else:
-        scores, best = open_scores.topk(k, dim=-1)
-    parents = continuations.parents.gather(1, best)
-    is_biased = continuations.sums is not continuations.scores
-    state.scores, state.sums = scores, continuations.sums.gather(1, best) if is_biased else scores
-    if t:
-        state.tokens[:, :, :t] = state.tokens[state.positions, parents, :t]
-    state.tokens[:, :, t] = continuations.tokens.gather(1, best)
-    return best, torch.add(parents, state.positions, alpha=b)
-
-
-def _can_go_on(state: BeamState, worst: Tensor, length: int, steps: int, config: SearchConfig) -> Tensor:
-    """Whether each utterance has an open row, and its best one can still beat its ``worst`` finished (n,)."""
-    has_row = state.scores[:, 0] > FORBIDDEN
-    if config.early_stopping is True:
-        return has_row & (worst == FORBIDDEN)
-    final_length = steps if config.early_stopping == "never" and config.length_penalty > 0 else length
-    best: Tensor = state.scores[:, 0] / final_length**config.length_penalty
-    return has_row & (best > worst)  # -inf where there is room for one more
 
 
 def _to_candidate(scorer: EnsembleScorer, hypothesis: FinishedHypothesis) -> Candidate:

@@ -4,50 +4,27 @@ A finished hypothesis is a place among the continuations of one step, and every 
 rows went on with: back-pointers, which the host follows when all is over. So a hypothesis that finishes costs
 a few small operations on the device, and no copy.
 
-Letters in shapes: N utterances, n of them still searched, k rows each, C continuations of an utterance at a
+Letters in shapes: N utterances, n of them in the batch, k rows each, C continuations of an utterance at a
 step, W numbers that the members give a token.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from components.decoding.beam_step import BeamState, Choice
 from components.decoding.host_copy import copy_to_host
 from components.decoding.logits_processors import FORBIDDEN
 
 Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Continuations:
-    """The C best continuations of each of n utterances, in the order in which they are taken: best first.
-
-    Attributes:
-        scores: What hypotheses are ranked by, with the new token (n, C): log-probabilities and biases.
-        sums: Sum of log-probabilities with it (n, C).
-        log_probs: Log-probability of the new token (n, C).
-        parents: Row of the beam that is continued (n, C).
-        tokens: The new token (n, C).
-        records: What the members gave it (n, C, W).
-        ends: Whether it ends: an eos token, or the last step (n, C).
-        normalized: Scores by the length with the new token (n, C).
-    """
-
-    scores: Tensor
-    sums: Tensor
-    log_probs: Tensor
-    parents: Tensor
-    tokens: Tensor
-    records: Tensor
-    ends: Tensor
-    normalized: Tensor
 
 
 @dataclass(frozen=True)
@@ -69,63 +46,43 @@ class FinishedHypothesis:
     normalized: float
 
 
-class FinishedHypotheses:
-    """The best k finished hypotheses of every utterance, and the steps that led to them.
+class _Step(NamedTuple):
+    """What was chosen at a step for the utterances ``ids`` (n,), and what the members gave it (W, n * C)."""
 
-    Attributes:
-        worst: Normalized score of the worst of a full set of k (n,), -inf while the set is not full.
+    ids: Indices
+    choice: Choice
+    records: Tensor
+
+
+class FinishedHypotheses:
+    """The steps of a search, and the finished hypotheses of the utterances that have left it.
+
+    Args:
+        n: Number N of utterances.
+        k: Rows of each.
     """
 
-    def __init__(self, n: int, k: int, device: torch.device) -> None:
+    def __init__(self, n: int, k: int) -> None:
         self._k = k
         self._ids = np.arange(n)
-        self._normalized = torch.full((n, k), FORBIDDEN, device=device)
-        self._places = torch.zeros((n, k), dtype=torch.long, device=device)  # step * k + continuation
-        self.worst = self._normalized[:, -1]
-        self._steps: list[tuple[Indices, Continuations, Tensor]] = []
-        self._dropped: list[tuple[Indices, Tensor, Tensor]] = []
+        self._steps: list[_Step] = []
+        self._left: list[tuple[Indices, Tensor, Tensor]] = []
 
-    def add(self, continuations: Continuations) -> None:
-        """Add those of the best k continuations of this step that end."""
-        k, step = self._k, len(self._steps)
-        ended = continuations.ends[:, :k] & (continuations.scores[:, :k] > FORBIDDEN)
-        if ended.device.type == "cpu" and not bool(ended.any()):  # elsewhere the question costs more
-            return
-        new = continuations.normalized[:, :k].masked_fill(~ended, FORBIDDEN)
-        places = torch.arange(step * k, step * k + k, device=new.device).expand_as(new)
-        # Stable: of equal ones those that finished before, or are better in the beam, stay.
-        ranked = torch.cat([self._normalized, new], dim=1).sort(dim=1, descending=True, stable=True)
-        order = ranked.indices[:, :k]
-        self._normalized = ranked.values[:, :k]
-        self._places = torch.cat([self._places, places], dim=1).gather(1, order)
-        self.worst = self._normalized[:, -1]
+    def add(self, choice: Choice, records: Tensor) -> None:
+        """Keep what a step has chosen, with the ``records`` (W, n * C) of its continuations."""
+        self._steps.append(_Step(self._ids, choice, records))
 
-    def go_on(self, continuations: Continuations, best: Tensor) -> None:
-        """Keep which of the continuations each of the open rows took: ``best`` (n, k)."""
-        self._steps.append((self._ids, continuations, best))
-
-    def keep_utterances(self, indices: Tensor, positions: list[int]) -> None:
-        """Keep the utterances at ``indices`` (LongTensor), which the host knows as ``positions``."""
-        self._dropped.append((self._ids, self._normalized, self._places))
+    def keep_utterances(self, state: BeamState, positions: list[int]) -> None:
+        """Only the utterances at ``positions`` go on; ``state`` is that of before."""
+        self._left.append((self._ids, state.ranks.clone(), state.places.clone()))
         self._ids = self._ids[positions]
-        self._normalized, self._places = self._normalized[indices], self._places[indices]
-        self.worst = self._normalized[:, -1]
 
-    def read(self, n_best: int) -> list[list[FinishedHypothesis]]:
+    def read(self, state: BeamState, n_best: int) -> list[list[FinishedHypothesis]]:
         """The best ``n_best`` hypotheses of every utterance, best first: one copy to the host."""
-        sets = [*self._dropped, (self._ids, self._normalized, self._places)]
-        ranks = torch.cat([normalized for _, normalized, _ in sets])
+        sets = [*self._left, (self._ids, state.ranks, state.places)]
+        ranks = torch.cat([ranks for _, ranks, _ in sets])
         places = torch.cat([places for *_, places in sets])
-        parts = [continuations for _, continuations, _ in self._steps]
-        table = [
-            torch.cat([part.parents for part in parts]),
-            torch.cat([part.tokens for part in parts]),
-            torch.cat([best for *_, best in self._steps]),
-            torch.cat([part.sums for part in parts]),
-            torch.cat([part.log_probs for part in parts]),
-            torch.cat([part.records for part in parts]),
-        ]
-        ranks_, places_, *columns = (part.numpy() for part in copy_to_host([ranks, places, *table]))
+        ranks_, places_, *columns = (part.numpy() for part in copy_to_host([ranks, places, *self._table()]))
         utterances = np.concatenate([ids for ids, *_ in sets])
         latest = {int(u): row for row, u in enumerate(utterances)}  # an utterance's last set counts
         n = len(latest)
@@ -138,18 +95,38 @@ class FinishedHypotheses:
             results[owner].append(FinishedHypothesis(*path, normalized=float(rank)))
         return results
 
+    def _table(self) -> list[Tensor]:
+        """What all steps have chosen; the utterances of each step follow those of the step before.
+
+        Rows of the beam, tokens, which of them go on, sums, log-probabilities and records.
+        """
+        choices = [step.choice for step in self._steps]
+        records = [
+            step.records.view(len(step.records), *step.choice.tokens.shape).permute(1, 2, 0)
+            for step in self._steps
+        ]
+        by_width = [list(group) for _, group in groupby(choices, _count_numbers)]
+        return [
+            torch.cat([_orders_of(group) // group[0].log_probs.shape[1] for group in by_width]),
+            torch.cat([choice.tokens for choice in choices]),
+            torch.cat([choice.best for choice in choices]),
+            torch.cat([choice.sums for choice in choices]),
+            torch.cat([_log_probs_of(group) for group in by_width]),
+            torch.cat(records),
+        ]
+
     def _follow(
         self, owners: Indices, places: Indices, columns: list[Array]
     ) -> list[tuple[list[int], list[float], Tensor, float]]:
         """Go back from ``places`` (H,) of utterances ``owners`` (H,) to their first tokens."""
         parents, tokens, best, sums, log_probs, records = columns
         last, column = places // self._k, places % self._k
-        starts = np.cumsum([0, *(len(ids) for ids, *_ in self._steps)])
+        starts = np.cumsum([0, *(len(step.ids) for step in self._steps)])
         parent = np.zeros_like(column)
         path = np.zeros((len(owners), len(self._steps)), dtype=np.int64)  # index into a step's flat table
         for step in range(len(self._steps) - 1, -1, -1):
             is_on = last >= step
-            rows = starts[step] + np.searchsorted(self._steps[step][0], owners[is_on])
+            rows = starts[step] + np.searchsorted(self._steps[step].ids, owners[is_on])
             goes_on = (last > step)[is_on]
             now = np.where(goes_on, best[rows, parent[is_on]], column[is_on])
             path[is_on, step] = rows * parents.shape[1] + now
@@ -167,3 +144,18 @@ class FinishedHypotheses:
                 )
             )
         return results
+
+
+def _count_numbers(choice: Choice) -> tuple[int, int]:
+    """Tokens of a row, and of an utterance, that a step has looked at."""
+    return choice.log_probs.shape[1], choice.log_probs.numel() // len(choice.order)
+
+
+def _orders_of(choices: list[Choice]) -> Tensor:
+    return torch.cat([choice.order for choice in choices])
+
+
+def _log_probs_of(choices: list[Choice]) -> Tensor:
+    """The log-probabilities (?, C) of the continuations of steps that looked at as many tokens each."""
+    values = [choice.log_probs.reshape(len(choice.order), -1) for choice in choices]
+    return torch.cat(values).gather(1, _orders_of(choices))

@@ -17,33 +17,42 @@ class FiniteWatch:
 
     def __init__(self, refuse: Callable[[], object]) -> None:
         self._refuse = refuse
-        self._is_bad: Tensor | None = None
+        self._zero: Tensor | None = None
+        self._largest: dict[torch.Size, Tensor] = {}  # of each shape that was seen; NaN stays
 
     def watch(self, log_probs: Tensor, is_open: Tensor | None = None) -> None:
-        """Look for NaN in the ``log_probs`` (r, ...) of the taken tokens, in the rows where ``is_open`` (r,).
+        """Look for NaN in the ``log_probs`` of tokens; where ``is_open`` says, which has their shape.
 
         On the CPU it refuses at once; elsewhere that would be a wait at every step.
         """
-        is_bad = log_probs.isnan()
-        if is_bad.device.type == "cpu":
-            if bool(is_bad.any()):
+        if log_probs.device.type == "cpu":
+            if bool(log_probs.isnan().any()):
                 self._refuse()
             return
         if is_open is not None:
-            is_bad = is_bad & is_open.view(-1, *[1] * (is_bad.dim() - 1))
-        self._is_bad = is_bad.any() if self._is_bad is None else self._is_bad | is_bad.any()
+            if self._zero is None:
+                self._zero = log_probs.new_zeros(())
+            log_probs = torch.where(is_open, log_probs, self._zero)
+        before = self._largest.get(log_probs.shape)
+        largest = log_probs if before is None else torch.maximum(before, log_probs)
+        self._largest[log_probs.shape] = largest
 
     def read_flags(self, flags: Tensor) -> list[int]:
         """Positions of the ``flags`` (n,) that are True; the same look sees what :meth:`watch` has found."""
-        if self._is_bad is None:
-            values = flags.tolist()
-        else:
-            *values, is_bad = torch.cat([flags, self._is_bad[None]]).tolist()
-            if is_bad:
+        if self._largest:
+            found = torch.cat([flags, *self._list_bad()]).tolist()
+            values = found[: len(flags)]
+            if any(found[len(flags) :]):
                 self._refuse()
+            self._largest.clear()
+        else:
+            values = flags.tolist()
         return [position for position, value in enumerate(values) if value]
 
     def require_finite(self) -> None:
         """Refuse if :meth:`watch` has seen NaN."""
-        if self._is_bad is not None and bool(self._is_bad):
+        if self._largest and bool(torch.cat(self._list_bad()).any()):
             self._refuse()
+
+    def _list_bad(self) -> list[Tensor]:
+        return [largest.isnan().any()[None] for largest in self._largest.values()]

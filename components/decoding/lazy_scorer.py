@@ -36,11 +36,10 @@ class LazyScorer:
     def push(self, beam_indices: Tensor, tokens: Tensor, move: Move | None = None) -> None:
         """Queue one token per row (R,): row r continues row ``beam_indices[r]`` of the step before.
 
-        ``move`` is what the search knows of it.
+        ``move`` is what the search knows of it. Nobody may write to the tensors afterwards.
         """
         if self._beam_indices is None:
-            # A copy: `tokens` may be a view of the search's own tensor, which goes on changing.
-            self._beam_indices, self._tokens, self._move = beam_indices, tokens[:, None].clone(), move
+            self._beam_indices, self._tokens, self._move = beam_indices, tokens[:, None], move
         else:
             self._move = None if self._move is None or move is None else self._move.then(move)
             self._beam_indices = (

@@ -8,7 +8,6 @@ the R rows, and returns them. Forbidden tokens become -inf, and what is left is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -17,24 +16,36 @@ from torch import Tensor
 FORBIDDEN = -torch.inf
 
 
-@dataclass(frozen=True)
 class History:
     """What the R rows have generated so far.
 
     Attributes:
-        tokens: Generated tokens (R, t).
         utterances: Index of the utterance that each row belongs to (R,).
         max_new_tokens: The length limit, eos included.
+        step: Number t of tokens generated so far.
     """
 
-    tokens: Tensor
-    utterances: Tensor
-    max_new_tokens: int
+    def __init__(
+        self, tokens: Tensor | Callable[[], Tensor], utterances: Tensor, max_new_tokens: int, step: int = 0
+    ) -> None:
+        """Describe the rows.
+
+        Args:
+            tokens: Generated tokens (R, t); or a function that gives them when they are first asked for:
+                where no processor does, nobody has to put them together.
+            utterances: See the class.
+            max_new_tokens: See the class.
+            step: t, where ``tokens`` is a function.
+        """
+        self._tokens, self.utterances, self.max_new_tokens = tokens, utterances, max_new_tokens
+        self.step = int(tokens.shape[1]) if isinstance(tokens, Tensor) else step
 
     @property
-    def step(self) -> int:
-        """Number t of tokens generated so far."""
-        return int(self.tokens.shape[1])
+    def tokens(self) -> Tensor:
+        """Generated tokens (R, t)."""
+        if not isinstance(self._tokens, Tensor):
+            self._tokens = self._tokens()
+        return self._tokens
 
     @property
     def is_last(self) -> bool:

@@ -36,8 +36,8 @@ class Move:
         cells: Index of each row in a grid of n by b (R,); None where the rows fill it in order.
         remaining: Which of the utterances of before still have rows (n,); None: all.
         is_identity: Whether every row is known to continue itself.
-        is_open: Which rows are still searched (R,); the others are dropped at the host's next look.
-            None: all.
+        is_open: Which rows are still searched, R numbers in any shape; the others are dropped at the host's
+            next look. None: all.
     """
 
     beam_indices: Tensor

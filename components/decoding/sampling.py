@@ -11,6 +11,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import groupby
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.host_copy import copy_to_host, first_true
 from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
 from components.decoding.moves import Move, check_interval, drop_rows, make_move
+from components.decoding.row_tokens import RowTokens
 
 
 @dataclass
@@ -55,59 +58,123 @@ def greedy_or_sample(
     steps = min(config.max_new_tokens, scorer.limit)
     log_probs = scorer.prefill()
     n, device = log_probs.shape[0], log_probs.device
-    draws = _draw_uniform(config, keys, n, copies, steps).to(device)
-    eos, interval = torch.tensor(scorer.vocabulary.eos, device=device), check_interval(device)
-    decoded = allocate_rows(n * copies, steps, scorer.records.width, device)
-    alive = torch.arange(n * copies, device=device)
-    open_rows, is_open = list(range(n * copies)), torch.ones(n * copies, dtype=torch.bool, device=device)
-    source = alive // copies
-    move: Move | None = None
-    history = History(decoded.tokens[:n, :0], torch.arange(n, device=device), steps)
+    draws = _draw_uniform(config, keys, n, copies, steps)[: n * copies].to(device)
+    rows, interval = _Rows(scorer, n, copies, steps, draws), check_interval(device)
     for t in range(steps):
+        history = rows.history()
         log_probs = apply_processors(logits_processors, log_probs, history)
         scorer.observe(log_probs)
-        tokens = _choose_tokens(guidance.apply(log_probs, history), source, draws[alive, t], config)
-        token_log_probs = log_probs[source, tokens]
-        scorer.finite.watch(token_log_probs, is_open)
-        decoded.tokens[alive, t], decoded.log_probs[alive, t] = tokens, token_log_probs
-        decoded.records[alive, t] = scorer.records_of(source, tokens).T
-        ended = torch.isin(tokens, eos)
-        decoded.lengths[alive] += is_open
-        decoded.finished[alive] |= ended & is_open
+        tokens = rows.choose(log_probs, guidance.apply(log_probs, history), config)
         if t + 1 == steps:
             break
-        is_open = is_open & ~ended
-        positions: list[int] | None = None
         if (t + 1) % interval == 0:
-            positions = scorer.finite.read_flags(is_open)
+            positions = scorer.finite.read_flags(rows.is_open)
             if not positions:
                 break
-        if positions is not None and len(positions) < len(open_rows):
-            remaining = first_true(is_open, len(positions))
-            open_rows = [open_rows[position] for position in positions]
-            alive, source, tokens, is_open = (part[remaining] for part in (alive, source, tokens, is_open))
-            if move is not None:
-                counts = Counter(row // copies for row in open_rows)
-                move = drop_rows(move, source, remaining, len(counts), max(counts.values()))
-        elif interval > 1:
-            first = make_move(source, alive // copies, (n, copies), is_identity=copies == 1)
-            move = (
-                first
-                if move is None
-                else replace(move, beam_indices=source, remaining=None, is_identity=True)
-            )
-        if move is not None:
-            move = replace(move, is_open=is_open)
-        log_probs = scorer.step(source, tokens, move)
-        source = torch.arange(len(alive), device=device)
-        history = History(decoded.tokens[alive, : t + 1], alive // copies, steps)
+            tokens = rows.keep(positions, tokens)
+        log_probs = rows.step(tokens)
     scorer.finite.require_finite()
-    decoded = DecodedRows(*copy_to_host([getattr(decoded, field.name) for field in fields(decoded)]))
+    decoded = rows.read()
     candidates = [to_candidate(scorer, decoded, row, config, row % copies) for row in range(n * copies)]
     return [
         sorted(candidates[i : i + copies], key=lambda candidate: -candidate.normalized_score)
         for i in range(0, n * copies, copies)
     ]
+
+
+class _Taken(NamedTuple):
+    """What R rows have taken at a step: tokens with their log-probabilities (R,), and records (W, R)."""
+
+    rows: Tensor
+    tokens: Tensor
+    log_probs: Tensor
+    records: Tensor
+
+
+class _Rows:
+    """The rows of one search, ``copies`` of each of n utterances, and what they have taken.
+
+    Attributes:
+        is_open: Whether each row is still searched.
+    """
+
+    def __init__(self, scorer: EnsembleScorer, n: int, copies: int, steps: int, draws: Tensor) -> None:
+        device = draws.device
+        self._scorer, self._n, self._copies, self._steps = scorer, n, copies, steps
+        self._draws = draws
+        self._goes_on = ~scorer.vocabulary.mark_eos(device)
+        self._numbers = list(range(n * copies))  # of the rows that are left, for the host
+        self._alive = torch.arange(n * copies, device=device)  # the same
+        self._owners = torch.arange(n, device=device)  # whose rows the present distributions are
+        self._source = self._alive // copies  # which of them each row reads
+        self._is_identity = copies == 1
+        self.is_open = torch.ones(n * copies, dtype=torch.bool, device=device)
+        self._tokens = RowTokens(n, device)
+        self._taken: list[_Taken] = []
+        self._move: Move | None = None  # to the rows of the next step
+        if check_interval(device) > 1:
+            self._move = make_move(
+                self._source, self._alive // copies, (n, copies), is_identity=self._is_identity
+            )
+
+    def history(self) -> History:
+        """What the rows have generated so far."""
+        return History(self._tokens.read, self._owners, self._steps, len(self._taken))
+
+    def choose(self, log_probs: Tensor, scores: Tensor, config: SearchConfig) -> Tensor:
+        """The next token of each row (R,), by ``scores``; its log-probability is that of ``log_probs``."""
+        source, scorer = self._source, self._scorer
+        draws = self._draws[:, len(self._taken)]
+        tokens = _choose_tokens(scores, None if self._is_identity else source, draws, config)
+        token_log_probs = log_probs[source, tokens]
+        scorer.finite.watch(token_log_probs, self.is_open)
+        self._taken.append(_Taken(self._alive, tokens, token_log_probs, scorer.records_of(source, tokens)))
+        self.is_open = self.is_open & self._goes_on[tokens]
+        return tokens
+
+    def keep(self, positions: list[int], tokens: Tensor) -> Tensor:
+        """Drop all rows but those at ``positions``, which are open; returns the tokens that these took."""
+        if len(positions) == len(self._numbers):
+            return tokens
+        remaining = first_true(self.is_open, len(positions))
+        self._numbers = [self._numbers[position] for position in positions]
+        self._alive, self._source = self._alive[remaining], self._source[remaining]
+        self._draws, self.is_open = self._draws[remaining], self.is_open[remaining]
+        if self._move is not None:
+            counts = Counter(row // self._copies for row in self._numbers)
+            self._move = drop_rows(self._move, self._source, remaining, len(counts), max(counts.values()))
+        return tokens[remaining]
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Run the members for the rows, which take ``tokens`` (R,): log-probabilities (R, V) of the next."""
+        source, device = self._source, self._source.device
+        move = None if self._move is None else replace(self._move, is_open=self.is_open)
+        log_probs = self._scorer.step(source, tokens, move)
+        self._tokens.append(source, tokens)
+        if len(self._taken) == 1 or len(source) != len(self._owners):
+            self._owners = self._alive // self._copies
+            self._everyone = torch.arange(len(source), device=device)
+        self._source, self._is_identity = self._everyone, True
+        if self._move is not None:
+            self._move = replace(self._move, beam_indices=self._source, remaining=None, is_identity=True)
+        return log_probs
+
+    def read(self) -> DecodedRows:
+        """What all rows have taken, on the host."""
+        device, t = self._draws.device, 0
+        decoded = allocate_rows(self._n * self._copies, self._steps, self._scorer.records.width, device)
+        for _, group in groupby(self._taken, lambda step: id(step.rows)):
+            rows, *columns = zip(*group, strict=True)
+            tokens, log_probs = (torch.stack(column, dim=1) for column in columns[:2])
+            records = torch.stack(columns[2], dim=1).permute(2, 1, 0)
+            steps = slice(t, t := t + len(rows))
+            decoded.tokens[rows[0], steps] = tokens
+            decoded.log_probs[rows[0], steps] = log_probs
+            decoded.records[rows[0], steps] = records
+        ends = ~self._goes_on[decoded.tokens[:, :t]]
+        decoded.finished |= ends.any(dim=1)
+        decoded.lengths += torch.where(decoded.finished, ends.long().argmax(dim=1) + 1, t)
+        return DecodedRows(*copy_to_host([getattr(decoded, field.name) for field in fields(decoded)]))
 
 
 def allocate_rows(rows: int, steps: int, width: int, device: torch.device) -> DecodedRows:
@@ -121,17 +188,19 @@ def allocate_rows(rows: int, steps: int, width: int, device: torch.device) -> De
     )
 
 
-def _choose_tokens(log_probs: Tensor, source: Tensor, draws: Tensor, config: SearchConfig) -> Tensor:
+def _choose_tokens(log_probs: Tensor, source: Tensor | None, draws: Tensor, config: SearchConfig) -> Tensor:
     """The next token of each row.
 
     ``source`` (R,) is the row of ``log_probs`` that each row reads (at the first token the rows of an
-    utterance share one), ``draws`` (R,) one number in [0, 1) for each.
+    utterance share one), None: its own; ``draws`` (R,) one number in [0, 1) for each.
     """
     if config.temperature == 0:
-        return log_probs.argmax(dim=-1)[source]
+        tokens = log_probs.argmax(dim=-1)
+        return tokens if source is None else tokens[source]
     probabilities = keep_likely(torch.softmax(log_probs / config.temperature, dim=-1), config)
-    mass = probabilities.double().cumsum(dim=-1)
-    drawn = torch.searchsorted(mass[source], (draws.double() * mass[source, -1])[:, None], right=True)
+    mass = probabilities.cumsum(dim=-1, dtype=torch.float64)
+    mass = mass if source is None else mass[source]
+    drawn = torch.searchsorted(mass, (draws.double() * mass[:, -1])[:, None], right=True)
     return drawn[:, 0].clamp(max=log_probs.shape[-1] - 1)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from components.errors import ConfigError
@@ -31,6 +32,12 @@ class Vocabulary:
     eos: tuple[int, ...]
     pad: int
     digest: str
+
+    def mark_eos(self, device: torch.device) -> Tensor:
+        """Which tokens end a sequence (V,)."""
+        is_eos = torch.zeros(self.size, dtype=torch.bool)
+        is_eos[list(self.eos)] = True
+        return is_eos.to(device)
 
 
 @runtime_checkable

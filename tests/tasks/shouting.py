@@ -1,4 +1,4 @@
-"""A node whose function upper-cases, and notes which process computed what and which loaded its code."""
+"""A node whose function upper-cases, and notes in which process and on which card it ran and was loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import os, time
 
 def note(line):
     with open(os.environ["SHOUT_CALLS"], "a", encoding="utf-8") as file:
-        file.write(f"{line} {os.getpid()}\\n")
+        file.write(f"{line} {os.getpid()}/{os.environ.get('CUDA_VISIBLE_DEVICES', '')}\\n")
 
 note("load")
 

@@ -39,8 +39,10 @@ def by_threads(server: None, tmp_path_factory: pytest.TempPathFactory) -> StageR
 
 
 def run(folder: Path) -> tuple[StageRef, Counter[str], Counter[str]]:
-    """The stage, the shards by process and the loads by process."""
-    calls = folder / "calls"
+    """The stage, the shards by worker and the loads by worker."""
+    folder.mkdir(exist_ok=True)
+    calls = Path(os.environ["SHOUT_CALLS"])  # the same as when workers began
+    calls.unlink(missing_ok=True)
     ref = shouting.with_options(task_runner=task_runners.make_runner())(str(folder))
     noted = [line.split() for line in calls.read_text("utf-8").splitlines()]
     return ref, *(Counter(pid for what, pid in noted if what == kind) for kind in ("shard", "load"))
@@ -70,22 +72,30 @@ def test_dask_workers_of_this_machine_keep_freed_memory(monkeypatch: pytest.Monk
     assert dask.config.get("distributed.nanny.pre-spawn-environ")["MALLOC_TRIM_THRESHOLD_"] is None
 
 
-def test_ray_with_two_nodes(by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ray_with_two_nodes_one_of_them_with_two_cards(
+    by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("prefect_ray", reason="needs the extra ray")
     task_runners.RUNNERS["ray"]()  # as a run does: what Ray reads when it is imported is set before
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    head = {"num_cpus": 0, "num_gpus": 2, "include_dashboard": False}  # Ray does not look for the cards
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         cluster.add_node(num_cpus=1)
         monkeypatch.setenv(task_runners.KIND, "ray")
         monkeypatch.setenv(task_runners.CLUSTER, cluster.address)
-        ref, shards, loads = run(tmp_path)
+        ref, shards, loads = run(tmp_path / "plain")
+        monkeypatch.setattr(task_runners, "resolve_device_type", lambda device: "cuda")
+        ref_of_cards, shards_of_cards, loads_of_cards = run(tmp_path / "cards")
     finally:
         cluster.shutdown()
     same(by_threads, ref)
-    assert (len(shards), shards.total()) == (2, 10)
-    assert loads == dict.fromkeys(shards, 1)
+    assert list(shards.values()) == [10] and list(loads.values()) == [1]
+    # Both cards of the one node work, each with a process of its own that keeps its model.
+    same(by_threads, ref_of_cards)
+    assert sorted(worker.partition("/")[2] for worker in shards_of_cards) == ["0", "1"]
+    assert shards_of_cards.total() == 10 and loads_of_cards == dict.fromkeys(shards_of_cards, 1)
 
 
 def test_what_is_submitted_names_the_server_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,5 +194,6 @@ def test_a_runner_whose_package_is_absent_says_what_to_install(
     for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"):
         monkeypatch.setenv(name, "0")
     monkeypatch.setitem(sys.modules, f"prefect_{extra}.task_runners", None)
+    monkeypatch.delitem(sys.modules, "tasks.ray_cards", raising=False)
     with pytest.raises(ConfigError, match=rf"prefect-{extra}, found none; pip install 'antiphon\[{extra}\]'"):
         task_runners.RUNNERS[extra]()

@@ -15,9 +15,6 @@ import pytest
 from benchmarks.gpu.context import Context
 from benchmarks.gpu.row import Row
 
-REPLAYED = {"marian", "whisper", "linear", "log-linear", "negative evidence", "gate", "four marians, linear"}
-"""What has steps of fixed shapes, which CUDA graphs replay."""
-
 
 def measure(context: Context) -> Iterator[Row]:
     """Every search of the tests of budgets, and four members of one architecture."""
@@ -33,13 +30,10 @@ def measure(context: Context) -> Iterator[Row]:
         with pytest.MonkeyPatch.context() as patch, budgets.strict_device(patch) as device:
             costs = budgets.per_step(device, make, kind)
         yield Row(section="budgets", system=name, setting={"search": kind}, values={**costs})
-        if name in REPLAYED:
-            with (
-                pytest.MonkeyPatch.context() as patch,
-                budgets.strict_device(patch) as device,
-                budgets.fixed_steps(device, patch, replays=True),
-            ):
-                costs = budgets.per_step(device, make, kind)
-            yield Row(
-                section="budgets", system=name, setting={"search": kind, "graphs": "on"}, values={**costs}
-            )
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            budgets.strict_device(patch) as device,
+            budgets.fixed_steps(device, patch, replays=True),
+        ):
+            costs = budgets.per_step(device, make, kind)
+        yield Row(section="budgets", system=name, setting={"search": kind, "graphs": "on"}, values={**costs})

@@ -28,6 +28,11 @@ def wants_static_steps(device: torch.device) -> bool:
     return mode == "eager" or (mode == "on" and device.type in GRAPH_DEVICES)
 
 
+def has_static_choice(device: torch.device) -> bool:
+    """Whether beam searches on the device are to choose in fixed shapes; never on the CPU."""
+    return device.type in GRAPH_DEVICES and read_cuda_graphs() != "off"
+
+
 def make_recorder(device: torch.device) -> StepRecorder | None:
     """What records steps on the device; None: they run eagerly."""
     return CudaRecorder(device) if read_cuda_graphs() == "on" else None

@@ -97,6 +97,7 @@ class StepGraph:
         results: Where the step writes what is read after it.
         snapshot: Notes what the step changes, and returns what puts it back.
         recorder: None: eager.
+        state: What it both reads and writes.
     """
 
     def __init__(
@@ -104,8 +105,10 @@ class StepGraph:
         results: Sequence[Tensor],
         snapshot: Callable[[], Callable[[], None]],
         recorder: StepRecorder | None,
+        state: Sequence[Tensor] = (),
     ) -> None:
         self._results, self._snapshot, self._recorder = results, snapshot, recorder
+        self._state = state
         self._replay: Callable[[], None] | None = None
 
     def run(self, step: Step) -> None:
@@ -121,14 +124,17 @@ class StepGraph:
     def _record(self, recorder: StepRecorder, step: Step) -> None:
         restore = self._snapshot()
         recorder.warm_up(step)
-        expected = [result.clone() for result in self._results]
+        changed = [*self._results, *self._state]
+        expected = [part.clone() for part in changed]
         restore()
         for result in self._results:
-            result.fill_(torch.nan)  # a replay that writes nothing is found out
+            result.fill_(
+                torch.nan if result.is_floating_point() else -1
+            )  # a replay that writes nothing differs
         try:
             replay = recorder.record(step)
             replay()
-            if not all(map(_is_close, self._results, expected)):
+            if not all(map(_is_close, changed, expected)):
                 raise RuntimeError("its first replay differs from the step itself")
         except RuntimeError as error:
             _HAS_FAILED.set()
@@ -143,7 +149,23 @@ class StepGraph:
 
 
 def _is_close(result: Tensor, expected: Tensor) -> bool:
-    """Whether both are nearly equal; what only one of them forbids was at a threshold."""
-    is_infinite = result.isinf() | expected.isinf()
-    pair = (result.masked_fill(is_infinite, 0), expected.masked_fill(is_infinite, 0))
-    return torch.allclose(*pair, TOLERANCE, TOLERANCE, equal_nan=True)
+    """Whether both are nearly equal, numbers that are not floats exactly.
+
+    What was at a threshold may be forbidden (-inf) in one of them only: up to a tenth of what a row, the last
+    dimension, allows, and never its best.
+    """
+    if not result.is_floating_point():
+        return torch.equal(result, expected)
+    forbidden, expected_forbidden = result == -torch.inf, expected == -torch.inf
+    differs = (forbidden & expected.isfinite()) | (expected_forbidden & result.isfinite())
+    n_allowed = torch.maximum(*((~mask).sum(-1) for mask in (forbidden, expected_forbidden)))
+    if bool((differs.sum(-1) > (n_allowed // 10).clamp(min=1)).any()):
+        return False
+    best, expected_best = (part.masked_fill(part.isnan(), -torch.inf).amax(-1) for part in (result, expected))
+    return torch.allclose(best, expected_best, TOLERANCE, TOLERANCE) and torch.allclose(
+        result.masked_fill(differs, 0),
+        expected.masked_fill(differs, 0),
+        rtol=TOLERANCE,
+        atol=TOLERANCE,
+        equal_nan=True,
+    )

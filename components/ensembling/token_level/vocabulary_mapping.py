@@ -171,10 +171,10 @@ class LostProbability:
     def add(self, probability: Tensor, beam_indices: Tensor, is_open: Tensor | None = None) -> None:
         """Count a further step: the probability (R,) lost by rows that continue ``beam_indices`` (R,).
 
-        Rows that are not ``is_open`` (R,) are not counted.
+        Rows that are not ``is_open``, R numbers in any shape, are not counted.
         """
         self._utterances = self._utterances[beam_indices]
-        counted = torch.ones_like(probability) if is_open is None else is_open.to(probability)
+        counted = torch.ones_like(probability) if is_open is None else is_open.reshape(-1).to(probability)
         self._sums.index_add_(0, self._utterances, probability * counted)
         self._counts.index_add_(0, self._utterances, counted)
         self._largest = torch.maximum(self._largest, (probability * counted).max())

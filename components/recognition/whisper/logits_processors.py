@@ -44,34 +44,40 @@ def whisper_logits_processors(tokenizer: Tokenizer, n_vocab: int, timestamps: bo
         first[stamp + MAX_INITIAL_TIMESTAMP + 1 :] = -torch.inf
 
     first_mask, later_mask = on_each_device(first), on_each_device(mask)
+    numbers = on_each_device(torch.arange(n_vocab))
 
     def process(log_probs: Tensor, history: History) -> Tensor:
         log_probs = log_probs + (first_mask if history.step == 0 else later_mask)(log_probs.device)
         if timestamps:
             if history.step:
-                _pair_timestamps(log_probs, history.tokens, stamp, tokenizer.eot)
+                _pair_timestamps(log_probs, history.tokens, stamp, tokenizer.eot, numbers(log_probs.device))
             _prefer_timestamps(log_probs, stamp)
         return log_probs - log_probs.logsumexp(-1, keepdim=True)
 
     return [process]
 
 
-def _pair_timestamps(log_probs: Tensor, tokens: Tensor, stamp: int, eot: int) -> None:
-    """Timestamps come in pairs (but for the last one before the end) and do not go back; in place."""
+def _pair_timestamps(log_probs: Tensor, tokens: Tensor, stamp: int, eot: int, numbers: Tensor) -> None:
+    """Timestamps come in pairs (but for the last one before the end) and do not go back; in place.
+
+    Args:
+        log_probs: (R, V).
+        tokens: Of each row so far (R, t), t at least 1.
+        stamp: The first timestamp; all tokens behind it are timestamps.
+        eot: The first token that is neither text nor a timestamp.
+        numbers: 0, 1, 2 and so on (V,).
+    """
     is_stamp = tokens >= stamp
     last = is_stamp[:, -1]
     before = is_stamp[:, -2] if tokens.shape[1] > 1 else torch.ones_like(last)
-    is_closed = last & before
-    is_open = last & ~before
-    _forbid(log_probs[:, stamp:], is_closed)
+    is_open = last > before
+    _forbid(log_probs[:, stamp:], last & before)
     _forbid(log_probs[:, :eot], is_open)
+    latest = (is_stamp * numbers[: tokens.shape[1]]).amax(1)  # 0 where there is none: a text token then
+    value = tokens.gather(1, latest[:, None])[:, 0]
     # A segment has a length: its end may repeat the start of the next one, no other stamp repeats.
-    positions = torch.arange(tokens.shape[1], device=tokens.device)
-    latest = torch.where(is_stamp, positions, -1).amax(1)
-    value = tokens.gather(1, latest.clamp(min=0)[:, None])[:, 0] + (~is_open).long()
-    least = torch.where(latest >= 0, value, stamp)
-    columns = torch.arange(stamp, log_probs.shape[1], device=tokens.device)
-    log_probs[:, stamp:].masked_fill_(columns < least[:, None], -torch.inf)
+    most = torch.add(value, is_open, alpha=-1).clamp(min=stamp - 1)
+    log_probs[:, stamp:].masked_fill_(numbers[stamp:] <= most[:, None], -torch.inf)
 
 
 def _prefer_timestamps(log_probs: Tensor, stamp: int) -> None:

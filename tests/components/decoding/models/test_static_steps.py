@@ -413,10 +413,21 @@ def test_where_recording_fails_one_line_says_so_and_texts_stay(
 
 
 def test_a_first_replay_may_fall_on_the_other_side_of_a_threshold_only() -> None:
-    values = torch.tensor([-torch.inf, -2.0, torch.nan])
-    assert step_graph._is_close(values, torch.tensor([-9.0, -2.0, torch.nan]))
-    for wrong in (torch.nan, -4.0):
-        assert not step_graph._is_close(values, torch.tensor([-torch.inf, wrong, torch.nan]))
+    """A step forbids all but a few tokens: what differs is counted among those."""
+    values = torch.full((2, 3000), -torch.inf)
+    values[0, :20], values[1] = -torch.arange(20.0), torch.nan
+    for token, other in ((19, -torch.inf), (2000, -9.0)):
+        near = values.clone()
+        near[0, token] = other
+        assert step_graph._is_close(values, near) and step_graph._is_close(near, values)
+    nothing, fewer, without_best, further = (values.clone() for _ in range(4))
+    nothing[0], fewer[0, 10:] = -torch.inf, -torch.inf
+    without_best[0, 0], further[0, 3] = -torch.inf, -5.0
+    unbounded, not_a_number = values.clone(), values.clone()
+    unbounded[0, 3], not_a_number[0, 30] = torch.inf, torch.nan
+    for wrong in (nothing, fewer, without_best, further, unbounded, not_a_number):
+        assert not step_graph._is_close(values, wrong)
+        assert not step_graph._is_close(wrong, values)
 
 
 def test_buffers_in_use_are_not_shared(graphs: type[GraphDouble], monkeypatch: pytest.MonkeyPatch) -> None:
