@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from components.errors import ConfigError
@@ -125,6 +126,7 @@ def _read_flag(where: str, text: str) -> bool:
     return text.lower() in _TRUE
 
 
+@lru_cache(maxsize=10_000)
 def phrase_pattern(phrase: str) -> re.Pattern[str]:
     """Finds a phrase as whole words; one in lower case in any case, one with capitals as it is written."""
     flags = re.IGNORECASE if phrase == phrase.lower() else 0

@@ -18,6 +18,8 @@ from tests.serving import prefect_server
 os.environ["ANTIPHON_DEVICE"] = "cpu"
 # The suite runs in as many processes as there are cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A process of the suite meets the models of all tests; by itself it would keep them in 60% of the memory.
+os.environ.setdefault("ANTIPHON_MEMORY_BUDGET", "3GiB")
 if not Path("/dev/nvidiactl").exists():  # kernels in Triton are interpreted; read when it is imported
     os.environ["TRITON_INTERPRET"] = "1"
 
@@ -70,10 +72,15 @@ def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def server(prefect_url: str) -> Iterator[None]:
-    """The flows of a module run on that server."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    """The flows of a module run on that server, and a command starts none of its own.
 
-    with temporary_settings({PREFECT_API_URL: prefect_url}):
+    They send no heartbeats: Prefect waits up to a second at the end of each flow for the thread that does.
+    """
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    values = {PREFECT_API_URL: prefect_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    with temporary_settings(values), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_API_URL", prefect_url)
         yield
 
 

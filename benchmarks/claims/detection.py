@@ -19,12 +19,14 @@ def weighted_auc(scores: FloatArray, is_bad: FloatArray, weights: FloatArray) ->
         is_bad: 1 or 0 (n,).
         weights: how often each case was drawn (resamples, n).
     """
-    order = np.argsort(scores, kind="stable")
-    _, starts = np.unique(scores[order], return_index=True)
-    weights, labels = weights[:, order], is_bad[order]
-    bad, good = (np.add.reduceat(weights * side, starts, axis=1) for side in (labels, 1 - labels))
-    below = np.cumsum(good, axis=1) - good / 2
-    return np.asarray((bad * below).sum(1) / (bad.sum(1) * good.sum(1)))
+    good, bad = np.flatnonzero(is_bad == 0), np.flatnonzero(is_bad)
+    good = good[np.argsort(scores[good], kind="stable")]
+    n_below, n_up_to = (np.searchsorted(scores[good], scores[bad], side) for side in ("left", "right"))
+    counts = np.zeros((len(weights), len(good) + 1))
+    np.cumsum(weights[:, good], axis=1, out=counts[:, 1:])
+    drawn = weights[:, bad]
+    pairs = (drawn * (counts[:, n_below] + counts[:, n_up_to])).sum(1) / 2
+    return np.asarray(pairs / (drawn.sum(1) * counts[:, -1]))
 
 
 def auc(scores: FloatArray, is_bad: FloatArray) -> float:

@@ -20,7 +20,7 @@ SHARE = 0.3
 """The share that escalates in the tables."""
 RISK, CONFIDENCE, BAD_WER = 0.1, 0.95, 0.2
 SPLITS, CALIBRATION = 1000, 500
-RESAMPLES, SEED = 2000, 21
+RESAMPLES, _PER_BATCH, SEED = 2000, 250, 21
 TITLES = {
     "tiny.en to base": "Whisper tiny.en, the doubtful ones to base",
     "greedy to ensemble": "Greedy translation, the doubtful ones to an ensemble",
@@ -46,9 +46,11 @@ share of splits in which it is seen to hold is lower."""
 
 def page(measurements: Measurements) -> str:
     """Both pairs of rungs, then the guarantee."""
+    recordings = measurements["tiny.en to base"]
+    verification = verify_guarantee(recordings, best_signal(recordings))
     parts = [
         "# Routing by confidence",
-        f"**{_result(measurements)}**",
+        f"**{_result(recordings, verification)}**",
         one_paragraph(PROTOCOL.format(share=SHARE)),
     ]
     header = [
@@ -68,20 +70,20 @@ def page(measurements: Measurements) -> str:
             n = f"{len(results['groups']):,} of {results['n_total']:,} utterances"
             n += f"; {results['metric']} of the corpus."
             parts += [f"## {title}", n, markdown_table(header, rows)]
-    parts += ["## The guarantee", *_guarantee(measurements["tiny.en to base"])]
+    parts += ["## The guarantee", *_guarantee(recordings, verification)]
     return "\n\n".join(parts)
 
 
 def headline(measurements: Measurements) -> tuple[str, str]:
     """The row of the list of results."""
-    return "What does routing by a confidence gain?", _result(measurements)
-
-
-def _result(measurements: Measurements) -> str:
     results = measurements["tiny.en to base"]
-    name = best_signal(results)
-    low, value, high = gained_shares(results, name)
-    of_all, of_others = verify_guarantee(results, name).count_held()
+    verification = verify_guarantee(results, best_signal(results))
+    return "What does routing by a confidence gain?", _result(results, verification)
+
+
+def _result(results: Mapping[str, Any], verification: Verification) -> str:
+    low, value, high = gained_shares(results, best_signal(results))
+    of_all, of_others = verification.count_held()
     return (
         f"With {SHARE:.0%} of the recordings sent from tiny.en to base, {value:.0%} ({low:.0%} to "
         f"{high:.0%}) of what base gains is gained; a guarantee of {CONFIDENCE:.0%} held in "
@@ -106,24 +108,26 @@ def gained_shares(results: Mapping[str, Any], signal: str) -> tuple[float, float
     groups = np.unique(np.asarray(results["groups"]), return_inverse=True)[1]
     n_groups = int(groups.max()) + 1
     rng = np.random.default_rng(SEED)
-    values = [_gained(outputs, doubts, np.ones(len(groups)))]
-    for _ in range(RESAMPLES):
-        counts = np.bincount(rng.integers(0, n_groups, n_groups), minlength=n_groups)
-        values.append(_gained(outputs, doubts, counts[groups].astype(float)))
-    low, high = np.percentile(values[1:], (2.5, 97.5))
-    return float(low), values[0], float(high)
+    resampled = []
+    for _ in range(RESAMPLES // _PER_BATCH):
+        drawn = rng.integers(0, n_groups, (_PER_BATCH, n_groups))
+        counts = np.stack([np.bincount(row, minlength=n_groups) for row in drawn])
+        resampled.append(_gained(outputs, doubts, counts[:, groups].astype(float)))
+    low, high = np.percentile(np.concatenate(resampled), (2.5, 97.5))
+    return float(low), float(_gained(outputs, doubts, np.ones((1, len(groups))))[0]), float(high)
 
 
-def _gained(outputs: RungOutputs, doubts: FloatArray, weights: FloatArray) -> float:
+def _gained(outputs: RungOutputs, doubts: FloatArray, weights: FloatArray) -> FloatArray:
+    """The gained share (resamples,) where each utterance counts as often as ``weights`` (resamples, n) say."""
     order = np.argsort(-doubts, kind="stable")
-    escalates = np.empty(len(order), bool)
-    escalates[order] = np.cumsum(weights[order]) <= SHARE * weights.sum()
-    score = outputs.metric.score
+    escalates = np.empty(weights.shape, bool)
+    escalates[:, order] = np.cumsum(weights[:, order], axis=1) <= SHARE * weights.sum(1, keepdims=True)
+    sums = weights @ outputs.cheap
     cheap, mixed, expensive = (
-        float(score((weights[:, None] * rows).sum(0)))
-        for rows in (outputs.cheap, outputs.mix(escalates), outputs.expensive)
+        outputs.metric.score(rows)
+        for rows in (sums, sums + (weights * escalates) @ outputs.changes, sums + weights @ outputs.changes)
     )
-    return (mixed - cheap) / (expensive - cheap)
+    return np.asarray((mixed - cheap) / (expensive - cheap))
 
 
 def _row(name: str, results: Mapping[str, Any]) -> list[str]:
@@ -166,12 +170,12 @@ def verify_guarantee(results: Mapping[str, Any], signal: str) -> Verification:
     doubts, counts = np.asarray(results["doubts"][signal]), np.asarray(results["cheap"])
     bad = get_metric("wer").score(counts) > 100 * BAD_WER
     groups = np.unique(np.asarray(results["groups"]), return_inverse=True)[1]
-    versions = [np.flatnonzero(groups == group) for group in range(int(groups.max()) + 1)]
+    versions = np.argsort(groups, kind="stable").reshape(int(groups.max()) + 1, -1)
     rng = np.random.default_rng(SEED)
     rows = []
     for _ in range(SPLITS):
         shuffled = rng.permutation(len(versions))
-        own = np.asarray([rng.choice(versions[group]) for group in shuffled[:CALIBRATION]])
+        own = versions[shuffled[:CALIBRATION], rng.integers(0, versions.shape[1], CALIBRATION)]
         cuts = find_cuts(doubts[own])
         size = bound_share_of_all(cuts, bad[own], RISK, CONFIDENCE)
         threshold = -np.inf if size is None else cuts.doubts[size - 1] if size else np.inf
@@ -181,9 +185,7 @@ def verify_guarantee(results: Mapping[str, Any], signal: str) -> Verification:
     return Verification(*np.asarray(rows).T)
 
 
-def _guarantee(results: Mapping[str, Any]) -> list[str]:
-    signal = best_signal(results)
-    verification = verify_guarantee(results, signal)
+def _guarantee(results: Mapping[str, Any], verification: Verification) -> list[str]:
     of_all, of_others = verification.count_held()
     settings = {
         "risk": RISK,
@@ -191,7 +193,7 @@ def _guarantee(results: Mapping[str, Any]) -> list[str]:
         "bad": BAD_WER,
         "splits": SPLITS,
         "calibration": CALIBRATION,
-        "signal": _plain(signal),
+        "signal": _plain(best_signal(results)),
     }
     rows = [
         ["all recordings", format_share(of_all, SPLITS), *_mean_and_most(verification.of_all)],

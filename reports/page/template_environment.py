@@ -27,8 +27,9 @@ def has_long_word(text: str) -> bool:
     return any(len(word) > LONG_WORD for word in text.split())
 
 
+@cache
 def template_environment() -> Environment:
-    """Jinja with escaping of everything that is printed into a page."""
+    """Jinja with escaping of everything that is printed into a page; a template is compiled once a process."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

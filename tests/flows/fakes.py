@@ -18,7 +18,6 @@ import pytest
 from components import models
 from components.recognition import factory as recognition
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Utterance
-from components.refining import methods
 from components.refining.decisions import Proposal
 from components.translation import factory as translation
 
@@ -104,19 +103,25 @@ def resolve(reference: str, store: str | None = None) -> Checkpoint:
     return Checkpoint(reference=reference, path="nowhere", sha256=sha, architecture=kind)
 
 
-def install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the fakes in the place of the real components, until ``monkeypatch`` is undone."""
+def install(monkeypatch: pytest.MonkeyPatch, *, editor: bool = True) -> None:
+    """Put the fakes in the place of the real components, until ``monkeypatch`` is undone.
+
+    Without ``editor``, what refines stays, and is not imported, which takes seconds.
+    """
     monkeypatch.setattr(models, "resolve", resolve)
     monkeypatch.setattr(models, "check", lambda *_, **__: None)
     monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: Recognizer())
     monkeypatch.setattr(translation, "Translator", Translator)
     monkeypatch.setattr(translation, "build", lambda *_, **__: Translator())
-    monkeypatch.setitem(methods.METHODS, "self_refine", Editor)
+    if editor:
+        from components.refining import methods
+
+        monkeypatch.setitem(methods.METHODS, "self_refine", Editor)
 
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
-    install(pytest.MonkeyPatch())  # for as long as the process lives
+    install(pytest.MonkeyPatch(), editor="refine" in sys.argv)  # for as long as the process lives
     from flows.cli.main import main
 
     main()
