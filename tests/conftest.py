@@ -28,6 +28,16 @@ hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that need a server or a browser go first: where a long one comes last, the other cores idle."""
+
+    def is_long(item: pytest.Item) -> bool:
+        return not {"prefect_url", "browser"}.isdisjoint(getattr(item, "fixturenames", ()))
+
+    long = {item.path for item in items if is_long(item)}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def torch_threads() -> int:
     """How many threads torch takes by itself."""
@@ -45,6 +55,10 @@ def same_threads(torch_threads: int) -> Iterator[None]:
     yield
 
 
+_WITHOUT_DOUBLES: set[str] = set()
+"""Modules that were looked at: all of them, after every test, would take some milliseconds each time."""
+
+
 @pytest.fixture(autouse=True)
 def no_doubles_left(same_threads: None) -> Iterator[None]:
     """A module that was imported while a test had a double of ``resolve`` or ``check`` gets the real one.
@@ -54,13 +68,15 @@ def no_doubles_left(same_threads: None) -> Iterator[None]:
     """
     yield
     models = sys.modules.get("components.models")
-    for name, module in list(sys.modules.items()) if models else ():
-        if not name.startswith(("components.", "tasks.", "flows.")):
-            continue
-        for function in ("resolve", "check"):
-            bound = module.__dict__.get(function)
-            if getattr(bound, "__module__", "").startswith("tests."):
-                setattr(module, function, getattr(models, function))
+    for name in sys.modules.keys() - _WITHOUT_DOUBLES if models else ():
+        module, doubles = sys.modules[name], []
+        if name.startswith(("components.", "tasks.", "flows.")):
+            bound = {function: vars(module).get(function) for function in ("resolve", "check")}
+            doubles = [f for f, b in bound.items() if getattr(b, "__module__", "").startswith("tests.")]
+        for function in doubles:
+            setattr(module, function, getattr(models, function))
+        if not doubles:
+            _WITHOUT_DOUBLES.add(name)
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,7 @@ def gained_shares(results: Mapping[str, Any], signal: str) -> tuple[float, float
 
 
 def _gained(outputs: RungOutputs, doubts: FloatArray, weights: FloatArray) -> FloatArray:
-    """The gained share (resamples,) where each utterance counts as often as ``weights`` (resamples, n) say."""
+    """The gained share (resamples,) where utterances count as often as ``weights`` (resamples, n) say."""
     order = np.argsort(-doubts, kind="stable")
     escalates = np.empty(weights.shape, bool)
     escalates[:, order] = np.cumsum(weights[:, order], axis=1) <= SHARE * weights.sum(1, keepdims=True)

@@ -29,7 +29,7 @@ def has_long_word(text: str) -> bool:
 
 @cache
 def template_environment() -> Environment:
-    """Jinja with escaping of everything that is printed into a page; a template is compiled once a process."""
+    """Jinja with escaping of everything that is printed into a page; it compiles a template once."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

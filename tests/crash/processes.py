@@ -1,17 +1,24 @@
-"""Running the `antiphon` command with fake components in a process of its own, to be killed."""
+"""Running the `antiphon` command with fake components: in a process to be killed, or in this one."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
 from components.storage.object_store import ObjectStore
+from flows.cli.main import main
+from tests.flows import fakes
 
 ROOT = Path(__file__).parents[2]
 FAKES = ROOT / "tests" / "flows" / "fakes.py"
@@ -34,13 +41,7 @@ class Place:
         return self.folder / "store"
 
     def start(self, before: Callable[[], None] | None = None, **settings: str) -> subprocess.Popen[str]:
-        """Begin a run; ``before`` is called in its process first."""
-        rows = [
-            {"id": f"u{n:04d}", "text": f"a dog {n}", "source_language": "en", "target_language": "de"}
-            for n in range(ITEMS)
-        ]
-        manifest = self.folder / "manifest.jsonl"
-        manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        """Begin a run in its own process; ``before`` is called there first."""
         environment = {
             **os.environ,
             "FAKE_CALLS": str(self.folder / "calls"),
@@ -48,9 +49,8 @@ class Place:
             "PREFECT_API_URL": self.server,
             **settings,
         }
-        base = ("--data", str(manifest), "--store", self.url or str(self.store), "--json")
         return subprocess.Popen(
-            [sys.executable, str(FAKES), "run", self.flow, *base, *self.options],
+            [sys.executable, str(FAKES), *self._arguments()],
             env=environment,
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -59,9 +59,35 @@ class Place:
             preexec_fn=before,
         )
 
-    def run(self, before: Callable[[], None] | None = None, **settings: str) -> Ended:
-        """Run to the end."""
-        return ended(self.start(before, **settings))
+    def _arguments(self) -> list[str]:
+        """The command, whose data are written."""
+        rows = [
+            {"id": f"u{n:04d}", "text": f"a dog {n}", "source_language": "en", "target_language": "de"}
+            for n in range(ITEMS)
+        ]
+        manifest = self.folder / "manifest.jsonl"
+        manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        base = ("--data", str(manifest), "--store", self.url or str(self.store), "--json")
+        return ["run", self.flow, *base, *self.options]
+
+    def run(self, padding: int = 0, **settings: str) -> Ended:
+        """Run to the end in this process, which is seconds of imports cheaper than another one."""
+        out, errors = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {"PREFECT_API_URL": self.server, **settings}.items():
+                patch.setenv(name, value)
+            patch.setattr(fakes, "CALLS", str(self.folder / "calls"))
+            patch.setattr(fakes, "PADDING", padding)
+            fakes.install(patch)
+            server = {PREFECT_API_URL: self.server, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+            with (
+                temporary_settings(server),
+                redirect_stdout(out),
+                redirect_stderr(errors),
+                pytest.raises(SystemExit) as ending,
+            ):
+                main(self._arguments())
+        return Ended(int(ending.value.code or 0), out.getvalue(), errors.getvalue())
 
     def calls(self) -> list[str]:
         """One line per call of a component so far."""

@@ -91,7 +91,7 @@ def test_a_full_disk_is_one_clear_line_and_a_stage_to_resume(place: Place) -> No
     def bounded() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, 4_000_000))
 
-    full = place.run(bounded, FAKE_PADDING="10000")
+    full = ended(place.start(bounded, FAKE_PADDING="10000"))
     assert full.code == 1
     output = [line for line in full.errors.splitlines() if line.startswith("antiphon: ")]
     assert len(output) == 1
@@ -99,7 +99,7 @@ def test_a_full_disk_is_one_clear_line_and_a_stage_to_resume(place: Place) -> No
     assert "Traceback" not in full.errors
     files = place.kept()
     before = len(place.calls())
-    again = place.run(FAKE_PADDING="10000")
+    again = place.run(padding=10_000)
     assert len(place.calls()) - before == SHARDS - files
     ids = [json.loads(line)["utterance_id"] for line in again.outputs("mt").splitlines()]
     assert ids == [f"u{n:04d}" for n in range(ITEMS)]

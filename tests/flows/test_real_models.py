@@ -29,8 +29,12 @@ def outputs(said: Any, stage: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (path / "outputs.jsonl").read_text().splitlines()]
 
 
-def test_the_cascade_hears_and_translates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, output = run(capsys, "--data", "sample", "--limit", "4", "--store", str(tmp_path))
+def test_the_cascade_hears_and_translates_and_a_rerun_loads_nothing_heavy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], prefect_url: str
+) -> None:
+    """Then every stage is reused, in a process that imports neither torch nor what stands on it."""
+    arguments = ["--data", "sample", "--limit", "4", "--store", str(tmp_path)]
+    code, output = run(capsys, *arguments)
     assert code == 0
     assert output["metrics"]["wer"]["value"] < 20
     assert output["metrics"]["chrf"]["value"] > 40
@@ -41,11 +45,7 @@ def test_the_cascade_hears_and_translates(tmp_path: Path, capsys: pytest.Capture
     assert "Jungen" in outputs(output, "mt")[1]["hypotheses"][0]["text"]  # two boys
     assert (Path(output["path"]) / "report.html").stat().st_size > 100_000
 
-
-def test_an_unchanged_rerun_loads_nothing_heavy(tmp_path: Path, prefect_url: str) -> None:
-    """Every stage is reused, in a process that imports neither torch nor what stands on it."""
-    arguments = ["--data", "sample", "--limit", "1", "--store", str(tmp_path)]
-    code = (
+    again = (
         "import sys\nfrom flows.cli.main import main\n"
         f"try: main(['run', 'cascade', '--json', *{arguments!r}])\n"
         "finally: print({'torch', 'transformers', 'whisper'} & sys.modules.keys())\n"
@@ -53,7 +53,7 @@ def test_an_unchanged_rerun_loads_nothing_heavy(tmp_path: Path, prefect_url: str
     environment = {**os.environ, "PREFECT_API_URL": prefect_url, "OMP_NUM_THREADS": "1"}
     # What torch says of this machine, which the first process to ask for it keeps.
     facts = "from components.machine import describe_numerics; describe_numerics()"
-    for program in (code, facts, code):
+    for program in (facts, again):
         process = subprocess.run(
             [sys.executable, "-c", program],
             cwd=ROOT,

@@ -131,10 +131,6 @@ def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, A
     assert result.shares[0].alone.value == pytest.approx(first.metrics["mt_bleu"].value)
     shares = [one.share.value for one in result.shares if one.share]
     assert sum(shares) == pytest.approx(first.metrics["bleu"].value)
-    blamed = blame(run="first", store=settings["store"])
-    attribution = read_blame(blamed.stages[-1]).blames[0]
-    assert attribution.stages[0].stage == "asr"
-    assert attribution.stages[0].gap.value == pytest.approx(0)  # the recognizer hears what is said
     report = read_blame(blame(run="first", store=settings["store"]).stages[-1]).blames[0]
     assert [one.stage for one in report.stages] == ["asr", "mt and stack"]
     assert report.stages[0].gap.value == pytest.approx(0)  # the recognizer hears what is said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,26 @@ def best_of(config: RecognitionConfig, utterances: list[Utterance]) -> list[NBes
     return [o for o in outcomes if isinstance(o, NBest)]
 
 
+@cache
+def samples(number: int) -> list[Utterance]:
+    return [u for u in load("sample").utterances if u.audio][:number]
+
+
+@cache
+def greedy() -> list[NBest]:
+    """Of the first four samples."""
+    return best_of(RecognitionConfig(beam_size=1, n_best=1), samples(4))
+
+
+PAIRED = RecognitionConfig(beam_size=2, n_best=2, padding_stride=1)
+
+
+@cache
+def by_whisper() -> list[NBest]:
+    """Of the first two samples."""
+    return best_of(PAIRED, samples(2))
+
+
 def transcribe(utterance: Utterance, **options: bool) -> dict[str, Any]:
     model = load_whisper(resolve("packaged:whisper-base"))
     assert utterance.audio is not None
@@ -45,51 +66,49 @@ def transcribe(utterance: Utterance, **options: bool) -> dict[str, Any]:
     )
 
 
+@cache
+def words_of_sample() -> list[dict[str, Any]]:
+    """What openai-whisper says of the first sample's words."""
+    segments = transcribe(samples(1)[0], word_timestamps=True)["segments"]
+    return [word for segment in segments for word in segment["words"]]
+
+
 def theirs(utterance: Utterance) -> str:
     return str(transcribe(utterance)["text"]).strip()
 
 
 def test_samples_have_the_text_that_openai_whisper_gives_them() -> None:
-    spoken = [u for u in load("sample").utterances if u.audio][:4]
-    outcomes = best_of(RecognitionConfig(beam_size=1, n_best=1), spoken)
-    assert [o.best.text for o in outcomes] == [theirs(u) for u in spoken]
+    assert [o.best.text for o in greedy()] == [theirs(u) for u in samples(4)]
 
 
 @pytest.mark.parametrize("backend", ["transformers", "faster-whisper"])
 def test_backends_agree(backend: str) -> None:
-    spoken = [u for u in load("sample").utterances if u.audio][:2]
-    config = RecognitionConfig(beam_size=2, n_best=2, padding_stride=1)
-    other = config.model_copy(update={"backend": backend})
-    for mine, its in zip(best_of(config, spoken), best_of(other, spoken), strict=True):
+    other = best_of(PAIRED.model_copy(update={"backend": backend}), samples(2))
+    for mine, its in zip(by_whisper(), other, strict=True):
         assert mine.best.text == its.best.text
         assert mine.best.score == pytest.approx(its.best.score, rel=5e-3)
 
 
 @pytest.mark.parametrize("backend", ["whisper", "faster-whisper"])
 def test_words_are_said_when_openai_whisper_says(backend: str) -> None:
-    spoken = [u for u in load("sample").utterances if u.audio][:1]
-    config = RecognitionConfig(beam_size=1, n_best=1, word_times=True)
-    for outcome, utterance in zip(
-        best_of(config.model_copy(update={"backend": backend}), spoken), spoken, strict=True
-    ):
-        segments = transcribe(utterance, word_timestamps=True)["segments"]
-        expected = [word for segment in segments for word in segment["words"]]
-        words = [word for segment in outcome.best.segments for word in segment.words]
-        assert [word.text for word in words] == [word["word"] for word in expected]
-        for name in ("start", "end"):
-            assert [getattr(word, name) for word in words] == pytest.approx(
-                [word[name] for word in expected], abs=0.06
-            )
+    config = RecognitionConfig(beam_size=1, n_best=1, word_times=True, backend=backend)
+    (outcome,) = best_of(config, samples(1))
+    words = [word for segment in outcome.best.segments for word in segment.words]
+    assert [word.text for word in words] == [word["word"] for word in words_of_sample()]
+    for name in ("start", "end"):
+        assert [getattr(word, name) for word in words] == pytest.approx(
+            [word[name] for word in words_of_sample()], abs=0.06
+        )
 
 
 def test_long_audio_is_put_together_and_silence_adds_nothing(tmp_path: Path) -> None:
-    spoken = [u for u in load("sample").utterances if u.audio][:2]
+    spoken = samples(2)
     quiet = np.zeros(25 * audio.SAMPLE_RATE, np.float32)
     parts = [part for u in spoken if u.audio for part in (audio.decode(u.audio), quiet)]
     soundfile.write(tmp_path / "talk.flac", np.concatenate(parts), audio.SAMPLE_RATE)
     talk = Utterance(id="talk", audio=audio.describe(tmp_path / "talk.flac"), source_language="en")
     (outcome,) = best_of(RecognitionConfig(beam_size=1, n_best=1), [talk])
-    expected = " ".join(o.best.text for o in best_of(RecognitionConfig(beam_size=1, n_best=1), spoken))
+    expected = " ".join(o.best.text for o in greedy()[:2])
     scores = recognition_scores({"talk": expected}, {"talk": outcome.best.text}, language="en", n_total=1)
     assert scores["wer"].value < 10
     times = [(s.start, s.end) for s in outcome.best.segments]
