@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.crash.processes import ITEMS, SHARDS, Ended, Place, ended
 
@@ -77,7 +78,7 @@ def test_ctrl_c_waits_for_no_shard(place: Place) -> None:
     assert "finished shards are kept" in stopped.errors
     assert "run again: antiphon run cascade --data" in stopped.errors
     assert "Traceback" not in stopped.errors
-    with get_client(sync_client=True, httpx_settings={"base_url": place.server}) as client:
+    with temporary_settings({PREFECT_API_URL: place.server}), get_client(sync_client=True) as client:
         (last,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
     assert last.state is not None
     assert (last.state.name, last.state.message) == ("Crashed", "Interrupted by Ctrl-C.")
