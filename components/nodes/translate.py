@@ -180,17 +180,19 @@ class Translate(Kind[TranslateSettings]):
 
     def build(self, settings: TranslateSettings, site: Site) -> Component:
         """Return the translator."""
-        from components.ensembling.token_level import dropout_passes  # noqa: PLC0415 - imports torch
-        from components.ensembling.token_level import factory as ensemble_factory  # noqa: PLC0415 - imports torch
-        from components.ensembling.token_level.learning import weights_folder  # noqa: PLC0415 - imports torch
-        from components.translation import factory  # noqa: PLC0415 - imports torch
-
         ensemble, sampling = settings.ensemble, settings.sampling
         if sampling is not None and sampling.dropout:
+            from components.ensembling.token_level import dropout_passes  # noqa: PLC0415 - imports torch
+
             translator = dropout_passes.build_translator(settings, site.store, site.seed)
         elif ensemble is None:
+            from components.translation import factory  # noqa: PLC0415 - imports torch
+
             translator = factory.build(settings, site.store, site.seed)
         else:
+            from components.ensembling.token_level import factory as ensemble_factory  # noqa: PLC0415 - imports torch
+            from components.ensembling.token_level.learning import weights_folder  # noqa: PLC0415 - imports torch
+
             mixing = ensemble.mixing
             combine = (
                 weights_folder.read_combiner(mixing, site.table_folder("learned"))

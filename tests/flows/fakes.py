@@ -12,8 +12,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+if __name__ == "__main__" and "refine" not in sys.argv:
+    # A fake uses nothing of what this module imports, three seconds of a processor.
+    sys.modules["components.translation.factory"] = SimpleNamespace(Translator=None, build=None)  # type: ignore[assignment]
 
 from components import models
 from components.recognition import factory as recognition

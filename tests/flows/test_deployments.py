@@ -76,8 +76,6 @@ def worker(url: str, home: Path) -> Iterator[None]:
             process.kill()
             process.wait()
         log.close()
-    # What libraries complain of where a run's process ends and leaves objects.
-    assert "leaked" not in (home / "worker.log").read_text(errors="replace")
 
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})

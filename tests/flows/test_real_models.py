@@ -51,8 +51,12 @@ def test_the_cascade_hears_and_translates_and_a_rerun_loads_nothing_heavy(
         "finally: print({'torch', 'transformers', 'whisper'} & sys.modules.keys())\n"
     )
     environment = {**os.environ, "PREFECT_API_URL": prefect_url, "OMP_NUM_THREADS": "1"}
-    # What torch says of this machine, which the first process to ask for it keeps.
-    facts = "from components.machine import describe_numerics; describe_numerics()"
+    # What torch says of this machine, which the first process to ask for it keeps; with all that a run loads.
+    facts = (
+        "import components.translation.factory\n"
+        "from components.machine import describe_numerics\nfrom flows.cli.main import main\n"
+        "describe_numerics()\nmain(['--version'])\n"
+    )
     for program in (facts, again):
         process = subprocess.run(
             [sys.executable, "-c", program],
