@@ -51,11 +51,11 @@ def test_the_cascade_hears_and_translates_and_a_rerun_loads_nothing_heavy(
         "finally: print({'torch', 'transformers', 'whisper'} & sys.modules.keys())\n"
     )
     environment = {**os.environ, "PREFECT_API_URL": prefect_url, "OMP_NUM_THREADS": "1"}
-    # What torch says of this machine, which the first process to ask for it keeps; with all that a run loads.
+    # What torch says of this machine, which the first process without it keeps; then what else a run loads.
     facts = (
+        "from components.machine import describe_numerics\ndescribe_numerics()\n"
         "import components.translation.factory\n"
-        "from components.machine import describe_numerics\nfrom flows.cli.main import main\n"
-        "describe_numerics()\nmain(['--version'])\n"
+        "from flows.cli.main import main\nmain(['--version'])\n"
     )
     for program in (facts, again):
         process = subprocess.run(
