@@ -7,6 +7,8 @@ import logging
 import os
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -31,6 +33,16 @@ def test_a_server_that_is_not_there() -> None:
     assert f"expected a Prefect server at http://127.0.0.1:{port}/api, found ConnectError" in output
     assert "start it (prefect server start), or unset PREFECT_API_URL" in output
     assert "secret" not in output
+
+
+def test_a_server_that_was_begun_early_is_ended_where_settings_name_another() -> None:
+    """The command begins one before it can read Prefect's settings."""
+    ended: list[bool] = []
+    early: Any = SimpleNamespace(stop=lambda: ended.append(True), serve=lambda: pytest.fail("it serves"))
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:4200/api"}):
+        ephemeral_server.start_server(early)
+        assert PREFECT_API_URL.value() == "http://127.0.0.1:4200/api"
+    assert ended == [True]
 
 
 def test_a_home_that_is_a_file_or_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
