@@ -109,6 +109,7 @@ def graph_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[GraphDouble]]
         "stream": nullcontext,
         "device": nullcontext,
     }
+    monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", "off")  # or what a test sets later would be undone to "on"
     with monkeypatch.context() as patch:
         for name, double in doubles.items():
             patch.setattr(torch.cuda, name, double)

@@ -22,8 +22,9 @@ from components.errors import ConfigError
 from components.languages import UNDETERMINED
 from components.records import NBest, Utterance
 from components.sanitization import find_control_tokens, sanitize
+from components.translation import factory
 from components.translation.config import TranslationConfig
-from components.translation.factory import build, load_resident
+from components.translation.factory import load_resident
 
 Items = Sequence[Utterance]
 Texts = Sequence[str]
@@ -91,7 +92,7 @@ def round_trip_estimator(
     settings = TranslationConfig(
         model=model, device=device, dtype="float32", beam_size=1, n_best=1, max_tokens=max_tokens
     )
-    translator, chrf = build(settings, store), CHRF()
+    translator, chrf = factory.build(settings, store), CHRF()
 
     def estimate(items: Items, texts: Texts) -> list[float]:
         back = [

@@ -151,7 +151,13 @@ def join_processes() -> Processes:
         if local_rank < torch.cuda.device_count():  # else a training on cards is refused
             torch.cuda.set_device(local_rank)
     dist.init_process_group(backend, timeout=PATIENCE)
+    wait_for_all()
     return joined_processes()
+
+
+def wait_for_all() -> None:
+    """Return when all processes have joined; one that left before would end the joining of the others."""
+    dist.all_reduce(torch.zeros(1))
 
 
 def leave_processes() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from components import models
-from components.errors import ConfigError, DataError, MergeError, StoreError
+from components.errors import ConfigError, MergeError, StoreError
 from components.merging.config import recipe_of
 from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.planning import plan_nodes
@@ -189,7 +189,7 @@ def test_speech_models_need_development_data_that_are_spoken(toys: Path, tmp_pat
     whisper = tiny.whisper(tmp_path / "whisper")
     text = f"merge_method: linear\nmodels: [{{model: {whisper}}}, {{model: {whisper}}}]\n"
     settings = values(toys, tmp_path, recipe=text + "parameters: {weight: 0.5}\n")
-    with pytest.raises(DataError, match=f"^{settings['dev']}: expected audio for a speech model, found none"):
+    with pytest.raises(ConfigError, match=r"asr: expected speech in the data, .* found written texts only"):
         merge(**settings, name="unheard")
 
 

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from threading import Event
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-ray_cards = pytest.importorskip("tasks.ray_cards", reason="needs the extra ray")
-from ray.exceptions import RayActorError, RayError  # noqa: E402 - an extra
+from tasks import task_runners
+
+
+@pytest.fixture
+def ray_cards() -> ModuleType:
+    """The module, imported as a flow imports it: Ray reads then on which addresses it is to listen."""
+    pytest.importorskip("prefect_ray", reason="needs the extra ray")
+    task_runners.RUNNERS["ray"]()
+    return sys.modules["tasks.ray_cards"]
+
+
+class RayError(Exception):
+    """Ray's."""
+
+
+class RayActorError(RayError):
+    """A process has ended."""
 
 
 class FakeRay:
@@ -53,7 +69,7 @@ class FakeRay:
 
 
 def test_a_process_that_dies_is_replaced_and_a_card_in_use_keeps_no_work_waiting(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, ray_cards: ModuleType
 ) -> None:
     fake = FakeRay()
     monkeypatch.setattr(ray_cards, "ray", fake)

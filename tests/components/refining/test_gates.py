@@ -86,7 +86,7 @@ def test_a_round_trip_is_compared_with_the_source(monkeypatch: pytest.MonkeyPatc
         bad = Quarantined(utterance_id="u", stage="mt", reason="too long", detail="-")
         return [NBest(utterance_id="u", hypotheses=(back,)), bad]
 
-    monkeypatch.setattr(text_estimators, "build", lambda *_: SimpleNamespace(translate=translate))
+    monkeypatch.setattr(text_estimators.factory, "build", lambda *_: SimpleNamespace(translate=translate))
     config = RoundsConfig(gate="round_trip", gate_model="tiny")
     unknown = ITEM.model_copy(update={"target_language": None})
     values = acceptance.GATES["round_trip"](config, None)([ITEM, unknown], ["ein Punkt", "x"])

@@ -116,6 +116,7 @@ def run_process(rank: int, folder: Path) -> None:
         if rank < size:
             meeting = f"file://{folder}/meet-{number}"
             dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)
+            processes.wait_for_all()
             scene(rank, folder)
             processes.leave_processes()
 
