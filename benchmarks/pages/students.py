@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.common.kept_statistics import read_statistics
 from benchmarks.common.measurements import Measurements
-from benchmarks.common.tables import format_interval, markdown_table, one_paragraph
-from components.metrics.bootstrap import FloatArray, bootstrap_interval, resample_sums
-from components.metrics.metric import Segments
+from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
+from components.metrics.bootstrap import FloatArray
+from components.metrics.null_distributions import correct_holm
+from components.metrics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from components.metrics.table import get_metric
-from components.routing.cost_quality import trace_curve
-from components.routing.curve import CostQuality
-from components.routing.cuts import find_cuts
 from components.routing.rung_outputs import RungOutputs
 
 RESAMPLES = 2000
@@ -24,56 +24,18 @@ STUDENT, TEACHER, GREEDY = "student", "teacher", "teacher, greedy"
 TIMED = "log-probability"
 """The signal whose escalated captions were timed."""
 PROTOCOL = """\
-The teacher is `packaged:multi30k-en-de` (3+3 layers, beam 5). The student has 3+1 of its layers, learned its
-translations of training captions (sequence level; the command below says how many, and the updates) and
-translates greedily. One training with one seed: what another seed would give is not in the intervals. Routes
-are learned on val (1,014 captions) for a budget and applied to test_2016_flickr, on which nothing was chosen,
-so the share that escalates there is near the budget, not equal to it. *Log-probability* is the mean of the
-student's tokens, *predicted gain* a ridge regression of three numbers of its output. Scores are those of the
-corpus, with the middle 95% of {resamples:,} resamples of captions. *Random* sends as many captions, drawn
-1,000 times (mean and 95%); *oracle* knows what each caption's chrF gains. *Gained* is the share of the
-teacher's chrF above the student's. Seconds are CPU seconds of one thread for the test set, medians of rounds
-in one process: the student for all captions and the teacher for those that escalate (those of the greedy
-teacher and of *predicted gain* in proportion to the captions that escalate)."""
-
-
-class Study(NamedTuple):
-    """What the page is written from.
-
-    Attributes:
-        outputs: as they are kept.
-        seconds: medians by system, and of the teacher over what escalates at each budget.
-        tables: metric -> system -> statistics (n, k) of its outputs.
-    """
-
-    outputs: Mapping[str, Any]
-    seconds: Mapping[str, float]
-    tables: Mapping[str, Mapping[str, FloatArray]]
-
-    def escalated(self, route: Route) -> list[int]:
-        """Positions of the captions that a route sends to the teacher."""
-        positions: list[int] = self.outputs["escalated"][route.signal][route.budget]
-        return positions
-
-    def mix(self, metric: str, route: Route) -> FloatArray:
-        """Statistics of the student's outputs, with the teacher's where the route says so."""
-        mixed, positions = self.tables[metric][STUDENT].copy(), self.escalated(route)
-        mixed[positions] = self.tables[metric][route.to][positions]
-        return mixed
-
-    def trace(self, to: str) -> CostQuality:
-        """Random and oracle routing to a teacher in chrF, at every share; its own order is not used."""
-        rungs = (self.tables["chrf"][name] for name in (STUDENT, to))
-        order = find_cuts(np.arange(float(len(self.outputs["ids"]))))
-        return trace_curve(order, RungOutputs(get_metric("chrf"), *rungs))
-
-    def seconds_of(self, route: Route) -> float:
-        """The seconds of student and teacher, in proportion to captions where no such route was timed."""
-        n = len(self.escalated(route))
-        if route.to == TEACHER:
-            timed = len(self.escalated(Route(TIMED, route.budget)))
-            return self.seconds[STUDENT] + self.seconds[f"escalated {route.budget}"] * n / timed
-        return self.seconds[STUDENT] + self.seconds[route.to] * n / len(self.outputs["ids"])
+The teacher is `packaged:multi30k-en-de` (3+3 layers, beam 5). A student has 3+1 of its layers, learned its
+translations of {captions} training captions (sequence level, {steps:,} updates) and translates greedily;
+{seeds} trainings that differ in their seed. Routes are learned on val (1,014 captions) for a budget and
+applied to test_2016_flickr, on which nothing was chosen, so the share that escalates there is near the
+budget, not equal to it. *Log-probability* is the mean of the student's tokens, *predicted gain* a ridge
+regression of three numbers of its output. Scores are those of the corpus, means over seeds (and their
+range). Differences are on the same captions, with 95% intervals over seeds and captions together
+({resamples:,} resamples), p by Holm over the rows of a column. *Against random*: chrF less that of as many
+captions that are drawn at random. *Oracle* knows what each caption's chrF gains. *Gained* is the share of
+the teacher's chrF above the student's. Seconds are CPU seconds of one thread for the test set, medians of
+rounds in one process, of the first seed's student: for all captions, and of the teacher for those that
+escalate (those of the greedy teacher and of *predicted gain* in proportion to the captions)."""
 
 
 class Route(NamedTuple):
@@ -84,33 +46,92 @@ class Route(NamedTuple):
     to: str = TEACHER
 
 
+class Study:
+    """The outputs of the seeds.
+
+    Attributes:
+        seeds: as they are kept.
+        seconds: medians by system, and of the teacher over what escalates at each budget.
+    """
+
+    def __init__(self, measurements: Measurements) -> None:
+        self.seeds = [measurements[name] for name in measurements.parts if name.startswith("seed ")]
+        self.seconds: Mapping[str, float] = {
+            name: statistics.median(rounds) for name, rounds in measurements["seconds"].items()
+        }
+        self._teachers = read_statistics(measurements["teachers"]["statistics"])
+
+    @cached_property
+    def _students(self) -> dict[str, FloatArray]:
+        tables = [read_statistics(seed["statistics"])[STUDENT] for seed in self.seeds]
+        return {metric: np.stack([own[metric].rows for own in tables]) for metric in METRICS}
+
+    def rows(self, metric: str, system: str) -> FloatArray:
+        """Statistics (seeds, n, k) of a system; a teacher has one seed."""
+        return self._students[metric] if system == STUDENT else self._teachers[system][metric].rows[None]
+
+    def routes(self) -> list[Route]:
+        """To the teacher by every signal and budget, to the greedy one by one signal."""
+        escalated: Mapping[str, Any] = self.seeds[0]["escalated"]
+        routes = [Route(signal, budget) for signal, budgets in escalated.items() for budget in budgets]
+        return routes + [Route(TIMED, budget, GREEDY) for budget in escalated[TIMED]]
+
+    def escalates(self, route: Route) -> np.ndarray:
+        """Which captions (seeds, n) a route sends to the teacher."""
+        marked = np.zeros(self._students["chrf"].shape[:2], bool)
+        for row, seed in zip(marked, self.seeds, strict=True):
+            row[seed["escalated"][route.signal][route.budget]] = True
+        return marked
+
+    def mix(self, metric: str, route: Route) -> FloatArray:
+        """Statistics (seeds, n, k) of the students' outputs, with the teacher's where a route says so."""
+        marked = self.escalates(route)[..., None]
+        return np.where(marked, self.rows(metric, route.to), self.rows(metric, STUDENT))
+
+    def draw_at_random(self, route: Route) -> FloatArray:
+        """Expected statistics (seeds, n, k), in chrF, where as many captions escalate at random."""
+        share = self.escalates(route).mean(1)[:, None, None]
+        return share * self.rows("chrf", route.to) + (1 - share) * self.rows("chrf", STUDENT)
+
+    def know_gains(self, route: Route) -> FloatArray:
+        """Statistics (seeds, n, k), in chrF, where the captions escalate that gain most."""
+        mixed = []
+        for student, marked in zip(self.rows("chrf", STUDENT), self.escalates(route), strict=True):
+            rungs = RungOutputs(get_metric("chrf"), student, self.rows("chrf", route.to)[0])
+            best = np.zeros(len(marked), bool)
+            best[np.argsort(-rungs.gains, kind="stable")[: marked.sum()]] = True
+            mixed.append(rungs.mix(best))
+        return np.stack(mixed)
+
+    def seconds_of(self, route: Route) -> float:
+        """The seconds of student and teacher, in proportion to captions where no such route was timed."""
+        share = self.escalates(route).mean()
+        if route.to == TEACHER:
+            timed = self.escalates(Route(TIMED, route.budget))[0].mean()
+            return self.seconds[STUDENT] + self.seconds[f"escalated {route.budget}"] * share / timed
+        return self.seconds[STUDENT] + self.seconds[route.to] * share
+
+
 def page(measurements: Measurements) -> str:
     """The systems, then the routes."""
-    study = _study(measurements, METRICS)
-    outputs = study.outputs
-    systems = [
-        [
-            name,
-            f"{study.seconds[name]:.1f}",
-            *(_score(metric, study.tables[metric][name]) for metric in METRICS),
-        ]
-        for name in (STUDENT, GREEDY, TEACHER)
-    ]
-    routes = [Route(signal, budget) for signal, of in outputs["escalated"].items() for budget in of]
-    routes += [Route(TIMED, budget, GREEDY) for budget in outputs["escalated"][TIMED]]
-    curves = {to: study.trace(to) for to in (TEACHER, GREEDY)}
+    study = Study(measurements)
+    first = study.seeds[0]
+    n = len(first["statistics"]["chrf"]["ids"])
+    captions = "all 29,000" if first["captions"] is None else f"{first['captions']:,}"
+    counts = {"captions": captions, "steps": first["steps"], "seeds": len(study.seeds)}
     header = ("seconds", *METRICS.values())
-    columns = ("to", "decided by", "budget", "escalated", *header, "gained", "random, chrF", "oracle, chrF")
+    against = "against the greedy teacher, chrF"
+    columns = ("to", "decided by", "budget", "escalated", *header, "gained", "against random, chrF", against)
     return "\n\n".join(
         [
             "# Students, and a route back to their teacher",
             f"**{_result(study)}**",
-            one_paragraph(PROTOCOL.format(resamples=RESAMPLES)),
-            f"{len(outputs['ids']):,} of {outputs['n_total']:,} captions.",
-            markdown_table(("system", *header), systems),
-            markdown_table(columns, [_route_row(study, curves[route.to], route) for route in routes]),
-            "What the routes said of themselves on val:",
-            "\n".join(f"- {note}" for note in outputs["notes"] if "-30--fit: area" in note),
+            one_paragraph(PROTOCOL.format(resamples=RESAMPLES, **counts)),
+            f"{n:,} of {n:,} captions.",
+            markdown_table(("system", *header, against), _system_rows(study)),
+            markdown_table((*columns, "oracle, chrF"), _route_rows(study)),
+            "What the routes said of themselves on val, seed by seed:",
+            "\n".join(f"- {note}" for s in study.seeds for note in s["notes"] if "-30--fit: area" in note),
         ]
     )
 
@@ -118,33 +139,13 @@ def page(measurements: Measurements) -> str:
 def headline(measurements: Measurements) -> tuple[str, str]:
     """The row of the list of results."""
     question = "What does a student with a route back to its teacher cost and give?"
-    return question, _result(_study(measurements, ("chrf",)))
-
-
-def _study(measurements: Measurements, metrics: Iterable[str]) -> Study:
-    outputs = measurements["outputs"]
-    seconds = {name: statistics.median(rounds) for name, rounds in measurements["seconds"].items()}
-    tables = {m: {name: _statistics(m, outputs, name) for name in outputs["texts"]} for m in metrics}
-    return Study(outputs, seconds, tables)
-
-
-def _statistics(metric: str, outputs: Mapping[str, Any], system: str) -> FloatArray:
-    texts = outputs["texts"][system]
-    segments = Segments(
-        ids=tuple(outputs["ids"]),
-        hypotheses=tuple(texts),
-        languages=("de",) * len(texts),
-        references=tuple(map(tuple, outputs["references"])),
-    )
-    return get_metric(metric).statistics(segments)
+    return question, _result(Study(measurements))
 
 
 def _result(study: Study) -> str:
-    student, teacher, greedy = (
-        _value("chrf", study.tables["chrf"][name]) for name in (STUDENT, TEACHER, GREEDY)
-    )
+    student, teacher, greedy = (_mean("chrf", study.rows("chrf", s)) for s in (STUDENT, TEACHER, GREEDY))
     route = Route(TIMED, "0.3")
-    routed = _value("chrf", study.mix("chrf", route))
+    routed = _mean("chrf", study.mix("chrf", route))
     costs = (study.seconds[STUDENT], study.seconds_of(route), study.seconds[GREEDY])
     cheap, mixed, beamless = (f"{cost / study.seconds[TEACHER]:.0%}" for cost in costs)
     return (
@@ -154,32 +155,59 @@ def _result(study: Study) -> str:
     )
 
 
-def _route_row(study: Study, curve: CostQuality, route: Route) -> list[str]:
-    mixed = {metric: study.mix(metric, route) for metric in METRICS}
-    share = len(study.escalated(route)) / len(study.outputs["ids"])
-    points = [[p.share, p.random, *p.band, p.oracle] for p in curve.points]
-    shares, *lines = zip(*points, strict=True)
-    random, low, high, oracle = (float(np.interp(share, shares, line)) for line in lines)
-    cheap, expensive = curve.ends
-    gained = (_value("chrf", mixed["chrf"]) - cheap) / (expensive - cheap)
-    return [
-        *(
-            route.to,
-            route.signal,
-            f"{float(route.budget):.0%}",
-            f"{share:.1%}",
-            f"{study.seconds_of(route):.1f}",
-        ),
-        *(_score(metric, mixed[metric]) for metric in METRICS),
-        *(f"{gained:.0%}", f"{random:.2f} ({low:.2f} to {high:.2f})", f"{oracle:.2f}"),
-    ]
+def _system_rows(study: Study) -> list[list[str]]:
+    rows = []
+    for name in (STUDENT, GREEDY, TEACHER):
+        scores = [_score(metric, study.rows(metric, name)) for metric in METRICS]
+        test = "" if name == GREEDY else _cell(_against_greedy(study, study.rows("chrf", name)))
+        rows.append([name, f"{study.seconds[name]:.1f}", *scores, test])
+    return rows
 
 
-def _value(metric: str, table: FloatArray) -> float:
-    return float(get_metric(metric).score(table.sum(0)))
+def _route_rows(study: Study) -> list[list[str]]:
+    routes = study.routes()
+    mixed = [study.mix("chrf", route) for route in routes]
+    chance = [_compare(own, study.draw_at_random(r)) for own, r in zip(mixed, routes, strict=True)]
+    greedy = [_against_greedy(study, own) for own in mixed]
+    corrected = [correct_holm([test.p for test in tests]) for tests in (chance, greedy)]
+    cheap = _mean("chrf", study.rows("chrf", STUDENT))
+    rows = []
+    for n, route in enumerate(routes):
+        above = _mean("chrf", study.rows("chrf", route.to)) - cheap
+        rows.append(
+            [
+                *(route.to, route.signal, f"{float(route.budget):.0%}"),
+                f"{study.escalates(route).mean():.1%}",
+                f"{study.seconds_of(route):.1f}",
+                *(_score(metric, study.mix(metric, route)) for metric in METRICS),
+                f"{(_mean('chrf', mixed[n]) - cheap) / above:.0%}",
+                *(_cell(t[n], p[n]) for t, p in zip((chance, greedy), corrected, strict=True)),
+                f"{_mean('chrf', study.know_gains(route)):.2f}",
+            ]
+        )
+    return rows
 
 
-def _score(metric: str, table: FloatArray) -> str:
-    value = _value(metric, table)
-    interval = bootstrap_interval(get_metric(metric).score(resample_sums(table, RESAMPLES)), value)
-    return f"{value:.2f}{format_interval(interval, ' ({:.1f} to {:.1f})')}"
+def _against_greedy(study: Study, rows: FloatArray) -> TwoLevelEstimate:
+    return _compare(rows, study.rows("chrf", GREEDY), paired=False)
+
+
+def _compare(system: FloatArray, baseline: FloatArray, *, paired: bool = True) -> TwoLevelEstimate:
+    sums = ItemSums(get_metric("chrf").score, system, baseline)
+    return two_level_bootstrap(sums, paired_seeds=paired, resamples=RESAMPLES)
+
+
+def _cell(test: TwoLevelEstimate, p: float | None = None) -> str:
+    corrected = "" if p is None else f", p {format_p_value(p)}"
+    return f"{test.difference:+.2f}{format_interval(test.interval, ' ({:+.1f} to {:+.1f})')}{corrected}"
+
+
+def _mean(metric: str, rows: FloatArray) -> float:
+    return float(get_metric(metric).score(rows.sum(1)).mean())
+
+
+def _score(metric: str, rows: FloatArray) -> str:
+    """The mean over seeds, and their range."""
+    values = get_metric(metric).score(rows.sum(1))
+    spread = f" ({values.min():.1f} to {values.max():.1f})" if len(values) > 1 else ""
+    return f"{values.mean():.2f}{spread}"

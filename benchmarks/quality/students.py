@@ -1,7 +1,8 @@
 """Quality against seconds of a student, of the student with a route back to its teacher, and of the teacher.
 
-One graph trains the student on its teacher's translations, learns the routes on val and translates the test
-set. Kept are all texts, who escalates by which number, and CPU seconds that were measured in rounds.
+For every seed one graph trains the student on its teacher's translations, learns the routes on val and
+translates the test set. Kept are texts and their counts, who escalates by which number, and CPU seconds that
+were measured in rounds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from antiphon import Run, run_pipeline
 from benchmarks.common.cached_recognition import CACHE
 from benchmarks.common.cpu_timer import Call
 from benchmarks.common.cpu_timer import measure as measure_cpu
+from benchmarks.common.kept_statistics import count_translations
 from benchmarks.common.sections import Result, section_parser
 from components.records import NBest, Route
 from components.translation.config import TranslationConfig
@@ -26,8 +28,8 @@ from components.translation.factory import build as build_translator
 PAGE = "students"
 TEACHER = "packaged:multi30k-en-de"
 TRAINING, DEV, TEST = "multi30k:train", "multi30k:val", "multi30k:test_2016_flickr"
-SYSTEMS = ("student", "teacher, greedy", "teacher")
-"""Systems without a route: the student greedy, its teacher with beam 1 and with beam 5."""
+GREEDY = "teacher, greedy"
+"""The teacher with beam 1; it teaches with beam 5."""
 SIGNALS: Mapping[str, str | list[str]] = {
     "log-probability": "mean_log_prob",
     "predicted gain": ["mean_log_prob", "min_log_prob", "n_tokens"],
@@ -40,38 +42,43 @@ def parser() -> argparse.ArgumentParser:
     """The options of this section."""
     section = section_parser("benchmarks.quality students", __doc__)
     section.add_argument("--work", type=Path, default=CACHE / "students", help="the store of the runs")
-    section.add_argument("--limit", type=int, default=8000, help="captions that the student learns from")
-    section.add_argument("--steps", type=int, default=250, help="updates of the student")
+    section.add_argument("--limit", type=int, help="captions that the student learns from; all unless set")
+    section.add_argument("--steps", type=int, default=1500, help="updates of the student")
+    section.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of its training")
     section.add_argument("--test-limit", type=int, help="captions of the test set; all unless set")
     section.add_argument("--rounds", type=int, default=2, help="of the measurement of seconds")
     return section
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
-    """The outputs of one run, then what each system costs."""
+    """What the teacher writes, the student and the routes of every seed, and what the first seed's cost."""
     torch.set_num_threads(1)
-    languages = {"source_language": "en", "target_language": "de"}
-    run = run_pipeline(
-        {"nodes": make_graph(options.limit, options.steps)},
-        data=TEST,
-        limit=options.test_limit,
-        store=str(options.work),
-        name="students",
-        replace=True,
-        **languages,
-    )
-    outputs = keep_outputs(run)
-    yield Result("outputs", outputs, [TEACHER])
-    yield Result("seconds", measure_seconds(run, outputs, options), [TEACHER])
+    runs = []
+    for seed in options.seeds:
+        run = run_pipeline(
+            {"nodes": make_graph(options.limit, options.steps, seed)},
+            data=TEST,
+            limit=options.test_limit,
+            store=str(options.work),
+            name=f"students-{seed}",
+            replace=True,
+            source_language="en",
+            target_language="de",
+        )
+        runs.append(run)
+        training = {"captions": options.limit, "steps": options.steps}
+        yield Result(f"seed {seed}", training | keep_texts(run, {"student": "fast"}) | keep_routes(run))
+    yield Result("teachers", keep_texts(runs[0], {GREEDY: "greedy", "teacher": "teacher"}), [TEACHER])
+    yield Result("seconds", measure_seconds(runs[0], options), [TEACHER])
 
 
-def make_graph(limit: int, steps: int) -> dict[str, dict[str, Any]]:
+def make_graph(limit: int | None, steps: int, seed: int) -> dict[str, dict[str, Any]]:
     """The teacher, its student, and a route for every signal and budget."""
     teacher = {"kind": "translate", "model": TEACHER, "n_best": 1}
     graph = {
         "teacher": {**teacher, "beam_size": 5},
         "greedy": {**teacher, "beam_size": 1},
-        "student": _student(limit, steps),
+        "student": _student(limit, steps, seed),
         "fast": {**teacher, "model": "node:student", "beam_size": 1},
     }
     for signal, by in SIGNALS.items():
@@ -83,13 +90,14 @@ def make_graph(limit: int, steps: int) -> dict[str, dict[str, Any]]:
     return graph
 
 
-def _student(limit: int, steps: int) -> dict[str, Any]:
+def _student(limit: int | None, steps: int, seed: int) -> dict[str, Any]:
     """The node that trains the student."""
     return {
         "kind": "distill",
         "teacher": "teacher",
         "data": TRAINING,
         "limit": limit,
+        "seed": seed,
         "dev": DEV,
         "tokenizer": TEACHER,
         "init_layers_from": TEACHER,
@@ -100,7 +108,7 @@ def _student(limit: int, steps: int) -> dict[str, Any]:
         "lr_schedule": "linear",
         "learning_rate": 1e-3,
         "warmup_steps": 50,
-        "eval_every": max(1, steps // 2),
+        "eval_every": max(1, steps // 3),
         "eval_sentences": 100,
         "average_checkpoints": 1,
         "device": "cpu",
@@ -112,53 +120,46 @@ def name_route(signal: str, budget: float) -> str:
     return f"{signal.replace(' ', '-')}-{round(100 * budget)}"
 
 
-def keep_outputs(run: Run) -> dict[str, Any]:
-    """Texts of the systems, references, and of every route who escalates."""
-    nodes = dict(zip(SYSTEMS, ("fast", "greedy", "teacher"), strict=True))
-    best = {
+def keep_texts(run: Run, systems: Mapping[str, str]) -> dict[str, Any]:
+    """Texts of systems (name -> node) by utterance, and their statistics."""
+    texts = {
         system: {key: o.best.text for key, o in run.outcomes(node).items() if isinstance(o, NBest)}
-        for system, node in nodes.items()
+        for system, node in systems.items()
     }
-    ids = [u.id for u in run.utterances if all(u.id in texts for texts in best.values())]
-    references = {u.id: list(u.references) for u in run.utterances}
+    return {"texts": texts, "statistics": count_translations(run.utterances, texts)}
+
+
+def keep_routes(run: Run) -> dict[str, Any]:
+    """Of every route who escalates (positions in the data), and what it said of itself on val."""
     return {
-        "n_total": len(run.utterances),
-        "ids": ids,
-        "references": [references[key] for key in ids],
-        "texts": {system: [texts[key] for key in ids] for system, texts in best.items()},
         "escalated": {
-            signal: {f"{budget:g}": _escalated(run, name_route(signal, budget), ids) for budget in BUDGETS}
+            signal: {f"{budget:g}": _escalated(run, name_route(signal, budget)) for budget in BUDGETS}
             for signal in SIGNALS
         },
         "notes": [note for note in run.record.notes if "--fit" in note],
     }
 
 
-def _escalated(run: Run, route: str, ids: list[str]) -> list[int]:
+def _escalated(run: Run, route: str) -> list[int]:
     """Positions of the utterances that a route sends to the teacher."""
     ways = run.outcomes(route)
-    outcomes = [ways[key] for key in ids]
+    outcomes = [ways[u.id] for u in run.utterances]
     return [n for n, way in enumerate(outcomes) if isinstance(way, Route) and way.way == "escalate"]
 
 
-def measure_seconds(
-    run: Run, outputs: Mapping[str, Any], options: argparse.Namespace
-) -> dict[str, list[float]]:
+def measure_seconds(run: Run, options: argparse.Namespace) -> dict[str, list[float]]:
     """CPU seconds, round by round, of every system over all captions and of the teacher over some."""
     student = next(f"store:{ref.key}" for ref in run.record.stages if ref.stage == "student")
-    texts = {u.id: u for u in run.utterances}
-    utterances = [texts[key] for key in outputs["ids"]]
     translators = {
         name: build_translator(
             TranslationConfig(model=model, beam_size=beam, n_best=1, device="cpu"), str(options.work)
         )
-        for name, model, beam in zip(SYSTEMS, (student, TEACHER, TEACHER), (1, 1, 5), strict=True)
+        for name, model, beam in (("student", student, 1), (GREEDY, TEACHER, 1), ("teacher", TEACHER, 5))
     }
-
     calls: dict[str, Call] = {
-        name: partial(translator.translate, utterances) for name, translator in translators.items()
+        name: partial(translator.translate, run.utterances) for name, translator in translators.items()
     }
-    for budget, positions in outputs["escalated"]["log-probability"].items():
-        selected = [utterances[n] for n in positions]
+    for budget, positions in keep_routes(run)["escalated"]["log-probability"].items():
+        selected = [run.utterances[n] for n in positions]
         calls[f"escalated {budget}"] = partial(translators["teacher"].translate, selected)
     return measure_cpu(calls, options.rounds)
