@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.kept_statistics import to_json
 from benchmarks.common.manifest import OUTPUTS, Manifest, read_lines, write_lines
+from benchmarks.common.text_statistics import to_json
 from components.metrics.corpus_statistics import (
     CorpusStatistics,
     recognition_statistics,

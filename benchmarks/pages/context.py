@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from benchmarks.common.kept_statistics import read_statistics
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_difference, format_score, markdown_table, one_paragraph
+from benchmarks.common.text_statistics import read_statistics
 from components.metrics.significance import Difference, compare_to_baseline
 
 NONE = "no context"

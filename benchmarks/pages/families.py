@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.common.kept_statistics import Tables, read_statistics
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
+from benchmarks.common.text_statistics import Tables, read_statistics
 from components.metrics.significance import correct_family, paired_test
 from components.metrics.terms import term_metrics
 from components.run_record import Score

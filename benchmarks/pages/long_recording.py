@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.common.kept_statistics import Tables, read_statistics
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_difference, format_score, markdown_table, one_paragraph
+from benchmarks.common.text_statistics import Tables, read_statistics
 from components.metrics.significance import Difference, compare_to_baseline
 from components.resegmentation import PROTOCOL
 

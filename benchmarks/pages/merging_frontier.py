@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.kept_statistics import read_statistics
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
+from benchmarks.common.text_statistics import read_statistics
 from components.metrics.bootstrap import FloatArray
 from components.metrics.null_distributions import correct_holm
 from components.metrics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
@@ -46,9 +46,9 @@ def page(measurements: Measurements) -> str:
     """Tables of the domains, of Whisper, and the barrier; parts that were not measured are left out."""
     blocks = ["# Merging's frontier", f"{_result(measurements)}."]
     if domains := Domains.read(measurements):
-        protocol = PROTOCOL.format(seeds=len(domains.chosen), test=domains.size, resamples=RESAMPLES)
+        protocol = PROTOCOL.format(seeds=len(domains.parameters), test=domains.size, resamples=RESAMPLES)
         blocks += ["## Three domains", one_paragraph(protocol), _domain_table(domains)]
-        blocks += ["Parameters that were chosen, seed by seed:", _chosen_table(domains)]
+        blocks += ["Parameters that were chosen, seed by seed:", _parameter_table(domains)]
     if "voices" in measurements:
         blocks += ["## Whisper, two ways of speaking", one_paragraph(VOICES)]
         blocks += _voices(measurements["voices"])
@@ -62,13 +62,13 @@ class Domains:
 
     Attributes:
         names: Of the domains.
-        chosen: Parameters of the methods, seed by seed.
+        parameters: Those of the methods that were chosen, seed by seed.
         size: Pairs of each test set.
     """
 
     def __init__(self, seeds: Sequence[Mapping[str, Any]]) -> None:
         self.names = tuple(seeds[0]["statistics"])
-        self.chosen = [seed["chosen"] for seed in seeds]
+        self.parameters = [seed["chosen"] for seed in seeds]
         tables = {d: [read_statistics(seed["statistics"][d]) for seed in seeds] for d in self.names}
         self._rows = {
             (domain, system): np.stack([own[system]["bleu"].rows for own in by_seed])
@@ -133,13 +133,13 @@ def _cell(test: TwoLevelEstimate, p: float | None) -> str:
     return f"{test.difference:+.2f}{interval}, p {format_p_value(p)}"
 
 
-def _chosen_table(domains: Domains) -> str:
+def _parameter_table(domains: Domains) -> str:
     rows = [
-        [name, own["parameter"], *(f"{chosen[name]['value']:g}" for chosen in domains.chosen)]
-        for name, own in domains.chosen[0].items()
+        [name, own["parameter"], *(f"{by_method[name]['value']:g}" for by_method in domains.parameters)]
+        for name, own in domains.parameters[0].items()
         if own["parameter"]
     ]
-    seeds = (f"seed {n}" for n in range(1, len(domains.chosen) + 1))
+    seeds = (f"seed {n}" for n in range(1, len(domains.parameters) + 1))
     return markdown_table(("method", "parameter", *seeds), rows)
 
 
@@ -224,7 +224,7 @@ def _result_of_domains(domains: Domains) -> str:
     best, mean = (float(domains.scores(system).mean()) for system in (merged[0], BASELINE))
     return (
         f"Of {len(merged)} methods {merged[0]} has the highest mean over three domains: BLEU {best:.2f}, the "
-        f"plain mean {mean:.2f} (means over {len(domains.chosen)} seeds); clearly better than it: "
+        f"plain mean {mean:.2f} (means over {len(domains.parameters)} seeds); clearly better than it: "
         f"{', '.join(better) or 'none, on no domain'}"
     )
 

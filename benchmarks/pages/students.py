@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.common.kept_statistics import read_statistics
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
+from benchmarks.common.text_statistics import read_statistics
 from components.metrics.bootstrap import FloatArray
 from components.metrics.null_distributions import correct_holm
 from components.metrics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
@@ -83,17 +83,17 @@ class Study:
             row[seed["escalated"][route.signal][route.budget]] = True
         return marked
 
-    def mix(self, metric: str, route: Route) -> FloatArray:
+    def mixed_rows(self, metric: str, route: Route) -> FloatArray:
         """Statistics (seeds, n, k) of the students' outputs, with the teacher's where a route says so."""
         marked = self.escalates(route)[..., None]
         return np.where(marked, self.rows(metric, route.to), self.rows(metric, STUDENT))
 
-    def draw_at_random(self, route: Route) -> FloatArray:
+    def random_rows(self, route: Route) -> FloatArray:
         """Expected statistics (seeds, n, k), in chrF, where as many captions escalate at random."""
         share = self.escalates(route).mean(1)[:, None, None]
         return share * self.rows("chrf", route.to) + (1 - share) * self.rows("chrf", STUDENT)
 
-    def know_gains(self, route: Route) -> FloatArray:
+    def oracle_rows(self, route: Route) -> FloatArray:
         """Statistics (seeds, n, k), in chrF, where the captions escalate that gain most."""
         mixed = []
         for student, marked in zip(self.rows("chrf", STUDENT), self.escalates(route), strict=True):
@@ -145,7 +145,7 @@ def headline(measurements: Measurements) -> tuple[str, str]:
 def _result(study: Study) -> str:
     student, teacher, greedy = (_mean("chrf", study.rows("chrf", s)) for s in (STUDENT, TEACHER, GREEDY))
     route = Route(TIMED, "0.3")
-    routed = _mean("chrf", study.mix("chrf", route))
+    routed = _mean("chrf", study.mixed_rows("chrf", route))
     costs = (study.seconds[STUDENT], study.seconds_of(route), study.seconds[GREEDY])
     cheap, mixed, beamless = (f"{cost / study.seconds[TEACHER]:.0%}" for cost in costs)
     return (
@@ -166,8 +166,8 @@ def _system_rows(study: Study) -> list[list[str]]:
 
 def _route_rows(study: Study) -> list[list[str]]:
     routes = study.routes()
-    mixed = [study.mix("chrf", route) for route in routes]
-    chance = [_compare(own, study.draw_at_random(r)) for own, r in zip(mixed, routes, strict=True)]
+    mixed = [study.mixed_rows("chrf", route) for route in routes]
+    chance = [_compare(own, study.random_rows(r)) for own, r in zip(mixed, routes, strict=True)]
     greedy = [_against_greedy(study, own) for own in mixed]
     corrected = [correct_holm([test.p for test in tests]) for tests in (chance, greedy)]
     cheap = _mean("chrf", study.rows("chrf", STUDENT))
@@ -179,10 +179,10 @@ def _route_rows(study: Study) -> list[list[str]]:
                 *(route.to, route.signal, f"{float(route.budget):.0%}"),
                 f"{study.escalates(route).mean():.1%}",
                 f"{study.seconds_of(route):.1f}",
-                *(_score(metric, study.mix(metric, route)) for metric in METRICS),
+                *(_score(metric, study.mixed_rows(metric, route)) for metric in METRICS),
                 f"{(_mean('chrf', mixed[n]) - cheap) / above:.0%}",
                 *(_cell(t[n], p[n]) for t, p in zip((chance, greedy), corrected, strict=True)),
-                f"{_mean('chrf', study.know_gains(route)):.2f}",
+                f"{_mean('chrf', study.oracle_rows(route)):.2f}",
             ]
         )
     return rows

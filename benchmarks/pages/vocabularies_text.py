@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.common.kept_statistics import read_statistics
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_difference, format_score, markdown_table, one_paragraph
+from benchmarks.common.text_statistics import read_statistics
 from components.metrics.significance import Difference, compare_to_baseline
 
 FIRST, SECOND, RISK = "first alone", "second alone", "minimum Bayes risk"

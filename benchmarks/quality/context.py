@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from benchmarks.common.kept_statistics import count_translations
 from benchmarks.common.measurements import read_measurements
 from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.text_statistics import count_translations
 from benchmarks.pages.context import NONE, SYSTEMS
 from benchmarks.pages.long_recording import WHOLE
 from benchmarks.quality.long_recording import draw_order, load_captions

@@ -17,8 +17,8 @@ from antiphon import run_pipeline
 from benchmarks.claims.speech import votes
 from benchmarks.claims.speech.captions import best_texts
 from benchmarks.common.cached_recognition import recognize_cached
-from benchmarks.common.kept_statistics import count_transcripts
 from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.text_statistics import count_transcripts
 from benchmarks.quality.confidence.graphs import Graph
 from components import data
 from components.files import write_bytes

@@ -20,10 +20,10 @@ import numpy as np
 import soundfile
 
 from benchmarks.common.cached_recognition import recognize_cached
-from benchmarks.common.kept_statistics import count_transcripts, count_translations
 from benchmarks.common.paths import SHARED
 from benchmarks.common.recordings import decode_audio
 from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.text_statistics import count_transcripts, count_translations
 from benchmarks.pages.long_recording import FRAGMENTS, GOLD, SENTENCES, WHOLE
 from components import audio, data
 from components.metrics.scoring_units import ScoringUnits

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.kept_statistics import keep_statistics
 from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.text_statistics import count_by_metric
 from benchmarks.quality.merging.fine_tuning import COMMON, START, multi30k, pair, tatoeba
 from benchmarks.quality.merging.methods import METHODS as MERGES
 from benchmarks.quality.merging.methods import Method, make_merged
@@ -150,7 +150,7 @@ class Bench:
     def count(self, systems: dict[str, str], domain: str) -> dict[str, Any]:
         """BLEU's statistics of every system on a domain's test set."""
         texts = {name: self.decode(f"test-{name}", model, domain, "test") for name, model in systems.items()}
-        return keep_statistics([METRICS["bleu"]], self.references(domain, "test"), texts, "de")
+        return count_by_metric([METRICS["bleu"]], self.references(domain, "test"), texts, "de")
 
     def merged(self, name: str, method: Method, value: float, models: dict[str, str]) -> str:
         """The model that a method makes of the fine-tuned ones with a value of its parameter."""

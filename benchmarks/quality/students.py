@@ -19,8 +19,8 @@ from antiphon import Run, run_pipeline
 from benchmarks.common.cached_recognition import CACHE
 from benchmarks.common.cpu_timer import Call
 from benchmarks.common.cpu_timer import measure as measure_cpu
-from benchmarks.common.kept_statistics import count_translations
 from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.text_statistics import count_translations
 from components.records import NBest, Route
 from components.translation.config import TranslationConfig
 from components.translation.factory import build as build_translator

@@ -13,9 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.common.cached_recognition import recognize_cached
-from benchmarks.common.kept_statistics import keep_statistics
 from benchmarks.common.paths import SHARED
 from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.text_statistics import count_by_metric
 from components.metrics.table import METRICS
 from components.metrics.terms import term_metrics
 from components.records import Utterance
@@ -121,8 +121,8 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     values = {
         "terms": terms,
         "outputs": outputs,
-        "statistics": keep_statistics(term_metrics(terms, "transcript"), references, outputs, "en"),
-        "captions": keep_statistics([METRICS["wer"]], captions, by_caption, "en"),
+        "statistics": count_by_metric(term_metrics(terms, "transcript"), references, outputs, "en"),
+        "captions": count_by_metric([METRICS["wer"]], captions, by_caption, "en"),
     }
     yield Result("terms", values, [MODEL])
 

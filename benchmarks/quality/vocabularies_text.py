@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.kept_statistics import count_translations
 from benchmarks.common.paths import SHARED
 from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.text_statistics import count_translations
 from components import data
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.minimum_bayes_risk import rank_by_expected_utility

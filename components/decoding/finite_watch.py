@@ -40,9 +40,9 @@ class FiniteWatch:
     def read_flags(self, flags: Tensor) -> list[int]:
         """Positions of the ``flags`` (n,) that are True; the same look sees what :meth:`watch` has found."""
         if self._largest:
-            found = torch.cat([flags, *self._list_bad()]).tolist()
-            values = found[: len(flags)]
-            if any(found[len(flags) :]):
+            values = torch.cat([flags, *self._list_bad()]).tolist()
+            values, is_bad = values[: len(flags)], values[len(flags) :]
+            if any(is_bad):
                 self._refuse()
             self._largest.clear()
         else:

@@ -1,13 +1,7 @@
-"""Greedy search and sampling: every row takes one token after another, independently of the others.
-
-A sample is drawn by inverting the cumulative distribution at one uniform number per token. The numbers of a
-row come from a generator of its own, seeded by (seed, key of the utterance, number of the sample), so what is
-drawn for an utterance does not depend on which others are in the batch.
-"""
+"""Greedy search and sampling: every row takes one token after another, independently of the others."""
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -25,6 +19,7 @@ from components.decoding.host_copy import copy_to_host, first_true
 from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
 from components.decoding.moves import Move, check_interval, drop_rows, make_move
 from components.decoding.row_tokens import RowTokens
+from components.decoding.token_draws import choose_tokens, draw_uniform
 
 
 @dataclass
@@ -58,7 +53,7 @@ def greedy_or_sample(
     steps = min(config.max_new_tokens, scorer.limit)
     log_probs = scorer.prefill()
     n, device = log_probs.shape[0], log_probs.device
-    draws = _draw_uniform(config, keys, n, copies, steps)[: n * copies].to(device)
+    draws = draw_uniform(config, keys, n, copies, steps)[: n * copies].to(device)
     rows, interval = _Rows(scorer, n, copies, steps, draws), check_interval(device)
     for t in range(steps):
         history = rows.history()
@@ -107,6 +102,7 @@ class _Rows:
         self._alive = torch.arange(n * copies, device=device)  # the same
         self._owners = torch.arange(n, device=device)  # whose rows the present distributions are
         self._source = self._alive // copies  # which of them each row reads
+        self._row_indices = self._alive  # 0 to R - 1
         self._is_identity = copies == 1
         self.is_open = torch.ones(n * copies, dtype=torch.bool, device=device)
         self._tokens = RowTokens(n, device)
@@ -125,7 +121,7 @@ class _Rows:
         """The next token of each row (R,), by ``scores``; its log-probability is that of ``log_probs``."""
         source, scorer = self._source, self._scorer
         draws = self._draws[:, len(self._taken)]
-        tokens = _choose_tokens(scores, None if self._is_identity else source, draws, config)
+        tokens = choose_tokens(scores, None if self._is_identity else source, draws, config)
         token_log_probs = log_probs[source, tokens]
         scorer.finite.watch(token_log_probs, self.is_open)
         self._taken.append(_Taken(self._alive, tokens, token_log_probs, scorer.records_of(source, tokens)))
@@ -153,8 +149,8 @@ class _Rows:
         self._tokens.append(source, tokens)
         if len(self._taken) == 1 or len(source) != len(self._owners):
             self._owners = self._alive // self._copies
-            self._everyone = torch.arange(len(source), device=device)
-        self._source, self._is_identity = self._everyone, True
+            self._row_indices = torch.arange(len(source), device=device)
+        self._source, self._is_identity = self._row_indices, True
         if self._move is not None:
             self._move = replace(self._move, beam_indices=self._source, remaining=None, is_identity=True)
         return log_probs
@@ -186,71 +182,6 @@ def allocate_rows(rows: int, steps: int, width: int, device: torch.device) -> De
         lengths=torch.zeros(rows, dtype=torch.long, device=device),
         finished=torch.zeros(rows, dtype=torch.bool, device=device),
     )
-
-
-def _choose_tokens(log_probs: Tensor, source: Tensor | None, draws: Tensor, config: SearchConfig) -> Tensor:
-    """The next token of each row.
-
-    ``source`` (R,) is the row of ``log_probs`` that each row reads (at the first token the rows of an
-    utterance share one), None: its own; ``draws`` (R,) one number in [0, 1) for each.
-    """
-    if config.temperature == 0:
-        tokens = log_probs.argmax(dim=-1)
-        return tokens if source is None else tokens[source]
-    probabilities = keep_likely(torch.softmax(log_probs / config.temperature, dim=-1), config)
-    mass = probabilities.cumsum(dim=-1, dtype=torch.float64)
-    mass = mass if source is None else mass[source]
-    drawn = torch.searchsorted(mass, (draws.double() * mass[:, -1])[:, None], right=True)
-    return drawn[:, 0].clamp(max=log_probs.shape[-1] - 1)
-
-
-def keep_likely(probabilities: Tensor, config: SearchConfig) -> Tensor:
-    """Set to 0 what ``top_k``, ``top_p`` and ``epsilon`` cut off, each from what the one before has left.
-
-    The order, and what happens to ties, are those of transformers' ``generate``; the likeliest token always
-    stays. Top-k: Fan et al. 2018; nucleus: Holtzman et al. 2020; epsilon: Hewitt et al. 2022.
-
-    Args:
-        probabilities: (R, V), each row of sum 1.
-        config: the three settings.
-
-    Returns:
-        (R, V); rows need no longer sum to 1.
-    """
-    if 0 < config.top_k < probabilities.shape[-1]:
-        lowest = probabilities.topk(config.top_k, dim=-1).values[:, -1:]
-        probabilities = _normalize(probabilities.where(probabilities >= lowest, 0))
-    if config.top_p < 1:
-        ordered, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
-        before = ordered.double().cumsum(dim=-1) - ordered
-        # The smallest set that reaches top_p: a token stays while the mass before it is below top_p.
-        nucleus = torch.zeros_like(probabilities).scatter(-1, tokens, ordered.where(before < config.top_p, 0))
-        probabilities = _normalize(nucleus)
-    if config.epsilon > 0:
-        likeliest = probabilities.amax(dim=-1, keepdim=True)
-        probabilities = probabilities.where(
-            (probabilities >= config.epsilon) | (probabilities == likeliest), 0
-        )
-    return probabilities
-
-
-def _normalize(masses: Tensor) -> Tensor:
-    return masses / masses.sum(dim=-1, keepdim=True)
-
-
-def _draw_uniform(
-    config: SearchConfig, keys: Sequence[int] | None, n: int, copies: int, steps: int
-) -> Tensor:
-    """One number in [0, 1) per row and step, (n * copies, steps)."""
-    if config.temperature == 0:
-        return torch.zeros((n, steps))
-    rows = []
-    for key in keys if keys is not None else [0] * n:
-        for copy in range(copies):
-            name = f"{config.seed}/{key}/{copy}".encode()
-            seed = int.from_bytes(hashlib.sha256(name).digest()[:8], "big", signed=True)
-            rows.append(torch.rand(steps, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
-    return torch.stack(rows)
 
 
 def to_candidate(

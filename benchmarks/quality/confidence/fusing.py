@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from antiphon import Run
-from benchmarks.common.kept_statistics import count_texts
 from benchmarks.common.sections import Result
+from benchmarks.common.text_statistics import count_texts
 from benchmarks.quality.confidence import graphs, simulated_lists
 from benchmarks.quality.confidence.data import TRAIN, clean_manifests, work_parser
 from benchmarks.quality.confidence.graphs import Graph

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from antiphon import Run
-from benchmarks.common.kept_statistics import count_texts
 from benchmarks.common.sections import Result
+from benchmarks.common.text_statistics import count_texts
 from benchmarks.quality.confidence import graphs
 from benchmarks.quality.confidence.data import DEV, TEST, spoken_manifest, tuning_manifest, work_parser
 from benchmarks.quality.confidence.graphs import Graph

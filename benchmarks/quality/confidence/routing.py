@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from antiphon import Run
-from benchmarks.common.kept_statistics import count_texts
 from benchmarks.common.sections import Result
+from benchmarks.common.text_statistics import count_texts
 from benchmarks.quality.confidence import graphs
 from benchmarks.quality.confidence.data import DEV, TEST, spoken_manifest, work_parser
 from components.metrics.table import get_metric

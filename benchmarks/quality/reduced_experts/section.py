@@ -19,8 +19,8 @@ import torch
 
 from antiphon import Run, run_pipeline
 from benchmarks.claims.workspace import Workspace
-from benchmarks.common.kept_statistics import count_texts
 from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.text_statistics import count_texts
 from benchmarks.quality.reduced_experts.domains import write_data_sets
 from benchmarks.quality.reduced_experts.graph import (
     EXPERTS,

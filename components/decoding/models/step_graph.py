@@ -127,10 +127,8 @@ class StepGraph:
         changed = [*self._results, *self._state]
         expected = [part.clone() for part in changed]
         restore()
-        for result in self._results:
-            result.fill_(
-                torch.nan if result.is_floating_point() else -1
-            )  # a replay that writes nothing differs
+        for result in self._results:  # a replay that writes nothing differs
+            result.fill_(torch.nan if result.is_floating_point() else -1)
         try:
             replay = recorder.record(step)
             replay()

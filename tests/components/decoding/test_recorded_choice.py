@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from components import batch_sizes
-from components.decoding import recorded_choice
+from components.decoding import choice_buffers
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.guidance import Guidance
@@ -99,11 +99,11 @@ def test_candidates_are_those_of_a_search_that_drops_rows_at_once(
     name: str, monkeypatch: pytest.MonkeyPatch, graphs: type[GraphDouble]
 ) -> None:
     case = CASES[name]
-    found = [case.run() for _ in range(2)]  # on the graph of the first
+    replayed = [case.run() for _ in range(2)]  # on the graph of the first
     assert graphs.records == (0 if name == "one step" else 1)
     monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", "off")
     expected = case.run()
-    assert found == [expected, expected]
+    assert replayed == [expected, expected]
     monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", "eager")
     batch_sizes._free_cached()
     assert case.run() == expected
@@ -111,7 +111,7 @@ def test_candidates_are_those_of_a_search_that_drops_rows_at_once(
 
 def test_a_switch_for_cards_changes_no_search_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", "eager")
-    monkeypatch.setattr(recorded_choice, "_lend", lambda *_: pytest.fail("took buffers"))
+    monkeypatch.setattr(choice_buffers, "lend", lambda *_: pytest.fail("took buffers"))
     CASES["plain"].run()
 
 
@@ -139,7 +139,7 @@ def test_a_replay_that_leaves_a_part_of_the_state_as_it_was_is_found_out(
     replay = GraphDouble.replay
 
     def keep(self: GraphDouble) -> None:
-        (buffers,) = recorded_choice._KEPT.values()
+        (buffers,) = choice_buffers._KEPT.values()
         kept = buffers._t if part == "_t" else getattr(buffers.state, part)
         before = kept.clone()
         replay(self)
@@ -147,11 +147,11 @@ def test_a_replay_that_leaves_a_part_of_the_state_as_it_was_is_found_out(
 
     monkeypatch.setattr(GraphDouble, "replay", keep)
     case = CASES["never stops early"]
-    found = case.run()
+    candidates = case.run()
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert "going on without graphs" in line
     monkeypatch.setenv("ANTIPHON_CUDA_GRAPHS", "off")
-    assert found == case.run()
+    assert candidates == case.run()
 
 
 def test_a_search_within_a_search_has_buffers_of_its_own(
@@ -173,11 +173,11 @@ def test_a_search_within_a_search_has_buffers_of_its_own(
 def test_buffers_are_few_and_go_where_memory_runs_out(graphs: type[GraphDouble]) -> None:
     gc.disable()  # no circle of references keeps a search
     try:
-        for size in range(20, 22 + recorded_choice.MAX_KEPT):
+        for size in range(20, 22 + choice_buffers.MAX_KEPT):
             CASES["plain"]._replace(size=size).run()
-        assert len(recorded_choice._KEPT) == recorded_choice.MAX_KEPT
-        assert all(buffers.is_idle for buffers in recorded_choice._KEPT.values())
+        assert len(choice_buffers._KEPT) == choice_buffers.MAX_KEPT
+        assert all(buffers.is_idle for buffers in choice_buffers._KEPT.values())
     finally:
         gc.enable()
     batch_sizes._free_cached()
-    assert not recorded_choice._KEPT
+    assert not choice_buffers._KEPT

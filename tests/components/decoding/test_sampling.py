@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from transformers import EpsilonLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from components.decoding.config import SearchConfig
-from components.decoding.sampling import keep_likely
 from components.decoding.search import search
+from components.decoding.token_draws import keep_likely
 from tests.components.decoding.test_search import LENGTH, Table, ids
 
 

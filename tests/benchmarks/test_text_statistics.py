@@ -1,4 +1,4 @@
-"""Counts that are kept in place of references give the scores and tests of the texts themselves."""
+"""Counts that are stored in place of references give the scores and tests of the texts themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks.common.kept_statistics import (
+from benchmarks.common.text_statistics import (
     count_texts,
     count_transcripts,
     count_translations,
@@ -35,22 +35,22 @@ TEXTS = {
 
 
 def test_scores_and_tests_are_those_of_the_texts():
-    kept = json.loads(json.dumps(count_translations(SPOKEN, TEXTS)))
-    tables = read_statistics(kept)
+    stored = json.loads(json.dumps(count_translations(SPOKEN, TEXTS)))
+    tables = read_statistics(stored)
     references = {u.id: u.references for u in SPOKEN}
     for system, texts in TEXTS.items():
         scores = translation_scores(references, texts, language="de", n_total=len(SPOKEN))
         for metric in ("bleu", "chrf"):
             assert tables[system][metric].to_score() == scores[metric]
     assert compare_to_baseline(tables, "good") == translation_tests(references, TEXTS, "good", language="de")
-    assert count_texts("bleu", SPOKEN, list(TEXTS["bad"].values())) == kept["bleu"]["rows"]["bad"]
+    assert count_texts("bleu", SPOKEN, list(TEXTS["bad"].values())) == stored["bleu"]["rows"]["bad"]
 
 
 def test_a_rate_of_errors_is_that_of_the_transcripts():
     texts = {"heard": {u.id: (u.transcript or "").replace("barks", "bark") for u in SPOKEN}}
     table = read_statistics(count_transcripts(SPOKEN, texts))["heard"]["wer"]
-    said = {u.id: u.transcript or "" for u in SPOKEN}
-    wer = recognition_scores(said, texts["heard"], language="en", n_total=len(SPOKEN))["wer"]
+    transcripts = {u.id: u.transcript or "" for u in SPOKEN}
+    wer = recognition_scores(transcripts, texts["heard"], language="en", n_total=len(SPOKEN))["wer"]
     assert (table.to_score().value, table.to_score().interval) == (wer.value, wer.interval)
     assert wer.value == pytest.approx(100 / 3)
 

@@ -1,4 +1,4 @@
-"""What is kept of scored texts in place of references, which are not ours to publish (decision 28).
+"""Statistics of scored texts, stored in place of references, which are not ours to publish (decision 28).
 
 A page scores, tests and resamples from these counts alone.
 """
@@ -27,13 +27,13 @@ def count_translations(
 ) -> dict[str, Any]:
     """Statistics of translations into German, as JSON that :func:`read_statistics` reads."""
     references = {u.id: u.references for u in utterances}
-    return keep_statistics([METRICS[name] for name in names], references, texts, "de")
+    return count_by_metric([METRICS[name] for name in names], references, texts, "de")
 
 
 def count_transcripts(utterances: Sequence[Utterance], texts: Texts) -> dict[str, Any]:
     """Statistics of the WER of English transcripts, as JSON that :func:`read_statistics` reads."""
     references = {u.id: (u.transcript or "",) for u in utterances}
-    return keep_statistics([METRICS["wer"]], references, texts, "en")
+    return count_by_metric([METRICS["wer"]], references, texts, "en")
 
 
 def count_texts(metric: str, utterances: Sequence[Utterance], texts: Sequence[str]) -> list[list[float]]:
@@ -54,7 +54,7 @@ def to_json(rows: FloatArray) -> list[list[float]]:
     return [[int(x) if float(x).is_integer() else float(x) for x in row] for row in rows.tolist()]
 
 
-def keep_statistics(
+def count_by_metric(
     metrics: Iterable[Metric], references: Mapping[str, Sequence[str]], texts: Texts, language: str
 ) -> dict[str, Any]:
     """By metric: ids, signature, and rows by system.
@@ -62,31 +62,31 @@ def keep_statistics(
     Raises:
         ValueError: A system has no text for an utterance, or a metric scores other ones of it.
     """
-    kept = dict[str, Any]()
+    statistics = dict[str, Any]()
     for system, own in texts.items():
         if missing := references.keys() - own.keys():
             raise ValueError(f"{system}: expected a text for every utterance, {len(missing)} have none")
         segments = align_segments(references, own, language, len(references))
         for name, table in measure_all(metrics, segments, len(references)).items():
-            of_metric = kept.setdefault(
+            of_metric = statistics.setdefault(
                 name, {"ids": list(table.ids), "signature": table.signature, "rows": {}}
             )
             if of_metric["ids"] != list(table.ids):
                 raise ValueError(f"{system}: expected {name} of the utterances that other systems have")
             of_metric["rows"][system] = to_json(table.rows)
-    return kept
+    return statistics
 
 
-def read_statistics(kept: Mapping[str, Any], metrics: Iterable[Metric] = METRICS.values()) -> Tables:
-    """The tables that were kept.
+def read_statistics(statistics: Mapping[str, Any], metrics: Iterable[Metric] = METRICS.values()) -> Tables:
+    """Tables of statistics that were stored.
 
     Args:
-        kept: by :func:`keep_statistics`.
+        statistics: what :func:`count_by_metric` has returned.
         metrics: those that were counted, among others.
     """
     tables: Tables = {}
     for metric in metrics:
-        if of_metric := kept.get(metric.name):
+        if of_metric := statistics.get(metric.name):
             ids, signature = tuple(of_metric["ids"]), of_metric["signature"]
             for system, rows in of_metric["rows"].items():
                 table = CorpusStatistics(metric, ids, np.asarray(rows, np.float64), len(ids), signature)
