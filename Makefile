@@ -34,7 +34,7 @@ demo: venv ## Run the cascade (speech -> transcript -> translation -> scores) on
 	$(BIN)/antiphon run cascade --data sample
 
 test: venv system ## Run the test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 check: venv ## Lint, format and type checks; edits nothing
 	$(BIN)/ruff check $(SOURCES)

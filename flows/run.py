@@ -112,8 +112,10 @@ class Run:
         return [f"{ref.quarantined} of {ref.items} records quarantined in stage {ref.stage}" for ref in bad]
 
     def __enter__(self) -> Run:
-        self._resources.enter_context(signals.limit_time_after_sigterm())
-        self._resources.enter_context(use_runner(getattr(self.parameters, "runner", None)))
+        with self._resources as resources:  # released where the runner is refused
+            resources.enter_context(signals.limit_time_after_sigterm())
+            resources.enter_context(use_runner(getattr(self.parameters, "runner", None)))
+            self._resources = resources.pop_all()
         return self
 
     def __exit__(

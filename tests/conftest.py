@@ -28,6 +28,27 @@ hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
 
+class FailuresAtOnce:
+    """Names a test when it fails: a run that is ended from outside prints no summary."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write a line where a test has failed."""
+        if report.failed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            found = crash.message if crash else report.longreprtext
+            self._terminal.write_line(f"\nFAILED {report.nodeid}: {found.splitlines()[0]}")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Name failures at once, in the process that has the terminal."""
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is not None and not hasattr(session.config, "workerinput"):
+        session.config.pluginmanager.register(FailuresAtOnce(terminal))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that need a server or a browser go first: where a long one comes last, the other cores idle."""
 

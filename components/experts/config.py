@@ -8,8 +8,6 @@ from pydantic import Field, model_validator
 
 from components.training.config import TrainingConfig
 
-ADDED = ("num_shared_experts", "encoder_routing", "decoder_routing")
-"""Settings that there were none of at first: at their defaults they are left out of keys."""
 VERSION = 1
 """Version of the learner: raised when the same settings give another model."""
 CAPACITY_VERSION = 2
@@ -21,6 +19,10 @@ UPCYCLING = 1
 class ExpertsConfig(TrainingConfig):
     """Settings of one training of a multilingual translation model with sparse layers."""
 
+    later_settings: ClassVar[tuple[str, ...]] = (
+        *TrainingConfig.later_settings,
+        *("num_shared_experts", "encoder_routing", "decoder_routing"),
+    )
     deprecated_names: ClassVar = {
         "experts": "num_experts",
         "noisy": "noisy_gating",

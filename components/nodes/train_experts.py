@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.experts.config import ADDED, CAPACITY_VERSION, VERSION, ExpertsConfig
+from components.experts.config import CAPACITY_VERSION, VERSION, ExpertsConfig
 from components.nodes.model_kind import TrainingKind
 from components.nodes.site import Site
 
@@ -28,13 +28,6 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
             single = super().digests(settings.model_copy(update={"target_language": target}), site)
             digests |= {f"{role}.{target}": digest for role, digest in single.items()}
         return digests
-
-    def parameters(self, settings: ExpertsConfig, site: Site) -> dict[str, Any]:
-        """Return everything that decides the model; what was added later only where it is set."""
-        usual = {
-            name for name in ADDED if getattr(settings, name) == ExpertsConfig.model_fields[name].default
-        }
-        return {name: v for name, v in super().parameters(settings, site).items() if name not in usual}
 
     def check(self, settings: ExpertsConfig, site: Site) -> None:
         """Check the training of every language."""

@@ -33,7 +33,7 @@ class TrainingConfig(DeprecatedNames, StageSettings):
         "anchor": "first_pass_loss_weight",
         "noise_steps": "diffusion_steps",
     }
-    later_settings: ClassVar = ("num_microbatches", "compile")
+    later_settings: ClassVar[tuple[str, ...]] = ("num_microbatches", "compile")
 
     data: str = Field(
         "multi30k:train",

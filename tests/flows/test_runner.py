@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -82,3 +83,4 @@ def test_an_extra_that_is_absent_is_said_in_one_line(
     monkeypatch.setitem(__import__("sys").modules, "prefect_dask.task_runners", None)
     with pytest.raises(ConfigError, match=r"runner dask: expected the package prefect-dask, found none"):
         run(manifest, tmp_path, "dask")
+    assert signal.set_wakeup_fd(-1) == -1, "SIGTERM is watched for a run that never began"
