@@ -51,10 +51,7 @@ def run_section(package: str, sections: Mapping[str, str], arguments: Sequence[s
         sys.exit(2)
     section, *rest = arguments
     module = importlib.import_module(sections[section])
-    if hasattr(module, "main"):  # writes its page itself
-        module.main(rest)
-    else:
-        measure_section(module, f"{package} {section}", rest)
+    measure_section(module, f"{package} {section}", rest)
 
 
 def measure_section(module: ModuleType, command: str, arguments: Sequence[str]) -> None:

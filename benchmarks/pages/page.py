@@ -17,8 +17,8 @@ PAGES: Mapping[str, str] = {
     name: f"benchmarks.pages.{name.replace('-', '_')}"
     for name in (
         *("recognition", "non-speech", "padding", "word-times", "long-audio", "long-recording"),
-        "context",
-        *("domain", "pruning", "confidence", "routing", "pools", "search", "families", "vocabularies-text"),
+        *("context", "domain", "pruning", "confidence", "routing", "pools", "search"),
+        *("families", "vocabularies-text"),
         *(
             "speed-recognition",
             "speed-ensembles",

@@ -16,7 +16,6 @@ SECTIONS = {
     "mbr": "benchmarks.speed.mbr",
     "recognition": "benchmarks.speed.recognition",
     "merging": "benchmarks.speed.merging",
-    "distillation": "benchmarks.speed.distillation",
     "experts": "benchmarks.speed.experts",
     "report": "benchmarks.speed.report",
     "speculative": "benchmarks.speed.speculative",

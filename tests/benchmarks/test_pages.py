@@ -25,11 +25,6 @@ from benchmarks.pages.__main__ import main
 from benchmarks.pages.index import SECTIONS, render_index
 from benchmarks.pages.page import PAGES, page_module, render
 
-WITHOUT_OUTPUTS = {
-    *("ensembles", "ensembles-int8", "bagging", "merging", "distillation", "meta", "experts", "rover"),
-    *("stacking-captions", "stacking-english", "refinement", "blame"),
-}
-"""Pages of learning from before outputs were stored; benchmarks of claims take their place."""
 PACKAGES = ("benchmarks.quality", "benchmarks.speed", "benchmarks.system")
 
 
@@ -55,8 +50,8 @@ def test_every_page_has_outputs_and_a_row() -> None:
     measured = {outputs_file(name) for name in EXPERIMENTS if outputs_file(name).exists()}
     claims = {path.name.removesuffix(".jsonl.gz") for path in measured}
     pages = {path.stem for path in RESULTS.glob("*.md")} - {"README"} - claims
-    assert pages == PAGES.keys() | {n for n in WITHOUT_OUTPUTS - claims if (RESULTS / f"{n}.md").exists()}
-    linked = {page for rows in SECTIONS.values() for row in rows for page in row.links.values()}
+    assert pages == PAGES.keys()
+    linked = {page for rows in SECTIONS.values() for row in rows for page in row.values()}
     assert pages <= linked
 
 

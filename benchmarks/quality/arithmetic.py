@@ -1,0 +1,68 @@
+"""Translations in float32, bfloat16 and int8: of one model, and of an ensemble."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+
+from benchmarks.common.cpu_timer import Call
+from benchmarks.common.cpu_timer import measure as measure_cpu
+from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.text_statistics import count_translations
+from benchmarks.pages.arithmetic import DTYPES, ENSEMBLE, ONE
+from components import data
+from components.ensembling.token_level.config import MixingConfig
+from components.ensembling.token_level.factory import build_translator as build_ensemble
+from components.records import NBest
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
+from components.translation.translator import Translator
+
+PAGE = "arithmetic"
+TEST = "multi30k:test_2016_flickr"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.quality arithmetic", __doc__)
+    section.add_argument("--model", default="packaged:multi30k-en-de")
+    section.add_argument("--members", nargs="+", default=[], help="models of an ensemble, English to German")
+    section.add_argument("--limit", type=int, help="test sentences at most")
+    section.add_argument("--rounds", type=int, default=2, help="of the measurement of seconds")
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """Texts, their counts and CPU seconds of every system in every arithmetic."""
+    torch.set_num_threads(1)
+    captions = list(data.load(TEST, target_language="de", limit=options.limit).utterances)
+    translators = {
+        f"{system}, {dtype}": _translator(members, dtype)
+        for system, members in ((ONE, [options.model]), (ENSEMBLE, options.members))
+        for dtype in DTYPES
+        if members
+    }
+    texts = {
+        name: {o.utterance_id: o.best.text for o in translator.translate(captions) if isinstance(o, NBest)}
+        for name, translator in translators.items()
+    }
+    calls: dict[str, Call] = {
+        name: partial(translator.translate, captions) for name, translator in translators.items()
+    }
+    values = {
+        "members": len(options.members),
+        "statistics": count_translations(captions, texts),
+        "texts": texts,
+        "seconds": measure_cpu(calls, options.rounds),
+    }
+    yield Result("translations", values, [options.model, *options.members])
+
+
+def _translator(members: list[str], dtype: str) -> Translator:
+    config = TranslationConfig.model_validate(
+        {"model": members[0], "beam_size": 5, "n_best": 1, "dtype": dtype, "device": "cpu"}
+    )
+    return build(config) if len(members) == 1 else build_ensemble(config, members, MixingConfig())

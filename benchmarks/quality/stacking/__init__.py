@@ -1,1 +1,0 @@
-"""Stacking on real data: spoken Multi30k and spoken homographs."""
