@@ -33,8 +33,8 @@ VOICES = """\
 Whisper tiny.en is fine-tuned for 40 updates of 4 recordings to each of two ways of speaking: captions by
 espeak-ng's voice en-us, and captions by flite's voice rms in white noise at 5 dB (160 captions of Multi30k's
 train each, others for each). `lambda` is 0.5 or 1, by the mean WER of two development sets (40 captions of
-val each). All is recognized greedily; differences are to the plain mean on the same 100 captions of
-test_2016_flickr, by paired bootstrap, Holm's correction over a table. Lower is better."""
+val each). All is recognized greedily; {test} captions of test_2016_flickr for each way. WER, means over
+{seeds} seeds of the fine-tunings (and their range); differences and p as above. Lower is better."""
 BARRIER = """\
 Cross-entropy of the references of 150 captions of val, in nats a token, of two models that were trained
 alike from different random weights, of the mean of their weights, and of that mean after `git_rebasin`
@@ -45,54 +45,57 @@ mean loss."""
 def page(measurements: Measurements) -> str:
     """Tables of the domains, of Whisper, and the barrier; parts that were not measured are left out."""
     blocks = ["# Merging's frontier", f"{_result(measurements)}."]
-    if domains := Domains.read(measurements):
-        protocol = PROTOCOL.format(seeds=len(domains.parameters), test=domains.size, resamples=RESAMPLES)
-        blocks += ["## Three domains", one_paragraph(protocol), _domain_table(domains)]
-        blocks += ["Parameters that were chosen, seed by seed:", _parameter_table(domains)]
-    if "voices" in measurements:
-        blocks += ["## Whisper, two ways of speaking", one_paragraph(VOICES)]
-        blocks += _voices(measurements["voices"])
+    for title, protocol, domains in (
+        ("Three domains", PROTOCOL, Domains.read(measurements)),
+        ("Whisper, two ways of speaking", VOICES, Domains.read(measurements, "voices", "wer")),
+    ):
+        if domains:
+            sizes = {"seeds": len(domains.parameters), "test": domains.size, "resamples": RESAMPLES}
+            blocks += [f"## {title}", one_paragraph(protocol.format(**sizes)), _domain_table(domains)]
+            blocks += ["Parameters that were chosen, seed by seed:", _parameter_table(domains)]
     if "re-basin" in measurements:
         blocks += ["## Two initializations", one_paragraph(BARRIER), _barrier(measurements["re-basin"])]
     return "\n\n".join(blocks)
 
 
 class Domains:
-    """BLEU's statistics of every seed on the three domains.
+    """A metric's statistics of every seed on several domains.
 
     Attributes:
+        metric: BLEU, or the WER.
         names: Of the domains.
         parameters: Those of the methods that were chosen, seed by seed.
         size: Pairs of each test set.
     """
 
-    def __init__(self, seeds: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, seeds: Sequence[Mapping[str, Any]], metric: str) -> None:
+        self.metric = get_metric(metric)
         self.names = tuple(seeds[0]["statistics"])
         self.parameters = [seed["chosen"] for seed in seeds]
         tables = {d: [read_statistics(seed["statistics"][d]) for seed in seeds] for d in self.names}
         self._rows = {
-            (domain, system): np.stack([own[system]["bleu"].rows for own in by_seed])
+            (domain, system): np.stack([own[system][metric].rows for own in by_seed])
             for domain, by_seed in tables.items()
             for system in by_seed[0]
         }
         self.size = next(iter(self._rows.values())).shape[1]
 
     @classmethod
-    def read(cls, measurements: Measurements) -> Domains | None:
-        """Those that were measured; None without any."""
-        seeds = [measurements[name] for name in measurements.parts if name.startswith("seed ")]
-        return cls(seeds) if seeds else None
+    def read(cls, measurements: Measurements, part: str = "seed", metric: str = "bleu") -> Domains | None:
+        """Those that were measured, by parts ``part`` 1, 2 ...; None without any."""
+        seeds = [measurements[name] for name in measurements.parts if name.startswith(f"{part} ")]
+        return cls(seeds, metric) if seeds else None
 
     @cached_property
     def systems(self) -> list[str]:
         """The best mean first."""
         names = {system for _, system in self._rows}
-        return sorted(names, key=lambda name: (-float(self.scores(name).mean()), name))
+        sign = -1 if self.metric.higher_is_better else 1
+        return sorted(names, key=lambda name: (sign * float(self.scores(name).mean()), name))
 
     def scores(self, system: str, domains: Sequence[str] | None = None) -> FloatArray:
-        """BLEU of each seed (seeds,), mean over domains."""
-        bleu = get_metric("bleu")
-        by_domain = [bleu.score(self._rows[domain, system].sum(1)) for domain in domains or self.names]
+        """Score of each seed (seeds,), mean over domains."""
+        by_domain = [self.metric.score(self._rows[domain, system].sum(1)) for domain in domains or self.names]
         return np.mean(by_domain, axis=0)
 
     def compare(self, domains: Sequence[str] | None = None) -> dict[str, Test]:
@@ -101,7 +104,7 @@ class Domains:
         tests = [
             two_level_bootstrap(
                 [
-                    ItemSums(get_metric("bleu").score, self._rows[d, system], self._rows[d, BASELINE])
+                    ItemSums(self.metric.score, self._rows[d, system], self._rows[d, BASELINE])
                     for d in domains or self.names
                 ],
                 resamples=RESAMPLES,
@@ -124,7 +127,8 @@ def _domain_table(domains: Domains) -> str:
             cells += [_cell(*tests[system]) if system in tests else ""]
         rows.append(cells)
     against = "against the mean"
-    header = ("system", "BLEU, mean of the domains", against)
+    mean = f"{domains.metric.label}, mean of the domains"
+    header = ("system", mean, against)
     return markdown_table((*header, *(c for d in domains.names for c in (d, against))), rows)
 
 
@@ -143,38 +147,11 @@ def _parameter_table(domains: Domains) -> str:
     return markdown_table(("method", "parameter", *seeds), rows)
 
 
-def _voices(results: dict[str, Any]) -> list[str]:
-    scales = ", ".join(
-        f"{name} {own['value']:g}" for name, own in results["chosen"].items() if own["parameter"]
-    )
-    blocks = [f"`lambda` that was chosen: {scales}."]
-    for name, tests in results["voices"].items():
-        header = ("system", "WER, %", *HEADER[2:])
-        blocks += [f"### {name}", markdown_table(header, [_baseline_row(tests), *map(_row, tests)])]
-    return blocks
-
-
-def _baseline_row(tests: list[dict[str, Any]]) -> list[str]:
-    return [tests[0]["baseline"], f"{tests[0]['value'] - tests[0]['difference']:.2f}", "", "", ""]
-
-
-HEADER = ("system", "BLEU", "difference", "95% interval", "p (Holm)")
-
-
 def headline(measurements: Measurements) -> tuple[str, str]:
     """The row of the list of results."""
     return "Which merge method is best, and are models of other initializations mergeable?", _result(
         measurements
     )
-
-
-def _row(test: dict[str, Any]) -> list[str]:
-    interval = test["interval"]
-    shown = format_interval(interval, "{:+.2f} to {:+.2f}")
-    return [
-        *(test["system"], f"{test['value']:.2f}", f"{test['difference']:+.2f}", shown),
-        format_p_value(test["p_holm"]),
-    ]
 
 
 def _barrier(losses: dict[str, float]) -> str:
@@ -186,46 +163,44 @@ def _barrier(losses: dict[str, float]) -> str:
     return markdown_table(("model", "nats a token", "barrier"), rows)
 
 
-def _result_of_voices(voices: dict[str, list[dict[str, Any]]]) -> str:
-    values = {name: {test["system"]: test["value"] for test in tests} for name, tests in voices.items()}
-    means = [tests[0]["value"] - tests[0]["difference"] for tests in voices.values()]
-    own = [row[f"tuned to {name}"] for name, row in values.items()]
-    better = [
-        f"{test['system']} ({name})"
-        for name, tests in voices.items()
-        for test in tests
-        if test["verdict"] == "better" and not test["system"].startswith("tuned")
-    ]
-    start, mean, tuned = (
-        " and ".join(f"{value:.1f}" for value in row)
-        for row in ([row["start"] for row in values.values()], means, own)
-    )
-    return (
-        f"The plain mean of Whisper tiny.en fine-tuned to {' and to '.join(voices)} has a WER of {mean} "
-        f"there (before {start}, each model on its own {tuned}); clearly better than it: "
-        f"{', '.join(better) or 'none'}"
-    )
-
-
 def _is_method(system: str) -> bool:
     return not system.startswith(("start", "tuned"))
 
 
-def _result_of_domains(domains: Domains) -> str:
-    merged = [system for system in domains.systems if _is_method(system)]
-    parts = {"the mean of the domains": domains.compare()}
+def _better_than_mean(domains: Domains) -> str:
+    """The methods that are told from the plain mean, for the better, and where."""
+    parts = {"the mean of all": domains.compare()}
     parts |= {domain: domains.compare([domain]) for domain in domains.names}
     better = [
         f"{system} ({name})"
         for name, tests in parts.items()
         for system, (test, p) in tests.items()
-        if _is_method(system) and p is not None and p < 0.05 and test.difference > 0
+        if _is_method(system) and p is not None and p < 0.05
+        if (test.difference > 0) == domains.metric.higher_is_better
     ]
+    return ", ".join(better) or "none"
+
+
+def _result_of_domains(domains: Domains) -> str:
+    merged = [system for system in domains.systems if _is_method(system)]
     best, mean = (float(domains.scores(system).mean()) for system in (merged[0], BASELINE))
     return (
         f"Of {len(merged)} methods {merged[0]} has the highest mean over three domains: BLEU {best:.2f}, the "
         f"plain mean {mean:.2f} (means over {len(domains.parameters)} seeds); clearly better than it: "
-        f"{', '.join(better) or 'none, on no domain'}"
+        f"{_better_than_mean(domains)}"
+    )
+
+
+def _result_of_voices(domains: Domains) -> str:
+    systems = (lambda voice: BASELINE, lambda voice: "start", lambda voice: f"tuned to {voice}")
+    mean, start, tuned = (
+        " and ".join(f"{domains.scores(name(voice), [voice]).mean():.1f}" for voice in domains.names)
+        for name in systems
+    )
+    return (
+        f"The plain mean of Whisper tiny.en fine-tuned to {' and to '.join(domains.names)} has a WER of "
+        f"{mean} there (before {start}, each model on its own {tuned}; means over "
+        f"{len(domains.parameters)} seeds); clearly better than it: {_better_than_mean(domains)}"
     )
 
 
@@ -233,8 +208,8 @@ def _result(measurements: Measurements) -> str:
     sentences = []
     if domains := Domains.read(measurements):
         sentences.append(_result_of_domains(domains))
-    if "voices" in measurements:
-        sentences.append(_result_of_voices(measurements["voices"]["voices"]))
+    if voices := Domains.read(measurements, "voices", "wer"):
+        sentences.append(_result_of_voices(voices))
     if "re-basin" in measurements:
         losses = measurements["re-basin"]
         middle = (losses["first"] + losses["second"]) / 2

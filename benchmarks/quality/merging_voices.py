@@ -3,14 +3,15 @@
 One model learns captions by espeak-ng's voice en-us, the other captions by flite's voice rms in white noise
 at 5 dB: 160 captions of Multi30k's train each, others for each. A method's parameter is chosen by the mean
 word error rate of the two development sets (40 captions of val each); the test sets are 100 captions of
-test_2016_flickr each. All is recognized greedily. Everything is kept in WORK, so an interrupted run goes on.
+test_2016_flickr each. All is recognized greedily. Fine-tunings differ in their seed, recordings do not.
+Everything is kept in WORK, so an interrupted run goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from benchmarks.claims.speech.captions import speak
 from benchmarks.claims.workspace import Workspace
 from benchmarks.common.cached_recognition import recognize_cached
 from benchmarks.common.sections import Result, section_parser
-from benchmarks.quality.merging.methods import METHODS, Method, make_merged
+from benchmarks.common.text_statistics import count_transcripts
+from benchmarks.quality.merging.methods import METHODS, make_merged
 from components.files import write_atomically
 from components.metrics.corpus_statistics import recognition_statistics
-from components.metrics.significance import recognition_tests
 from components.records import Utterance
 from components.training.config import TrainingConfig
 from components.training.recognition_learner import RecognitionLearner
@@ -32,7 +33,6 @@ START = "packaged:whisper-tiny.en"
 VOICES = {"espeak-ng": "espeak-ng", "noise": "flite rms, 5 dB"}
 """Name of a way of speaking -> key of :data:`benchmarks.claims.speech.captions.VOICES`."""
 TRAIN, DEV, TEST = 160, 40, 100
-BASELINE = "linear"
 COMPARED = ("linear", "karcher", "model_stock", "task_arithmetic", "ties", "dare_ties", "tsv_m", "iso_c")
 SCALES = (0.5, 1.0)
 """Values of ``lambda`` that are tried."""
@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of this section."""
     section = section_parser("benchmarks.quality merging-voices", __doc__)
     section.add_argument("--work", type=Path, required=True, help="keeps speech, models and texts")
+    section.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the fine-tunings")
     section.add_argument(
         "--steps", type=int, default=40, help="updates of each fine-tuning, 4 recordings each"
     )
@@ -49,26 +50,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
-    """Fine-tune to both, merge by every method, recognize both test sets."""
+    """Fine-tune to both, merge by every method, recognize both test sets; once for every seed."""
     work: Path = options.work
     sets = speak_sets(Workspace(work))
-    models = {name: fine_tune(work, name, parts, options.steps) for name, parts in sets.items()}
-    systems = {"start": START, **{f"tuned to {name}": model for name, model in models.items()}}
-    parameters = {}
-    for name in COMPARED:
-        method = METHODS[name]
-        values = SCALES if method.parameter else (0.0,)
-        errors = {
-            value: mean_error_rate(merged(work, name, method, value, models), sets)
-            if len(values) > 1
-            else 0.0
-            for value in values
+    for seed in options.seeds:
+        models = {name: fine_tune(work, name, seed, parts, options.steps) for name, parts in sets.items()}
+        systems = {"start": START, **{f"tuned to {name}": model for name, model in models.items()}}
+        chosen = {}
+        for name in COMPARED:
+            systems[name], chosen[name] = choose(work / "merged" / str(seed), name, models, sets)
+        texts = {
+            voice: {name: recognize(model, parts["test"]) for name, model in systems.items()}
+            for voice, parts in sets.items()
         }
-        best = min(errors, key=errors.__getitem__)
-        systems[name] = merged(work, name, method, best, models)
-        parameters[name] = {"parameter": method.parameter, "value": best, "errors": list(errors.items())}
-    voices = {name: test(systems, parts["test"]) for name, parts in sets.items()}
-    yield Result("voices", {"chosen": parameters, "voices": voices}, [START])
+        statistics = {voice: count_transcripts(sets[voice]["test"], own) for voice, own in texts.items()}
+        yield Result(f"voices {seed}", {"chosen": chosen, "statistics": statistics, "texts": texts}, [START])
 
 
 def speak_sets(work: Workspace) -> dict[str, dict[str, list[Utterance]]]:
@@ -81,7 +77,7 @@ def speak_sets(work: Workspace) -> dict[str, dict[str, list[Utterance]]]:
     return sets
 
 
-def fine_tune(work: Path, name: str, parts: dict[str, list[Utterance]], steps: int) -> str:
+def fine_tune(work: Path, name: str, seed: int, parts: dict[str, list[Utterance]], steps: int) -> str:
     """Whisper tiny.en after a short fine-tuning; made once."""
     manifests = {}
     for part in ("train", "dev"):
@@ -94,21 +90,35 @@ def fine_tune(work: Path, name: str, parts: dict[str, list[Utterance]], steps: i
     values = {
         **{"kind": "recognition", "init_from": START, "source_language": "en", "target_language": "en"},
         **{"data": str(manifests["train"]), "dev": str(manifests["dev"]), "device": "cpu", "threads": 1},
-        **{"max_steps": steps, "eval_every": steps, "eval_sentences": 8, "average_checkpoints": 1},
+        **{
+            "seed": seed,
+            "max_steps": steps,
+            "eval_every": steps,
+            "eval_sentences": 8,
+            "average_checkpoints": 1,
+        },
         **{"learning_rate": 2e-5, "warmup_steps": 5, "lr_schedule": "linear", "batch_tokens": 6000},
     }
-    out = work / "models" / name
+    out = work / "models" / f"{name}-{seed}"
     if not (out / "model").is_dir():
         train(TrainingConfig.model_validate(values), out, print, RecognitionLearner)
     return str(out / "model")
 
 
-def merged(work: Path, name: str, method: Method, value: float, models: dict[str, str]) -> str:
-    """The model that a method makes of both with a value of its parameter."""
-    return make_merged(work / "merged" / f"{name}-{value}", method, value, list(models.values()), START)
+def choose(
+    folder: Path, name: str, models: Mapping[str, str], sets: Mapping[str, Mapping[str, list[Utterance]]]
+) -> tuple[str, dict[str, Any]]:
+    """What a method makes of both models at the best of its parameter's values, and these values' errors."""
+    method = METHODS[name]
+    values = SCALES if method.parameter else (0.0,)
+    tuned = list(models.values())
+    made = {value: make_merged(folder / f"{name}-{value}", method, value, tuned, START) for value in values}
+    errors = {value: mean_error_rate(made[value], sets) for value in values if method.parameter}
+    best = min(values, key=lambda value: errors.get(value, 0.0))
+    return made[best], {"parameter": method.parameter, "value": best, "errors": list(errors.items())}
 
 
-def mean_error_rate(model: str, sets: dict[str, dict[str, list[Utterance]]]) -> float:
+def mean_error_rate(model: str, sets: Mapping[str, Mapping[str, list[Utterance]]]) -> float:
     """WER on the development sets, in percent, their mean."""
     rates = []
     for parts in sets.values():
@@ -118,13 +128,6 @@ def mean_error_rate(model: str, sets: dict[str, dict[str, list[Utterance]]]) -> 
         )
         rates.append(float(table["wer"].score()))
     return sum(rates) / len(rates)
-
-
-def test(systems: dict[str, str], spoken: Sequence[Utterance]) -> list[dict[str, Any]]:
-    """Every system against the mean on a test set."""
-    texts = {name: recognize(model, spoken) for name, model in systems.items()}
-    tests = recognition_tests(references(spoken), texts, BASELINE, language="en", names=("wer",))
-    return [row.model_dump(mode="json") for row in tests]
 
 
 def references(spoken: Sequence[Utterance]) -> dict[str, str]:
