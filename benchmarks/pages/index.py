@@ -37,6 +37,7 @@ SECTIONS: Mapping[str, tuple[Links, ...]] = {
         {"long audio": "long-audio"},
     ),
     "Translation and systems of several models": (
+        {"translation": "arithmetic", "card": "../../components/packaged/multi30k-en-de/README"},
         {"domain": "domain"},
         {"speed": "speed-ensembles"},
         {"agreed text": "vocabularies-text"},

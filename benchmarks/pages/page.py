@@ -17,7 +17,7 @@ PAGES: Mapping[str, str] = {
     name: f"benchmarks.pages.{name.replace('-', '_')}"
     for name in (
         *("recognition", "non-speech", "padding", "word-times", "long-audio", "long-recording"),
-        *("context", "domain", "pruning", "confidence", "routing", "pools", "search"),
+        *("context", "arithmetic", "domain", "pruning", "confidence", "routing", "pools", "search"),
         *("families", "vocabularies-text"),
         *(
             "speed-recognition",
