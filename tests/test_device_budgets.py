@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from components import batch_sizes
 from components.cuda_graphs import CUDA_GRAPHS
@@ -110,31 +110,38 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictDevice]:
         yield device
 
 
-def run(setup: Setup, kind: str, length: int, watch: LogitsProcessor) -> None:
-    """Search for ``length`` steps without an end; ``watch`` sees each of them."""
+def run(setup: Setup, kind: str, length: int, watch: Callable[[History], bool]) -> None:
+    """Search for ``length`` steps without an end; ``watch`` sees each of them, and changes nothing."""
     never_ends = logits_processors.suppress(setup.scorers[0].vocabulary.eos)
     config = {
         "greedy": SearchConfig(beam_size=1, max_new_tokens=length),
         "beam": SearchConfig(beam_size=3, n_best=3, max_new_tokens=length),
         "samples": SearchConfig(temperature=1.0, n_best=2, max_new_tokens=length),
     }[kind]
-    processors = [watch, *setup.processors, never_ends]
-    search(setup.scorers, config, combiner=setup.combiner, logits_processors=processors)
+    watching = logits_processors.AtSteps(never_ends, watch)
+    standing, others = logits_processors.split_standing([never_ends, *setup.processors])
+    rules = [*standing, watching, *others]
+    search(setup.scorers, config, combiner=setup.combiner, logits_processors=rules)
 
 
-def per_step(device: StrictDevice, make: Callable[[Place], Setup], kind: str) -> dict[str, float]:
-    """Waits, uploads and kernels of a step, once what is needed at every step is there."""
+def count_steps(device: StrictDevice, make: Callable[[Place], Setup], kind: str) -> Counts:
+    """What ``STEPS`` steps ask of the device, once what is needed at every step is there."""
     seen: dict[int, Counts] = {}
 
-    def watch(log_probs: Tensor, history: History) -> Tensor:
-        seen[history.step] = Counts(device.counts)
-        return log_probs
+    def watch(history: History) -> bool:
+        seen.setdefault(history.step, Counts(device.counts))
+        return False
 
     setup = make(on_device)
     device.counts.clear()
     run(setup, kind, STEPS + 3, watch)
-    kinds = ("sync", "upload", "launch")
-    return {name: (seen[STEPS + 2].total(name) - seen[2].total(name)) / STEPS for name in kinds}
+    return Counts(seen[STEPS + 2] - seen[2])
+
+
+def per_step(device: StrictDevice, make: Callable[[Place], Setup], kind: str) -> dict[str, float]:
+    """Waits, uploads and kernels of a step."""
+    counts = count_steps(device, make, kind)
+    return {name: counts.total(name) / STEPS for name in ("sync", "upload", "launch")}
 
 
 @pytest.mark.parametrize(("name", "kind"), SEARCHES)
@@ -199,6 +206,16 @@ def test_beside_replays_few_kernels_are_left(
     assert costs["launch"] <= MAX_REPLAYED[name, kind], dict(device.counts)
 
 
+@pytest.mark.parametrize("name", ["marian", "linear", "log-linear", "negative evidence", "gate"])
+def test_standing_rules_and_the_best_tokens_are_in_the_members_graph(
+    device: StrictDevice, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A top-k is one kernel here, and ten or so on a card."""
+    with fixed_steps(device, monkeypatch, replays=True):
+        counts = count_steps(device, SETUPS[name], "beam")
+    assert not {"topk", "index_fill_"} & {op for _, op, _ in counts}, dict(counts)
+
+
 def test_a_gate_that_leaves_members_out_asks_once_a_step_which(device: StrictDevice) -> None:
     costs = per_step(device, GATE_OF_ONE, "beam")
     assert costs["sync"] <= 1 + MAX_WAITS and costs["upload"] == 0, dict(device.counts)
@@ -212,9 +229,9 @@ def test_a_step_on_a_card_waits_in_one_of_eight(
     """CUDA itself warns of every wait."""
     seen: dict[int, int] = {}
 
-    def watch(log_probs: Tensor, history: History) -> Tensor:
-        seen[history.step] = sum("synchroniz" in str(warning.message) for warning in recwarn)
-        return log_probs
+    def watch(history: History) -> bool:
+        seen.setdefault(history.step, sum("synchroniz" in str(warning.message) for warning in recwarn))
+        return False
 
     setup = SETUPS[name](on_card)
     warnings.simplefilter("always")

@@ -32,7 +32,13 @@ from components.decoding.ensemble_scorer import EnsembleScorer
 from components.decoding.finished_hypotheses import FinishedHypotheses, FinishedHypothesis
 from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.host_copy import first_true
-from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
+from components.decoding.logits_processors import (
+    AtSteps,
+    History,
+    LogitsProcessor,
+    acts,
+    apply_processors,
+)
 from components.decoding.models.static_steps import has_static_choice, round_up_to_power
 from components.decoding.moves import check_interval, make_move
 from components.decoding.recorded_choice import RecordedChoices
@@ -52,7 +58,7 @@ def beam_search(
     """
     steps = min(config.max_new_tokens, scorer.limit)
     log_probs = scorer.prefill()
-    beam = _Beam(scorer, config, len(log_probs), steps, log_probs.device, guidance)
+    beam = _Beam(scorer, config, logits_processors, len(log_probs), steps, log_probs.device, guidance)
     for t in range(steps):
         history = beam.history()
         log_probs = apply_processors(logits_processors, log_probs, history)
@@ -84,6 +90,7 @@ class _Beam:
         self,
         scorer: EnsembleScorer,
         config: SearchConfig,
+        logits_processors: Sequence[LogitsProcessor],
         n: int,
         steps: int,
         device: torch.device,
@@ -91,9 +98,12 @@ class _Beam:
     ) -> None:
         self.interval = check_interval(device)
         self._scorer, self._config, self._guidance, self._steps = scorer, config, guidance, steps
+        self._processors = logits_processors
         self._is_static = has_static_choice(device) and guidance.constraints is None
         keeps_closed = self._is_static or self.interval > 1
         self._rules = make_rules(config, scorer.vocabulary, n, device, keeps_closed=keeps_closed)
+        if self._is_static and not guidance.biases and all(isinstance(p, AtSteps) for p in logits_processors):
+            scorer.find_best(self._rules.n_tokens)
         self._norms = list_norms(config, steps)
         self._places = torch.arange(steps * self._rules.k, device=device)
         self._state = initial_state(n, self._rules.k, device)
@@ -123,7 +133,8 @@ class _Beam:
                 self._recorded = RecordedChoices(
                     rules, eos, self._state, self._norms, t, scores, is_biased=is_biased
                 )
-            choice = self._recorded.choose(log_probs, scores)
+            is_changed = any(acts(process, history) for process in self._processors)
+            choice = self._recorded.choose(log_probs, scores, None if is_changed else scorer.best)
             self._state = self._recorded.state
         else:
             ranked = best_continuations(rules, self._state, log_probs, scores, constraints)

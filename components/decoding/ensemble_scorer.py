@@ -24,6 +24,7 @@ from components.decoding.gate_features import (
     observe,
     steps_of,
 )
+from components.decoding.logits_processors import Suppress
 from components.decoding.member_groups import MemberGroup, group_members, run_groups, scores_at, scores_of
 from components.decoding.moves import Move
 from components.decoding.scorers import (
@@ -47,6 +48,8 @@ class EnsembleScorer:
     Attributes:
         finite: Looks for NaN in the tokens that the search takes; its ModelError names the member.
         records: How what is known of a token is laid out (:meth:`records_of`).
+        best: The best tokens of every row of the present step, their log-probabilities first, (R, W) each;
+            None: nobody asked for them (:meth:`find_best`).
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class EnsembleScorer:
         keeps_statistics: bool = False,
         *,
         stacks: bool = True,
+        rules: Sequence[Suppress] = (),
     ) -> None:
         """Prepare to mix ``scorers``.
 
@@ -69,6 +73,7 @@ class EnsembleScorer:
             keeps_statistics: Records end with the statistics of the distributions (:meth:`observe`).
             stacks: Whether members of one architecture may run as one off the CPU; :meth:`score_tokens` asks
                 each of them.
+            rules: What is never allowed, in whatever is combined.
 
         Raises:
             ConfigError: The members differ in their vocabularies, or the combiner is for another number.
@@ -76,13 +81,15 @@ class EnsembleScorer:
         require_same_vocabulary([(scorer.name, scorer.vocabulary) for scorer in scorers])
         self._member_indices = tuple(combiner.active_members(len(scorers)))
         self._combiner, self._exact, self._calls = combiner, exact, calls
-        self._mixture = StepMixture(combiner, exact)
+        self._mixture = StepMixture(combiner, exact, rules)
         active = [scorers[index] for index in self._member_indices]
         gate = combiner.gate
         runs_all = gate is None or not gate.lagged
         self._groups = group_members(active, stacks=stacks and runs_all)
-        if len(self._groups) == 1 and runs_all and isinstance(self._groups[0].lazy.scorer, MixesInStep):
-            self._groups[0].lazy.scorer.mixture = self._mixture
+        only = self._groups[0].lazy.scorer if len(self._groups) == 1 and runs_all else None
+        self._mixes_in_step = isinstance(only, MixesInStep)
+        if isinstance(only, MixesInStep):
+            only.mixture = self._mixture
         self.vocabulary: Vocabulary = scorers[0].vocabulary
         self.names = tuple(scorer.name for scorer in active)
         self.limit = min(scorer.limit for scorer in active)
@@ -96,12 +103,17 @@ class EnsembleScorer:
         # Without a circle of references the members' caches are free as soon as the search is over.
         self.finite = FiniteWatch(partial(EnsembleScorer._raise_not_finite, proxy(self)))
         self.n_steps = 0
+        self.best: tuple[Tensor, Tensor] | None = None
         self._device: torch.device | None = None  # where the distributions are mixed: the first member's
 
     @property
     def has_gate(self) -> bool:
         """Whether the members' weights differ by token."""
         return self._combiner.gate is not None
+
+    def find_best(self, n_tokens: int) -> None:
+        """Have every step find its best tokens, where the members may do so within their own."""
+        self._mixture.top = n_tokens if self._mixes_in_step else 0
 
     def prefill(self) -> Tensor:
         """Combined log-probabilities (N, V) of the first token."""
@@ -159,7 +171,11 @@ class EnsembleScorer:
             return self._mix_needed(gate)
         scores = self._run(self._groups)
         outputs, mixture.outputs = mixture.outputs, None
-        log_probs, self._log_normalizers, *of_gate = outputs or mixture.mix(scores, mixture.inputs)
+        outputs = outputs or mixture.mix(scores, mixture.inputs)
+        if mixture.top:
+            *outputs, values, tokens = outputs
+            self.best = values[0], tokens[0]
+        log_probs, self._log_normalizers, *of_gate = outputs
         if of_gate:
             self._weights, self._gate_state = of_gate
         return log_probs[0]
@@ -183,7 +199,7 @@ class EnsembleScorer:
             self._log_normalizers[index] = values
         # A member that ran for other rows only counts as not run, as if alone.
         self._log_normalizers.masked_fill_(~is_run, torch.nan)
-        return mixture.log_probs
+        return self._mixture.apply_rules(mixture.log_probs)
 
     def _run(self, groups: Sequence[MemberGroup]) -> list[Tensor]:
         """Scores (R, V) of the members of ``groups``; the others have no scores at this step."""

@@ -8,7 +8,8 @@ the R rows, and returns them. Forbidden tokens become -inf, and what is left is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -88,34 +89,76 @@ def _columns(tokens: Sequence[int]) -> Callable[[torch.device], Tensor]:
     return on_each_device(torch.tensor(tokens, dtype=torch.long))
 
 
+@dataclass(frozen=True)
+class Suppress:
+    """Forbids tokens at every step, whatever the rows have generated.
+
+    Attributes:
+        tokens: The tokens, in order.
+    """
+
+    tokens: tuple[int, ...]
+
+    @cached_property
+    def _columns(self) -> Callable[[torch.device], Tensor]:
+        return _columns(self.tokens)
+
+    def apply(self, log_probs: Tensor) -> Tensor:
+        """Forbid the tokens in ``log_probs`` (R, V), in place."""
+        return log_probs.index_fill_(1, self._columns(log_probs.device), FORBIDDEN)
+
+    def __call__(self, log_probs: Tensor, history: History) -> Tensor:
+        """See :data:`LogitsProcessor`."""
+        return self.apply(log_probs)
+
+
+@dataclass(frozen=True)
+class AtSteps:
+    """A processor that acts at some steps only.
+
+    Attributes:
+        process: What it does there.
+        acts: Whether it does anything for this history.
+    """
+
+    process: LogitsProcessor
+    acts: Callable[[History], bool]
+
+    def __call__(self, log_probs: Tensor, history: History) -> Tensor:
+        """See :data:`LogitsProcessor`."""
+        return self.process(log_probs, history) if self.acts(history) else log_probs
+
+
+def acts(process: LogitsProcessor, history: History) -> bool:
+    """Whether the processor may change anything for this history."""
+    return not isinstance(process, AtSteps) or process.acts(history)
+
+
+def split_standing(
+    logits_processors: Sequence[LogitsProcessor],
+) -> tuple[list[Suppress], list[LogitsProcessor]]:
+    """Those at the front that are the same for every step and row, and the others."""
+    standing = list[Suppress]()
+    for process in logits_processors:
+        if not isinstance(process, Suppress):
+            break
+        standing.append(process)
+    return standing, list(logits_processors[len(standing) :])
+
+
 def suppress(tokens: Sequence[int]) -> LogitsProcessor:
     """Forbid these tokens (transformers' ``suppress_tokens``)."""
-    columns = _columns(sorted(set(tokens)))
-
-    def process(log_probs: Tensor, history: History) -> Tensor:
-        return log_probs.index_fill_(1, columns(log_probs.device), FORBIDDEN)
-
-    return process
+    return Suppress(tuple(sorted(set(tokens))))
 
 
 def suppress_at(step: int, tokens: Sequence[int]) -> LogitsProcessor:
     """Forbid these tokens at one step (transformers' ``begin_suppress_tokens``)."""
-    inner = suppress(tokens)
-
-    def process(log_probs: Tensor, history: History) -> Tensor:
-        return inner(log_probs, history) if history.step == step else log_probs
-
-    return process
+    return AtSteps(suppress(tokens), lambda history: history.step == step)
 
 
 def suppress_until(step: int, tokens: Sequence[int]) -> LogitsProcessor:
     """Forbid these tokens before a step: a minimum length, where the tokens are eos."""
-    inner = suppress(tokens)
-
-    def process(log_probs: Tensor, history: History) -> Tensor:
-        return inner(log_probs, history) if history.step < step else log_probs
-
-    return process
+    return AtSteps(suppress(tokens), lambda history: history.step < step)
 
 
 def suppress_until_each(steps: Sequence[int], tokens: Sequence[int]) -> LogitsProcessor:
@@ -123,13 +166,11 @@ def suppress_until_each(steps: Sequence[int], tokens: Sequence[int]) -> LogitsPr
     columns, until, last = _columns(sorted(set(tokens))), on_each_device(torch.tensor(steps)), max(steps)
 
     def process(log_probs: Tensor, history: History) -> Tensor:
-        if history.step < last:
-            forbidden, early = columns(log_probs.device), until(log_probs.device)[history.utterances]
-            values = log_probs[:, forbidden].masked_fill((history.step < early)[:, None], FORBIDDEN)
-            log_probs.index_copy_(1, forbidden, values)
-        return log_probs
+        forbidden, early = columns(log_probs.device), until(log_probs.device)[history.utterances]
+        values = log_probs[:, forbidden].masked_fill((history.step < early)[:, None], FORBIDDEN)
+        return log_probs.index_copy_(1, forbidden, values)
 
-    return process
+    return AtSteps(process, lambda history: history.step < last)
 
 
 def renormalize(log_probs: Tensor, history: History) -> Tensor:
@@ -137,28 +178,23 @@ def renormalize(log_probs: Tensor, history: History) -> Tensor:
     return log_probs.log_softmax(dim=-1)
 
 
-def _allow_only(log_probs: Tensor, columns: Callable[[torch.device], Tensor]) -> Tensor:
-    return log_probs.fill_(FORBIDDEN).index_fill_(1, columns(log_probs.device), 0.0)
+def _allow_only(tokens: Sequence[int]) -> LogitsProcessor:
+    columns = _columns(tokens)
+
+    def process(log_probs: Tensor, history: History) -> Tensor:
+        return log_probs.fill_(FORBIDDEN).index_fill_(1, columns(log_probs.device), 0.0)
+
+    return process
 
 
 def force_at(step: int, token: int) -> LogitsProcessor:
     """Force this token at one step, with log-probability 0 (transformers' ``forced_bos_token_id``)."""
-    columns = _columns([token])
-
-    def process(log_probs: Tensor, history: History) -> Tensor:
-        return _allow_only(log_probs, columns) if history.step == step else log_probs
-
-    return process
+    return AtSteps(_allow_only([token]), lambda history: history.step == step)
 
 
 def force_last(tokens: Sequence[int]) -> LogitsProcessor:
     """Force one of these tokens at the length limit, log-probability 0 (as ``forced_eos_token_id``)."""
-    columns = _columns(tokens)
-
-    def process(log_probs: Tensor, history: History) -> Tensor:
-        return _allow_only(log_probs, columns) if history.is_last else log_probs
-
-    return process
+    return AtSteps(_allow_only(tokens), lambda history: history.is_last)
 
 
 def _prepend_start(start: Callable[[torch.device], Tensor], history: History) -> Tensor:

@@ -1,8 +1,8 @@
 """The choice of a beam search on buffers of fixed size: recorded once as a CUDA graph, and replayed.
 
 Beside the members a step of a beam is some thirty small kernels: what ends, what goes on, what may still win.
-They are one replay here, whatever the members are. Outside stay the logits processors, the best tokens of
-every row (so that no buffer is as wide as the vocabulary) and the records of the tokens that are taken.
+They are one replay here, whatever the members are. Outside stay logits processors, the best tokens of every
+row, where the members' own step does not find them, and the records of the tokens that are taken.
 """
 
 from __future__ import annotations
@@ -67,11 +67,21 @@ class RecordedChoices:
     def _view_state(self) -> None:
         self.state = BeamState(*(part[: self._m] for part in self._buffers.state))
 
-    def choose(self, log_probs: Tensor, scores: Tensor) -> Choice:
-        """Take a step: ``log_probs`` of the next token (R, V) and what tokens are ranked by, (R, V)."""
+    def choose(self, log_probs: Tensor, scores: Tensor, best: tuple[Tensor, Tensor] | None = None) -> Choice:
+        """Take a step.
+
+        Args:
+            log_probs: Of the next token (R, V).
+            scores: What tokens are ranked by (R, V).
+            best: The best scores of every row and their tokens (R, W), where they are known.
+        """
         buffers, rows = self._buffers, len(scores)
-        tokens = buffers.tokens[:rows]
-        torch.topk(scores, self._kind.n_tokens, dim=-1, out=(buffers.values[:rows], tokens))
+        values, tokens = buffers.values[:rows], buffers.tokens[:rows]
+        if best is None:
+            torch.topk(scores, self._kind.n_tokens, dim=-1, out=(values, tokens))
+        else:
+            values.copy_(best[0])
+            tokens.copy_(best[1])
         if self._kind.is_biased:
             torch.gather(log_probs, 1, tokens, out=buffers.choice.log_probs[:rows])
         buffers.run()

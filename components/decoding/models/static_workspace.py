@@ -177,6 +177,8 @@ class Workspace:
             if not self._graphs:  # a pool of memory whose graphs have all gone takes no new ones
                 self._recorder = self._make_recorder and self._make_recorder(cache.parents.device)
             results = [scores, *(mixture.results(scores.shape[1]) if mixture is not None else [])]
+            # Of two tokens that are nearly equal a replay may see the other one first: their scores tell.
+            results = [part for part in results if part.is_floating_point()]
             self._graphs[shape] = StepGraph(results, cache.snapshot, self._recorder)
         return self._graphs[shape]
 

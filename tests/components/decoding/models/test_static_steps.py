@@ -18,12 +18,21 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from whisper.model import LayerNorm
 
 from components import batch_sizes
+from components.decoding.beam_step import Choice
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.draft_model import Draft
 from components.decoding.guidance import Guidance
-from components.decoding.logits_processors import History, no_repeat_ngram
+from components.decoding.logits_processors import (
+    History,
+    LogitsProcessor,
+    force_last,
+    no_repeat_ngram,
+    suppress,
+    suppress_at,
+    suppress_until,
+)
 from components.decoding.models import kept_workspaces, static_cache, static_workspace, step_graph
 from components.decoding.models.kept_workspaces import Workspaces
 from components.decoding.models.marian_scorers import DeviceMarianScorer
@@ -31,6 +40,7 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.static_cache import StaticBeamCache
 from components.decoding.models.step_graph import Step, StepGraph
 from components.decoding.models.whisper_on_device import DeviceWhisperScorer
+from components.decoding.recorded_choice import RecordedChoices
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
 from components.ensembling.token_level.combiners import (
@@ -166,6 +176,44 @@ def test_a_mixture_is_recorded_with_the_members(
             records = graphs.records
             same(decode(marians(ready), kind, combiner=combiners[turn % 2]), expected[turn % 2])
         assert graphs.records == records > 0
+
+
+@pytest.mark.parametrize(
+    ("rules", "outside"),
+    [
+        ([], set()),
+        ([suppress([5, 9])], set()),
+        ([suppress([5]), suppress([9])], set()),
+        ([suppress([5, 9]), suppress_at(4, [7])], {4}),
+        ([suppress_until(3, [7]), force_last([2])], {1, 2}),
+        ([no_repeat_ngram(2)], {*range(1, LENGTH - 1)}),
+    ],
+)
+@pytest.mark.parametrize("members", [1, 2])
+def test_standing_rules_and_the_best_tokens_are_recorded_with_the_members(
+    rules: list[LogitsProcessor], outside: set[int], members: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``outside``: the steps whose best tokens are found after the replay, because a rule acts there."""
+    ready = [prepare(seed) for seed in range(members)]
+    config, combiner = CONFIGS["beam"], equal_weights(members)
+
+    def run() -> list[list[Candidate]]:
+        return search(marians(ready), config, combiner=combiner, logits_processors=rules)
+
+    expected, found = run(), list[bool]()
+    choose = RecordedChoices.choose
+
+    def note(self: RecordedChoices, log_probs: Tensor, scores: Tensor, best: Any = None) -> Choice:
+        found.append(best is not None)
+        return choose(self, log_probs, scores, best)
+
+    monkeypatch.setattr(RecordedChoices, "choose", note)
+    with graph_double(monkeypatch):
+        for _ in range(2):
+            found.clear()
+            same(run(), expected)
+    assert {t for t, within in enumerate(found, start=1) if not within} == outside
+    assert len(found) == LENGTH - 2
 
 
 def test_mixtures_used_longest_ago_are_dropped(
