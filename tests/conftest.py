@@ -39,7 +39,7 @@ class FailuresAtOnce:
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             found = crash.message if crash else report.longreprtext
-            self._terminal.write_line(f"\nFAILED {report.nodeid}: {found.splitlines()[0]}")
+            self._terminal.write_line(f"\nFAILED {report.nodeid}: {found.partition(chr(10))[0]}")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
