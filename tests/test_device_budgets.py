@@ -201,19 +201,11 @@ def test_beside_replays_few_kernels_are_left(
     device: StrictDevice, name: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with fixed_steps(device, monkeypatch, replays=True):
-        costs = per_step(device, SETUPS[name], kind)
-    assert costs["sync"] <= MAX_WAITS and costs["upload"] == 0, dict(device.counts)
-    assert costs["launch"] <= MAX_REPLAYED[name, kind], dict(device.counts)
-
-
-@pytest.mark.parametrize("name", ["marian", "linear", "log-linear", "negative evidence", "gate"])
-def test_standing_rules_and_the_best_tokens_are_in_the_members_graph(
-    device: StrictDevice, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A top-k is one kernel here, and ten or so on a card."""
-    with fixed_steps(device, monkeypatch, replays=True):
-        counts = count_steps(device, SETUPS[name], "beam")
-    assert not {"topk", "index_fill_"} & {op for _, op, _ in counts}, dict(counts)
+        counts = count_steps(device, SETUPS[name], kind)
+    assert counts.total("sync") <= MAX_WAITS * STEPS and not counts.total("upload"), dict(counts)
+    assert counts.total("launch") <= MAX_REPLAYED[name, kind] * STEPS, dict(counts)
+    if name not in {"whisper", "t5"}:  # rules that stand, and a beam's top-k (ten kernels or so on a card)
+        assert not {"topk", "index_fill_"} & {operation for _, operation, _ in counts}, dict(counts)
 
 
 def test_a_gate_that_leaves_members_out_asks_once_a_step_which(device: StrictDevice) -> None:
