@@ -38,8 +38,8 @@ class FailuresAtOnce:
         """Write a line where a test has failed."""
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
-            found = crash.message if crash else report.longreprtext
-            self._terminal.write_line(f"\nFAILED {report.nodeid}: {found.partition(chr(10))[0]}")
+            message, *_ = (crash.message if crash else report.longreprtext).splitlines() or [""]
+            self._terminal.write_line(f"\nFAILED {report.nodeid}: {message}")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

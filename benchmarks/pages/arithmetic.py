@@ -13,9 +13,10 @@ from components.metrics.significance import Difference, compare_to_baseline
 
 DTYPES = ("float32", "bfloat16", "int8")
 ONE, ENSEMBLE = "one model", "ensemble"
+MODEL = "packaged:multi30k-en-de"
 PROTOCOL = """\
-{n:,} captions of test_2016_flickr, English to German, beam 5: one model, `packaged:multi30k-en-de`, and an
-ensemble of {members} models of 1,500 updates that differ in their seed (linear, equal shares). int8
+{n:,} captions of test_2016_flickr, English to German, beam 5: one model, `{model}`, and an
+ensemble of the first {members} seeds of `python -m benchmarks.claims run seeds` (linear, equal shares). int8
 quantizes the linear layers. BLEU and chrF with 95% bootstrap intervals; differences to float32 are paired on
 the same captions, with Holm's correction of p over the two. Seconds are CPU seconds of one thread as a share
 of float32's, the median of {rounds} interleaved rounds in one process."""
@@ -37,17 +38,19 @@ def page(measurements: Measurements) -> str:
     header = ["system", "BLEU", "to float32", "chrF", "to float32", "same text", "seconds"]
     protocol = PROTOCOL.format(
         n=len(values["statistics"]["bleu"]["ids"]),
+        model=MODEL,
         members=values["members"],
         rounds=min(map(len, seconds.values())),
     )
-    title = "# Translation in bfloat16 and int8"
-    return "\n\n".join([title, f"{_result(values)}.", one_paragraph(protocol), markdown_table(header, rows)])
+    opening = ["# Translation in bfloat16 and int8", f"{_result(values, tests)}."]
+    return "\n\n".join([*opening, one_paragraph(protocol), markdown_table(header, rows)])
 
 
 def headline(measurements: Measurements) -> tuple[str, str]:
     """The row of the list of results."""
-    question = "How good is `packaged:multi30k-en-de`, and what do bfloat16 and int8 lose?"
-    return question, _result(measurements["translations"])
+    question = f"How good is `{MODEL}`, and what do bfloat16 and int8 lose?"
+    values = measurements["translations"]
+    return question, _result(values, _differences(values))
 
 
 def _float32(name: str) -> str:
@@ -70,11 +73,11 @@ def _differences(values: Mapping[str, Any]) -> dict[tuple[str, str], Difference]
     return {(test.system, test.metric): test for family in families for test in family}
 
 
-def _result(values: Mapping[str, Any]) -> str:
+def _result(values: Mapping[str, Any], tests: Mapping[tuple[str, str], Difference]) -> str:
     score = read_statistics(values["statistics"])[f"{ONE}, float32"]["bleu"].to_score()
     parts = [
         f"{name} {format_difference(test)} at {_share(values['seconds'], name):.2f} of the time"
-        for (name, metric), test in _differences(values).items()
+        for (name, metric), test in tests.items()
         if metric == "bleu"
     ]
     return (

@@ -192,10 +192,9 @@ def _result_of_domains(domains: Domains) -> str:
 
 
 def _result_of_voices(domains: Domains) -> str:
-    systems = (lambda voice: BASELINE, lambda voice: "start", lambda voice: f"tuned to {voice}")
     mean, start, tuned = (
-        " and ".join(f"{domains.scores(name(voice), [voice]).mean():.1f}" for voice in domains.names)
-        for name in systems
+        " and ".join(f"{domains.scores(system.format(v), [v]).mean():.1f}" for v in domains.names)
+        for system in (BASELINE, "start", "tuned to {}")
     )
     return (
         f"The plain mean of Whisper tiny.en fine-tuned to {' and to '.join(domains.names)} has a WER of "

@@ -12,7 +12,7 @@ from benchmarks.common.cpu_timer import Call
 from benchmarks.common.cpu_timer import measure as measure_cpu
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_translations
-from benchmarks.pages.arithmetic import DTYPES, ENSEMBLE, ONE
+from benchmarks.pages.arithmetic import DTYPES, ENSEMBLE, MODEL, ONE
 from components import data
 from components.ensembling.token_level.config import MixingConfig
 from components.ensembling.token_level.factory import build_translator as build_ensemble
@@ -28,7 +28,6 @@ TEST = "multi30k:test_2016_flickr"
 def parser() -> argparse.ArgumentParser:
     """The options of this section."""
     section = section_parser("benchmarks.quality arithmetic", __doc__)
-    section.add_argument("--model", default="packaged:multi30k-en-de")
     section.add_argument("--members", nargs="+", default=[], help="models of an ensemble, English to German")
     section.add_argument("--limit", type=int, help="test sentences at most")
     section.add_argument("--rounds", type=int, default=2, help="of the measurement of seconds")
@@ -41,7 +40,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     captions = list(data.load(TEST, target_language="de", limit=options.limit).utterances)
     translators = {
         f"{system}, {dtype}": _translator(members, dtype)
-        for system, members in ((ONE, [options.model]), (ENSEMBLE, options.members))
+        for system, members in ((ONE, [MODEL]), (ENSEMBLE, options.members))
         for dtype in DTYPES
         if members
     }
@@ -58,7 +57,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
         "texts": texts,
         "seconds": measure_cpu(calls, options.rounds),
     }
-    yield Result("translations", values, [options.model, *options.members])
+    yield Result("translations", values, [MODEL, *options.members])
 
 
 def _translator(members: list[str], dtype: str) -> Translator:

@@ -56,15 +56,16 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     for seed in options.seeds:
         models = {name: fine_tune(work, name, seed, parts, options.steps) for name, parts in sets.items()}
         systems = {"start": START, **{f"tuned to {name}": model for name, model in models.items()}}
-        chosen = {}
+        parameters = {}
         for name in COMPARED:
-            systems[name], chosen[name] = choose(work / "merged" / str(seed), name, models, sets)
+            systems[name], parameters[name] = choose(work / "merged" / str(seed), name, models, sets)
         texts = {
             voice: {name: recognize(model, parts["test"]) for name, model in systems.items()}
             for voice, parts in sets.items()
         }
         statistics = {voice: count_transcripts(sets[voice]["test"], own) for voice, own in texts.items()}
-        yield Result(f"voices {seed}", {"chosen": chosen, "statistics": statistics, "texts": texts}, [START])
+        values = {"chosen": parameters, "statistics": statistics, "texts": texts}
+        yield Result(f"voices {seed}", values, [START])
 
 
 def speak_sets(work: Workspace) -> dict[str, dict[str, list[Utterance]]]:
@@ -112,10 +113,10 @@ def choose(
     method = METHODS[name]
     values = SCALES if method.parameter else (0.0,)
     tuned = list(models.values())
-    made = {value: make_merged(folder / f"{name}-{value}", method, value, tuned, START) for value in values}
-    errors = {value: mean_error_rate(made[value], sets) for value in values if method.parameter}
+    merged = {value: make_merged(folder / f"{name}-{value}", method, value, tuned, START) for value in values}
+    errors = {value: mean_error_rate(merged[value], sets) for value in values if method.parameter}
     best = min(values, key=lambda value: errors.get(value, 0.0))
-    return made[best], {"parameter": method.parameter, "value": best, "errors": list(errors.items())}
+    return merged[best], {"parameter": method.parameter, "value": best, "errors": list(errors.items())}
 
 
 def mean_error_rate(model: str, sets: Mapping[str, Mapping[str, list[Utterance]]]) -> float:

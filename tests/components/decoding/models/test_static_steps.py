@@ -200,20 +200,20 @@ def test_standing_rules_and_the_best_tokens_are_recorded_with_the_members(
     def run() -> list[list[Candidate]]:
         return search(marians(ready), config, combiner=combiner, logits_processors=rules)
 
-    expected, found = run(), list[bool]()
+    expected, are_known = run(), list[bool]()
     choose = RecordedChoices.choose
 
     def note(self: RecordedChoices, log_probs: Tensor, scores: Tensor, best: Any = None) -> Choice:
-        found.append(best is not None)
+        are_known.append(best is not None)
         return choose(self, log_probs, scores, best)
 
     monkeypatch.setattr(RecordedChoices, "choose", note)
     with graph_double(monkeypatch):
         for _ in range(2):
-            found.clear()
+            are_known.clear()
             same(run(), expected)
-    assert {t for t, within in enumerate(found, start=1) if not within} == outside
-    assert len(found) == LENGTH - 2
+    assert {t for t, known in enumerate(are_known, start=1) if not known} == outside
+    assert len(are_known) == LENGTH - 2
 
 
 def test_mixtures_used_longest_ago_are_dropped(
