@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
 from benchmarks.common.text_statistics import read_statistics
+from benchmarks.pages.merged_pairs import Pairs
 from components.metrics.bootstrap import FloatArray
 from components.metrics.null_distributions import correct_holm
 from components.metrics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
@@ -35,11 +36,6 @@ espeak-ng's voice en-us, and captions by flite's voice rms in white noise at 5 d
 train each, others for each). `lambda` is 0.5 or 1, by the mean WER of two development sets (40 captions of
 val each). All is recognized greedily; {test} captions of test_2016_flickr for each way. WER, means over
 {seeds} seeds of the fine-tunings (and their range); differences and p as above. Lower is better."""
-BARRIER = """\
-Cross-entropy of the references of 150 captions of val, in nats a token, of two models that were trained
-alike from different random weights, of the mean of their weights, and of that mean after `git_rebasin`
-has put the second model's units into the first one's order. The barrier is the loss above the two models'
-mean loss."""
 
 
 def page(measurements: Measurements) -> str:
@@ -53,8 +49,8 @@ def page(measurements: Measurements) -> str:
             sizes = {"seeds": len(domains.parameters), "test": domains.size, "resamples": RESAMPLES}
             blocks += [f"## {title}", one_paragraph(protocol.format(**sizes)), _domain_table(domains)]
             blocks += ["Parameters that were chosen, seed by seed:", _parameter_table(domains)]
-    if "re-basin" in measurements:
-        blocks += ["## Two initializations", one_paragraph(BARRIER), _barrier(measurements["re-basin"])]
+    if pairs := Pairs.read(measurements):
+        blocks += ["## Other initializations", pairs.protocol, pairs.table()]
     return "\n\n".join(blocks)
 
 
@@ -154,15 +150,6 @@ def headline(measurements: Measurements) -> tuple[str, str]:
     )
 
 
-def _barrier(losses: dict[str, float]) -> str:
-    middle = (losses["first"] + losses["second"]) / 2
-    rows = [
-        [name, f"{loss:.3f}", f"{loss - middle:+.3f}" if name.startswith("mean") else ""]
-        for name, loss in losses.items()
-    ]
-    return markdown_table(("model", "nats a token", "barrier"), rows)
-
-
 def _is_method(system: str) -> bool:
     return not system.startswith(("start", "tuned"))
 
@@ -209,12 +196,6 @@ def _result(measurements: Measurements) -> str:
         sentences.append(_result_of_domains(domains))
     if voices := Domains.read(measurements, "voices", "wer"):
         sentences.append(_result_of_voices(voices))
-    if "re-basin" in measurements:
-        losses = measurements["re-basin"]
-        middle = (losses["first"] + losses["second"]) / 2
-        plain, matched = losses["mean"] - middle, losses["mean of matched"] - middle
-        sentences.append(
-            f"The mean of two translators of different initializations loses {plain:.2f} nats a token "
-            f"against the two; after Git Re-Basin {matched:.2f}"
-        )
+    if pairs := Pairs.read(measurements):
+        sentences.append(pairs.result())
     return ". ".join(sentences)

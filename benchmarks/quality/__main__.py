@@ -12,6 +12,7 @@ from benchmarks.common.sections import run_section
 
 SECTIONS = {
     "merging-frontier": "benchmarks.quality.merging_frontier",
+    "merging-initializations": "benchmarks.quality.merging_initializations",
     "merging-voices": "benchmarks.quality.merging_voices",
     "recognition": "benchmarks.quality.recognition",
     "long-audio": "benchmarks.quality.long_audio",

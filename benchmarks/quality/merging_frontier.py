@@ -1,4 +1,4 @@
-"""Merge methods on a translator fine-tuned to three domains; Git Re-Basin on two of other initializations.
+"""Merge methods on a translator fine-tuned to three domains, for the page of merging's frontier.
 
 Domains: short everyday sentences (Tatoeba), captions whose German is in lower case, and captions whose
 English has typing errors. Each domain has 600 pairs to learn from, 80 to choose scales by (beam 1, mean BLEU
@@ -20,14 +20,11 @@ from benchmarks.quality.merging.fine_tuning import COMMON, START, multi30k, pair
 from benchmarks.quality.merging.methods import METHODS as MERGES
 from benchmarks.quality.merging.methods import Method, make_merged
 from components.data import load
-from components.merging.merge import MergeOptions, merge
+from components.merging.merge import MergeOptions
 from components.merging.methods.table import METHODS as MERGE_METHODS
-from components.merging.recipe.reader import parse_recipe
 from components.merging.statistics.data_sets import DataSets
-from components.merging.statistics.examples import encode_examples, load_model
 from components.metrics.corpus_statistics import translation_statistics
 from components.metrics.table import METRICS
-from components.models import resolve
 from components.records import NBest
 from components.training import trainer
 from components.training.config import TrainingConfig
@@ -45,21 +42,16 @@ def parser() -> argparse.ArgumentParser:
     section.add_argument("--work", type=Path, required=True, help="keeps models and texts")
     section.add_argument("--steps", type=int, default=60, help="updates of each fine-tuning")
     section.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3], help="of the fine-tunings")
-    section.add_argument(
-        "--pair", nargs=2, metavar="MODEL", help="two of other initializations, for Re-Basin"
-    )
     return section
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
-    """Every seed of the fine-tunings, then the pair."""
+    """Every seed of the fine-tunings."""
     sets = write_domains(options.work / "data")
     for seed in options.seeds:
         bench = Bench(options.work / f"seed-{seed}", sets)
         models = {name: fine_tune(bench.work, sets[name], name, options.steps, seed) for name in DOMAINS}
         yield Result(f"seed {seed}", bench.compare(models), [START])
-    if options.pair:
-        yield Result("re-basin", measure_barrier(options.work / "pair", options.pair, sets), options.pair)
 
 
 def write_domains(folder: Path) -> dict[str, dict[str, str]]:
@@ -187,36 +179,3 @@ class Bench:
             print(cache.name, flush=True)
         texts: dict[str, str] = json.loads(cache.read_text())
         return texts
-
-
-def measure_barrier(work: Path, models: Sequence[str], sets: dict[str, dict[str, str]]) -> dict[str, float]:
-    """Nats per token of two models, their mean, and the mean after matching units; captions of val."""
-    first, second = models
-    both = f"models: [{{model: {first}}}, {{model: {second}}}]\n"
-    plain = f"merge_method: linear\nparameters: {{weight: 1}}\n{both}"
-    matched = (
-        f"name: matched\nmerge_method: git_rebasin\nbase_model: {first}\nmodels: [{{model: {second}}}]\n---\n"
-    )
-    recipes = {"mean": plain, "mean of matched": matched + plain.replace(second, "matched")}
-    systems = {"first": first, "second": second}
-    for name, text in recipes.items():
-        out = work / name.replace(" ", "-")
-        if not out.is_dir():
-            merge(parse_recipe(text), out)
-        systems[name] = str(out)
-    data = DataSets({"*": "multi30k:val"}, 150, "en", "de")
-    return {name: loss_of(model, data) for name, model in systems.items()}
-
-
-def loss_of(reference: str, data: DataSets) -> float:
-    """Mean negative log-likelihood of the references, nats per token."""
-    import torch
-
-    checkpoint = resolve(reference)
-    model, tokenizer = load_model(checkpoint)
-    total, tokens = 0.0, 0
-    with torch.no_grad():
-        for example in encode_examples(checkpoint, model, tokenizer, data, reference):
-            count = int((example["labels"] != -100).sum())
-            total, tokens = total + float(model(**example).loss) * count, tokens + count
-    return total / tokens
