@@ -20,7 +20,7 @@ from transformers import WhisperConfig, WhisperForConditionalGeneration
 from whisper.model import LayerNorm
 
 from components.cuda_graphs import CUDA_GRAPHS
-from components.decoding import logits_processors
+from components.decoding import token_constraints
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.ctc import prefix_beam_search
@@ -200,8 +200,8 @@ def mapped(place: Place, share: Callable[[Sequence[Lexicon]], SharedVocabulary])
         for n, (r, lexicon) in enumerate(zip(ready, lexicons, strict=True))
     ]
     forbidden = [
-        logits_processors.suppress([1, 2]),
-        logits_processors.force_last(shared.lexicon.vocabulary.eos),
+        token_constraints.suppress([1, 2]),
+        token_constraints.force_last(shared.lexicon.vocabulary.eos),
     ]
     return search(members, BEAM, combiner=LinearInterpolation((0.5, 0.5)), logits_processors=forbidden)
 

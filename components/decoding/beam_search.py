@@ -32,17 +32,10 @@ from components.decoding.ensemble_scorer import EnsembleScorer
 from components.decoding.finished_hypotheses import FinishedHypotheses, FinishedHypothesis
 from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.host_copy import first_true
-from components.decoding.logits_processors import (
-    AtSteps,
-    History,
-    LogitsProcessor,
-    acts,
-    apply_processors,
-)
+from components.decoding.logits_processors import History, LogitsProcessor
 from components.decoding.models.static_steps import has_static_choice, round_up_to_power
 from components.decoding.moves import check_interval, make_move
 from components.decoding.recorded_choice import RecordedChoices
-from components.decoding.row_tokens import RowTokens
 
 
 def beam_search(
@@ -57,11 +50,12 @@ def beam_search(
         Per utterance the best ``config.n_best`` candidates, best first.
     """
     steps = min(config.max_new_tokens, scorer.limit)
+    scorer.use_processors(logits_processors, steps)
     log_probs = scorer.prefill()
-    beam = _Beam(scorer, config, logits_processors, len(log_probs), steps, log_probs.device, guidance)
+    beam = _Beam(scorer, config, len(log_probs), steps, log_probs.device, guidance)
     for t in range(steps):
         history = beam.history()
-        log_probs = apply_processors(logits_processors, log_probs, history)
+        log_probs = scorer.apply_processors(log_probs, history)
         scorer.observe(log_probs)
         choice = beam.choose(log_probs, history)
         if t + 1 == steps:
@@ -90,7 +84,6 @@ class _Beam:
         self,
         scorer: EnsembleScorer,
         config: SearchConfig,
-        logits_processors: Sequence[LogitsProcessor],
         n: int,
         steps: int,
         device: torch.device,
@@ -98,11 +91,10 @@ class _Beam:
     ) -> None:
         self.interval = check_interval(device)
         self._scorer, self._config, self._guidance, self._steps = scorer, config, guidance, steps
-        self._processors = logits_processors
         self._is_static = has_static_choice(device) and guidance.constraints is None
         keeps_closed = self._is_static or self.interval > 1
         self._rules = make_rules(config, scorer.vocabulary, n, device, keeps_closed=keeps_closed)
-        if self._is_static and not guidance.biases and all(isinstance(p, AtSteps) for p in logits_processors):
+        if self._is_static and not guidance.biases:
             scorer.find_best(self._rules.n_tokens)
         self._norms = list_norms(config, steps)
         self._places = torch.arange(steps * self._rules.k, device=device)
@@ -110,14 +102,13 @@ class _Beam:
         self._ids = torch.arange(n, device=device)
         self._owners = self._ids  # of the rows
         self._utterances: Tensor | None = None  # the same, counted over those in the batch
-        self._tokens = RowTokens(n, device)
         self._finished = FinishedHypotheses(n, self._rules.k)
         self._recorded: RecordedChoices | None = None
         self._t = 0
 
     def history(self) -> History:
         """What the rows have generated so far."""
-        return History(self._tokens.read, self._owners, self._steps, self._t)
+        return History(self._scorer.tokens.read, self._owners, self._steps, self._t)
 
     def choose(self, log_probs: Tensor, history: History) -> Choice:
         """Take the continuations of the rows, whose next tokens have ``log_probs`` (R, V)."""
@@ -133,8 +124,7 @@ class _Beam:
                 self._recorded = RecordedChoices(
                     rules, eos, self._state, self._norms, t, scores, is_biased=is_biased
                 )
-            is_changed = any(acts(process, history) for process in self._processors)
-            choice = self._recorded.choose(log_probs, scores, None if is_changed else scorer.best)
+            choice = self._recorded.choose(log_probs, scores, scorer.best)
             self._state = self._recorded.state
         else:
             ranked = best_continuations(rules, self._state, log_probs, scores, constraints)
@@ -178,7 +168,6 @@ class _Beam:
         """
         n, k = choice.beam_indices.shape
         beam_indices, tokens = choice.beam_indices.reshape(-1), choice.next_tokens.reshape(-1)
-        self._tokens.append(beam_indices, tokens)
         if self._utterances is None:
             self._utterances = _repeat(torch.arange(n, device=tokens.device), k)
             self._owners = _repeat(self._ids, k)

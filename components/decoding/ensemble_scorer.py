@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
-from weakref import proxy
 
 import torch
 from torch import Tensor
@@ -24,19 +22,23 @@ from components.decoding.gate_features import (
     observe,
     steps_of,
 )
-from components.decoding.logits_processors import Suppress
-from components.decoding.member_groups import MemberGroup, group_members, run_groups, scores_at, scores_of
+from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
+from components.decoding.members import Members
+from components.decoding.models.static_steps import wants_static_steps
 from components.decoding.moves import Move
+from components.decoding.row_tokens import RowTokens
 from components.decoding.scorers import (
     TokenScorer,
     Vocabulary,
-    as_retractable,
     require_same_vocabulary,
 )
 from components.decoding.step_mixture import MixesInStep, StepMixture
+from components.decoding.step_processors import StepProcessors
 from components.decoding.token_records import TokenRecords
 from components.decoding.token_statistics import token_statistics
-from components.errors import ConfigError, ModelError
+
+WIDTH_MULTIPLE = 64
+"""Tokens of a row that steps of fixed shapes have room for are rounded up to it."""
 
 
 class EnsembleScorer:
@@ -48,6 +50,7 @@ class EnsembleScorer:
     Attributes:
         finite: Looks for NaN in the tokens that the search takes; its ModelError names the member.
         records: How what is known of a token is laid out (:meth:`records_of`).
+        tokens: What the rows have taken.
         best: The best tokens of every row of the present step, their log-probabilities first, (R, W) each;
             None: nobody asked for them (:meth:`find_best`).
     """
@@ -61,7 +64,6 @@ class EnsembleScorer:
         keeps_statistics: bool = False,
         *,
         stacks: bool = True,
-        rules: Sequence[Suppress] = (),
     ) -> None:
         """Prepare to mix ``scorers``.
 
@@ -73,51 +75,65 @@ class EnsembleScorer:
             keeps_statistics: Records end with the statistics of the distributions (:meth:`observe`).
             stacks: Whether members of one architecture may run as one off the CPU; :meth:`score_tokens` asks
                 each of them.
-            rules: What is never allowed, in whatever is combined.
 
         Raises:
             ConfigError: The members differ in their vocabularies, or the combiner is for another number.
         """
         require_same_vocabulary([(scorer.name, scorer.vocabulary) for scorer in scorers])
-        self._member_indices = tuple(combiner.active_members(len(scorers)))
-        self._combiner, self._exact, self._calls = combiner, exact, calls
-        self._mixture = StepMixture(combiner, exact, rules)
-        active = [scorers[index] for index in self._member_indices]
-        gate = combiner.gate
-        runs_all = gate is None or not gate.lagged
-        self._groups = group_members(active, stacks=stacks and runs_all)
-        only = self._groups[0].lazy.scorer if len(self._groups) == 1 and runs_all else None
+        self._combiner, self._exact, gate = combiner, exact, combiner.gate
+        self._mixture = StepMixture(combiner, exact)
+        self._runs_all = gate is None or not gate.lagged
+        indices = combiner.active_members(len(scorers))
+        self._members = Members(scorers, indices, calls, stacks=stacks and self._runs_all)
+        only = self._members.only if self._runs_all else None
         self._mixes_in_step = isinstance(only, MixesInStep)
         if isinstance(only, MixesInStep):
             only.mixture = self._mixture
         self.vocabulary: Vocabulary = scorers[0].vocabulary
-        self.names = tuple(scorer.name for scorer in active)
-        self.limit = min(scorer.limit for scorer in active)
+        self.names, self.limit = self._members.names, self._members.limit
         self._keeps_statistics = keeps_statistics
         weights = tuple(self._mixture.weights.tolist()) if gate is None else None
-        self.records = TokenRecords(len(active), weights, keeps_statistics)
-        self._gate_state = initial_state(len(active))
+        self.records = TokenRecords(len(indices), weights, keeps_statistics)
+        self._gate_state = initial_state(len(indices))
         self._weights = torch.zeros(0)
         self._log_normalizers = torch.zeros(0)
         self._statistics = torch.zeros(0)
-        # Without a circle of references the members' caches are free as soon as the search is over.
-        self.finite = FiniteWatch(partial(EnsembleScorer._raise_not_finite, proxy(self)))
+        self.finite = FiniteWatch(self._members.raise_not_finite)
         self.n_steps = 0
         self.best: tuple[Tensor, Tensor] | None = None
-        self._device: torch.device | None = None  # where the distributions are mixed: the first member's
+        self._processors = StepProcessors((), self.limit)
+        self.tokens = RowTokens(0, torch.device("cpu"))
 
     @property
     def has_gate(self) -> bool:
         """Whether the members' weights differ by token."""
         return self._combiner.gate is not None
 
+    def use_processors(self, processors: Sequence[LogitsProcessor], max_new_tokens: int) -> None:
+        """Before the first step of a search: have the steps apply what they may of ``processors``.
+
+        The rest is applied by :meth:`apply_processors`, and ``max_new_tokens`` is the length limit.
+        """
+        self._processors = StepProcessors(processors, max_new_tokens, holds_rules=self._runs_all)
+        self._mixture.rules = self._processors.rules
+
     def find_best(self, n_tokens: int) -> None:
         """Have every step find its best tokens, where the members may do so within their own."""
-        self._mixture.top = n_tokens if self._mixes_in_step else 0
+        self._mixture.top = n_tokens if self._mixes_in_step and self._processors.are_rules else 0
 
     def prefill(self) -> Tensor:
         """Combined log-probabilities (N, V) of the first token."""
-        return self._mix()
+        log_probs = self._mix()
+        room = self._processors.limit if self._mixes_in_step and wants_static_steps(log_probs.device) else 0
+        width = room + -room % WIDTH_MULTIPLE
+        self.tokens = RowTokens(len(log_probs), log_probs.device, width)
+        return log_probs
+
+    def apply_processors(self, log_probs: Tensor, history: History) -> Tensor:
+        """Apply to the present step's log-probabilities (R, V), in place or not, what the step did not."""
+        left = self._processors.left(self.n_steps)
+        self.best = None if left else self.best
+        return apply_processors(left, log_probs, history)
 
     def step(self, beam_indices: Tensor, tokens: Tensor, move: Move | None = None) -> Tensor:
         """Combined log-probabilities (R, V) of the next token; see :meth:`TokenScorer.step`.
@@ -127,13 +143,14 @@ class EnsembleScorer:
             tokens: LongTensor (R,): the token that each row takes.
             move: What the search knows of ``beam_indices``, for the members.
         """
+        inputs: list[Tensor] = []
         if self._combiner.gate is not None:
-            self._mixture.inputs = (
-                self._gate_state[:, beam_indices],
-                self._log_probs_of(beam_indices, tokens),
-            )
-        for group in self._groups:
-            group.lazy.push(beam_indices, tokens, move)
+            inputs += [self._gate_state[:, beam_indices], self._log_probs_of(beam_indices, tokens)]
+        self.tokens.append(beam_indices, tokens)
+        if self._mixture.reads_tokens:
+            inputs.append(self.tokens.read_padded()[None])
+        self._mixture.inputs = inputs
+        self._members.push(beam_indices, tokens, move)
         self.n_steps += 1
         return self._mix()
 
@@ -144,35 +161,29 @@ class EnsembleScorer:
             Combined log-probabilities (R * t, V) after every one of them, those of a row together. Rows of
             :meth:`records_of` are counted likewise.
         """
-        for group in self._groups:
-            group.scores, member = None, group.lazy
-            scored = as_retractable(member.scorer).score_tokens(
-                member.bring(beam_indices), member.bring(tokens)
-            )
-            group.scores = scored.flatten(0, 1).to(beam_indices.device, non_blocking=True)[None]
-            member.calls += 1
-        self._count_calls()
-        log_probs, self._log_normalizers = self._mixture.mix(scores_of(self._groups), ())
+        scores = self._members.score_tokens(beam_indices, tokens)
+        log_probs, self._log_normalizers = self._mixture.mix(scores, ())
         return log_probs[0]
 
     @property
     def is_ragged(self) -> bool:
         """Whether rows of every member may retract different numbers of tokens."""
-        return all(as_retractable(group.lazy.scorer).is_ragged for group in self._groups)
+        return self._members.is_ragged
 
     def retract(self, counts: Tensor) -> None:
         """Forget the last ``counts[r]`` tokens of row r; see :meth:`RetractableScorer.retract`."""
-        for group in self._groups:
-            as_retractable(group.lazy.scorer).retract(group.lazy.bring(counts))
+        self._members.retract(counts)
 
     def _mix(self) -> Tensor:
         gate, mixture = self._combiner.gate, self._mixture
         if gate is not None and gate.lagged:
             return self._mix_needed(gate)
-        scores = self._run(self._groups)
-        outputs, mixture.outputs = mixture.outputs, None
-        outputs = outputs or mixture.mix(scores, mixture.inputs)
-        if mixture.top:
+        scores = self._members.run()
+        outputs, mixture.outputs, self.best = mixture.outputs, None, None
+        is_bare = self._processors.ends_bare(self.n_steps)
+        if is_bare or outputs is None:
+            outputs = mixture.mix(scores, mixture.inputs, is_bare)
+        if mixture.top and not is_bare:
             *outputs, values, tokens = outputs
             self.best = values[0], tokens[0]
         log_probs, self._log_normalizers, *of_gate = outputs
@@ -186,7 +197,7 @@ class EnsembleScorer:
         weights = gate(features_of(state), steps_of(state))
         # The one question that a step may ask: members that no row needs are not run.
         indices = [index for index, needed in enumerate((weights != 0).any(dim=1).tolist()) if needed]
-        scores = self._run([self._groups[index] for index in indices])  # each is a group
+        scores = self._members.run(indices)
         rows, device = len(scores[0]), scores[0].device
         self._weights = weights.to(device).expand(-1, rows)
         is_run = self._weights != 0  # (M, R)
@@ -199,33 +210,11 @@ class EnsembleScorer:
             self._log_normalizers[index] = values
         # A member that ran for other rows only counts as not run, as if alone.
         self._log_normalizers.masked_fill_(~is_run, torch.nan)
-        return self._mixture.apply_rules(mixture.log_probs)
-
-    def _run(self, groups: Sequence[MemberGroup]) -> list[Tensor]:
-        """Scores (R, V) of the members of ``groups``; the others have no scores at this step."""
-        for group in self._groups:
-            group.scores = None  # freed first, so that the new scores can take its memory
-        self._device = run_groups(groups, self._device)
-        self._count_calls()
-        scores = scores_of(groups)
-        shapes = {tuple(member_scores.shape) for member_scores in scores}
-        if len(shapes) > 1:
-            raise ConfigError(
-                f"expected members prepared for the same utterances, found scores of shapes {sorted(shapes)}"
-            )
-        return scores
-
-    def _count_calls(self) -> None:
-        for group in self._groups:
-            if self._calls is not None:
-                self._calls.update(
-                    {self._member_indices[member]: group.lazy.calls for member in group.members}
-                )
-                group.lazy.calls = 0
+        return mixture.log_probs
 
     def _log_probs_of(self, rows: Tensor, tokens: Tensor) -> Tensor:
         """Log-probabilities (M, R') that the members gave ``tokens`` at ``rows``; NaN: was not run."""
-        return scores_at(self._groups, rows, tokens) - self._log_normalizers[:, rows]
+        return self._members.scores_at(rows, tokens) - self._log_normalizers[:, rows]
 
     def observe(self, log_probs: Tensor) -> None:
         """Keep the statistics of the present step's distributions (R, V), where that is asked for."""
@@ -246,13 +235,3 @@ class EnsembleScorer:
         if self._keeps_statistics:
             parts.append(self._statistics[:, rows])
         return torch.cat(parts) if len(parts) > 1 else parts[0]
-
-    def _raise_not_finite(self) -> None:
-        run = [group for group in self._groups if group.scores is not None]
-        names = [self.names[member] for member in sorted(m for group in run for m in group.members)]
-        scores = scores_of(run)
-        bad = [name for name, each in zip(names, scores, strict=True) if not bool((each < torch.inf).all())]
-        raise ModelError(
-            f"expected finite log-probabilities, found NaN or infinity from "
-            f"{', '.join(bad or self.names)}: check its weights, or use float32"
-        )

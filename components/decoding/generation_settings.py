@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from components.decoding import logits_processors
+from components.decoding import token_constraints
 from components.decoding.logits_processors import LogitsProcessor
 from components.errors import ConfigError
 
@@ -43,8 +43,8 @@ def _forbid_bad_words(
 ) -> list[LogitsProcessor]:
     single = [word[0] for word in words if len(word) == 1 and word[0] not in eos]
     longer = [word for word in words if len(word) > 1]
-    processors = [logits_processors.suppress(single)] if single else []
-    return processors + ([logits_processors.forbid_sequences(longer, start)] if longer else [])
+    processors = [token_constraints.suppress(single)] if single else []
+    return processors + ([token_constraints.forbid_sequences(longer, start)] if longer else [])
 
 
 def _as_pairs(bias: Mapping[Sequence[int], float] | Sequence[tuple[Sequence[int], float]]) -> Any:
@@ -86,19 +86,19 @@ def logits_processors_of(
     lengths = [len(prompt) for prompt in prompts] or [len(start) + prefix]
     shortest = settings.min_length if settings.min_new_tokens is None else None
     rows: list[tuple[Any, Callable[[Any], list[LogitsProcessor]]]] = [
-        (settings.sequence_bias, lambda bias: [logits_processors.bias_sequences(_as_pairs(bias), start)]),
-        (settings.no_repeat_ngram_size, lambda size: [logits_processors.no_repeat_ngram(size, start)]),
+        (settings.sequence_bias, lambda bias: [token_constraints.bias_sequences(_as_pairs(bias), start)]),
+        (settings.no_repeat_ngram_size, lambda size: [token_constraints.no_repeat_ngram(size, start)]),
         (settings.bad_words_ids, lambda words: _forbid_bad_words(words, eos, start)),
         (shortest, lambda n: [_suppress_until(n, lengths, eos)]),
-        (settings.min_new_tokens, lambda n: [logits_processors.suppress_until(n, eos)]),
-        (None if forced_bos is None else [forced_bos], lambda bos: [logits_processors.force_at(0, bos[0])]),
-        (as_tuple(settings.forced_eos_token_id), lambda tokens: [logits_processors.force_last(tokens)]),
-        (as_tuple(settings.suppress_tokens), lambda tokens: [logits_processors.suppress(tokens)]),
+        (settings.min_new_tokens, lambda n: [token_constraints.suppress_until(n, eos)]),
+        (None if forced_bos is None else [forced_bos], lambda bos: [token_constraints.force_at(0, bos[0])]),
+        (as_tuple(settings.forced_eos_token_id), lambda tokens: [token_constraints.force_last(tokens)]),
+        (as_tuple(settings.suppress_tokens), lambda tokens: [token_constraints.suppress(tokens)]),
         (
             as_tuple(settings.begin_suppress_tokens),
-            lambda tokens: [logits_processors.suppress_at(0 if forced_bos is None else 1, tokens)],
+            lambda tokens: [token_constraints.suppress_at(0 if forced_bos is None else 1, tokens)],
         ),
-        (settings.renormalize_logits, lambda _: [logits_processors.renormalize]),
+        (settings.renormalize_logits, lambda _: [token_constraints.Renormalize()]),
     ]
     return [processor for value, build in rows if value for processor in build(value)]
 
@@ -107,9 +107,9 @@ def _suppress_until(length: int, before: Sequence[int], eos: tuple[int, ...]) ->
     """Forbid ``eos`` below ``length``, which includes ``before`` tokens of each utterance (or of all)."""
     steps = [length - n for n in before]
     return (
-        logits_processors.suppress_until(steps[0], eos)
+        token_constraints.suppress_until(steps[0], eos)
         if len(steps) == 1
-        else logits_processors.suppress_until_each(steps, eos)
+        else token_constraints.suppress_until_each(steps, eos)
     )
 
 

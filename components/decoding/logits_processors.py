@@ -7,9 +7,11 @@ the R rows, and returns them. Forbidden tokens become -inf, and what is left is 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -48,11 +50,6 @@ class History:
             self._tokens = self._tokens()
         return self._tokens
 
-    @property
-    def is_last(self) -> bool:
-        """Whether the next token is the last one allowed."""
-        return self.step == self.max_new_tokens - 1
-
 
 LogitsProcessor = Callable[[Tensor, History], Tensor]
 
@@ -85,31 +82,41 @@ def on_each_device(tensor: Tensor) -> Callable[[torch.device], Tensor]:
     return cache(tensor.to)
 
 
-def _columns(tokens: Sequence[int]) -> Callable[[torch.device], Tensor]:
-    return on_each_device(torch.tensor(tokens, dtype=torch.long))
+class TokenRule(ABC):
+    """A logits processor that is a function of tensors, so that a step of fixed shapes may hold it.
 
-
-@dataclass(frozen=True)
-class Suppress:
-    """Forbids tokens at every step, whatever the rows have generated.
+    Equal ones do the same. Off the CPU it asks the device for nothing.
 
     Attributes:
-        tokens: The tokens, in order.
+        reads_tokens: Whether it looks at what the rows have generated.
     """
 
-    tokens: tuple[int, ...]
+    reads_tokens: ClassVar[bool] = True
 
-    @cached_property
-    def _columns(self) -> Callable[[torch.device], Tensor]:
-        return _columns(self.tokens)
+    @abstractmethod
+    def apply(self, log_probs: Tensor, tokens: Tensor) -> Tensor:
+        """Change log-probabilities (R, V), in place or not.
 
-    def apply(self, log_probs: Tensor) -> Tensor:
-        """Forbid the tokens in ``log_probs`` (R, V), in place."""
-        return log_probs.index_fill_(1, self._columns(log_probs.device), FORBIDDEN)
+        Args:
+            log_probs: What is changed.
+            tokens: What the rows have generated (R, T), the latest last; where they have generated fewer,
+                -1 stands before the first.
+        """
 
     def __call__(self, log_probs: Tensor, history: History) -> Tensor:
         """See :data:`LogitsProcessor`."""
-        return self.apply(log_probs)
+        return self.apply(log_probs, history.tokens if self.reads_tokens else NO_TOKENS)
+
+
+NO_TOKENS = torch.zeros((0, 0), dtype=torch.long)
+"""For rules that read none."""
+
+
+def apply_rules(rules: Sequence[TokenRule], log_probs: Tensor, tokens: Tensor) -> Tensor:
+    """Apply them in order; see :meth:`.TokenRule.apply`."""
+    for rule in rules:
+        log_probs = rule.apply(log_probs, tokens)
+    return log_probs
 
 
 @dataclass(frozen=True)
@@ -118,133 +125,13 @@ class AtSteps:
 
     Attributes:
         process: What it does there.
-        acts: Whether it does anything for this history.
+        acts: Whether it does anything at a step: the number of tokens before it, and the length limit.
     """
 
     process: LogitsProcessor
-    acts: Callable[[History], bool]
+    acts: Callable[[int, int], bool]
 
     def __call__(self, log_probs: Tensor, history: History) -> Tensor:
         """See :data:`LogitsProcessor`."""
-        return self.process(log_probs, history) if self.acts(history) else log_probs
-
-
-def acts(process: LogitsProcessor, history: History) -> bool:
-    """Whether the processor may change anything for this history."""
-    return not isinstance(process, AtSteps) or process.acts(history)
-
-
-def split_standing(
-    logits_processors: Sequence[LogitsProcessor],
-) -> tuple[list[Suppress], list[LogitsProcessor]]:
-    """Those at the front that are the same for every step and row, and the others."""
-    standing = list[Suppress]()
-    for process in logits_processors:
-        if not isinstance(process, Suppress):
-            break
-        standing.append(process)
-    return standing, list(logits_processors[len(standing) :])
-
-
-def suppress(tokens: Sequence[int]) -> LogitsProcessor:
-    """Forbid these tokens (transformers' ``suppress_tokens``)."""
-    return Suppress(tuple(sorted(set(tokens))))
-
-
-def suppress_at(step: int, tokens: Sequence[int]) -> LogitsProcessor:
-    """Forbid these tokens at one step (transformers' ``begin_suppress_tokens``)."""
-    return AtSteps(suppress(tokens), lambda history: history.step == step)
-
-
-def suppress_until(step: int, tokens: Sequence[int]) -> LogitsProcessor:
-    """Forbid these tokens before a step: a minimum length, where the tokens are eos."""
-    return AtSteps(suppress(tokens), lambda history: history.step < step)
-
-
-def suppress_until_each(steps: Sequence[int], tokens: Sequence[int]) -> LogitsProcessor:
-    """Forbid these tokens before a step that differs by utterance."""
-    columns, until, last = _columns(sorted(set(tokens))), on_each_device(torch.tensor(steps)), max(steps)
-
-    def process(log_probs: Tensor, history: History) -> Tensor:
-        forbidden, early = columns(log_probs.device), until(log_probs.device)[history.utterances]
-        values = log_probs[:, forbidden].masked_fill((history.step < early)[:, None], FORBIDDEN)
-        return log_probs.index_copy_(1, forbidden, values)
-
-    return AtSteps(process, lambda history: history.step < last)
-
-
-def renormalize(log_probs: Tensor, history: History) -> Tensor:
-    """Make the probabilities of the allowed tokens sum to 1 (transformers' ``renormalize_logits``)."""
-    return log_probs.log_softmax(dim=-1)
-
-
-def _allow_only(tokens: Sequence[int]) -> LogitsProcessor:
-    columns = _columns(tokens)
-
-    def process(log_probs: Tensor, history: History) -> Tensor:
-        return log_probs.fill_(FORBIDDEN).index_fill_(1, columns(log_probs.device), 0.0)
-
-    return process
-
-
-def force_at(step: int, token: int) -> LogitsProcessor:
-    """Force this token at one step, with log-probability 0 (transformers' ``forced_bos_token_id``)."""
-    return AtSteps(_allow_only([token]), lambda history: history.step == step)
-
-
-def force_last(tokens: Sequence[int]) -> LogitsProcessor:
-    """Force one of these tokens at the length limit, log-probability 0 (as ``forced_eos_token_id``)."""
-    return AtSteps(_allow_only(tokens), lambda history: history.is_last)
-
-
-def _prepend_start(start: Callable[[torch.device], Tensor], history: History) -> Tensor:
-    """The tokens of each row behind the decoder's start tokens."""
-    first = start(history.tokens.device)
-    return torch.cat([first.expand(len(history.tokens), -1), history.tokens], dim=1)
-
-
-def bias_sequences(
-    biases: Sequence[tuple[Sequence[int], float]], start: Sequence[int] = ()
-) -> LogitsProcessor:
-    """Add a bias to the token that would complete a sequence (transformers' ``sequence_bias``).
-
-    Sequences may begin within ``start``, the decoder's first tokens.
-    """
-    first = _columns(start)
-    rows = [(_columns(prefix), len(prefix), last, bias) for (*prefix, last), bias in biases]
-
-    def process(log_probs: Tensor, history: History) -> Tensor:
-        tokens = _prepend_start(first, history)
-        for prefix, length, last, bias in rows:
-            if length > tokens.shape[1]:
-                continue
-            matches = (tokens[:, tokens.shape[1] - length :] == prefix(log_probs.device)).all(dim=1)
-            log_probs[:, last] += torch.where(matches, bias, 0.0)
-        return log_probs
-
-    return process
-
-
-def forbid_sequences(sequences: Sequence[Sequence[int]], start: Sequence[int] = ()) -> LogitsProcessor:
-    """Forbid the last token of these sequences after the others (``bad_words_ids`` longer than one)."""
-    return bias_sequences([(sequence, FORBIDDEN) for sequence in sequences], start)
-
-
-def no_repeat_ngram(size: int, start: Sequence[int] = ()) -> LogitsProcessor:
-    """Forbid a token that would repeat an n-gram of a row (transformers' ``no_repeat_ngram_size``).
-
-    N-grams may begin within ``start``, the decoder's first tokens.
-    """
-    first = _columns(start)
-
-    def process(log_probs: Tensor, history: History) -> Tensor:
-        tokens = _prepend_start(first, history)
-        if tokens.shape[1] < size:
-            return log_probs
-        windows = tokens.unfold(1, size, 1)
-        tail = tokens[:, tokens.shape[1] - size + 1 :].unsqueeze(1)
-        repeats = (windows[:, :, :-1] == tail).all(dim=2)
-        bounds = torch.full_like(repeats, torch.inf, dtype=log_probs.dtype).masked_fill_(repeats, FORBIDDEN)
-        return log_probs.scatter_reduce_(1, windows[:, :, -1], bounds, "amin")
-
-    return process
+        acts = self.acts(history.step, history.max_new_tokens)
+        return self.process(log_probs, history) if acts else log_probs

@@ -16,9 +16,8 @@ from components.decoding.config import SearchConfig
 from components.decoding.ensemble_scorer import EnsembleScorer
 from components.decoding.guidance import UNGUIDED, Guidance
 from components.decoding.host_copy import copy_to_host, first_true
-from components.decoding.logits_processors import History, LogitsProcessor, apply_processors
+from components.decoding.logits_processors import History, LogitsProcessor
 from components.decoding.moves import Move, check_interval, drop_rows, make_move
-from components.decoding.row_tokens import RowTokens
 from components.decoding.token_draws import choose_tokens, draw_uniform
 
 
@@ -51,13 +50,14 @@ def greedy_or_sample(
     """
     copies = config.n_best if config.temperature > 0 else 1
     steps = min(config.max_new_tokens, scorer.limit)
+    scorer.use_processors(logits_processors, steps)
     log_probs = scorer.prefill()
     n, device = log_probs.shape[0], log_probs.device
     draws = draw_uniform(config, keys, n, copies, steps)[: n * copies].to(device)
     rows, interval = _Rows(scorer, n, copies, steps, draws), check_interval(device)
     for t in range(steps):
         history = rows.history()
-        log_probs = apply_processors(logits_processors, log_probs, history)
+        log_probs = scorer.apply_processors(log_probs, history)
         scorer.observe(log_probs)
         tokens = rows.choose(log_probs, guidance.apply(log_probs, history), config)
         if t + 1 == steps:
@@ -105,7 +105,6 @@ class _Rows:
         self._row_indices = self._alive  # 0 to R - 1
         self._is_identity = copies == 1
         self.is_open = torch.ones(n * copies, dtype=torch.bool, device=device)
-        self._tokens = RowTokens(n, device)
         self._taken: list[_Taken] = []
         self._move: Move | None = None  # to the rows of the next step
         if check_interval(device) > 1:
@@ -115,7 +114,7 @@ class _Rows:
 
     def history(self) -> History:
         """What the rows have generated so far."""
-        return History(self._tokens.read, self._owners, self._steps, len(self._taken))
+        return History(self._scorer.tokens.read, self._owners, self._steps, len(self._taken))
 
     def choose(self, log_probs: Tensor, scores: Tensor, config: SearchConfig) -> Tensor:
         """The next token of each row (R,), by ``scores``; its log-probability is that of ``log_probs``."""
@@ -146,7 +145,6 @@ class _Rows:
         source, device = self._source, self._source.device
         move = None if self._move is None else replace(self._move, is_open=self.is_open)
         log_probs = self._scorer.step(source, tokens, move)
-        self._tokens.append(source, tokens)
         if len(self._taken) == 1 or len(source) != len(self._owners):
             self._owners = self._alive // self._copies
             self._row_indices = torch.arange(len(source), device=device)

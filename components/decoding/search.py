@@ -19,7 +19,6 @@ from components.decoding.logits_processors import (
     History,
     LogitsProcessor,
     apply_processors,
-    split_standing,
 )
 from components.decoding.sampling import greedy_or_sample
 from components.decoding.scorers import TokenScorer
@@ -58,14 +57,9 @@ def search(
         ConfigError: The scorers cannot be mixed.
         ModelError: One of them gives NaN.
     """
-    standing, others = split_standing(logits_processors)
+    stacks = guidance.draft is None
     ensemble = EnsembleScorer(
-        scorers,
-        combiner or ALONE,
-        calls,
-        keeps_statistics=config.entropies,
-        stacks=guidance.draft is None,
-        rules=standing,
+        scorers, combiner or ALONE, calls, keeps_statistics=config.entropies, stacks=stacks
     )
     draft, positions = guidance.draft, min(config.max_new_tokens, ensemble.limit)
     if draft is not None and draft.scorer.limit >= positions:
@@ -73,8 +67,8 @@ def search(
     if config.temperature > 0 or config.beam_size == 1:
         if guidance.constraints is not None:
             raise ConfigError("expected a beam of at least 2 to search with required phrases, found none")
-        return greedy_or_sample(ensemble, config, others, keys, guidance)
-    return beam_search(ensemble, config, others, guidance)
+        return greedy_or_sample(ensemble, config, logits_processors, keys, guidance)
+    return beam_search(ensemble, config, logits_processors, guidance)
 
 
 @torch.inference_mode()
@@ -105,9 +99,8 @@ def force_decode(
         raise ConfigError("expected at least one token in every forced sequence, found an empty one: add eos")
     longest = max(map(len, sequences), default=0)
     tokens = torch.nn.utils.rnn.pad_sequence([torch.tensor(s) for s in sequences], batch_first=True)
-    standing, others = split_standing(logits_processors)
     forced = as_forced_scorers(scorers, tokens[:, :-1])
-    ensemble = EnsembleScorer(forced, combiner or ALONE, exact=True, rules=standing)
+    ensemble = EnsembleScorer(forced, combiner or ALONE, exact=True)
     log_probs = ensemble.prefill()
     if len(sequences) != log_probs.shape[0]:
         raise ConfigError(
@@ -122,7 +115,7 @@ def force_decode(
     alive = torch.arange(len(sequences), device=log_probs.device)
     for t in range(longest):
         history = History(tokens[alive, :t], alive, max_new_tokens or ensemble.limit)
-        log_probs = apply_processors(others, log_probs, history)
+        log_probs = apply_processors(logits_processors, log_probs, history)
         rows = torch.arange(len(alive), device=log_probs.device)
         token_log_probs[alive, t] = log_probs[rows, tokens[alive, t]]
         records[alive, t] = ensemble.records_of(rows, tokens[alive, t]).T

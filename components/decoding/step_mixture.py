@@ -20,7 +20,7 @@ from components.decoding.gate_features import (
     observe,
     steps_of,
 )
-from components.decoding.logits_processors import Suppress
+from components.decoding.logits_processors import NO_TOKENS, TokenRule, apply_rules
 from components.decoding.topk import topk
 
 
@@ -31,33 +31,43 @@ class StepMixture:
     ``inputs``, and it leaves the result in ``outputs``.
 
     Attributes:
-        inputs: What is read beside the scores. With a gate the state of its features (M, R, S) and the
-            log-probabilities (M, R) of the tokens that the rows took; else, and at the first step, nothing.
+        inputs: What is read beside the scores; at the first step nothing. With a gate the state of its
+            features (M, R, S) and the log-probabilities (M, R) of the tokens that the rows took; last, with
+            rules that look at it, what the rows have generated (1, R, T).
         outputs: What :meth:`mix` returns, of the latest step; None: the scorer did not mix.
+        rules: Are applied to the mixture.
         top: How many of the best tokens of every row are found, too.
         weights: The constant weights (M,); none with a gate.
     """
 
-    def __init__(self, combiner: Combiner, exact: bool = False, rules: Sequence[Suppress] = ()) -> None:
+    def __init__(self, combiner: Combiner, exact: bool = False) -> None:
         """Describe a mixture.
 
         Args:
             combiner: Makes one distribution of several.
             exact: See :class:`.combiner.Combiner`.
-            rules: Applied to the mixture.
         """
-        self._combiner, self._exact, self._rules, self.top = combiner, exact, tuple(rules), 0
+        self._combiner, self._exact, self.top = combiner, exact, 0
+        self.rules: Sequence[TokenRule] = ()
         self.weights = torch.zeros(0) if combiner.gate is not None else combiner.constant_weights()
         self.inputs: Sequence[Tensor] = ()
         self.outputs: list[Tensor] | None = None
+
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether a rule looks at what the rows have generated."""
+        return any(rule.reads_tokens for rule in self.rules)
 
     def is_same(self, other: StepMixture | None) -> bool:
         """Whether the other one is the same function; those of two combiners, however equal, are not."""
         if other is None or self._combiner is not other._combiner:
             return False
-        return (self._exact, self._rules, self.top) == (other._exact, other._rules, other.top)
+        return self._shape() == other._shape()
 
-    def mix(self, scores: Sequence[Tensor], inputs: Sequence[Tensor]) -> list[Tensor]:
+    def _shape(self) -> tuple[object, ...]:
+        return self._exact, tuple(self.rules), self.top, *(part.shape[2:] for part in self.inputs)
+
+    def mix(self, scores: Sequence[Tensor], inputs: Sequence[Tensor], bare: bool = False) -> list[Tensor]:
         """Mix the members' ``scores`` (R, V) each.
 
         It changes nothing and asks the device for nothing, off the CPU.
@@ -65,6 +75,7 @@ class StepMixture:
         Args:
             scores: Of all members.
             inputs: As :attr:`inputs`.
+            bare: Without rules, and without looking for the best tokens.
 
         Returns:
             Combined log-probabilities (1, R, V), by the rules, and the members' log-normalizers (M, R). With
@@ -72,31 +83,33 @@ class StepMixture:
             for, the best tokens' log-probabilities and the tokens (1, R, top). All have the rows in the
             second dimension.
         """
+        of_gate, tokens = inputs, NO_TOKENS
+        if self.reads_tokens:
+            nothing = torch.zeros((len(scores[0]), 0), dtype=torch.long, device=scores[0].device)
+            of_gate, tokens = inputs[:-1], inputs[-1][0] if inputs else nothing
+        log_probs, *parts = self._combine(scores, of_gate)
+        if bare:
+            return [log_probs[None], *parts]
+        log_probs = apply_rules(self.rules, log_probs, tokens)
+        best = [part[None] for part in topk(log_probs, self.top)] if self.top else []
+        return [log_probs[None], *parts, *best]
+
+    def _combine(self, scores: Sequence[Tensor], of_gate: Sequence[Tensor]) -> list[Tensor]:
+        """Log-probabilities (R, V) and the parts that come after them."""
         gate = self._combiner.gate
         if gate is None:
             self.weights = self.weights.to(scores[0].device)
             mixture = self._combiner(scores, self.weights, self._exact)
-            return self._finish([mixture.log_probs, mixture.log_normalizers])
-        if inputs:
-            state = append_token(*inputs)
+            return [mixture.log_probs, mixture.log_normalizers]
+        if of_gate:
+            state = append_token(*of_gate)
         else:
             state = initial_state(len(scores), len(scores[0]), scores[0].device)
         for member, member_scores in enumerate(scores):
             observe(state, member, distribution_features(member_scores))
         weights = gate(features_of(state), steps_of(state)).to(scores[0].device)
         mixture = self._combiner(scores, weights, self._exact)
-        return self._finish([mixture.log_probs, mixture.log_normalizers, weights, state])
-
-    def apply_rules(self, log_probs: Tensor) -> Tensor:
-        """Forbid in the mixture (R, V), in place, what is never allowed."""
-        for rule in self._rules:
-            log_probs = rule.apply(log_probs)
-        return log_probs
-
-    def _finish(self, parts: list[Tensor]) -> list[Tensor]:
-        log_probs = self.apply_rules(parts[0])
-        best = [part[None] for part in topk(log_probs, self.top)] if self.top else []
-        return [log_probs[None], *parts[1:], *best]
+        return [mixture.log_probs, mixture.log_normalizers, weights, state]
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from functools import partial
 import torch
 
 from components.batch_sizes import BatchLimit, ItemTooLargeError
-from components.decoding import logits_processors
+from components.decoding import token_constraints
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.isolation import isolate
@@ -81,7 +81,7 @@ class StackedTranslator:
         return StackSource(index, utterance, source_tokens, states)
 
     def _decode(self, batch: Sequence[StackSource]) -> list[list[Candidate]]:
-        method, no_padding = self._method, logits_processors.suppress([self._method.pad])
+        method, no_padding = self._method, token_constraints.suppress([self._method.pad])
         scorers = method.build_scorers(batch)
         return search(scorers, self._search, logits_processors=[no_padding], combiner=method.combiner)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from components.decoding import logits_processors
+from components.decoding import token_constraints
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.draft_model import DraftModel
@@ -191,7 +191,7 @@ def answer_logits_processors(
 ) -> list[LogitsProcessor]:
     """The logits processors of the model's settings, and one that forbids an empty answer."""
     return [
-        logits_processors.suppress_at(0, eos),
+        token_constraints.suppress_at(0, eos),
         *logits_processors_of(model.model, eos=eos, prompts=prompts),
     ]
 

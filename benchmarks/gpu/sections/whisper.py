@@ -13,7 +13,7 @@ from benchmarks.gpu.context import DTYPES, Context, Timed
 from benchmarks.gpu.inputs import noise_windows
 from benchmarks.gpu.random_models import dimensions_of, make_hub_whisper, make_whisper
 from benchmarks.gpu.row import Row, Value
-from components.decoding import logits_processors
+from components.decoding import token_constraints
 from components.decoding.config import SearchConfig
 from components.decoding.search import search
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
@@ -92,7 +92,7 @@ def decode(backend: OpenAIWhisperBackend, features: EncoderOutput, beam: int, st
     return search(
         [backend.build_scorer(features, prompts)],
         SearchConfig(beam_size=beam, max_new_tokens=steps),
-        logits_processors=[*rules, logits_processors.suppress([tokenizer.eot])],
+        logits_processors=[*rules, token_constraints.suppress([tokenizer.eot])],
     )
 
 

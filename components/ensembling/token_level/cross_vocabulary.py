@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from components.decoding import logits_processors
+from components.decoding import token_constraints
 from components.decoding.candidates import Candidate, member_scores_at
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
@@ -102,10 +102,10 @@ class CrossVocabularyBackend:
         self.max_source = self._vocabulary_members[0].backend.max_source
         pieces, eos = self._shared.lexicon.pieces, self._shared.lexicon.vocabulary.eos
         self._logits_processors: list[LogitsProcessor] = [
-            logits_processors.suppress(
+            token_constraints.suppress(
                 [i for i, piece in enumerate(pieces) if _is_special_piece(piece) and i not in eos]
             ),
-            logits_processors.force_last(eos),
+            token_constraints.force_last(eos),
         ]
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:

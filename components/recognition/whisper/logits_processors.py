@@ -6,11 +6,16 @@ softmax afterwards: its scores are those of the constrained distribution.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from whisper.tokenizer import Tokenizer
 
-from components.decoding.logits_processors import History, LogitsProcessor, on_each_device
+from components.decoding.logits_processors import FORBIDDEN, AtSteps, History, LogitsProcessor, TokenRule
+from components.decoding.token_constraints import Renormalize, suppress, suppress_at
 
 MAX_INITIAL_TIMESTAMP = 50  # 1.0 s in steps of 20 ms
 
@@ -32,64 +37,82 @@ def whisper_logits_processors(tokenizer: Tokenizer, n_vocab: int, timestamps: bo
         n_vocab: Width of the model's output.
         timestamps: Whether timestamps are decoded with the text.
     """
-    blank = [*tokenizer.encode(" "), tokenizer.eot]
     never = list_suppressed_tokens(tokenizer) + ([tokenizer.no_timestamps] if timestamps else [])
-    mask = torch.zeros(n_vocab)
-    mask[never] = -torch.inf
-    first = mask.clone()
-    first[blank] = -torch.inf
-    stamp = tokenizer.timestamp_begin
-    if timestamps:  # the first token is a timestamp of at most one second
-        first[:stamp] = -torch.inf
-        first[stamp + MAX_INITIAL_TIMESTAMP + 1 :] = -torch.inf
-
-    first_mask, later_mask = on_each_device(first), on_each_device(mask)
-    numbers = on_each_device(torch.arange(n_vocab))
-
-    def process(log_probs: Tensor, history: History) -> Tensor:
-        log_probs = log_probs + (first_mask if history.step == 0 else later_mask)(log_probs.device)
-        if timestamps:
-            if history.step:
-                _pair_timestamps(log_probs, history.tokens, stamp, tokenizer.eot, numbers(log_probs.device))
-            _prefer_timestamps(log_probs, stamp)
-        return log_probs - log_probs.logsumexp(-1, keepdim=True)
-
-    return [process]
+    blank, stamp = [*tokenizer.encode(" "), tokenizer.eot], tokenizer.timestamp_begin
+    of_timestamps: list[LogitsProcessor] = [
+        AtSteps(partial(_begin, stamp), lambda step, _: step == 0),
+        PairTimestamps(stamp, tokenizer.eot),
+        PreferTimestamps(stamp),
+    ]
+    return [
+        suppress(never),
+        suppress_at(0, blank),
+        *(of_timestamps if timestamps else []),
+        Renormalize(),
+    ]
 
 
-def _pair_timestamps(log_probs: Tensor, tokens: Tensor, stamp: int, eot: int, numbers: Tensor) -> None:
-    """Timestamps come in pairs (but for the last one before the end) and do not go back; in place.
+def _begin(stamp: int, log_probs: Tensor, history: History) -> Tensor:
+    """The first token is a timestamp of at most one second."""
+    log_probs[:, :stamp] = FORBIDDEN
+    log_probs[:, stamp + MAX_INITIAL_TIMESTAMP + 1 :] = FORBIDDEN
+    return log_probs
 
-    Args:
-        log_probs: (R, V).
-        tokens: Of each row so far (R, t), t at least 1.
+
+@dataclass(frozen=True)
+class PairTimestamps(TokenRule):
+    """Timestamps come in pairs (but for the last one before the end) and do not go back.
+
+    Attributes:
         stamp: The first timestamp; all tokens behind it are timestamps.
         eot: The first token that is neither text nor a timestamp.
-        numbers: 0, 1, 2 and so on (V,).
     """
-    is_stamp = tokens >= stamp
-    last = is_stamp[:, -1]
-    before = is_stamp[:, -2] if tokens.shape[1] > 1 else torch.ones_like(last)
-    is_open = last > before
-    _forbid(log_probs[:, stamp:], last & before)
-    _forbid(log_probs[:, :eot], is_open)
-    latest = (is_stamp * numbers[: tokens.shape[1]]).amax(1)  # 0 where there is none: a text token then
-    value = tokens.gather(1, latest[:, None])[:, 0]
-    # A segment has a length: its end may repeat the start of the next one, no other stamp repeats.
-    most = torch.add(value, is_open, alpha=-1).clamp(min=stamp - 1)
-    log_probs[:, stamp:].masked_fill_(numbers[stamp:] <= most[:, None], -torch.inf)
+
+    stamp: int
+    eot: int
+
+    def apply(self, log_probs: Tensor, tokens: Tensor) -> Tensor:
+        """See :class:`TokenRule`."""
+        stamp, (_, length) = self.stamp, tokens.shape
+        if not length:
+            return log_probs
+        is_stamp = tokens >= stamp
+        last = is_stamp[:, -1]
+        before = is_stamp[:, -2] | (tokens[:, -2] < 0) if length > 1 else torch.ones_like(last)
+        is_open = last > before
+        _forbid(log_probs[:, stamp:], last & before)
+        _forbid(log_probs[:, : self.eot], is_open)
+        numbers = torch.arange(max(length, log_probs.shape[1]), device=tokens.device)
+        latest = (is_stamp * numbers[:length]).amax(1)  # 0 where there is none: a text token then, or -1
+        value = tokens.gather(1, latest[:, None])[:, 0]
+        # A segment has a length: its end may repeat the start of the next one, no other stamp repeats.
+        most = torch.add(value, is_open, alpha=-1).clamp(min=stamp - 1)
+        log_probs[:, stamp:].masked_fill_(numbers[stamp : log_probs.shape[1]] <= most[:, None], FORBIDDEN)
+        return log_probs
 
 
-def _prefer_timestamps(log_probs: Tensor, stamp: int) -> None:
-    """Where the timestamps together outweigh every text token, only timestamps are left; in place."""
-    together = log_probs[:, stamp:].logsumexp(-1)
-    forced = together > log_probs[:, :stamp].amax(-1)
-    _forbid(log_probs[:, :stamp], forced)
+@dataclass(frozen=True)
+class PreferTimestamps(TokenRule):
+    """Where the timestamps together outweigh every text token, only timestamps are left.
+
+    Attributes:
+        stamp: The first timestamp.
+    """
+
+    reads_tokens: ClassVar[bool] = False
+    stamp: int
+
+    def apply(self, log_probs: Tensor, tokens: Tensor) -> Tensor:
+        """See :class:`TokenRule`."""
+        together = log_probs[:, self.stamp :].logsumexp(-1)
+        forced = together > log_probs[:, : self.stamp].amax(-1)
+        _forbid(log_probs[:, : self.stamp], forced)
+        return log_probs
 
 
 def _forbid(log_probs: Tensor, rows: Tensor) -> None:
     """Forbid all tokens (R, v) of the rows (R,) that are True; in place."""
     if rows.device.type == "cpu":  # they are few: index them, so that no other row is read
-        log_probs[rows.nonzero()[:, 0]] = -torch.inf
+        log_probs[rows.nonzero()[:, 0]] = FORBIDDEN
     else:  # which they are is not asked of the device
-        log_probs.masked_fill_(rows[:, None], -torch.inf)
+        log_probs.masked_fill_(rows[:, None], FORBIDDEN)

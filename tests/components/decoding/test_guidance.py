@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from components.decoding.config import SearchConfig
 from components.decoding.guidance import Guidance
-from components.decoding.logits_processors import History, force_last
+from components.decoding.logits_processors import History
 from components.decoding.phrase_constraints import PhraseConstraints, Requirements
 from components.decoding.phrase_trie import PhraseTrie, TokenizedPhrase, WordEdges
 from components.decoding.search import search
 from components.decoding.term_bias import TermBias, gain_of
+from components.decoding.token_constraints import force_last
 from components.errors import ConfigError
 from tests.components.decoding.test_search import EOS, LENGTH, Table, ids
 

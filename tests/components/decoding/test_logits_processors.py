@@ -6,10 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.decoding.logits_processors import (
-    FORBIDDEN,
-    History,
-    LogitsProcessor,
+from components.decoding.logits_processors import FORBIDDEN, History, LogitsProcessor, TokenRule
+from components.decoding.token_constraints import (
+    bias_sequences,
     forbid_sequences,
     force_at,
     force_last,
@@ -18,8 +17,17 @@ from components.decoding.logits_processors import (
     suppress_at,
     suppress_until,
 )
+from components.recognition.whisper.logits_processors import PairTimestamps
 
 SIZE = 5
+RULES = [
+    no_repeat_ngram(1),
+    no_repeat_ngram(2, [3]),
+    no_repeat_ngram(3, [1, 0]),
+    bias_sequences([([2], 0.5), ([1, 2], 1.5), ([0, 1, 2, 3], -2.0)], [0, 1]),
+    forbid_sequences([[2, 3], [1, 1, 4]]),
+    PairTimestamps(stamp=2, eot=1),
+]
 
 
 def forbidden(process: LogitsProcessor, rows: list[list[int]], limit: int = 9) -> list[set[int]]:
@@ -61,3 +69,20 @@ def test_sequences_and_ngrams(rows: list[list[int]]) -> None:
 def test_sequences_may_begin_in_the_first_tokens() -> None:
     assert forbidden(forbid_sequences([[3, 1, 4]], start=[3]), [[1], [2]]) == [{4}, set()]
     assert forbidden(no_repeat_ngram(3, start=[4]), [[1, 2, 0, 4, 1], [1, 2, 0, 2, 1]]) == [{2}, set()]
+
+
+@given(
+    st.lists(st.lists(st.integers(0, SIZE - 1), min_size=6, max_size=6), min_size=1, max_size=4),
+    st.integers(0, 6),
+    st.integers(1, 3),
+)
+def test_rules_are_the_same_where_there_is_room_for_more_tokens(
+    rows: list[list[int]], length: int, room: int
+) -> None:
+    """Steps of fixed shapes have -1 before the first token."""
+    tokens, log_probs = torch.tensor(rows)[:, :length], torch.randn(len(rows), SIZE)
+    padded = torch.nn.functional.pad(tokens, (room, 0), value=-1)
+    for rule in RULES:
+        assert isinstance(rule, TokenRule)
+        expected = rule.apply(log_probs.clone(), tokens)
+        assert torch.equal(rule.apply(log_probs.clone(), padded), expected), rule

@@ -19,10 +19,11 @@ from components.decoding import choice_buffers
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.guidance import Guidance
-from components.decoding.logits_processors import History, no_repeat_ngram
+from components.decoding.logits_processors import History
 from components.decoding.models import static_steps
 from components.decoding.scorers import Vocabulary
 from components.decoding.search import search
+from components.decoding.token_constraints import no_repeat_ngram
 from tests.graph_double import GraphDouble, graph_double
 
 N = 6

@@ -10,9 +10,9 @@ import pytest
 
 from components.decoding.config import SearchConfig
 from components.decoding.guidance import Guidance
-from components.decoding.logits_processors import force_last
 from components.decoding.search import search
 from components.decoding.text_fusion import TextFusion, WeightedTextModel, complete_words
+from components.decoding.token_constraints import force_last
 from components.errors import ModelError
 from components.models.ngram import UNKNOWN_LOG_PROB, NgramModel
 from tests.components.decoding.test_guidance import TEXTS, ended_texts, value

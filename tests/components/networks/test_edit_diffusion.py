@@ -77,9 +77,9 @@ def test_from_nothing_a_fresh_denoiser_translates_as_its_base(monkeypatch: pytes
     network = ready.network
     network.writer.layers[0].more_attn[0].out_proj.weight.data.zero_()
     first = Seq2SeqModel(base(), "v", "base").build_scorer(input_ids=SOURCE, attention_mask=MASK)
-    from components.decoding import logits_processors
+    from components.decoding import token_constraints
 
-    theirs = search([first], config, logits_processors=[logits_processors.suppress([11])])
+    theirs = search([first], config, logits_processors=[token_constraints.suppress([11])])
     assert [c.tokens for c in ours] == [row[0].tokens for row in theirs]
 
 

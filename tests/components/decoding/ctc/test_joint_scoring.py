@@ -14,8 +14,8 @@ from components.decoding.config import SearchConfig
 from components.decoding.ctc.forward import LogProbs, compute_forward, score_prefixes
 from components.decoding.ctc.joint_scoring import CtcFrames, JointCtc
 from components.decoding.guidance import Guidance
-from components.decoding.logits_processors import force_last
 from components.decoding.search import search
+from components.decoding.token_constraints import force_last
 from tests.components.decoding.test_guidance import ended_texts, value
 from tests.components.decoding.test_search import EOS, LENGTH, Table, ids
 

@@ -24,15 +24,7 @@ from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.draft_model import Draft
 from components.decoding.guidance import Guidance
-from components.decoding.logits_processors import (
-    History,
-    LogitsProcessor,
-    force_last,
-    no_repeat_ngram,
-    suppress,
-    suppress_at,
-    suppress_until,
-)
+from components.decoding.logits_processors import History, LogitsProcessor
 from components.decoding.models import kept_workspaces, static_cache, static_workspace, step_graph
 from components.decoding.models.kept_workspaces import Workspaces
 from components.decoding.models.marian_scorers import DeviceMarianScorer
@@ -43,6 +35,16 @@ from components.decoding.models.whisper_on_device import DeviceWhisperScorer
 from components.decoding.recorded_choice import RecordedChoices
 from components.decoding.scorers import TokenScorer
 from components.decoding.search import search
+from components.decoding.token_constraints import (
+    Renormalize,
+    bias_sequences,
+    forbid_sequences,
+    force_last,
+    no_repeat_ngram,
+    suppress,
+    suppress_at,
+    suppress_until,
+)
 from components.ensembling.token_level.combiners import (
     LinearInterpolation,
     LogLinearInterpolation,
@@ -53,6 +55,7 @@ from components.kernels import packed_linear
 from components.model_cache import ModelCache
 from components.recognition.backends import openai_whisper
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
+from components.recognition.whisper import logits_processors as whisper_rules
 from tests.components.decoding import tiny_models
 from tests.components.recognition.tiny import tiny
 from tests.graph_double import GraphDouble, address, graph_double, tensors_of
@@ -185,12 +188,15 @@ def test_a_mixture_is_recorded_with_the_members(
         ([suppress([5, 9])], set()),
         ([suppress([5]), suppress([9])], set()),
         ([suppress([5, 9]), suppress_at(4, [7])], {4}),
-        ([suppress_until(3, [7]), force_last([2])], {1, 2}),
-        ([no_repeat_ngram(2)], {*range(1, LENGTH - 1)}),
+        ([suppress_until(3, [7]), force_last([2]), suppress([5])], {1, 2}),
+        ([no_repeat_ngram(1), no_repeat_ngram(2, [57])], set()),
+        ([bias_sequences([([9], 2.0), ([9, 5], 3.0)], [57]), suppress_at(4, [7]), no_repeat_ngram(1)], {4}),
+        ([forbid_sequences([[9, 5], [5, 9, 30]]), suppress_until(3, [2]), Renormalize()], {1, 2}),
+        ([no_repeat_ngram(2), lambda log_probs, history: log_probs, Renormalize()], {*range(1, LENGTH - 1)}),
     ],
 )
 @pytest.mark.parametrize("members", [1, 2])
-def test_standing_rules_and_the_best_tokens_are_recorded_with_the_members(
+def test_rules_and_the_best_tokens_are_recorded_with_the_members(
     rules: list[LogitsProcessor], outside: set[int], members: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """``outside``: the steps whose best tokens are found after the replay, because a rule acts there."""
@@ -200,20 +206,28 @@ def test_standing_rules_and_the_best_tokens_are_recorded_with_the_members(
     def run() -> list[list[Candidate]]:
         return search(marians(ready), config, combiner=combiner, logits_processors=rules)
 
-    expected, are_known = run(), list[bool]()
+    expected = run()
+    with graph_double(monkeypatch):
+        for _ in range(2):
+            with knowing_steps(monkeypatch) as are_known:
+                same(run(), expected)
+    assert {t for t, known in enumerate(are_known, start=1) if not known} == outside
+    assert len(are_known) >= 15
+
+
+@contextmanager
+def knowing_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+    """Of each of a beam's choices whether the step had found the best tokens."""
+    are_known = list[bool]()
     choose = RecordedChoices.choose
 
     def note(self: RecordedChoices, log_probs: Tensor, scores: Tensor, best: Any = None) -> Choice:
         are_known.append(best is not None)
         return choose(self, log_probs, scores, best)
 
-    monkeypatch.setattr(RecordedChoices, "choose", note)
-    with graph_double(monkeypatch):
-        for _ in range(2):
-            are_known.clear()
-            same(run(), expected)
-    assert {t for t, known in enumerate(are_known, start=1) if not known} == outside
-    assert len(are_known) == LENGTH - 2
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordedChoices, "choose", note)
+        yield are_known
 
 
 def test_mixtures_used_longest_ago_are_dropped(
@@ -336,6 +350,36 @@ def test_windows_are_those_of_steps_that_grow(
     with graph_double(monkeypatch) as graphs:
         same(decode(whisper(backend, WINDOWS[name]), kind), expected)
         assert 0 < graphs.records < graphs.replays
+
+
+def forbid_on_a_card(log_probs: Tensor, rows: Tensor) -> None:
+    log_probs.masked_fill_(rows[:, None], -torch.inf)
+
+
+@pytest.mark.usefixtures("whisper_of_a_card")
+@pytest.mark.parametrize(("timestamps", "kind"), [(True, "beam"), (True, "greedy"), (False, "beam")])
+@torch.inference_mode()
+def test_the_rules_of_whisper_are_recorded_with_its_steps(
+    timestamps: bool, kind: str, backend: OpenAIWhisperBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of later searches are equal, so they are replayed."""
+    monkeypatch.setattr(whisper_rules, "_forbid", forbid_on_a_card)
+    tokenizer, size = backend.dims.get_tokenizer(None, "transcribe"), backend.dims.n_vocab
+
+    def run(seed: int) -> list[list[Candidate]]:
+        rules = whisper_rules.whisper_logits_processors(tokenizer, size, timestamps)
+        rules = [suppress([tokenizer.eot]), *rules]
+        return search(whisper(backend, encoded(3, 50, seed=seed)), CONFIGS[kind], logits_processors=rules)
+
+    expected = [run(seed) for seed in (1, 2)]
+    with graph_double(monkeypatch) as graphs:
+        for _ in range(2):  # in the first one buffers grow
+            same(run(1), expected[0])
+        records = graphs.records
+        with knowing_steps(monkeypatch) as are_known:
+            same(run(2), expected[1])
+        assert graphs.records == records > 0
+    assert all(are_known) and len(are_known) == (LENGTH - 2) * (kind == "beam")
 
 
 @pytest.mark.usefixtures("whisper_of_a_card")
