@@ -42,6 +42,11 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_empty(value: tuple[object, ...]) -> bool:
+    """The same of what has several."""
+    return not value
+
+
 class Audio(Record):
     """A stretch of a local audio file.
 
@@ -91,6 +96,7 @@ class Utterance(Record):
         speaker: a label of who speaks.
         reference_segments: of a long recording, the references of its stretches, in order.
         document: a label of the text or recording that it is a part of; its parts stand one after another.
+        segments: of a written text that has times (subtitles), its stretches in order.
     """
 
     id: Identifier
@@ -104,6 +110,7 @@ class Utterance(Record):
     speaker: str | None = None
     reference_segments: tuple[ReferenceSegment, ...] = ()
     document: str | None = Field(default=None, exclude_if=_is_none)
+    segments: tuple[Segment, ...] = Field(default=(), exclude_if=_is_empty)
 
     @model_validator(mode="after")
     def _check_source(self) -> Utterance:

@@ -12,8 +12,8 @@ from components.campaign.answer_table import read_table
 from components.campaign.answers import Answer, AnswerFaults, keep_last
 from components.campaign.blinding import MAX_DAMAGED_SCORE, BlindedItem, CampaignKey
 from components.campaign.pearmut_log import read_log
-from components.editing.text_encoding import decode_text
 from components.errors import ConfigError
+from components.text_encoding import decode_text
 
 MAX_FAILED = 0.5
 """Share of attention checks above which an annotator's answers are left out."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from components.records import Segment
+
 References = dict[str | None, list[str]]
 """Reference translations by language; None stands for the record's target language."""
 
@@ -37,3 +39,5 @@ class Draft:
     speaker: str | None = None
     document: str | None = None
     segments: tuple[DraftSegment, ...] = ()
+    text_segments: tuple[Segment, ...] = ()
+    """Of a written text with times; ``text`` is theirs."""

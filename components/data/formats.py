@@ -23,6 +23,7 @@ from components.data.parsing import (
     read_text_rows,
     read_tsv_rows,
 )
+from components.data.subtitles import read_subtitle_rows
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,11 @@ _COMMON_VOICE_FIELDS = (
     *("up_votes", "down_votes", "age", "gender", "accents", "accent", "variant", "segment", "split"),
 )
 
+
+def _convert_subtitles(fields: Fields) -> Draft:
+    return Draft(text_segments=fields["segments"])
+
+
 FORMATS: dict[str, Format] = {
     "nemo": Format(
         summary="JSONL as NeMo writes it: audio_filepath, duration, offset, text, lang",
@@ -175,6 +181,13 @@ FORMATS: dict[str, Format] = {
         known_fields=("text",),
         read=read_paragraph_rows,
         convert=_convert_antiphon,
+    ),
+    "subtitles": Format(
+        summary="SRT or WebVTT as one text with times: NAME.srt, or NAME.it.srt with its language",
+        identifying_fields=("segments",),
+        known_fields=("segments",),
+        read=read_subtitle_rows,
+        convert=_convert_subtitles,
     ),
 }
 """Format by name. JSONL files are told apart by the first record with one of a row's identifying fields."""

@@ -33,6 +33,7 @@ from components.data.parsing import (
 )
 from components.data.record_builder import RecordBuilder
 from components.data.recordings import RECORDING_EXTENSIONS, find_recordings, path_exists
+from components.data.subtitles import SUBTITLES, read_subtitle_rows
 from components.errors import ConfigError, DataError
 from components.suggestions import did_you_mean
 
@@ -173,12 +174,15 @@ def _load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: 
     if match := COVOST.match(path.name):
         builder.source_language = builder.source_language or match[1]
         builder.target_language = builder.target_language or match[2]
-    if manifest_format.read in (read_text_rows, read_paragraph_rows):
-        builder.source_language = builder.source_language or _extension_language(path)
+    is_subtitles = manifest_format.read is read_subtitle_rows
+    if is_subtitles or manifest_format.read in (read_text_rows, read_paragraph_rows):
+        named = path.with_suffix("") if is_subtitles else path
+        builder.source_language = builder.source_language or _extension_language(named)
         if builder.source_language is None:
             raise DataError(f"{path}: expected the source language of plain text, found none; state it")
     ignored: Counter[str] = Counter()
-    for row in manifest_format.read(path):
+    rows = read_subtitle_rows(path, builder.source_language) if is_subtitles else manifest_format.read(path)
+    for row in rows:
         if limit is not None and builder.n_records >= limit:
             break
         where = f"{path.name}:{row.line}"
@@ -209,6 +213,8 @@ def _detect_format(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix in RECORDING_EXTENSIONS:
         raise DataError(f"{path}: expected a manifest, found an audio file; give it as audio (--audio)")
+    if suffix in SUBTITLES:
+        return "subtitles"
     if suffix in EXTENSIONS:
         return _check_columns(path, EXTENSIONS[suffix])
     if _extension_language(path):

@@ -20,6 +20,7 @@ from components.data.parsing import RecordError
 from components.data.reference_segments import (
     build_segments,
     join_references,
+    join_texts,
     join_transcripts,
     select_references,
 )
@@ -134,7 +135,9 @@ class RecordBuilder:
         target = self.target_language or draft.target_language or _only_language(draft)
         source = draft.source_language or self.source_language
         sound = self._describe_audio(draft) if draft.audio is not None else None
-        if sound is None and not (draft.text or "").strip():
+        timed = draft.text_segments
+        text = join_texts([each.text for each in timed], source) if timed else draft.text
+        if sound is None and not (text or "").strip():
             raise RecordError("empty record", "expected audio or text, found neither; fill it or drop it")
         if source is None and sound is None:
             raise RecordError("no language", "expected a source language, found none; state it")
@@ -149,7 +152,7 @@ class RecordBuilder:
             return Utterance(
                 id=name,
                 audio=sound,
-                text=draft.text,
+                text=text,
                 source_language=source or UNDETERMINED,
                 target_language=target,
                 transcript=join_transcripts(draft.transcript, segments, source),
@@ -159,6 +162,7 @@ class RecordBuilder:
                 speaker=draft.speaker,
                 reference_segments=segments,
                 document=draft.document or None,
+                segments=timed,
             )
         except ValidationError as error:
             first = error.errors()[0]

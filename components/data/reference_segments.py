@@ -69,13 +69,13 @@ def join_transcripts(
     texts = [segment.transcript for segment in segments if segment.transcript is not None]
     if stated is not None or not segments or len(texts) < len(segments):
         return stated
-    return _join(texts, language)
+    return join_texts(texts, language)
 
 
 def join_references(segments: Sequence[ReferenceSegment], language: str | None) -> tuple[str, ...]:
     """The references of the whole, as many as every segment has."""
     count = min((len(segment.references) for segment in segments), default=0)
-    return tuple(_join([s.references[number] for s in segments], language) for number in range(count))
+    return tuple(join_texts([s.references[number] for s in segments], language) for number in range(count))
 
 
 def select_references(references: References, stated: str | None, target: str | None) -> tuple[str, ...]:
@@ -94,6 +94,7 @@ def select_references(references: References, stated: str | None, target: str | 
     return tuple(texts)
 
 
-def _join(texts: Sequence[str], language: str | None) -> str:
+def join_texts(texts: Sequence[str], language: str | None) -> str:
+    """One text of several, with spaces where the language is written with any."""
     space = "" if without_spaces(language or UNDETERMINED) else " "
     return space.join(text.strip() for text in texts if text.strip())

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.editing.edited_table import ID, TEXT, Row
-from components.editing.text_encoding import MAX_BYTES
 from components.errors import ConfigError, to_one_line
+from components.text_encoding import MAX_BYTES
 
 if TYPE_CHECKING:
     from docx.document import Document

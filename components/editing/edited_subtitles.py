@@ -5,31 +5,19 @@ Numbers of cues do not count, nor does their order: cues may be merged, split, m
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from components.data.subtitles import Cue, parse_cues
 from components.editing.editable_text import EditableText, Recording, normalize_spaces, stretch_of
 from components.editing.proposal import Proposal
-from components.editing.text_encoding import DecodedText
-from components.errors import ConfigError
+from components.errors import ConfigError, DataError
 from components.records import Segment
+from components.text_encoding import DecodedText
 
 TOLERANCE = 0.002
 """Seconds by which times may differ that were written in milliseconds."""
-_FAULTY_TIMES = re.compile(r"\s*\d.*-->")
-BACKSLASH = "\ue000"
-"""Stands for a backslash while pysubs2 reads or writes: it takes some of them for line ends."""
-
-
-class Cue(NamedTuple):
-    """One cue: where it begins and ends in its recording in seconds, its text, and the line of its times."""
-
-    start: float
-    end: float
-    text: str
-    line: int
 
 
 class EditedSubtitles(NamedTuple):
@@ -53,44 +41,16 @@ def read_edited_subtitles(path: Path, decoded: DecodedText, recording: Recording
         ConfigError: a cue has no times, is outside of the recording's utterances, or begins when another
             does; the message names its line.
     """
-    cues, notes = _trim_overlaps(path, sorted(parse_cues(path, decoded.text)))
+    try:
+        read = parse_cues(path.name, decoded.text, "srt", keeps_tags=True)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
+    cues, notes = _trim_overlaps(path, sorted(read))
     by_id: dict[str, list[Cue]] = {text.id: [] for text in recording.texts}
     for cue in cues:
         by_id[_find_utterance(path, cue, recording).id].append(cue)
     proposals = [_propose(text, by_id[text.id]) for text in recording.texts]
     return EditedSubtitles([each for each in proposals if each is not None], notes)
-
-
-def parse_cues(path: Path, text: str) -> list[Cue]:
-    """Return the cues of an SRT text in the order of the file.
-
-    Raises:
-        ConfigError: there are none, or the times of one are no times or in the wrong order.
-    """
-    import pysubs2  # noqa: PLC0415 - only where there are subtitles
-    from pysubs2.time import TIMESTAMP  # noqa: PLC0415
-
-    lines = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if len(TIMESTAMP.findall(line)) == 2:  # as pysubs2 does
-            lines.append(number)
-        elif _FAULTY_TIMES.match(line):
-            raise ConfigError(
-                f"{path.name}:{number}: expected times such as 00:00:01,000 --> 00:00:02,500, found "
-                f"{line.strip()!r:.60}"
-            )
-    # The number of the next cue is taken off the end of each; the last one gets such a number, too.
-    marked = f"{text}\n\n0\n".replace("\\", BACKSLASH)
-    subtitles = pysubs2.SSAFile.from_string(marked, format_="srt", keep_html_tags=True)
-    if not lines:
-        raise ConfigError(f"{path.name}: expected cues such as 00:00:01,000 --> 00:00:02,500, found none")
-    cues = []
-    for at, event in zip(lines, subtitles.events, strict=True):
-        if event.end <= event.start:
-            raise ConfigError(f"{path.name}:{at}: expected an end after the start, found {event.duration} ms")
-        cue_text = normalize_spaces(event.text.replace("\\N", " ").replace(BACKSLASH, "\\"))
-        cues.append(Cue(event.start / 1000, event.end / 1000, cue_text, at))
-    return cues
 
 
 def _trim_overlaps(path: Path, cues: Sequence[Cue]) -> tuple[list[Cue], list[str]]:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from components.editing.editable_text import EditableText, normalize_spaces
 from components.editing.proposal import Proposal, refuse_unknown_id
-from components.editing.text_encoding import DecodedText
 from components.errors import ConfigError
+from components.text_encoding import DecodedText
 
 ID, TEXT = "id", "text"
 COLUMNS = (ID, TEXT, "source", "confidence")

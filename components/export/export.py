@@ -32,13 +32,13 @@ def encode_run(
     """The files of several nodes, each with a name that no other has.
 
     Raises:
-        ConfigError: only subtitles are asked for, and nothing in the data is spoken.
+        ConfigError: only subtitles are asked for, and nothing in the data has times.
     """
     subtitles = [form for form in formats if FORMATS[form].is_subtitle]
-    if len(subtitles) == len(formats) and not texts.is_spoken:
+    if len(subtitles) == len(formats) and not texts.is_timed:
         raise ConfigError(
-            f"format {subtitles[0]}: expected speech, found texts without times; choose txt, tsv, "
-            "jsonl or json"
+            f"format {subtitles[0]}: expected speech or subtitles, found texts without times; choose txt, "
+            "tsv, jsonl or json"
         )
     used: set[str] = set()
     for node in nodes:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from components.data.subtitles import BACKSLASH
 from components.editing.editable_text import (
     EditableText,
     Recording,
@@ -15,7 +16,6 @@ from components.editing.editable_text import (
     stretch_of,
 )
 from components.editing.edited_files import DOCUMENTS, SUBTITLES, TABLES
-from components.editing.edited_subtitles import BACKSLASH
 from components.editing.edited_table import COLUMNS, ID, TEXT, guard_cell, guard_id
 from components.errors import ConfigError
 from components.export.word_table import Column, build_table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from components.export.timed_words import (
     words_of_segment,
 )
 from components.languages import UNDETERMINED
-from components.records import Hypothesis, NBest, Quarantined, Utterance
+from components.records import Hypothesis, NBest, Quarantined, Segment, Utterance
 from components.text_confidence import confidence_of, estimates_of, segment_confidence
 
 
@@ -42,7 +42,7 @@ class TextPart:
         text: on one line; empty where it was quarantined.
         language: of the text.
         confidence: of the whole text, 0 to 1, where it is known.
-        segments: its stretches; none where there is no audio.
+        segments: its stretches; none where nothing has times.
         source: what it was translated from, one line; None for a transcript.
         source_segments: the same with times.
         source_language: of the source.
@@ -81,7 +81,7 @@ class RecordingText:
     Attributes:
         name: of the files that hold it, without language and format.
         node: that made it.
-        timed: whether it has times; texts that were never spoken have none.
+        timed: whether it has times: of a recording, or of subtitles.
         parts: its utterances.
     """
 
@@ -133,7 +133,7 @@ def make_part(
         source: the transcript that belongs to a translation, where there is one.
         translated: whether it is a translation, of the source or of the utterance's own text.
     """
-    spoken = () if source is None else _segments_of(utterance, source.best)
+    spoken = _written_segments(utterance) if source is None else _segments_of(utterance, source.best)
     part = TextPart(
         utterance,
         "",
@@ -186,20 +186,34 @@ def _segments_of(
     utterance: Utterance, best: Hypothesis, spans: Sequence[Span] = ()
 ) -> tuple[TimedSegment, ...]:
     """The segments of a text in the recording's time; one over ``spans`` where it has none of its own."""
-    if utterance.audio is None:
+    span, offset = _span_of(utterance), utterance.audio.offset if utterance.audio else 0.0
+    if span is None:
         return ()
-    offset, seconds = utterance.audio.offset, utterance.audio.seconds
     if not best.segments:
-        return _spread_segment(best, spans or [(offset, offset + seconds)])
-    segments = []
-    for segment in best.segments:
-        confidence = segment_confidence(segment, best)
+        return _spread_segment(best, spans or [span])
+    timed = ((segment, segment_confidence(segment, best)) for segment in best.segments)
+    return tuple(_time_segments(timed, offset))
+
+
+def _written_segments(utterance: Utterance) -> tuple[TimedSegment, ...]:
+    """Those of a written text that has times."""
+    return tuple(_time_segments(((segment, None) for segment in utterance.segments), 0.0))
+
+
+def _span_of(utterance: Utterance) -> Span | None:
+    if utterance.audio is not None:
+        return utterance.audio.offset, utterance.audio.offset + utterance.audio.seconds
+    return (utterance.segments[0].start, utterance.segments[-1].end) if utterance.segments else None
+
+
+def _time_segments(segments: Iterable[tuple[Segment, float | None]], offset: float) -> Iterator[TimedSegment]:
+    """Segments with their confidences in a recording's time, without those of no words."""
+    for segment, confidence in segments:
         words = tuple(words_of_segment(segment, offset, confidence))
         if words:
             start, end = segment.start + offset, max(segment.start, segment.end) + offset
             text = clean_text(segment.text)
-            segments.append(TimedSegment(start, end, text, confidence, words, bool(segment.words)))
-    return tuple(segments)
+            yield TimedSegment(start, end, text, confidence, words, bool(segment.words))
 
 
 def _spread_segment(best: Hypothesis, spans: Sequence[Span]) -> tuple[TimedSegment, ...]:

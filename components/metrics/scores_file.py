@@ -15,7 +15,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from components.editing.text_encoding import decode_text
 from components.errors import ConfigError
 from components.metrics.agreement import krippendorff_alpha
 from components.metrics.judgement_table import TableFaults, open_table, read_cells
@@ -23,6 +22,7 @@ from components.metrics.pairing import nfc
 from components.metrics.scores_settings import NAME, ScoresFile
 from components.metrics.table import METRICS
 from components.suggestions import suggest
+from components.text_encoding import decode_text
 
 COLUMNS = ("id", "system", "value")
 """Columns that a file must have."""

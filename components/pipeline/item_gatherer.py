@@ -136,9 +136,9 @@ class ItemGatherer:
         read = next((n for n in texts if n in passed or isinstance(inputs.get(n), NBest)), None)
         base = self._with_text(base, read, inputs, outcomes)
         text = None if read is None else inputs.get(read)
-        segments = (
-            text.best.segments if isinstance(text, NBest) and not kind.sees_source(node.settings) else ()
-        )
+        segments = text.best.segments if isinstance(text, NBest) else base.segments
+        if read is None or kind.sees_source(node.settings):
+            segments = ()
         carried = {n: o for n, o in inputs.items() if isinstance(o, NBest | Route | Quarantined)}
         return Item(utterance=base, segments=segments, inputs=carried if kind.needs_inputs else {})
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from components.errors import ConfigError, DataError
 
-TEXT_ENDINGS = (".txt", ".text")
+SUBTITLE_ENDINGS = (".srt", ".vtt")
+TEXT_ENDINGS = (".txt", ".text", *SUBTITLE_ENDINGS)
 UNREAD_ENDINGS = (
-    *(".srt", ".vtt", ".ass", ".ttml"),
+    *(".ass", ".ssa", ".sub", ".ttml"),
     *(".doc", ".docx", ".odt", ".rtf", ".pdf", ".htm", ".html", ".xlsx", ".pptx", ".tmx", ".xlf", ".xliff"),
 )
 """Endings of texts that are not read; ffmpeg would be asked for their sound."""
@@ -47,7 +48,7 @@ def find_inputs(paths: Sequence[str], *, texts: bool) -> InputFiles:
     written = [file for file in files if is_text(file)]
     refused = next((file for file in files if Path(file).suffix.lower() in UNREAD_ENDINGS), None)
     if refused is not None or (written and not texts):
-        expected = "recordings or texts (.txt)" if texts else "recordings"
+        expected = "recordings, texts (.txt) or subtitles (.srt, .vtt)" if texts else "recordings"
         advice = f"; save it as plain text ({TEXT_ENDINGS[0]})" if refused and texts else ""
         raise ConfigError(f"expected {expected}, found {refused or written[0]}{advice}")
     if written and len(written) < len(files):
@@ -59,13 +60,13 @@ def find_inputs(paths: Sequence[str], *, texts: bool) -> InputFiles:
 
 
 def is_text(file: str) -> bool:
-    """Whether a file is plain text: by its ending, which may be its language as in ``talk.it``."""
+    """Whether a file is text or subtitles: by its ending, which may be its language as in ``talk.it``."""
     ending = Path(file).suffix.lower()
     return ending in TEXT_ENDINGS or language_of_name(file) is not None
 
 
 def language_of_name(file: str) -> str | None:
-    """The language that a text has as its ending or before it, as in ``talk.it`` and ``talk.it.txt``.
+    """The language that a text has as its ending or before it: ``talk.it``, ``talk.it.txt``, ``talk.it.srt``.
 
     None where that is none of the known languages' codes.
     """

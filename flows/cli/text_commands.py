@@ -61,7 +61,7 @@ def run_files(
         sources = [{"data": text} for text in inputs.texts]
         if shortcuts.get("source_language") is None:
             for source in sources:  # whose name says it, in a place where readers of data do not look
-                if (text := str(source["data"])).endswith(TEXT_ENDINGS):
+                if (text := str(source["data"])).lower().endswith(TEXT_ENDINGS):
                     source["source_language"] = language_of_name(text)
     codes = []
     for number, source in enumerate(sources):

@@ -1,4 +1,4 @@
-"""`antiphon translate`: recordings or texts -> another language, in one command."""
+"""`antiphon translate`: recordings, texts or subtitles -> another language, in one command."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ SourceFiles = Annotated[
     list[str],
     typer.Argument(
         metavar="FILE...",
-        help="recordings, videos, folders of them, patterns; or texts (talk.txt, talk.it), a line each",
+        help="recordings, videos, folders of them, patterns; or texts (talk.txt, talk.it), a line each; or "
+        "subtitles (talk.srt, talk.it.vtt)",
     ),
 ]
 Into = Annotated[str, typer.Option("--to", metavar="CODE", help="language to translate into, such as de")]
@@ -75,7 +76,7 @@ def translate(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads th
     replace: Replace = False,
     store: StoreUrl = None,
 ) -> None:
-    """Translate recordings or texts: the translation is printed, or written where --out says.
+    """Translate recordings, texts or subtitles: the translation is printed, or written where --out says.
 
     Which model translates is said on standard error. Without --model it is the packaged one for general texts
     of the direction; a model of the hub that is made for it (--model hub:Helsinki-NLP/opus-mt-de-en) is
@@ -88,6 +89,8 @@ def translate(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads th
     - `antiphon translate talk.mp4 --to de --out talk.de.srt --bilingual` writes subtitles in two languages.
 
     - `antiphon translate letter.txt --from fr --to en` translates line by line.
+
+    - `antiphon translate film.en.srt --to de --out film.de.srt` translates subtitles sentence by sentence.
 
     - `antiphon translate talks/ --to fr --out texts/ --format txt,vtt`
 
@@ -109,10 +112,16 @@ def translate(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads th
     if "mt" in nodes:
         nodes["mt"] |= beam_settings(beam_size)
     if paragraphs:
-        inputs = inputs._replace(texts=tuple(f"paragraphs:{text}" for text in inputs.texts))
+        inputs = inputs._replace(texts=tuple(map(_by_paragraphs, inputs.texts)))
     languages = {"source_language": source, "target_language": to}
     shortcuts = {**languages, "title": "translate", "name": name, "replace": replace or None, "store": store}
     raise typer.Exit(run_files({"nodes": nodes}, inputs, output, shortcuts))
+
+
+def _by_paragraphs(text: str) -> str:
+    from flows.cli.input_files import SUBTITLE_ENDINGS
+
+    return text if text.lower().endswith(SUBTITLE_ENDINGS) else f"paragraphs:{text}"
 
 
 def _source_language(inputs: InputFiles, stated: str | None, target: str) -> str:

@@ -75,6 +75,17 @@ def test_a_translator_reads_transcripts_and_what_is_written(tmp_path: Path) -> N
     assert [i.utterance.id for i in heard] == ["u1", "u2", "u4"]
 
 
+def test_subtitles_bring_their_times(tmp_path: Path) -> None:
+    """Also past a recognizer; what a node made of them has times of its own."""
+    times = (Segment(start=1.0, end=2.0, text="a dog"),)
+    subtitles, pipeline = [written("u3", "a dog").model_copy(update={"segments": times})], graph(**CASCADE)
+    (item,) = ItemGatherer(pipeline, pipeline.nodes["mt"], {}).gather(subtitles)
+    assert item.segments == times
+    folder = stage(tmp_path / "asr", [text("u3", "a cat")])
+    (item,) = ItemGatherer(pipeline, pipeline.nodes["mt"], {"asr": folder}).gather(subtitles)
+    assert (item.utterance.text, item.segments) == ("a cat", ())
+
+
 def test_a_second_hop_reads_the_language_of_the_first(tmp_path: Path) -> None:
     """A translator's own mark says what it read; the node says what it wrote (de -> en -> fr)."""
     pipeline = graph(

@@ -101,6 +101,22 @@ def test_texts_are_translated_one_after_the_other(antiphon: Command, tmp_path: P
     assert (tmp_path / "store" / "runs" / "n-2" / "run.json").exists()
 
 
+@pytest.mark.server
+@pytest.mark.usefixtures("server")
+def test_subtitles_are_translated_with_their_times(antiphon: Command, tmp_path: Path) -> None:
+    cues = ("00:01.000 --> 00:02.000\nOne dog\n", "00:02.500 --> 00:04.000\n<i>runs</i>.\n")
+    (tmp_path / "film.en.vtt").write_text("\n".join(["WEBVTT\n", *cues]))
+    arguments = ("film.en.vtt", "--to", "de", "--model", "fake", "--paragraphs")
+    code, out, _ = antiphon("translate", *arguments, "--out", "film.de.srt", "--bilingual")
+    assert (code, out) == (0, "film.de.srt\n")
+    (cue,) = (tmp_path / "film.de.srt").read_text().strip().split("\n\n")
+    assert cue.split("\n")[1:] == [
+        "00:00:01,000 --> 00:00:04,000",
+        "One dog runs.",
+        "übersetzt: One dog runs.",
+    ]
+
+
 def test_what_ended_a_text_ends_the_command(
     antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.editing.text_encoding import decode_text
 from components.errors import ConfigError
+from components.text_encoding import decode_text
 
 
 @pytest.mark.parametrize(
