@@ -8,11 +8,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from components.records import Hypothesis
-
-_MARK = "▁"
-"""Begins a word in pieces of SentencePiece."""
-_SPECIAL = re.compile(r"</?s>|<pad>|<\|.*\|>")
-"""Tokens of models that stand for no text."""
+from components.token_pieces import spell_pieces
 
 
 class Span(NamedTuple):
@@ -47,8 +43,5 @@ def _pieces(hypothesis: Hypothesis) -> list[tuple[str, float]]:
     words = [word for segment in hypothesis.segments for word in segment.words]
     if words and all(word.probability for word in words):
         return [(word.text, math.log(word.probability or 1.0)) for word in words]
-    return [
-        (token.piece.replace(_MARK, " "), token.log_prob)
-        for token in hypothesis.tokens
-        if not _SPECIAL.fullmatch(token.piece)
-    ]
+    spelled = spell_pieces([token.piece for token in hypothesis.tokens])
+    return [(piece, token.log_prob) for piece, token in zip(spelled, hypothesis.tokens, strict=True) if piece]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from components.records import Hypothesis, Token
+from components.token_pieces import writes_text
 
-SPECIAL = re.compile(r"<\|[^|]*\|>|</?s>|<pad>|<unk>|<eos>")
-"""Pieces that write no text: timestamps, ends of sequences."""
 Aggregate = Callable[[Sequence[float]], float]
 
 
 def written_tokens(hypothesis: Hypothesis) -> tuple[Token, ...]:
     """The tokens that write text: without timestamps, ends of sequences and columns that no word won."""
-    return tuple(token for token in hypothesis.tokens if SPECIAL.sub("", token.piece))
+    return tuple(token for token in hypothesis.tokens if writes_text(token.piece))
 
 
 def mean_log_prob(hypothesis: Hypothesis) -> float | None:

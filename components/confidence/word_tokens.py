@@ -8,12 +8,10 @@ from itertools import groupby
 from typing import TypeVar
 
 from components.alignment import align
-from components.confidence.token_features import SPECIAL
 from components.records import Hypothesis, Token
+from components.token_pieces import spell_pieces
 
 T = TypeVar("T")
-_SPACES = str.maketrans({"\u2581": " ", "\u0120": " ", "\u010a": " "})
-"""What stands for white space in the pieces of SentencePiece and of byte-level vocabularies."""
 
 
 def tokens_of_words(hypothesis: Hypothesis) -> list[list[Token]]:
@@ -25,8 +23,8 @@ def tokens_of_words(hypothesis: Hypothesis) -> list[list[Token]]:
     spelled: list[tuple[str, list[Token]]] = []
     characters = [
         (character, number)
-        for number, token in enumerate(hypothesis.tokens)
-        for character in SPECIAL.sub("", token.piece.translate(_SPACES))
+        for number, piece in enumerate(spell_pieces([token.piece for token in hypothesis.tokens]))
+        for character in piece
     ]
     text = "".join(character for character, _ in characters)
     for match in re.finditer(r"\S+", text):

@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from sacrebleu.metrics.chrf import CHRF
 
 from components.decoding.models.causal import CausalModel
@@ -25,6 +26,7 @@ from components.sanitization import find_control_tokens, sanitize
 from components.translation import factory
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
+from components.translation.sentence_tokenizer import SentenceTokenizer
 
 Items = Sequence[Utterance]
 Texts = Sequence[str]
@@ -37,7 +39,9 @@ PASSES = 30
 
 
 def forward_estimator(model: str, device: str, store: str | None, passes: int = 0) -> Estimator:
-    """Mean log-probability of the translation's tokens, end included; of ``passes`` networks if above 0.
+    """Mean log-probability of the translation's tokens, end included, without that of its language.
+
+    Of ``passes`` networks with dropout, if above 0.
 
     Raises:
         ConfigError: the model is no encoder-decoder model, or has no dropout where passes are asked for.
@@ -46,17 +50,18 @@ def forward_estimator(model: str, device: str, store: str | None, passes: int = 
     _, ready, tokenizer = load_resident(model, settings, store)
     if isinstance(ready, CausalModel):
         raise ConfigError(f"expected a translation model, found {model}")
-    controls, on_device = find_control_tokens(tokenizer), ready.model.device
+    sentences = SentenceTokenizer(tokenizer, ready.model.config, positions=ready.positions, room=0)
 
     def score_text(item: Utterance, text: str) -> float:
-        source = tokenizer(sanitize(item.text or "", controls), return_tensors="pt").to(on_device)
-        target_ids = tokenizer(text_target=sanitize(text, controls)).input_ids
-        rows = {name: source[name].repeat(passes or 1, 1) for name in ("input_ids", "attention_mask")}
-        scorer: Any = ready.build_scorer(**rows)
+        source = sentences.prepare(item.text or "", item.source_language, item.target_language).tokens
+        target = sentences.tokenize_target(text, item.target_language)
+        forced = sentences.count_forced(item.target_language)
+        ids = torch.tensor([source], device=ready.model.device).repeat(passes or 1, 1)
+        scorer: Any = ready.build_scorer(input_ids=ids, attention_mask=torch.ones_like(ids))
         if passes:
             scorer = DropoutScorer(scorer, 0, keys=[_key_of(item, number) for number in range(passes)])
-        candidates = force_decode([scorer], [target_ids] * (passes or 1))
-        return statistics.fmean(candidate.score for candidate in candidates) / len(target_ids)
+        candidates = force_decode([scorer], [target] * (passes or 1))
+        return statistics.fmean(statistics.fmean(each.log_probs[forced:]) for each in candidates)
 
     return lambda items, texts: [score_text(item, text) for item, text in zip(items, texts, strict=True)]
 

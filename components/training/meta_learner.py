@@ -80,7 +80,10 @@ class MetaLearner:
             raise ConfigError(
                 f"compile: expected method multilingual, found {config.method}; leave compile out"
             )
-        parts = [self._read_pairs(config.data, language)[config.skip :] for language in config.languages]
+        parts = [
+            self._read_pairs(config.data, language, config.limit)[config.skip :]
+            for language in config.languages
+        ]
         texts = [resample_items(part, config.seed, config.bag) for part in parts]
         if not all(texts):
             raise ConfigError(f"skip: expected fewer than the pairs of each direction, found {config.skip}")
@@ -104,8 +107,8 @@ class MetaLearner:
         self.model.set_attn_implementation("eager")  # the fused kernels have no second derivative
         self.model.to(device)
 
-    def _read_pairs(self, source: str, language: str) -> list[Pair]:
-        return parallel_data.read_pairs(source, (self.config.source_language, language), self.config.limit)[0]
+    def _read_pairs(self, source: str, language: str, limit: int | None = None) -> list[Pair]:
+        return parallel_data.read_pairs(source, (self.config.source_language, language), limit)[0]
 
     def _load_or_learn_vocabulary(
         self, out: Path, texts: Sequence[Sequence[Pair]], store: str | None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from components.decoding.generation_settings import as_tuple
 from components.errors import DataError
 from components.languages import base_of
 from components.models.architectures import MULTILINGUAL
@@ -68,6 +69,16 @@ class SentenceTokenizer:
             sentence = replace(sentence, prefix=self._tokenize_written((written + joint).strip(), target))
         fits = len(sentence.tokens) <= self.max_source and len(sentence.prefix) < self._max_prefix
         return sentence if fits else None
+
+    def tokenize_target(self, text: str, target: str | None) -> tuple[int, ...]:
+        """A translation as the decoder writes it, eos last; see :meth:`count_forced`."""
+        written = self._tokenize_written(sanitize(text, self._control_tokens), target)
+        (eos, *_) = as_tuple(self._config.eos_token_id) or (self._tokenizer.eos_token_id,)
+        return (*written, int(eos))
+
+    def count_forced(self, target: str | None) -> int:
+        """How many tokens of a translation are not the model's choice: that of its language, if any."""
+        return 0 if self._first_token(target) is None else 1
 
     def _clean(self, text: str) -> str:
         """A part of a text in context, which spells no separator."""

@@ -128,10 +128,6 @@ class Seq2SeqBackend(SentenceTokenizer):
         scorer = self._model.build_scorer(input_ids=ids, attention_mask=mask)
         return scorer, self._logits_processors_for(sentences[0].target)
 
-    def tokenize_target(self, text: str) -> list[int]:
-        """A translation as the token ids that the decoder would write, with eos at the end."""
-        return [int(token) for token in self._tokenizer(text_target=text, verbose=False).input_ids]
-
     def _build_scorers(self, ids: Tensor, mask: Tensor) -> list[TokenScorer]:
         """One scorer per model, over source ids (N, S) and their ``mask`` (N, S)."""
         return [self._model.build_scorer(input_ids=ids, attention_mask=mask)]

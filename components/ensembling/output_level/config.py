@@ -15,7 +15,7 @@ from components.metrics.normalizers import BY_LANGUAGE, NormalizerName
 
 COEFFICIENTS_FILE = "coefficients.json"
 """File, in the folder of a ``tune`` node, that holds the coefficients of reranking."""
-SYSTEM_COMBINATION_VERSION = 4
+SYSTEM_COMBINATION_VERSION = 5
 """Part of a ``combine`` node's key: changes when the same hypotheses and settings give another output."""
 
 LATER_SETTINGS = ("weights_by", "confidence", "mbr")

@@ -17,10 +17,10 @@ from components.alignment import align
 from components.languages import UNDETERMINED, without_spaces
 from components.records import Hypothesis, Token
 from components.text_normalization import Normalizer, word_key
+from components.token_pieces import spell_pieces
 
 MIN_CONFIDENCE = 1e-10
 """Confidences are at least this, so that their logarithms are finite."""
-_SPECIAL = re.compile(r"<\|[^|]*\|>|</?s>")  # timestamps and end tokens are no part of a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ def _words_of_tokens(tokens: Sequence[Token], language: str) -> list[Word]:
     """The words that the tokens spell, with their confidences; none without tokens."""
     characters = [
         (character, number)
-        for number, token in enumerate(tokens)
-        for character in _SPECIAL.sub("", token.piece.replace("\u2581", " "))
+        for number, piece in enumerate(spell_pieces([token.piece for token in tokens]))
+        for character in piece
     ]
     text = "".join(character for character, _ in characters)
     pattern = r"\S" if without_spaces(language) else r"\S+"

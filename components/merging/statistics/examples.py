@@ -14,6 +14,7 @@ from components.models.architectures import CAUSAL
 from components.models.loading import Kind, load_transformers
 from components.records import Checkpoint, Utterance
 from components.training import speech_data
+from components.translation.sentence_tokenizer import SentenceTokenizer
 
 MAX_TOKENS = 512
 
@@ -42,9 +43,14 @@ def encode_examples(
         DataError: No utterance has what the model needs.
     """
     utterances = sets.load(name).utterances
-    count = 0
+    kind, count = _kind_of(checkpoint), 0
     for utterance in utterances:
-        example = _encode(_kind_of(checkpoint), model, processor, utterance)
+        if kind == "speech":
+            example = _encode_speech(model, utterance)
+        elif kind == "seq2seq":
+            example = _encode_translation(model, processor, utterance)
+        else:
+            example = _encode_text(processor, utterance)
         if example is not None:
             count += 1
             yield example
@@ -55,20 +61,32 @@ def encode_examples(
         )
 
 
-def _encode(kind: Kind, model: Any, processor: Any, utterance: Utterance) -> dict[str, Tensor] | None:
-    text = utterance.text if utterance.text is not None else utterance.transcript
-    reference = next((reference for reference in utterance.references if reference), None)
-    if kind == "speech":
-        return _encode_speech(model, utterance)
-    if kind == "seq2seq":
-        if not text or not reference:
-            return None
-        encoded = processor(text, text_target=reference, max_length=MAX_TOKENS, truncation=True)
-        return {name: torch.tensor([ids]) for name, ids in encoded.items()}
-    if not (reference or text):
+def _encode_translation(model: Any, tokenizer: Any, utterance: Utterance) -> dict[str, Tensor] | None:
+    text, reference = _text_of(utterance), _reference_of(utterance)
+    if not text or not reference:
         return None
-    ids = torch.tensor([processor(reference or text, max_length=MAX_TOKENS, truncation=True)["input_ids"]])
+    sentences = SentenceTokenizer(tokenizer, model.config, positions=MAX_TOKENS, room=0)
+    source = sentences.prepare(text, utterance.source_language, utterance.target_language).tokens
+    labels = sentences.tokenize_target(reference, utterance.target_language)
+    ids = torch.tensor([source[:MAX_TOKENS]])
+    labels_ids = torch.tensor([labels[:MAX_TOKENS]])
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels_ids}
+
+
+def _encode_text(tokenizer: Any, utterance: Utterance) -> dict[str, Tensor] | None:
+    text = _reference_of(utterance) or _text_of(utterance)
+    if not text:
+        return None
+    ids = torch.tensor([tokenizer(text, max_length=MAX_TOKENS, truncation=True)["input_ids"]])
     return {"input_ids": ids, "labels": ids} if ids.shape[1] > 1 else None
+
+
+def _text_of(utterance: Utterance) -> str | None:
+    return utterance.text if utterance.text is not None else utterance.transcript
+
+
+def _reference_of(utterance: Utterance) -> str | None:
+    return next((reference for reference in utterance.references if reference), None)
 
 
 def _encode_speech(model: Any, utterance: Utterance) -> dict[str, Tensor] | None:

@@ -19,7 +19,8 @@ def measure_fisher(model: Any, examples: Iterable[dict[str, Tensor]]) -> dict[st
     every model the same weight: the inverse of the norm of all its elements.
 
     Args:
-        model: A transformers model with a ``loss`` that is a mean over the tokens of ``labels``.
+        model: A transformers model with a ``loss`` that is a mean over the tokens of ``labels`` (but for the
+            first one, which a decoder alone does not predict).
         examples: Arguments of its ``forward``, one example each.
 
     Returns:
@@ -31,7 +32,8 @@ def measure_fisher(model: Any, examples: Iterable[dict[str, Tensor]]) -> dict[st
     with torch.enable_grad():
         for example in examples:
             model.zero_grad(set_to_none=True)
-            (model(**example).loss * int((example["labels"] != -100).sum())).backward()
+            labels = example["labels"] if model.config.is_encoder_decoder else example["labels"][:, 1:]
+            (model(**example).loss * int((labels != -100).sum())).backward()
             count += 1
             for name, parameter in model.named_parameters():
                 if parameter.grad is not None:

@@ -20,7 +20,7 @@ from components.refining import acceptance, methods, self_refine, text_estimator
 from components.refining.config import RefineConfig, RoundsConfig
 from components.refining.rounds import Refiner
 from components.refining.self_refine import SelfRefiner
-from tests.components.decoding.tiny_models import llama
+from tests.components.decoding.tiny_models import llama, m2m, marian
 from tests.components.translation.test_seq2seq import plain
 from tests.components.translation.tokenizers import characters
 
@@ -75,6 +75,37 @@ def test_a_forced_score_is_that_of_the_model_and_with_dropout_the_mean_of_its_pa
         means.append(force_decode([scorer], [target])[0].score / len(target))
     assert value == pytest.approx(sum(means) / len(means), abs=1e-4)
     assert len({round(mean, 3) for mean in means}) == (passes or 1)
+
+
+@pytest.mark.parametrize("kind", ["m2m", "tagged"])
+def test_a_forced_score_is_of_the_language_that_is_asked_for(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source is what the translator reads, and a language's own token is not the model's choice."""
+    names = ["<s>", "<pad>", "</s>", "<unk>", "__en__", "__de__", "__fr__"]
+    if kind == "m2m":
+        tokenizer = characters(names, extra_special_tokens=names[4:])
+        network = m2m(vocabulary=len(tokenizer))
+    else:
+        tokenizer = characters(["</s>", "<unk>", ">>de<<", ">>fr<<"])
+        network = marian(vocabulary=len(tokenizer) + 1)
+    network.get_output_embeddings()._forward_hooks.clear()
+    ready = Seq2SeqModel(network, "digest", "tiny")
+    monkeypatch.setattr(text_estimators, "load_resident", lambda *_: (None, ready, tokenizer))
+    estimate = text_estimators.forward_estimator("m", "cpu", None)
+    end = ready.vocabulary.eos[0]
+    own = [*tokenizer("ein Hund", add_special_tokens=False).input_ids, end]
+    for target in ("de", "fr"):
+        (value,) = estimate([ITEM.model_copy(update={"target_language": target})], ["ein Hund"])
+        tag = tokenizer.convert_tokens_to_ids(f"__{target}__" if kind == "m2m" else f">>{target}<<")
+        before = [] if kind == "m2m" else [tag]  # this tokenizer writes no language before the source
+        source = [*before, *tokenizer("a dog", add_special_tokens=False).input_ids, end]
+        first = [*ready.start, *([tag] if kind == "m2m" else [])]
+        with torch.no_grad():
+            ids, written = torch.tensor([source]), torch.tensor([[*first, *own[:-1]]])
+            logits = network(input_ids=ids, decoder_input_ids=written).logits[0].log_softmax(-1)
+        log_probs = [float(logits[len(first) - 1 + i, token]) for i, token in enumerate(own)]
+        assert value == pytest.approx(sum(log_probs) / len(own), abs=1e-3)
 
 
 def test_a_round_trip_is_compared_with_the_source(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,12 @@ def test_a_start_of_one_direction_is_refused(directions: MetaConfig, tmp_path: P
         learner(config, tmp_path / "further")
 
 
+def test_a_limit_is_of_what_is_learned_from(directions: MetaConfig, tmp_path: Path) -> None:
+    limited = learner(directions.model_copy(update={"limit": 10}), tmp_path)
+    assert len(limited.examples) == 10 * len(directions.languages)
+    assert [len(pairs) for pairs in limited._dev] == [len(p) for p in learner(directions, tmp_path)._dev]
+
+
 def learner(config: MetaConfig, out: Path) -> MetaLearner:
     return MetaLearner(config, out, torch.device("cpu"))
 

@@ -58,7 +58,7 @@ def collect_reference_log_probs(
     for start in range(0, len(pairs), batch_size):
         batch = pairs[start : start + batch_size]
         sentences = [backend.prepare(source, *languages) for source, _ in batch]
-        targets = [backend.tokenize_target(text) for _, text in batch]
+        targets = [backend.tokenize_target(text, languages[1]) for _, text in batch]
         parts.append(
             collect_log_probs(backend.build_scorers(sentences), targets, distributions=distributions)
         )

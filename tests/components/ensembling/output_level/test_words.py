@@ -40,6 +40,19 @@ def test_sentencepiece_marks_are_spaces() -> None:
     assert [word.confidence for word in result] == pytest.approx([math.exp(-0.5), math.exp(-0.25)])
 
 
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        [("the", -0.5), ("\u0120cat", -0.25), ("<|im_end|>", -3.0)],
+        [("\u2581\u0120AN", -0.5), ("\u2581hu", -0.25)],
+    ],
+)
+def test_byte_level_marks_are_spaces_and_letters_of_maltese_are_none(tokens: list[tuple[str, float]]) -> None:
+    text = "the cat" if len(tokens) == 3 else "\u0120AN hu"
+    result = split_words(hypothesis(text, *tokens))
+    assert [word.confidence for word in result] == pytest.approx([math.exp(-0.5), math.exp(-0.25)])
+
+
 def test_lone_punctuation_belongs_to_a_neighbour() -> None:
     result = split_words(hypothesis("— no – yes !"))
     assert [(word.key, word.surface) for word in result] == [("no", "— no –"), ("yes", "yes !")]

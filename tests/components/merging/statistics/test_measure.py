@@ -15,12 +15,16 @@ from components.errors import ConfigError, MergeError
 from components.merging.merge import MergeOptions, merge
 from components.merging.recipe.reader import parse_recipe
 from components.merging.statistics.data_sets import DataSets
+from components.merging.statistics.examples import load_model
 from components.merging.statistics.fisher import FLOOR, measure_fisher
 from components.merging.statistics.layer_inputs import measure_inputs
+from components.models import resolve
+from tests.components.decoding.tiny_models import llama
 from tests.components.merging.model_folders import folder, recipe
 from tests.components.models.test_loading import tiny_tokenizer
 from tests.components.networks import tiny_networks
 
+END = 0  # that the network's settings name
 SENTENCES = [("a b", "b a a"), ("b", "a"), ("b b a", "a b")]
 
 
@@ -50,7 +54,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
 
 def examples(count: int) -> list[dict[str, Tensor]]:
     tokenizer = tiny_tokenizer()
-    pairs = [(tokenizer(s)["input_ids"], tokenizer(t)["input_ids"]) for s, t in SENTENCES[:count]]
+    pairs = [(tokenizer(s)["input_ids"], [*tokenizer(t)["input_ids"], END]) for s, t in SENTENCES[:count]]
     return [
         {"input_ids": torch.tensor([s]), "attention_mask": torch.ones(1, len(s)), "labels": torch.tensor([t])}
         for s, t in pairs
@@ -83,8 +87,11 @@ def squares(model: Any, count: int) -> dict[str, Tensor]:
 def test_fisher_weighs_every_element_by_squared_gradients(
     models: tuple[Path, list[Any]], tmp_path: Path
 ) -> None:
-    root, networks = models
+    root, _ = models
     ours = made("fisher", root, tmp_path / "out")
+    networks = [
+        load_model(resolve(str(root / name)))[0] for name in "ab"
+    ]  # positions are parameters of these
     fishers = [squares(networks[0], 3), squares(networks[1], 2)]
     norms = [sum(float((t**2).sum()) for t in f.values()) ** 0.5 for f in fishers]
     shares = [
@@ -92,10 +99,25 @@ def test_fisher_weighs_every_element_by_squared_gradients(
         for w, f, norm in zip((2, 1), fishers, norms, strict=True)
     ]
     weights = [dict(network.named_parameters()) for network in networks]
-    for name in shares[0]:
+    for name in ours.keys() & shares[0].keys():
         a, b = (share[name] for share in shares)
         expected = (a * weights[0][name] + b * weights[1][name]) / (a + b)
         torch.testing.assert_close(ours[name], expected.detach(), rtol=1e-3, atol=1e-5)
+
+
+def test_a_decoder_alone_predicts_all_tokens_but_the_first() -> None:
+    """Texts of two and of twelve tokens have the squared gradients of their own log-probabilities."""
+    network = llama(seed=1)
+    network.get_output_embeddings()._forward_hooks.clear()
+    texts = [torch.arange(5, 7)[None], torch.arange(9, 21)[None]]
+    expected = torch.zeros_like(network.lm_head.weight)
+    for ids in texts:
+        scores = network(input_ids=ids).logits[0].log_softmax(-1)
+        log_prob = sum(scores[i, token] for i, token in enumerate(ids[0, 1:].tolist()))
+        expected += torch.autograd.grad(log_prob, [network.lm_head.weight])[0] ** 2 / 2
+    fisher = measure_fisher(network, [{"input_ids": ids, "labels": ids} for ids in texts])["lm_head.weight"]
+    ratio = (fisher / (expected + FLOOR)).flatten()
+    torch.testing.assert_close(ratio, ratio.mean().expand_as(ratio), rtol=1e-3, atol=0.0)
 
 
 def inputs_of(model: Any, count: int) -> dict[str, Tensor]:
