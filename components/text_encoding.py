@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import NamedTuple
 
+from components.counted_nouns import format_count
 from components.errors import ConfigError
 from components.languages import base_of
 
@@ -26,6 +27,8 @@ CODE_PAGES = {
     "cp1258": ("vi",),
     "shift_jis": ("ja",),
     "gb18030": ("zh",),
+    "big5": ("zh",),
+    "euc_jp": ("ja",),
     "cp949": ("ko",),
 }
 """Encodings that are not Unicode -> the languages whose subtitles are saved in them; others in cp1252."""
@@ -57,7 +60,7 @@ def decode_text(content: bytes, where: str, language: str | None = None) -> Deco
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        return _guess(content, where, language)
+        return _read_faulty_utf8(content) or _guess(content, where, language)
     if 4 * text.count("\0") > len(text):  # UTF-16 of Latin letters, which happens to be UTF-8
         return _guess(content, where, language)
     return DecodedText(_unify_line_ends(text), None)
@@ -74,16 +77,26 @@ def _decode_marked(content: bytes, encoding: str, where: str) -> DecodedText:
     return DecodedText(_unify_line_ends(text), None if encoding == "utf-8-sig" else encoding.upper())
 
 
+def _read_faulty_utf8(content: bytes) -> DecodedText | None:
+    """Text in UTF-8 of which few bytes are faulty: ten letters beyond ASCII are read for each; else None."""
+    text = content.decode("utf-8", "replace")
+    faults = text.count("\ufffd")
+    read = sum(not letter.isascii() for letter in text) - faults
+    if read < 10 * faults or "\0" in text:
+        return None
+    return DecodedText(_unify_line_ends(text), f"UTF-8 with {format_count(faults, 'faulty place')}")
+
+
 def _guess(content: bytes, where: str, language: str | None) -> DecodedText:
     """Decode text without a mark that is not UTF-8: UTF-16 where it has zero bytes, else a code page."""
     from charset_normalizer import from_bytes  # noqa: PLC0415 - only for files of other encodings
 
     if b"\0" in content:
-        page = "utf_16_le" if content[1::2].count(0) >= content[::2].count(0) else "utf_16_be"
+        pages = ["utf_16_le" if content[1::2].count(0) >= content[::2].count(0) else "utf_16_be"]
     else:
         base = base_of(language or "")
-        page = next((page for page, codes in CODE_PAGES.items() if base in codes), "cp1252")
-    match = from_bytes(content, cp_isolation=[page]).best() or from_bytes(content).best()
+        pages = [page for page, codes in CODE_PAGES.items() if base in codes] or ["cp1252"]
+    match = from_bytes(content, cp_isolation=pages).best() or from_bytes(content).best()
     if match is None:
         raise ConfigError(f"{where}: expected text, found bytes of no known encoding; save it as UTF-8")
     return DecodedText(_unify_line_ends(str(match)), match.encoding.upper().replace("_", "-"))

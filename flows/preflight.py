@@ -21,7 +21,7 @@ from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_utterances
 from components.translation.checks import LanguagePair
-from flows.parameters.base import DataParameters
+from flows.parameters.base import DataSet
 from tasks import endpoint_blocks
 
 endpoint_blocks.install()  # the addresses of served models may be in blocks
@@ -102,17 +102,17 @@ def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
     )
 
 
-def need_of_data(parameters: DataParameters) -> Need:
+def need_of_data(data_set: DataSet) -> Need:
     """The check of the data set: exactly one source, and that it exists."""
+    source, audio, *languages, _ = data_set
 
     def check() -> None:
-        if (parameters.data is None) == (parameters.audio is None):
+        if (source is None) == (audio is None):
             raise ConfigError("expected a data set or recordings, one of the two; set data or audio")
-        if parameters.audio is not None:
-            sets.check_audio(parameters.audio)
+        if audio is not None:
+            sets.check_audio(audio)
         else:
-            languages = (parameters.source_language, parameters.target_language)
-            sets.check(str(parameters.data), *languages)
+            sets.check(str(source), *languages)
 
     return Need("data", check)
 

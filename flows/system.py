@@ -60,7 +60,7 @@ class System:
         nodes += preflight.needs_of_metrics(
             self.parameters.model_metrics, self.parameters.store, "model_metrics"
         )
-        return nodes if self._data is not None else [preflight.need_of_data(self.parameters), *nodes]
+        return nodes if self._data is not None else [preflight.need_of_data(self.parameters.data_set), *nodes]
 
     def load(self, run: Run) -> dict[str, StageRef]:
         """Load the data sets, by the names under which nodes read them, and check the models against them."""

@@ -107,7 +107,7 @@ def _needs(parameters: TuneParameters, checked: CheckedSearch) -> list[Need]:
         [*models, *parameters.model_metrics], parameters.store, "objectives"
     )
     reviews = preflight.needs_of_reviews(checked.pipeline)
-    return [preflight.need_of_data(parameters), *of_nodes, *reviews, *of_values, *of_metrics]
+    return [preflight.need_of_data(parameters.data_set), *of_nodes, *reviews, *of_values, *of_metrics]
 
 
 def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, data: StageRef) -> TryContext:

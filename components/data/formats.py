@@ -183,7 +183,7 @@ FORMATS: dict[str, Format] = {
         convert=_convert_antiphon,
     ),
     "subtitles": Format(
-        summary="SRT or WebVTT as one text with times: NAME.srt, or NAME.it.srt with its language",
+        summary="SRT or WebVTT as texts with times: NAME.srt, or NAME.it.srt with its language",
         identifying_fields=("segments",),
         known_fields=("segments",),
         read=read_subtitle_rows,

@@ -33,7 +33,7 @@ from components.data.parsing import (
 )
 from components.data.record_builder import RecordBuilder
 from components.data.recordings import RECORDING_EXTENSIONS, find_recordings, path_exists
-from components.data.subtitles import SUBTITLES, read_subtitle_rows
+from components.data.subtitles import SUBTITLES, language_of_subtitles, read_subtitle_rows
 from components.errors import ConfigError, DataError
 from components.suggestions import did_you_mean
 
@@ -176,12 +176,17 @@ def _load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: 
         builder.target_language = builder.target_language or match[2]
     is_subtitles = manifest_format.read is read_subtitle_rows
     if is_subtitles or manifest_format.read in (read_text_rows, read_paragraph_rows):
-        named = path.with_suffix("") if is_subtitles else path
-        builder.source_language = builder.source_language or _extension_language(named)
+        named = language_of_subtitles(path) if is_subtitles else _extension_language(path)
+        builder.source_language = builder.source_language or named
         if builder.source_language is None:
             raise DataError(f"{path}: expected the source language of plain text, found none; state it")
     ignored: Counter[str] = Counter()
-    rows = read_subtitle_rows(path, builder.source_language) if is_subtitles else manifest_format.read(path)
+    notes = list[str]()
+    rows = (
+        read_subtitle_rows(path, builder.source_language, notes)
+        if is_subtitles
+        else manifest_format.read(path)
+    )
     for row in rows:
         if limit is not None and builder.n_records >= limit:
             break
@@ -198,7 +203,7 @@ def _load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: 
             builder.add(draft, where, where)
     if not builder.n_records and not builder.skipped:
         raise DataError(f"{path}: expected records, found none; {manifest_format.summary}")
-    return builder.build_dataset(_note_ignored_fields(ignored, manifest_format))
+    return builder.build_dataset(iter([*notes, *_note_ignored_fields(ignored, manifest_format)]))
 
 
 def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:

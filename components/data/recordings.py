@@ -25,7 +25,7 @@ def find_recordings(paths: str | Sequence[str]) -> list[str]:
         DataError: one of them stands for no file.
     """
     if isinstance(paths, str):
-        paths = [paths] if path_exists(Path(paths)) else paths.splitlines()
+        paths = [paths] if path_exists(Path(paths)) else paths.split("\n")
     files = [file for path in paths if path.strip() for file in _expand(path)]
     if not files:
         raise DataError("expected at least one audio file, found none")

@@ -1,4 +1,4 @@
-"""Subtitles as a text with times: SRT and WebVTT, read by pysubs2."""
+"""Subtitles as texts with times: SRT, read by pysubs2, and WebVTT, read by webvtt-py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 
 from components.audio.container import open_regular_file
 from components.data.parsing import Row
-from components.errors import DataError
+from components.errors import DataError, to_one_line
+from components.languages import ENDS_SENTENCE, NAMES
 from components.records import Segment
 from components.text_encoding import MAX_BYTES, decode_text
 
@@ -18,7 +19,19 @@ SUBTITLES: dict[str, Literal["srt", "vtt"]] = {".srt": "srt", ".vtt": "vtt"}
 """Ending of a file -> its format."""
 BACKSLASH = "\ue000"
 """Stands for a backslash while pysubs2 reads or writes: it takes some of them for line ends."""
-_FAULTY_TIMES = re.compile(r"\s*\d.*-->")
+PAUSE_SECONDS = 2.0
+"""A sentence does not go on after a longer silence."""
+MAX_CUES = 10
+"""Cues of one text, where no sentence ends."""
+MARKERS = frozenset({"hi", "cc", "sdh", "forced"})
+"""Said of subtitles behind their language: ``film.en.hi.srt`` is not Hindi."""
+_COLON = "\ue001"
+"""Stands for the colons of times that are spoken."""
+_TIME = r"\d{1,2}:\d{1,2}:\d{1,2}[,.]\d{1,3}"
+_TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
+_FAULTY_TIMES = re.compile(r"\s*[-+]?\d.*-->")
+_BEGINS_ANEW = re.compile(r"[-–—\[(♪♫#]")
+_STANDS_ALONE = re.compile(r"[\])♪♫#]$")
 
 
 class Cue(NamedTuple):
@@ -30,83 +43,148 @@ class Cue(NamedTuple):
     line: int
 
 
-def parse_cues(name: str, text: str, form: Literal["srt", "vtt"], *, keeps_tags: bool = False) -> list[Cue]:
-    """Return the cues of subtitles in the order of the file.
+def parse_srt(name: str, text: str, *, keeps_tags: bool = False) -> list[Cue]:
+    """Return the cues of an SRT text in the order of the file.
 
     Args:
         name: of the file, for messages.
         text: its content.
-        form: its format.
         keeps_tags: whether ``<i>`` and the like are text.
 
     Raises:
         DataError: there are none, or the times of one are no times or in the wrong order.
     """
     import pysubs2  # noqa: PLC0415 - only where there are subtitles
-    from pysubs2.formats.subrip import SubripFormat  # noqa: PLC0415
-    from pysubs2.formats.webvtt import WebVTTFormat  # noqa: PLC0415
 
-    timestamp = (WebVTTFormat if form == "vtt" else SubripFormat).TIMESTAMP
-    example = "00:00:01.000 --> 00:00:02.500" if form == "vtt" else "00:00:01,000 --> 00:00:02,500"
-    text = _blank_between_cues(text) if form == "vtt" else text
-    lines = []
+    numbers, lines = list[int](), list[str]()
     for number, line in enumerate(text.split("\n"), 1):
-        if len(timestamp.findall(line)) == 2:  # as pysubs2 does
-            lines.append(number)
+        if _TIMES.fullmatch(line):
+            numbers.append(number)
         elif _FAULTY_TIMES.match(line):
-            raise DataError(f"{name}:{number}: expected times such as {example}, found {line.strip()!r:.60}")
-    if not lines:
-        raise DataError(f"{name}: expected cues such as {example}, found none")
+            raise DataError(
+                f"{name}:{number}: expected times such as 00:00:01,000 --> 00:00:02,500, found "
+                f"{line.strip()!r:.60}"
+            )
+        else:  # pysubs2 takes any line with two times for those of a cue
+            line = line.replace(":", _COLON)  # noqa: PLW2901
+        lines.append(line.replace("\\", BACKSLASH))
+    if not numbers:
+        raise DataError(f"{name}: expected cues such as 00:00:01,000 --> 00:00:02,500, found none")
     # The number of the next cue is taken off the end of each; the last one gets such a number, too.
-    marked = f"{text}\n\n0\n".replace("\\", BACKSLASH)
-    subtitles = pysubs2.SSAFile.from_string(marked, format_=form, keep_html_tags=keeps_tags)
+    marked = "\n".join([*lines, "", "0", ""])
+    subtitles = pysubs2.SSAFile.from_string(marked, format_="srt", keep_html_tags=keeps_tags)
     cues = []
-    for at, event in zip(lines, subtitles.events, strict=True):
-        if event.end <= event.start:
-            raise DataError(f"{name}:{at}: expected an end after the start, found {event.duration} ms")
+    for at, event in zip(numbers, subtitles.events, strict=True):
         content = event.text.replace("\\N", " ") if keeps_tags else event.plaintext
-        content = html.unescape(content) if form == "vtt" else content
-        content = " ".join(content.replace(BACKSLASH, "\\").split())
-        cues.append(Cue(event.start / 1000, event.end / 1000, content, at))
+        content = content.replace(BACKSLASH, "\\").replace(_COLON, ":")
+        cues.append(_make_cue(name, event.start, event.end, content, at))
     return cues
 
 
-def _blank_between_cues(text: str) -> str:
-    """WebVTT with empty lines for names of cues, notes and styles, which pysubs2 takes for text."""
-    blocks = text.split("\n\n")
-    for number, block in enumerate(blocks):
-        before, arrow, _ = block.partition("-->")
-        kept = before.rpartition("\n")[2] + block[len(before) :] if arrow else ""
-        blocks[number] = "\n" * (block.count("\n") - kept.count("\n")) + kept
-    return "\n\n".join(blocks)
+def parse_vtt(name: str, text: str) -> list[Cue]:
+    """Return the cues of a WebVTT text in the order of the file, without their tags.
+
+    Raises:
+        DataError: there are none, or the times of one are no times or in the wrong order.
+    """
+    import webvtt  # noqa: PLC0415 - only where there are subtitles
+    from webvtt.errors import MalformedCaptionError, MalformedFileError  # noqa: PLC0415
+
+    try:
+        captions = webvtt.from_string(text, strict=True).captions
+    except MalformedCaptionError as error:
+        fault = to_one_line(error, 80)
+        raise DataError(
+            f"{name}: expected times such as 00:00:01.000 --> 00:00:02.500, found: {fault}"
+        ) from None
+    except MalformedFileError:
+        raise DataError(f"{name}: expected a first line WEBVTT, found another; add it") from None
+    if not captions:
+        raise DataError(f"{name}: expected cues such as 00:00:01.000 --> 00:00:02.500, found none")
+    lines = [number for number, line in enumerate(text.split("\n"), 1) if "-->" in line]
+    lines = lines if len(lines) == len(captions) else list(range(1, len(captions) + 1))
+    return [
+        _make_cue(name, _milliseconds(each.start_time), _milliseconds(each.end_time), content, at)
+        for at, each in zip(lines, captions, strict=True)
+        for content in [html.unescape(each.text)]
+    ]
 
 
-def read_subtitle_rows(path: Path, language: str | None = None) -> Iterator[Row]:
-    """The one row of a file of subtitles: its cues as ``segments`` that do not overlap.
+def _milliseconds(time: object) -> int:
+    hours, minutes, seconds, rest = time.to_tuple()  # type: ignore[attr-defined]
+    return ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1000 + int(rest)
+
+
+def _make_cue(name: str, start: int, end: int, text: str, line: int) -> Cue:
+    """A cue between two times in milliseconds."""
+    if end <= start:
+        raise DataError(f"{name}:{line}: expected an end after the start, found {end - start} ms")
+    return Cue(start / 1000, end / 1000, " ".join(text.split()), line)
+
+
+def read_subtitle_rows(
+    path: Path, language: str | None = None, notes: list[str] | None = None
+) -> Iterator[Row]:
+    """The rows of a file of subtitles: cues that make up sentences, as ``segments`` that do not overlap.
 
     Args:
         path: of the file.
         language: that is written, if it is known: old files of other alphabets do not say their encoding.
+        notes: gets a line about the encoding, where that is not UTF-8.
     """
     with open_regular_file(path) as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise DataError(f"{path}: expected at most {MAX_BYTES} bytes of subtitles, found more; split it")
-    text = decode_text(content, str(path), language).text
-    cues = parse_cues(path.name, text, SUBTITLES[path.suffix.lower()])
-    yield Row(1, {"segments": _follow_each_other([cue for cue in cues if cue.text])})
+    text, encoding = decode_text(content, str(path), language)
+    if encoding is not None and notes is not None:
+        notes.append(f"{path.name}: read as {encoding}, since it is not UTF-8")
+    form = SUBTITLES.get(path.suffix.lower(), "vtt" if text.startswith("WEBVTT") else "srt")
+    cues = parse_vtt(path.name, text) if form == "vtt" else parse_srt(path.name, text)
+    for block in _divide(_follow_each_other([cue for cue in cues if re.search(r"\w", cue.text)])):
+        segments = tuple(Segment(start=cue.start, end=cue.end, text=cue.text) for cue in block)
+        yield Row(block[0].line, {"segments": segments})
 
 
-def _follow_each_other(cues: Sequence[Cue]) -> tuple[Segment, ...]:
+def language_of_subtitles(path: Path) -> str | None:
+    """The language that a file of subtitles has before its ending, as in ``film.en.srt``."""
+    *earlier, last = ["", *(suffix[1:].lower() for suffix in path.with_suffix("").suffixes)]
+    if last in MARKERS and earlier and earlier[-1] in NAMES:
+        last = earlier[-1]
+    return last if len(last) == 2 and last in NAMES else None
+
+
+def _follow_each_other(cues: Sequence[Cue]) -> list[Cue]:
     """Cues by their starts. Of two at once the first is cut; two that begin together become one."""
-    segments: list[Segment] = []
+    ordered: list[Cue] = []
     for cue in sorted(cues, key=lambda cue: cue.start):
-        before = segments[-1] if segments else None
+        before = ordered[-1] if ordered else None
         if before is not None and before.start == cue.start:
-            end, text = max(before.end, cue.end), f"{before.text} {cue.text}"
-            segments[-1] = Segment(start=cue.start, end=end, text=text)
+            text = f"{before.text} {cue.text}"
+            ordered[-1] = before._replace(end=max(before.end, cue.end), text=text)
             continue
         if before is not None and before.end > cue.start:
-            segments[-1] = before.model_copy(update={"end": cue.start})
-        segments.append(Segment(start=cue.start, end=cue.end, text=cue.text))
-    return tuple(segments)
+            ordered[-1] = before._replace(end=cue.start)
+        ordered.append(cue)
+    return ordered
+
+
+def _divide(cues: Sequence[Cue]) -> Iterator[list[Cue]]:
+    """Cues in blocks that end where a sentence does, or where none can go on."""
+    block: list[Cue] = []
+    for cue in cues:
+        if block and (_ends(block[-1], cue) or len(block) == MAX_CUES):
+            yield block
+            block = []
+        block.append(cue)
+    if block:
+        yield block
+
+
+def _ends(cue: Cue, following: Cue) -> bool:
+    return (
+        ENDS_SENTENCE.search(cue.text) is not None
+        or _STANDS_ALONE.search(cue.text) is not None
+        or _BEGINS_ANEW.match(following.text) is not None
+        or following.start - cue.end > PAUSE_SECONDS
+    )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from components.data.subtitles import Cue, parse_cues
+from components.data.subtitles import Cue, parse_srt
 from components.editing.editable_text import EditableText, Recording, normalize_spaces, stretch_of
 from components.editing.proposal import Proposal
 from components.errors import ConfigError, DataError
@@ -42,7 +42,7 @@ def read_edited_subtitles(path: Path, decoded: DecodedText, recording: Recording
             does; the message names its line.
     """
     try:
-        read = parse_cues(path.name, decoded.text, "srt", keeps_tags=True)
+        read = parse_srt(path.name, decoded.text, keeps_tags=True)
     except DataError as error:
         raise ConfigError(str(error)) from None
     cues, notes = _trim_overlaps(path, sorted(read))

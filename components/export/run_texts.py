@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from components.data.named_sets import PARAGRAPHS
+from components.data.named_sets import PARAGRAPHS, split_file_list
 from components.errors import ConfigError
 from components.export.recording_text import RecordingText, TextPart, make_part
 from components.file_names import unique_names
@@ -157,7 +157,8 @@ def _name_of_data(run: RunRecord) -> str:
     source = run.parameters.get("data")
     if not isinstance(source, str):
         return run.name
-    return Path(source.removeprefix(PARAGRAPHS).partition(",")[0]).stem
+    files = split_file_list(source)
+    return (files[0] if files else Path(source.removeprefix(PARAGRAPHS))).stem
 
 
 def _group_by_recording(utterances: Iterator[Utterance], text_name: str) -> dict[str, Sequence[Utterance]]:

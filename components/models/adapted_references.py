@@ -86,6 +86,8 @@ def fold_adapter(values: Any, default_model: str) -> Any:
     if not isinstance(values, dict) or values.get("adapter") is None:
         return values
     model = values.get("model", default_model)
+    if not isinstance(model, str):
+        return values  # which is refused as the wrong type
     rest = {name: value for name, value in values.items() if name != "adapter"}
     return {**rest, "model": join_adapters(model, read_adapter_setting(values["adapter"]))}
 

@@ -21,7 +21,7 @@ from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import Hypothesis, NBest, Outcome
 
-VERSION = 2
+VERSION = 3
 """Version of how corrections are read and applied."""
 COLUMNS = {"id", "text"}
 ROLE = "corrections"
@@ -97,7 +97,9 @@ def _edit(item: Item, correction: Correction | None, node: str) -> NBest:
         return nbest
     text = correction.text if correction is not None else item.utterance.text or ""
     segments = None if correction is None else correction.segments
-    present = nbest.best if nbest is not None else Hypothesis(text="", score=0.0, n_tokens=0, system=node)
+    written = item.utterance.text or ""
+    as_written = Hypothesis(text=written, score=0.0, n_tokens=0, system=node, segments=item.segments)
+    present = as_written if nbest is None else nbest.best
     language = item.utterance.source_language if nbest is None else nbest.language
     hypothesis = correct(present, text, segments, node)
     return NBest(utterance_id=item.utterance.id, hypotheses=(hypothesis,), language=language)

@@ -43,7 +43,7 @@ class Refine(Kind[RefineSettings]):
         own = {key: value for key, value in values.items() if key not in ("kind", "of", "when")}
         settings = RefineSettings.model_validate(own)
         of = values.get("of")
-        read = [of] if isinstance(of, str) else list(of or ())
+        read = [of] if isinstance(of, str) else list(of) if isinstance(of, list | tuple) else []
         if not 1 <= len(read) <= 2 or "data" in read:
             raise ConfigError(
                 "of: expected the node whose text is refined, or two: that one and its critic's, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.errors import ConfigError
@@ -31,7 +31,10 @@ def expand_matrix(values: Mapping[str, Any], where: str = "pipeline") -> dict[st
         raise ConfigError(
             f"{where}: matrix: expected lists such as {{de.beam_size: [1, 5]}}, found {matrix!r}"
         )
-    paths = [_parse_key(str(key), rest, where) for key in matrix]
+    written = rest.get("nodes")
+    if not isinstance(written, Mapping):
+        raise ConfigError(f"{where}: nodes: expected nodes by name, found {written!r}")
+    paths = [_parse_key(str(key), written, where) for key in matrix]
     combinations = list(itertools.product(*matrix.values()))
     if len(combinations) > MAX_SYSTEMS:
         raise ConfigError(
@@ -39,9 +42,9 @@ def expand_matrix(values: Mapping[str, Any], where: str = "pipeline") -> dict[st
         )
     systems: dict[str, dict[str, Any]] = {}
     for combination in combinations:
-        nodes = {name: dict(node) for name, node in rest["nodes"].items()}
+        nodes = dict(written)
         for (node, setting), value in zip(paths, combination, strict=True):
-            _set_setting(nodes[node], setting.split("."), value)
+            nodes[node] = _with_setting(nodes[node], setting.split("."), value, f"{where}: nodes.{node}")
         name = _name_system(
             [(setting, value) for (_, setting), value in zip(paths, combination, strict=True)]
         )
@@ -50,19 +53,24 @@ def expand_matrix(values: Mapping[str, Any], where: str = "pipeline") -> dict[st
     return systems
 
 
-def _parse_key(key: str, values: Mapping[str, Any], where: str) -> tuple[str, str]:
+def _parse_key(key: str, nodes: Mapping[str, Any], where: str) -> tuple[str, str]:
     node, dot, setting = key.removeprefix("nodes.").partition(".")
-    if not dot or node not in values.get("nodes", {}):
-        names = ", ".join(values.get("nodes", {}))
+    if not dot or node not in nodes:
+        names = ", ".join(map(str, nodes))
         raise ConfigError(f"{where}: matrix.{key}: expected NODE.SETTING of one of {names}, found {key!r}")
     return node, setting
 
 
-def _set_setting(node: dict[str, Any], setting: list[str], value: object) -> None:
-    for part in setting[:-1]:
-        node[part] = dict(node.get(part) or {})
-        node = node[part]
-    node[setting[-1]] = value
+def _with_setting(values: object, setting: Sequence[str], value: object, where: str) -> dict[str, Any]:
+    """A copy of settings, one of which is changed, perhaps below others."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: expected settings, one of which a matrix varies, found {values!r}")
+    first, *rest = setting
+    below = values.get(first)
+    changed = (
+        _with_setting({} if below is None else below, rest, value, f"{where}.{first}") if rest else value
+    )
+    return {**values, first: changed}
 
 
 def _name_system(settings: list[tuple[str, object]]) -> str:

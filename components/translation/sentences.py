@@ -96,16 +96,21 @@ def find_best_combinations(ranks: Sequence[Sequence[float]], n: int) -> list[tup
     ``ranks[s]`` are the ranks of the candidates of sentence s, best first; a combination is worth their sum.
     The first combination is the best of every sentence. Ties go to the earlier candidates.
     """
-    start = (0,) * len(ranks)
+    start: tuple[tuple[int, int], ...] = ()  # (-sentence, candidate) of those that are not the first
     heap = [(-sum(column[0] for column in ranks), start)]
     visited = {start}
     combinations: list[tuple[int, ...]] = []
     while heap and len(combinations) < n:
         total, choice = heapq.heappop(heap)
-        combinations.append(choice)
-        for s, index in enumerate(choice):
-            following = (*choice[:s], index + 1, *choice[s + 1 :])
-            if index + 1 < len(ranks[s]) and following not in visited:
+        taken = {-s: index for s, index in choice}
+        combinations.append(tuple(taken.get(s, 0) for s in range(len(ranks))))
+        for s, of_sentence in enumerate(ranks):
+            index = taken.get(s, 0)
+            if index + 1 == len(of_sentence):
+                continue
+            further = sorted((taken | {s: index + 1}).items())
+            following = tuple((-s, index) for s, index in further)
+            if following not in visited:
                 visited.add(following)
-                heapq.heappush(heap, (total + ranks[s][index] - ranks[s][index + 1], following))
+                heapq.heappush(heap, (total + of_sentence[index] - of_sentence[index + 1], following))
     return combinations

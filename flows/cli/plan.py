@@ -104,7 +104,7 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Fore
     of_metrics = needs_of_metrics(metrics, parameters.store, "model_metrics")
     needs = needs_of_pipeline(graph, parameters.store, parameters.seed)
     has_draft = getattr(parameters, "draft", None) is not None  # it goes on with the data of a finished run
-    of_data = [] if has_draft or parameters.data_set is None else [need_of_data(parameters)]
+    of_data = [] if has_draft or parameters.data_set is None else [need_of_data(parameters.data_set)]
     check_needs([*of_data, *needs, *of_metrics])
     store, sets = Store(parameters.store), {}
     if has_draft:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from components.errors import ConfigError
+from components.errors import ConfigError, DataError
 from flows.cli.export import open_texts, print_content, print_files, report, write_texts
 from flows.cli.export_options import STANDARD_OUTPUT, refuse_binary_output, single_file
 from flows.cli.input_files import TEXT_ENDINGS, InputFiles, language_of_name
@@ -58,11 +59,8 @@ def run_files(
     if inputs.recordings:
         sources: list[dict[str, object]] = [{"audio": "\n".join(inputs.recordings)}]
     else:
-        sources = [{"data": text} for text in inputs.texts]
-        if shortcuts.get("source_language") is None:
-            for source in sources:  # whose name says it, in a place where readers of data do not look
-                if (text := str(source["data"])).lower().endswith(TEXT_ENDINGS):
-                    source["source_language"] = language_of_name(text)
+        sources = [_source_of(text, shortcuts) for text in inputs.texts]
+        _check_texts(inputs.texts, sources, output)
     codes = []
     for number, source in enumerate(sources):
         name = shortcuts.get("name")
@@ -75,6 +73,32 @@ def run_files(
         if verbosity() > Verbosity.QUIET:  # whoever corrects the texts, or doubts them, needs the name
             sys.stderr.write(f"antiphon: this was the run {ended.name}: antiphon inspect {ended.name}\n")
     return max(codes)
+
+
+def _source_of(text: str, shortcuts: Mapping[str, object]) -> dict[str, object]:
+    """Parameters of the run over a text: it, and its language, where only its name says it."""
+    language = shortcuts.get("source_language")
+    if language is None and text.lower().endswith(TEXT_ENDINGS):
+        language = language_of_name(text)
+    return {"data": text, **({} if language is None else {"source_language": language})}
+
+
+def _check_texts(texts: Sequence[str], sources: Sequence[Mapping[str, Any]], output: Output) -> None:
+    """Refuse, before the first is translated, what cannot be read, and two of one name for a folder."""
+    from components.data import check
+
+    by_name: dict[str, str] = {}
+    for text, source in zip(texts, sources, strict=True):
+        try:
+            check(text, source.get("source_language"))
+        except DataError as error:
+            raise ConfigError(str(error)) from None
+        other = by_name.setdefault(Path(text).stem.casefold(), text)
+        if other != text and output.out not in (None, STANDARD_OUTPUT):
+            raise ConfigError(
+                f"--out: expected texts whose files have names of their own, found {other} and {text}; "
+                "translate them into different folders"
+            )
 
 
 def check_output(count: int, output: Output) -> None:

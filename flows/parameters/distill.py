@@ -165,7 +165,10 @@ def _teacher_nodes(parameters: DistillParameters) -> dict[str, dict[str, Any]]:
 
 def _search_config(teacher: DistillTeacher) -> TranslationConfig:
     """The teacher's first model, and how translations are searched for."""
-    return TranslationConfig.model_validate(teacher.model_dump(include=set(TranslationConfig.model_fields)))
+    fields = set(TranslationConfig.model_fields)
+    if teacher.sampling is not None:  # which a teacher's own beam and number of texts would contradict
+        fields -= {"beam_size", "n_best"}
+    return TranslationConfig.model_validate(teacher.model_dump(include=fields))
 
 
 def student_of(parameters: DistillParameters) -> DistillationConfig:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from components.data import load
-from components.data.subtitles import parse_cues
+from components.data.subtitles import language_of_subtitles, parse_srt, parse_vtt
 from components.errors import DataError
+from components.records import Utterance
 
 VTT = """\
 WEBVTT - a film
@@ -26,8 +27,11 @@ NOTE nor this
 
 second
 01:00:03.000 --> 01:00:04.500
-- Who is there?
-- It is me.
+A<01:00:03.400><c> room</c><01:00:03.900><c> is</c>
+101
+
+01:00:04.500 --> 01:00:05.000
+closed.
 """
 SRT = """\
 1
@@ -36,8 +40,8 @@ SRT = """\
 
 2
 00:00:01,000 --> 00:00:02,500
-In C:\\new, at
- last
+In C:\\new, from 00:00:01,000 to 00:00:02,000, at
+ last.
 
 3
 00:00:06,500 --> 00:00:08,000
@@ -53,45 +57,111 @@ on the beach.
 """
 
 
+def read(path: Path, **languages: str) -> list[Utterance]:
+    return list(load(str(path), **languages).utterances)
+
+
+def times(utterance: Utterance) -> list[tuple[float, float]]:
+    return [(segment.start, segment.end) for segment in utterance.segments]
+
+
 def test_what_is_said_is_text_and_the_rest_is_not(tmp_path: Path) -> None:
     (tmp_path / "film.en.vtt").write_text(VTT, "utf-8")
-    (utterance,) = load(str(tmp_path / "film.en.vtt")).utterances
-    assert utterance.text == "Good morning, Tom & Ann. - Who is there? - It is me."
-    assert [(s.start, s.end) for s in utterance.segments] == [(1.0, 2.0), (3603.0, 3604.5)]
-    assert (utterance.source_language, utterance.audio, utterance.transcript) == ("en", None, None)
+    greeting, room = read(tmp_path / "film.en.vtt")
+    assert (greeting.text, times(greeting)) == ("Good morning, Tom & Ann.", [(1.0, 2.0)])
+    assert (room.text, times(room)) == ("A room is 101 closed.", [(3603.0, 3604.5), (3604.5, 3605.0)])
+    assert (room.id, room.source_language, room.audio, room.transcript) == (
+        "film.en.vtt:15",
+        "en",
+        None,
+        None,
+    )
 
 
 def test_cues_follow_each_other(tmp_path: Path) -> None:
     """Those of two speakers overlap; the first ends where the second begins, and equal starts are one."""
     (tmp_path / "film.srt").write_bytes(SRT.replace("\n", "\r\n").encode())
-    (utterance,) = load(str(tmp_path / "film.srt"), source_language="en").utterances
-    assert [(s.start, s.end, s.text) for s in utterance.segments] == [
-        (1.0, 2.5, "In C:\\new, at last"),
+    first, second = read(tmp_path / "film.srt", source_language="en")
+    assert first.text == "In C:\\new, from 00:00:01,000 to 00:00:02,000, at last."
+    assert times(first) == [(1.0, 2.5)]
+    assert [(s.start, s.end, s.text) for s in second.segments] == [
         (5.0, 6.5, "A dog runs"),
         (6.5, 9.0, "on the beach. 1984"),
     ]
 
 
-def test_an_old_file_is_in_the_code_page_of_its_language(tmp_path: Path) -> None:
+def test_a_sentence_does_not_go_on_after_a_silence_a_sound_or_a_dash(tmp_path: Path) -> None:
+    """What is no word is left out, and of cues without an end ten are one text."""
+    said = [
+        (1, "[A dog barks]"),
+        (3, "who"),
+        (5, "is it"),
+        (9, "- me"),
+        (11, "♪ la la ♪"),
+        (13, "and"),
+        (15, "♪ ♪"),
+    ]
+    said += [(20 + 2 * n, f"no {n}") for n in range(12)]
+    cues = [f"00:00:{at:02},000 --> 00:00:{at + 1:02},500\n{text}\n" for at, text in said]
+    (tmp_path / "film.en.srt").write_text("\n".join(cues), "utf-8")
+    texts = [utterance.text for utterance in read(tmp_path / "film.en.srt")]
+    assert texts[:5] == ["[A dog barks]", "who is it", "- me", "♪ la la ♪", "and"]
+    assert texts[5:] == [" ".join(f"no {n}" for n in range(10)), "no 10 no 11"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "note"), [("cp1251", "read as CP1251"), ("utf-8", None), ("utf-16", "read as UTF-16")]
+)
+def test_an_old_file_is_in_the_code_page_of_its_language(
+    encoding: str, note: str | None, tmp_path: Path
+) -> None:
     line = "Собака бежит по пляжу, а девочка играет на снегу."
-    (tmp_path / "film.ru.srt").write_bytes(f"1\n00:00:01,000 --> 00:00:02,000\n{line}\n".encode("cp1251"))
-    (utterance,) = load(str(tmp_path / "film.ru.srt")).utterances
-    assert utterance.text == line
+    content = f"1\n00:00:01,000 --> 00:00:02,000\n{line}\n".encode(encoding)
+    (tmp_path / "film.ru.srt").write_bytes(content)
+    data = load(str(tmp_path / "film.ru.srt"))
+    assert [utterance.text for utterance in data.utterances] == [line]
+    assert [n.partition(": ")[2].partition(",")[0] for n in data.notes] == ([note] if note else [])
+
+
+def test_one_faulty_byte_does_not_change_the_encoding(tmp_path: Path) -> None:
+    line = "Die Hündin läuft über die Straße, wo Mädchen öfter schön spielen müssen. " * 2
+    content = f"1\n00:00:01,000 --> 00:00:02,000\n{line}".encode() + b"\xc3"
+    (tmp_path / "film.de.srt").write_bytes(content)
+    data = load(str(tmp_path / "film.de.srt"))
+    assert data.utterances[0].text == f"{line}\ufffd"
+    assert data.notes == ("film.de.srt: read as UTF-8 with 1 faulty place, since it is not UTF-8",)
+
+
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [
+        *(("film.en.srt", "en"), ("film.EN.SRT", "en"), ("film.en.hi.srt", "en"), ("film.hi.srt", "hi")),
+        *(("film.en.forced.vtt", "en"), ("film.cc.srt", None), ("film.srt", None), ("show.it.de.srt", "de")),
+    ],
+)
+def test_the_language_is_in_the_name(name: str, language: str | None) -> None:
+    assert language_of_subtitles(Path(name)) == language
 
 
 @pytest.mark.parametrize(
     ("form", "content", "message"),
     [
         ("srt", "", "film: expected cues such as 00:00:01,000 --> 00:00:02,500, found none"),
-        ("vtt", "WEBVTT\n", "film: expected cues such as 00:00:01.000 --> 00:00:02.500, found none"),
-        ("vtt", "WEBVTT\n\n00:0x.000 --> 00:02.000\nx\n", "film:3: expected times such as 00:00:01.000"),
         ("srt", "1\n00:00:02,000 --> 00:00:01,000\nx\n", "film:2: expected an end after the start"),
+        ("srt", "1\n-00:00:00,500 --> 00:00:01,000\nx\n", "film:2: expected times such as 00:00:01,000"),
+        ("srt", "1\n100:00:01,000 --> 100:00:02,000\nx\n", "film:2: expected times such as 00:00:01,000"),
+        ("vtt", "WEBVTT\n", "film: expected cues such as 00:00:01.000 --> 00:00:02.500, found none"),
+        ("vtt", "WEBVTT\n\n00:0x.000 --> 00:02.000\nx\n", "film: expected times such as 00:00:01.000"),
+        ("vtt", "WEBVTT\n\n00:01.50 --> 00:02.75\nx\n", "film: expected times such as 00:00:01.000"),
+        ("vtt", "WEBVTT\n\n00:02.000 --> 00:01.000\nx\n", "film:3: expected an end after the start"),
+        ("vtt", "1\n00:01.000 --> 00:02.000\nx\n", "film: expected a first line WEBVTT"),
     ],
 )
-def test_what_is_no_subtitle_is_refused_with_its_line(form: str, content: str, message: str) -> None:
+def test_what_is_no_subtitle_is_refused_in_one_line(form: str, content: str, message: str) -> None:
     with pytest.raises(DataError) as fault:
-        parse_cues("film", content, "vtt" if form == "vtt" else "srt")
+        (parse_vtt if form == "vtt" else parse_srt)("film", content)
     assert str(fault.value).startswith(message)
+    assert "\n" not in str(fault.value)
 
 
 def test_without_a_language_nothing_is_read(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 from components.editing.correction import Correction, correct
 from components.editing.corrections_stage import read_corrections_of, store_corrections
 from components.errors import ConfigError
-from components.nodes.edit import Edit, EditSettings
-from components.nodes.site import Site
+from components.nodes.edit import Edit, EditSettings, _edit
+from components.nodes.site import Item, Site
 from components.nodes.table import KINDS
-from components.records import Segment
+from components.records import Segment, Utterance
 from components.storage.store import Store
 from tests.components.nodes.items import compute, item, items, nbest, texts_of
 
@@ -73,6 +73,15 @@ def test_corrections_of_the_store_are_applied_with_their_times(tmp_path: Path) -
     assert texts_of(outcomes) == ["a cat", "two dogs", "cows"]  # of two corrections the later counts
     assert outcomes[0].best.segments == (Segment(start=1, end=2, text="a cat"),)
     assert outcomes[1].best.segments == times
+
+
+def test_what_is_written_keeps_its_times() -> None:
+    """Subtitles that an edit reads without a node between them and it."""
+    times = (Segment(start=1.0, end=2.0, text="two dogs"),)
+    utterance = Utterance(id="u", text="two dogs", source_language="en", segments=times)
+    for correction in (None, Correction(id="u", text="two cats", node="asr", by="me", at="", file="")):
+        best = _edit(Item(utterance=utterance, segments=times), correction, "node").best
+        assert [(s.start, s.end, s.text) for s in best.segments] == [(1.0, 2.0, best.text)]
 
 
 def test_an_emptied_text_has_no_times() -> None:

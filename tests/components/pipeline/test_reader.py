@@ -217,6 +217,32 @@ def test_a_matrix_is_a_system_for_each_combination() -> None:
             expand_matrix({"nodes": nodes, "matrix": wrong})
 
 
+@pytest.mark.parametrize(
+    ("nodes", "fault"),
+    [
+        (None, "pipeline: nodes: expected nodes by name, found None"),
+        ({"de": "translate"}, "pipeline: nodes.de: expected settings, one of which a matrix varies"),
+        ({"de": {"combine": "linear"}}, "pipeline: nodes.de.combine: expected settings, one of which"),
+    ],
+)
+def test_a_matrix_of_no_settings_is_one_line(nodes: object, fault: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        expand_matrix({"nodes": nodes, "matrix": {"de.combine.method": ["linear"]}})
+    assert str(refused.value).startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("node", "fault"),
+    [
+        ({"kind": "refine", "of": 3}, "expected the node whose text is refined, or two"),
+        ({"kind": "translate", "model": 2, "adapter": "hub:a/b"}, "model: expected text, found 2"),
+    ],
+)
+def test_a_value_of_another_type_is_one_line(node: dict[str, object], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        read_pipeline({"nodes": {"x": node}, "source_language": "en", "target_language": "de"})
+
+
 def test_mermaid_shows_every_edge() -> None:
     drawn = to_mermaid(parse_pipeline(TALK), {"de": 'say "hi" <b>'})
     assert "data --> n_words" in drawn

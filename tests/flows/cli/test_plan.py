@@ -60,6 +60,20 @@ def test_nothing_is_said_to_be_scored_where_a_model_is_made(
     assert "scored" not in out
 
 
+def test_a_distillation_is_planned_whose_teacher_draws_samples(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = {"text": "a dog", "source_language": "en", "references": {"de": ["ein Hund"]}}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(pair))
+    data = [f"student.{name}={tmp_path / 'pairs.jsonl'}" for name in ("data", "dev")]
+    settings = [*data, "teacher.sampling.count=4"]
+    more = [part for setting in settings for part in ("--set", setting)]
+    with pytest.raises(SystemExit) as ending:
+        main(["plan", "distill", *more, "--store", str(tmp_path)])
+    assert not ending.value.code
+    assert "training" in capsys.readouterr().out
+
+
 def test_a_graph_with_a_second_data_set_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nodes = "  more: {kind: data, source: sample, limit: 1}\n  third: {kind: gold, of: more}\n"
     drawn = planned(tmp_path, GRAPH + nodes, capsys, "--mermaid")

@@ -136,6 +136,22 @@ def test_what_ended_a_text_ends_the_command(
     assert begun[1:] == [("a.fr.txt", "fr")]
 
 
+def test_all_texts_are_looked_at_before_the_first_is_translated(antiphon: Command, tmp_path: Path) -> None:
+    """Also whether their files would have one name; a comma in a path is a part of it."""
+    (tmp_path / "day, one").mkdir()
+    for name in ("day, one/a.en.txt", "a.en.txt"):
+        (tmp_path / name).write_text("One.\n")
+    (tmp_path / "bad.en.srt").write_text("1\n00:00:02,000 --> 00:00:01,000\nx\n")
+    more = ("--to", "de", "--model", "fake", "--out", "texts")
+    code, out, err = antiphon("translate", "a.en.txt", "bad.en.srt", *more)
+    assert (code, out) == (2, "")
+    assert err == "antiphon: bad.en.srt:2: expected an end after the start, found -1000 ms\n"
+    code, _, err = antiphon("translate", "day, one/a.en.txt", "a.en.txt", *more)
+    assert code == 2
+    assert "expected texts whose files have names of their own, found day, one/a.en.txt and a.en.txt" in err
+    assert not (tmp_path / "store" / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
