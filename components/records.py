@@ -42,8 +42,8 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-def _is_empty(value: tuple[object, ...]) -> bool:
-    """The same of what has several."""
+def _is_empty(value: object) -> bool:
+    """The same of what has several, or a number."""
     return not value
 
 
@@ -97,6 +97,7 @@ class Utterance(Record):
         reference_segments: of a long recording, the references of its stretches, in order.
         document: a label of the text or recording that it is a part of; its parts stand one after another.
         segments: of a written text that has times (subtitles), its stretches in order.
+        blank_lines: before it in its file.
     """
 
     id: Identifier
@@ -111,12 +112,25 @@ class Utterance(Record):
     reference_segments: tuple[ReferenceSegment, ...] = ()
     document: str | None = Field(default=None, exclude_if=_is_none)
     segments: tuple[Segment, ...] = Field(default=(), exclude_if=_is_empty)
+    blank_lines: int = Field(default=0, ge=0, exclude_if=_is_empty)
 
     @model_validator(mode="after")
     def _check_source(self) -> Utterance:
         if self.audio is None and self.text is None:
             raise ValueError("expected audio or text, found neither")
         return self
+
+    @property
+    def offset(self) -> float:
+        """What is added to the times of its texts' segments: where it begins in its recording, in seconds."""
+        return self.audio.offset if self.audio is not None else 0.0
+
+    @property
+    def stretch(self) -> tuple[float, float] | None:
+        """Where it begins and ends in its recording or film, in seconds; None of a text without times."""
+        if self.audio is not None:
+            return self.offset, self.offset + self.audio.seconds
+        return (self.segments[0].start, self.segments[-1].end) if self.segments else None
 
 
 class Token(Record):

@@ -10,6 +10,9 @@ from pydantic import Field
 from components.profiling import CardMemory, Usage
 from components.records import Identifier, Record, Sha256
 
+NOTHING_SCORED = "nothing is scored: the data have neither transcripts nor references"
+"""A run's note about what cannot be scored."""
+
 
 class StageRef(Record):
     """A finished stage of the store.

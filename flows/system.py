@@ -12,7 +12,7 @@ from components.neural_metrics.stored_scores import name_stage
 from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import with_models
-from components.run_record import RunRecord, Score, StageRef
+from components.run_record import NOTHING_SCORED, RunRecord, Score, StageRef
 from flows import preflight
 from flows.parameters.base import DataParameters, FlowParameters
 from flows.preflight import Need
@@ -237,7 +237,7 @@ def score(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:
         if run.metrics:
             run.metrics |= score_pools(run, pipeline, normalizer)
         else:
-            run.notes.append("nothing is scored: the data have neither transcripts nor references")
+            run.notes.append(NOTHING_SCORED)
 
 
 def measure_confidence(run: Run, normalizer: str = BY_LANGUAGE) -> None:

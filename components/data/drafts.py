@@ -41,3 +41,5 @@ class Draft:
     segments: tuple[DraftSegment, ...] = ()
     text_segments: tuple[Segment, ...] = ()
     """Of a written text with times; ``text`` is theirs."""
+    blank_lines: int = 0
+    """Before it in a file of text."""

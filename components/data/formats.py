@@ -118,6 +118,10 @@ _COMMON_VOICE_FIELDS = (
 )
 
 
+def _convert_text(fields: Fields) -> Draft:
+    return Draft(text=fields["text"], blank_lines=fields.get("blank_lines", 0))
+
+
 def _convert_subtitles(fields: Fields) -> Draft:
     return Draft(text_segments=fields["segments"])
 
@@ -171,16 +175,16 @@ FORMATS: dict[str, Format] = {
     "text": Format(
         summary="plain text without references, one sentence a line: NAME.txt, or NAME.it with its language",
         identifying_fields=("text",),
-        known_fields=("text",),
+        known_fields=("text", "blank_lines"),
         read=read_text_rows,
-        convert=_convert_antiphon,
+        convert=_convert_text,
     ),
     "paragraphs": Format(
         summary="plain text whose lines are wrapped: a paragraph ends at a blank line (paragraphs:NAME.txt)",
         identifying_fields=("text",),
-        known_fields=("text",),
+        known_fields=("text", "blank_lines"),
         read=read_paragraph_rows,
-        convert=_convert_antiphon,
+        convert=_convert_text,
     ),
     "subtitles": Format(
         summary="SRT or WebVTT as texts with times: NAME.srt, or NAME.it.srt with its language",

@@ -33,7 +33,7 @@ from components.data.parsing import (
 )
 from components.data.record_builder import RecordBuilder
 from components.data.recordings import RECORDING_EXTENSIONS, find_recordings, path_exists
-from components.data.subtitles import SUBTITLES, language_of_subtitles, read_subtitle_rows
+from components.data.subtitles import SUBTITLES, language_before_ending, read_subtitle_rows
 from components.errors import ConfigError, DataError
 from components.suggestions import did_you_mean
 
@@ -176,7 +176,7 @@ def _load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: 
         builder.target_language = builder.target_language or match[2]
     is_subtitles = manifest_format.read is read_subtitle_rows
     if is_subtitles or manifest_format.read in (read_text_rows, read_paragraph_rows):
-        named = language_of_subtitles(path) if is_subtitles else _extension_language(path)
+        named = language_before_ending(path) if is_subtitles else _extension_language(path)
         builder.source_language = builder.source_language or named
         if builder.source_language is None:
             raise DataError(f"{path}: expected the source language of plain text, found none; state it")

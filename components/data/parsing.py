@@ -86,18 +86,21 @@ def _decode_line(line: bytes) -> str | RecordError:
 
 
 def read_text_rows(path: Path) -> Iterator[Row]:
-    """Rows of plain text: one sentence a line."""
+    """Rows of plain text: one sentence a line, and how many blank ones are before it."""
+    last = 0
     for number, line in read_lines(path):
-        yield Row(number, line if isinstance(line, RecordError) else {"text": line})
+        blank = {"blank_lines": number - last - 1} if number > last + 1 else {}
+        yield Row(number, line if isinstance(line, RecordError) else {"text": line, **blank})
+        last = number
 
 
 def read_paragraph_rows(path: Path) -> Iterator[Row]:
     """Rows of plain text: one paragraph each, its lines joined; numbered by its first line."""
-    first, last, parts = 0, 0, list[str]()
+    first, last, parts, blank = 0, 0, list[str](), dict[str, int]()
     for number, line in read_lines(path):
         if parts and (number > last + 1 or isinstance(line, RecordError)):
-            yield Row(first, {"text": " ".join(parts)})
-            parts = []
+            yield Row(first, {"text": " ".join(parts), **blank})
+            parts, blank = [], {"blank_lines": 1}
         if isinstance(line, RecordError):
             yield Row(number, line)
         else:
@@ -105,7 +108,7 @@ def read_paragraph_rows(path: Path) -> Iterator[Row]:
             parts.append(line.strip())
         last = number
     if parts:
-        yield Row(first, {"text": " ".join(parts)})
+        yield Row(first, {"text": " ".join(parts), **blank})
 
 
 def read_json_rows(path: Path) -> Iterator[Row]:

@@ -163,6 +163,7 @@ class RecordBuilder:
                 reference_segments=segments,
                 document=draft.document or None,
                 segments=timed,
+                blank_lines=draft.blank_lines,
             )
         except ValidationError as error:
             first = error.errors()[0]

@@ -30,17 +30,26 @@ _COLON = "\ue001"
 _TIME = r"\d{1,2}:\d{1,2}:\d{1,2}[,.]\d{1,3}"
 _TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
 _FAULTY_TIMES = re.compile(r"\s*[-+]?\d.*-->")
-_BEGINS_ANEW = re.compile(r"[-–—\[(♪♫#]")
+_BEGINS_ANEW = re.compile(r"[-–—\[(♪♫#]|[^\W\d_a-z][A-Z .'-]+:")
 _STANDS_ALONE = re.compile(r"[\])♪♫#]$")
 
 
 class Cue(NamedTuple):
-    """One cue: where it begins and ends in seconds, its text on one line, and the line of its times."""
+    """One cue.
+
+    Attributes:
+        start: where it begins, in seconds.
+        end: where it ends.
+        text: on one line.
+        line: of its times.
+        speaker: who says it, where that is known.
+    """
 
     start: float
     end: float
     text: str
     line: int
+    speaker: str | None = None
 
 
 def parse_srt(name: str, text: str, *, keeps_tags: bool = False) -> list[Cue]:
@@ -104,9 +113,15 @@ def parse_vtt(name: str, text: str) -> list[Cue]:
     lines = [number for number, line in enumerate(text.split("\n"), 1) if "-->" in line]
     lines = lines if len(lines) == len(captions) else list(range(1, len(captions) + 1))
     return [
-        _make_cue(name, _milliseconds(each.start_time), _milliseconds(each.end_time), content, at)
+        _make_cue(
+            name,
+            _milliseconds(each.start_time),
+            _milliseconds(each.end_time),
+            html.unescape(each.text),
+            at,
+            each.voice,
+        )
         for at, each in zip(lines, captions, strict=True)
-        for content in [html.unescape(each.text)]
     ]
 
 
@@ -115,11 +130,11 @@ def _milliseconds(time: object) -> int:
     return ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1000 + int(rest)
 
 
-def _make_cue(name: str, start: int, end: int, text: str, line: int) -> Cue:
+def _make_cue(name: str, start: int, end: int, text: str, line: int, speaker: str | None = None) -> Cue:
     """A cue between two times in milliseconds."""
     if end <= start:
         raise DataError(f"{name}:{line}: expected an end after the start, found {end - start} ms")
-    return Cue(start / 1000, end / 1000, " ".join(text.split()), line)
+    return Cue(start / 1000, end / 1000, " ".join(text.split()), line, speaker)
 
 
 def read_subtitle_rows(
@@ -142,12 +157,14 @@ def read_subtitle_rows(
     form = SUBTITLES.get(path.suffix.lower(), "vtt" if text.startswith("WEBVTT") else "srt")
     cues = parse_vtt(path.name, text) if form == "vtt" else parse_srt(path.name, text)
     for block in _divide(_follow_each_other([cue for cue in cues if re.search(r"\w", cue.text)])):
-        segments = tuple(Segment(start=cue.start, end=cue.end, text=cue.text) for cue in block)
+        segments = tuple(
+            Segment(start=cue.start, end=cue.end, text=cue.text, speaker=cue.speaker) for cue in block
+        )
         yield Row(block[0].line, {"segments": segments})
 
 
-def language_of_subtitles(path: Path) -> str | None:
-    """The language that a file of subtitles has before its ending, as in ``film.en.srt``."""
+def language_before_ending(path: Path) -> str | None:
+    """The language that a film's or recording's file has before its ending, as in ``film.en.srt``."""
     *earlier, last = ["", *(suffix[1:].lower() for suffix in path.with_suffix("").suffixes)]
     if last in MARKERS and earlier and earlier[-1] in NAMES:
         last = earlier[-1]
@@ -186,5 +203,6 @@ def _ends(cue: Cue, following: Cue) -> bool:
         ENDS_SENTENCE.search(cue.text) is not None
         or _STANDS_ALONE.search(cue.text) is not None
         or _BEGINS_ANEW.match(following.text) is not None
+        or following.speaker != cue.speaker
         or following.start - cue.end > PAUSE_SECONDS
     )

@@ -12,6 +12,9 @@ from components.run_record import StageRef
 from components.storage.reader import read_best_texts, read_nbests_by_id, read_utterances
 from components.text_confidence import confidence_of
 
+SUBTITLES_NAME = "subtitles"
+"""Of what was read from subtitles, as the name of a recording."""
+
 
 @dataclass(frozen=True)
 class EditableText:
@@ -39,11 +42,12 @@ class EditableText:
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """Its segments; where there are none, all of it over the whole of the utterance's speech."""
-        audio = self.utterance.audio
-        if self.hypothesis.segments or audio is None or not self.text.strip():
+        """Its segments; where there are none, all of it over the whole of the utterance's time."""
+        stretch, offset = self.utterance.stretch, self.utterance.offset
+        if self.hypothesis.segments or stretch is None or not self.text.strip():
             return self.hypothesis.segments
-        return (Segment(start=0.0, end=audio.seconds, text=self.text.strip()),)
+        start, end = stretch
+        return (Segment(start=start - offset, end=end - offset, text=self.text.strip()),)
 
 
 def read_editable_texts(
@@ -83,7 +87,7 @@ def normalize_spaces(text: str) -> str:
 
 @dataclass(frozen=True)
 class Recording:
-    """An audio file and the texts of the utterances that are stretches of it, in order.
+    """An audio file, or subtitles, and the texts of the utterances that are stretches of it, in order.
 
     Attributes:
         name: of its file of subtitles, without suffix: unique among the recordings of a data set.
@@ -100,20 +104,19 @@ class Recording:
 
 
 def stretch_of(text: EditableText) -> tuple[float, float]:
-    """Return where an utterance of speech begins and ends in its file, in seconds."""
-    audio = text.utterance.audio
-    assert audio is not None  # a recording's
-    return audio.offset, audio.offset + audio.seconds
+    """Return where an utterance begins and ends in its recording, in seconds."""
+    assert text.utterance.stretch is not None  # a recording's
+    return text.utterance.stretch
 
 
 def group_by_recording(texts: Mapping[str, EditableText]) -> dict[str, Recording]:
-    """Return the recordings of spoken utterances by name; text without speech is left out."""
+    """Return the recordings of utterances that have times by name; the others are left out."""
     by_audio: dict[tuple[str, str], list[EditableText]] = {}
     for text in texts.values():
         audio = text.utterance.audio
-        if audio is not None:
-            by_audio.setdefault((audio.path, audio.sha256), []).append(text)
-    names = unique_names([Path(path).stem for path, _ in by_audio])
+        if text.utterance.stretch is not None:
+            by_audio.setdefault((audio.path, audio.sha256) if audio else ("", ""), []).append(text)
+    names = unique_names([Path(path).stem if path else SUBTITLES_NAME for path, _ in by_audio])
     return {
         name: Recording(name, tuple(sorted(group, key=stretch_of)))
         for name, group in zip(names, by_audio.values(), strict=True)

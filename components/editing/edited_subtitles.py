@@ -91,7 +91,7 @@ def _find_utterance(path: Path, cue: Cue, recording: Recording) -> EditableText:
 
 def _propose(text: EditableText, cues: Sequence[Cue]) -> Proposal | None:
     """Return what cues say of an utterance; None where nothing changed."""
-    offset, until = stretch_of(text)
+    offset, (_, until) = text.utterance.offset, stretch_of(text)
     before = text.segments
     segments = tuple(_make_segment(cue, offset, until, before) for cue in cues)
     if segments == before:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 
 from components.export.break_costs import break_costs
 from components.export.cue_breaks import Text, divide
@@ -51,6 +52,7 @@ def build_cues(
     rules: SubtitleRules,
     second: Sequence[TimedWord] = (),
     second_language: str = "und",
+    until: float = inf,
 ) -> list[Cue]:
     """Subtitles of a text, in order, without overlap; every word is in exactly one of them.
 
@@ -60,6 +62,7 @@ def build_cues(
         rules: kept where they can be; :mod:`components.export.rule_check` says where they are not.
         second: the words of the same in another language, for bilingual subtitles.
         second_language: theirs.
+        until: when the last subtitle has ended, in seconds.
     """
     words, second = _in_order(words), _in_order(second)
     if not words:
@@ -71,7 +74,7 @@ def build_cues(
         (slice(begin, end), slice(begin_second, end_second))
         for (begin, begin_second), (end, end_second) in pairwise([(0, 0), *ends])
     ]
-    spans = _show_times([(words[part], second[other]) for part, other in parts], rules)
+    spans = _show_times([(words[part], second[other]) for part, other in parts], rules, until)
     width = rules.max_line_width
     return [
         Cue(
@@ -95,7 +98,7 @@ def _in_order(words: Sequence[TimedWord]) -> list[TimedWord]:
 
 
 def _show_times(
-    groups: Sequence[tuple[Sequence[TimedWord], Sequence[TimedWord]]], rules: SubtitleRules
+    groups: Sequence[tuple[Sequence[TimedWord], Sequence[TimedWord]]], rules: SubtitleRules, until: float
 ) -> list[tuple[float, float]]:
     """When each group of words is shown: from its first word on, until it has been said and read."""
     starts: list[float] = []
@@ -104,7 +107,8 @@ def _show_times(
         starts.append(max(earliest, words[0].start))
     spans = []
     for number, ((words, second), start) in enumerate(zip(groups, starts, strict=True)):
-        latest = starts[number + 1] - rules.min_gap if number + 1 < len(groups) else float("inf")
+        following = starts[number + 1] if number + 1 < len(groups) else until
+        latest = following - rules.min_gap
         columns = max(width_of(words), width_of(second))
         needed = max(rules.min_seconds, columns / rules.max_reading_speed)
         end = min(max(words[-1].end, start + needed), start + rules.max_seconds, latest)

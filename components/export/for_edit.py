@@ -13,7 +13,6 @@ from components.editing.editable_text import (
     certainty_of,
     group_by_recording,
     normalize_spaces,
-    stretch_of,
 )
 from components.editing.edited_files import DOCUMENTS, SUBTITLES, TABLES
 from components.editing.edited_table import COLUMNS, ID, TEXT, guard_cell, guard_id
@@ -69,7 +68,7 @@ def _name_subtitles(texts: Mapping[str, EditableText], path: Path, node: str) ->
     """Return the subtitles of each recording by their files."""
     recordings = group_by_recording(texts)
     if not recordings:
-        raise ConfigError(f"--format: expected tsv, since the texts of {node} are not of speech, found srt")
+        raise ConfigError(f"--format: expected tsv, since the texts of {node} have no times, found srt")
     if not _is_file(path):
         return {path / f"{name}.srt": render_subtitles(each) for name, each in recordings.items()}
     if len(recordings) > 1:
@@ -130,7 +129,7 @@ def render_subtitles(recording: Recording) -> str:
 
     subtitles = pysubs2.SSAFile()
     for text in recording.texts:
-        offset, _ = stretch_of(text)
+        offset = text.utterance.offset
         for segment in text.segments:
             start, end = (round(1000 * (offset + seconds)) for seconds in (segment.start, segment.end))
             line = normalize_spaces(segment.text).replace("\\", BACKSLASH)

@@ -25,7 +25,11 @@ def encode_text(text: RecordingText, *, bilingual: bool = False, low: float | No
     """
     write = _line_writer(low)
     if not text.timed:
-        lines = [_both(part.source, part.text, bilingual) for part in text.parts]
+        lines = [
+            line
+            for part in text.parts
+            for line in ([""] * part.utterance.blank_lines + [_both(part.source, part.text, bilingual)])
+        ]
         return ("\n".join(lines) + "\n").encode()
     paragraphs = [
         paragraph

@@ -69,7 +69,7 @@ class TextPart:
         """For each segment the words of the source that are said from its start until the next one's."""
         borders = sorted(segment.start for segment in self.segments[1:])
         groups: list[list[TimedWord]] = [[] for _ in self.segments]
-        for word in _words_of(self.source_segments) if self.segments else ():
+        for word in words_of(self.source_segments) if self.segments else ():
             groups[bisect_right(borders, (word.start + word.end) / 2)].append(word)
         return tuple(map(join_words, groups))
 
@@ -104,16 +104,6 @@ class RecordingText:
     def is_translation(self) -> bool:
         """Whether it has a source text."""
         return any(part.source is not None for part in self.parts)
-
-    @property
-    def words(self) -> list[TimedWord]:
-        """Its words."""
-        return [word for part in self.parts for word in _words_of(part.segments)]
-
-    @property
-    def source_words(self) -> list[TimedWord]:
-        """The words of its source."""
-        return [word for part in self.parts for word in _words_of(part.source_segments)]
 
 
 def make_part(
@@ -160,7 +150,7 @@ def _with_calibrated_words(
     segments: tuple[TimedSegment, ...], confidences: Sequence[float]
 ) -> tuple[TimedSegment, ...]:
     """The segments with the calibrated probabilities of their words, if there is one for each."""
-    if not confidences or sum(word.spaced for word in _words_of(segments)) != len(confidences):
+    if not confidences or sum(word.spaced for word in words_of(segments)) != len(confidences):
         return segments
     remaining, confidence = iter(confidences), 0.0
     calibrated = []
@@ -173,8 +163,9 @@ def _with_calibrated_words(
     return tuple(calibrated)
 
 
-def _words_of(segments: Sequence[TimedSegment]) -> Iterator[TimedWord]:
-    return (word for segment in segments for word in segment.words)
+def words_of(segments: Sequence[TimedSegment]) -> list[TimedWord]:
+    """The words of segments, in order."""
+    return [word for segment in segments for word in segment.words]
 
 
 def _source_text(utterance: Utterance, source: NBest | None) -> str | None:
@@ -186,24 +177,17 @@ def _segments_of(
     utterance: Utterance, best: Hypothesis, spans: Sequence[Span] = ()
 ) -> tuple[TimedSegment, ...]:
     """The segments of a text in the recording's time; one over ``spans`` where it has none of its own."""
-    span, offset = _span_of(utterance), utterance.audio.offset if utterance.audio else 0.0
-    if span is None:
+    if utterance.stretch is None:
         return ()
     if not best.segments:
-        return _spread_segment(best, spans or [span])
+        return _spread_segment(best, spans or [utterance.stretch])
     timed = ((segment, segment_confidence(segment, best)) for segment in best.segments)
-    return tuple(_time_segments(timed, offset))
+    return tuple(_time_segments(timed, utterance.offset))
 
 
 def _written_segments(utterance: Utterance) -> tuple[TimedSegment, ...]:
     """Those of a written text that has times."""
     return tuple(_time_segments(((segment, None) for segment in utterance.segments), 0.0))
-
-
-def _span_of(utterance: Utterance) -> Span | None:
-    if utterance.audio is not None:
-        return utterance.audio.offset, utterance.audio.offset + utterance.audio.seconds
-    return (utterance.segments[0].start, utterance.segments[-1].end) if utterance.segments else None
 
 
 def _time_segments(segments: Iterable[tuple[Segment, float | None]], offset: float) -> Iterator[TimedSegment]:

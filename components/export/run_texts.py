@@ -48,7 +48,7 @@ class RunTexts:
     @property
     def is_timed(self) -> bool:
         """Whether anything of the data has times."""
-        return any(_has_times(utterance) for group in self.recordings.values() for utterance in group)
+        return any(utterance.stretch for group in self.recordings.values() for utterance in group)
 
     def missing_from(self, names: Sequence[str]) -> list[Quarantined]:
         """The quarantined records of which one of these nodes has no text; another branch may have some."""
@@ -100,7 +100,7 @@ class RunTexts:
                 if (part := self._part(node, utterance, outcomes, sources)) is not None
             ]
             if parts:
-                timed = any(_has_times(utterance) for utterance in utterances)
+                timed = any(utterance.stretch for utterance in utterances)
                 yield RecordingText(recording, name, timed, parts)
 
     def _part(
@@ -146,10 +146,6 @@ def _language_of(node: NodeRecord, utterance: Utterance, outcome: NBest | Quaran
         stated = outcome.language if isinstance(outcome, NBest) else None
         return stated or utterance.source_language
     return (utterance.target_language if node.language == TARGET else node.language) or UNDETERMINED
-
-
-def _has_times(utterance: Utterance) -> bool:
-    return utterance.audio is not None or bool(utterance.segments)
 
 
 def _name_of_data(run: RunRecord) -> str:

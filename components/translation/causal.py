@@ -22,19 +22,27 @@ from components.decoding.logits_processors import LogitsProcessor
 from components.decoding.models.causal import CausalModel
 from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.search import search
-from components.errors import ConfigError, DataError
+from components.endpoints.connection import AnswerError
+from components.errors import ConfigError, DataError, to_one_line
 from components.languages import base_of, english_name
 from components.sanitization import find_control_tokens, sanitize
 from components.translation.config import Context
 from components.translation.few_shot_examples import read_examples
 from components.translation.language_tokens import NO_TARGET_LANGUAGE
 from components.translation.prepared_text import Sentence, Turn
+from components.translation.prompting import (
+    CLOSE,
+    OPEN,
+    build_chat_messages,
+    build_few_shot_prompt,
+    build_instructions,
+    read_prompt,
+    repeats,
+)
 from components.translation.seq2seq import to_sentence_translation
 from components.translation.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
 
-PROMPTS = Path(__file__).parent / "prompts"
-_OPEN, _CLOSE = "<text>", "</text>"
 _END_OF_TURN_TOKENS = ("<|im_end|>", "<|endoftext|>", "<end_of_turn>", "<|eot_id|>", "<|end|>")
 
 
@@ -78,7 +86,7 @@ class CausalBackend:
         self.context: Context | None = None
         self._draft = draft
         self._own_examples = None if examples is None else read_examples(Path(examples))
-        self._default_examples = [json.loads(line) for line in _read_prompt("examples.jsonl").splitlines()]
+        self._default_examples = [json.loads(line) for line in read_prompt("examples.jsonl").splitlines()]
         self.max_source = model.positions - search_config.max_new_tokens
         if self.max_source < 1:
             raise ConfigError(
@@ -86,8 +94,9 @@ class CausalBackend:
                 f"found {search_config.max_new_tokens}"
             )
         self._newlines = () if self._chat else find_newline_tokens(tokenizer)
-        self._control_tokens = (*find_control_tokens(tokenizer), _OPEN, _CLOSE)
+        self._control_tokens = (*find_control_tokens(tokenizer), OPEN, CLOSE)
         self._terms = terms
+        self._instructions: set[str] = set()  # of the prompts so far
         self._eos = end_tokens(model, tokenizer, self._newlines)
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
@@ -114,6 +123,7 @@ class CausalBackend:
         text = self._clean(text)
         build = build_chat_messages if self._chat else build_few_shot_prompt
         prompt = build(text, examples, *names, turns, self.context)
+        self._instructions.add(build_instructions(*names, chat=self._chat))
         if self._chat:
             prompt = self._tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
         ids = self._tokenizer(prompt, add_special_tokens=not self._chat, verbose=False).input_ids
@@ -136,8 +146,8 @@ class CausalBackend:
             (row[source], row[target]) for row in self._default_examples if source in row and target in row
         ]
 
-    def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
-        """Search one batch."""
+    def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation] | AnswerError]:
+        """Search one batch; where the model says nothing but its instructions there is an error instead."""
         scorer, processors = self.open_search(sentences)
         nbests = search(
             [scorer],
@@ -146,7 +156,19 @@ class CausalBackend:
             keys=[sentence.key for sentence in sentences],
             guidance=self._guide(sentences),
         )
-        return [[self._to_translation(candidate) for candidate in candidates] for candidates in nbests]
+        return [
+            self._without_instructions([self._to_translation(candidate) for candidate in candidates])
+            for candidates in nbests
+        ]
+
+    def _without_instructions(
+        self, translations: list[SentenceTranslation]
+    ) -> list[SentenceTranslation] | AnswerError:
+        kept = [each for each in translations if not repeats(each.text, self._instructions)]
+        if kept:
+            return kept
+        said = to_one_line(translations[0].text, 60)
+        return AnswerError("repeated instructions", f"expected a translation, found its instructions: {said}")
 
     def _guide(self, sentences: Sequence[Sentence]) -> Guidance:
         """Terms, or the model that proposes; both are not to be had."""
@@ -174,7 +196,7 @@ class CausalBackend:
         if candidate.eos_token in self._newlines and candidate.eos_token is not None:
             tokens.append(candidate.eos_token)  # it may carry the last full stop: ".\n" is one token for some
         text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        line = text.replace(_OPEN, " ").replace(_CLOSE, " ").strip().split("\n", 1)[0]
+        line = text.replace(OPEN, " ").replace(CLOSE, " ").strip().split("\n", 1)[0]
         translation = to_sentence_translation(self._tokenizer, candidate, line)
         return self._terms.mark(translation, candidate) if self._terms else translation
 
@@ -196,70 +218,8 @@ def answer_logits_processors(
     ]
 
 
-def build_few_shot_prompt(
-    text: str,
-    pairs: Sequence[Turn],
-    source: str,
-    target: str,
-    turns: Sequence[Turn] = (),
-    context: Context | None = None,
-) -> str:
-    """Examples as pairs of lines, the text as the last pair's first line; the model writes the second."""
-    pairs, before = place_context(pairs, turns, context)
-    shots = [f"{source}: {source_text}\n{target}: {target_text}\n" for source_text, target_text in pairs]
-    head = _read_prompt("few_shot.txt").strip().format(source=source, target=target)
-    language = source if context is None or context.source else target
-    lines = [f"{language}, before: {before}"] if before else []
-    return "\n".join([f"{head}\n", *shots, *lines, f"{source}: {text}\n{target}:"])
-
-
-def build_chat_messages(
-    text: str,
-    pairs: Sequence[Turn],
-    source: str,
-    target: str,
-    turns: Sequence[Turn] = (),
-    context: Context | None = None,
-) -> list[dict[str, str]]:
-    """Instructions, examples as earlier turns, and the text between delimiters in the last turn."""
-    pairs, before = place_context(pairs, turns, context)
-    instructions = (
-        _read_prompt("chat.txt").strip().format(source=source, target=target, open=_OPEN, close=_CLOSE)
-    )
-    messages = [{"role": "system", "content": instructions}]
-    for source_text, target_text in pairs:
-        messages += [
-            {"role": "user", "content": f"{_OPEN}{source_text}{_CLOSE}"},
-            {"role": "assistant", "content": target_text},
-        ]
-    words = f"{_OPEN}{text}{_CLOSE}"
-    if before:
-        language = source if context is None or context.source else target
-        words = (
-            _read_prompt("chat_context.txt").strip().format(language=language, before=before) + "\n" + words
-        )
-    return [*messages, {"role": "user", "content": words}]
-
-
-def place_context(
-    examples: Sequence[Turn], turns: Sequence[Turn], context: Context | None
-) -> tuple[list[Turn], str]:
-    """The examples of a prompt, and the text that stands before the last one, of which no pair is known.
-
-    Sentences before one are examples where they are read with their translations; else those of one
-    language are the text before.
-    """
-    if context is None or (context.source and context.target):
-        return [*examples, *turns], ""
-    return list(examples), " ".join(turn[0 if context.source else 1] for turn in turns)
-
-
 def find_newline_tokens(tokenizer: Any) -> tuple[int, ...]:
     """Every token whose text holds a line break: where a line of the few-shot prompt ends."""
     vocabulary: dict[str, int] = tokenizer.get_vocab()
     marks = ("Ċ", "\n") if any(piece.startswith("Ġ") for piece in vocabulary) else ("\n", "<0x0A>")
     return tuple(sorted(index for piece, index in vocabulary.items() if any(mark in piece for mark in marks)))
-
-
-def _read_prompt(name: str) -> str:
-    return (PROMPTS / name).read_text(encoding="utf-8")

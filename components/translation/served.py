@@ -15,12 +15,12 @@ from components.errors import DataError
 from components.languages import base_of, english_name
 from components.models.references import split_reference
 from components.models.sources.served import served_model
-from components.translation.causal import PROMPTS, build_chat_messages, build_few_shot_prompt
 from components.translation.config import TranslationConfig
 from components.translation.context import ContextTranslator
 from components.translation.few_shot_examples import read_examples
 from components.translation.language_tokens import NO_TARGET_LANGUAGE
 from components.translation.prepared_text import Sentence, Turn
+from components.translation.prompting import PROMPTS, build_chat_messages, build_few_shot_prompt
 from components.translation.translator import Candidates, SentenceTranslation, Translator
 
 MAX_CHARACTERS = 8000

@@ -71,12 +71,12 @@ def language_of_name(file: str) -> str | None:
     None where that is none of the known languages' codes.
     """
     from components.data.recordings import RECORDING_EXTENSIONS
-    from components.data.subtitles import SUBTITLES, language_of_subtitles
+    from components.data.subtitles import SUBTITLES, language_before_ending
     from components.languages import NAMES
 
     path = Path(file)
     if path.suffix.lower() in SUBTITLES:
-        return language_of_subtitles(path)
+        return language_before_ending(path)
     ending = path.with_suffix("").suffix if path.suffix.lower() in TEXT_ENDINGS else path.suffix
     code = ending.removeprefix(".")
     return code if len(code) == 2 and code in NAMES and ending not in RECORDING_EXTENSIONS else None

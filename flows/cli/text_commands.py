@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -128,6 +128,8 @@ def check_output(count: int, output: Output) -> None:
 
 def _write(name: str, store: str | None, output: Output, *, headed: bool, first: bool) -> int:
     from components.export.export import Export
+    from components.run_record import NOTHING_SCORED
+    from reports.escaping import to_printable
 
     texts = open_texts(name, store)
     node = texts.outputs[-1:]  # the translation, else the transcript
@@ -141,7 +143,29 @@ def _write(name: str, store: str | None, output: Output, *, headed: bool, first:
         )
         print_files(written.files)
     report(written)
+    for note in (*texts.run.notes, *_doubtful_languages(texts)):
+        if note != NOTHING_SCORED:
+            sys.stderr.write(f"antiphon: {to_printable(note)}\n")
     return EXIT_QUARANTINED if written.quarantined else 0
+
+
+def _doubtful_languages(texts: RunTexts) -> Iterator[str]:
+    """A line about every recording whose name says another language than the one that was heard."""
+    from components.data.subtitles import language_before_ending
+    from components.languages import english_name, is_same_language, is_undetermined
+
+    if texts.run.parameters.get("source_language") is not None:
+        return
+    for recording in texts.texts_of(texts.outputs[0]) if texts.outputs else ():
+        audio, heard = recording.parts[0].utterance.audio, recording.language
+        stated = None if audio is None else language_before_ending(Path(audio.path))
+        if audio is None or stated is None or recording.is_translation or is_undetermined(heard):
+            continue
+        if not is_same_language(stated, heard):
+            yield (
+                f"{Path(audio.path).name}: heard as {english_name(heard)} ({heard}), though its name says "
+                f"{stated}; if that is wrong, say --language {stated}"
+            )
 
 
 def _print_texts(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.data import load
-from components.data.subtitles import language_of_subtitles, parse_srt, parse_vtt
+from components.data.subtitles import language_before_ending, parse_srt, parse_vtt
 from components.errors import DataError
 from components.records import Utterance
 
@@ -140,7 +140,7 @@ def test_one_faulty_byte_does_not_change_the_encoding(tmp_path: Path) -> None:
     ],
 )
 def test_the_language_is_in_the_name(name: str, language: str | None) -> None:
-    assert language_of_subtitles(Path(name)) == language
+    assert language_before_ending(Path(name)) == language
 
 
 @pytest.mark.parametrize(

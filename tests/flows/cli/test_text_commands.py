@@ -96,9 +96,11 @@ def test_texts_are_translated_one_after_the_other(antiphon: Command, tmp_path: P
     (tmp_path / "b.en").write_text("Three.\n")
     more = ("--from", "en", "--to", "de", "--model", "fake", "--name", "n", "--paragraphs")
     code, out, _ = antiphon("translate", "b.en", "a.txt", *more)
-    first, second = "übersetzt: Three.\n", "übersetzt: One line.\nübersetzt: Two.\n"
+    first, second = "übersetzt: Three.\n", "übersetzt: One line.\n\nübersetzt: Two.\n"
     assert (code, out) == (0, f"==> b.de.txt <==\n{first}\n==> a.de.txt <==\n{second}")
     assert (tmp_path / "store" / "runs" / "n-2" / "run.json").exists()
+    code, out, _ = antiphon("translate", "a.txt", *more[:6])
+    assert (code, out) == (0, "übersetzt: One\nübersetzt: line.\n\nübersetzt: Two.\n")
 
 
 @pytest.mark.server
