@@ -171,6 +171,13 @@ def language_before_ending(path: Path) -> str | None:
     return last if len(last) == 2 and last in NAMES else None
 
 
+def name_without_language(path: Path) -> str:
+    """The name of a file without its ending, and without the language before it."""
+    language = language_before_ending(path)
+    at = path.name.lower().rfind(f".{language}.") if language else -1
+    return path.name[:at] if at > 0 else path.stem
+
+
 def _follow_each_other(cues: Sequence[Cue]) -> list[Cue]:
     """Cues by their starts. Of two at once the first is cut; two that begin together become one."""
     ordered: list[Cue] = []

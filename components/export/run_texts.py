@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from components.data.named_sets import PARAGRAPHS, split_file_list
+from components.data.subtitles import name_without_language
 from components.errors import ConfigError
 from components.export.recording_text import RecordingText, TextPart, make_part
 from components.file_names import unique_names
@@ -154,7 +155,7 @@ def _name_of_data(run: RunRecord) -> str:
     if not isinstance(source, str):
         return run.name
     files = split_file_list(source)
-    return (files[0] if files else Path(source.removeprefix(PARAGRAPHS))).stem
+    return name_without_language(files[0] if files else Path(source.removeprefix(PARAGRAPHS)))
 
 
 def _group_by_recording(utterances: Iterator[Utterance], text_name: str) -> dict[str, Sequence[Utterance]]:

@@ -86,6 +86,7 @@ def _source_of(text: str, shortcuts: Mapping[str, object]) -> dict[str, object]:
 def _check_texts(texts: Sequence[str], sources: Sequence[Mapping[str, Any]], output: Output) -> None:
     """Refuse, before the first is translated, what cannot be read, and two of one name for a folder."""
     from components.data import check
+    from components.data.subtitles import name_without_language
 
     by_name: dict[str, str] = {}
     for text, source in zip(texts, sources, strict=True):
@@ -93,7 +94,7 @@ def _check_texts(texts: Sequence[str], sources: Sequence[Mapping[str, Any]], out
             check(text, source.get("source_language"))
         except DataError as error:
             raise ConfigError(str(error)) from None
-        other = by_name.setdefault(Path(text).stem.casefold(), text)
+        other = by_name.setdefault(name_without_language(Path(text)).casefold(), text)
         if other != text and output.out not in (None, STANDARD_OUTPUT):
             raise ConfigError(
                 f"--out: expected texts whose files have names of their own, found {other} and {text}; "

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.data import load
-from components.data.subtitles import language_before_ending, parse_srt, parse_vtt
+from components.data.subtitles import language_before_ending, name_without_language, parse_srt, parse_vtt
 from components.errors import DataError
 from components.records import Utterance
 
@@ -133,14 +133,19 @@ def test_one_faulty_byte_does_not_change_the_encoding(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "language"),
+    ("name", "language", "short"),
     [
-        *(("film.en.srt", "en"), ("film.EN.SRT", "en"), ("film.en.hi.srt", "en"), ("film.hi.srt", "hi")),
-        *(("film.en.forced.vtt", "en"), ("film.cc.srt", None), ("film.srt", None), ("show.it.de.srt", "de")),
+        *(("film.en.srt", "en", "film"), ("film.EN.SRT", "en", "film"), ("film.en.hi.srt", "en", "film")),
+        *(
+            ("film.hi.srt", "hi", "film"),
+            ("film.en.forced.vtt", "en", "film"),
+            ("film.cc.srt", None, "film.cc"),
+        ),
+        *(("film.srt", None, "film"), ("show.it.de.srt", "de", "show.it"), (".en.srt", None, ".en")),
     ],
 )
-def test_the_language_is_in_the_name(name: str, language: str | None) -> None:
-    assert language_before_ending(Path(name)) == language
+def test_the_language_is_in_the_name(name: str, language: str | None, short: str) -> None:
+    assert (language_before_ending(Path(name)), name_without_language(Path(name))) == (language, short)
 
 
 @pytest.mark.parametrize(
