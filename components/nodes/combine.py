@@ -49,6 +49,7 @@ class Combine(Kind[CombineSettings]):
     same_language = True
     passes = True
     pools = True
+    features = ("systems", "agreement", "unanimous", "expected_utility", "share:", "lm", "reranking")
 
     def version(self, settings: CombineSettings) -> str:
         """Return the version of the methods."""

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from components.digests import file_digest
 from components.editing.correction import (
+    EDITED,
     Correction,
     correct,
     latest_by_id,
@@ -47,6 +48,7 @@ class Edit(Kind[EditSettings]):
     summary = "corrections by hand, from a file or from antiphon edit"
     settings = EditSettings
     needs_inputs = True
+    features = (EDITED,)
 
     def version(self, settings: EditSettings) -> str:
         """Return the version of this file."""

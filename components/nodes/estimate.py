@@ -14,6 +14,7 @@ from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, Site
 from components.records import NBest, Outcome, Quarantined
+from components.text_confidence import ESTIMATES
 
 if TYPE_CHECKING:
     from components.confidence.estimators.examples import TextFeatures
@@ -65,6 +66,7 @@ class Estimate(Kind[EstimateSettings]):
     annotates = True
     made_by: ClassVar = {"fitted": "train_estimate"}
     learned_as = "fitted"
+    features = tuple(ESTIMATES)
 
     def version(self, settings: EstimateSettings) -> str:
         """Return the version of features and estimates."""

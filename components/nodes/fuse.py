@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from components import neural_metrics
 from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
+from components.endpoints.usage import COUNTS
 from components.fusing.config import VERSION, FuseConfig
 from components.machine import dtype_for_key
 from components.models.sources.served import chat_fingerprints
@@ -20,6 +21,7 @@ from components.records import NBest, Outcome
 from components.refining.config import ESTIMATE, MODEL_GATES
 from components.run_record import StageRef
 from components.storage.reader import read_nbests
+from components.text_confidence import ESTIMATES
 
 
 class Fuse(Kind[FuseConfig]):
@@ -36,6 +38,7 @@ class Fuse(Kind[FuseConfig]):
     same_language = True
     passes = True
     pools = True
+    features = ("systems", "edit_distance", "fused", "gate_before", "gate_proposed", *ESTIMATES, *COUNTS)
     made_by: ClassVar = {estimator_reference.ROLE: estimator_reference.MADE_BY}
 
     def version(self, settings: FuseConfig) -> str:

@@ -50,6 +50,7 @@ class Gold(Kind[GoldSettings]):
     passes = True
     filters = True
     scored = False
+    features = ()
 
     def version(self, settings: GoldSettings) -> str:
         """Return the version of this file."""

@@ -67,6 +67,9 @@ class Kind(ABC, Generic[S]):
     """It asks a person, which needs somebody who watches the run."""
     annotates: ClassVar[bool] = False
     """It gives its first input's text again, whatever else it reads: that decides what its texts are."""
+    features: ClassVar[Collection[str] | None] = None
+    """Features that its hypotheses may have beside those of its inputs; ``share:`` stands for all names that
+    begin so. None where they are not known before it runs."""
     filters: ClassVar[bool] = False
     """It may return None for an item, which drops the utterance."""
 
@@ -168,6 +171,10 @@ class Kind(ABC, Generic[S]):
         """Return the ways that it sends utterances, for ``when: NODE.WAY``."""
         return ()
 
+    def numbers(self, settings: S) -> tuple[str, ...]:
+        """Return the numbers of its first input that it decides by; one that cannot be there is refused."""
+        return ()
+
     def ids_in_settings(self, settings: S) -> Collection[str]:
         """Return ids of utterances that its settings name; an id that the data lack is refused."""
         return ()
@@ -203,6 +210,13 @@ class Kind(ABC, Generic[S]):
     def build(self, settings: S, site: Site) -> Component:
         """Build the component, its models loaded."""
         raise NotImplementedError
+
+    def check_outcomes(self, settings: S, folder: Path) -> None:
+        """Refuse what all its shards have given, before its stage is finished.
+
+        Raises:
+            DataError: every record failed by one fault of the settings.
+        """
 
     def make(self, settings: S, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Make a ``whole`` node's files in ``folder``, going on with what an earlier attempt left there.

@@ -14,6 +14,7 @@ from components.ensembling.token_level.config import (
     RecognizerEnsembleConfig,
 )
 from components.machine import resolve_dtype_name
+from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.recognition import checks
@@ -50,6 +51,7 @@ class Recognize(Kind[RecognizeSettings]):
     summary = "speech -> transcript, by any recognizer or several as one"
     settings = RecognizeSettings
     reads = ("speech",)
+    features = RECOGNIZER_FEATURES
 
     def version(self, settings: RecognizeSettings) -> str:
         """Return the version of the backend, and that of the mixing where there are several models."""

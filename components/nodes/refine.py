@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from components.endpoints.usage import COUNTS
 from components.errors import ConfigError
 from components.models.sources.served import is_served
 from components.nodes.kind import Kind
@@ -15,6 +16,7 @@ from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome
 from components.refining.config import SERVED_VERSION, RefineConfig
 from components.refining.decisions import has_stopped
+from components.text_confidence import ESTIMATES
 
 
 class RefineSettings(RefineConfig):
@@ -78,6 +80,7 @@ class RefineRound(Round[RefineRoundSettings]):
     name = "refine_round"
     summary = "one round of refine"
     settings = RefineRoundSettings
+    features = ("gate", "gate_before", "gate_proposed", "seconds", *ESTIMATES, *COUNTS)
     waits = True
 
     def models(self, settings: RefineRoundSettings) -> dict[str, str]:

@@ -18,7 +18,7 @@ from components.records import Quarantined, Route
 from components.routing.objective import OBJECTIVES
 from components.routing.route_fit import TRAIN_ROUTE, RouteFit, read_route_fit
 from components.run_record import StageRef
-from components.storage.record_files import OUTPUTS
+from components.storage.record_files import ERRORS, OUTPUTS
 
 VERSION = 1
 """Version of the choice of a way."""
@@ -51,6 +51,10 @@ class RouteKind(Kind[RouteSettings]):
     def ways(self, settings: RouteSettings) -> tuple[str, ...]:
         """Return escalate and keep for a threshold, else folds or the ways that are set."""
         return settings.names
+
+    def numbers(self, settings: RouteSettings) -> tuple[str, ...]:
+        """Return the numbers that decide; none of labels, of folds, and of a learned threshold."""
+        return () if settings.fitted or settings.by in (*LABELS, FOLD) else settings.numbers
 
     def tables(self, settings: RouteSettings) -> dict[str, str]:
         """Return the node that learned the threshold."""
@@ -103,6 +107,14 @@ class RouteKind(Kind[RouteSettings]):
             return [_route(choose, item, site.name) for item in items]
 
         return route
+
+    def check_outcomes(self, settings: RouteSettings, folder: Path) -> None:
+        """Refuse a number that no text has: its name is wrong, not the texts."""
+        if next(read_lines(folder / OUTPUTS), None) is not None:
+            return
+        fault = next(read_lines(folder / ERRORS), None)
+        if fault is not None:
+            raise DataError(f"by: {Quarantined.model_validate_json(fault).detail} (in all utterances)")
 
     def notes(self, settings: RouteSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say how many went which way, where that was learned and may have come out otherwise."""

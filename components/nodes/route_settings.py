@@ -55,6 +55,11 @@ class LearnedRouteSettings(Objective):
         """The numbers, where there are several."""
         return self.by if isinstance(self.by, tuple) else ()
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The numbers, one or several."""
+        return self.by if isinstance(self.by, tuple) else (self.by,)
+
     @model_validator(mode="after")
     def _check_metric(self) -> LearnedRouteSettings:
         asked = self.target.metric if self.target else None

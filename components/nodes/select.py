@@ -27,6 +27,7 @@ class Select(Kind[SelectSettings]):
     needs_inputs = True
     passes = True
     same_language = True
+    features = ()
 
     def version(self, settings: SelectSettings) -> str:
         """Return the version of this file."""

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from components.errors import ConfigError
 from components.machine import dtype_for_key
+from components.nodes.feature_names import RECOGNIZER_FEATURES, TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome
@@ -55,6 +56,7 @@ class Stack(Kind[StackSettings]):
     inputs = (1, 3)
     needs_inputs = True
     translates = True
+    features = ("first", "second", "fused", *RECOGNIZER_FEATURES, *TRANSLATOR_FEATURES)
 
     def version(self, settings: StackSettings) -> str:
         """Return the version of the method."""

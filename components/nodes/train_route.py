@@ -68,6 +68,10 @@ class TrainRoute(Kind[TrainRouteSettings]):
         if settings.by == "length" and rungs and site.sorts[0] != "text":
             raise ConfigError("by: expected a number of a rung's text, found length of the data; read a text")
 
+    def numbers(self, settings: TrainRouteSettings) -> tuple[str, ...]:
+        """Return the numbers that it learns from."""
+        return settings.numbers
+
     def fewest_utterances(self, settings: TrainRouteSettings, site: Site) -> int:
         """Return 50; a budget over the very utterances that are routed, without rungs, takes any number."""
         return MIN_UTTERANCES if len(site.of) > 1 or settings.guarantee else 0

@@ -17,6 +17,7 @@ from components.ensembling.token_level.config import (
 from components.ensembling.token_level.config import TRANSLATION_VERSION as MIXING_VERSION
 from components.machine import resolve_dtype_name
 from components.models.sources.served import chat_fingerprints, is_served
+from components.nodes.feature_names import TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import Outcome
@@ -79,6 +80,7 @@ class Translate(Kind[TranslateSettings]):
     settings = TranslateSettings
     reads = ("text",)
     translates = True
+    features = TRANSLATOR_FEATURES
     made_by: ClassVar = {"learned": "mixture_weights"}
 
     def version(self, settings: TranslateSettings) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.machine import resolve_dtype_name
+from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.recognition.backends import BACKENDS
@@ -24,6 +25,7 @@ class TranslateSpeech(Kind[RecognitionConfig]):
     settings = RecognitionConfig
     reads = ("speech",)
     translates = True
+    features = RECOGNIZER_FEATURES
 
     def version(self, settings: RecognitionConfig) -> str:
         """Return the versions of the translation and of the backend."""

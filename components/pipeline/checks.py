@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from components.errors import ConfigError
+from components.pipeline.known_numbers import find_unknown_number
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 
 AddFault = Callable[[Iterable[str], str], None]
@@ -16,6 +17,7 @@ def check_graph(pipeline: Pipeline, note: AddFault) -> None:
     """Report every fault of a graph whose nodes are each valid."""
     for node in pipeline:
         _check_inputs(pipeline, node, note)
+        _check_numbers(pipeline, node, note)
         _check_same_language(pipeline, node, note)
         _check_when(pipeline, node, note)
         _check_language(pipeline, node, note)
@@ -65,6 +67,12 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:
         kind.check_inputs(node.settings, pipeline.site_of(node, None, 0))
     except ConfigError as error:
         note(path[:2], f"{node.name}: {error}")
+
+
+def _check_numbers(pipeline: Pipeline, node: Node, note: AddFault) -> None:
+    fault = find_unknown_number(pipeline, node) if node.of else None
+    if fault is not None:
+        note(("nodes", node.name, "by"), f"{node.name}.by: {fault}")
 
 
 def _check_same_language(pipeline: Pipeline, node: Node, note: AddFault) -> None:

@@ -153,6 +153,7 @@ class NodeRun:
             self.progress = NodeProgress(self.node.name, self.data.items - self.data.quarantined)
             ShardedStage(writer, self._make_shard_work(), self.coordinator, self.progress).run(everything())
             writer.read_digests = self._wait_for_all()
+            self.node.kind.check_outcomes(self.node.settings, writer.path)
             ids = None if self.node.kind.filters else self._read_ids()
             return writer.finish(ids)
 

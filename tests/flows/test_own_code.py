@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from components import models
-from components.errors import ConfigError, TransientError
+from components.errors import ConfigError, DataError, TransientError
 from components.nodes import code_permission
 from components.recognition import factory as recognition
 from components.refining import acceptance, methods
@@ -151,6 +151,14 @@ def test_a_server_that_is_down_is_no_answer_and_the_run_goes_on_later(
     refs = stages(run(folder, NODES))
     assert read_best_texts(refs["mt"]) == {"u0": "A CAT", "u3": "DOGS"}
     assert refs["sed"].reused  # the branch that did not fail
+
+
+def test_a_number_that_no_text_of_own_code_has_fails_the_route_in_one_line(folder: Path) -> None:
+    mt = {**NODES["sed"], "when": None}
+    doubt = {"kind": "route", "of": "mt", "by": "mine", "below": 1}
+    nodes = {"mt": mt, "doubt": doubt, "again": {**mt, "when": "doubt.escalate"}}
+    with pytest.raises(DataError, match=r"^by: expected a number mine, found only .* \(in all utterances\)$"):
+        run(folder, nodes)
 
 
 def test_what_can_be_refused_is_refused_before_anything_runs(

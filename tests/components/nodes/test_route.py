@@ -123,3 +123,64 @@ def test_a_route_that_nobody_takes_is_refused() -> None:
     nodes["more"] = {"kind": "recognize", "when": "r.down"}
     with pytest.raises(ConfigError, match="r sends utterances to escalate, keep, none to 'down'"):
         read_pipeline({"nodes": nodes})
+
+
+TEXTS: dict[str, dict[str, Any]] = {
+    "asr": {"kind": "recognize"},
+    "sure": {"kind": "estimate", "of": "asr", "model": "packaged:whisper-base"},
+    "judged": {"kind": "score", "of": "mt", "metric": "fluency:packaged:multi30k-en-de"},
+    "mt": {"kind": "translate", "of": "sure"},
+    "rover": {"kind": "combine", "of": ["asr", "sure"]},
+    "own": {"kind": "command", "of": "asr", "run": ["cat"], "format": "text"},
+    "later": {"kind": "select", "of": ["own", "asr"]},
+}
+
+
+def route_by(by: str | list[str], of: str, **values: Any) -> None:
+    r = {"kind": "route", "by": by, "of": of, **(values or {"below": -0.3})}
+    more = {"kind": "recognize", "when": "r.escalate"}
+    read_pipeline({"nodes": {**TEXTS, "r": r, "more": more}})
+
+
+@pytest.mark.parametrize(
+    ("by", "of", "message"),
+    [
+        (
+            "mean_logprob",
+            "asr",
+            "r.by: expected a number of asr, found mean_logprob; did you mean mean_log_prob",
+        ),
+        ("p_corect", "sure", "r.by: expected a number of sure, found p_corect; did you mean p_correct?"),
+        ("p_correct", "asr", "r.by: expected a number of asr, found p_correct"),
+        ("no_speech", "mt", "found no_speech"),
+        ("word_ratio", "mt", "found word_ratio"),
+        ("vlaue", "judged", "found vlaue; did you mean value?"),
+        ("mean_log_prob", "data", "expected a number of data, found mean_log_prob; known: length, seconds"),
+    ],
+)
+def test_a_number_that_cannot_be_there_is_refused(by: str, of: str, message: str) -> None:
+    with pytest.raises(ConfigError) as fault:
+        route_by(by, of)
+    assert message in str(fault.value)
+    assert len(str(fault.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("by", "of"),
+    [
+        *(("no_speech", "asr"), ("n_words", "mt"), ("p_correct", "sure"), ("p_correct", "rover")),
+        *(("share:asr", "rover"), ("value", "judged"), ("seconds", "judged"), ("seconds", "data")),
+        *(("mine", "own"), ("mine", "later")),
+    ],
+)
+def test_a_number_that_can_be_there_is_taken(by: str, of: str) -> None:
+    route_by(by, of)
+
+
+def test_several_numbers_and_those_of_a_budget_are_checked() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^r.by: expected a number of asr, found scroe; did you mean score"
+    ):
+        route_by("scroe", "asr", budget=0.3)
+    with pytest.raises(ConfigError, match=r"found no_spech; did you mean no_speech\?"):
+        route_by(["margin", "no_spech"], "asr", budget=0.3, rungs=["asr", "rover"], dev="sample")

@@ -1,0 +1,56 @@
+"""The numbers that a node can decide by: those of what it reads, as far as they are known before a run."""
+
+from __future__ import annotations
+
+from components.nodes.measures import CONFIDENCE, FEATURES, MEASURES
+from components.pipeline.pipeline import Node, Pipeline
+from components.suggestions import suggest
+
+
+def find_unknown_number(pipeline: Pipeline, node: Node) -> str | None:
+    """Return what is wrong with a number that a node decides by; None where its input can have all of them.
+
+    Where a node above gives features that nobody knows before it runs, such as those of ``python`` and
+    ``command``, every name may be right.
+    """
+    numbers = node.kind.numbers(node.settings)
+    if not numbers:
+        return None
+    sort = pipeline.sort_of(node.of[0])
+    written = written_features(pipeline, node.of[0])
+    if written is None:
+        return None
+    known = {"text": (*MEASURES, *FEATURES, *written), "table": (*MEASURES, "value", CONFIDENCE)}
+    options: tuple[str, ...] = known.get(sort, tuple(MEASURES))
+    prefixes = tuple(name for name in options if name.endswith(":"))
+    unknown = [name for name in numbers if name not in options and not name.startswith(prefixes)]
+    if unknown and sort == "text":
+        options = tuple(dict.fromkeys((*(name for name in options if name not in prefixes), *_computed())))
+        unknown = [name for name in unknown if name not in options]
+    if not unknown:
+        return None
+    return f"expected a number of {node.called[0]}, found {unknown[0]}{suggest(unknown[0], options)}"
+
+
+def written_features(pipeline: Pipeline, name: str) -> set[str] | None:
+    """Return the features that the hypotheses of a node may have; None where that is not known."""
+    if pipeline.sort_of(name) != "text":
+        return set()
+    node = pipeline.nodes[name]
+    own = node.kind.features
+    if own is None:
+        return None
+    features = set(own)
+    for input_name in () if node.translates else node.of:
+        above = written_features(pipeline, input_name)
+        if above is None:
+            return None
+        features |= above
+    return features
+
+
+def _computed() -> list[str]:
+    """Return the features that are computed of any text; its source is not known to a route."""
+    from components.confidence.features import FEATURES as COMPUTED  # noqa: PLC0415 - a second, for few routes
+
+    return [name for name, row in COMPUTED.items() if row.compute and row.needs != "a source text"]
