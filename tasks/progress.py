@@ -143,8 +143,9 @@ class Progress:
             self._counts.audio_seconds += size.audio_seconds
             self._add_up()
         self._log_if_due()
-        if self._counts.seconds > _SHOW_AFTER or self._bar.is_shown:
-            self._bar.show(100 * self._counts.share)
+        share = self._counts.share
+        if share is not None and (self._counts.seconds > _SHOW_AFTER or self._bar.is_shown):
+            self._bar.show(100 * share)
 
     def _add_up(self) -> None:
         shards = self._in_flight.values()
@@ -154,6 +155,6 @@ class Progress:
 
     def _log_if_due(self) -> None:
         now = time.monotonic()
-        if now - self._last_log >= _LOG_EVERY and self._counts.share < 1:  # the end has a line of its own
+        if now - self._last_log >= _LOG_EVERY and self._counts.share != 1:  # the end has a line of its own
             self._last_log = now
             self._log.info("%s", self._counts.describe(), extra=PROGRESS_RECORD)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from components.languages import UNDETERMINED
 from components.nodes.site import Item
@@ -81,6 +81,14 @@ class _FileCursor:
     def __del__(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+class Slice(NamedTuple):
+    """A slice of the data set, of so many utterances: its number, and what a node computes of it."""
+
+    number: int
+    utterances: int
+    items: list[Item]
 
 
 class ItemGatherer:

@@ -98,7 +98,8 @@ class LiveProgress:
         yield self._spinner
         yield self._name(progress.node)
         if self.console.width >= _BAR_FROM:
-            yield ProgressBar(total=1.0, completed=progress.share, width=20)
+            share = progress.share
+            yield ProgressBar(total=None if share is None else 1.0, completed=share or 0.0, width=20)
         yield Text(progress.describe_count())
         if self.console.width >= _RATES_FROM:
             yield Text(progress.describe_rates(), "dim")

@@ -18,6 +18,8 @@ class NodeProgress:
         total: utterances at most; 100 where ``is_percentage``.
         is_percentage: whether the node is made in one piece, which says percent only.
         done: finished ones, those of an earlier attempt included.
+        seen: utterances of the data set up to the shard that was gathered last.
+        left_out: those of them that it does not get: they went another way, or something before failed.
         resumed: those of an earlier attempt, which say nothing about the speed.
         in_flight: of what is being computed, what its component says is done.
         audio_seconds: seconds of speech in what this attempt has done.
@@ -28,6 +30,8 @@ class NodeProgress:
     total: float
     is_percentage: bool = False
     done: float = 0.0
+    seen: int = 0
+    left_out: int = 0
     resumed: float = 0.0
     in_flight: float = 0.0
     audio_seconds: float = 0.0
@@ -44,6 +48,16 @@ class NodeProgress:
         """Note that what is done has changed just now: speeds are told from here."""
         self.counted_at = self.clock()
 
+    def gather(self, utterances: int, items: int) -> None:
+        """Note a further slice of the data set, and how many of its utterances the node gets."""
+        self.seen += utterances
+        self.left_out += utterances - items
+
+    @property
+    def expected(self) -> float | None:
+        """Utterances that it gets; None while it has not got all so far, and more may follow."""
+        return self.total - self.left_out if not self.left_out or self.seen >= self.total else None
+
     @property
     def seconds(self) -> float:
         """Seconds since it began."""
@@ -54,9 +68,11 @@ class NodeProgress:
         return max(self.counted_at - self.started_at, 1e-9)
 
     @property
-    def share(self) -> float:
-        """The share of the work that is done, from 0 to 1."""
-        return min((self.done + self.in_flight) / self.total, 1.0) if self.total else 1.0
+    def share(self) -> float | None:
+        """The share of the work that is done, from 0 to 1; None while it is not known how much there is."""
+        if self.expected is None:
+            return None
+        return min((self.done + self.in_flight) / self.expected, 1.0) if self.expected else 1.0
 
     @property
     def rate(self) -> float:
@@ -71,17 +87,18 @@ class NodeProgress:
     @property
     def seconds_left(self) -> float | None:
         """Seconds that the rest takes at this rate; None where there is nothing to tell it from."""
-        rest = self.total - self.done - self.in_flight
+        rest = (self.expected or 0.0) - self.done - self.in_flight
         if self.rate <= 0 or rest <= 0:
             return None
         left = max(rest / self.rate - (self.clock() - self.counted_at), 1.0)
         return left if left < float("inf") else None
 
     def describe_count(self) -> str:
-        """How much is done, of how much."""
+        """How much is done, and of how much where that is known."""
         if self.is_percentage:
             return f"{self.done:.0f}%"
-        return f"{int(self.done + self.in_flight):,} of {int(self.total):,}"
+        count = f"{int(self.done + self.in_flight):,}"
+        return f"{count} done" if self.expected is None else f"{count} of {int(self.expected):,}"
 
     def describe_rates(self) -> str:
         """Records and seconds of speech in a second; empty while there is nothing to tell them from."""
@@ -101,7 +118,7 @@ class NodeProgress:
 
     def describe(self) -> str:
         """All of it in a line, as for a log."""
-        share = "" if self.is_percentage else f" ({100 * self.share:.0f}%)"
+        share = "" if self.is_percentage or self.share is None else f" ({100 * self.share:.0f}%)"
         parts = (self.describe_count() + share, self.describe_rates(), self.describe_rest())
         return f"{self.node}: " + ", ".join(part for part in parts if part)
 

@@ -251,7 +251,7 @@ class RunView:
     def _row(
         self, ref: StageRef, kind: str, status: str, models: Models, *, reads_speech: bool = False
     ) -> StageRow:
-        is_timed = reads_speech and self.audio_seconds > 0
+        audio_seconds = self._audio_of(ref.stage) if reads_speech else 0.0
         return StageRow(
             stage=ref.stage,
             kind=kind,
@@ -260,11 +260,18 @@ class RunView:
             items=ref.items,
             quarantined=ref.quarantined,
             seconds=ref.seconds,
-            rtfx=self.audio_seconds / ref.seconds if is_timed and ref.seconds else None,
+            rtfx=audio_seconds / ref.seconds if audio_seconds and ref.seconds else None,
             peak_memory_bytes=ref.peak_memory_bytes,
             card_memory=ref.card_memory,
             key=ref.key,
         )
+
+    def _audio_of(self, stage: str) -> float:
+        """Length of the audio that a node computed: behind a route not that of all utterances."""
+        outcomes = self.outcomes.get(stage)
+        if outcomes is None or len(outcomes) == len(self.utterances):
+            return self.audio_seconds
+        return sum(u.audio.seconds for u in self.utterances if u.audio and u.id in outcomes)
 
 
 def _status(ref: StageRef) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from components.data.documents import cut_slices
@@ -11,7 +12,7 @@ from components.errors import StoreError
 from components.machine import resolve_device_name
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.site import Item, Site
-from components.pipeline.item_gatherer import ItemGatherer
+from components.pipeline.item_gatherer import ItemGatherer, Slice
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, make_stage_plan, with_models, with_tables
 from components.run_record import StageRef
@@ -84,8 +85,8 @@ class NodeRun:
 
     def _has_work(self) -> bool:
         """Return whether any item needs work, and set ``all_idle``: there are items, and none does."""
-        for _, items in self._read_slices():
-            for item in items:
+        for part in self._read_slices():
+            for item in part.items:
                 if not self.node.kind.is_idle(item):
                     self.all_idle = False
                     return True
@@ -110,7 +111,7 @@ class NodeRun:
             return None if ref is None else Path(self.store.localize(ref).path)
         return self.store.stage_folder(self.keys[name])
 
-    def _read_slices(self) -> Iterator[tuple[int, list[Item]]]:
+    def _read_slices(self) -> Iterator[Slice]:
         """Yield the items of every slice of the data set, each as soon as what it reads is there."""
         size = self.planned.stage.shard_size or MIN_SHARD_SIZE
         followed = {name for role, name in self.node.reads.items() if role not in self.node.tables}
@@ -123,7 +124,7 @@ class NodeRun:
                 folders = {name: self._folder_of(name) for name in read}
                 existing = {name: folder for name, folder in folders.items() if folder is not None}
                 gatherer = ItemGatherer(self.pipeline, self.node, existing)
-            yield number, gatherer.gather(batch)
+            yield Slice(number, len(batch), gatherer.gather(batch))
 
     # Shards
 
@@ -134,31 +135,32 @@ class NodeRun:
             read: digests of what it reads, where that is finished and an earlier stage may be stale.
         """
         slices = self._read_slices()
-        empty = []
-        for number, items in slices:
-            if items:
+        first: list[Slice] = []
+        for part in slices:
+            first.append(part)
+            if part.items:
                 break
-            empty.append(number)
         else:
             return None
-
-        def everything() -> Iterator[tuple[int, list[Item]]]:
-            yield from ((shard, []) for shard in empty)
-            yield number, items
-            yield from slices
 
         with open_stage(self.store, self.planned.stage, read_digests=read) as writer:
             if writer.ref is not None:  # another run has finished it meanwhile
                 return writer.ref
-            self.progress = NodeProgress(self.node.name, self.data.items - self.data.quarantined)
-            ShardedStage(writer, self._make_shard_work(), self.coordinator, self.progress).run(everything())
+            progress = self.progress = NodeProgress(self.node.name, self.data.items - self.data.quarantined)
+
+            def counted() -> Iterator[tuple[int, list[Item]]]:
+                for number, utterances, items in chain(first, slices):
+                    progress.gather(utterances, len(items))
+                    yield number, items
+
+            ShardedStage(writer, self._make_shard_work(), self.coordinator, progress).run(counted())
             writer.read_digests = self._wait_for_all()
             self.node.kind.check_outcomes(self.node.settings, writer.path)
             ids = None if self.node.kind.filters else self._read_ids()
             return writer.finish(ids)
 
     def _read_ids(self) -> Iterator[str]:
-        return (item.utterance.id for _, items in self._read_slices() for item in items)
+        return (item.utterance.id for part in self._read_slices() for item in part.items)
 
     def _make_shard_work(self) -> ShardWork:
         reads_speech = "speech" in self.node.kind.reads
@@ -258,6 +260,6 @@ class NodeRun:
 
     def _read_items(self) -> Iterator[Item]:
         """Yield its items one by one, until the run is to stop."""
-        for _, items in self._read_slices():
+        for part in self._read_slices():
             self.coordinator.check_halted()
-            yield from items
+            yield from part.items

@@ -49,12 +49,25 @@ def test_before_anything_is_done_nothing_is_told() -> None:
     assert progress_at(3.0, 0).describe() == "asr: 0 of 40 (0%)"
 
 
+def test_behind_a_route_no_total_is_promised_before_it_is_known() -> None:
+    progress = progress_at(10.0, 5)
+    progress.gather(32, 7)
+    assert (progress.share, progress.seconds_left) == (None, None)
+    assert progress.describe() == "asr: 5 done, 0.5 records/s"
+    console = terminal(120)
+    live = LiveProgress(console)
+    live.update(progress)
+    console.print(live._render())
+    progress.gather(8, 3)
+    assert progress.describe() == "asr: 5 of 10 (50%), 0.5 records/s, 10 s left"
+
+
 @given(done=st.floats(0, 40), within=st.floats(0, 40), seconds=st.floats(0, 1e6))
 def test_whatever_is_counted_the_share_is_one_and_the_rest_is_positive(
     done: float, within: float, seconds: float
 ) -> None:
     progress = progress_at(seconds, done, in_flight=within)
-    assert 0 <= progress.share <= 1
+    assert 0 <= (progress.share or 0) <= 1
     left = progress.seconds_left
     assert left is None or left >= 1
     assert "nan" not in progress.describe()

@@ -58,6 +58,15 @@ def test_stage_rows(tmp_path: Path) -> None:
     assert [row.kind for row in rows.values()] == ["data", "recognize", "translate", "metrics"]
 
 
+def test_behind_a_route_the_speed_is_that_of_what_the_node_computed(tmp_path: Path) -> None:
+    view = routed(tmp_path)
+    rows = {row.stage: row for row in view.stages()}
+    seconds = {u.id: u.audio.seconds for u in view.utterances if u.audio}
+    assert rows["fast"].rtfx == pytest.approx(sum(seconds.values()))  # in one second
+    assert rows["good"].rtfx == pytest.approx(sum(seconds[key] for key in view.outcomes["good"]))
+    assert len(view.outcomes["good"]) == 2 < len(seconds)
+
+
 def test_nodes_without_a_stage_have_a_row_that_says_why(tmp_path: Path) -> None:
     rows = {row.stage: row for row in routed(tmp_path).stages()}
     assert (rows["de-2"].status, rows["de-2"].has_stage) == ("skipped", False)
