@@ -113,6 +113,8 @@ def _cells(measures: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     return [_format(measures[name]) if name in measures else "" for name in names]
 
 
-def _format(estimate: Mapping[str, Any]) -> str:
+def _format(estimate: Mapping[str, Any] | None) -> str:
+    if estimate is None:
+        return "too few"
     ends = estimate["interval"]
     return f"{estimate['value']:.3f}" + ("" if ends is None else f" ({ends[0]:.3f} to {ends[1]:.3f})")

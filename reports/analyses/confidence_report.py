@@ -8,6 +8,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
+from components.confidence.evaluation.calibration import MIN_BINS, MIN_IN_BIN
 from components.confidence.evaluation.outcomes import OUTCOMES, RAW
 from components.confidence.evaluation.quality import MEASURES, SignalQuality
 from components.metrics.bootstrap import MIN_UTTERANCES
@@ -74,17 +75,20 @@ def _describe_n(signal: SignalQuality) -> str:
 def _describe_loss(signal: SignalQuality) -> str:
     """How good the texts are: the share that is wrong, the mean WER or chrF."""
     if signal.outcome == "chrf":
-        return f"chrF {100 - signal.mean_loss:.1f}"
-    return (
-        f"WER {signal.mean_loss:.1f}" if signal.outcome == "wer" else f"{100 * signal.mean_loss:.1f}% wrong"
-    )
+        return f"mean chrF of utterances {100 - signal.mean_loss:.1f}"
+    if signal.outcome == "wer":
+        return f"mean WER of utterances {signal.mean_loss:.1f}"
+    return f"{100 * signal.mean_loss:.1f}% wrong"
 
 
 def format_measure(signal: SignalQuality, name: str) -> str:
-    """A measure with its interval; areas of WER and chrF are percentages."""
+    """A measure with its interval, "too few" without a number; areas of WER and chrF are percentages."""
+    measure = signal.measures[name]
+    if measure is None:
+        return "too few"
     is_amount = name in ("aurc", "eaurc") and not OUTCOMES[signal.outcome].is_class
     digits = 1 if is_amount else _DIGITS.get(name, 2)
-    return format_estimate(signal.measures[name], sign=name == "auroc_gain", digits=digits)
+    return format_estimate(measure, sign=name == "auroc_gain", digits=digits)
 
 
 def build_sections(signals: Sequence[SignalQuality]) -> list[Section]:
@@ -102,7 +106,12 @@ def build_sections(signals: Sequence[SignalQuality]) -> list[Section]:
 def _note(signals: Sequence[SignalQuality]) -> str:
     few = any(signal.n_utterances < MIN_UTTERANCES for signal in signals)
     intervals = f"Below {MIN_UTTERANCES} utterances there are no intervals." if few else "95% intervals."
-    return f"{_EXPLANATION} {intervals}"
+    lacks = any(name == "ece" and value is None for each in signals for name, value in each.measures.items())
+    unknown = (
+        f" ECE too few: too few words or texts in different bins to tell; it takes {MIN_BINS} bins, with "
+        f"{MIN_IN_BIN} and more in each."
+    )
+    return f"{_EXPLANATION} {intervals}{unknown * lacks}"
 
 
 def print_confidences(signals: Sequence[SignalQuality], console: Console) -> None:

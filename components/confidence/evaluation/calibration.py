@@ -22,6 +22,8 @@ BINS = 15
 """At most so many, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599."""
 MIN_IN_BIN = 20
 """Trials of a bin at least: a share of fewer is mostly chance, and chance adds to the error."""
+MIN_BINS = 5
+"""Bins that a calibration error needs: confidences that are too high and too low cancel within a bin."""
 CLIP = 1e-4
 """Probabilities are this far from 0 and 1 in a cross-entropy, where one sure error would be infinite."""
 

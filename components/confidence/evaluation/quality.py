@@ -8,6 +8,7 @@ import numpy as np
 
 from components.confidence.evaluation.calibration import (
     BINS,
+    MIN_BINS,
     MIN_IN_BIN,
     ReliabilityBin,
     measure_calibration,
@@ -34,7 +35,7 @@ from components.metrics.metric import Output
 from components.metrics.normalizers import BY_LANGUAGE
 from components.records import Record
 
-VERSION = 1
+VERSION = 2
 """Version of what is measured; changes with its numbers."""
 
 
@@ -49,7 +50,8 @@ class SignalQuality(Record):
         n_total: trials that were judged.
         n_utterances: utterances that were scored.
         mean_loss: share of trials that are wrong, or the mean WER or 100 - chrF.
-        measures: by name, see MEASURES; those that are not defined are left out.
+        measures: by name, see MEASURES; those that are not defined are left out. None for ``ece`` where
+            fewer than MIN_BINS bins have trials.
         reliability: of probabilities.
         curve: risk over coverage.
         signature: how the numbers were made.
@@ -62,7 +64,7 @@ class SignalQuality(Record):
     n_total: int
     n_utterances: int
     mean_loss: float
-    measures: dict[str, Estimate]
+    measures: dict[str, Estimate | None]
     reliability: tuple[ReliabilityBin, ...] = ()
     curve: RiskCoverage
     signature: str
@@ -120,7 +122,7 @@ def _measure_table(
     node: str, name: OutcomeName, table: TrialTable, scores: Mapping[str, FloatArray], normalizer: str
 ) -> Iterator[SignalQuality]:
     aurocs: dict[str, tuple[bytes, Resampled]] = {}
-    rows = []
+    rows: list[tuple[str, Trials, dict[str, Estimate | None]]] = []
     for signal, values in table.signals.items():
         has = ~np.isnan(values)
         if not has.any():
@@ -129,7 +131,9 @@ def _measure_table(
         resampled = _measure(trials, is_class=OUTCOMES[name].is_class)
         if "auroc" in resampled:
             aurocs[signal] = has.tobytes(), resampled["auroc"]
-        measures = {key: each for key, value in resampled.items() if (each := value.estimate()) is not None}
+        measures: dict[str, Estimate | None] = {
+            key: each for key, value in resampled.items() if (each := value.estimate()) is not None
+        }
         if name != "word":
             measures |= _correlate(trials, scores)
         rows.append((signal, trials, measures))
@@ -138,6 +142,9 @@ def _measure_table(
         if signal != RAW and raw and own and raw[0] == own[0] and (gain := own[1].minus(raw[1]).estimate()):
             measures["auroc_gain"] = gain
         is_probability = OUTCOMES[name].is_class and trials.has_probabilities
+        reliability = reliability_bins(trials) if is_probability else ()
+        if is_probability and len(reliability) < MIN_BINS:
+            measures["ece"] = None
         yield SignalQuality(
             node=node,
             outcome=name,
@@ -147,7 +154,7 @@ def _measure_table(
             n_utterances=table.n_utterances,
             mean_loss=float(trials.loss.mean()),
             measures=measures,
-            reliability=reliability_bins(trials) if is_probability else (),
+            reliability=reliability,
             curve=risk_coverage_curve(trials),
             signature=_sign(name, normalizer),
         )

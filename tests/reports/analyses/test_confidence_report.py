@@ -33,7 +33,7 @@ def test_a_row_has_what_its_signal_has(signals: list[SignalQuality]) -> None:
     assert rows["the transcript has no error", "log-probability"]["n"] == "3 of 4 utterances"
     expected = rows["WER", "expected_wer"]
     assert (expected["overall"], expected["Kendall"], expected["Kendall COMET"]) == (
-        "WER 16.7",
+        "mean WER of utterances 16.7",
         "1.00",
         "1.00",
     )
@@ -51,15 +51,30 @@ def test_the_section_has_plots_and_a_run_without_estimates_has_no_section(
     assert tmp_path / "risk_coverage_asr_wer.png" in plots
 
 
-def test_a_missing_measure_leaves_its_column_empty(signals: list[SignalQuality]) -> None:
+def test_an_error_of_too_few_bins_is_no_number(signals: list[SignalQuality]) -> None:
     console = Console(file=io.StringIO(), width=120, color_system=None)
-    without_ece = {name: value for name, value in signals[1].measures.items() if name != "ece"}
-    print_confidences([signals[0], signals[1].model_copy(update={"measures": without_ece})], console)
+    print_confidences(signals[:2], console)
     assert isinstance(console.file, io.StringIO)
     printed = " ".join(console.file.getvalue().split())
     assert "a<b>: the word is right 8 words, 37.5% wrong" in printed
-    nce, auroc = (signals[1].measures[name].value for name in ("nce", "auroc"))
-    assert f"log-probability 8 {nce:.2f} {auroc:.2f}" in printed
+    nce, auroc = (signals[1].measures[name] for name in ("nce", "auroc"))
+    assert nce is not None
+    assert auroc is not None
+    assert f"log-probability 8 too few {nce.value:.2f} {auroc.value:.2f}" in printed
+    assert "ECE too few: too few words or texts in different bins to tell; it takes 5 bins" in printed
+    (section,) = build_sections(signals)
+    assert "it takes 5 bins" in section.note
+    assert [row["ECE"] for row in section.rows if "ECE" in row] == ["too few"] * 4
+
+
+def test_a_missing_measure_leaves_its_column_empty(signals: list[SignalQuality]) -> None:
+    console = Console(file=io.StringIO(), width=120, color_system=None)
+    without_nce = {name: value for name, value in signals[1].measures.items() if name != "nce"}
+    print_confidences([signals[0], signals[1].model_copy(update={"measures": without_nce})], console)
+    assert isinstance(console.file, io.StringIO)
+    auroc = signals[1].measures["auroc"]
+    assert auroc is not None
+    assert f"log-probability 8 too few {auroc.value:.2f}" in " ".join(console.file.getvalue().split())
 
 
 def make_run(folder: Path, utterances: list[Utterance], estimated: bool) -> RunRecord:

@@ -7,6 +7,7 @@ import pytest
 from components.confidence.evaluation.outcomes import OUTCOMES, RAW
 from components.confidence.evaluation.quality import MEASURES, SignalQuality, measure_quality
 from components.confidence.evaluation.trial_tables import ScoredText
+from components.metrics.bootstrap import Estimate
 from components.records import Hypothesis, Token
 
 
@@ -39,12 +40,18 @@ def by_name(signals: list[SignalQuality]) -> dict[tuple[str, str], SignalQuality
     return {(signal.outcome, signal.signal): signal for signal in signals}
 
 
+def measure(signal: SignalQuality, name: str) -> Estimate:
+    estimate = signal.measures[name]
+    assert estimate is not None
+    return estimate
+
+
 def test_every_word_is_judged_as_the_error_rate_counts_it() -> None:
     words = by_name(measure_quality("asr", TEXTS, "transcript"))["word", "word_confidences"]
     assert (words.n, words.n_total, words.n_utterances) == (8, 8, 4)
     assert words.mean_loss == pytest.approx(3 / 8)  # ran; Thank, you where nothing was said
-    assert words.measures["auroc"].value == 1  # 0.3, 0.4 and 0.5 are below all others
-    assert words.measures["auroc"].interval is None  # four utterances
+    assert measure(words, "auroc").value == 1  # 0.3, 0.4 and 0.5 are below all others
+    assert measure(words, "auroc").interval is None  # four utterances
 
 
 def test_the_raw_signal_stands_beside_each_estimate() -> None:
@@ -59,7 +66,7 @@ def test_the_raw_signal_stands_beside_each_estimate() -> None:
     assert bins[0].confidence == pytest.approx(
         sum(p**2 for p in (0.9, 0.8, 0.3, 0.9, 0.7, 0.95, 0.4, 0.5)) / 8
     )
-    assert signals["word", "word_confidences"].measures["auroc_gain"].value == pytest.approx(0)
+    assert measure(signals["word", "word_confidences"], "auroc_gain").value == pytest.approx(0)
     assert "auroc_gain" not in raw.measures
     assert signals["utterance", RAW].n == 3  # nothing has no tokens
     assert "auroc_gain" not in signals["utterance", "p_correct"].measures  # not of the same utterances
@@ -72,8 +79,24 @@ def test_an_utterance_is_right_without_errors_and_silence_if_nothing_is_written(
     assert (expected.n, expected.n_total) == (2, 2)  # silence has no error rate
     assert expected.mean_loss == pytest.approx(100 / 6)
     assert expected.measures.keys() == {"aurc", "eaurc", "kendall", "pearson"}
-    assert expected.measures["kendall"].value == 1  # the higher the expected rate, the higher the rate
+    assert measure(expected, "kendall").value == 1  # the higher the expected rate, the higher the rate
     assert expected.reliability == ()
+
+
+@pytest.mark.parametrize(("n", "is_known"), [(30, False), (99, False), (100, True)])
+def test_an_error_of_calibration_takes_five_bins(n: int, is_known: bool) -> None:
+    """In one bin only the means are compared, which are as close as can be here."""
+    shares = [(i + 1) / (n + 1) for i in range(n)]
+    texts = [
+        scored(f"u{i}", "a b" if i % 2 else "a c", {"a": 0.9, "b": 0.9}, p_correct=share)
+        for i, share in enumerate(shares)
+    ]
+    signals = by_name(measure_quality("asr", texts, "transcript"))
+    whole = signals["utterance", "p_correct"]
+    assert (whole.measures["ece"] is not None) is is_known
+    assert measure(whole, "brier").value > 0.2
+    assert {"nce", "auroc"} <= whole.measures.keys()
+    assert SignalQuality.model_validate_json(whole.model_dump_json()) == whole
 
 
 def test_without_estimates_nothing_is_measured_unless_it_is_asked_for() -> None:
@@ -99,9 +122,9 @@ def test_translations_are_bad_below_the_threshold_of_the_estimator() -> None:
     assert {outcome for outcome, _ in signals} == {"bad", "chrf"}
     bad, chrf = signals["bad", "p_bad"], signals["chrf", "expected_chrf"]
     assert bad.mean_loss == pytest.approx(1 / 3)
-    assert bad.measures["auroc"].value == 1
-    assert chrf.measures["kendall"].value == 1
-    assert chrf.measures["kendall COMET"].value == pytest.approx(1 / 3)
+    assert measure(bad, "auroc").value == 1
+    assert measure(chrf, "kendall").value == 1
+    assert measure(chrf, "kendall COMET").value == pytest.approx(1 / 3)
     assert [
         by_name(measure_quality("mt", texts, "translation", bad_below=threshold))["bad", "p_bad"].mean_loss
         for threshold in (0.0, 100.0, None)
