@@ -37,7 +37,7 @@
     for (const dot of dots) { dot.left = across.at(dot.x); dot.top = up.at(dot.y); }
     // One path for all of them: thousands of dots cost one element.
     picture.append(svg("path", { d: dots.map((dot) => "M" + dot.left.toFixed(1) + " " + dot.top.toFixed(1) + "h0").join(""), class: dots.length > 400 ? "dots many" : "dots" }));
-    const ring = picture.appendChild(svg("circle", { r: 6, class: "ring", cx: -20, cy: -20 }));
+    const ring = picture.appendChild(svg("circle", { r: 6, class: "ring", visibility: "hidden" }));
     letWalk(figure, picture, ring, dots);
   }
   function letWalk(figure, picture, ring, dots) {
@@ -52,6 +52,7 @@
       const dot = sorted[n];
       ring.setAttribute("cx", dot.left);
       ring.setAttribute("cy", dot.top);
+      ring.removeAttribute("visibility");
       say.href = "#utterance=" + encodeURIComponent(dot.id);
       say.textContent = dot.id + ": " + xLabel + " " + Number(dot.x.toFixed(2)) + ", " + yLabel + " " + Number(dot.y.toFixed(2));
     };

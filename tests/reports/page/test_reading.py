@@ -199,16 +199,19 @@ def test_dots_lead_to_their_utterance_by_mouse_and_by_key(browser: object, tmp_p
     area = opened.page.locator(".dot-area").first
     playwright.expect(area).to_have_attribute("aria-label", "Recognition against translation: 29 utterances; "
         "left and right go from dot to dot, Enter opens the utterance")  # fmt: skip
+    ring = opened.page.locator(".dot-plot .ring").first
+    playwright.expect(ring).to_be_hidden()  # it stood outside the card
     area.focus()
     opened.page.keyboard.press("ArrowRight")
+    playwright.expect(ring).to_be_visible()
     link = opened.page.locator(".dot-link").first
     playwright.expect(link).to_contain_text("WER (%) 0")
     target = link.inner_text().partition(":")[0]
     opened.page.keyboard.press("Enter")
     playwright.expect(opened.page.locator(".utterance[open]")).to_have_attribute("data-id", target)
     opened.page.locator(".dot-plot").nth(1).scroll_into_view_if_needed()
-    ring = opened.page.locator(".dot-plot .dots").nth(1).bounding_box()
-    opened.page.mouse.click(ring["x"] + ring["width"], ring["y"] + ring["height"])
+    dots = opened.page.locator(".dot-plot .dots").nth(1).bounding_box()
+    opened.page.mouse.click(dots["x"] + dots["width"], dots["y"] + dots["height"])
     opened.page.wait_for_timeout(200)
     assert opened.page.locator(".utterance[open]").count() >= 1
     assert opened.complaints == []
