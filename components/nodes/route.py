@@ -112,9 +112,10 @@ class RouteKind(Kind[RouteSettings]):
         """Refuse a number that no text has: its name is wrong, not the texts."""
         if next(read_lines(folder / OUTPUTS), None) is not None:
             return
-        fault = next(read_lines(folder / ERRORS), None)
-        if fault is not None:
-            raise DataError(f"by: {Quarantined.model_validate_json(fault).detail} (in all utterances)")
+        first = next(read_lines(folder / ERRORS), None)
+        if first is not None:
+            fault = Quarantined.model_validate_json(first)
+            raise DataError(f"{fault.stage}.by: in every utterance: {fault.detail}")
 
     def notes(self, settings: RouteSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say how many went which way, where that was learned and may have come out otherwise."""
