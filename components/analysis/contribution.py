@@ -29,10 +29,12 @@ from components.records import Record
 class Share(Record):
     """One part: its score alone, what is lost without it, its Shapley value; None where that is not known.
 
-    ``lost`` and ``share`` are points gained, also where less is better (WER).
+    ``lost`` and ``share`` are points gained, also where less is better (WER). ``model`` is that of a
+    part which is a node of its own.
     """
 
     part: str
+    model: str = ""
     alone: Estimate | None
     lost: Estimate | None
     share: Estimate | None

@@ -7,7 +7,7 @@ Parts are members that are mixed, inputs that are combined, sources that a stack
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from components.ensembling.token_level.config import split_devices
@@ -28,6 +28,7 @@ class Ablation:
         pipelines: set of parts -> the pipeline with these alone.
         empty: what the output is without any part, where no pipeline computes that.
         transcripts: whether the output is scored as a transcript.
+        models: part -> the model of the node that it is.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Ablation:
     pipelines: Mapping[Coalition, Pipeline]
     empty: str = "no output"
     transcripts: bool = False
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 Build = Callable[[Coalition], Pipeline]
@@ -98,19 +100,21 @@ def _ablate_inputs(pipeline: Pipeline, name: str, stages: Collection[str]) -> It
         return
     if values.get("weights") or values.get("coefficients"):
         raise _explain_fixed_weights(name)
-    inputs = list(values["of"])
-    models = [str(pipeline.definitions.get(node, {}).get("model", node)) for node in inputs]
-    parts = _number_duplicates(models) if len(set(models)) == len(models) else tuple(inputs)
+    parts = tuple(values["of"])
+    written = {node: pipeline.definitions.get(node, {}) for node in parts}
+    models = {
+        node: str(node_values["model"]) for node, node_values in written.items() if "model" in node_values
+    }
     tuned = values.get("tuned")
 
     def build(subset: Coalition) -> Pipeline:
         numbers = [number for number, part in enumerate(parts) if part in subset]
         if len(numbers) == 1:
-            return _with_output(pipeline, inputs[numbers[0]])
+            return _with_output(pipeline, parts[numbers[0]])
         fewer = {node: _with_inputs(pipeline, node, numbers) for node in (name, tuned) if node is not None}
         return _with_output(replace_nodes(pipeline, fewer), name)
 
-    yield _ablate_every_set(pipeline, f"inputs of {name}", name, parts, build)
+    yield replace(_ablate_every_set(pipeline, f"inputs of {name}", name, parts, build), models=models)
 
 
 def _with_inputs(pipeline: Pipeline, name: str, numbers: Sequence[int]) -> dict[str, Any]:

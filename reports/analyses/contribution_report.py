@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from components.analysis.contribution import Contribution
-from components.metrics.bootstrap import MIN_UTTERANCES
+from components.analysis.contribution import Contribution, Share
+from components.metrics.bootstrap import MIN_UTTERANCES, Estimate
 from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
@@ -17,11 +17,12 @@ from reports.terminal.tables import new_table
 
 
 def build_rows(contribution: Contribution) -> Iterator[dict[str, str]]:
-    """A row per part: its score alone, what is lost without it, its share."""
+    """A row per part: its model, its score alone, what is lost without it, its share."""
     digits = _digits(contribution)
     for share in contribution.shares:
         cells = {
             "part": share.part,
+            "model": share.model,
             "alone": "" if share.alone is None else format_estimate(share.alone, sign=False, digits=digits),
             "lost without it": "" if share.lost is None else format_estimate(share.lost, digits=digits),
             "share": "" if share.share is None else format_estimate(share.share, digits=digits),
@@ -44,22 +45,34 @@ def summarize(contribution: Contribution) -> str:
 
 
 def describe_parts(contribution: Contribution) -> str:
-    """Which parts add to the score and by how much, the largest first, and of which that cannot be told."""
+    """What is lost without each part, the most first; of rounds, which follow each other, what each adds."""
     if contribution.n < MIN_UTTERANCES:
         return describe_too_few(contribution.n)
-    digits = _digits(contribution)
-    gains = [(each.part, each.share or each.lost) for each in contribution.shares]
-    known = sorted(((gain, part) for part, gain in gains if gain is not None), key=lambda row: -row[0].value)
-    verdicts, unsure = [], []
-    for gain, part in known:
-        low, high = gain.interval or (gain.value, gain.value)
-        if low <= 0 <= high:
-            unsure.append(part)
-        else:
-            verdicts.append(f"{part} adds {format_estimate(gain, digits=digits)}")
-    if unsure:
-        verdicts.append(f"not told from nothing: {', '.join(unsure)}")
-    return "; ".join(verdicts)
+    shares = sorted(
+        (share for share in contribution.shares if share.lost or share.share),
+        key=lambda share: -_points_of(share).value,
+    )
+    return "; ".join(_describe_part(share, _digits(contribution)) for share in shares)
+
+
+def _points_of(share: Share) -> Estimate:
+    """What is lost without a part or, where that is not known, what it adds to those before it."""
+    points = share.lost or share.share
+    return Estimate(value=0.0, interval=None) if points is None else points
+
+
+def _describe_part(share: Share, digits: int) -> str:
+    points = _points_of(share)
+    low, high = points.interval or (points.value, points.value)
+    if low == high == 0:
+        return f"without {share.part} nothing changes" if share.lost else f"{share.part} adds nothing"
+    doubt = ", not told from nothing" if low <= 0 <= high else ""
+    if not share.lost:
+        return f"{share.part} adds {format_estimate(points, digits=digits)}{doubt}"
+    if points.value < 0:
+        points = Estimate(value=-points.value, interval=(-high, -low) if points.interval else None)
+        return f"without {share.part} {format_estimate(points, digits=digits)} is gained{doubt}"
+    return f"without {share.part} {format_estimate(points, digits=digits)} is lost{doubt}"
 
 
 def build_tables(contributions: Sequence[Contribution]) -> dict[str, object]:
@@ -84,7 +97,7 @@ def print_contributions(contributions: Sequence[Contribution], console: Console)
         console.print(Text(to_printable(summarize(contribution))))
         cells = list(build_rows(contribution))
         columns = list(dict.fromkeys(name for row in cells for name in row))
-        listed = new_table(*(name if name == "part" else f">{name}" for name in columns))
+        listed = new_table(*(name if name in ("part", "model") else f">{name}" for name in columns))
         for row in cells:
             listed.add_row(*(Text(to_printable(row.get(name, ""))) for name in columns))
         console.print(listed)

@@ -126,7 +126,7 @@ def score_parts(
     plan = StagePlan(
         stage=STAGE,
         kind=STAGE,
-        version=f"contribution/2 metrics/{metrics.version}",
+        version=f"contribution/3 metrics/{metrics.version}",
         parameters={
             "metric": metric,
             "target_language": target,
@@ -139,7 +139,10 @@ def score_parts(
 
     def work(folder: Path) -> Product:
         return _write_contributions(
-            [_name_models(_score_system(system, data, metric, target), store_url) for system in systems],
+            [
+                _name_models(_score_system(system, data, metric, target), system.system.models, store_url)
+                for system in systems
+            ],
             folder,
             data.items,
         )
@@ -165,10 +168,16 @@ def _score_system(parts: AblatedOutputs, data: StageRef, metric: str, target: st
     return measure_contribution(system.title, system.parts, values, empty=system.empty)
 
 
-def _name_models(contribution: Contribution, store: str | None) -> Contribution:
-    """Return the contribution with models of the store under names that people can read."""
+def _name_models(contribution: Contribution, models: Mapping[str, str], store: str | None) -> Contribution:
+    """Return the contribution with the models of its parts, those of the store under names for people."""
     shares = (
-        share.model_copy(update={"part": label_models(share.part, store)}) for share in contribution.shares
+        share.model_copy(
+            update={
+                "part": label_models(share.part, store),
+                "model": label_models(models.get(share.part, ""), store),
+            }
+        )
+        for share in contribution.shares
     )
     return contribution.model_copy(update={"shares": tuple(shares)})
 

@@ -285,7 +285,9 @@ def test_what_each_combined_input_contributes(toy: dict[str, str]) -> None:
     ]  # nothing is decoded
     (result,) = read_contributions(again.stages[-1])
     labels = [f"training of seed {n} ({toy[name][6:14]})" for n, name in ((1, "first"), (2, "second"))]
-    assert [one.part for one in result.shares] == labels
+    assert [(one.part, one.model) for one in result.shares] == list(
+        zip(("mt-1", "mt-2"), labels, strict=True)
+    )
     assert result.score.value == pytest.approx(whole.metrics["bleu"].value)
     alone = [one.alone.value for one in result.shares if one.alone]
     assert alone == pytest.approx([whole.metrics[f"mt-{number}_bleu"].value for number in (1, 2)])

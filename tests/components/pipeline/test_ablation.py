@@ -46,11 +46,12 @@ def test_members_that_are_mixed_leave_and_what_they_learn_is_learned_again() -> 
 
 
 def test_inputs_that_are_combined_leave_and_one_alone_is_not_combined() -> None:
-    pipeline = graph(
-        a=ASR, b={**ASR, "model": "packaged:whisper-base"}, c={**ASR, "beam_size": 2}, asr=ROVER, mt=MT
-    )
+    models = [f"packaged:whisper-{size}" for size in ("tiny.en", "base", "small")]
+    nodes = {name: {**ASR, "model": model} for name, model in zip("abc", models, strict=True)}
+    pipeline = graph(**nodes, asr=ROVER, mt=MT)
     (result,) = ablations_of(pipeline, pipeline.nodes)
     assert (result.title, result.parts, result.transcripts) == ("inputs of asr", ("a", "b", "c"), True)
+    assert result.models == dict(zip("abc", models, strict=True))
     assert result.pipelines[frozenset("ac")].nodes["asr"].of == ("a", "c")
     assert list(result.pipelines[frozenset("b")].nodes) == ["b"]
     assert result.pipelines[frozenset("b")].outputs == {"transcript": "b"}

@@ -37,7 +37,7 @@ def test_the_terminal_has_a_table_for_each_system_and_the_signature_once() -> No
     assert lines.count("bleu|seed:1") == 1
 
 
-def test_what_the_parts_add_comes_first_and_what_cannot_be_told_is_said() -> None:
+def test_what_is_lost_without_each_part_comes_first_and_what_cannot_be_told_is_said() -> None:
     def gain(value: float, low: float, high: float) -> Estimate:
         return Estimate(value=value, interval=(low, high))
 
@@ -48,17 +48,21 @@ def test_what_the_parts_add_comes_first_and_what_cannot_be_told_is_said() -> Non
         share("lm", gain(0.2, -0.1, 0.5), None),
         share("old", None, gain(-1.5, -2.0, -1.0)),
         share("new", gain(9.0, 8.0, 10.0), gain(4.0, 3.0, 5.0)),
-        share("idle", None, None),
+        share("worse", gain(-1.0, -1.5, -0.5), gain(5.0, 4.0, 6.0)),
+        share("copy", gain(0.0, 0.0, 0.0), gain(9.0, 8.0, 10.0)),
+        share("unknown", None, None),
     )
     many = Contribution(
         title="mt", metric="bleu", score=estimate(30.0), nobody=2.0, empty="no text", shares=shares,
         n=100, n_total=100, signature="bleu|seed:1",
     )  # fmt: skip
-    out = Console(file=io.StringIO(), width=120, no_color=True)
+    out = Console(file=io.StringIO(), width=400, no_color=True)
     print_contributions([many], out)
     first, second = out.file.getvalue().splitlines()[:2]  # type: ignore[attr-defined]
     assert first == (
-        "mt: new adds +4.00 (+3.00 to +5.00); old adds -1.50 (-2.00 to -1.00); not told from nothing: lm"
+        "mt: without new +9.00 (+8.00 to +10.00) is lost; "
+        "without lm +0.20 (-0.10 to +0.50) is lost, not told from nothing; without copy nothing changes; "
+        "without worse +1.00 (+0.50 to +1.50) is gained; old adds -1.50 (-2.00 to -1.00)"
     )
     assert second.startswith("mt: BLEU 30.00 with all")
     few = many.model_copy(update={"n": 3})
