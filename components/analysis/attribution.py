@@ -27,6 +27,8 @@ from components.records import Record
 
 GoldParts = frozenset[str]
 """Names of the parts that are replaced by their gold output, a coalition of the game."""
+NO_LOSS = 1e-9
+"""Points, or percent, that are none but for rounding."""
 
 
 class PartAttribution(Record):
@@ -41,12 +43,13 @@ class StageAttribution(Record):
     """Points gained with a stage's gold output; ``retention`` is the percentage of quality that it passes on.
 
     Of the last stage ``gap`` is the remainder: what it misses of the ceiling with all above it gold; its
-    ``retention`` is None where no human's score is known.
+    ``retention`` is None where no human's score is known. ``translates``: its gold output is the reference.
     """
 
     stage: str
     gap: Estimate
     retention: Estimate | None
+    translates: bool = True
 
 
 class Attribution(Record):
@@ -67,6 +70,12 @@ class Attribution(Record):
     n: int
     n_total: int
     signature: str
+
+    @property
+    def last_lossy(self) -> StageAttribution:
+        """The last translating stage that loses anything: part of what it lacks no human reaches."""
+        lossy = [stage for stage in self.stages if stage.translates and stage.gap.value > NO_LOSS]
+        return (lossy or self.stages)[-1]
 
 
 def attribute(
@@ -110,6 +119,7 @@ def attribute(
             stage=stage,
             gap=estimate(f"gap {stage}"),
             retention=None if stage == last and ceiling is None else estimate(f"retention {stage}"),
+            translates=stage == last or not stages[stage],
         )
         for stage in (*stages, last)
     )
@@ -136,7 +146,7 @@ def _find_culprit(stages: Sequence[StageAttribution]) -> str | None:
     """The stage that passes on least; None where none loses anything."""
     retention = {stage.stage: stage.retention.value for stage in stages if stage.retention is not None}
     worst = min(retention, key=lambda stage: retention[stage])
-    return worst if retention[worst] < 100 - 1e-9 else None
+    return worst if retention[worst] < 100 - NO_LOSS else None
 
 
 def list_parts(stages: Mapping[str, Sequence[str]]) -> list[str]:

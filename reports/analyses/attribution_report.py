@@ -38,15 +38,15 @@ def _describe_stages(attribution: Attribution) -> Iterator[str]:
     for stage in attribution.stages:
         if attribution.is_human and stage.retention is not None:
             yield f"{stage.stage} passes on {stage.retention.value:.0f}%"
-        elif stage.retention is not None:
+        elif stage.retention is not None or stage != attribution.last_lossy:
             yield f"{stage.stage} costs {format_estimate(stage.gap, sign=False, digits=1)}"
 
 
 def _describe_culprit(attribution: Attribution) -> str:
     if attribution.n < MIN_UTTERANCES:
         return describe_too_few(attribution.n)
-    last = attribution.stages[-1]
     if not attribution.is_human:
+        last = attribution.last_lossy
         missing = f"the {last.gap.value:.1f} that {last.stage} lacks to {attribution.ceiling:.0f}"
         return f"{missing} are not its loss alone: no human reaches it"
     if attribution.culprit is None:

@@ -196,7 +196,7 @@ def _make_plan(
     return StagePlan(
         stage="blame",
         kind="blame",
-        version=f"blame/4 metrics/{metrics.version}",
+        version=f"blame/5 metrics/{metrics.version}",
         parameters=attributed._asdict(),
         upstream={"data": content_of(data), "last": content_of(last)}
         | {f"transcripts {number}": content_of(ref) for number, ref in enumerate(transcripts)}

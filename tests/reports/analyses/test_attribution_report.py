@@ -57,3 +57,28 @@ def test_where_nothing_is_lost_nobody_is_blamed() -> None:
         for one in report.blames
     )
     assert not any(row.get("most") for row in attribution_report.build_rows(report))
+
+
+def test_what_no_human_reaches_is_said_of_the_last_translator_that_loses_anything() -> None:
+    cases, repaired = cascade(deaf, every_other, 12)
+    stages = {**STAGES, "mt": ()}
+    references = {case.utterance.id: case.utterance.references[0] for case in cases}
+    gold = repaired | {"mt": references, "words+form+mt": references}
+    report, _ = attribute_cascade(cases, gold, stages, "final", len(cases))
+    text = attribution_report.summarize(report.blames[0])
+    lost = report.blames[0].stages[1].gap.value
+    assert lost > 1
+    assert f"; mt costs {lost:.1f} (" in text
+    assert text.endswith(
+        f"; final costs 0.0 (0.0 to 0.0); the {lost:.1f} that mt lacks to 100 are not its loss alone: "
+        "no human reaches it"
+    )
+    spoiled = {key: f"{output} Quatsch" for key, output in references.items()}
+    gold = repaired | {"mt": spoiled, "words+form+mt": spoiled}
+    report, _ = attribute_cascade(cases, gold, stages, "final", len(cases))
+    text = attribution_report.summarize(report.blames[0])
+    lost = report.blames[0].stages[2].gap.value
+    assert text.endswith(
+        f"; the {lost:.1f} that final lacks to 100 are not its loss alone: no human reaches it"
+    )
+    assert "final costs" not in text
