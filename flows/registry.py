@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class FlowEntry(NamedTuple):
-    """A flow as entry points, each "module:name"."""
+    """A flow as entry points, each "module:name".
+
+    ``analyzes``: it adds a stage to a copy of a finished run, and the command line prints that alone.
+    """
 
     summary: str
     flow: str
@@ -25,6 +28,7 @@ class FlowEntry(NamedTuple):
     needs_of: str | None = None
     pipeline_of: str | None = None
     hooks_of: str | None = None
+    analyzes: bool = False
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -101,16 +105,19 @@ FLOWS = {
         "which stage of a finished run loses what, by correcting transcripts and drafts",
         "flows.blame:blame",
         "flows.parameters.blame:BlameParameters",
+        analyzes=True,
     ),
     "contribution": FlowEntry(
         "what each member, input, source, round or expert of a finished run's system adds",
         "flows.contribution:contribution",
         "flows.parameters.contribution:ContributionParameters",
+        analyzes=True,
     ),
     "improve": FlowEntry(
         "remedies for the errors of a finished run, tried on a part of its data; the best is run",
         "flows.improve:improve",
         "flows.parameters.improve:ImproveParameters",
+        analyzes=True,
     ),
     "refine": FlowEntry(
         "a draft revised in rounds: self-refine, deliberation, edit diffusion",

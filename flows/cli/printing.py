@@ -28,6 +28,7 @@ from reports.analyses.stage_results import (
     read_improvement,
     read_study,
 )
+from reports.escaping import to_printable
 from reports.page.report_view import view_of
 from reports.terminal import run_printing
 
@@ -51,6 +52,14 @@ def print_run(run: RunRecord, store: Store) -> None:
     for name, path in places.items():
         if path.exists():
             out.print(Text(f"{name:7} {path}"), soft_wrap=True)
+
+
+def print_analysis(run: RunRecord) -> None:
+    """What an analysis found, and in a line which run holds it, with all that it found before."""
+    out = console()
+    _print_analyses(run, out)
+    line = f"{run.name}  {run.flow}, {run.status}; its nodes, texts and scores: antiphon inspect {run.name}"
+    out.print(Text(to_printable(line), "dim"), soft_wrap=True)
 
 
 def _print_analyses(run: RunRecord, out: Console) -> None:

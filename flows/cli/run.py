@@ -32,7 +32,8 @@ from flows.cli.options import (
 )
 from flows.cli.run_display import RunDisplay, display_run
 from flows.cli.run_parameters import check_size, is_pipeline_file, resolve_parameters
-from flows.registry import FlowEntry
+from flows.cli.verbosity import Verbosity, verbosity
+from flows.registry import FLOWS, FlowEntry
 from flows.server.server_process import ServerProcess, start_importing
 
 if TYPE_CHECKING:
@@ -124,7 +125,10 @@ def run_flow(
         AntiphonError: what the flow raised.
     """
     ended, store = compute_flow(name, config, assignments, shortcuts, yes=yes)
-    return ended if isinstance(ended, int) else print_result(ended, store, as_json=as_json)
+    if isinstance(ended, int):
+        return ended
+    only_analysis = name in FLOWS and FLOWS[name].analyzes and verbosity() < Verbosity.VERBOSE
+    return print_result(ended, store, as_json=as_json, only_analysis=only_analysis)
 
 
 def compute_flow(
@@ -212,13 +216,16 @@ def _call_flow(
     return record
 
 
-def print_result(run: RunRecord, store_url: str | None, *, as_json: bool) -> int:
-    """Print a run; returns the exit code, 3 if records were quarantined."""
+def print_result(run: RunRecord, store_url: str | None, *, as_json: bool, only_analysis: bool = False) -> int:
+    """Print a run, or only what an analysis found; returns the exit code, 3 if records were quarantined."""
     from components.storage.store import Store
-    from flows.cli.printing import print_run, run_json
+    from flows.cli.printing import print_analysis, print_run, run_json
 
     store = Store(store_url)
-    print_run(run, store)
+    if only_analysis:
+        print_analysis(run)
+    else:
+        print_run(run, store)
     if as_json:
         sys.stdout.write(run_json(run, store.run_folder(run.name)) + "\n")
     sys.stdout.flush()

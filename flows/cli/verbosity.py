@@ -32,7 +32,7 @@ Verbose = Annotated[
         count=True,
         metavar="",
         show_default=False,
-        help="also Prefect's log; -vv: debug",
+        help="also Prefect's log, and a run's summary below its analysis; -vv: debug",
     ),
 ]
 _current = Verbosity.NORMAL

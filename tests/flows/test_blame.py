@@ -73,6 +73,8 @@ def test_the_recognizer_is_blamed_and_what_was_computed_is_reused(
     assert all(blame_row["all_gold"]["value"] == pytest.approx(100) for blame_row in report["blames"])
     assert sum(kind["errors"] for kind in report["kinds"]) == 20
     assert "most is lost in asr" in printed
+    assert "its nodes, texts and scores: antiphon inspect plain-blame" in printed
+    assert "caption-01" not in printed  # texts, and all of the run's summary, only with -v
     # Only translations of repaired transcripts were computed: words, both parts, and the one kind of error.
     more = calls.read_text().splitlines()[len(before) :]
     assert {line.split()[0] for line in more} == {"mt"}
@@ -84,7 +86,8 @@ def test_the_recognizer_is_blamed_and_what_was_computed_is_reused(
     assert all(
         blame_row["gap asr"] > 0 and blame_row["remainder"] == pytest.approx(0) for blame_row in values
     )
-    printed, output = antiphon("blame", "plain", "--name", "again", *human)
+    printed, output = antiphon("blame", "plain", "--name", "again", "-v", *human)
+    assert printed.index("most is lost in asr") < printed.index("caption-01")
     assert all(stage["reused"] for stage in output["stages"])
     assert len(calls.read_text().splitlines()) == len(before) + len(more)
 
