@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from prefect.client.schemas.objects import State
 
-from components.improvement.remedies import Choices
+from components.improvement.situation import Choices
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow

@@ -50,8 +50,8 @@ class Attempt(Record):
     Attributes:
         remedy: its name.
         summary: what it does, in a line.
-        mends: the stage that it works on.
-        bound: what that stage loses: nothing that mends it alone can gain more; None where it has no part.
+        mends: what it works on.
+        bound: what is lost where it works: it cannot gain more; None where no stage has a part in it.
         seconds: of computing it for all utterances, as past stages say; None where there are none.
         status: missing (it cannot be had), untried (no time for a probe), tried, or run (for all utterances).
         missing: why it cannot be had, or why its probe failed.

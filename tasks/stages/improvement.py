@@ -10,8 +10,10 @@ from prefect.client.schemas.objects import State
 from components import metrics
 from components.analysis.attribution import Attribution
 from components.files import write_bytes, write_json
+from components.improvement.bounds import bound_gain
 from components.improvement.forecast import Improvement
-from components.improvement.remedies import Choices, Situation, format_pipeline, propose
+from components.improvement.remedies import format_pipeline, propose
+from components.improvement.situation import Choices, Situation
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.substitution import chain_of
 from components.run_record import StageRef
@@ -45,16 +47,13 @@ def improve_run(
         ConfigError: the run has nothing whose errors could be attributed.
     """
     chain = chain_of(finished.pipeline, finished.stages)
-    proposals = propose(Situation(finished.pipeline, chain, choices))
+    situation = Situation(finished.pipeline, chain, choices)
+    proposals = propose(situation)
     search = RemedySearch(finished, chain.output, proposals, limits)
     if limits.budget is not None:
         search.probe_remedies(limits.budget)
         search.run_best(limits.budget)
-    gaps = {stage.stage: stage.gap for stage in attribution.stages}
-    bounds = {"translation": attribution.stages[-1].gap}
-    if chain.transcripts:
-        bounds["transcript"] = gaps[" and ".join(chain.transcripts)]
-    result = search.conclude(bounds)
+    result = search.conclude({p.remedy: bound_gain(p, situation, attribution) for p in proposals})
     improved = next((p.pipeline for p in proposals if p.remedy == search.best), None)
     data, output = finished.stages[DATA], finished.stages[chain.output]
     ref: StageRef = unwrap(keep_improvement(data, output, result, improved, finished.store))

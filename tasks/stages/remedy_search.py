@@ -116,8 +116,8 @@ class RemedySearch:
             self.outputs[best] = read_best_texts(_output_of(executed))
             self.best = best
 
-    def conclude(self, bounds: Mapping[str, Estimate]) -> Improvement:
-        """Return what was found; ``bounds``: what each stage loses."""
+    def conclude(self, bounds: Mapping[str, Estimate | None]) -> Improvement:
+        """Return what was found; ``bounds``: what each remedy can gain at most."""
         spent = self.spent
         measured = self._measure(self.outputs)
         values: dict[str, Any] = {}
@@ -141,7 +141,7 @@ class RemedySearch:
             **values,
         )
 
-    def _describe(self, proposal: Proposal, bounds: Mapping[str, Estimate]) -> Attempt:
+    def _describe(self, proposal: Proposal, bounds: Mapping[str, Estimate | None]) -> Attempt:
         remedy = proposal.remedy
         if proposal.pipeline is None or remedy in self.failures:
             status = "missing"
@@ -153,7 +153,7 @@ class RemedySearch:
             "remedy": remedy,
             "summary": proposal.summary,
             "mends": proposal.mends,
-            "bound": bounds.get(proposal.mends),
+            "bound": bounds.get(remedy),
             "seconds": self.seconds.get(remedy),
             "status": status,
             "missing": proposal.missing or self.failures.get(remedy, ""),

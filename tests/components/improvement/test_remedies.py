@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from components.analysis.attribution import Attribution, StageAttribution
 from components.improvement import remedies
-from components.improvement.remedies import Choices, Situation, format_pipeline, propose
+from components.improvement.bounds import bound_gain
+from components.improvement.remedies import format_pipeline, propose
+from components.improvement.situation import Choices, Situation
+from components.metrics.bootstrap import Estimate
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.pipeline.substitution import chain_of
@@ -20,9 +24,23 @@ CASCADE = {
 }
 
 
-def proposed(nodes: dict[str, Any] = CASCADE, **choices: Any) -> dict[str, Pipeline | str]:
+REFINED = {
+    "tiny": {"kind": "recognize", "model": TINY, "beam_size": 1, "n_best": 1},
+    "base": {"kind": "recognize", "model": BASE, "beam_size": 1, "n_best": 1},
+    "asr": {"kind": "combine", "of": ["base", "tiny"], "method": "rover"},
+    "mt": {"kind": "translate", "of": "asr", "beam_size": 1, "n_best": 1, "model": "packaged:multi30k-en-de"},
+    "final": {"kind": "refine", "of": "mt", "rounds": 2},
+}
+"""A vote above the translator and a refinement below it, as in examples/rover_refine.yaml."""
+
+
+def situation_of(nodes: dict[str, Any], **choices: Any) -> Situation:
     pipeline = read_pipeline({"nodes": nodes, "target_language": "de"})
-    situation = Situation(pipeline, chain_of(pipeline, pipeline.nodes), Choices(**choices))
+    return Situation(pipeline, chain_of(pipeline, pipeline.nodes), Choices(**choices))
+
+
+def proposed(nodes: dict[str, Any] = CASCADE, **choices: Any) -> dict[str, Pipeline | str]:
+    situation = situation_of(nodes, **choices)
     return {row.remedy: row.pipeline or row.missing for row in propose(situation)}
 
 
@@ -68,3 +86,55 @@ def test_the_file_of_a_remedy_is_its_pipeline() -> None:
     assert isinstance(route, Pipeline)
     values, _ = parse_yaml(format_pipeline(route), "improved.yaml")
     assert read_pipeline(values) == route
+
+
+def test_each_model_above_a_vote_or_a_refinement_has_remedies_of_its_own() -> None:
+    pipelines = proposed(REFINED, recognizer="store:large")
+    for name, other in (("tiny", "base"), ("base", "tiny")):
+        larger = pipelines[f"larger recognizer: {name}"]
+        assert isinstance(larger, Pipeline)
+        assert larger.definitions[name]["model"] == "store:large"
+        assert larger.definitions[other] == REFINED[other]
+        assert isinstance(pipelines[f"wider search of transcripts: {name}"], Pipeline)
+    route = pipelines["route: tiny"]
+    assert isinstance(route, Pipeline)
+    assert route.nodes["asr"].of == ("base", "tiny-chosen")
+    wider = pipelines["wider search of translations"]
+    assert isinstance(wider, Pipeline)
+    assert wider.definitions["mt"]["beam_size"] == 5
+    assert "expected terms: FILE" in str(pipelines["terms"])  # once, not for each recognizer
+    judged = {**REFINED, "sure": {"kind": "estimate", "of": ["final-2", "asr"], "model": "store:sure"}}
+    assert situation_of(judged).models_above("translate", ["sure"]) == ["mt"]
+
+
+def test_without_a_model_above_the_node_is_named() -> None:
+    written = {"mt": CASCADE["mt"] | {"of": "data"}, "final": {"kind": "refine", "of": "mt", "rounds": 1}}
+    pipelines = proposed(written)
+    assert pipelines["larger recognizer"] == "expected a node of kind recognize, found none"
+    assert isinstance(pipelines["refinement"], Pipeline)
+
+
+def test_a_gain_is_bounded_by_what_is_lost_at_the_node_or_for_a_revision_by_all_that_is() -> None:
+    situation = situation_of(REFINED)
+
+    def estimate(value: float) -> Estimate:
+        return Estimate(value=value, interval=(value - 1, value + 2))
+
+    gaps = {"asr": 2.6, "mt": 26.7, "final": 0.0}
+    blame = Attribution(
+        metric="chrf", score=estimate(73.3), all_gold=estimate(75.9), parts=(), ceiling=100.0, is_human=False,
+        stages=tuple(StageAttribution(stage=n, gap=estimate(g), retention=None) for n, g in gaps.items()),
+        culprit=None, n=12, n_total=12, signature="chrf",
+    )  # fmt: skip
+    bounds = {row.remedy: bound_gain(row, situation, blame) for row in propose(situation)}
+    assert bounds["larger recognizer: tiny"] == bounds["terms"] == estimate(2.6)
+    assert bounds["wider search of translations"] == estimate(26.7)
+    assert bounds["refinement"] is not None
+    assert bounds["refinement"].value == pytest.approx(26.7)
+    assert bounds["refinement"].interval == pytest.approx((24.7, 27.7))
+    plain = situation_of(CASCADE)
+    gaps = {"asr": 2.6, "mt": 24.1}
+    stages = tuple(StageAttribution(stage=n, gap=estimate(g), retention=None) for n, g in gaps.items())
+    blame = blame.model_copy(update={"stages": stages})
+    bounds = {row.remedy: bound_gain(row, plain, blame) for row in propose(plain)}
+    assert bounds["refinement"] == bounds["wider search of translations"] == estimate(24.1)
