@@ -13,6 +13,8 @@ from components.merging.adapters.merge import describe, open_adapters
 from components.merging.io.input_models import NO_REFERENCES, open_models
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.output_files import donor_of
+from components.merging.methods.table import METHODS
+from components.merging.methods.ties_whole_model import check_whole_models
 from components.merging.methods.validation import check_method
 from components.merging.model_findings import (
     Finding,
@@ -28,6 +30,7 @@ from components.merging.tokenizer import transplant
 from components.merging.tokenizer.embedding_alignment import vocabulary_size
 from components.merging.tokenizer.output_tokenizer import build_tokenizer
 from components.merging.weight_similarity import WeightSimilarity, compare_weights
+from components.models.tokenizer_files import missing_tokenizer_files
 from components.records import Checkpoint
 
 
@@ -81,6 +84,7 @@ def examine(
     for folder in folders.values():
         findings += check_tied_weights(folder)
         findings += check_finite(folder)
+    findings += _check_tokenizer(recipe, donor_of(recipe, folders))
     count = 0
     if not any(finding.level == "refused" for finding in findings):
         findings += _try_plan(recipe, folders)
@@ -151,9 +155,21 @@ def examine_stage(recipe: Recipe, store: str | None, references: Mapping[str, st
 def _try_plan(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> Iterator[Finding]:
     try:
         alignment, _ = build_tokenizer(recipe, folders)
-        plan_merge(recipe, folders, alignment, 0)
+        tasks = plan_merge(recipe, folders, alignment, 0)
+        check_whole_models(METHODS[recipe.method].family, tasks)
     except MergeError as error:
         yield Finding("refused", str(error))
+
+
+def _check_tokenizer(recipe: Recipe, donor: ModelFolder) -> Iterator[Finding]:
+    """The files of the tokenizer that the output copies; a tokenizer that it gets anew is loaded."""
+    missing = missing_tokenizer_files(donor.path) if recipe.tokenizer is None and recipe.name is None else ""
+    if missing:
+        yield Finding(
+            "refused",
+            f"{donor.reference}: expected its tokenizer, which the output takes, found no {missing}; copy "
+            "them there from the model that this one was made of, or name a model that has it as base_model",
+        )
 
 
 def _report_unrelated(similarity: WeightSimilarity) -> Finding:

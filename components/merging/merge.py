@@ -28,7 +28,7 @@ from components.merging.io.tensor_task import CPU, TensorTask
 from components.merging.io.tensor_writer import SHARD_BYTES, TensorSpec, TensorWriter
 from components.merging.methods.table import METHODS
 from components.merging.methods.task_arithmetic import task_arithmetic
-from components.merging.methods.ties_whole_model import compute_global_statistics
+from components.merging.methods.ties_whole_model import compute_global_statistics, measures_whole_models
 from components.merging.methods.validation import check_method
 from components.merging.output_tensors import map_layer_origins
 from components.merging.plan import plan_merge
@@ -207,10 +207,7 @@ def _merge_function(
     if row.prepare is not None:
         return row.prepare(tasks, config)
     floats = [task for task in tasks if task.dtype.is_floating_point]
-    semantics = {str(task.parameters.get("semantics", "mergekit")) for task in floats}
-    if row.family is None or not row.family.elects_sign or semantics != {"paper"}:
-        return row.merge
-    if row.family.sparsification != "magnitude":
+    if row.family is None or not measures_whole_models(row.family, floats):
         return row.merge
     return partial(task_arithmetic, row.family, statistics=compute_global_statistics(floats))
 

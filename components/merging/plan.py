@@ -166,6 +166,11 @@ def _check_task(task: TensorTask, method: Method, recipe: Recipe, output: Output
                 "cannot be merged (other vocabularies: set tokenizer_source)"
             )
     where = output.output_slice.where
+    if method.check is not None and task.dtype.is_floating_point:
+        try:
+            method.check(task)
+        except MergeError as error:
+            raise MergeError(f"{where}: {error} (for {task.name})") from None
     if method.base == "required" and task.base is None:
         raise MergeError(f"{where}: expected a base_model, which {recipe.method} needs, found none")
     stacks_layers = recipe.method == "passthrough"

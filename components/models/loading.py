@@ -32,6 +32,7 @@ from components.models.tensor_checks import (
     without_masking,
     without_other_modalities,
 )
+from components.models.tokenizer_files import missing_tokenizer_files
 from components.models.weights import move_model, resolve_placement
 from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import Checkpoint
@@ -102,6 +103,12 @@ def load_transformers(
 
 def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, Any]) -> tuple[Any, Any, Any]:
     """Model, tokenizer, and what transformers reports of the model's tensors."""
+    missing = missing_tokenizer_files(Path(checkpoint.path)) if kind in ("seq2seq", "causal") else ""
+    if missing:
+        raise ModelError(
+            f"{checkpoint.reference}: expected a tokenizer beside the weights in {checkpoint.path}, found no "
+            f"{missing}; copy them there from the model that this one was made of"
+        )
     auto_class, tokenizer_class = AUTO_CLASSES[kind]
     model_class = OWN_CLASSES.get(checkpoint.architecture, auto_class)
     if model_class is None:

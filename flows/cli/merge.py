@@ -11,6 +11,7 @@ from flows.cli.options import StoreUrl
 
 if TYPE_CHECKING:
     from components.merging.merge import MergeOptions
+    from components.merging.recipe.recipe import Recipe
     from components.merging.statistics.data_sets import DataSets
 
 
@@ -52,6 +53,19 @@ def _data_sets(texts: list[str]) -> DataSets:
     return DataSets({model if equals else ALL_MODELS: source or model for model, equals, source in parts})
 
 
+def _count_models(recipe: Recipe) -> str:
+    """How many models are merged; a base that the others are compared with is none of them."""
+    from components.counted_nouns import format_count
+    from components.merging.methods.table import METHODS
+
+    if recipe.adapters:
+        return format_count(len(recipe.adapters), "adapter")
+    is_counted = recipe.base_model is None or METHODS[recipe.method].base == "counted"
+    models = [model for model in recipe.models if is_counted or model != recipe.base_model]
+    count = format_count(len(models), "model")
+    return count if is_counted else f"{count} and {'its' if len(models) == 1 else 'their'} base"
+
+
 def _merge(recipe_path: Path, out: Path | None, options: MergeOptions, *, check: bool) -> None:
     """Examine the merge of a recipe, print what there is to say, and (unless ``check``) do it."""
     from components.errors import ConfigError
@@ -75,8 +89,7 @@ def _merge(recipe_path: Path, out: Path | None, options: MergeOptions, *, check:
         typer.echo(str(finding), err=True)
     diagnosis.require()
     if check or out is None:
-        count = f"{len(recipe.adapters)} adapters" if recipe.adapters else f"{len(recipe.models)} models"
-        typer.echo(f"{recipe_path}: {recipe.method} of {count} can be merged")
+        typer.echo(f"{recipe_path}: {recipe.method} of {_count_models(recipe)} can be merged")
         return
     with disk_full_as_store_error("the merged model", out.absolute().parent):
         merge(recipe, out, options)

@@ -215,6 +215,9 @@ def test_the_command_examines_or_writes_a_model(
     assert call() == (2, [], expected)
     code, lines, _ = call("--check")
     assert (code, lines) == (0, [f"{recipe}: linear of 2 models can be merged"])
+    models_of_ties = f"base_model: {toys}/a\nmodels: [{{model: {toys}/b}}]\n"
+    recipe.write_text(f"merge_method: ties\n{models_of_ties}parameters: {{weight: 1}}\n")
+    assert call("--check")[1] == [f"{recipe}: ties of 1 model and its base can be merged"]
     code, (line,), _ = call(str(out))
     model = models.resolve(str(out))
     assert (code, line) == (0, f"{out}  MarianMTModel  sha256 {model.sha256}")

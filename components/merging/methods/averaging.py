@@ -25,16 +25,17 @@ def linear(task: TensorTask) -> Iterator[Tensor]:
     return weighted_mean(task, task.all_inputs, normalize=bool(task.parameters["normalize"]))
 
 
-def weighted_mean(task: TensorTask, inputs: Sequence[TensorInput], *, normalize: bool) -> Iterator[Tensor]:
-    """Mean, or else sum, of inputs by their parameter ``weight``.
+def check_weights(task: TensorTask) -> None:
+    """Raise :class:`MergeError` where the weights add up to zero and shall be normalized."""
+    weights = [source.float_parameter("weight") for source in task.all_inputs]
+    if task.parameters.get("normalize", True) and math.fsum(weights) == 0:
+        raise MergeError(f"expected weights with a sum, found {weights}; set normalize: false")
 
-    Raises:
-        MergeError: The weights add up to zero and shall be normalized.
-    """
+
+def weighted_mean(task: TensorTask, inputs: Sequence[TensorInput], *, normalize: bool) -> Iterator[Tensor]:
+    """Mean, or else sum, of inputs by their parameter ``weight``."""
     weights = [source.float_parameter("weight") for source in inputs]
     total = math.fsum(weights)
-    if normalize and total == 0:
-        raise MergeError(f"{task.name}: expected weights with a sum, found {weights}; set normalize: false")
     in_one_pass = task.out_dtype == task.dtype and fuses(task.dtype, len(inputs))
     for span in task.spans():
         if in_one_pass:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from components.errors import MergeError
 from components.merging.io.tensor_task import CachedPieces, TensorTask
 from components.merging.methods.streaming_topk import MagnitudeTopK
 from components.merging.methods.task_arithmetic import delta_pieces
@@ -17,14 +16,8 @@ Pieces = CachedPieces[tuple[Tensor, list[Tensor]]]
 
 
 def sce(task: TensorTask) -> Iterator[Tensor]:
-    """Select by variance, calculate weights by squares, erase by sign (Wan et al. 2024).
-
-    Raises:
-        MergeError: ``select_topk`` is out of range.
-    """
+    """Select by variance, calculate weights by squares, erase by sign (Wan et al. 2024)."""
     share = float(task.parameters["select_topk"] or 0.0)
-    if not 0 <= share <= 1:
-        raise MergeError(f"{task.name}: expected select_topk from 0 to 1, found {share:g}")
     pieces = delta_pieces(task)
     selection = None if share == 1 else _select_by_variance(pieces, share, task.dtype)
     squares = torch.zeros(len(task.inputs), dtype=torch.float64)

@@ -37,6 +37,7 @@ class Method(NamedTuple):
         statistics: What it wants to know of each model from data: ``fisher``, ``layer_inputs``, or
             ``merged_layer_inputs``; empty for nothing.
         on_card: Whether it can be computed on another device than the CPU.
+        check: Raises MergeError for values of a tensor's parameters that do not go together.
         prepare: Makes what computes a tensor in the place of ``merge`` from all tensors of the output and the
             base's ``config.json``, for methods that look at whole models first.
     """
@@ -55,12 +56,13 @@ class Method(NamedTuple):
     denominator: str = "none"
     statistics: StatisticsKind = ""
     on_card: bool = False
+    check: Callable[[TensorTask], None] | None = None
     prepare: Callable[[Sequence[TensorTask], Mapping[str, object]], MergeFunction] | None = None
 
 
 WEIGHT = Parameter(float, None, "share of the model", per_model=True)
 EQUAL_WEIGHT = Parameter(float, 1.0, "share of the model", per_model=True)
-DENSITY = Parameter(float, 1.0, "share of each delta that is kept", per_model=True)
+DENSITY = Parameter(float, 1.0, "share of each delta that is kept", per_model=True, minimum=0, maximum=1)
 LAMBDA = Parameter(float, 1.0, "scale of the merged delta")
 SEMANTICS = Parameter(str, "mergekit", "mergekit, paper or peft, where they differ")
 INT8_MASK = Parameter(bool, False, "mergekit's memory saver; no effect here")

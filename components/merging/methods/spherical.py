@@ -6,6 +6,7 @@ tensors measures these (in float64) and a second one adds up.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -17,16 +18,21 @@ from components.merging.methods.averaging import arithmetic_dtype, read_wide
 from components.merging.methods.task_arithmetic import delta_pieces
 
 
+def check_weights(task: TensorTask) -> None:
+    """Raise :class:`MergeError` where the weights add up to zero and shall be normalized."""
+    weights = [source.float_parameter("weight") for source in task.inputs]
+    if task.parameters["normalize_weights"] and math.fsum(weights) == 0:
+        raise MergeError(f"expected weights with a sum, found {weights}")
+
+
 def multislerp(task: TensorTask) -> Iterator[Tensor]:
     """Weighted mean of directions, with the weighted mean of the norms (Goddard 2025).
 
     Raises:
-        MergeError: The weights sum to 0, or three or more directions cancel.
+        MergeError: Three or more directions cancel.
     """
     weights = torch.tensor([s.float_parameter("weight") for s in task.inputs], dtype=torch.float64)
     if task.parameters["normalize_weights"]:
-        if float(weights.sum()) == 0:
-            raise MergeError(f"{task.name}: expected weights with a sum, found {weights.tolist()}")
         weights /= weights.sum()
     eps = float(task.parameters["eps"] or 0.0)
     if len(task.inputs) == 1:

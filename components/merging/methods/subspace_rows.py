@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from components.merging.methods import data_driven, subspaces
+from components.merging.methods import averaging, data_driven, subspaces
 from components.merging.methods.method import EQUAL_WEIGHT, LAMBDA, Method, StatisticsKind
 from components.merging.recipe.parameters import Parameter
 
@@ -39,7 +39,9 @@ SUBSPACE_ROWS: dict[str, Method] = {
         partial(subspaces.merge_in_subspace, subspaces.isotropic_with_tasks),
         {
             **_SUBSPACE,
-            "common_space_fraction": Parameter(float, 0.8, "share of the rank that all tasks have in common"),
+            "common_space_fraction": Parameter(
+                float, 0.8, "share of the rank that all tasks have in common", minimum=0, maximum=1
+            ),
         },
         base="required",
         on_card=True,
@@ -48,7 +50,9 @@ SUBSPACE_ROWS: dict[str, Method] = {
 
 
 def _regression(paper: str, url: str, formula: str, statistics: StatisticsKind) -> Method:
-    ratio = Parameter(float, 0.9, "factor of the Gram matrices' elements off the diagonal")
+    ratio = Parameter(
+        float, 0.9, "factor of the Gram matrices' elements off the diagonal", minimum=0, maximum=1
+    )
     return Method(
         paper,
         url,
@@ -57,6 +61,7 @@ def _regression(paper: str, url: str, formula: str, statistics: StatisticsKind) 
         {"weight": EQUAL_WEIGHT, "reduce_non_diagonal_ratio": ratio},
         base="counted",
         statistics=statistics,
+        check=averaging.check_weights,
     )
 
 
@@ -69,6 +74,7 @@ DATA_DRIVEN_ROWS: dict[str, Method] = {
         {"weight": EQUAL_WEIGHT},
         base="counted",
         statistics="fisher",
+        check=averaging.check_weights,
     ),
     "regmean": _regression(
         "Jin et al. 2023",

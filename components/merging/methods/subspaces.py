@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from components.errors import MergeError
 from components.merging.io.tensor_task import TensorTask
 from components.merging.methods.averaging import arithmetic_dtype
 from components.merging.methods.task_arithmetic import delta_pieces
@@ -69,8 +68,6 @@ def isotropic_with_tasks(task: TensorTask, deltas: list[Tensor]) -> Tensor:
     the tasks have outside of them.
     """
     fraction = float(task.parameters["common_space_fraction"] or 0.0)
-    if not 0 <= fraction <= 1:
-        raise MergeError(f"{task.name}: expected common_space_fraction from 0 to 1, found {fraction:g}")
     rank, count = min(task.shape), len(deltas)
     own = round((rank - int(rank * fraction)) / count)
     common = rank - own * count

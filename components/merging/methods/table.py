@@ -12,7 +12,7 @@ from components.merging.methods.task_vector_rows import TASK_VECTOR_ROWS
 from components.merging.recipe.parameters import Parameter
 
 _MERGEKIT = "https://github.com/arcee-ai/mergekit"
-_EPSILON = Parameter(float, 1e-5, "a change of at most this size is none")
+_EPSILON = Parameter(float, 1e-5, "a change of at most this size is none", minimum=0)
 
 AVERAGES: dict[str, Method] = {
     "linear": Method(
@@ -23,6 +23,7 @@ AVERAGES: dict[str, Method] = {
         {"weight": WEIGHT, "normalize": Parameter(bool, True, "divide by the sum of the weights")},
         base="counted",
         denominator="sum of weights; with normalize: false none",
+        check=averaging.check_weights,
     ),
     "slerp": Method(
         "Shoemake 1985",
@@ -56,8 +57,9 @@ AVERAGES: dict[str, Method] = {
         {
             "weight": WEIGHT,
             "normalize_weights": Parameter(bool, True, "divide the weights by their sum"),
-            "eps": Parameter(float, 1e-8, "added to norms"),
+            "eps": Parameter(float, 1e-8, "added to norms", minimum=0),
         },
+        check=spherical.check_weights,
     ),
     "karcher": Method(
         "Karcher 1977; mergekit",
@@ -65,8 +67,8 @@ AVERAGES: dict[str, Method] = {
         "mean(|x_i|) u, u the point of the unit sphere whose geodesics to all x_i/|x_i| add up to 0",
         spherical.karcher,
         {
-            "max_iter": Parameter(float, 10.0, "steps at most"),
-            "tol": Parameter(float, 1e-5, "a step, norm or angle below this size is none"),
+            "max_iter": Parameter(float, 10.0, "steps at most", minimum=1),
+            "tol": Parameter(float, 1e-5, "a step, norm or angle below this size is none", minimum=0),
         },
         base="counted",
     ),
@@ -84,7 +86,7 @@ AVERAGES: dict[str, Method] = {
         "https://huggingface.co/alchemonaut/QuartetAnemoi-70B-t0.0001",
         "base + min(1, t/|d|) d",
         two_models.nearswap,
-        {"t": Parameter(float, None, "a difference of at most this size is taken whole")},
+        {"t": Parameter(float, None, "a difference of at most this size is taken whole", minimum=0)},
         base="required",
         max_models=1,
     ),
@@ -116,7 +118,7 @@ AVERAGES: dict[str, Method] = {
         "the base with the other model's tokenizer; rows of new tokens are sums of k shared tokens' rows, "
         "with the factors that orthogonal matching pursuit finds in the other model's embedding",
         averaging.passthrough,
-        {"k": Parameter(float, 64.0, "shared tokens that a new one is made of")},
+        {"k": Parameter(float, 64.0, "shared tokens that a new one is made of", minimum=1)},
         base="required",
         max_models=1,
     ),
@@ -137,7 +139,9 @@ CONSENSUS: dict[str, Method] = {
         "base + sum(v_i d_i) / sum(v_i) over the d_i of the elected sign, v_i the mean square of d_i",
         consensus.sce,
         {
-            "select_topk": Parameter(float, 1.0, "share of the elements with the largest variance"),
+            "select_topk": Parameter(
+                float, 1.0, "share of the elements with the largest variance", minimum=0, maximum=1
+            ),
             "int8_mask": INT8_MASK,
         },
         base="required",

@@ -58,9 +58,6 @@ def task_arithmetic(
 
     Yields:
         The merged tensor in flat pieces, of the arithmetic's type.
-
-    Raises:
-        MergeError: A density, or density and epsilon together, are out of range.
     """
     pieces = delta_pieces(task)
     if statistics is None:
@@ -112,15 +109,17 @@ def apply_all(sparsifiers: Sequence[Sparsifier], deltas: Sequence[Tensor]) -> li
     return [sparsifier.apply(delta) for sparsifier, delta in zip(sparsifiers, deltas, strict=True)]
 
 
-def make_sparsifier(family: DeltaFamily, task: TensorTask, source: TensorInput) -> Sparsifier:
-    """Make the sparsifier of one model's delta from the method and the model's parameters.
+def check_spread(task: TensorTask) -> None:
+    """Raise :class:`MergeError` where DELLA's probabilities of a model, density ± epsilon, are none."""
+    for source in task.inputs:
+        density, epsilon = source.float_parameter("density"), source.float_parameter("epsilon")
+        if 0 < density < 1 and not (density - epsilon > 0 and density + epsilon < 1):
+            raise MergeError(f"expected density ± epsilon between 0 and 1, found {density} ± {epsilon}")
 
-    Raises:
-        MergeError: The density, or density and epsilon together, are out of range.
-    """
+
+def make_sparsifier(family: DeltaFamily, task: TensorTask, source: TensorInput) -> Sparsifier:
+    """Make the sparsifier of one model's delta from the method and the model's parameters."""
     density, method = source.float_parameter("density"), family.sparsification
-    if not 0.0 <= density <= 1.0:
-        raise MergeError(f"{task.name}: expected a density from 0 to 1, found {density}")
     if method == "none" or density == 1.0:
         return KeepAll()
     if density == 0.0 or task.numel == 0:
@@ -146,10 +145,6 @@ def _mask_rule(method: Sparsification, task: TensorTask, source: TensorInput) ->
         outliers = min(int(source.float_parameter("gamma") * total), total - keep)
         return MagnitudeOutliers(keep, outliers, task.dtype)
     epsilon = source.float_parameter("epsilon")
-    if not (density - epsilon > 0 and density + epsilon < 1):
-        raise MergeError(
-            f"{task.name}: expected density ± epsilon between 0 and 1, found {density} ± {epsilon}"
-        )
     row = (task.numel, 1) if len(task.shape) < 2 else (task.shape[1], math.prod(task.shape[2:]))
     return DellaMagPrune(density, epsilon, row, seed)
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 from components.merging.methods.method import DENSITY, INT8_MASK, LAMBDA, SEMANTICS, WEIGHT, Method
-from components.merging.methods.task_arithmetic import DeltaFamily, task_arithmetic
+from components.merging.methods.task_arithmetic import DeltaFamily, check_spread, task_arithmetic
 from components.merging.recipe.parameters import Parameter
 
-GAMMA = Parameter(float, 0.01, "share of the largest that is dropped too", per_model=True)
-EPSILON = Parameter(float, 0.15, "half the spread of the probabilities to be kept", per_model=True)
+GAMMA = Parameter(
+    float, 0.01, "share of the largest that is dropped too", per_model=True, minimum=0, maximum=1
+)
+EPSILON = Parameter(
+    float, 0.15, "half the spread of the probabilities to be kept", per_model=True, minimum=0, maximum=1
+)
 OF_SPARSIFICATION = {"magnitude_outliers": {"gamma": GAMMA}, "della_magprune": {"epsilon": EPSILON}}
 """Parameters that only one way to sparsify has."""
 
@@ -41,6 +45,7 @@ def _task_vector_method(
         trim=trim,
         sign=sign,
         denominator=denominator,
+        check=check_spread if family.sparsification == "della_magprune" else None,
     )
 
 

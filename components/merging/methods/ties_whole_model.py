@@ -9,6 +9,7 @@ from components.merging.io.tensor_task import TensorTask
 from components.merging.methods.sparsify import KeepAll, MaskSparsifier, Sparsifier
 from components.merging.methods.streaming_topk import MagnitudeTopK
 from components.merging.methods.task_arithmetic import (
+    DeltaFamily,
     GlobalStatistics,
     apply_all,
     begin_pass,
@@ -17,6 +18,20 @@ from components.merging.methods.task_arithmetic import (
     measure_deltas,
     rewind,
 )
+
+
+def measures_whole_models(family: DeltaFamily | None, tasks: Sequence[TensorTask]) -> bool:
+    """Whether a merge of these floating-point tensors is TIES as published."""
+    semantics = {str(task.parameters.get("semantics", "mergekit")) for task in tasks}
+    is_ties = family is not None and family.elects_sign and family.sparsification == "magnitude"
+    return is_ties and semantics == {"paper"}
+
+
+def check_whole_models(family: DeltaFamily | None, tasks: Sequence[TensorTask]) -> None:
+    """Raise :class:`MergeError` where TIES as published lacks what the recipe asks for; reads no weights."""
+    floats = [task for task in tasks if task.dtype.is_floating_point]
+    if measures_whole_models(family, floats):
+        _make_sparsifiers(floats)
 
 
 def compute_global_statistics(tasks: Sequence[TensorTask]) -> GlobalStatistics:

@@ -6,6 +6,7 @@ module or the whole recipe; of those that have a value for a tensor the first in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ class Parameter(NamedTuple):
         description: What it does, in a few words.
         per_model: Whether each model has a value of its own.
         optional: Whether it may have no value at all; else it needs one where ``default`` is None.
+        minimum: The least number that it takes; None for any.
+        maximum: The greatest number that it takes; None for any.
     """
 
     kind: type[bool] | type[float] | type[str]
@@ -31,6 +34,17 @@ class Parameter(NamedTuple):
     description: str
     per_model: bool = False
     optional: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def range(self) -> str:
+        """The numbers that it takes, in words."""
+        if self.minimum is None:
+            return "a finite number"
+        if self.maximum is None:
+            return f"a number of {self.minimum:g} or more"
+        return f"a number from {self.minimum:g} to {self.maximum:g}"
 
 
 class Setting(NamedTuple):
@@ -80,7 +94,7 @@ def coerce(value: Scalar, parameter: Parameter, where: str) -> Scalar:
     """Convert a value to the type of its parameter.
 
     Raises:
-        MergeError: It cannot be converted; the message begins with ``where``.
+        MergeError: It cannot be converted, or is out of range; the message begins with ``where``.
     """
     if parameter.kind is str:
         return str(value)
@@ -92,9 +106,14 @@ def coerce(value: Scalar, parameter: Parameter, where: str) -> Scalar:
     try:
         if isinstance(value, bool):
             raise ValueError
-        return float(value)
+        number = float(value)
     except ValueError:
         raise MergeError(f"{where}: expected a number, found {value!r}") from None
+    too_small = parameter.minimum is not None and number < parameter.minimum
+    too_large = parameter.maximum is not None and number > parameter.maximum
+    if not math.isfinite(number) or too_small or too_large:
+        raise MergeError(f"{where}: expected {parameter.range}, found {number:g}")
+    return number
 
 
 def resolve_parameter(

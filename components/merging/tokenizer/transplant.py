@@ -19,7 +19,8 @@ from components.errors import MergeError
 from components.merging.io import output_files
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.tensor_writer import TensorSpec, TensorWriter
-from components.merging.recipe.parameters import Parameter, resolve_parameter
+from components.merging.methods.table import METHODS
+from components.merging.recipe.parameters import resolve_parameter
 from components.merging.recipe.recipe import Recipe, TokenizerConfig
 from components.merging.tokenizer.embedding_alignment import VocabularyAlignment, vocabulary_size
 from components.merging.tokenizer.output_tokenizer import load_tokenizer
@@ -78,7 +79,7 @@ def transplant_tokenizer(recipe: Recipe, folders: Mapping[str, ModelFolder], out
 
 def read_count(recipe: Recipe) -> int:
     """How many shared tokens a new one is made of, as the recipe says."""
-    parameter = Parameter(float, 64.0, "shared tokens that a new one is made of")
+    parameter = METHODS[METHOD].parameters["k"]
     return int(float(resolve_parameter("k", parameter, [recipe.parameters], "the embedding", 0.0) or 0))
 
 

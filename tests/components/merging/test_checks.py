@@ -112,3 +112,35 @@ def test_integers_that_differ(tmp_path: Path) -> None:
     assert [f.text for f in diagnosis(a, b).findings] == [
         "n: integers differ and are not merged; the first model's stay"
     ]
+
+
+def test_values_that_do_not_go_together(tmp_path: Path) -> None:
+    base, a = folder(tmp_path / "a", {"w": W}), folder(tmp_path / "b", {"w": NEAR})
+    for method, values, expected in (
+        ("della", "{weight: 1, density: 0.95}", "expected density ± epsilon between 0 and 1"),
+        ("ties", "{weight: 0.5}", "semantics: paper has no weights"),
+    ):
+        text = recipe(method, base, (a, values), parameters="{semantics: paper}")
+        read = parse_recipe(text, "r.yml")
+        with open_models(read) as (folders, checkpoints):
+            (refused,) = examine(read, folders, checkpoints).refusals
+        assert expected in refused.text
+        assert method == "ties" or refused.text.startswith("r.yml:3: models: ")
+
+
+def test_a_tokenizer_that_the_output_would_lack(tmp_path: Path) -> None:
+    bare, whole = (
+        folder(tmp_path / name, {"w": W}, architectures=["MarianMTModel"], model_type="marian")
+        for name in "ab"
+    )
+    for name in ("source.spm", "target.spm", "vocab.json"):
+        (whole / name).write_text("{}")
+    assert f"{bare}: expected its tokenizer, which the output takes, found no source.spm, target.spm, " in (
+        refusals(bare, whole)
+    )
+    (bare / "source.spm").touch()
+    assert "found no target.spm, vocab.json; copy" in refusals(bare, whole)
+    text = recipe("linear", None, (bare, "{weight: 1}"), (whole, "{weight: 1}"))
+    read = parse_recipe(f"{text}\nbase_model: {whole}")
+    with open_models(read) as (folders, checkpoints):
+        assert not [f for f in examine(read, folders, checkpoints).refusals if "its tokenizer" in f.text]

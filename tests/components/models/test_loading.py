@@ -55,6 +55,14 @@ def speech(tmp_path: Path) -> Path:
     return tmp_path / "w"
 
 
+def test_a_tokenizer_that_is_not_there_is_named(causal: Path, tmp_path: Path) -> None:
+    (causal / "tokenizer.json").unlink()
+    with pytest.raises(
+        ModelError, match=rf"^{causal}: expected a tokenizer beside the weights in .*, found no "
+    ):
+        load_transformers(checkpoint_of(causal, str(causal)), "causal")
+
+
 def edit(folder: Path, change: Change) -> None:
     tensors = load_file(folder / "model.safetensors")
     change(tensors)

@@ -256,5 +256,5 @@ def test_probabilities_of_della_stay_between_0_and_1(tmp_path: Path) -> None:
 @pytest.mark.parametrize("density", ["1.5", "-0.1"])
 def test_density_out_of_range(tmp_path: Path, density: str) -> None:
     base, a = flat(tmp_path / "0", 1), flat(tmp_path / "a", 3)
-    with pytest.raises(MergeError, match="density from 0 to 1"):
+    with pytest.raises(MergeError, match=r"density: expected a number from 0 to 1, found"):
         merged(recipe("ties", base, (a, f"{{weight: 1, density: {density}}}")), tmp_path / "out")

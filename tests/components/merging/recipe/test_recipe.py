@@ -170,6 +170,13 @@ def test_faults_name_the_line(text: str, line: int | None, expected: str) -> Non
         ),
         ("linear", "{weight: heavy}", "expected a number, found 'heavy'"),
         ("linear", "{weight: true}", "expected a number, found True"),
+        ("linear", "{weight: .nan}", "r.yml:3: parameters.weight: expected a finite number, found nan"),
+        (
+            "ties",
+            "{density: [0.5, 1.4]}",
+            "r.yml:3: parameters.density: expected a number from 0 to 1, found 1.4",
+        ),
+        ("karcher", "{max_iter: 0}", "expected a number of 1 or more, found 0"),
         ("linear", "{normalize: 2}", "expected true or false"),
         ("ties", "{semantics: book}", "expected one of mergekit, paper, peft"),
     ],
