@@ -6,6 +6,7 @@ import difflib
 import re
 
 from components.errors import ConfigError
+from components.language_endonyms import ENDONYMS, fold
 from components.language_table import LANGUAGES
 
 UNDETERMINED = "und"
@@ -77,11 +78,11 @@ def check_code(code: str) -> str:
     """``code``, if it can be a language's.
 
     Raises:
-        ConfigError: It cannot; the message says which code was probably meant (``German``: de).
+        ConfigError: It cannot; the message says which code was probably meant (``German``, ``deutsch``: de).
     """
     if is_code(code):
         return code
-    names = {name.lower(): two for two, (_, name) in NAMES.items()}
-    close = difflib.get_close_matches(code.strip().lower(), names, n=1, cutoff=0.7)
+    names = {**ENDONYMS, **{fold(name): two for two, (_, name) in NAMES.items()}}
+    close = difflib.get_close_matches(fold(code), names, n=1, cutoff=0.7)
     hint = f"; did you mean {names[close[0]]}?" if close else ""
     raise ConfigError(f"expected a language code such as en or pt-BR, found {code[:40]!r}{hint}")

@@ -8,6 +8,7 @@ from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES as
 from whisper.tokenizer import LANGUAGES as WHISPER
 
 from components.errors import ConfigError
+from components.language_endonyms import ENDONYMS, fold
 from components.languages import (
     NAMES,
     base_of,
@@ -38,6 +39,28 @@ def test_other_texts_are_no_codes(code: str) -> None:
 def test_the_code_that_was_probably_meant_is_named() -> None:
     with pytest.raises(ConfigError, match=r"did you mean de\?"):
         check_code("German")
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("deutsch", "de"),
+        ("Français", "fr"),
+        ("francais", "fr"),
+        ("español", "es"),
+        ("中文", "zh"),
+        ("deutch", "de"),
+    ],
+)
+def test_a_language_by_its_own_name_is_that_language(name: str, code: str) -> None:
+    with pytest.raises(ConfigError, match=rf"did you mean {code}\?$"):
+        check_code(name)
+
+
+def test_every_name_of_its_own_is_of_a_language_of_the_table() -> None:
+    assert set(ENDONYMS.values()) <= set(NAMES)
+    english = {fold(name): code for code, (_, name) in NAMES.items()}
+    assert all(english.get(name, code) == code for name, code in ENDONYMS.items())
 
 
 def test_both_lengths_of_a_code_are_one_language() -> None:
