@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,25 @@ _MAX_DEPTH = 20
 
 Lines = dict[tuple[str, ...], int]
 """Path of a key or a list's item -> its line, counted from 1."""
+Places = Mapping[tuple[str, ...], int | str]
+"""The same, with the flag (``--limit``, ``--set mt.beam_size``) of values that a command line has set."""
+
+
+def at_place(file: object, place: int | str | None, message: str) -> str:
+    """A message about a value, behind its file and line, or behind the flag that set it.
+
+    Args:
+        file: the file; None or empty without one.
+        place: of :data:`Places`; None where it is not known.
+        message: begins with the value's name.
+    """
+    if isinstance(place, int):
+        return f"{file}:{place}: {message}"
+    if place is None:
+        return f"{file}: {message}" if file else message
+    name, colon, rest = message.partition(": ")
+    is_named = place.replace("_", "-").endswith(name.replace("_", "-").removeprefix("nodes."))
+    return f"{place}: {rest if colon and is_named else message}"
 
 
 def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from components.errors import ConfigError
 from components.pipeline.pipeline import join_keys
-from components.yaml_text import Lines
+from components.yaml_text import Places, at_place
 
 
 @dataclass
@@ -16,13 +16,13 @@ class Faults:
 
     Attributes:
         where: the file.
-        lines: key path -> line of the file.
+        lines: key path -> line of the file, or the flag that set it.
         messages: the faults.
         source_keys: node that another stands for -> the keys where the user wrote it.
     """
 
     where: str = ""
-    lines: Lines = field(default_factory=dict)
+    lines: Places = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     source_keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -35,9 +35,7 @@ class Faults:
             at = (*origin, *at[2:])
         while at and at not in self.lines:
             at = at[:-1]
-        line = self.lines.get(at)
-        position = f"{self.where}:{line}: " if line is not None else f"{self.where}: " if self.where else ""
-        self.messages.append(f"{position}{message}")
+        self.messages.append(at_place(self.where, self.lines.get(at), message))
 
     def raise_if_any(self) -> None:
         """Raise ConfigError with every fault, a line each, if there are any."""

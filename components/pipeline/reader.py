@@ -27,7 +27,7 @@ from components.pipeline.pipeline import (
 )
 from components.suggestions import suggest
 from components.validation_faults import describe_value_fault
-from components.yaml_text import Lines, parse_yaml
+from components.yaml_text import Places, parse_yaml
 
 COMMON_KEYS = ("kind", "of", "when", "to", "called")
 """Keys that every kind of node has; the others are its kind's settings. Users do not write the last one."""
@@ -51,7 +51,7 @@ def parse_pipeline(text: str, where: str = "") -> Pipeline:
 
 
 def read_pipeline(
-    values: Mapping[str, Any], where: str = "", lines: Lines | None = None, folder: Path = Path()
+    values: Mapping[str, Any], where: str = "", lines: Places | None = None, folder: Path = Path()
 ) -> Pipeline:
     """Read the pipeline that plain values describe.
 

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from components.errors import ConfigError
-from components.yaml_text import Lines, parse_yaml, read_yaml_text
+from components.suggestions import suggest
+from components.yaml_text import Lines, Places, parse_yaml, read_yaml_text
 from flows.parameters.base import check_no_secret
 from flows.parameters.faults import describe_faults
 
@@ -31,16 +32,17 @@ def read_file(path: Path) -> tuple[dict[str, Any], Lines]:
     return value, lines
 
 
-def set_value(values: dict[str, Any], assignment: str) -> None:
-    """Apply ``a.b=value`` of a ``--set`` flag; the value is YAML.
-
-    Raises:
-        ConfigError: no '=', an empty name, or a name below something that is not a mapping.
-    """
-    path, equals, text = assignment.partition("=")
+def _names_of(assignment: str) -> list[str]:
+    path, equals, _ = assignment.partition("=")
     names = path.strip().split(".")
     if not equals or not all(names):
         raise ConfigError(f"--set: expected name=value or stage.name=value, found {assignment!r}")
+    return names
+
+
+def _set_value(values: dict[str, Any], names: Sequence[str], assignment: str) -> None:
+    """Apply ``a.b=value`` of a ``--set`` flag at the path ``names``; the value is YAML."""
+    path, _, text = assignment.partition("=")
     target = values
     for name in names[:-1]:
         target = target.setdefault(name, {})
@@ -57,16 +59,52 @@ def gather(
     Raises:
         ConfigError: anything unknown or out of bounds; every fault is named with its place.
     """
-    _check_unicode([*assignments, *(value for value in shortcuts.values() if isinstance(value, str))])
-    values, lines = read_file(file) if file is not None else ({}, {})
-    values |= {name: value for name, value in shortcuts.items() if value is not None}
-    for assignment in assignments:
-        set_value(values, assignment)
-    check_no_secret(_names(values))
+    values, places = gather_values(model, file, assignments, shortcuts)
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("\n".join(describe_faults(model, error, file, lines))) from None
+        raise ConfigError("\n".join(describe_faults(model, error, file, places))) from None
+
+
+def gather_values(
+    model: type[BaseModel], file: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
+) -> tuple[dict[str, Any], Places]:
+    """The values of file and flags before they are checked, and where each was set.
+
+    ``--set NODE.SETTING`` sets a node of the file, as ``--set nodes.NODE.SETTING`` does.
+
+    Raises:
+        ConfigError: no YAML, a secret, or an assignment to what is neither a parameter nor a node.
+    """
+    _check_unicode([*assignments, *(value for value in shortcuts.values() if isinstance(value, str))])
+    values, lines = read_file(file) if file is not None else ({}, {})
+    flags = {name: value for name, value in shortcuts.items() if value is not None}
+    values |= flags
+    places: dict[tuple[str, ...], int | str] = {(name,): f"--{name.replace('_', '-')}" for name in flags}
+    for assignment in assignments:
+        names = _node_path(model, values, _names_of(assignment))
+        _set_value(values, names, assignment)
+        places[tuple(names)] = f"--set {assignment.partition('=')[0].strip()}"
+    check_no_secret(_names(values))
+    below_flags = {path for path in lines if any(path[: len(flag)] == flag for flag in places)}
+    return values, {**{path: line for path, line in lines.items() if path not in below_flags}, **places}
+
+
+def _node_path(model: type[BaseModel], values: Mapping[str, Any], names: list[str]) -> list[str]:
+    """The path that an assignment sets: one that begins with a node's name is that of the node's setting."""
+    nodes, first = values.get("nodes"), names[0]
+    if len(names) == 1 or not isinstance(nodes, dict):
+        return names
+    from flows.parameters.pipeline import GRAPH_KEYS  # imports the kinds of nodes
+
+    if first in {*model.model_fields, *values, *GRAPH_KEYS}:
+        return names
+    if first not in nodes:
+        raise ConfigError(
+            f"--set {'.'.join(names)}: expected NODE.SETTING of a node of the file or a parameter"
+            f"{suggest(first, [*nodes, *model.model_fields])}"
+        )
+    return ["nodes", *names]
 
 
 def _check_unicode(texts: Sequence[str]) -> None:

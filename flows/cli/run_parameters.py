@@ -13,6 +13,8 @@ from flows.registry import FlowEntry, flow_named
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from components.yaml_text import Places
+
 
 def is_pipeline_file(flow: str) -> bool:
     """Whether it names a file with a pipeline, not a flow."""
@@ -32,7 +34,7 @@ def resolve_parameters(
             raise ConfigError(f"--config: expected one file, found {flow} and {config}; leave one out")
         flow, config = "pipeline", Path(flow)
     entry = flow_named(flow)  # before anything heavy is imported
-    from flows.cli.config_file import gather
+    from flows.cli.config_file import gather, gather_values
 
     _check_flags(flow, entry.parameters, shortcuts)
     parameters: Any = gather(entry.parameters, config, assignments, shortcuts)
@@ -40,32 +42,30 @@ def resolve_parameters(
         parameters = parameters.model_copy(
             update={"folder": parameters.folder or str(config.parent.resolve())}
         )
-        _check_graph(config, parameters) if flow == "pipeline" else _check_search(config, parameters)
+        _, places = gather_values(entry.parameters, config, assignments, shortcuts)
+        check_file = _check_graph if flow == "pipeline" else _check_search
+        check_file(config, parameters, places)
         code_permission.allow_own_code()  # whoever runs the command has named the file
     return entry, parameters
 
 
-def _check_graph(config: Path, parameters: Any) -> None:
-    """Refuse the graph of a file, each fault with its line."""
+def _check_graph(config: Path, parameters: Any, places: Places) -> None:
+    """Refuse the graph of a file, each fault with its line or the flag that set it."""
     from components.pipeline.matrix import expand_matrix
     from components.pipeline.reader import read_pipeline
-    from flows.cli.config_file import read_file
 
-    _, lines = read_file(config)
     for graph in expand_matrix(parameters.graph_values, str(config)).values():
-        read_pipeline(graph, str(config), lines, Path(parameters.folder))
+        read_pipeline(graph, str(config), places, Path(parameters.folder))
 
 
-def _check_search(config: Path, parameters: Any) -> None:
-    """Refuse the search and the graph of a file, each fault with its line."""
+def _check_search(config: Path, parameters: Any, places: Places) -> None:
+    """Refuse the search and the graph of a file, each fault with its line or the flag that set it."""
     from components.pipeline.reader import read_pipeline
-    from flows.cli.config_file import read_file
     from flows.parameters.tune import check_search
 
-    _, lines = read_file(config)
     graph = {key: value for key, value in parameters.graph_values.items() if key != "matrix"}
-    read_pipeline(graph, str(config), lines, Path(parameters.folder))
-    check_search(parameters, str(config), lines)
+    read_pipeline(graph, str(config), places, Path(parameters.folder))
+    check_search(parameters, str(config), places)
 
 
 def _check_flags(name: str, model: type[BaseModel], shortcuts: Mapping[str, object]) -> None:

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from components.errors import ConfigError
 from components.suggestions import suggest
 from components.validation_faults import describe_value_fault
-from components.yaml_text import Lines
+from components.yaml_text import Places, at_place
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -36,7 +36,7 @@ def describe_fault(fault: Mapping[str, Any]) -> str:
 
 
 def describe_faults(
-    model: type[BaseModel], error: ValidationError, file: Path | None = None, lines: Lines | None = None
+    model: type[BaseModel], error: ValidationError, file: Path | None = None, places: Places | None = None
 ) -> list[str]:
     """The errors of a model's values, a line each with the place in the file and what to do.
 
@@ -44,25 +44,27 @@ def describe_faults(
         model: of the values.
         error: what pydantic says of them.
         file: the YAML file that the values came from.
-        lines: where its keys stand.
+        places: where its keys stand.
     """
-    return [_describe_with_place(model, dict(fault), file, lines or {}) for fault in error.errors()]
+    return [_describe_with_place(model, dict(fault), file, places or {}) for fault in error.errors()]
 
 
 def _describe_with_place(
-    model: type[BaseModel], fault: dict[str, Any], file: Path | None, lines: Lines
+    model: type[BaseModel], fault: dict[str, Any], file: Path | None, places: Places
 ) -> str:
     path = tuple(str(part) for part in fault["loc"])
-    line = lines.get(path)
-    where = f"{file}:{line}: " if line is not None else ""
-    name = ".".join(path)
+    place, name = places.get(path), ".".join(path)
+    return at_place(file if place is not None else None, place, _describe(model, fault, path, name))
+
+
+def _describe(model: type[BaseModel], fault: dict[str, Any], path: tuple[str, ...], name: str) -> str:
     if fault["type"] == "missing" and name in model.model_fields:
-        return f"{where}{name}: must be set; {_explain_setting(name, model.model_fields[name])}"
+        return f"{name}: must be set; {_explain_setting(name, model.model_fields[name])}"
     if fault["type"] != "extra_forbidden":
-        return f"{where}{describe_fault(fault)}"
+        return describe_fault(fault)
     field_names = _field_names(model, path[:-1])
     names = [".".join((*path[:-1], field)) for field in field_names]
-    return f"{where}{name}: no such parameter{suggest(name, names)}"
+    return f"{name}: no such parameter{suggest(name, names)}"
 
 
 def _explain_setting(name: str, field: FieldInfo) -> str:

@@ -14,7 +14,7 @@ from components.pipeline.pipeline import Pipeline
 from components.tuning.objectives import PRICE, Objective, read_objective
 from components.tuning.samplers import SamplerName, choose_sampler
 from components.tuning.variables import SearchSpace, Variable, read_variable
-from components.yaml_text import Lines, parse_yaml
+from components.yaml_text import Places, parse_yaml
 from flows.parameters.pipeline import PipelineParameters
 from flows.parameters.pipeline import pipeline as graph_of
 
@@ -121,7 +121,7 @@ class CheckedSearch(NamedTuple):
         return [1 if objective.higher_is_better else -1 for objective in self.objectives]
 
 
-def check_search(parameters: TuneParameters, where: str = "", lines: Lines | None = None) -> CheckedSearch:
+def check_search(parameters: TuneParameters, where: str = "", lines: Places | None = None) -> CheckedSearch:
     """Check a search as far as that costs nothing.
 
     Args:

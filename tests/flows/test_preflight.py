@@ -241,7 +241,10 @@ def test_a_long_training_by_defaults_asks_first(
         ),
         (["run", "cascade", "--data", "sample", "--audio", TALK], "expected --data or --audio, found both"),
         (["run", "train", "--audio", TALK], "--audio: train takes none"),
-        (["run", "cascade", "--target-language", "german"], "target_language: .*'german'; did you mean de?"),
+        (
+            ["run", "cascade", "--target-language", "german"],
+            "--target-language: .*'german'; did you mean de?",
+        ),
         (["run", "cascade", "--audio", "a\udcff.wav"], "expected arguments in UTF-8"),
         (["run", "cascade", "--set", "data=" + "x" * 600_000], "parameters: expected at most 512 KiB"),
     ],

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import ConfigError
 from flows.cli.config_file import gather, parse_yaml
+from flows.cli.run_parameters import resolve_parameters
 
 
 class Stage(BaseModel):
@@ -85,6 +86,53 @@ def test_faults_are_one_line_that_says_where(tmp_path: Path, text: str | bytes, 
         load(tmp_path, text)
     assert "\n" not in str(caught.value)
     assert "abc" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "shortcuts", "told"),
+    [
+        ((), {"limit": -3}, "--limit: expected at least 1, found -3"),
+        (("limit=-3",), {}, "--set limit: expected at least 1, found -3"),
+        (("mt.beam_size=0",), {}, "--set mt.beam_size: expected at least 1, found 0"),
+        (("mt={beam_size: 0}",), {}, "mt.beam_size: expected at least 1, found 0"),
+    ],
+)
+def test_a_fault_of_a_flag_names_the_flag(
+    tmp_path: Path, assignments: tuple[str, ...], shortcuts: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "limit: 30\nmt: {beam_size: 2}\n", *assignments, **shortcuts)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("assignment", "told"),
+    [
+        ("doubt.below=abc", "--set doubt.below: expected a number, found 'abc'"),
+        ("nodes.doubt.below=abc", "--set nodes.doubt.below: expected a number, found 'abc'"),
+        ("doubt.belo=1", "--set doubt.belo: route has no such setting; did you mean below?"),
+        (
+            "dobt.below=1",
+            "--set dobt.below: expected NODE.SETTING of a node of the file or a parameter; did you "
+            "mean doubt?",
+        ),
+    ],
+)
+def test_a_setting_of_a_node_is_set_by_the_name_of_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, assignment: str, told: str
+) -> None:
+    monkeypatch.setenv("ANTIPHON_ALLOW_CODE", "1")  # which a file that a command names sets for good
+    file = tmp_path / "route.yaml"
+    file.write_text(
+        "data: sample\nnodes:\n  asr: {kind: recognize}\n"
+        "  doubt: {kind: route, of: asr, by: mean_log_prob, below: -1}\n"
+        "  good: {kind: recognize, when: doubt.escalate}\n"
+    )
+    _, parameters = resolve_parameters(str(file), None, ["doubt.below=-2", "defaults.beam_size=2"], {})
+    assert parameters.graph_values["nodes"]["doubt"]["below"] == -2
+    with pytest.raises(ConfigError) as caught:
+        resolve_parameters(str(file), None, [assignment], {})
+    assert str(caught.value) == told
 
 
 def test_aliases_do_not_explode(tmp_path: Path) -> None:
