@@ -30,7 +30,12 @@ from components.models.adapters.sources import check_adapter, is_adapter, resolv
 from components.models.checkpoints import checkpoint_of
 from components.models.fetching import fetch, is_fetched, print_to_stderr, require_consent, source_lineage
 from components.models.packaged_models import PACKAGED_MODELS, PackagedModel
-from components.models.references import display_reference, split_reference, unknown_reference_error
+from components.models.references import (
+    display_reference,
+    missing_path_error,
+    split_reference,
+    unknown_reference_error,
+)
 from components.models.wheels import ProgressCallback
 from components.records import Checkpoint
 
@@ -217,8 +222,7 @@ def _from_extra(scheme: str, name: str) -> Checkpoint:
 def _check_path(reference: str) -> Path:
     path = Path(os.path.expanduser(reference))  # noqa: PTH111 - pathlib's raises for ~nobody
     if not os.path.exists(path):  # noqa: PTH110 - pathlib's raises for a name that is too long
-        choices = (*available_references(), "hub:ORG/NAME", "store:KEY", "a path")
-        raise unknown_reference_error(reference, "model file, folder or reference", choices)
+        raise missing_path_error(reference, path, available_references)
     return path
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 from components.errors import ConfigError, ModelError, UnknownModelError
 from components.redaction import MASK, redact
@@ -49,3 +51,30 @@ def unknown_reference_error(reference: str, kind: str, choices: tuple[str, ...])
     """
     hint = did_you_mean(reference, choices, cutoff=0.5) or f"; there are: {', '.join(choices)}"
     return UnknownModelError(f"{display_reference(reference)}: no such {kind}{hint}")
+
+
+def missing_path_error(
+    reference: str, path: Path, list_references: Callable[[], tuple[str, ...]]
+) -> ModelError:
+    """An error of a reference without a scheme that is no file or folder either.
+
+    Args:
+        reference: What was asked for.
+        path: The same as a path.
+        list_references: Gives every reference that can be named, for those that are no path by their looks.
+    """
+    shown = display_reference(reference)
+    if "/" in reference or reference.startswith(("~", ".")):
+        try:
+            beside = [str(path.parent / each.name) for each in path.parent.iterdir()]
+        except (OSError, RuntimeError):
+            beside = []
+        is_hub = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", reference) is not None
+        hint = did_you_mean(str(path), beside, cutoff=0.75) or (
+            f"; a model of the hub is hub:{shown}" if is_hub else "; check the path"
+        )
+        return UnknownModelError(f"{shown}: expected a model's file or folder there, found none{hint}")
+    hint = did_you_mean(reference, list_references(), cutoff=0.5) or (
+        "; antiphon models list shows those with a name; others are hub:ORG/NAME, store:KEY or a path"
+    )
+    return UnknownModelError(f"{shown}: no such model file, folder or reference{hint}")

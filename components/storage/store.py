@@ -172,8 +172,14 @@ class Store:
 
     def update_layout(self) -> None:
         """Bring the store, which is about to be written, to the present layout."""
-        with disk_full_as_store_error("layout.json", self.root):
-            update_layout(self.backend.url, self.backend.files)
+        try:
+            with disk_full_as_store_error("layout.json", self.root):
+                update_layout(self.backend.url, self.backend.files)
+        except FileNotFoundError as error:  # of a file system that takes no folders, as /proc
+            raise StoreError(
+                f"store: expected a folder that can be made, found that {self.root} cannot "
+                f"({error.strerror}); name another by --store or ANTIPHON_STORE"
+            ) from error
 
     @contextmanager
     def lock_recorded_run(self, name: str) -> Iterator[RunRecord]:

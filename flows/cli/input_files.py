@@ -59,6 +59,22 @@ def find_inputs(paths: Sequence[str], *, texts: bool) -> InputFiles:
     return InputFiles((), tuple(files)) if written else InputFiles(tuple(files))
 
 
+def refuse_untimed_texts(texts: Sequence[str], formats: Sequence[str]) -> None:
+    """Refuse texts without times where only subtitles are to be written.
+
+    Raises:
+        ConfigError: the first of them is named.
+    """
+    from components.export.formats import FORMATS
+
+    untimed = [text for text in texts if not text.lower().endswith(SUBTITLE_ENDINGS)]
+    if untimed and formats and all(FORMATS[form].is_subtitle for form in formats):
+        raise ConfigError(
+            f"{untimed[0].removeprefix('paragraphs:')}: expected speech or subtitles, which have times, for "
+            f"the format {formats[0]}, found a text; choose txt, tsv, jsonl or json"
+        )
+
+
 def is_text(file: str) -> bool:
     """Whether a file is text or subtitles: by its ending, which may be its language as in ``talk.it``."""
     ending = Path(file).suffix.lower()

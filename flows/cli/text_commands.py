@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from components.errors import ConfigError, DataError
 from flows.cli.export import open_texts, print_content, print_files, report, write_texts
 from flows.cli.export_options import STANDARD_OUTPUT, refuse_binary_output, single_file
-from flows.cli.input_files import TEXT_ENDINGS, InputFiles, language_of_name
+from flows.cli.input_files import TEXT_ENDINGS, InputFiles, language_of_name, refuse_untimed_texts
 from flows.cli.run import EXIT_QUARANTINED, compute_flow
 from flows.cli.verbosity import Verbosity, verbosity
 
@@ -88,6 +88,7 @@ def _check_texts(texts: Sequence[str], sources: Sequence[Mapping[str, Any]], out
     from components.data import check
     from components.data.subtitles import name_without_language
 
+    refuse_untimed_texts(texts, output.formats)
     by_name: dict[str, str] = {}
     for text, source in zip(texts, sources, strict=True):
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from components.errors import ConfigError
@@ -9,6 +11,7 @@ from components.models.references import (
     MAX_DISPLAYED,
     SCHEMES,
     display_reference,
+    missing_path_error,
     split_reference,
     unknown_reference_error,
 )
@@ -33,6 +36,20 @@ def test_what_cannot_be_a_reference_is_refused(reference: str) -> None:
 def test_messages_show_a_short_reference_without_secrets() -> None:
     assert display_reference("hub:user:SECRET@a/b") == "hub:***@a/b"
     assert len(display_reference("x" * 500)) == MAX_DISPLAYED + 1
+
+
+def test_a_path_that_does_not_exist_is_one_short_line(tmp_path: Path) -> None:
+    (tmp_path / "soup").mkdir()
+
+    def message_of(reference: str) -> str:
+        return str(missing_path_error(reference, Path(reference), lambda: ("packaged:whisper-base",)))
+
+    absent = "expected a model's file or folder there, found none"
+    assert message_of("./nofolder") == f"./nofolder: {absent}; check the path"
+    assert message_of("org/name") == f"org/name: {absent}; a model of the hub is hub:org/name"
+    assert message_of(f"{tmp_path}/soop").endswith(f"{absent}; did you mean {tmp_path}/soup?")
+    assert message_of("whisper-bas").endswith("; did you mean packaged:whisper-base?")
+    assert "antiphon models list" in message_of("zzz")
 
 
 def test_an_unknown_reference_names_the_nearest() -> None:

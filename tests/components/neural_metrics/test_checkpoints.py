@@ -147,7 +147,7 @@ def test_a_metric_and_a_model_that_do_not_belong_together(tiny_models: dict[str,
         ),
         (f"cometkiwi:{tiny_models['comet']}", r"\(regression_metric\)"),
         (f"metricx:{tiny_models['comet']}", r"\(AntiphonComet\)"),
-        ("comet:/nowhere/at/all", "no such model file, folder or reference"),
+        ("comet:/nowhere/at/all", "expected a model's file or folder there, found none"),
     ):
         with pytest.raises(ModelError, match=message):
             bind_metric(text)

@@ -237,6 +237,13 @@ def test_credentials_in_the_url_of_a_store_are_refused_and_not_shown(url: str) -
     assert "RET@" not in str(caught.value)
 
 
+def test_a_store_that_cannot_be_made_is_one_line() -> None:
+    with pytest.raises(
+        StoreError, match=r"^store: expected a folder that can be made, found that /proc/store"
+    ):
+        claim(Store("/proc/store"))
+
+
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.ENOSPC])
 def test_a_store_that_cannot_be_written_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int

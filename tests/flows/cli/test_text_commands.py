@@ -119,6 +119,16 @@ def test_subtitles_are_translated_with_their_times(antiphon: Command, tmp_path: 
     ]
 
 
+def test_texts_are_refused_as_subtitles_before_they_are_translated(antiphon: Command, tmp_path: Path) -> None:
+    (tmp_path / "fresh.en").write_text("One.\n")
+    arguments = ("translate", "fresh.en", "--to", "de", "--model", "fake")
+    for more in (("--out", "fresh.srt"), ("--out", "texts", "--format", "vtt,srt", "--paragraphs")):
+        code, _, err = antiphon(*arguments, *more)
+        assert (code, err.count("\n")) == (2, 1)
+        assert err.startswith("antiphon: fresh.en: expected speech or subtitles, which have times, for the ")
+    assert not (tmp_path / "store").exists()
+
+
 def test_what_ended_a_text_ends_the_command(
     antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
