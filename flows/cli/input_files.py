@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from components.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from components.export.format_names import TextFormat
 
 SUBTITLE_ENDINGS = (".srt", ".vtt")
 TEXT_ENDINGS = (".txt", ".text", *SUBTITLE_ENDINGS)
@@ -59,7 +62,7 @@ def find_inputs(paths: Sequence[str], *, texts: bool) -> InputFiles:
     return InputFiles((), tuple(files)) if written else InputFiles(tuple(files))
 
 
-def refuse_untimed_texts(texts: Sequence[str], formats: Sequence[str]) -> None:
+def refuse_untimed_texts(texts: Sequence[str], formats: Sequence[TextFormat]) -> None:
     """Refuse texts without times where only subtitles are to be written.
 
     Raises:

@@ -31,7 +31,8 @@ BeamSize = Annotated[
     typer.Option("--beam-size", metavar="N", min=1, max=64, help="hypotheses kept; 1 is fastest"),
 ]
 SpokenLanguage = Annotated[
-    str | None, typer.Option("--language", metavar="CODE", help="that is spoken; detected if omitted")
+    str | None,
+    typer.Option("--language", "--from", metavar="CODE", help="that is spoken; detected if omitted"),
 ]
 
 

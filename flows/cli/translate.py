@@ -38,7 +38,10 @@ Into = Annotated[str, typer.Option("--to", metavar="CODE", help="language to tra
 From = Annotated[
     str | None,
     typer.Option(
-        "--from", metavar="CODE", help="language of the source; of speech it is detected if omitted"
+        "--from",
+        "--language",
+        metavar="CODE",
+        help="language of the source; of speech it is detected if omitted",
     ),
 ]
 TranslationModel = Annotated[

@@ -69,7 +69,7 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
         3,
         "==> two.und.txt <==\nheard two\n\n==> one.und.txt <==\nheard one\n".replace(".und.", ".asr."),
     )
-    code, out, err = antiphon("transcribe", "talks/one.mp4", "--format", "srt")
+    code, out, err = antiphon("transcribe", "talks/one.mp4", "--format", "srt", "--from", "en")
     assert (code, out) == (0, "1\n00:00:00,000 --> 00:00:01,000\nheard one\n\n")
     assert "antiphon: 1 subtitle, read at 9 columns a second" in err
     (tmp_path / "talks" / "bad.mp4").write_bytes(b"no film")
@@ -173,6 +173,7 @@ def test_all_texts_are_looked_at_before_the_first_is_translated(antiphon: Comman
         (["translate", "a.txt", "a.wav", "--to", "de"], "expected recordings or texts, found both"),
         (["translate", "a.txt", "--to", "de"], "a.txt: expected the language of the text, found none"),
         (["translate", "a.txt", "--to", "german"], "did you mean de?"),
+        (["translate", "a.txt", "--language", "de", "--to", "de"], "another language, found de to de"),
         (["translate", "a.txt", "--from", "de", "--to", "de"], "into another language, found de to de"),
         (["translate", "a.txt", "--from", "sw", "--to", "is"], "--model hub:Helsinki-NLP/opus-mt-sw-is"),
         (["transcribe", "a.wav", "b.wav", "--format", "srt"], "expected a folder for the texts of 2 files"),
