@@ -127,6 +127,7 @@ def _graph_values(graph: str | Path | Mapping[str, Any] | Pipeline) -> tuple[dic
     """A graph as parameters of the flow ``pipeline``, and the folder that its files lie in."""
     from components.pipeline.rewriting import values_of
     from flows.cli.config_file import read_file
+    from flows.cli.file_paths import resolve_file_paths
 
     if isinstance(graph, Pipeline):
         return values_of(graph), str(graph.folder)
@@ -134,4 +135,4 @@ def _graph_values(graph: str | Path | Mapping[str, Any] | Pipeline) -> tuple[dic
         return dict(graph), None
     path = Path(graph)
     values, _ = read_file(path)
-    return values, str(path.parent.resolve())
+    return resolve_file_paths(values, path), str(path.parent.resolve())

@@ -66,11 +66,11 @@ def missing_path_error(
     shown = display_reference(reference)
     if "/" in reference or reference.startswith(("~", ".")):
         try:
-            beside = [str(path.parent / each.name) for each in path.parent.iterdir()]
+            beside = [each.name for each in path.parent.iterdir()]
         except (OSError, RuntimeError):
             beside = []
         is_hub = re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", reference) is not None
-        hint = did_you_mean(str(path), beside, cutoff=0.75) or (
+        hint = did_you_mean(path.name, beside, cutoff=0.7) or (
             f"; a model of the hub is hub:{shown}" if is_hub else "; check the path"
         )
         return UnknownModelError(f"{shown}: expected a model's file or folder there, found none{hint}")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from components.errors import ConfigError
 from components.suggestions import suggest
 from components.yaml_text import Lines, Places, parse_yaml, read_yaml_text
+from flows.cli.file_paths import resolve_file_paths
 from flows.parameters.base import check_no_secret
 from flows.parameters.faults import describe_faults
 
@@ -60,6 +61,15 @@ def gather(
         ConfigError: anything unknown or out of bounds; every fault is named with its place.
     """
     values, places = gather_values(model, file, assignments, shortcuts)
+    return check_gathered(model, file, values, places)
+
+
+def check_gathered(model: type[P], file: Path | None, values: Mapping[str, Any], places: Places) -> P:
+    """Gathered values as parameters.
+
+    Raises:
+        ConfigError: as :func:`gather`.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -79,6 +89,8 @@ def gather_values(
     _check_unicode([*assignments, *(value for value in shortcuts.values() if isinstance(value, str))])
     values, lines = read_file(file) if file is not None else ({}, {})
     flags = {name: value for name, value in shortcuts.items() if value is not None}
+    if file is not None:
+        values = resolve_file_paths({k: v for k, v in values.items() if k not in flags}, file)
     values |= flags
     places: dict[tuple[str, ...], int | str] = {(name,): f"--{name.replace('_', '-')}" for name in flags}
     for assignment in assignments:

@@ -72,6 +72,7 @@ def init(
     from components.files import write_bytes
     from components.languages import check_code
     from components.pipeline import starter
+    from flows.cli.file_paths import path_for_file, reference_for_file
 
     if file.exists():
         raise ConfigError(f"{file}: expected a new file, found one that exists; name another, or remove it")
@@ -84,7 +85,9 @@ def init(
     facts = starter.gather_facts(dataset.utterances)
     into = target or next(iter(facts.targets), None)
     nodes = starter.build_nodes(data or "", facts, into, model)
-    run: dict[str, Any] = {"data": data} if data is not None else {"audio": audio}
+    name, source_set = ("data", data) if data is not None else ("audio", str(audio))
+    run: dict[str, Any] = {name: path_for_file(source_set, file)}
+    written = {n: {**node, "model": reference_for_file(node["model"], file)} for n, node in nodes.items()}
     run |= {"source_language": source} if source is not None else {}
     run |= {"target_language": into} if into is not None and "mt" in nodes else {}
     head = [
@@ -92,7 +95,7 @@ def init(
         f"The data: {_describe(facts)}",
         _describe_machine(),
     ]
-    write_bytes(file, starter.write_pipeline(head, run, facts, nodes).encode())
+    write_bytes(file, starter.write_pipeline(head, run, facts, written).encode())
     typer.echo(f"{file}: {_describe(facts)}")
     for line in dataset.quarantined[:3]:
         typer.echo(f"quarantined: {line.detail}", err=True)

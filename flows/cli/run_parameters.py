@@ -34,15 +34,15 @@ def resolve_parameters(
             raise ConfigError(f"--config: expected one file, found {flow} and {config}; leave one out")
         flow, config = "pipeline", Path(flow)
     entry = flow_named(flow)  # before anything heavy is imported
-    from flows.cli.config_file import gather, gather_values
+    from flows.cli.config_file import check_gathered, gather_values
 
     _check_flags(flow, entry.parameters, shortcuts)
-    parameters: Any = gather(entry.parameters, config, assignments, shortcuts)
+    values, places = gather_values(entry.parameters, config, assignments, shortcuts)
+    parameters: Any = check_gathered(entry.parameters, config, values, places)
     if flow in {"pipeline", "tune"} and config is not None:
         parameters = parameters.model_copy(
             update={"folder": parameters.folder or str(config.parent.resolve())}
         )
-        _, places = gather_values(entry.parameters, config, assignments, shortcuts)
         check_file = _check_graph if flow == "pipeline" else _check_search
         check_file(config, parameters, places)
         code_permission.allow_own_code()  # whoever runs the command has named the file

@@ -47,7 +47,7 @@ def test_a_path_that_does_not_exist_is_one_short_line(tmp_path: Path) -> None:
     absent = "expected a model's file or folder there, found none"
     assert message_of("./nofolder") == f"./nofolder: {absent}; check the path"
     assert message_of("org/name") == f"org/name: {absent}; a model of the hub is hub:org/name"
-    assert message_of(f"{tmp_path}/soop").endswith(f"{absent}; did you mean {tmp_path}/soup?")
+    assert message_of(f"{tmp_path}/soop").endswith(f"{absent}; did you mean soup?")
     assert message_of("whisper-bas").endswith("; did you mean packaged:whisper-base?")
     assert "antiphon models list" in message_of("zzz")
 

@@ -42,6 +42,20 @@ def test_recordings_of_this_folder_are_transcribed(folder: Path, capsys: pytest.
     assert "recognize" in capsys.readouterr().out
 
 
+def test_a_file_in_another_folder_works_from_everywhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "talks").mkdir()
+    (folder / "plans").mkdir()
+    shutil.copy(SAMPLES.parent / "caption-01.flac", folder / "talks")
+    monkeypatch.chdir(folder / "plans")
+    assert call("init", "../plans/../mine/talks.yaml", "--audio", "../talks") == 0
+    assert "audio: ../talks\n" in (folder / "mine" / "talks.yaml").read_text()
+    for place in (folder, folder / "mine", Path("/")):
+        monkeypatch.chdir(place)
+        assert call("plan", str(folder / "mine" / "talks.yaml")) == 0
+
+
 def test_languages_and_references_of_a_manifest_are_seen(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

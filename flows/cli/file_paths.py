@@ -1,0 +1,129 @@
+"""Relative paths in a pipeline file start at the file's folder, wherever the command is given."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from glob import glob
+from pathlib import Path
+from typing import Any
+
+SET_KEYS = ("data", "dev", "confirm")
+"""Keys, of the run or of a node, whose values are data sets."""
+OWN_CODE = ("python", "command")
+"""Kinds of nodes whose paths their kinds resolve, for what they start may have a file's name."""
+_REFERENCE = re.compile(r"(^|[+*:,])(\.{1,2}/[^+*:,]*)")
+_SET = re.compile(r"((?:fold:[^:]*:|paragraphs:)*)(.*)", re.DOTALL)
+
+
+def resolve_file_paths(values: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """The values of a pipeline file with its relative paths as they lead there from this folder.
+
+    Recordings and data sets are paths where there is such a file, references of models where they begin with
+    ``./`` or ``../``. What is not in the file's folder and is in this one is taken from here, with a line on
+    standard error. The paths of own code, terms and corrections are resolved by the kinds of their nodes.
+    """
+    resolved = dict(values)
+    if not isinstance(values.get("nodes"), Mapping) or file.parent.resolve() == Path.cwd():
+        return resolved
+    paths = _FilePaths(file)
+    for key in SET_KEYS:
+        if isinstance(values.get(key), str):
+            resolved[key] = paths.resolve_set(values[key], key)
+    if isinstance(values.get("audio"), str):
+        lines = [line for line in values["audio"].split("\n") if line.strip()]
+        resolved["audio"] = "\n".join(paths.resolve(line, "audio") for line in lines)
+    for key in set(values) - {*SET_KEYS, "audio", "store"}:
+        resolved[key] = paths.resolve_references(values[key], (key,))
+    return resolved
+
+
+def path_for_file(source: str, file: Path) -> str:
+    """A data set or recordings that are named from this folder, as a pipeline file has to name them."""
+    if file.parent.resolve() == Path.cwd():
+        return source
+    prefix, names = _split_set(source)
+    parts = [names] if _exists(Path(names)) else names.replace("\n", ",").split(",")
+    if not all(_exists(Path(part)) for part in parts):
+        return source
+    mark = "\n" if "\n" in names else ","
+    folder = file.parent.resolve()
+    return prefix + mark.join(p if Path(p).is_absolute() else os.path.relpath(p, folder) for p in parts)
+
+
+def reference_for_file(model: str, file: Path) -> str:
+    """A model's reference that is used from this folder, as a pipeline file has to write it."""
+    if not model.startswith(("./", "../")) or file.parent.resolve() == Path.cwd():
+        return model
+    path = os.path.relpath(model, file.parent.resolve())
+    return path if path.startswith("../") else f"./{path}"
+
+
+class _FilePaths:
+    """Resolves the paths of one file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._folder = file, file.parent.resolve()
+
+    def resolve(self, path: str, key: str) -> str:
+        """A path as it leads there from this folder; below this folder it stays relative."""
+        if Path(path).is_absolute():
+            return path
+        found = self._find(path, key)
+        relative = os.path.relpath(found)
+        return str(found) if relative.startswith("..") else relative
+
+    def resolve_set(self, source: str, key: str) -> str:
+        """The name of a data set, with the files in it as they lead there from this folder."""
+        prefix, names = _split_set(source)
+        parts = [names] if self._is_here(names) else names.split(",")
+        is_named = names == "sample" or ":" in names
+        may_be_missing = key == "data" and all(Path(part.strip()).suffix for part in parts)
+        if is_named or not (may_be_missing or all(self._is_here(part.strip()) for part in parts)):
+            return source
+        return prefix + ",".join(self.resolve(part.strip(), key) for part in parts)
+
+    def resolve_references(self, value: Any, keys: tuple[str, ...]) -> Any:
+        """The same values with absolute paths in the place of ``./`` and ``../``, and data sets found."""
+        if isinstance(value, Mapping):
+            if value.get("kind") in OWN_CODE:
+                return value
+            return {
+                k: v if k == "recipe" else self.resolve_references(v, (*keys, k)) for k, v in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self.resolve_references(item, keys) for item in value]
+        if not isinstance(value, str):
+            return value
+        where = ".".join(map(str, keys))
+        if keys[-1] in SET_KEYS:
+            return self.resolve_set(value, where)
+        return _REFERENCE.sub(lambda match: match[1] + str(self._find(match[2], where)), value)
+
+    def _find(self, path: str, key: str) -> Path:
+        below = Path(os.path.normpath(self._folder / path))
+        if _exists(below) or not _exists(Path(path)):
+            return below
+        sys.stderr.write(
+            f"antiphon: {self._file}: {key}: {path} is not in {self._file.parent} but in this folder, and "
+            "taken from here; name it relative to the file\n"
+        )
+        return Path(path).absolute()
+
+    def _is_here(self, path: str) -> bool:
+        return _exists(self._folder / path) or _exists(Path(path))
+
+
+def _split_set(source: str) -> tuple[str, str]:
+    match = _SET.fullmatch(source)
+    return (match[1], match[2]) if match is not None else ("", source)
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is a file or folder, or one that a pattern stands for."""
+    try:
+        return os.path.lexists(path) or bool(glob(str(path), recursive=True))  # noqa: PTH207 - absolute patterns too
+    except (OSError, ValueError):
+        return False
