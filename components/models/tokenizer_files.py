@@ -8,11 +8,8 @@ from components.models.architectures import CAUSAL, CONVERTED, MULTILINGUAL
 from components.models.checkpoints import read_json
 
 _MARIAN = ("source.spm", "target.spm", "vocab.json")
-_VOCABULARIES = (
-    *("tokenizer.model", "sentencepiece.bpe.model", "spiece.model"),
-    *("vocab.json", "vocab.txt", "tekken.json"),
-)
-"""Files of which one is the vocabulary of other architectures, where there is no tokenizer.json."""
+_WITHOUT_VOCABULARY = "ByT5"
+"""How the names of tokenizers begin whose tokens are the bytes."""
 
 
 def missing_tokenizer_files(folder: Path) -> str:
@@ -33,6 +30,15 @@ def missing_tokenizer_files(folder: Path) -> str:
     if "MarianMT" in architecture:
         return ", ".join(name for name in _MARIAN if not (folder / name).is_file())
     reads_text = architecture.endswith(CAUSAL) or config.get("model_type") in (*CONVERTED, *MULTILINGUAL)
-    if not reads_text or any((folder / name).is_file() for name in _VOCABULARIES):
+    if not reads_text or _has_vocabulary(folder):
         return ""
     return "tokenizer.json (nor spiece.model or another vocabulary)"
+
+
+def _has_vocabulary(folder: Path) -> bool:
+    """Whether a folder has a vocabulary of any tokenizer of transformers, or a tokenizer that needs none."""
+    config = folder / "tokenizer_config.json"
+    if config.is_file() and str(read_json(config).get("tokenizer_class", "")).startswith(_WITHOUT_VOCABULARY):
+        return True
+    names = [path.name for path in folder.iterdir()]
+    return any(name.startswith("vocab") or name.endswith(".model") or name == "tekken.json" for name in names)

@@ -20,6 +20,7 @@ from components.models.checkpoints import checkpoint_of, count_stored_parameters
 from components.models.conversion import whisper
 from components.models.loading import load_transformers
 from components.models.tensor_checks import refuse_report
+from components.models.tokenizer_files import missing_tokenizer_files
 from components.models.weights import count_parameters
 from components.models.whisper_loading import load_whisper
 from components.records import Checkpoint
@@ -61,6 +62,8 @@ def test_a_tokenizer_that_is_not_there_is_named(causal: Path, tmp_path: Path) ->
         ModelError, match=rf"^{causal}: expected a tokenizer beside the weights in .*, found no "
     ):
         load_transformers(checkpoint_of(causal, str(causal)), "causal")
+    (causal / "tokenizer_config.json").write_text('{"tokenizer_class": "ByT5Tokenizer"}')
+    assert not missing_tokenizer_files(causal)  # its tokens are the bytes
 
 
 def edit(folder: Path, change: Change) -> None:
