@@ -25,7 +25,9 @@ def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
     node: Annotated[str, typer.Argument(metavar="NODE", help="whose texts were edited, such as asr or mt")],
     source: Annotated[
         Path,
-        typer.Option("--from", metavar="FILE", help="edited .tsv, .docx, .jsonl or .srt file, or a folder of .srt"),
+        typer.Option(
+            "--from", metavar="FILE", help="edited .tsv, .docx, .jsonl or .srt file, or a folder of .srt"
+        ),
     ],
     by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="who; the system's user")] = None,
     name: Annotated[str | None, typer.Option("--name", help="name of the new run; RUN-edited")] = None,
