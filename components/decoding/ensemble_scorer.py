@@ -119,7 +119,7 @@ class EnsembleScorer:
 
     def find_best(self, n_tokens: int) -> None:
         """Have every step find its best tokens, where the members may do so within their own."""
-        self._mixture.top = n_tokens if self._mixes_in_step and self._processors.are_rules else 0
+        self._mixture.top = n_tokens if self._mixes_in_step and self._processors.holds_all else 0
 
     def prefill(self) -> Tensor:
         """Combined log-probabilities (N, V) of the first token."""

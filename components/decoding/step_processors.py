@@ -35,8 +35,8 @@ class StepProcessors:
         self._others = always[len(self.rules) :]
 
     @property
-    def are_rules(self) -> bool:
-        """Whether nothing is left at most steps."""
+    def holds_all(self) -> bool:
+        """Whether a step ends with all that act at every step, so that nothing is left at most of them."""
         return not self._others
 
     def ends_bare(self, step: int) -> bool:

@@ -55,7 +55,7 @@ def test_in_every_order_at_every_step() -> None:
 def test_a_step_holds_rules_up_to_the_first_processor_that_is_none() -> None:
     ngram, never, early, normal = no_repeat_ngram(1), suppress([3]), suppress_until(2, [0]), Renormalize()
     parts = StepProcessors([ngram, early, never, on_the_host, normal], LIMIT)
-    assert parts.rules == (ngram, never) and not parts.are_rules
+    assert parts.rules == (ngram, never) and not parts.holds_all
     assert [parts.ends_bare(step) for step in range(LIMIT)] == [True, True, False, False]
     assert parts.left(3) == [on_the_host, normal] and len(parts.left(1)) == 5
-    assert StepProcessors([early, never], LIMIT).are_rules
+    assert StepProcessors([early, never], LIMIT).holds_all
