@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,14 @@ def test_a_comparison_says_how_far_how_sure_how_fast() -> None:
     )
     assert texts[1].startswith(f"good is {good.difference:.1f} BLEU better than base (95% ")
     assert ", p <0.001" in texts[1]
+
+
+def test_systems_of_the_same_texts_are_the_same() -> None:
+    base = system("base", 1)
+    systems = [base, replace(base, name="again")]
+    result = compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
+    (sentence,) = verdict.describe_comparison(result)
+    assert sentence.text == "again is the same in BLEU as base, utterance by utterance; about as fast."
 
 
 @pytest.mark.parametrize(
