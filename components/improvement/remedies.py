@@ -144,12 +144,12 @@ def _search_wider(situation: Situation, name: str) -> Values:
 def _recognize_doubtful_again(situation: Situation, name: str) -> Values:
     larger = _larger_than(_model_of(situation, name), situation.choices)
     values = values_of(situation.pipeline)
-    doubt, again, chosen = f"{name}-doubt", f"{name}-again", f"{name}-chosen"
-    _move_readers(values, name, chosen)
+    route, second, select = f"{name}-doubt", f"{name}-again", f"{name}-chosen"
+    _move_readers(values, name, select)
     values["nodes"] |= {
-        doubt: {"kind": "route", "of": name, "budget": situation.choices.share},
-        again: {**situation.pipeline.definitions[name], "model": larger, "when": f"{doubt}.escalate"},
-        chosen: {"kind": "select", "of": [again, name]},
+        route: {"kind": "route", "of": name, "budget": situation.choices.share},
+        second: {**situation.pipeline.definitions[name], "model": larger, "when": f"{route}.escalate"},
+        select: {"kind": "select", "of": [second, name]},
     }
     return values
 

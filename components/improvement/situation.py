@@ -53,19 +53,19 @@ class Situation(NamedTuple):
         kind, the first on each way counts.
         """
         pipeline, pending = self.pipeline, list(names)
-        found: set[str] = set()
+        models: set[str] = set()
         seen: set[str] = set()
         while pending:
             name = pending.pop()
             written = definition_of(pipeline, name)
             node = pipeline.nodes[name]
             if pipeline.definitions.get(written, {}).get("kind") == kind:
-                found.add(written)
+                models.add(written)
                 continue
             above = node.of[:1] if node.kind.annotates else node.of
             pending += [other for other in above if pipeline.sort_of(other) == "text" and other not in seen]
             seen.update(above)
-        return [name for name in pipeline.definitions if name in found]
+        return [name for name in pipeline.definitions if name in models]
 
     def change(self, name: str, **settings: Any) -> Values:
         """Return the pipeline with some settings of a written node changed."""

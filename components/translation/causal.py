@@ -164,11 +164,12 @@ class CausalBackend:
     def _without_instructions(
         self, translations: list[SentenceTranslation]
     ) -> list[SentenceTranslation] | AnswerError:
-        kept = [each for each in translations if not repeats(each.text, self._instructions)]
-        if kept:
-            return kept
-        said = to_one_line(translations[0].text, 60)
-        return AnswerError("repeated instructions", f"expected a translation, found its instructions: {said}")
+        others = [each for each in translations if not repeats(each.text, self._instructions)]
+        if others:
+            return others
+        answer = to_one_line(translations[0].text, 60)
+        detail = f"expected a translation, found its instructions: {answer}"
+        return AnswerError("repeated instructions", detail)
 
     def _guide(self, sentences: Sequence[Sentence]) -> Guidance:
         """Terms, or the model that proposes; both are not to be had."""

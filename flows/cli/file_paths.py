@@ -71,9 +71,9 @@ class _FilePaths:
         """A path as it leads there from this folder; below this folder it stays relative."""
         if Path(path).is_absolute():
             return path
-        found = self._find(path, key)
-        relative = os.path.relpath(found)
-        return str(found) if relative.startswith("..") else relative
+        absolute = self._find(path, key)
+        relative = os.path.relpath(absolute)
+        return str(absolute) if relative.startswith("..") else relative
 
     def resolve_set(self, source: str, key: str) -> str:
         """The name of a data set, with the files in it as they lead there from this folder."""

@@ -159,14 +159,14 @@ def _doubtful_languages(texts: RunTexts) -> Iterator[str]:
     if texts.run.parameters.get("source_language") is not None:
         return
     for recording in texts.texts_of(texts.outputs[0]) if texts.outputs else ():
-        audio, heard = recording.parts[0].utterance.audio, recording.language
+        audio, detected = recording.parts[0].utterance.audio, recording.language
         stated = None if audio is None else language_before_ending(Path(audio.path))
-        if audio is None or stated is None or recording.is_translation or is_undetermined(heard):
+        if audio is None or stated is None or recording.is_translation or is_undetermined(detected):
             continue
-        if not is_same_language(stated, heard):
+        if not is_same_language(stated, detected):
             yield (
-                f"{Path(audio.path).name}: heard as {english_name(heard)} ({heard}), though its name says "
-                f"{stated}; if that is wrong, say --language {stated}"
+                f"{Path(audio.path).name}: heard as {english_name(detected)} ({detected}), though its name "
+                f"says {stated}; if that is wrong, say --language {stated}"
             )
 
 

@@ -92,7 +92,7 @@ def test_cues_follow_each_other(tmp_path: Path) -> None:
 
 def test_a_sentence_does_not_go_on_after_a_silence_a_sound_or_a_dash(tmp_path: Path) -> None:
     """What is no word is left out, and of cues without an end ten are one text."""
-    said = [
+    lines = [
         (1, "[A dog barks]"),
         (3, "who"),
         (5, "is it"),
@@ -101,8 +101,8 @@ def test_a_sentence_does_not_go_on_after_a_silence_a_sound_or_a_dash(tmp_path: P
         (13, "and"),
         (15, "♪ ♪"),
     ]
-    said += [(20 + 2 * n, f"no {n}") for n in range(12)]
-    cues = [f"00:00:{at:02},000 --> 00:00:{at + 1:02},500\n{text}\n" for at, text in said]
+    lines += [(20 + 2 * n, f"no {n}") for n in range(12)]
+    cues = [f"00:00:{at:02},000 --> 00:00:{at + 1:02},500\n{text}\n" for at, text in lines]
     (tmp_path / "film.en.srt").write_text("\n".join(cues), "utf-8")
     texts = [utterance.text for utterance in read(tmp_path / "film.en.srt")]
     assert texts[:5] == ["[A dog barks]", "who is it", "- me", "♪ la la ♪", "and"]

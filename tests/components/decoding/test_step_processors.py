@@ -45,11 +45,11 @@ def test_in_every_order_at_every_step() -> None:
             for step in range(LIMIT):
                 history = History(tokens[:, :step], torch.arange(3), LIMIT)
                 expected = apply_processors(processors, log_probs.clone(), history)
-                found = log_probs.clone()
+                result = log_probs.clone()
                 if not parts.ends_bare(step):
-                    found = apply_rules(parts.rules, found, history.tokens)
-                found = apply_processors(parts.left(step), found, history)
-                assert torch.equal(found.nan_to_num(99.0), expected.nan_to_num(99.0))
+                    result = apply_rules(parts.rules, result, history.tokens)
+                result = apply_processors(parts.left(step), result, history)
+                assert torch.equal(result.nan_to_num(99.0), expected.nan_to_num(99.0))
 
 
 def test_a_step_holds_rules_up_to_the_first_processor_that_is_none() -> None:
