@@ -18,7 +18,11 @@ $(STAMP): pyproject.toml constraints.txt
 	  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Antiphon needs Python 3.11 or newer; found: $$($$p --version). Set PYTHON=/path/to/python3.11." >&2; exit 1; }; \
 	  test -x $(BIN)/python || $$p -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@# a broken download starts again from its beginning; what had come is in pip's cache
+	@for try in 1 2 3; do \
+	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]' && exit 0; \
+	  echo "the installation failed (try $$try of 3)" >&2; sleep $$((5 * try)); \
+	done; exit 1
 	@# meeteval has no wheels: without a C++ compiler the tests of cpWER skip
 	@command -v c++ >/dev/null 2>&1 && $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[meetings]' \
 	  || echo "no C++ compiler here, or meeteval did not build: the tests of cpWER will skip" >&2
