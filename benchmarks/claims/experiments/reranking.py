@@ -1,0 +1,183 @@
+"""E5: n-best lists of several seeds, reranked by coefficients that were learned on development data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from benchmarks.claims.experiments.seeds import train_seeds
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.scoring import score_table, two_level
+from benchmarks.claims.verdict import Result
+from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, Workspace, digest_of
+from benchmarks.common.tables import markdown_table
+from components.ensembling.output_level.config import SYSTEM_COMBINATION_VERSION, SystemCombinationConfig
+from components.ensembling.output_level.mert import mert
+from components.ensembling.output_level.system_combination import combine_outputs
+from components.ensembling.output_level.weighted_hypotheses import SystemNBest
+from components.metrics.corpus_statistics import CorpusStatistics
+from components.records import Hypothesis, NBest, Utterance
+from components.translation.config import VERSION as TRANSLATION_VERSION
+from components.translation.config import TranslationConfig
+from components.translation.factory import build
+
+TITLE = "Reranking the lists of three systems"
+QUESTION = """
+Four trainings that differ in their seed alone (1,500 updates); three of four are combined, in all four ways.
+Each gives its five best translations, and one of the fifteen is chosen by a weighted sum of features:
+log-probability, its mean per token, length, the systems' votes and the agreement with all others. The weights
+are learned for BLEU on val by minimum error rate training. Is the choice better than the best of the three
+systems on val? Beside it: minimum Bayes risk over the same lists, and the three mixed at every token.
+"""
+NUMBERS = (1, 2, 3, 4)
+TESTS = (FLICKR16, FLICKR17)
+BEST, RERANKED, RISK, MIXED = (
+    "best of three on val",
+    "reranked lists",
+    "minimum Bayes risk",
+    "mixed at every token",
+)
+RERANKING = SystemCombinationConfig(method="reranking", utility="bleu")
+MINIMUM_RISK = SystemCombinationConfig(method="minimum_bayes_risk", utility="bleu")
+Lists = Mapping[str, NBest]
+"""Id of an utterance -> the n-best list of one system."""
+
+
+def list_translations(work: Workspace, utterances: Sequence[Utterance], model: Path) -> Lists:
+    """The five best of a beam of 5, by id."""
+    config = TranslationConfig(model=str(model), beam_size=5, n_best=5, batch_size=64, device="cpu")
+
+    def decode() -> dict[str, list[tuple[str, float, int]]]:
+        outcomes = build(config).translate(utterances)
+        return {
+            outcome.utterance_id: [(h.text, h.score, h.n_tokens) for h in outcome.hypotheses]
+            for outcome in outcomes
+            if isinstance(outcome, NBest)
+        }
+
+    key = {
+        "lists": TRANSLATION_VERSION,
+        "model": digest_of(model),
+        "config": config.model_dump(mode="json", exclude={"model"}),
+        "texts": [(u.id, u.text) for u in utterances],
+    }
+    return {
+        identifier: NBest(
+            utterance_id=identifier,
+            hypotheses=tuple(
+                Hypothesis(text=text, score=score, n_tokens=n_tokens, system=model.parent.name)
+                for text, score, n_tokens in rows
+            ),
+        )
+        for identifier, rows in work.cached(key, decode).items()
+    }
+
+
+def learn_coefficients(
+    work: Workspace, utterances: Sequence[Utterance], lists: Mapping[str, Lists]
+) -> dict[str, float]:
+    """Coefficients of the features that choose best among the lists of development data, by BLEU."""
+
+    def learn() -> dict[str, float]:
+        nbests = [
+            [SystemNBest(name, of_system[u.id].hypotheses) for name, of_system in lists.items()]
+            for u in utterances
+        ]
+        return mert(nbests, [u.references for u in utterances], RERANKING, "de").coefficients
+
+    key = {
+        "coefficients": SYSTEM_COMBINATION_VERSION,
+        "config": RERANKING.model_dump(mode="json"),
+        "lists": [
+            [name, [[h.text, h.score, h.n_tokens] for u in utterances for h in of_system[u.id].hypotheses]]
+            for name, of_system in lists.items()
+        ],
+        "references": [u.references for u in utterances],
+    }
+    return dict(work.cached(key, learn))
+
+
+def run(work: Workspace, outputs: Outputs) -> None:
+    """Decode lists, learn on val, choose on the tests; the triple that leaves out number n is replicate n."""
+    models = train_seeds(work, NUMBERS)
+    sets = {data: work.utterances(data) for data in (DEV, *TESTS)}
+    lists = {
+        data: {number: list_translations(work, utterances, model) for number, model in models.items()}
+        for data, utterances in sets.items()
+    }
+    for number, of_model in lists[DEV].items():
+        texts = {key: nbest.best.text for key, nbest in of_model.items()}
+        outputs.add_translations(DEV, sets[DEV], "one seed", number, texts)
+    scores = {number: outputs.statistics(DEV, "one seed", number).score() for number in NUMBERS}
+    for left_out, triple in zip(reversed(NUMBERS), combinations(NUMBERS, 3), strict=True):
+        coefficients = learn_coefficients(
+            work, sets[DEV], {f"seed {number}": lists[DEV][number] for number in triple}
+        )
+        outputs.measurements[f"coefficients {left_out}"] = coefficients
+        reranking = RERANKING.model_copy(update={"coefficients": coefficients})
+        for data in TESTS:
+            of_triple = {f"seed {number}": lists[data][number] for number in triple}
+            best = lists[data][max(triple, key=scores.__getitem__)]
+            systems = {
+                BEST: {key: nbest.best.text for key, nbest in best.items()},
+                RERANKED: combine(sets[data], of_triple, reranking),
+                RISK: combine(sets[data], of_triple, MINIMUM_RISK),
+                MIXED: work.translate(sets[data], [models[number] for number in triple]),
+            }
+            for system, texts in systems.items():
+                outputs.add_translations(data, sets[data], system, left_out, texts)
+
+
+def combine(
+    utterances: Sequence[Utterance], lists: Mapping[str, Lists], config: SystemCombinationConfig
+) -> dict[str, str]:
+    """The text that is chosen from the lists of several systems, by id."""
+    texts = {}
+    for utterance in utterances:
+        outcomes = {name: of_system[utterance.id] for name, of_system in lists.items()}
+        outcome = combine_outputs(utterance.id, outcomes, config, "de")
+        assert isinstance(outcome, NBest), outcome
+        texts[utterance.id] = outcome.best.text
+    return texts
+
+
+def results(outputs: Outputs) -> dict[str, Result]:
+    """The registered comparison, over the four triples, which share members, and sentences."""
+    return {"reranking.against_best": _compare(outputs, RERANKED, BEST)}
+
+
+def _compare(outputs: Outputs, system: str, baseline: str) -> Result:
+    return two_level(_of(outputs, system), _of(outputs, baseline), replicates="triples")
+
+
+def _of(outputs: Outputs, system: str) -> Sequence[CorpusStatistics]:
+    return [outputs.joined(TESTS, system, number) for number in NUMBERS]
+
+
+def page(outputs: Outputs) -> list[str]:
+    """Scores, what the other combinations differ by, and the coefficients."""
+    lines = ["## Scores", ""]
+    for data in TESTS:
+        lines += [f"### {data}", "", score_table(outputs, data), ""]
+    pairs = ((RISK, BEST), (MIXED, BEST), (MIXED, RERANKED), (RISK, RERANKED))
+    rows = []
+    for system, baseline in pairs:
+        result = _compare(outputs, system, baseline)
+        low, high = result.interval
+        difference = f"{result.difference:+.2f}"
+        rows.append(
+            (
+                f"{system} less {baseline}",
+                difference,
+                f"{low:+.2f} to {high:+.2f}",
+                f"{result.detectable:.2f}",
+            )
+        )
+    header = ("difference in BLEU, both sets", "mean over triples", "95%", "could see")
+    lines += ["## Other combinations (not registered)", "", markdown_table(header, rows), ""]
+    learned = {number: outputs.measurements[f"coefficients {number}"] for number in NUMBERS}
+    names = sorted({name for coefficients in learned.values() for name in coefficients})
+    cells = [(name, *(f"{learned[number].get(name, 0.0):.4g}" for number in NUMBERS)) for name in names]
+    columns = ("feature", *(f"without seed {number}" for number in NUMBERS))
+    return [*lines, "## Coefficients", "", markdown_table(columns, cells)]
