@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -9,12 +10,20 @@ from components.export.timed_words import TimedWord, width_of
 
 UNBALANCE = 6.0
 """Cost of lines that differ by a whole line's width; a break between words costs 3, at a clause 1."""
+_SPEAKER = re.compile(r"[-–—](?!\d)")
+_SENTENCE_END = re.compile(r"""[.!?…。！？]["'”’»)\]]*$""")
 
 
 def count_lines(words: Sequence[TimedWord], max_width: int) -> int:
-    """The least number of lines that hold words; one that is wider than a line has a line of its own."""
-    lines, width = 0, max_width + 1
+    """The least number of lines that hold words; one that is wider than a line has a line of its own.
+
+    A dash after the end of a sentence is another speaker's, who begins a line.
+    """
+    lines, width, before = 0, max_width + 1, ""
     for word in words:
+        if _changes_speaker(before, word.text):
+            width = max_width + 1
+        before = word.text
         alone = word.width - word.spaced
         if not lines or width + word.width > max_width:
             lines, width = lines + 1, alone
@@ -33,6 +42,19 @@ def break_lines(
         costs: of a break after each of them.
         max_width: columns.
     """
+    changes = [n for n in range(1, len(words)) if _changes_speaker(words[n - 1].text, words[n].text)]
+    parts = [slice(begin, end) for begin, end in pairwise([0, *changes, len(words)])]
+    return tuple(line for part in parts for line in _break_speech(words[part], costs[part], max_width))
+
+
+def _changes_speaker(before: str, after: str) -> bool:
+    return _SPEAKER.match(after) is not None and _SENTENCE_END.search(before) is not None
+
+
+def _break_speech(
+    words: Sequence[TimedWord], costs: Sequence[float], max_width: int
+) -> tuple[tuple[TimedWord, ...], ...]:
+    """The lines of one speaker."""
     n_lines = count_lines(words, max_width)
     if n_lines <= 1:
         return (tuple(words),) if words else ()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from components.export.break_costs import break_costs
 from components.export.cue_breaks import Text, _CueCosts, _fits, divide
 from components.export.cues import Cue, build_cues
-from components.export.lines import break_lines
+from components.export.lines import break_lines, count_lines
 from components.export.rule_check import check_rules
 from components.export.rules import SubtitleRules
 from components.export.timed_words import TimedWord, join_words, spread_text, width_of
@@ -146,6 +146,25 @@ def test_two_languages_break_together() -> None:
             "auf ein blaues Boot.",
         ],
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("- Wer ist da? - Eine Frau.", ["- Wer ist da?", "- Eine Frau."]),
+        ("Wer ist da? –Eine Frau.", ["Wer ist da?", "–Eine Frau."]),
+        ("Es war kalt. -5 Grad.", ["Es war kalt. -5 Grad."]),
+        ("Er kam - endlich - an.", ["Er kam - endlich - an."]),
+        (
+            "- Kommst du heute oder erst morgen früh? - Ja.",
+            ["- Kommst du heute", "oder erst morgen früh?", "- Ja."],
+        ),
+    ],
+)
+def test_another_speaker_begins_a_line(text: str, lines: list[str]) -> None:
+    words = spread_text(text, [(0, 4)])
+    assert count_lines(words, 30) == len(lines)
+    assert list(map(join_words, break_lines(words, break_costs(words, "de"), 30))) == lines
 
 
 @given(timed_words(), st.integers(10, 60))
