@@ -51,9 +51,10 @@ class TuneStack(Kind[StackSettings]):
         return settings.device
 
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
-        """Return the parameters; likelihoods do not depend on the search."""
-        lists = {"beam_size", "n_best"} if settings.method == "pooled" else set()
-        values = settings.model_dump(mode="json", include={"method", "batch_size", *lists})
+        """Return the parameters; likelihoods do not depend on the search, nor lists on sources left blank."""
+        blank = {"ablate"} if settings.ablate else set()  # added when there were coefficients without it
+        own = {"beam_size", "n_best"} if settings.method == "pooled" else blank
+        values = settings.model_dump(mode="json", include={"method", "batch_size", *own})
         return values | dtype_for_key(settings.dtype, settings.device)
 
     def check_inputs(self, settings: StackSettings, site: Site) -> None:

@@ -9,6 +9,7 @@ import pytest
 from components.errors import ConfigError
 from components.nodes.site import Item, Site
 from components.nodes.stack import Stack, StackSettings
+from components.nodes.tune_stack import TuneStack
 from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, Utterance
 from components.stacking import nbest_fusion, translator
@@ -120,3 +121,14 @@ def test_each_method_gets_what_it_reads(method: str, monkeypatch: pytest.MonkeyP
 def nbest(*texts: str) -> NBest:
     hypotheses = tuple(Hypothesis(text=text, score=-1.0, n_tokens=1, system="s") for text in texts)
     return NBest(utterance_id="u", hypotheses=hypotheses)
+
+
+def test_what_is_left_blank_decides_the_learned_coefficient() -> None:
+    """Likelihoods are those of the sources that are read, so that the key of the coefficient has them."""
+    both = {"method": "late_fusion", "model": "m", "text_model": "t"}
+    keyed = [
+        TuneStack().parameters(StackSettings.model_validate({**both, **more}), Site("weight"))
+        for more in ({}, {"ablate": []}, {"ablate": ["sound"]}, {"beam_size": 1})
+    ]
+    assert keyed[0] == keyed[1] == keyed[3]
+    assert keyed[2] == {**keyed[0], "ablate": ["sound"]}
