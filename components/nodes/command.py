@@ -113,9 +113,16 @@ class Command(Kind[CommandSettings]):
         return settings.ways
 
     def check(self, settings: CommandSettings, site: Site) -> None:
-        """Check that the program may run and is there."""
+        """Check that the program may run and is there, and that the key has the files that it is given."""
         code_permission.require_permission(settings.run[0])
         find_program(settings)
+        named = {Path(path).resolve() for path in settings.also}
+        files = [path for path in settings.run[1:] if Path(path).is_file()]
+        if missing := [path for path in files if Path(path).resolve() not in named]:
+            raise ConfigError(
+                f"also: expected {', '.join(missing)}, since what stands in a file decides the outputs, "
+                "found none of that name"
+            )
 
     def build(self, settings: CommandSettings, site: Site) -> Component:
         """Return the program, which is started for each batch."""

@@ -163,6 +163,20 @@ def test_its_program_and_files_are_in_the_key(tmp_path: Path) -> None:
     assert kind.parameters(script, site)["run"] == ["sh", "also0"]
 
 
+def test_a_script_that_the_key_would_not_have_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its stage would be reused whatever became of the script."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.sh").write_text("exec cat\n")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ConfigError, match=r"^also: expected own\.sh, since what stands in a file decides"):
+        Command().check(CommandSettings(run=("sh", "own.sh", "folder")), Site("node"))
+    for written in ("own.sh", "./own.sh", str(tmp_path / "own.sh")):
+        settings = CommandSettings(run=("sh", written), also=("own.sh",))
+        Command().check(Command().resolve_paths(settings, tmp_path), Site("node"))
+
+
 def test_what_is_not_there_or_not_allowed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="expected a program no-such-program, found none on PATH"):
         Command().check(CommandSettings(run=("no-such-program",)), Site("node"))
