@@ -69,18 +69,21 @@ class ChatModel:
         max_tokens: int,
         count: int,
         sampling: Mapping[str, float],
+        seed: int = 0,
     ) -> list[list[ChatAnswer] | AnswerError]:
         """Draw ``count`` next turns of each conversation; raises as :meth:`generate`.
 
         They are asked for in one request (``n``). A server that gives fewer is asked for the others one by
-        one. An answer that is none is left out, and an error where none is left.
+        one. An answer that is none is left out, and an error where none is left. Servers draw as they like:
+        ``seed`` only tells draws apart that were kept.
         """
-        first = self._ask_all([(each, {"n": count}) for each in conversations], max_tokens, sampling)
+        own = {"seed": seed}
+        first = self._ask_all([(each, {"n": count, **own}) for each in conversations], max_tokens, sampling)
         drawn = [answers if isinstance(answers, list) else [] for answers in first]
         missing = [
             (number, draw) for number, answers in enumerate(drawn) for draw in range(len(answers), count)
         ]
-        singles = [(conversations[number], {"draw": draw}) for number, draw in missing]
+        singles = [(conversations[number], {"draw": draw, **own}) for number, draw in missing]
         faults = {number: each for number, each in enumerate(first) if isinstance(each, AnswerError)}
         for (number, _), answers in zip(missing, self._ask_all(singles, max_tokens, sampling), strict=True):
             if isinstance(answers, AnswerError):
@@ -97,7 +100,7 @@ class ChatModel:
     ) -> list[list[ChatAnswer] | AnswerError]:
         """The readable answers of each request: of a conversation and what is said beside it.
 
-        ``n`` is sent; ``draw`` only tells requests apart, so that each has an answer of its own.
+        ``n`` is sent; ``draw`` and ``seed`` only tell requests apart, so that each has an answer of its own.
         """
         self.probe()
 
@@ -109,9 +112,9 @@ class ChatModel:
                 **(sampling or {}),
                 **several,
             }
-            draw = {"draw": beside["draw"]} if "draw" in beside else {}
+            apart = {name: beside[name] for name in ("draw", "seed") if name in beside}
             server = {"url": self.endpoint.url, "fingerprint": self.fingerprint}
-            identity = {self.endpoint_kind: body, **server, **draw}
+            identity = {self.endpoint_kind: body, **server, **apart}
             return self._connection.ask(
                 lambda client: self._complete(client, body), CompletionForm, identity, self._is_alive
             )

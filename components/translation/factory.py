@@ -58,7 +58,7 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
         ModelError: The model is not there, or damaged.
     """
     if is_served(config.model):
-        return build_served(config)
+        return build_served(config, seed)
     search = search_config_of(config, seed)
     if config.backend == "ctranslate2":
         checkpoint = resolve(config.model, store)

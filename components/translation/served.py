@@ -41,8 +41,8 @@ class ServedBackend:
 
     max_source = MAX_CHARACTERS
 
-    def __init__(self, model: ChatModel, config: TranslationConfig) -> None:
-        self._model, self._max_tokens = model, config.max_tokens
+    def __init__(self, model: ChatModel, config: TranslationConfig, seed: int = 0) -> None:
+        self._model, self._max_tokens, self._seed = model, config.max_tokens, seed
         self._own_examples = None if config.examples is None else read_examples(Path(config.examples))
         self._completes = config.prompt == "completion"
         self._sampling = config.sampling
@@ -86,7 +86,8 @@ class ServedBackend:
                 for answer in self._model.generate(conversations, self._max_tokens)
             ]
         parameters = {"temperature": self._sampling.temperature, "top_p": self._sampling.top_p}
-        draws = self._model.sample(conversations, self._max_tokens, self._sampling.count, parameters)
+        count, seed = self._sampling.count, self._seed
+        draws = self._model.sample(conversations, self._max_tokens, count, parameters, seed)
         return [each if isinstance(each, AnswerError) else _number_draws(each) for each in draws]
 
 
@@ -107,7 +108,7 @@ def _to_translation(answer: ChatAnswer) -> SentenceTranslation:
     )
 
 
-def build_served(config: TranslationConfig) -> Translator:
+def build_served(config: TranslationConfig, seed: int = 0) -> Translator:
     """The translator of a served model; what belongs to a search of our own does not count.
 
     Raises:
@@ -116,7 +117,7 @@ def build_served(config: TranslationConfig) -> Translator:
     """
     name = split_reference(config.model)[1]
     model = open_chat(name, again=True, completions=config.prompt == "completion")
-    backend, checkpoint = ServedBackend(model, config), served_model(name)
+    backend, checkpoint = ServedBackend(model, config, seed), served_model(name)
     if config.context is not None:
         number = config.context.sentences
         return ContextTranslator(backend, checkpoint, n_best=1, batch_size=BATCH, context_sentences=number)

@@ -246,6 +246,9 @@ def test_samples_come_in_one_request_or_one_by_one(endpoint: OpenAIServer, most_
     asked = len(endpoint.requests)
     assert fresh().sample([(("user", "x"),)], 32, 4, sampling) == first  # all of them were kept
     assert len(endpoint.requests) == asked
+    (others,) = fresh().sample([(("user", "x"),)], 32, 4, sampling, seed=1)  # and none for another seed
+    assert isinstance(others, list)
+    assert not {answer.text for answer in others} & {answer.text for answer in answers}
 
 
 def test_a_server_without_n_is_asked_one_by_one(endpoint: OpenAIServer) -> None:

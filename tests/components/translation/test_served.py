@@ -102,6 +102,9 @@ def test_samples_and_completions_are_translations(endpoint: OpenAIServer) -> Non
     assert isinstance(outcome, NBest)
     assert [h.text for h in outcome.hypotheses] == ["ONE. TWO."] * 3
     assert endpoint.bodies[0]["n"] == 3
+    for seed, asked in ((0, 2), (1, 4)):  # of the same seed the answers were kept
+        build(TranslationConfig.model_validate(config), seed=seed).translate([item("One. Two.")])
+        assert len(endpoint.bodies) == asked
     (outcome,) = build(TranslationConfig(model="served:echo", prompt="completion")).translate([item("One.")])
     assert isinstance(outcome, NBest)
     assert outcome.best.text == "ONE."
