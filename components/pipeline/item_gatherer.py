@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from components.languages import UNDETERMINED
 from components.nodes.site import Item
@@ -49,38 +49,30 @@ class StageCursor:
 
 
 class _FileCursor:
-    """A forward reader of one file of a stage; an outcome of a later slice is kept for that slice."""
+    """A forward reader of one file of a stage, which is opened anew for every slice.
+
+    What follows a slice may be of an earlier attempt, and be written again before its turn: nothing of it is
+    kept.
+    """
 
     def __init__(self, path: Path, record: type[NBest] | type[Route] | type[Utterance] | type[Quarantined]):
         self._path = path
         self._record = record
-        self._file: BinaryIO | None = None
-        self._next: NodeOutcome | None = None
+        self._end = 0
 
     def take(self, ids: set[str]) -> Iterator[NodeOutcome]:
-        while True:
-            if self._next is None:
-                self._next = self._read()
-            if self._next is None or id_of(self._next) not in ids:
-                return
-            yield self._next
-            self._next = None
-
-    def _read(self) -> NodeOutcome | None:
-        if self._file is None:
-            if not self._path.exists():
-                return None
-            self._file = self._path.open("rb")
-        at = self._file.tell()
-        line = self._file.readline()
-        if not line.endswith(b"\n"):  # the end, or a shard that is being written
-            self._file.seek(at)
-            return None
-        return self._record.model_validate_json(line)
-
-    def __del__(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._end)
+            for line in file:
+                if not line.endswith(b"\n"):  # a shard that is being written
+                    return
+                outcome = self._record.model_validate_json(line)
+                if id_of(outcome) not in ids:
+                    return
+                self._end += len(line)
+                yield outcome
 
 
 class Slice(NamedTuple):

@@ -110,6 +110,18 @@ def test_a_stage_that_is_being_written_is_read_as_far_as_it_is_whole(tmp_path: P
     assert list(cursor.take(["u2"])) == ["u2"]
 
 
+def test_what_follows_a_slice_is_read_as_it_is_at_its_turn(tmp_path: Path) -> None:
+    """Shards of an earlier attempt are discarded one by one, when what they were computed from is known."""
+    outcomes: list[NodeOutcome] = [text("u1", "one"), text("u2", "of an earlier attempt"), bad("u3")]
+    folder = stage(tmp_path / "asr", outcomes)
+    cursor = StageCursor(folder, NBest)
+    assert list(cursor.take(["u1"])) == ["u1"]
+    again = [text("u1", "one"), text("u2", "two"), text("u3", "three")]
+    (folder / "outputs.jsonl").write_text("".join(o.model_dump_json() + "\n" for o in again), "utf-8")
+    (folder / "errors.jsonl").write_text("", "utf-8")
+    assert cursor.take(["u2", "u3"]) == {o.utterance_id: o for o in again[1:]}
+
+
 def test_a_stage_that_has_not_begun_has_no_outcomes_yet(tmp_path: Path) -> None:
     cursor = StageCursor(tmp_path / "asr", NBest)
     assert cursor.take(["u1"]) == {}
