@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from components.nodes.site import Item, Site
@@ -49,7 +49,15 @@ class ShardJob(NamedTuple):
     threads: int
 
 
-def pack_items(items: Iterable[Item]) -> tuple[str, str]:
-    """Pack items into one string, cheap to send to another machine; also return its digest."""
+_AUDIO_PATH = {"utterance": {"audio": {"path"}}}
+
+
+def pack_items(items: Sequence[Item]) -> tuple[str, str]:
+    """Pack items into one string, cheap to send to another machine; also return a digest of them.
+
+    Where their audio lies is no part of the digest: before an interrupted stage goes on, its data may have
+    been moved, or its store copied.
+    """
     payload = "\n".join(item.model_dump_json(exclude_defaults=True) for item in items)
-    return payload, hashlib.sha256(payload.encode()).hexdigest()
+    content = "\n".join(item.model_dump_json(exclude_defaults=True, exclude=_AUDIO_PATH) for item in items)
+    return payload, hashlib.sha256(content.encode()).hexdigest()

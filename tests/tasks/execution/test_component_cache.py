@@ -58,7 +58,7 @@ def planned(kind: str, config: TranslationConfig | RecognitionConfig) -> ShardJo
 
 
 def computed(job: ShardJob, utterances: list[Utterance]) -> tuple[str, ShardResult]:
-    payload, _ = pack_items(Item(utterance=one) for one in utterances)
+    payload, _ = pack_items([Item(utterance=one) for one in utterances])
     return job.plan.key, compute_packed("mt", 0, job, payload)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from components.nodes.site import Item
-from components.records import Utterance
+from components.records import Audio, Utterance
 from reports.terminal.node_progress import NodeProgress
 from tasks import progress
 from tasks.execution.run_coordinator import HaltedError, RunCoordinator
-from tasks.execution.shard_job import ShardResult
+from tasks.execution.shard_job import ShardResult, pack_items
 from tasks.execution.sharded_stage import InFlight, ShardedStage, ShardWork
 from tasks.progress import ShardSize
 
@@ -48,3 +48,18 @@ def test_a_run_that_is_stopped_appends_the_shards_that_end_in_time_and_in_order(
         sharded.run(iter([(2, items)]))
     in_order = [] if 0 not in computed else computed
     assert writer.lines == [f"line {number}" for number in in_order]
+
+
+def test_data_that_are_moved_are_the_same_inputs() -> None:
+    """An interrupted stage goes on where it stopped, wherever its recordings lie by then."""
+    audio = Audio(path="/here/a.wav", sha256="0" * 64, seconds=1.0, sample_rate=16000)
+    spoken = Utterance(id="u", audio=audio, source_language="en")
+
+    def pack(**changes: Any) -> tuple[str, str]:
+        moved = audio.model_copy(update=changes)
+        return pack_items([Item(utterance=spoken.model_copy(update={"audio": moved}))])
+
+    (here, inputs), (there, same) = pack(), pack(path="/there/a.wav")
+    assert ("/here/a.wav" in here, "/there/a.wav" in there) == (True, True)
+    assert inputs == same
+    assert len({inputs, pack(sha256="1" * 64)[1], pack(offset=0.5)[1]}) == 3
