@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
+from components.pipeline.pipeline import DATA
 from components.pipeline.planning import NodePlan
 from components.records import Record
 from components.run_record import StageRef
@@ -57,8 +58,9 @@ def forecast_nodes(
 
 
 def _count_items(planned: NodePlan, data: Mapping[str, StageRef]) -> int:
-    """Return the largest number of utterances that can reach a node."""
-    refs = [ref for name, ref in data.items()]
+    """Return how many utterances a node's data set has; for a node that reads none, the largest one."""
+    own = planned.stage.upstream.get(DATA)
+    refs = [ref for ref in data.values() if (ref.content or ref.key) == own] or data.values()
     return max((ref.items - ref.quarantined for ref in refs), default=0)
 
 
@@ -72,7 +74,9 @@ def _forecast_node(
         return Forecast.model_validate(
             {**values, "status": "reused", "shards": shards, "shards_done": shards}
         )
-    shards_done = count_journal_shards(store.stage_folder(stage.key)) if size else 0
+    folder = store.stage_folder(stage.key)
+    begun = size and not (folder / SEAL).exists()  # a finished one that is damaged or stale begins anew
+    shards_done = count_journal_shards(folder) if begun else 0
     seconds = past.seconds_per_item(planned)
     left = max(0, items - shards_done * size) if size else 1
     return Forecast.model_validate(

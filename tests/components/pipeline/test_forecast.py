@@ -60,3 +60,27 @@ def test_the_past_of_the_same_models_counts_before_that_of_the_kind(tmp_path: Pa
     damaged = finish(store, "damaged", 9.0, 3)
     (damaged / SEAL).write_text("{")
     assert forecast(store, "other")["asr"].seconds == pytest.approx(2.0 * ITEMS)
+
+
+def test_a_damaged_stage_begins_anew(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    (finish(store, "w", 6.0, 3) / "outputs.jsonl").write_text("")
+    asr = forecast(store)["asr"]
+    assert (asr.status, asr.shards_done) == ("run", 0)
+
+
+def test_a_node_has_the_utterances_of_its_own_data(tmp_path: Path) -> None:
+    """Copies over development data are as long as these, not as long as what the pipeline runs over."""
+    store = Store(str(tmp_path))
+    finish(store, "w", 3.0, 3)
+    nodes = {
+        **cascade(),
+        "dev": {"kind": "data", "source": "sample"},
+        "asr-dev": {"kind": "recognize", "of": "dev"},
+    }
+    pipeline = read_pipeline({"nodes": nodes, "target_language": "de"})
+    data = {DATA: REF, "dev": REF.model_copy(update={"items": 5, "quarantined": 1, "content": "d" * 64})}
+    plans = plan_nodes(pipeline, data, str(store.root), 0, lambda models, _: dict.fromkeys(models, "w"))
+    found = {each.node: (each.shards, each.seconds) for each in forecast_nodes(plans, data, store)}
+    assert found["asr-dev"] == (1, pytest.approx(4.0))
+    assert found["mt"][0] == 2
