@@ -151,9 +151,9 @@ class Uses:
         """
         counted = None if runs is None else set(runs)
         keys = {
-            name.rpartition("/")[2]
-            for name in self._files.list_facts("runs")
-            if name.split("/")[2] == WORKING and (counted is None or name.split("/")[1] in counted)
+            parts[3]
+            for parts in (name.split("/") for name in self._files.list_facts("runs"))
+            if parts[2:3] == [WORKING] and (counted is None or parts[1] in counted)
         }
         for path in [] if self._root is None else (self._root / USES).glob("*.keys"):
             if is_held(path.with_suffix(".lock")):

@@ -71,6 +71,13 @@ def test_what_a_stage_of_a_run_reads_stays_and_so_does_what_that_reads(store: St
     assert keys_of(store) == {corpus.key, model.key, gate.key, mt.key}
 
 
+def test_files_that_others_put_among_the_runs_are_no_runs(store: Store) -> None:
+    """As the Finder and consoles of object stores do."""
+    store.backend.files.write("runs/.DS_Store", b"x")
+    free = write_stage(store, "mt")
+    assert pruned(store).stages == (free.key,)
+
+
 def test_recent_stages_stay_for_the_grace_time(local: Store) -> None:
     free = write_stage(local, "mt")
     assert pruned(local, PruneOptions()).recent == (free.key,)
