@@ -15,8 +15,9 @@ from pathlib import Path
 from components.digests import cache_folder
 
 KEEP_SECONDS = 7 * 24 * 3600
-_TABLE = (
-    "CREATE TABLE IF NOT EXISTS answers (request TEXT PRIMARY KEY, body TEXT NOT NULL, time REAL NOT NULL)"
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS answers (request TEXT PRIMARY KEY, body TEXT NOT NULL, time REAL NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS answers_by_time ON answers (time)",  # or each answer would read all bodies
 )
 
 
@@ -29,7 +30,8 @@ def answers_file() -> Path:
 def _open(path: Path) -> Iterator[sqlite3.Connection]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with closing(sqlite3.connect(path, timeout=30)) as connection, connection:
-        connection.execute(_TABLE)
+        for statement in _TABLES:
+            connection.execute(statement)
         yield connection
 
 
