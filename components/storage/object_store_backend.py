@@ -81,10 +81,12 @@ class ObjectStoreBackend(LocalBackend):
                         fresh.replace(path)
 
     def set_aside(self, key: str) -> None:
-        """Remove the seals of a damaged stage; the local files are reused where they can be."""
+        """Remove the seal of a damaged or stale stage, and a finished copy here; what is begun here stays."""
         self._leases[key].check()
         self._objects.remove(f"stages/{key}/{SEAL}")
-        (self.root / "stages" / key / SEAL).unlink(missing_ok=True)
+        folder = self.root / "stages" / key
+        if (folder / SEAL).exists():
+            shutil.rmtree(folder)
 
     def read_shards(self, key: str) -> Iterator[bytes] | None:
         """Yield the shard objects up to the first that is missing."""

@@ -340,3 +340,13 @@ def test_a_run_of_another_machine_has_no_time_here(on: Callable[[str], Store]) -
     claim(on("one"), "begun")
     (entry,) = list_runs(on("two"))
     assert (entry.name, entry.status, entry.started) == ("begun", "unfinished", "")
+
+
+def test_a_stale_model_is_made_from_nothing_that_is_left_of_it(on: Callable[[str], Store]) -> None:
+    """What is made whole uses the files that it finds: those of other inputs are none of them."""
+    for digest in "12":
+        with open_stage(on("one"), PLAN, records=False, read_digests={"of": digest * 64}) as writer:
+            assert writer.ref is None
+            assert [path.name for path in writer.path.iterdir()] == ["plan.json"]
+            (writer.path / "spoken.flac").write_text(digest)
+            writer.seal(["spoken.flac"], items=1)
