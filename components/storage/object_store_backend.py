@@ -124,19 +124,30 @@ class ObjectStoreBackend(LocalBackend):
         return True
 
     def upload_run(self, name: str) -> None:
-        """Upload every file of the run, its record last."""
+        """Upload every file of the run, its record after them, and its scores last.
+
+        A kill in between leaves no scores of one run beside another's record.
+        """
         folder = self.root / "runs" / name
         files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-        for path in sorted(files, key=lambda path: (path.name == RECORD, path)):
-            self._objects.upload(path, f"runs/{name}/{path.relative_to(folder).as_posix()}")
+        # Read first: whoever lists the runs meanwhile brings back here those of a run that is replaced.
+        last = {file: (folder / file).read_bytes() for file in (RECORD, METRICS) if (folder / file).exists()}
+        self._objects.remove(f"runs/{name}/{METRICS}")
+        for path in sorted(files):
+            if (file := path.relative_to(folder).as_posix()) not in last:
+                self._objects.upload(path, f"runs/{name}/{file}")
+        for file, content in last.items():
+            self._objects.write(f"runs/{name}/{file}", content)
 
     def download_run(self, name: str) -> bool:
         """Download the run's record; plots and pages are made from it again."""
-        content = None
+        folder, content = self.root / "runs" / name, None
         for file in (METRICS, RECORD):
             content = self._objects.read(f"runs/{name}/{file}")
             if content is not None:
-                write_bytes(self.root / "runs" / name / file, content)
+                write_bytes(folder / file, content)
+            elif file == METRICS:
+                (folder / file).unlink(missing_ok=True)
         return content is not None
 
     def forget_run(self, name: str) -> None:

@@ -26,7 +26,7 @@ from components.run_record import RunRecord, StageRef
 from components.storage import locks
 from components.storage.backends import open_backend
 from components.storage.layout import check_layout, update_layout
-from components.storage.run_records import RECORD, read_record, write_record
+from components.storage.run_records import FAILED, RECORD, read_record, write_record
 from components.storage.seal import PLAN, SEAL, DamagedError, read_seal, stage_ref
 from components.storage.stage_plan import StagePlan, encode_plan
 from components.suggestions import did_you_mean
@@ -225,6 +225,7 @@ class Store:
         write_record(folder, run, replaces=run.completed or not self._has_finished(run.name))
         self.backend.upload_run(run.name)
         if run.completed:
+            self.backend.files.remove(f"runs/{run.name}/{FAILED}")
             self.backend.uses.clear_run(run.name)
         return folder
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -350,3 +352,49 @@ def test_a_stale_model_is_made_from_nothing_that_is_left_of_it(on: Callable[[str
             assert [path.name for path in writer.path.iterdir()] == ["plan.json"]
             (writer.path / "spoken.flac").write_text(digest)
             writer.seal(["spoken.flac"], items=1)
+
+
+class _KilledError(BaseException):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("writes", range(3))
+def test_a_kill_leaves_no_scores_beside_another_record(
+    on: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    before, after = run_record("mine"), run_record("mine", metrics={}, notes=("again",))
+    on("one").save_run(before)
+    left = iter(range(writes))
+
+    def write(self: ObjectStore, name: str, content: bytes, real: Any = ObjectStore.write) -> None:
+        if name.startswith("runs/mine") and next(left, None) is None:
+            raise _KilledError
+        real(self, name, content)
+
+    with monkeypatch.context() as patched, suppress(_KilledError):
+        patched.setattr(ObjectStore, "write", write)
+        on("one").save_run(after)
+    expected = after if writes else before
+    assert on("one").load_run("mine") == on("two").load_run("mine") == expected
+
+
+def test_a_list_of_runs_does_not_bring_back_the_one_that_is_replaced(
+    on: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, after = on("one"), run_record("mine", notes=("again",))
+    (store.save_run(run_record("mine")) / "report.html").write_text("<html>")
+
+    def upload(self: ObjectStore, path: Path, name: str, real: Any = ObjectStore.upload) -> None:
+        assert [entry.record for entry in list_runs(store)] == [run_record("mine")]
+        real(self, path, name)
+
+    monkeypatch.setattr(ObjectStore, "upload", upload)
+    store.save_run(after)
+    assert on("two").load_run("mine") == on("one").load_run("mine") == after
+
+
+def test_a_failure_is_forgotten_when_the_run_completes(on: Callable[[str], Store], url: str) -> None:
+    for status in ("completed", "failed", "completed"):
+        on("one").save_run(run_record("mine", status=status))
+        names = ["failed.json"] * (status == "failed") + ["metrics.json", "run.json"]
+        assert ObjectStore(url).list_names("runs") == [f"runs/mine/{name}" for name in names]
