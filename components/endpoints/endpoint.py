@@ -98,6 +98,8 @@ def find_endpoint(name: str) -> Endpoint:
             f"{variable_of(name, 'url')} (docs/served.md)"
         )
     _check_url(name, str(fields["url"]))
+    if isinstance(key := fields.get("key"), str):
+        fields["key"] = _clean_key(name, key)
     try:
         return Endpoint.model_validate({"model": name, **fields, "name": name})
     except ValidationError as error:
@@ -148,3 +150,16 @@ def _check_url(name: str, url: str) -> None:
         raise ConfigError(
             f"{expected} one with a user, a query or a fragment; the key goes into {PREFIX}_KEY"
         )
+
+
+def _clean_key(name: str, key: str) -> str:
+    """Take off the end of a line, which a file may bring; refuse what no header can hold, and do not show it.
+
+    The client would name such a header with the key in it, written in another way than the key is.
+    """
+    key = key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            f"served:{name}: expected a key of printable ASCII characters, found others; set {PREFIX}_KEY"
+        )
+    return key

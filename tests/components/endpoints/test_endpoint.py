@@ -43,6 +43,25 @@ def test_a_key_is_not_sent_to_an_address_that_it_was_not_set_with(monkeypatch: p
     assert find_endpoint("a").key.get_secret_value() == "common-key"
 
 
+@pytest.mark.parametrize("written", ["sk-secret-key\r", "sk-secret-key\n", " sk-secret-key\r\n"])
+def test_the_end_of_a_line_is_no_part_of_a_key(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, URL="http://a/v1", KEY=written)
+    assert find_endpoint("a").key.get_secret_value() == "sk-secret-key"
+
+
+@pytest.mark.parametrize("written", ["sk-sécret-key", "sk-secret\nkey", "sk-\u2028secret-key"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(
+    written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client would show the header that it refuses."""
+    set_variables(monkeypatch, URL="http://a/v1", KEY=written)
+    with pytest.raises(
+        ConfigError, match=r"^served:a: expected a key of printable ASCII characters"
+    ) as fault:
+        find_endpoint("a")
+    assert "sk-" not in str(fault.value)
+
+
 def test_a_block_holds_what_the_environment_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks: dict[str, Mapping[str, object]] = {"mine": {"url": "http://a/v1", "key": "of-the-block"}}
     set_variables(monkeypatch, BLOCK="mine", B_URL="http://b/v1")
