@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from components.endpoints import answer_cache
 from components.endpoints.endpoint import PREFIX, Endpoint
@@ -148,7 +149,8 @@ class Connection:
         fault = ""
         for _ in range(_ATTEMPTS_AT_JSON if retries is None else 1):
             try:
-                return form.model_validate(self.endpoint.mask_all(json.loads(self._send(send, client))))
+                # Not json.loads: it takes halves of a character, which nothing could store.
+                return form.model_validate(self.endpoint.mask_all(from_json(self._send(send, client))))
             except (ValueError, RecursionError) as error:
                 fault = _describe_form(error)
         raise ServerFaultError(

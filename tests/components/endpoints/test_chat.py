@@ -74,6 +74,7 @@ def test_requests_in_flight_are_bounded(endpoint: OpenAIServer, monkeypatch: pyt
         lambda h: h.send({"choices": [{"message": {"content": 7}}]}),
         lambda h: h.send(b'{"choices": [{"message": {}, "logprobs": {"content": [{"token": "", "logprob": NaN}]}}]}'),  # noqa: E501
         lambda h: h.send(b"[" * 100_000),
+        lambda h: h.send(b'{"choices": [{"message": {"content": "half a character: \\ud83d"}}]}'),
     ],
 )  # fmt: skip
 def test_what_passes_is_tried_again(fault: object, endpoint: OpenAIServer) -> None:
