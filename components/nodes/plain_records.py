@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from components.errors import DataError
 from components.nodes.site import Item, Site
@@ -130,16 +131,22 @@ def to_outcome(value: Any, item: Item, site: Site, gives: Gives, ways: Sequence[
     """
     if isinstance(value, Mapping) and value.get("id", item.utterance.id) != item.utterance.id:
         raise DataError(f"expected the answer for {item.utterance.id!r}, found one for {value['id']!r}")
+    outcome: NodeOutcome
     try:
         if gives == "text":
-            return _to_nbest(value, item, site)
-        if gives == "table":
-            return _to_route(value, item.utterance.id, ways)
-        return _to_speech(value, item.utterance)
+            outcome = _to_nbest(value, item, site)
+        elif gives == "table":
+            outcome = _to_route(value, item.utterance.id, ways)
+        else:
+            outcome = _to_speech(value, item.utterance)
+        outcome.model_dump_json()  # as it will be stored
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
         raise DataError(f"expected {EXPECTED[gives]}, found {where}: {fault['msg']}") from error
+    except PydanticSerializationError as error:
+        raise DataError(f"expected text in Unicode, found half of a character in {value!r:.80}") from error
+    return outcome
 
 
 def _to_nbest(value: Any, item: Item, site: Site) -> NBest:

@@ -74,6 +74,7 @@ def test_a_program_of_records() -> None:
             "can't decode byte 0xff",
         ),
         ("if r['text'] == 'poison': r['text'] = 3", "expected a text"),
+        ("if r['text'] == 'poison': r['text'] = chr(0xD83D)", "found half of a character in {'id': 'u1'"),
         ("if r['text'] == 'poison': print(3); continue", "expected an object with an id, found 3"),
         ("if r['text'] == 'poison': import os; os.kill(os.getpid(), 9)", "found -9"),
     ],
