@@ -144,7 +144,10 @@ def _call_app(arguments: list[str]) -> object:
                 f"expected arguments in UTF-8, found {ascii(argument)[:200]}; "
                 "rename the file, or set LC_ALL=C.UTF-8"
             )
-    return app(args=arguments, prog_name="antiphon", standalone_mode=False)
+    code: object = app(args=arguments, prog_name="antiphon", standalone_mode=False)
+    if code == 128 + signal.SIGINT:  # what typer makes of Ctrl-C
+        raise KeyboardInterrupt
+    return code
 
 
 def exit_code_of(call: Callable[[], object]) -> int:

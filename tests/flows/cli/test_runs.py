@@ -191,6 +191,18 @@ def test_the_report_of_a_renamed_run_shows_its_new_name_or_it_is_said(
     assert output.err.startswith("antiphon: its report still shows the old name: ")
 
 
+def test_an_interrupted_command_says_so(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Store) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("components.storage.run_listing.list_runs", interrupt)
+    with pytest.raises(SystemExit) as ending:
+        main(["runs", "list", "--store", str(store.root)])
+    assert (ending.value.code, capsys.readouterr().err) == (130, "antiphon: interrupted\n")
+
+
 def test_a_person_is_asked_before_a_run_is_deleted(
     store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
