@@ -66,7 +66,7 @@ def is_same_language(first: str, second: str) -> bool:
 
 def without_spaces(code: str) -> bool:
     """Whether words of the language are not separated by spaces."""
-    return base_of(code) in WITHOUT_SPACES
+    return two_letters_of(code) in WITHOUT_SPACES
 
 
 def english_name(code: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.languages import base_of
+from components.languages import two_letters_of
 
 _ENGLISH = """
 a an the this that these those some any each every no another both all i you he she it we they me him her us
@@ -33,5 +33,5 @@ FUNCTION_WORDS = {
 
 def is_content_word(word: str, language: str) -> bool:
     """Whether a word carries content; of languages without a list, words of four letters and more do."""
-    words = FUNCTION_WORDS.get(base_of(language))
+    words = FUNCTION_WORDS.get(two_letters_of(language))
     return len(word) > 3 if words is None else word.lower() not in words

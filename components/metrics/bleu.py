@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.languages import base_of, without_spaces
+from components.languages import two_letters_of, without_spaces
 from components.metrics.bootstrap import FloatArray
 from components.metrics.metric import Segments
 from components.metrics.sacrebleu_metric import SacreBleuMetric
@@ -71,7 +71,7 @@ class Bleu(SacreBleuMetric):
 
 def bleu_tokenizer(language: str) -> str:
     """sacreBLEU's tokenizer for a target language: characters where a morphological one is not installed."""
-    code = base_of(language)
+    code = two_letters_of(language)
     if code in ("zh", "yue"):
         return "zh"
     if code == "ja":

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
 
 from components.errors import ConfigError
-from components.languages import base_of, without_spaces
+from components.languages import two_letters_of, without_spaces
 
 if TYPE_CHECKING:
     from components.text_normalization import Normalizer
@@ -47,9 +47,10 @@ def normalizer_for(language: str, name: str = BY_LANGUAGE) -> Normalizer:
     """
     from components.text_normalization import get_normalizer  # noqa: PLC0415 - 0.1 s, when something is scored
 
-    is_english = base_of(language) == "en"
+    code = two_letters_of(language)
+    is_english = code == "en"
     if name == OPEN_ASR:
-        return get_normalizer("open-asr-english") if is_english else _open_asr_of(base_of(language))
+        return get_normalizer("open-asr-english") if is_english else _open_asr_of(code)
     if name != BY_LANGUAGE:
         return get_normalizer(name)
     if without_spaces(language):

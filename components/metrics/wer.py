@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.languages import base_of, without_spaces
+from components.languages import is_same_language, without_spaces
 from components.metrics.compounds import count_with_compounds, counter_signature
 from components.metrics.error_rate import (
     ErrorCounts,
@@ -43,7 +43,7 @@ class WordErrorRate(ErrorRate):
             if without_spaces(language):
                 language_counts = count_character_errors(*texts)
             elif self.normalizer == OPEN_ASR:
-                language_counts = count_with_compounds(*texts, is_english=base_of(language) == "en")
+                language_counts = count_with_compounds(*texts, is_english=is_same_language(language, "en"))
             else:
                 language_counts = count_word_errors(*texts)
             for n, errors in zip(positions, language_counts, strict=True):

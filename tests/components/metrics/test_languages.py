@@ -104,3 +104,16 @@ def test_an_utterance_without_a_language_is_refused() -> None:
 def test_signatures() -> None:
     assert merge_signatures({"de": "x", "fr": "x"}) == "x"
     assert merge_signatures({"de": "x", "fr": "x", "zh": "y"}) == "de, fr: x + zh: y"
+
+
+@pytest.mark.parametrize(
+    ("three", "two"), [("jpn", "ja"), ("zho", "zh"), ("cmn-Hans", "zh-Hans"), ("eng", "en")]
+)
+def test_a_code_of_three_letters_is_scored_as_that_of_two(three: str, two: str) -> None:
+    references = {"a": "I don't know, it's 20 dollars.", "b": OUTPUTS["b"]}
+    for score, stated in ((recognition_scores, REFERENCES | references), (translation_scores, LISTED)):
+        longer, shorter = (
+            score(stated, OUTPUTS, language=code, n_total=4)  # type: ignore[operator]
+            for code in (three, two)
+        )
+        assert longer == shorter
