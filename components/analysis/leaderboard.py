@@ -130,5 +130,5 @@ def find_contrasts(
         ]
         gains.sort(key=lambda contrast: (-contrast.gain, contrast.utterance_id))
         contrasts += [contrast for contrast in gains[:most] if contrast.gain > 0]
-        contrasts += [contrast for contrast in reversed(gains[len(gains) - most :]) if contrast.gain < 0]
+        contrasts += [contrast for contrast in gains[::-1][:most] if contrast.gain < 0]
     return tuple(contrasts)

@@ -7,7 +7,7 @@ from components.analysis.buckets import group_utterances
 from components.analysis.comparison import System, compare
 from components.analysis.comparison_settings import ComparisonSettings
 from components.analysis.cost import Cost
-from components.analysis.leaderboard import pareto_front, score_buckets
+from components.analysis.leaderboard import find_contrasts, pareto_front, score_buckets
 from components.errors import DataError
 from components.metrics.translation import translation_scores
 from components.records import Utterance
@@ -68,6 +68,13 @@ def test_the_table() -> None:
     assert [one.gain for one in gains[:5]] == sorted((one.gain for one in gains[:5]), reverse=True)
     assert [one.gain for one in gains[5:]] == sorted(one.gain for one in gains[5:])
     assert gains[5].gain == min(one.gain for one in gains) < 0
+
+
+def test_of_fewer_utterances_than_examples_all_losses_are_listed() -> None:
+    values = {"u1": {"base": 50.0, "bad": 40.0}, "u2": {"base": 50.0, "bad": 20.0}, "u3": {"base": 9.0}}
+    contrasts = find_contrasts(values, "base", 5, higher_is_better=True)
+    assert [one.gain for one in contrasts] == [-30.0, -10.0]
+    assert len(find_contrasts(dict.fromkeys("abcd", values["u1"]), "base", 5, higher_is_better=True)) == 4
 
 
 def test_what_was_stated_is_the_family() -> None:
