@@ -34,13 +34,14 @@ class Forecast(Record):
 
     Attributes:
         gain: on the probe, in points of the metric, with its bootstrap interval.
-        low, high: prediction interval of the gain on the other utterances.
+        low, high: prediction interval of the gain on the other utterances; None where there are none,
+            or too few in the probe.
         seconds: of computing what the remedy changes, for all utterances.
     """
 
     gain: Estimate
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     seconds: float
 
 
@@ -52,7 +53,8 @@ class Attempt(Record):
         summary: what it does, in a line.
         mends: what it works on.
         bound: what is lost where it works: it cannot gain more; None where no stage has a part in it.
-        seconds: of computing it for all utterances, as past stages say; None where there are none.
+        seconds: of computing it for all utterances, as past stages say; None where there are none,
+            or too few in the probe.
         status: missing (it cannot be had), untried (no time for a probe), tried, or run (for all utterances).
         missing: why it cannot be had, or why its probe failed.
         forecast: where it was tried.
@@ -149,15 +151,14 @@ def measure_outputs(
 
 
 def estimate_gain(base: CorpusStatistics, changed: CorpusStatistics) -> tuple[Estimate, float]:
-    """Return the gain of a changed output over the same utterances, and its standard error."""
+    """Return the gain of a changed output over the same utterances, and its standard error, NaN of few."""
     if base.ids != changed.ids:
         raise DataError("expected two outputs of the same utterances, found different ones")
     draw_together((base, changed))
     gain = changed.score() - base.score()
     resampled: FloatArray = changed.resampled_scores - base.resampled_scores
-    return Estimate(value=gain, interval=bootstrap_interval(resampled, gain)), float(
-        np.std(resampled, ddof=1)
-    )
+    error = float(np.std(resampled, ddof=1)) if resampled.size else math.nan
+    return Estimate(value=gain, interval=bootstrap_interval(resampled, gain)), error
 
 
 def estimate_score(table: CorpusStatistics) -> Estimate:
@@ -172,21 +173,23 @@ def forecast_gain(base: CorpusStatistics, changed: CorpusStatistics, others: int
     Args:
         base: output of the run on the probe.
         changed: output of the remedy on the probe.
-        others: how many utterances there are besides.
+        others: how many utterances are scored besides.
         seconds: that the remedy takes for all utterances.
     """
     from scipy.stats import t as student  # noqa: PLC0415 - half a second, in every flow
 
     gain, error = estimate_gain(base, changed)
+    if not others or gain.interval is None:
+        return Forecast(gain=gain, low=None, high=None, seconds=seconds)
     n = len(base.ids)
     quantile = float(student.ppf((1 + CONFIDENCE) / 2, max(1, n - 1)))
-    margin = quantile * error * math.sqrt(n / max(1, n - 1) * (1 + n / max(1, others)))
+    margin = quantile * error * math.sqrt(n / max(1, n - 1) * (1 + n / others))
     return Forecast(gain=gain, low=gain.value - margin, high=gain.value + margin, seconds=seconds)
 
 
 def judge(forecast: Forecast, gain: Estimate | None) -> Verdict:
     """Return whether a gain that was measured later is in the interval that was forecast."""
-    if gain is None:
+    if gain is None or forecast.low is None or forecast.high is None:
         return "not tested"
     if gain.value < forecast.low:
         return "worse"

@@ -18,7 +18,7 @@ _VERDICT: dict[Verdict, str] = {
     "held": "the forecast held",
     "better": "better than was forecast",
     "worse": "worse than was forecast",
-    "not tested": "the probe was all there is, so the forecast is not tested",
+    "not tested": "no forecast is tested, as the probe was all there is, or too small for one",
 }
 
 
@@ -33,7 +33,8 @@ def build_rows(improvement: Improvement) -> Iterator[dict[str, str]]:
         if attempt.forecast is not None:
             forecast = attempt.forecast
             cells["on the probe"] = format_estimate(forecast.gain, digits=1)
-            cells["forecast for the others"] = f"{forecast.low:+.1f} to {forecast.high:+.1f}"
+            if forecast.low is not None and forecast.high is not None:
+                cells["forecast for the others"] = f"{forecast.low:+.1f} to {forecast.high:+.1f}"
         seconds = attempt.seconds if attempt.forecast is None else attempt.forecast.seconds
         if seconds is not None:
             cells["seconds"] = f"{seconds:,.0f}"

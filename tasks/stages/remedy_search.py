@@ -83,6 +83,7 @@ class RemedySearch:
         self._started = time.monotonic()
         self._utterances = list(read_utterances(finished.stages[DATA]))
         self._probe_ids: frozenset[str] = frozenset()
+        self._n_others = 0  # what is scored beside the probe: segments of long recordings, as in it
         self._pipelines = {row.remedy: row.pipeline for row in proposals if row.pipeline is not None}
         self.seconds = {name: self._forecast_seconds(graph) for name, graph in self._pipelines.items()}
         self.forecasts: dict[str, Forecast] = {}
@@ -168,6 +169,7 @@ class RemedySearch:
             raise ConfigError("improve: expected utterances with a reference translation, found none")
         count = min(self._limits.probe, len(scored))
         self._probe_ids = frozenset(random.Random(self._finished.seed).sample(scored, count))  # noqa: S311
+        self._n_others = len(self._measure(self.outputs).elsewhere(_BASE).ids)
         drawn = [at for at, utterance in enumerate(self._utterances) if utterance.id in self._probe_ids]
         return store_part(self._finished.stages[DATA], drawn, Store(self._finished.store))
 
@@ -180,7 +182,7 @@ class RemedySearch:
         return forecast_gain(
             measured.on_probe(_BASE),
             measured.on_probe(remedy),
-            others=len(self._utterances) - len(self._probe_ids),
+            others=self._n_others,
             seconds=seconds * len(self._utterances) / data.items,
         )
 

@@ -63,6 +63,15 @@ def test_the_interval_is_that_of_the_difference_of_two_means() -> None:
     assert measured.elsewhere("").ids == ()
 
 
+@pytest.mark.parametrize(("n", "others"), [(40, 0), (9, 30)])
+def test_nothing_is_forecast_of_none_and_from_too_few(n: int, others: int) -> None:
+    utterances, worse, better = corpus(n, 5)
+    measured = measure_outputs(utterances, {"": worse, "b": better}, "chrf", "de", {u.id for u in utterances})
+    forecast = forecast_gain(measured.on_probe(""), measured.on_probe("b"), others=others, seconds=0.0)
+    assert (forecast.low, forecast.high) == (None, None)
+    assert judge(forecast, Estimate(value=1.0, interval=None)) == "not tested"
+
+
 def test_only_what_all_systems_have_is_compared() -> None:
     utterances, worse, better = corpus(12, 3)
     del better["u3"]
