@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from components.data.stage import store_data, store_part
 from components.errors import ConfigError
 from components.nodes.data import DataSettings
@@ -15,7 +13,7 @@ from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_utterances
 from components.storage.store import Store
-from components.tuning.confirmation import refuse_overlap
+from components.tuning.confirmation import refuse_overlap, set_aside
 from components.tuning.objectives import Objective
 from flows import preflight
 from flows.parameters.tune import CheckedSearch, TuneParameters
@@ -50,16 +48,15 @@ def load_tuning_data(
         confirm = run.add(task(parameters.confirm, None, *languages, None, run.store_url), CONFIRM)
     else:
         total = data.items - data.quarantined
-        size = round(share * total)
-        if not 0 < size < total:
+        searched, aside = set_aside(list(read_utterances(data)), round(share * total), parameters.seed)
+        if not searched or not aside:
             raise ConfigError(
                 f"confirm: expected a share that leaves both parts utterances, found {share:g} of {total}"
             )
-        order = np.random.default_rng(parameters.seed).permutation(total).tolist()
-        confirm = run.add(store_part(data, sorted(order[:size]), store), CONFIRM)
-        run.add(data := store_part(data, sorted(order[size:]), store))
+        confirm = run.add(store_part(data, aside, store), CONFIRM)
+        run.add(data := store_part(data, searched, store))
         run.notes.append(
-            f"{size} of {total} utterances of {parameters.data} were set aside to confirm the winner on"
+            f"{len(aside)} of {total} utterances of {parameters.data} were set aside to confirm the winner on"
         )
     loaded = TuningData(data, confirm)
     seen = {"data": list(read_utterances(data))}

@@ -38,6 +38,28 @@ def refuse_overlap(confirm: Sequence[Utterance], seen: Mapping[str, Iterable[Utt
             )
 
 
+def set_aside(utterances: Sequence[Utterance], size: int, seed: int) -> tuple[list[int], list[int]]:
+    """Draw utterances to confirm on; those of one sound or one text stay together, so it may be some more.
+
+    Args:
+        utterances: all of the data.
+        size: of the part to confirm on.
+        seed: of the draw.
+
+    Returns:
+        The positions to search on, and those to confirm on, both ascending.
+    """
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for position in np.random.default_rng(seed).permutation(len(utterances)).tolist():
+        alike.setdefault(_content(utterances[position]), []).append(position)
+    confirm: list[int] = []
+    for positions in alike.values():
+        if len(confirm) >= size:
+            break
+        confirm += positions
+    return sorted(set(range(len(utterances))) - set(confirm)), sorted(confirm)
+
+
 def _content(utterance: Utterance) -> tuple[object, ...]:
     if utterance.audio is not None:
         return utterance.audio.sha256, utterance.audio.offset, utterance.audio.seconds

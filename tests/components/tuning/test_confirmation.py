@@ -7,7 +7,7 @@ from components.errors import ConfigError
 from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.table import get_metric
 from components.records import Audio, Utterance
-from components.tuning.confirmation import confirm_winner, refuse_overlap
+from components.tuning.confirmation import confirm_winner, refuse_overlap, set_aside
 
 
 def text(key: str, source: str) -> Utterance:
@@ -24,6 +24,17 @@ def test_data_that_the_search_sees_cannot_confirm_whatever_their_ids_are() -> No
     refuse_overlap(confirm, {"data": [text("z", "other"), spoken("y", "b", 2.0)]})
     with pytest.raises(ConfigError, match="found 2 of 3 that are in data--dev: x, y"):
         refuse_overlap(confirm, {"data": [], "data--dev": [text("1", "a caf\u00e9"), spoken("2", "b")]})
+
+
+def test_a_share_of_the_data_has_no_text_that_the_search_sees() -> None:
+    utterances = [text(f"u{n}", "Yes." if n % 3 else f"sentence {n}") for n in range(30)]
+    for seed in range(20):
+        searched, aside = set_aside(utterances, 8, seed)
+        assert sorted(searched + aside) == list(range(30))
+        assert len(aside) in (8, *range(20, 28))  # those of one text come all, or none
+        refuse_overlap([utterances[n] for n in aside], {"data": [utterances[n] for n in searched]})
+    different = [text(f"u{n}", f"sentence {n}") for n in range(30)]
+    assert set_aside(different, 8, 3)[1] == sorted(np.random.default_rng(3).permutation(30)[:8].tolist())
 
 
 def table(errors: np.ndarray) -> CorpusStatistics:
