@@ -25,9 +25,9 @@ def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRec
     with run:
         pipeline, stages = pipeline_of(record), dict(run.stages)
         if DATA in stages:
-            seed = run.parameters.seed
+            scoring = contribution_stage.Scoring(parameters.metric, run.parameters.normalizer)
             ref = contribution_stage.compute_contributions(
-                pipeline, stages, seed, run.store_url, parameters.metric
+                pipeline, stages, run.parameters.seed, run.store_url, scoring
             )
         else:
             ref = contribution_stage.compute_expert_contributions(

@@ -141,6 +141,7 @@ def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, 
         seed=parameters.seed,
         reduction_factor=parameters.reduction_factor,
         price_per_hour=parameters.price_per_hour,
+        normalizer=parameters.normalizer,
     )
 
 
@@ -193,7 +194,7 @@ def _confirm(
         return
     first = parameters.objectives[0]
     metric = first.rpartition(".")[2] if ":" not in first else first
-    settings = ComparisonSettings()
+    settings = ComparisonSettings(normalizer=parameters.normalizer)
     usual = [m for m in settings.metrics if m != split_metric(metric)[0]]
     ranked_first = settings.model_copy(
         update={"baseline": WRITTEN, "ranking": split_metric(metric)[0], "metrics": (metric, *usual)}

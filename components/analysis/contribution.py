@@ -21,6 +21,7 @@ from components.metrics.corpus_statistics import (
 )
 from components.metrics.languages import Language
 from components.metrics.metric import align_segments
+from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.shapley import MAX_MEMBERS, Array, Coalition, all_coalitions, shapley_matrix
 from components.metrics.table import get_metric
 from components.records import Record
@@ -166,6 +167,7 @@ def statistics_of_outputs(
     *,
     language: Language,
     n_total: int,
+    normalizer: str = BY_LANGUAGE,
 ) -> dict[Coalition, CorpusStatistics]:
     """The statistics of every coalition's output, over the utterances that all of them have.
 
@@ -175,6 +177,7 @@ def statistics_of_outputs(
         metric: a name of :data:`~components.metrics.table.METRICS`.
         language: of the outputs, for all utterances or for each.
         n_total: utterances of the data set.
+        normalizer: of transcripts.
 
     Raises:
         DataError: there is nothing to score.
@@ -185,7 +188,7 @@ def statistics_of_outputs(
     tables: dict[Coalition, CorpusStatistics] = {}
     for coalition, texts in complete.items():
         segments = align_segments(stated, {key: texts[key] for key in stated}, language, n_total)
-        table = measure(get_metric(metric), segments, n_total)
+        table = measure(get_metric(metric, normalizer), segments, n_total)
         if table is None:
             raise DataError(f"contribution: expected utterances with a reference for {metric}, found none")
         tables[coalition] = table

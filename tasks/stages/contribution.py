@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from prefect import task
 from prefect.client.schemas.objects import State
@@ -18,8 +19,9 @@ from components.experts import multilingual
 from components.experts.config import ExpertsConfig
 from components.experts.sample_batches import Sample
 from components.files import write_json
-from components.languages import UNDETERMINED
+from components.languages import UNDETERMINED, without_spaces
 from components.machine import device_for_key
+from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.shapley import Coalition
 from components.models import resolve
@@ -39,7 +41,7 @@ from tasks.artifacts import publish_table
 from tasks.execution.executor import PipelineResult
 from tasks.execution.joint_execution import execute_together
 from tasks.gpu_lock import lock_device
-from tasks.stages.metrics import LIBRARIES
+from tasks.stages.metrics import LIBRARIES, libraries_of
 from tasks.task_options import NOT_STORED, as_prefect_state, unwrap
 
 STAGE = "contribution"
@@ -53,8 +55,15 @@ class AblatedOutputs:
     outputs: Mapping[Coalition, StageRef]
 
 
+class Scoring(NamedTuple):
+    """How outputs are scored: by a metric of translations, transcripts by WER under a normalizer."""
+
+    metric: str
+    normalizer: str = BY_LANGUAGE
+
+
 def compute_contributions(
-    pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store: str | None, metric: str
+    pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store: str | None, scoring: Scoring
 ) -> StageRef:
     """Compute what each part of a finished system adds; it runs with fewer parts, finished stages are reused.
 
@@ -63,7 +72,7 @@ def compute_contributions(
         stages: of the run, by node.
         seed: of the run.
         store: URL of the store.
-        metric: the metric of translations.
+        scoring: as of the run.
 
     Raises:
         ConfigError: it has no parts that can be taken away.
@@ -85,7 +94,7 @@ def compute_contributions(
         AblatedOutputs(ablation, {coalition: _output_of(next(outputs)) for coalition in ablation.pipelines})
         for ablation in ablations
     ]
-    ref: StageRef = unwrap(score_parts(parts, stages[DATA], metric, pipeline.languages[1], store))
+    ref: StageRef = unwrap(score_parts(parts, stages[DATA], scoring, pipeline.languages[1], store))
     return ref
 
 
@@ -119,28 +128,33 @@ def compute_expert_contributions(
 
 @task(name=STAGE, task_run_name=STAGE, **NOT_STORED)
 def score_parts(
-    systems: Sequence[AblatedOutputs], data: StageRef, metric: str, target: str | None, store_url: str | None
+    systems: Sequence[AblatedOutputs],
+    data: StageRef,
+    scoring: Scoring,
+    target: str | None,
+    store_url: str | None,
 ) -> StageRef | State[StageRef]:
-    """Score the contribution of every part, in points of ``metric`` (of WER for transcripts)."""
+    """Score the contribution of every part, in points of the metric (of WER for transcripts)."""
     sets = [(n, subset, ref) for n, system in enumerate(systems) for subset, ref in system.outputs.items()]
     plan = StagePlan(
         stage=STAGE,
         kind=STAGE,
         version=f"contribution/3 metrics/{metrics.version}",
         parameters={
-            "metric": metric,
+            "metric": scoring.metric,
             "target_language": target,
+            **({} if scoring.normalizer == BY_LANGUAGE else {"normalizer": scoring.normalizer}),
             "parts": [[system.system.title, *system.system.parts] for system in systems],
             "sets": [[n, *sorted(subset)] for n, subset, _ in sets],
         },
         upstream=upstream_of(data) | {f"set {i}": content_of(ref) for i, (*_, ref) in enumerate(sets)},
-        libraries=library_versions(LIBRARIES),
+        libraries=libraries_of(scoring.normalizer),
     )
 
     def work(folder: Path) -> Product:
         return _write_contributions(
             [
-                _name_models(_score_system(system, data, metric, target), system.system.models, store_url)
+                _name_models(_score_system(system, data, scoring, target), system.system.models, store_url)
                 for system in systems
             ],
             folder,
@@ -150,7 +164,9 @@ def score_parts(
     return as_prefect_state(_publish(compute_once(Store(store_url), plan, work)))
 
 
-def _score_system(parts: AblatedOutputs, data: StageRef, metric: str, target: str | None) -> Contribution:
+def _score_system(
+    parts: AblatedOutputs, data: StageRef, scoring: Scoring, target: str | None
+) -> Contribution:
     system = parts.system
     utterances = list(read_utterances(data))
     languages = {
@@ -161,11 +177,17 @@ def _score_system(parts: AblatedOutputs, data: StageRef, metric: str, target: st
     values = statistics_of_outputs(
         {subset: units.split(read_best_texts(ref)) for subset, ref in parts.outputs.items()},
         {key: texts for key, texts in units.references.items() if any(texts)},
-        "wer" if system.transcripts else metric,
+        _metric_of_transcripts(languages.values()) if system.transcripts else scoring.metric,
         language=units.languages,
         n_total=units.count(data.items),
+        normalizer=scoring.normalizer,
     )
     return measure_contribution(system.title, system.parts, values, empty=system.empty)
+
+
+def _metric_of_transcripts(languages: Iterable[str]) -> str:
+    """WER; where no language has spaces between words, CER."""
+    return "cer" if all(map(without_spaces, languages)) else "wer"
 
 
 def _name_models(contribution: Contribution, models: Mapping[str, str], store: str | None) -> Contribution:

@@ -14,6 +14,7 @@ from components.canonical_json import digest_of
 from components.errors import AntiphonError
 from components.files import write_bytes, write_json
 from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.normalizers import BY_LANGUAGE, libraries_of_normalizer
 from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
@@ -85,11 +86,12 @@ def run_study(context: TryContext, settings: SearchSettings, pipelines: Mapping[
             "tolerance": settings.tolerance,
             "reduction_factor": context.reduction_factor,
             "price_per_hour": context.price_per_hour,
+            **({} if context.normalizer == BY_LANGUAGE else {"normalizer": context.normalizer}),
         },
         upstream={f"block{number}": content_of(block) for number, block in enumerate(context.blocks)},
         inputs={name: _digest_keys(context, pipeline) for name, pipeline in pipelines.items()},
         seed=settings.seed,
-        libraries=library_versions(LIBRARIES),
+        libraries=library_versions((*LIBRARIES, *libraries_of_normalizer(context.normalizer))),
     )
     return compute_once(Store(context.store), plan, lambda folder: _search(context, settings, folder))
 

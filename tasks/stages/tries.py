@@ -10,6 +10,8 @@ from prefect import get_run_logger
 
 from components.errors import AntiphonError, ConfigError, DataError, TransientError
 from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.normalizers import BY_LANGUAGE
+from components.metrics.table import under_normalizer
 from components.pipeline.pipeline import DATA, Pipeline
 from components.records import Quarantined
 from components.run_record import StageRef
@@ -42,6 +44,7 @@ class TryContext:
         seed: of the run.
         reduction_factor: of successive halving.
         price_per_hour: of the machine.
+        normalizer: that transcripts are counted under.
     """
 
     objectives: Sequence[Objective]
@@ -52,6 +55,7 @@ class TryContext:
     seed: int
     reduction_factor: int
     price_per_hour: float | None = None
+    normalizer: str = BY_LANGUAGE
 
     @property
     def signs(self) -> list[int]:
@@ -104,7 +108,9 @@ class ComputedTry:
         Raises:
             DataError: there is nothing to score.
         """
-        metric = bind_staged(objective.metric, Store(self.context.store))
+        metric = under_normalizer(
+            bind_staged(objective.metric, Store(self.context.store)), self.context.normalizer
+        )
         parts = [text_of(objective, result, self.blocks[n]) for n, result in enumerate(self.results)]
         aligned = align_parts(
             parts,

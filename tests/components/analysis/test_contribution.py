@@ -117,6 +117,14 @@ def test_words_saved_are_positive_and_an_empty_output_is_all_deletions() -> None
     assert share.share.value == pytest.approx(100 - 100 / 6)
 
 
+def test_words_are_counted_under_the_normalizer_that_is_said() -> None:
+    heard = {frozenset({"x"}): {"u": "a dog", "v": "Two cats."}}
+    spoken = {"u": ("A dog.",), "v": ("Two cats.",)}
+    for normalizer, wer in (("by-language", 0.0), ("none", 50.0)):
+        tables = statistics_of_outputs(heard, spoken, "wer", language="en", n_total=2, normalizer=normalizer)
+        assert tables[frozenset({"x"})].score() == pytest.approx(wer)
+
+
 def test_utterances_that_a_set_lacks_are_left_out_for_all() -> None:
     references = dict.fromkeys("uvw", ("ein hund",))
     given_ = {frozenset({"x"}): dict.fromkeys("uv", "ein hund"), frozenset[str](): dict.fromkeys("vw", "x")}

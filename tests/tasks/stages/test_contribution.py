@@ -5,14 +5,14 @@ import pytest
 from components.errors import ConfigError, DataError
 from components.pipeline.reader import read_pipeline
 from tasks.execution.executor import PipelineResult
-from tasks.stages.contribution import _output_of, compute_contributions, compute_expert_contributions
+from tasks.stages.contribution import Scoring, _output_of, compute_contributions, compute_expert_contributions
 
 PIPELINE = read_pipeline({"nodes": {"mt": {"kind": "translate", "of": "data", "model": "hub:a"}}})
 
 
 def test_a_system_without_parts_has_no_contributions() -> None:
     with pytest.raises(ConfigError, match=r"expected a node with several members, .* found none in mt$"):
-        compute_contributions(PIPELINE, {}, 0, None, "bleu")
+        compute_contributions(PIPELINE, {}, 0, None, Scoring("bleu"))
     with pytest.raises(ConfigError, match=r"^expected a model with experts, found none in mt$"):
         compute_expert_contributions(PIPELINE, {}, None, None)
 
