@@ -58,10 +58,12 @@ def describe_comparison(comparison: Comparison) -> list[Sentence]:
 
 def _describe_difference(test: Difference, than: str) -> str:
     """``0.4 BLEU worse than A (95% -1.1 to +0.3), not told apart``."""
-    if test.interval == (0.0, 0.0):
-        return f"the same in {label_of(test.metric)}{than.replace(' than ', ' as ')}, utterance by utterance"
     gain = test.difference if test.higher_is_better else -test.difference
-    change = f"{abs(gain):.1f} {label_of(test.metric)} {'better' if gain >= 0 else 'worse'}{than}"
+    change = f"{abs(gain):.1f} {label_of(test.metric)} {'better' if gain > 0 else 'worse'}{than}"
+    if not gain:
+        change = f"the same in {label_of(test.metric)}{than.replace(' than ', ' as ')}"
+        if test.interval == (0.0, 0.0):
+            return f"{change}, utterance by utterance"
     interval = "" if test.interval is None else " (95% {:+.1f} to {:+.1f})".format(*test.interval)
     if test.verdict in ("better", "worse"):
         return f"{change}{interval}, p {format_p_value(test.p_holm)}"

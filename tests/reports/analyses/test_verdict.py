@@ -38,6 +38,18 @@ def test_systems_of_the_same_texts_are_the_same() -> None:
     assert sentence.text == "again is the same in BLEU as base, utterance by utterance; about as fast."
 
 
+def test_of_few_utterances_the_same_is_not_called_better() -> None:
+    few = UTTERANCES[:3]
+    base = system("base", 1)
+    base = replace(base, translations={utterance.id: base.translations[utterance.id] for utterance in few})
+    systems = [base, replace(base, name="again")]
+    result = compare(few, systems, ComparisonSettings(), language="de", source_language="en")[0]
+    (sentence,) = verdict.describe_comparison(result)
+    assert sentence.text == (
+        "again is the same in BLEU as base, 3 utterances: too few to tell; about as fast."
+    )
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(10.0, "3.1 times faster"), (62.0, "2.0 times slower"), (30.0, "about as fast"), (0.0, "")],
