@@ -65,9 +65,9 @@ def bound_share_of_kept(cuts: Cuts, bad: NDArray[np.bool_], risk: float, confide
     return int(passing[0]) if passing.size else None
 
 
-def fewest_utterances(risk: float, confidence: float) -> int:
-    """Return how many utterances show a share below ``risk`` if none of them is bad."""
-    return math.ceil(math.log(1 - confidence) / math.log(1 - risk))
+def fewest_utterances(risk: float, confidence: float, tests: int = 1) -> int:
+    """Return how many utterances, none of them bad, show a share below ``risk`` in one of so many tests."""
+    return math.ceil(math.log((1 - confidence) / tests) / math.log(1 - risk))
 
 
 def _count_kept_bad(cuts: Cuts, bad: NDArray[np.bool_]) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from components.metrics.table import label_of
-from components.routing.guarantee import fewest_utterances
+from components.routing.guarantee import KEPT_SHARES, fewest_utterances
 from components.routing.route_fit import Guarantee, RouteFit
 
 _SIDES = {"low": "at most", "high": "at least"}
@@ -67,6 +67,6 @@ def _describe_guarantee(fit: RouteFit, shown: Guarantee) -> str:
     )
     if shown.passed:
         return f"at most {shown.risk:.3g} {whose}, with {shown.confidence:.3g} confidence: {facts}"
-    need = fewest_utterances(shown.risk, shown.confidence)
+    need = fewest_utterances(shown.risk, shown.confidence, 1 if shown.among == "all" else KEPT_SHARES)
     more = f"; it takes {need} utterances at least" if fit.n < need else ""
     return f"no threshold shows that at most {shown.risk:.3g} {whose}, so everything escalates: {facts}{more}"

@@ -12,7 +12,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from components.routing.cuts import find_cuts
-from components.routing.guarantee import bound_share_of_all, bound_share_of_kept, fewest_utterances
+from components.routing.guarantee import (
+    KEPT_SHARES,
+    bound_share_of_all,
+    bound_share_of_kept,
+    fewest_utterances,
+)
 
 RISK, CONFIDENCE = 0.1, 0.9
 BOUNDS = {"all": bound_share_of_all, "kept": bound_share_of_kept}
@@ -111,3 +116,7 @@ def test_of_few_utterances_nothing_can_be_shown() -> None:
     for n, expected in ((need - 1, None), (need, 0)):
         cuts = find_cuts(np.arange(float(n)))
         assert bound_share_of_all(cuts, np.zeros(n, bool), 0.1, 0.95) == expected
+    need = fewest_utterances(0.1, 0.95, KEPT_SHARES)
+    for n, expected in ((need - 1, None), (need, 0)):
+        cuts = find_cuts(np.arange(float(n)))
+        assert bound_share_of_kept(cuts, np.zeros(n, bool), 0.1, 0.95) == expected
