@@ -34,8 +34,8 @@ class Forecast(Record):
 
     Attributes:
         gain: on the probe, in points of the metric, with its bootstrap interval.
-        low, high: prediction interval of the gain on the other utterances; None where there are none,
-            or too few in the probe.
+        low, high: prediction interval of the gain on the other utterances; None where there are none, or the
+            probe is too small or has no change to tell how much gains vary.
         seconds: of computing what the remedy changes, for all utterances.
     """
 
@@ -179,7 +179,7 @@ def forecast_gain(base: CorpusStatistics, changed: CorpusStatistics, others: int
     from scipy.stats import t as student  # noqa: PLC0415 - half a second, in every flow
 
     gain, error = estimate_gain(base, changed)
-    if not others or gain.interval is None:
+    if not others or not error > 0:
         return Forecast(gain=gain, low=None, high=None, seconds=seconds)
     n = len(base.ids)
     quantile = float(student.ppf((1 + CONFIDENCE) / 2, max(1, n - 1)))

@@ -55,7 +55,10 @@ def summarize(improvement: Improvement) -> str:
     spent = f"{improvement.spent:,.0f} of {improvement.budget:,.0f} seconds"
     best = next((attempt.remedy for attempt in improvement.attempts if attempt.status == "run"), None)
     if best is None or improvement.improved is None or improvement.verdict is None:
-        return f"{score}; nothing that was tried promises a gain within the budget; {spent}"
+        most = max(improvement.attempts, key=_forecast_gain, default=None)
+        if most is None or _forecast_gain(most) <= 0:
+            return f"{score}; nothing that was tried promises a gain; {spent}"
+        return f"{score}; {most.remedy} promises most, and no time was left to run it; {spent}"
     gain = "" if improvement.gain is None else f"{format_estimate(improvement.gain, digits=1)} elsewhere: "
     verdict = _VERDICT[improvement.verdict]
     return f"{score}, {improvement.improved.value:.1f} with {best}; {gain}{verdict}; {spent}"

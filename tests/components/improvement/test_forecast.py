@@ -63,11 +63,14 @@ def test_the_interval_is_that_of_the_difference_of_two_means() -> None:
     assert measured.elsewhere("").ids == ()
 
 
-@pytest.mark.parametrize(("n", "others"), [(40, 0), (9, 30)])
-def test_nothing_is_forecast_of_none_and_from_too_few(n: int, others: int) -> None:
+@pytest.mark.parametrize(("n", "others", "remedy"), [(40, 0, "b"), (9, 30, "b"), (40, 30, "same")])
+def test_nothing_is_forecast_of_none_from_too_few_and_without_a_change(
+    n: int, others: int, remedy: str
+) -> None:
     utterances, worse, better = corpus(n, 5)
-    measured = measure_outputs(utterances, {"": worse, "b": better}, "chrf", "de", {u.id for u in utterances})
-    forecast = forecast_gain(measured.on_probe(""), measured.on_probe("b"), others=others, seconds=0.0)
+    outputs = {"": worse, "b": better, "same": worse}
+    measured = measure_outputs(utterances, outputs, "chrf", "de", {u.id for u in utterances})
+    forecast = forecast_gain(measured.on_probe(""), measured.on_probe(remedy), others=others, seconds=0.0)
     assert (forecast.low, forecast.high) == (None, None)
     assert judge(forecast, Estimate(value=1.0, interval=None)) == "not tested"
 
