@@ -28,8 +28,9 @@ from components.analysis.ranking import Scope, choose_ranking, scope_of, score_i
 from components.analysis.stated_comparisons import check_stated, compare_pairs
 from components.analysis.strength_curves import Conditions
 from components.errors import DataError
+from components.languages import without_spaces
 from components.metrics.corpus_statistics import CorpusStatistics
-from components.metrics.languages import Language
+from components.metrics.languages import Language, assign_languages
 from components.metrics.metric import Metric, Segments
 from components.metrics.scores_file import ExternalScores
 from components.metrics.scoring_units import ScoringUnits
@@ -110,7 +111,8 @@ def compare(
     check_stated(settings.primary, [system.name for system in systems], baseline)
     complete, notes = _complete(utterances, systems, settings.missing)
     languages = {"translation": language, "transcript": source_language}
-    bound = [under_normalizer(bind(name), settings.normalizer) for name in settings.metrics]
+    names = _choose_metrics(settings.metrics, utterances, source_language)
+    bound = [under_normalizer(bind(name), settings.normalizer) for name in names]
     metrics = {metric.name: metric for metric in bound}
     units = {
         scope: ScoringUnits(
@@ -164,6 +166,15 @@ def compare(
         ),
     )
     return comparison, values
+
+
+def _choose_metrics(
+    names: Sequence[str], utterances: Sequence[Utterance], source_language: Language
+) -> list[str]:
+    """The metrics, with CER for WER where nothing is spoken in a language with spaces between words."""
+    spoken = [utterance.id for utterance in utterances if utterance.audio is not None]
+    has_words = not spoken or not all(map(without_spaces, assign_languages(spoken, source_language)))
+    return list(names if has_words else dict.fromkeys("cer" if name == "wer" else name for name in names))
 
 
 def _check(utterances: Sequence[Utterance], systems: Sequence[System], baseline: str) -> None:

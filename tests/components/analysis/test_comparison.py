@@ -10,7 +10,7 @@ from components.analysis.cost import Cost
 from components.analysis.leaderboard import find_contrasts, pareto_front, score_buckets
 from components.errors import DataError
 from components.metrics.translation import translation_scores
-from components.records import Utterance
+from components.records import Audio, Utterance
 from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N, table_of
 
 TEXTS = {name: dict(texts) for name, texts in SYSTEMS.items()}
@@ -231,3 +231,25 @@ def test_pareto_by_brute_force() -> None:
 def test_without_a_ranking_nothing_is_ranked() -> None:
     assert pareto_front({}, {}, None) == frozenset()
     assert score_buckets({}, (), "a", None) == ()
+
+
+def test_recognizers_of_languages_without_words_are_compared_by_characters() -> None:
+    audio = Audio(path="a.wav", sha256="a" * 64, seconds=2.0, sample_rate=16000)
+    spoken = [
+        Utterance(id=f"u{n}", audio=audio, source_language=code, transcript="今天天气很好")
+        for n, code in enumerate(["zh", "jpn"] * 6)
+    ]
+    right = {utterance.id: str(utterance.transcript) for utterance in spoken}
+    systems = [
+        System("cut", {}, {key: text[:-1] for key, text in right.items()}, cost(1)),
+        System("whole", {}, right, cost(1)),
+    ]
+    languages = {utterance.id: utterance.source_language for utterance in spoken}
+    result, _ = compare(spoken, systems, ComparisonSettings(), language="und", source_language=languages)
+    (difference,) = result.differences
+    assert (result.ranking, difference.metric, difference.verdict) == ("cer", "cer", "better")
+    mixed = [*spoken[1:], spoken[0].model_copy(update={"source_language": "en"})]
+    result, _ = compare(
+        mixed, systems, ComparisonSettings(), language="und", source_language=languages | {"u0": "en"}
+    )
+    assert result.ranking == "wer"
