@@ -40,7 +40,12 @@ def print_run(run: RunRecord, store: Store) -> None:
     """What was found out about a run, its stages with what they cost, its scores, and where it is kept."""
     out = console()
     _print_analyses(run, out)
-    if all(ref.kind != "comparison" for ref in run.stages):
+    if comparisons := [read_comparison(ref) for ref in run.stages if ref.kind == "comparison"]:
+        said = {note for comparison in comparisons for note in comparison.notes}
+        for note in run.notes:  # a system that failed, say
+            if note not in said:
+                out.print(Text(to_printable(note), "yellow"), soft_wrap=True)
+    else:
         run_printing.print_run(view_of(run, store), out)
         for ref in run.stages:
             if ref.quarantined:

@@ -29,7 +29,7 @@ def describe_verdict(difference: Difference) -> str:
     if difference.verdict == "too few":
         return describe_too_few(difference.n)
     low, high = difference.interval or (0.0, 0.0)
-    if difference.detectable is None or difference.verdict in ("better", "worse") or low > 0 or high < 0:
+    if not difference.detectable or difference.verdict in ("better", "worse") or low > 0 or high < 0:
         return difference.verdict
     seen = f"{difference.detectable:.2g}" if difference.detectable < 10 else f"{difference.detectable:.0f}"
     return f"{difference.verdict}; would have seen {seen} {label_of(difference.metric)}"

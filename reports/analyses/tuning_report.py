@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from components.counted_nouns import format_count
 from components.metrics.bootstrap import Estimate
 from components.tuning.study import AS_WRITTEN, Confirmation, Study, Try
 from reports.analyses.attribution_report import format_estimate
@@ -75,7 +76,7 @@ def summarize(study: Study) -> str:
     states = [each.state for each in study.tries[1:]]
     counts = ", ".join(f"{states.count(s)} {s}" for s in ("complete", "pruned", "failed") if s in states)
     rungs = " then ".join(map(str, study.rung_sizes))
-    repeats = f"; {study.repeats} suggestions had been tried before" if study.repeats else ""
+    repeats = f"; {format_count(study.repeats, 'suggestion')} had been tried before" if study.repeats else ""
     names = " and ".join(objective.name for objective in study.objectives)
     how = f"by {study.sampler}, seed {study.seed}: {counts or 'no other try'}"
     return f"{names} of {rungs} utterances {how}{repeats}"

@@ -22,6 +22,7 @@ from components.storage.store import Store
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
 from flows.cli import main as cli
+from flows.cli.printing import print_run
 from flows.compare import _make_system
 from flows.parameters.compare import CompareParameters, SystemConfig
 from tests.flows import fakes
@@ -122,7 +123,9 @@ def test_systems_are_run_share_stages_and_are_compared(
     assert len(calls.read_text().splitlines()) == 2
 
 
-def test_one_broken_system_leaves_the_others(antiphon: Command, tmp_path: Path, data: str) -> None:
+def test_one_broken_system_leaves_the_others(
+    antiphon: Command, tmp_path: Path, data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     listed = [("cut", "poor"), ("broken", "broken"), ("mute", "mute"), ("whole", "good")]
     file = configuration(tmp_path, data, *listed)
     code, output = antiphon("run", "compare", "-c", file, "--name", "partly")
@@ -132,6 +135,10 @@ def test_one_broken_system_leaves_the_others(antiphon: Command, tmp_path: Path, 
     assert any(note.startswith("system broken failed: broken: expected weights") for note in notes)
     aside = "expected outputs of its last stage mt, found all 12 records quarantined"
     assert any(note.startswith(f"system mute failed: run partly.mute: {aside}") for note in notes)
+    store = Store(str(tmp_path / "store"))
+    print_run(store.load_run("partly"), store)
+    printed = capsys.readouterr().out
+    assert [printed.count(f"system {name} failed: ") for name in ("broken", "mute")] == [1, 1]
     code, message = antiphon("compare", "partly.cut", "partly.broken")
     assert code == 1
     assert "run partly.broken: expected a finished run, found one that is failed" in message

@@ -9,6 +9,7 @@ from components.analysis.comparison import compare
 from components.analysis.comparison_settings import ComparisonSettings
 from components.analysis.cost import Cost
 from reports.analyses import verdict
+from reports.analyses.comparison_report import describe_verdict
 from reports.analyses.node_scores import build_node_scores
 from tests.components.analysis.test_comparison import UTTERANCES, system
 from tests.reports.example_runs import cascade, score, stage
@@ -36,6 +37,7 @@ def test_systems_of_the_same_texts_are_the_same() -> None:
     result = compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
     (sentence,) = verdict.describe_comparison(result)
     assert sentence.text == "again is the same in BLEU as base, utterance by utterance; about as fast."
+    assert [describe_verdict(test) for test in result.differences] == ["not told apart", "exploratory"]
 
 
 def test_of_few_utterances_the_same_is_not_called_better() -> None:
