@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
@@ -14,6 +14,8 @@ from components.export.rules import SubtitleRules
 from components.export.timed_words import TimedWord, join_words, width_of
 
 Line = tuple[TimedWord, ...]
+Block = tuple[Sequence[TimedWord], Sequence[TimedWord]]
+"""Words, and those of the same in another language."""
 SHORTEST = 0.04
 """Seconds that a subtitle lasts at least, whatever the times of its words: one frame of film."""
 
@@ -52,7 +54,6 @@ def build_cues(
     rules: SubtitleRules,
     second: Sequence[TimedWord] = (),
     second_language: str = "und",
-    until: float = inf,
 ) -> list[Cue]:
     """Subtitles of a text, in order, without overlap; every word is in exactly one of them.
 
@@ -62,28 +63,51 @@ def build_cues(
         rules: kept where they can be; :mod:`components.export.rule_check` says where they are not.
         second: the words of the same in another language, for bilingual subtitles.
         second_language: theirs.
-        until: when the last subtitle has ended, in seconds.
     """
-    words, second = _in_order(words), _in_order(second)
-    if not words:
-        words, second, language = second, [], second_language
-    text = Text(words, break_costs(words, language))
-    below = Text(second, break_costs(second, second_language))
-    ends = divide(text, below, rules)
-    parts = [
-        (slice(begin, end), slice(begin_second, end_second))
-        for (begin, begin_second), (end, end_second) in pairwise([(0, 0), *ends])
+    return build_cues_of_blocks([(words, second)], language, rules, second_language)
+
+
+def build_cues_of_blocks(
+    blocks: Iterable[Block], language: str, rules: SubtitleRules, second_language: str = "und"
+) -> list[Cue]:
+    """The same of a text in blocks, none of whose subtitles has words of two blocks."""
+    groups = [
+        group
+        for words, second in blocks
+        for group in _divide_block(_in_order(words), language, rules, _in_order(second), second_language)
     ]
-    spans = _show_times([(words[part], second[other]) for part, other in parts], rules, until)
+    spans = _show_times([(text.words, below.words) for text, below in groups], rules)
     width = rules.max_line_width
     return [
         Cue(
             start,
             end,
-            break_lines(words[part], text.costs[part], width),
-            break_lines(second[other], below.costs[other], width),
+            break_lines(text.words, text.costs, width),
+            break_lines(below.words, below.costs, width),
         )
-        for (start, end), (part, other) in zip(spans, parts, strict=True)
+        for (start, end), (text, below) in zip(spans, groups, strict=True)
+    ]
+
+
+def _divide_block(
+    words: Sequence[TimedWord],
+    language: str,
+    rules: SubtitleRules,
+    second: Sequence[TimedWord],
+    second_language: str,
+) -> list[tuple[Text, Text]]:
+    """The words of each subtitle of a block, and those below them, with the costs of breaks."""
+    if not words:
+        words, second, language = second, [], second_language
+    text = Text(words, break_costs(words, language))
+    below = Text(second, break_costs(second, second_language))
+    ends = divide(text, below, rules)
+    return [
+        (
+            Text(words[begin:end], text.costs[begin:end]),
+            Text(second[begin_second:end_second], below.costs[begin_second:end_second]),
+        )
+        for (begin, begin_second), (end, end_second) in pairwise([(0, 0), *ends])
     ]
 
 
@@ -97,9 +121,7 @@ def _in_order(words: Sequence[TimedWord]) -> list[TimedWord]:
     return ordered
 
 
-def _show_times(
-    groups: Sequence[tuple[Sequence[TimedWord], Sequence[TimedWord]]], rules: SubtitleRules, until: float
-) -> list[tuple[float, float]]:
+def _show_times(groups: Sequence[Block], rules: SubtitleRules) -> list[tuple[float, float]]:
     """When each group of words is shown: from its first word on, until it has been said and read."""
     starts: list[float] = []
     for words, _ in groups:
@@ -107,7 +129,7 @@ def _show_times(
         starts.append(max(earliest, words[0].start))
     spans = []
     for number, ((words, second), start) in enumerate(zip(groups, starts, strict=True)):
-        following = starts[number + 1] if number + 1 < len(groups) else until
+        following = starts[number + 1] if number + 1 < len(groups) else inf
         latest = following - rules.min_gap
         columns = max(width_of(words), width_of(second))
         needed = max(rules.min_seconds, columns / rules.max_reading_speed)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from math import inf
 from typing import NamedTuple
 
-from components.export.cues import Cue, build_cues
+from components.export.cues import Cue, build_cues_of_blocks
 from components.export.format_names import TextFormat
 from components.export.json_files import encode_json, encode_jsonl
 from components.export.plain_text import encode_text
-from components.export.recording_text import RecordingText, TextPart, words_of
+from components.export.recording_text import RecordingText, words_of
 from components.export.rules import SubtitleRules
 from components.export.subtitle_files import SubtitleFormat, encode_subtitles
 from components.export.tables import encode_parquet, encode_tsv
@@ -135,24 +134,14 @@ def _encode_recording(
 
 def _cues_of(text: RecordingText, settings: ExportSettings) -> list[Cue]:
     """Subtitles of a recording; those of each part of a film's alone, where its own cues ended."""
-    if any(part.utterance.audio is not None for part in text.parts):
-        return _build_cues(text, text.parts, settings)
-    starts = [part.utterance.stretch[0] for part in text.parts[1:] if part.utterance.stretch]
-    return [
-        cue
-        for part, until in zip(text.parts, [*starts, inf], strict=True)
-        for cue in _build_cues(text, [part], settings, until)
-    ]
-
-
-def _build_cues(
-    text: RecordingText, parts: Sequence[TextPart], settings: ExportSettings, until: float = inf
-) -> list[Cue]:
-    words = words_of([segment for part in parts for segment in part.segments])
+    spoken = any(part.utterance.audio is not None for part in text.parts)
+    groups = [text.parts] if spoken else [[part] for part in text.parts]
+    own = [words_of([segment for part in parts for segment in part.segments]) for parts in groups]
     if not (settings.bilingual and text.is_translation):
-        return build_cues(words, text.language, settings.rules, until=until)
-    source = words_of([segment for part in parts for segment in part.source_segments])
-    return build_cues(source, text.source_language, settings.rules, words, text.language, until)
+        return build_cues_of_blocks([(words, ()) for words in own], text.language, settings.rules)
+    sources = [words_of([segment for part in parts for segment in part.source_segments]) for parts in groups]
+    blocks = zip(sources, own, strict=True)
+    return build_cues_of_blocks(blocks, text.source_language, settings.rules, text.language)
 
 
 def _label(text: RecordingText, settings: ExportSettings) -> str:

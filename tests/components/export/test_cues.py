@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from components.export.break_costs import break_costs
 from components.export.cue_breaks import Text, _CueCosts, _fits, divide
-from components.export.cues import Cue, build_cues
+from components.export.cues import Cue, build_cues, build_cues_of_blocks
 from components.export.lines import break_lines, count_lines
 from components.export.rule_check import check_rules
 from components.export.rules import SubtitleRules
@@ -70,6 +70,16 @@ def test_both_languages_are_whole(
     else:
         assert written(cues) == both[1]
     assert all(after.start >= cue.end for cue, after in pairwise(cues))
+
+
+@given(st.lists(timed_words(), max_size=4), RULE_SETS)
+def test_subtitles_of_blocks_follow_each_other(blocks: list[list[TimedWord]], rules: SubtitleRules) -> None:
+    """As those of a film do, however short its own are and however close together."""
+    cues = build_cues_of_blocks([(words, ()) for words in blocks], "en", rules)
+    assert written(cues) == [word.text for words in blocks for word in words]
+    assert all(cue.end > cue.start for cue in cues)
+    assert all(after.start - cue.end >= rules.min_gap - 0.002 for cue, after in pairwise(cues))
+    assert check_rules([cues], rules).cues == len(cues)  # which divides by the seconds
 
 
 @settings(max_examples=40)
