@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +36,19 @@ def guard_id(utterance_id: str) -> str:
     return f"'{utterance_id}" if _FORMULA.match(utterance_id) else utterance_id
 
 
+def join_cells(cells: Iterable[str]) -> str:
+    """Return a row of a table; a cell that begins with a quote is quoted, as in CSV.
+
+    Else a spreadsheet takes all that follows for that cell, up to the next quote.
+    """
+    return "\t".join(_quote(cell) if cell.startswith('"') else cell for cell in cells)
+
+
+def _quote(cell: str) -> str:
+    doubled = cell.replace('"', '""')
+    return f'"{doubled}"'
+
+
 def read_edited_table(
     path: Path, decoded: DecodedText, texts: Mapping[str, EditableText], node: str
 ) -> list[Proposal]:
@@ -50,14 +63,23 @@ def read_edited_table(
     Raises:
         ConfigError: a row is no correction; the message names its line.
     """
-    read = _read_json if path.suffix.lower() == ".jsonl" else _read_tsv
-    return propose_texts(path, read(path, decoded.text), texts, node)
+    if path.suffix.lower() == ".jsonl":
+        return propose_texts(path, _read_json(path, decoded.text), texts, node)
+    return propose_texts(path, _read_tsv(path, decoded.text), texts, node, unguard=_unguard)
 
 
 def propose_texts(
-    path: Path, rows: Iterable[Row], texts: Mapping[str, EditableText], node: str
+    path: Path,
+    rows: Iterable[Row],
+    texts: Mapping[str, EditableText],
+    node: str,
+    *,
+    unguard: Callable[[str], str] = str,
 ) -> list[Proposal]:
-    """Return the texts of rows that differ from those of the node; see :func:`read_edited_table`."""
+    """Return the texts of rows that differ from those of the node; see :func:`read_edited_table`.
+
+    ``unguard`` takes the marks of a spreadsheet off a cell that was changed.
+    """
     proposals: list[Proposal] = []
     lines: dict[str, int] = {}
     for row in rows:
@@ -66,7 +88,7 @@ def propose_texts(
         if not isinstance(utterance_id, str) or not isinstance(cell, str):
             found = ", ".join(map(str, row.cells)) or "nothing"
             raise ConfigError(f"{where}: expected id and text, found {found}")
-        utterance_id = utterance_id if utterance_id in texts else _unguard(utterance_id)
+        utterance_id = utterance_id if utterance_id in texts else unguard(utterance_id)
         refuse_unknown_id(utterance_id, texts, node, where)
         if utterance_id in lines:
             raise ConfigError(
@@ -76,7 +98,7 @@ def propose_texts(
         lines[utterance_id] = row.line
         present = texts[utterance_id].text
         if cell not in (present, guard_cell(present)):
-            text = normalize_spaces(_unguard(cell))
+            text = normalize_spaces(unguard(cell))
             if text != normalize_spaces(present):
                 proposals.append(Proposal(utterance_id, text, None))
     return proposals

@@ -15,7 +15,7 @@ from components.editing.editable_text import (
     normalize_spaces,
 )
 from components.editing.edited_files import DOCUMENTS, SUBTITLES, TABLES
-from components.editing.edited_table import COLUMNS, ID, TEXT, guard_cell, guard_id
+from components.editing.edited_table import COLUMNS, ID, TEXT, guard_cell, guard_id, join_cells
 from components.errors import ConfigError
 from components.export.word_table import Column, build_table
 from components.files import write_atomically
@@ -81,11 +81,11 @@ def _name_subtitles(texts: Mapping[str, EditableText], path: Path, node: str) ->
 
 def render_table(texts: Iterable[EditableText]) -> str:
     """Return the table: id and text, which are read back, and what helps to judge the text."""
-    rows = ["\t".join(COLUMNS)]
+    rows = [join_cells(COLUMNS)]
     for text in texts:
         source = text.source or _name_speech(text)
         cells = (guard_cell(text.text), guard_cell(source), f"{certainty_of(text.hypothesis):.3f}")
-        rows.append("\t".join((guard_id(text.id), *cells)))
+        rows.append(join_cells((guard_id(text.id), *cells)))
     return "".join(row + "\n" for row in rows)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 
-from components.editing.edited_table import guard_cell
+from components.editing.edited_table import guard_cell, join_cells
 from components.export.format_names import require_library
 from components.export.recording_text import RecordingText, TextPart
 from components.text_confidence import ESTIMATES
@@ -70,9 +70,9 @@ def _rows_of_part(recording: str, part: TextPart, columns: Sequence[str]) -> Ite
 
 
 def encode_tsv(texts: Sequence[RecordingText]) -> bytes:
-    """A table for spreadsheets: UTF-8, a header, tabs; what they would compute gets a quote before it."""
-    lines = ["\t".join(columns_of(texts))]
-    lines += ["\t".join(_cell(value) for value in row.values()) for row in rows_of(texts)]
+    """A table for spreadsheets: UTF-8, a header, tabs; an apostrophe before what they would compute."""
+    lines = [join_cells(columns_of(texts))]
+    lines += [join_cells(_cell(value) for value in row.values()) for row in rows_of(texts)]
     return ("\n".join(lines) + "\n").encode()
 
 

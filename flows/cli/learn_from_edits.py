@@ -42,7 +42,7 @@ def learn_from_edits(
     Example: `antiphon learn-from-edits RUN-edited --out lessons`
     """
     from components.editing import lessons as learning
-    from components.editing.edited_table import guard_cell
+    from components.editing.edited_table import guard_cell, join_cells
     from components.editing.run_lessons import read_lessons
     from components.storage.store import Store
 
@@ -57,7 +57,7 @@ def learn_from_edits(
         folder / "terms.tsv",
         [
             "count\tbefore\tafter\tnode\tids",
-            *("\t".join(guard_cell(str(cell)) for cell in term.values()) for term in terms),
+            *(join_cells(guard_cell(str(cell)) for cell in term.values()) for term in terms),
         ],
     )
     _write(folder / "calibration.jsonl", _json_lines(learning.make_calibration(lessons)))

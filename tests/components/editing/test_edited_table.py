@@ -50,6 +50,20 @@ def test_a_spreadsheet_quotes_what_it_saves() -> None:
     assert [each.text for each in proposals] == ['Two "big" dogs, run.', "=SUM(A2) is a formula"]
 
 
+def test_a_spreadsheet_keeps_the_rows_behind_a_quote() -> None:
+    """A quote that one text opens and another closes, or that is only a part of its text."""
+    said = ['"Two dogs', 'run," he said.', '"Wait," she said.']
+    node = by_id(*(written(f"u{n}", text) for n, text in enumerate(said)))
+    cells = list(csv.DictReader(io.StringIO(render_table(node.values())), dialect="excel-tab"))
+    assert [row["text"] for row in cells] == said
+    saved = io.StringIO()
+    csv.writer(saved, "excel-tab").writerows([["id", "text"], ["u0", '"Three dogs'], ["u1", said[1]]])
+    (proposal,) = read_edited_table(
+        Path("e.txt"), decode_text(saved.getvalue().encode(), "e.txt"), node, "mt"
+    )
+    assert (proposal.utterance_id, proposal.text) == ("u0", '"Three dogs')
+
+
 def test_an_id_is_no_formula_either() -> None:
     """Ids of films on the web may begin with a minus."""
     film = by_id(written("-abc", "Two dogs."))
@@ -62,6 +76,7 @@ def test_an_id_is_no_formula_either() -> None:
 
 def test_json_lines_are_read_as_well() -> None:
     assert changes('{"id": "u1", "text": "Dogs", "by": 3}\n', "e.jsonl") == {"u1": "Dogs"}
+    assert changes('{"id": "u1", "text": "\\"Dogs.\\""}\n', "e.jsonl") == {"u1": '"Dogs."'}
 
 
 @pytest.mark.parametrize(
