@@ -90,8 +90,9 @@ def _check_body(name: str, body: Mapping[str, Values]) -> None:
     if name in body:
         raise ConfigError(f"body.{name}: expected another name than the loop's, which is the present text")
     for node, values in body.items():
-        if not isinstance(values.get("of", ""), str | list):
-            raise ConfigError(f"body.{node}.of: expected a node or a list of nodes, found {values['of']!r}")
+        of = values.get("of", "")
+        if not isinstance(of, str | list) or not all(isinstance(name, str) for name in of):
+            raise ConfigError(f"body.{node}.of: expected a node or a list of nodes, found {of!r}")
     below = {name}
     for _ in body:  # as often as there are nodes reaches everything that is below the present text
         below |= {node for node, values in body.items() if below & _nodes_read_by(values)}

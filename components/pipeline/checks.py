@@ -130,7 +130,7 @@ def _check_routes(pipeline: Pipeline, note: AddFault) -> None:
 
 def with_origin(pipeline: Pipeline, node: Node) -> Node:
     """Return the node with ``origin`` set, where its kind looks back to the source of its input."""
-    if not node.kind.sees_source(node.settings) or node.translates:
+    if not node.kind.sees_source(node.settings) or node.translates or not node.of:
         return node
     name = node.of[0]
     while not pipeline.is_data(name) and not pipeline.nodes[name].translates and pipeline.nodes[name].of:

@@ -205,7 +205,10 @@ def _find_fault(name: str, values: Mapping[str, Any], kind: Kind[Any]) -> str | 
 
 
 def _names(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else [str(name) for name in value or ()]
+    """Return the names of nodes; none of what is no list, which the reader refuses."""
+    if isinstance(value, str):
+        return [value]
+    return [str(name) for name in value] if isinstance(value, list | tuple) else []
 
 
 def _mentions(value: Any) -> Iterator[str]:

@@ -96,6 +96,12 @@ def _apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict
     if not isinstance(defaults, Mapping):
         faults.add(("defaults",), f"defaults: expected settings, found {type(defaults).__name__}")
         return {}
+    for key in KINDS.keys() & defaults.keys():
+        if not isinstance(defaults[key] or {}, Mapping):
+            faults.add(
+                ("defaults", key), f"defaults.{key}: expected settings of {key}, found {defaults[key]!r}"
+            )
+            return {}
     written, used = {}, set()
     for name, values in nodes.items():
         if not isinstance(values, Mapping):

@@ -236,11 +236,22 @@ def test_a_matrix_of_no_settings_is_one_line(nodes: object, fault: str) -> None:
     [
         ({"kind": "refine", "of": 3}, "expected the node whose text is refined, or two"),
         ({"kind": "translate", "model": 2, "adapter": "hub:a/b"}, "model: expected text, found 2"),
+        ({"kind": "estimate", "of": 3, "dev": "dev.jsonl"}, "x.of: expected a node or a list of nodes"),
+        ({"kind": "score", "of": [], "metric": "forward:m"}, "x.of: score reads 1"),
+        (
+            {"kind": "loop", "of": "y", "rounds": 1, "body": {"b": {"kind": "refine", "of": ["x", {}]}}},
+            "body.b.of: expected a node or a list of nodes",
+        ),
     ],
 )
 def test_a_value_of_another_type_is_one_line(node: dict[str, object], fault: str) -> None:
     with pytest.raises(ConfigError, match=fault):
         read_pipeline({"nodes": {"x": node}, "source_language": "en", "target_language": "de"})
+
+
+def test_defaults_of_a_kind_are_settings() -> None:
+    with pytest.raises(ConfigError, match=r"f.yaml:2: defaults.translate: expected settings of translate"):
+        parse_pipeline("nodes: {de: {kind: translate}}\ndefaults: {translate: 5}", "f.yaml")
 
 
 def test_mermaid_shows_every_edge() -> None:
