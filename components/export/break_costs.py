@@ -14,7 +14,9 @@ from components.translation.sentences import split_sentences
 SENTENCE_END, CLAUSE_END, BEFORE_FUNCTION_WORD, BETWEEN_CONTENT_WORDS, AFTER_FUNCTION_WORD = 0, 1, 2, 4, 5
 """Costs of a break: phrases begin with a function word (an article, a preposition, a conjunction)."""
 PAUSE_DISCOUNT = 3.0
-"""Cost taken off per second of the pause after a word, as far as the cost goes."""
+"""Cost taken off per second of the pause after a word."""
+LEAST_WITHIN_SENTENCE = 0.01
+"""What a break costs at least where no sentence ends, however long the pause: what costs nothing ends one."""
 _CLAUSE = re.compile(r"""[,;:–—、，；：…]["'”’»)\]」』]*$""")
 
 
@@ -37,7 +39,7 @@ def _cost_between(word: TimedWord, after: TimedWord, language: str) -> float:
             cost = AFTER_FUNCTION_WORD
         elif not is_content_word(after.text, language):
             cost = BEFORE_FUNCTION_WORD
-    return max(0.0, cost - PAUSE_DISCOUNT * max(0.0, after.start - word.end))
+    return max(LEAST_WITHIN_SENTENCE, cost - PAUSE_DISCOUNT * max(0.0, after.start - word.end))
 
 
 def _sentence_ends(words: Sequence[TimedWord], language: str) -> set[int]:

@@ -125,6 +125,11 @@ def test_sentences_and_clauses_stay_together() -> None:
     ]
 
 
+def test_a_pause_after_a_comma_ends_no_sentence() -> None:
+    words = [TimedWord(0.0, 0.6, "Today,"), *spread_text("only platforms 1 and 3 are used.", [(1.0, 4.2)])]
+    assert shown(build_cues(words, "en", RULES)) == [(0.0, 4.2, "Today, only platforms 1 and 3 are used.")]
+
+
 def test_a_subtitle_stays_while_it_is_read_but_not_into_the_next() -> None:
     hurried = [TimedWord(1.0, 1.2, "Extraordinarily"), TimedWord(1.2, 1.4, "quick.")]
     (alone,) = build_cues(hurried, "en", RULES)
