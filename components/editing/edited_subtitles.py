@@ -6,6 +6,7 @@ Numbers of cues do not count, nor does their order: cues may be merged, split, m
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,7 +43,8 @@ def read_edited_subtitles(path: Path, decoded: DecodedText, recording: Recording
             does; the message names its line.
     """
     try:
-        read = parse_srt(path.name, decoded.text, keeps_tags=True)
+        is_empty = not decoded.text.strip()  # of a silent recording, or all cues were removed
+        read = [] if is_empty else parse_srt(path.name, decoded.text, keeps_tags=True)
     except DataError as error:
         raise ConfigError(str(error)) from None
     cues, notes = _trim_overlaps(path, sorted(read))
@@ -56,7 +58,7 @@ def read_edited_subtitles(path: Path, decoded: DecodedText, recording: Recording
 def _trim_overlaps(path: Path, cues: Sequence[Cue]) -> tuple[list[Cue], list[str]]:
     """Return sorted cues that each end before the next begins, and what was cut."""
     trimmed, notes = [], []
-    for cue, following in zip(cues, [*cues[1:], None], strict=True):
+    for cue, following in zip_longest(cues, cues[1:]):
         end = cue.end
         if following is not None and following.start < cue.end:
             if following.start - cue.start < TOLERANCE:

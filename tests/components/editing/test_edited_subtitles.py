@@ -42,8 +42,7 @@ def test_what_nobody_edited_is_no_edit(texts: list[str], windows: bool) -> None:
     text = spoken("u1", *segments)
     (recording,) = group_by_recording(by_id(text)).values()
     content = render_subtitles(recording)
-    if segments:
-        assert read(content.replace("\n", "\r\n") if windows else content, text).proposals == []
+    assert read(content.replace("\n", "\r\n") if windows else content, text).proposals == []
 
 
 def test_a_corrected_cue_keeps_the_times_of_all_and_the_words_of_others() -> None:
@@ -52,6 +51,11 @@ def test_a_corrected_cue_keeps_the_times_of_all_and_the_words_of_others() -> Non
     assert edit.segments is not None
     assert edit.segments[0] is FIRST.segments[0]
     assert (edit.segments[1].start, edit.segments[1].end, edit.segments[1].words) == (2.5, 4.0, ())
+
+
+def test_a_file_without_cues_is_of_silence() -> None:
+    (edit,) = read("\n", FIRST).proposals
+    assert (edit.utterance_id, edit.text) == ("u1", "")
 
 
 def test_cues_in_another_order_and_numbers_do_not_matter() -> None:
