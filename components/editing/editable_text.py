@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.file_names import unique_names
-from components.records import Hypothesis, Segment, Utterance
+from components.languages import is_undetermined
+from components.records import Hypothesis, NBest, Segment, Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_best_texts, read_nbests_by_id, read_utterances
 from components.text_confidence import confidence_of
@@ -65,13 +66,20 @@ def read_editable_texts(
     source_texts = {} if sources is None else read_best_texts(sources)
     return {
         utterance.id: EditableText(
-            utterance,
+            _with_detected_language(utterance, outcomes[utterance.id]),
             outcomes[utterance.id].best,
             source_texts.get(utterance.id, utterance.text) if translated else None,
         )
         for utterance in read_utterances(data)
         if utterance.id in outcomes
     }
+
+
+def _with_detected_language(utterance: Utterance, outcome: NBest) -> Utterance:
+    """Return the utterance in the language that was heard, where nobody stated one."""
+    if outcome.language is None or not is_undetermined(utterance.source_language):
+        return utterance
+    return utterance.model_copy(update={"source_language": outcome.language})
 
 
 def certainty_of(hypothesis: Hypothesis) -> float:

@@ -69,9 +69,12 @@ def transcribe(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads t
 
     Exit codes: 0 done; 3 done, some recordings could not be read; 2 wrong usage; 1 failed.
     """
+    from components.languages import check_code
     from flows.cli.input_files import find_inputs
     from flows.cli.text_commands import Output, run_files
 
+    if language is not None:
+        check_code(language)
     settings = settings_of(rules, bilingual=False, low=confidence)
     output = Output(formats_of(formats, out), settings, out, overwrite)
     shortcuts = {"source_language": language, "title": "transcribe", "name": name, "replace": replace or None}

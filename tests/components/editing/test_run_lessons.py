@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from components.editing.correction import Correction
 from components.editing.corrections_stage import store_corrections
+from components.editing.lessons import make_transcripts
 from components.editing.run_lessons import read_lessons
 from components.editing.run_texts import node_to_edit
 from components.errors import ConfigError
+from components.records import Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord
 from components.storage.store import Store
-from tests.components.export.example_run import new_store, write_run
+from tests.components.export.example_run import UTTERANCES, new_store, write_run
 
 
 @pytest.fixture
@@ -25,9 +28,9 @@ def correction(key: str, text: str, node: str) -> Correction:
     return Correction(id=key, text=text, node=node, by="ann", at="2026-01-01T00:00:00Z", file="a.tsv")
 
 
-def edited(store: Store, *corrections: Correction) -> RunRecord:
+def edited(store: Store, *corrections: Correction, heard: Sequence[Utterance] = UTTERANCES) -> RunRecord:
     """A run whose recognizer's texts were corrected twice, and whose translations stayed."""
-    run = write_run(store)
+    run = write_run(store, heard)
     ref = store_corrections(store, "asr", corrections, None)
     table = NodeRecord(name=ref.stage, kind="corrections", gives="table")
     edits = [
@@ -66,6 +69,13 @@ def test_texts_that_nobody_touched_are_right_if_all_were_read(store: Store) -> N
 def test_lessons_of_translations_have_the_text_that_was_translated(store: Store) -> None:
     (lesson,) = read_lessons(edited(store, correction("other", "Ja!", "mt")), unchanged_right=False)
     assert (lesson.node, lesson.source, lesson.text, lesson.language) == ("mt", "Yes.", "Ja!", "de")
+
+
+def test_lessons_are_in_the_language_that_was_heard(store: Store) -> None:
+    heard = [each.model_copy(update={"source_language": "und"}) for each in UTTERANCES]
+    run = edited(store, correction("other", "Yes!", "asr"), heard=heard)
+    (lesson,) = read_lessons(run, unchanged_right=False)
+    assert (lesson.language, make_transcripts([lesson], Path("/"))[0]["source_language"]) == ("en", "en")
 
 
 def test_a_run_without_corrections_teaches_nothing(store: Store) -> None:
