@@ -52,8 +52,10 @@ class PipelineParameters(DataParameters):
             raise ValueError(
                 "search: expected a pipeline to run, found one to search; run `antiphon tune FILE`"
             )
-        if not isinstance(values, dict) or not any(part in values for part in GRAPH_KEYS):
+        if not isinstance(values, dict):
             return values
+        if not any(part in values for part in GRAPH_KEYS):
+            return _take_languages(values)
         graph = {part: values[part] for part in GRAPH_KEYS if part in values}
         return {**{k: v for k, v in values.items() if k not in GRAPH_KEYS}, "graph": graph}
 
@@ -71,6 +73,19 @@ class PipelineParameters(DataParameters):
         graph = {key: value for key, value in graph.items() if key not in self.languages}
         languages = {name: code for name, code in self.languages.items() if code is not None}
         return {**graph, **languages}
+
+
+def _take_languages(values: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a run, with the languages that its graph states where they leave them open."""
+    graph = values.get("graph")
+    if isinstance(graph, str):
+        try:
+            graph = parse_yaml(graph, "graph")[0]
+        except ConfigError:  # which is told when the graph is read
+            return values
+    written = graph if isinstance(graph, dict) else {}
+    languages = ("source_language", "target_language")
+    return {**values, **{key: written[key] for key in languages if key in written and not values.get(key)}}
 
 
 def systems_of(parameters: PipelineParameters) -> dict[str, PipelineParameters]:
