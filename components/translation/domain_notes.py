@@ -12,8 +12,11 @@ from components.translation.domain import UNFAMILIAR_FEATURE, WARN_ABOVE, format
 
 def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | None) -> list[str]:
     """One line where many texts of ``data`` are unfamiliar to ``model``, which translated them in ``ref``."""
-    shares = [nbest.best.features.get(UNFAMILIAR_FEATURE) for nbest in read_nbests(ref)]
-    measured = [share for share in shares if share is not None]
+    measured, read = [], None
+    for nbest in read_nbests(ref):
+        read = read or nbest.language
+        if (share := nbest.best.features.get(UNFAMILIAR_FEATURE)) is not None:
+            measured.append(share)
     unfamiliar = sum(share >= 0.5 for share in measured)
     if not measured or unfamiliar <= WARN_ABOVE * len(measured):
         return []
@@ -21,5 +24,5 @@ def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | Non
     if domain is None:
         return []
     first = next(read_utterances(data))
-    languages = [code for code in (first.source_language, first.target_language) if code]
+    languages = [code for code in (read or first.source_language, first.target_language) if code]
     return [f"{ref.stage}: {format_warning(model, domain, unfamiliar, len(measured), languages)}"]

@@ -88,7 +88,7 @@ def test_texts_are_called_unfamiliar_to_a_model_that_has_a_domain_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares: tuple[float, float]
 ) -> None:
     texts = [nbest(f"u{n}", "x", features={UNFAMILIAR_FEATURE: share}) for n, share in enumerate(shares)]
-    source = Utterance(id="u0", text="a dog", source_language="en", target_language="de")
+    source = Utterance(id="u0", text="a dog", source_language="und", target_language="de")  # of speech
     for name, records in (("mt", texts), ("data", [source])):
         (tmp_path / name).mkdir()
         lines = [record.model_dump_json() + "\n" for record in records]
@@ -104,3 +104,4 @@ def test_texts_are_called_unfamiliar_to_a_model_that_has_a_domain_alone(
     assert all(
         note.startswith("mt: ") and "2 of 2 texts are not what m was made for" in note for note in notes
     )
+    assert all("opus-mt-en-de" in note for note in notes)  # the language that was heard
