@@ -88,6 +88,12 @@ def certainty_of(hypothesis: Hypothesis) -> float:
     return 1.0 if confidence is None else confidence
 
 
+def cue_times(text: EditableText, segment: Segment) -> tuple[int, int]:
+    """Return when a segment's cue begins and ends in its file, in milliseconds; it lasts one at least."""
+    start, end = (round(1000 * (text.utterance.offset + seconds)) for seconds in (segment.start, segment.end))
+    return start, max(end, start + 1)
+
+
 def normalize_spaces(text: str) -> str:
     """Return a text on one line: what counts when an edited text is compared with the one before."""
     return " ".join(text.split())

@@ -5,13 +5,19 @@ Numbers of cues do not count, nor does their order: cues may be merged, split, m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 from components.data.subtitles import Cue, parse_srt
-from components.editing.editable_text import EditableText, Recording, normalize_spaces, stretch_of
+from components.editing.editable_text import (
+    EditableText,
+    Recording,
+    cue_times,
+    normalize_spaces,
+    stretch_of,
+)
 from components.editing.proposal import Proposal
 from components.errors import ConfigError, DataError
 from components.records import Segment
@@ -19,6 +25,17 @@ from components.text_encoding import DecodedText
 
 TOLERANCE = 0.002
 """Seconds by which times may differ that were written in milliseconds."""
+
+
+class WrittenCue(NamedTuple):
+    """The segment that a cue was written from, and the utterance that it belongs to."""
+
+    utterance_id: str
+    segment: Segment
+
+
+Written = Mapping[tuple[int, int], list[WrittenCue]]
+"""When a cue began and ended as it was written, in milliseconds -> the cue; rarely several."""
 
 
 class EditedSubtitles(NamedTuple):
@@ -47,20 +64,45 @@ def read_edited_subtitles(path: Path, decoded: DecodedText, recording: Recording
         read = [] if is_empty else parse_srt(path.name, decoded.text, keeps_tags=True)
     except DataError as error:
         raise ConfigError(str(error)) from None
-    cues, notes = _trim_overlaps(path, sorted(read))
+    written = _find_written(recording)
+    cues, notes = _trim_overlaps(path, sorted(read, key=lambda cue: cue.start), written)
     by_id: dict[str, list[Cue]] = {text.id: [] for text in recording.texts}
     for cue in cues:
-        by_id[_find_utterance(path, cue, recording).id].append(cue)
-    proposals = [_propose(text, by_id[text.id]) for text in recording.texts]
+        present = _find_present(cue, written)
+        key = _find_utterance(path, cue, recording).id if present is None else present.utterance_id
+        by_id[key].append(cue)
+    proposals = [_propose(text, by_id[text.id], written) for text in recording.texts]
     return EditedSubtitles([each for each in proposals if each is not None], notes)
 
 
-def _trim_overlaps(path: Path, cues: Sequence[Cue]) -> tuple[list[Cue], list[str]]:
-    """Return sorted cues that each end before the next begins, and what was cut."""
+def _find_written(recording: Recording) -> Written:
+    """Return the cues as they were written; some last no time, overlap, or pass their utterance's end."""
+    written: dict[tuple[int, int], list[WrittenCue]] = {}
+    for text in recording.texts:
+        for segment in text.segments:
+            written.setdefault(cue_times(text, segment), []).append(WrittenCue(text.id, segment))
+    return written
+
+
+def _find_present(cue: Cue, written: Written) -> WrittenCue | None:
+    """Return the cue that was written with these times, the one with this text if there are several."""
+    present = written.get(_times_of(cue), [])
+    same = (each for each in present if normalize_spaces(each.segment.text) == cue.text)
+    return next(same, present[0] if present else None)
+
+
+def _times_of(cue: Cue) -> tuple[int, int]:
+    return round(1000 * cue.start), round(1000 * cue.end)
+
+
+def _trim_overlaps(path: Path, cues: Sequence[Cue], written: Written) -> tuple[list[Cue], list[str]]:
+    """Return sorted cues that each end before the next begins, and what was cut; times as written stay."""
     trimmed, notes = [], []
     for cue, following in zip_longest(cues, cues[1:]):
         end = cue.end
-        if following is not None and following.start < cue.end:
+        if following is None or {_times_of(cue), _times_of(following)} <= written.keys():
+            pass
+        elif following.start < cue.end:
             if following.start - cue.start < TOLERANCE:
                 raise ConfigError(
                     f"{path.name}:{max(cue.line, following.line)}: expected cues that follow each other, "
@@ -91,11 +133,16 @@ def _find_utterance(path: Path, cue: Cue, recording: Recording) -> EditableText:
     return nearest
 
 
-def _propose(text: EditableText, cues: Sequence[Cue]) -> Proposal | None:
+def _propose(text: EditableText, cues: Sequence[Cue], written: Written) -> Proposal | None:
     """Return what cues say of an utterance; None where nothing changed."""
     offset, (_, until) = text.utterance.offset, stretch_of(text)
     before = text.segments
-    segments = tuple(_make_segment(cue, offset, until, before) for cue in cues)
+    segments = tuple(
+        _make_segment(cue, offset, until, before)
+        if present is None
+        else _with_text(present.segment, cue.text)
+        for cue, present in ((cue, _find_present(cue, written)) for cue in cues)
+    )
     if segments == before:
         return None
     joined = join_segments(segments, text)
@@ -109,14 +156,19 @@ def _propose(text: EditableText, cues: Sequence[Cue]) -> Proposal | None:
 
 
 def _make_segment(cue: Cue, offset: float, until: float, before: Iterable[Segment]) -> Segment:
-    """Return a cue as a segment of its utterance: the one before itself, where nothing changed."""
+    """Return a cue as a segment of its utterance, with the times of the one before where these stayed."""
     start, end = max(cue.start - offset, 0.0), min(cue.end, until) - offset
     for segment in before:
         if abs(segment.start - start) < TOLERANCE and abs(segment.end - end) < TOLERANCE:
-            if normalize_spaces(segment.text) == cue.text:
-                return segment
-            return Segment(start=segment.start, end=segment.end, text=cue.text)
+            return _with_text(segment, cue.text)
     return Segment(start=round(start, 3), end=round(end, 3), text=cue.text)
+
+
+def _with_text(segment: Segment, text: str) -> Segment:
+    """Return a segment itself, where nothing changed; else one of its times, without its words."""
+    if normalize_spaces(segment.text) == text:
+        return segment
+    return Segment(start=segment.start, end=segment.end, text=text)
 
 
 def _same_times(segment: Segment, other: Segment | None) -> bool:

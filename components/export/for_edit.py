@@ -11,6 +11,7 @@ from components.editing.editable_text import (
     EditableText,
     Recording,
     certainty_of,
+    cue_times,
     group_by_recording,
     normalize_spaces,
 )
@@ -129,9 +130,8 @@ def render_subtitles(recording: Recording) -> str:
 
     subtitles = pysubs2.SSAFile()
     for text in recording.texts:
-        offset = text.utterance.offset
         for segment in text.segments:
-            start, end = (round(1000 * (offset + seconds)) for seconds in (segment.start, segment.end))
+            start, end = cue_times(text, segment)
             line = normalize_spaces(segment.text).replace("\\", BACKSLASH)
-            subtitles.events.append(pysubs2.SSAEvent(start=start, end=max(end, start + 1), text=line))
+            subtitles.events.append(pysubs2.SSAEvent(start=start, end=end, text=line))
     return subtitles.to_string("srt", keep_ssa_tags=True).replace(BACKSLASH, "\\")

@@ -53,6 +53,22 @@ def test_a_corrected_cue_keeps_the_times_of_all_and_the_words_of_others() -> Non
     assert (edit.segments[1].start, edit.segments[1].end, edit.segments[1].words) == (2.5, 4.0, ())
 
 
+@pytest.mark.parametrize(
+    "times", [[(0.0, 10.0), (10.0, 10.0)], [(9.0, 9.0), (9.0, 9.0)], [(0.0, 5.0), (4.0, 10.5)]]
+)
+def test_times_that_a_model_gave_are_no_fault_of_the_person(times: list[tuple[float, float]]) -> None:
+    text = spoken("u1", *(segment(*span, word) for span, word in zip(times, ("yes", "no"), strict=True)))
+    (recording,) = group_by_recording(by_id(text)).values()
+    content = render_subtitles(recording)
+    assert read(content, text) == EditedSubtitles([], [])
+    (edit,) = read(content.replace("no", "No"), text).proposals
+    assert edit.segments is not None
+    assert [(each.start, each.end, each.text) for each in edit.segments] == [
+        (*times[0], "yes"),
+        (*times[1], "No"),
+    ]
+
+
 def test_a_file_without_cues_is_of_silence() -> None:
     (edit,) = read("\n", FIRST).proposals
     assert (edit.utterance_id, edit.text) == ("u1", "")
