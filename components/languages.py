@@ -22,7 +22,12 @@ WITHOUT_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 _TWO_LETTERS = {three: each.code for each in LANGUAGES.values() for three in each.codes}
 
 
-ENDS_SENTENCE = re.compile(r"""[.!?…。！？]["'”“’»」』)\]]*\s*$""")
+STOPS_WITH_SPACE = ".!?…؟۔।॥։።။"
+"""Marks that end a sentence where a space follows: Latin ones, and those of Arabic, Urdu, Devanagari,
+Armenian, Ethiopic and Burmese."""
+WIDE_STOPS = "。！？"
+"""Marks that end a sentence whatever follows."""
+ENDS_SENTENCE = re.compile(rf"""[{STOPS_WITH_SPACE}{WIDE_STOPS}](?:["'”“’»«」』)\]]|\s»)*\s*$""")
 """The end of a text that ends a sentence, with the quotes and brackets that close there."""
 
 

@@ -1,9 +1,9 @@
 """Splitting a text into sentences, and joining their translations again.
 
-The splitter is rule-based and declared: a sentence ends at a line break, or at ``. ! ? …`` (with closing
-quotes and brackets) followed by white space and something that can begin a sentence, unless the full stop
-belongs to an abbreviation of the language, to an initial or to an ordinal (German, Czech). Full-width stops
-need no space.
+The splitter is rule-based and declared: a sentence ends at a line break, or at ``. ! ? …`` or the stops of
+other scripts (with closing quotes and brackets) followed by white space and something that can begin a
+sentence, unless the full stop belongs to an abbreviation of the language, to initials or to an ordinal
+(German, Czech). Full-width stops need no space.
 """
 
 from __future__ import annotations
@@ -13,15 +13,20 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from components.languages import base_of
+from components.languages import STOPS_WITH_SPACE, WIDE_STOPS, two_letters_of
 
-_END = re.compile(r"""(?:[.!?…]+["'”“’»)\]]*(?=\s+["'“‘«„¿¡(\[]*[\w])|[。！？]+["'”’」』]*)""")
+_CLOSING = r"""(?:["'”“’»«)\]]|\s»(?=\s))*"""
+"""Quotes and brackets that close; a French one stands behind a space."""
+_END = re.compile(
+    rf"""(?:[{STOPS_WITH_SPACE}]+{_CLOSING}(?=\s+["'“‘«»„¿¡(\[]*\w)|[{WIDE_STOPS}]+["'”’」』]*)"""
+)
 _LAST_WORD = re.compile(r"([^\s(\[\"'“„«]+)\.$")
+_INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _ORDINALS = {"de", "cs", "da", "nb", "no", "fi", "hu", "sk"}
 
 _ABBREVIATIONS = {
     "en": "mr mrs ms dr prof st jr sr vs etc e.g i.e a.m p.m no vol fig inc ltd co gen col sgt",
-    "de": "dr prof hr fr nr str bzw z.b d.h u.a usw ca vgl evtl ggf inkl st abs bd s",
+    "de": "dr prof hr fr nr str bzw z.b d.h u.a usw ca vgl evtl ggf inkl st abs bd s z d h u a o ä i",
     "fr": "m mm mme mlle dr prof st ste etc p.ex c.-à-d av bd vol no",
     "es": "sr sra srta dr dra prof etc p.ej ud uds núm pág av avda",
     "it": "sig dott prof ecc es pag num ing avv",
@@ -71,9 +76,11 @@ def _is_abbreviated(before: str, after: str, language: str) -> bool:
     word = _LAST_WORD.search(before)
     if word is None:
         return False
-    base = base_of(language)
+    base = two_letters_of(language)
     text = word.group(1)
-    initial = len(text) == 1 and text.isupper() and text != "I"
+    if text.lower() == "no" and not after.lstrip()[:1].isdigit():
+        return False  # an answer; a number is No. 5
+    initial = text.isupper() and text != "I" and _INITIALS.fullmatch(text) is not None
     ordinal = base in _ORDINALS and text.isdigit() and len(text) <= 2
     return initial or ordinal or text.lower() in ABBREVIATIONS.get(base, frozenset())
 

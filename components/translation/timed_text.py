@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from components.languages import ENDS_SENTENCE, without_spaces
+from components.languages import ENDS_SENTENCE, STOPS_WITH_SPACE, WIDE_STOPS, without_spaces
 from components.records import Segment
 from components.translation.sentences import Span, find_sentences
 
@@ -28,7 +28,7 @@ MAX_WORDS = 40
 MAX_CHARACTERS = 80
 _MIN_PAUSE_SECONDS = 0.2
 """Shorter silences are within words and between the words of a phrase."""
-_SENTENCE_MARK = re.compile(r"[.!?…。！？]")
+_SENTENCE_MARK = re.compile(f"[{STOPS_WITH_SPACE}{WIDE_STOPS}]")
 _CLAUSE_END = re.compile(r"[,;:–—،؛]+(?=\s)|[，；：、]+")
 _SPACE = re.compile(r"\s+")
 

@@ -21,6 +21,15 @@ GOLDEN = [
     ("es", "¿Qué? ¡Nada! Fin", ["¿Qué?", "¡Nada!", "Fin"]),
     ("zh", "你好。再见！", ["你好。", "再见！"]),
     ("en", "  ", []),
+    ("deu", "Dr. Kern kam am 3. Mai. Gut.", ["Dr. Kern kam am 3. Mai.", "Gut."]),
+    ("de", "Er ist z. B. Arzt, d. h. Doktor. Gut.", ["Er ist z. B. Arzt, d. h. Doktor.", "Gut."]),
+    ("en", "J.K. Rowling is in the U.S. Senate. Or not.", ["J.K. Rowling is in the U.S. Senate.", "Or not."]),
+    ("en", "No. I am not. Song No. 5.", ["No.", "I am not.", "Song No. 5."]),
+    ("fr", "Il dit : « Viens ! » Puis il part.", ["Il dit : « Viens ! »", "Puis il part."]),
+    ("de", "Er kam. »Komm!« Sie ging.", ["Er kam.", "»Komm!«", "Sie ging."]),
+    ("hi", "यह एक है। यह दो है।", ["यह एक है।", "यह दो है।"]),
+    ("ar", "كيف حالك؟ بخير. نعم", ["كيف حالك؟", "بخير.", "نعم"]),
+    ("ur", "یہ ایک ہے۔ یہ دو ہے۔", ["یہ ایک ہے۔", "یہ دو ہے۔"]),
 ]
 
 
