@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-VERSION = 1
+VERSION = 2
 """Part of the keys of perturbed data: changes when the same settings give another sound or text."""
 
 

@@ -6,7 +6,7 @@ import random
 import unicodedata
 from collections.abc import Callable
 
-from components.languages import base_of
+from components.languages import two_letters_of
 from components.perturbation.config import PerturbationConfig
 
 KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -62,7 +62,7 @@ def _perturb_line(line: str, config: PerturbationConfig, language: str, rng: ran
         draws = rng.random(), rng.random()
         typed = mistype(word, rng) if draws[0] < (config.typos or 0) else word
         if word and draws[1] < (config.disfluencies or 0):
-            fillers = FILLERS.get(base_of(language), FILLERS["en"])
+            fillers = FILLERS.get(two_letters_of(language), FILLERS["en"])
             words.append(rng.choice([typed, *fillers]))
         words.append(typed)
     return " ".join(words)

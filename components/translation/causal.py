@@ -24,7 +24,7 @@ from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.search import search
 from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, DataError, to_one_line
-from components.languages import base_of, english_name
+from components.languages import english_name, two_letters_of
 from components.sanitization import find_control_tokens, sanitize
 from components.translation.config import Context
 from components.translation.few_shot_examples import read_examples
@@ -117,7 +117,7 @@ class CausalBackend:
         if target is None:
             raise DataError(NO_TARGET_LANGUAGE)
         turns = [(self._clean(before), self._clean(translation)) for before, translation in turns]
-        examples = self._examples_for(base_of(source), base_of(target))
+        examples = self._examples_for(two_letters_of(source), two_letters_of(target))
         names = english_name(source), english_name(target)
         terms = self._terms.find(text) if self._terms else ()
         text = self._clean(text)

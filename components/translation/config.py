@@ -13,11 +13,11 @@ from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
 _log = logging.getLogger("antiphon.settings")
-VERSION = 5
+VERSION = 6
 """Of the translator: changes when its outputs do."""
 SERVED_VERSION = 1
 """Of what a served model is asked, beside the translator's."""
-SPEECH_VERSION = 1
+SPEECH_VERSION = 2
 """Of direct speech translation, beside the recognizer's."""
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from components.errors import ModelError
-from components.languages import base_of
+from components.languages import two_letters_of
 from components.models.adapted_references import parts_of
 from components.models.checkpoints import DOMAIN, read_json
 from components.models.packaged_models import find_packaged_translators
@@ -114,7 +114,7 @@ def format_warning(model: str, domain: Domain, unfamiliar: int, total: int, lang
         total: All texts.
         languages: Source and target, as far as they are known.
     """
-    codes = [base_of(language) for language in languages]
+    codes = [two_letters_of(language) for language in languages]
     others = (
         [name for name in find_packaged_translators(*codes) if name != parts_of(model)[0]]
         if len(codes) == 2

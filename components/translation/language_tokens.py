@@ -90,7 +90,7 @@ def _suggest_model(source: str, target: str | None) -> str:
     """The end of the message: the target asked for, and which model to choose."""
     if target is None:
         return "without a target language: set target_language, and a model of that direction"
-    packaged_models = find_packaged_translators(base_of(source), base_of(target))
+    packaged_models = find_packaged_translators(two_letters_of(source), two_letters_of(target))
     packaged = (
         f"of the packaged ones {' or '.join(packaged_models)}"
         if packaged_models

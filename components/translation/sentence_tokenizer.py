@@ -8,7 +8,7 @@ from typing import Any
 
 from components.decoding.generation_settings import as_tuple
 from components.errors import DataError
-from components.languages import base_of
+from components.languages import two_letters_of
 from components.models.architectures import MULTILINGUAL
 from components.sanitization import find_control_tokens, sanitize
 from components.translation.config import Context
@@ -121,5 +121,5 @@ class SentenceTokenizer:
         if tag or target is None:
             return f"{tag} " if tag else ""
         tasks = getattr(self._config, "task_specific_params", None) or {}
-        task = tasks.get(f"translation_{base_of(source)}_to_{base_of(target)}")
+        task = tasks.get(f"translation_{two_letters_of(source)}_to_{two_letters_of(target)}")
         return "" if task is None else str(task.get("prefix", ""))

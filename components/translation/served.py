@@ -12,7 +12,7 @@ from components.endpoints.chat_answer import ChatAnswer
 from components.endpoints.connection import AnswerError
 from components.endpoints.prompt_data import as_prompt_data
 from components.errors import DataError
-from components.languages import base_of, english_name
+from components.languages import english_name, two_letters_of
 from components.models.references import split_reference
 from components.models.sources.served import served_model
 from components.translation.config import TranslationConfig
@@ -59,7 +59,8 @@ class ServedBackend:
         if target is None:
             raise DataError(NO_TARGET_LANGUAGE)
         turns = [(as_prompt_data(before), as_prompt_data(translation)) for before, translation in turns]
-        examples, text = self._examples_for(base_of(source), base_of(target)), as_prompt_data(text)
+        examples = self._examples_for(two_letters_of(source), two_letters_of(target))
+        text = as_prompt_data(text)
         names = english_name(source), english_name(target)
         if self._completes:
             prompt = build_few_shot_prompt(text, examples, *names, turns, self._context)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.errors import ConfigError
-from components.languages import base_of
+from components.languages import two_letters_of
 from components.recognition import factory
 from components.recognition.backends import BACKENDS
 from components.recognition.checks import is_english_only
@@ -79,7 +79,7 @@ def check_model(checkpoint: Checkpoint) -> None:
 
 def can_translate_to(target: str | None) -> bool:
     """Whether Whisper translates into ``target``: English, or no language asked for."""
-    return target is None or base_of(target) == "en"
+    return target is None or two_letters_of(target) == "en"
 
 
 def _quarantine(utterance: Utterance) -> Quarantined:

@@ -52,6 +52,7 @@ def test_disfluencies_are_added_and_no_word_is_lost() -> None:
     assert all(word in left for word in WORDS)  # a subsequence
     assert len(changed) > len(WORDS)
     assert "um" not in changed
+    assert perturb(" ".join(WORDS), language="deu", disfluencies=1.0).split() == changed
 
 
 def test_case_and_punctuation() -> None:

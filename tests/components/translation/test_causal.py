@@ -88,6 +88,11 @@ def test_what_cannot_be_prompted_is_refused() -> None:
         engine().prepare("a", "en", None)
 
 
+def test_the_examples_are_those_of_the_language_however_it_is_coded() -> None:
+    ready = engine(prompt="few-shot")
+    assert ready.prepare("A dog", "eng", "deu").tokens == ready.prepare("A dog", "en", "de").tokens
+
+
 def test_examples_of_the_user(tmp_path: Path) -> None:
     path = tmp_path / "examples.jsonl"
     path.write_text(json.dumps({"source": "One.", "target": "Eins."}) + "\n\n", encoding="utf-8")
