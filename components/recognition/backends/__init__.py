@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from components.records import Checkpoint
 
 
-WHISPER_VERSION = "4"
+WHISPER_VERSION = "5"
 """Of the outputs of Whisper's machinery, which three backends share."""
 
 

@@ -130,6 +130,11 @@ class WindowStream:
         """Names the window for random streams, whatever batch it is in."""
         return int.from_bytes(f"{self.state.utterance.id}@{self.start:.2f}".encode(), "big")
 
+    @property
+    def knows_speech(self) -> bool:
+        """Whether it is known where the speech of the present span ends."""
+        return self.spans[0].speech_end is not None
+
     def speech_after(self, seconds: float) -> float:
         """Seconds of speech left in the span from ``seconds`` after the window's start; 0 where unknown."""
         speech = self.spans[0].speech_end

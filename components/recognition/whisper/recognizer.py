@@ -39,6 +39,9 @@ that timestamp: Whisper ends its text early now and then, and openai-whisper los
 minute."""
 BATCHES_AHEAD = 2
 """Batches of whole windows whose audio is prepared ahead, or one utterance if that is longer."""
+MIN_SPEECH_LEFT_SECONDS = 0.3
+"""Less speech than this after the end of a window's text is the rest of its last word; decoded as a window of
+its own it becomes a sentence that nobody said ("We'll see you next time.")."""
 MIN_WINDOW_ADVANCE_SECONDS = 1.0
 """A window that ends early must have advanced this far, so that there are at most 30 windows where one would
 do."""
@@ -178,6 +181,8 @@ class WhisperRecognizer:
         end = pieces[-1].end if pieces else 0.0
         if end >= MIN_WINDOW_ADVANCE_SECONDS and stream.speech_after(end) > MAX_SKIPPED_SPEECH_SECONDS:
             frames = min(frames, round(end * FRAMES_PER_SECOND))
+        if stream.knows_speech and stream.speech_after(frames / FRAMES_PER_SECOND) < MIN_SPEECH_LEFT_SECONDS:
+            frames = window.frames
         if self.config.condition_on_previous_text:
             text_tokens = [token for piece in pieces for token in piece.tokens]
             stream.previous = [] if window.temperature > 0.5 else stream.previous + text_tokens

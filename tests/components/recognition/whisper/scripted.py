@@ -24,8 +24,11 @@ TOKENIZER = DIMS.get_tokenizer("en", "transcribe")
 STAMP = TOKENIZER.timestamp_begin
 
 
-def scripted_result(text: str, log_prob: float = -0.2, no_speech: float = 0.0) -> DecodingResult:
-    tokens = (STAMP, *TOKENIZER.encode(text), STAMP + 50)
+def scripted_result(
+    text: str, log_prob: float = -0.2, no_speech: float = 0.0, *, goes_on: bool = False
+) -> DecodingResult:
+    """A text of one second; where it goes on, another segment begins at its end."""
+    tokens = (STAMP, *TOKENIZER.encode(text), STAMP + 50, *([STAMP + 50] if goes_on else []))
     log_probs = (log_prob,) * (len(tokens) + 1)
     return DecodingResult(
         [Candidate(tokens, sum(log_probs), log_probs, (), TOKENIZER.eot, log_prob)], no_speech

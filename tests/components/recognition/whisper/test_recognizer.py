@@ -234,6 +234,18 @@ def test_speech_after_an_early_end_is_heard_from_there_on(
     assert sum(backend.batches) == 4
 
 
+@pytest.mark.parametrize(("speech_end", "n_windows"), [(1.2, 1), (1.4, 2)])
+def test_the_rest_of_the_last_word_is_no_window_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speech_end: float, n_windows: int
+) -> None:
+    """Whisper asks for what follows 1.0 s; less than 0.3 s of it is speech, or more."""
+    machine, backend = scripted_recognizer({0.0: scripted_result(" Hello.", goes_on=True)})
+    spans = [Span(0.0, 1.9, speech_end=speech_end)]
+    monkeypatch.setattr(opening, "windows_of", lambda samples: spans)
+    machine.recognize([utterance(tmp_path, "long", 40)])
+    assert sum(backend.batches) == n_windows
+
+
 def test_a_window_of_which_nothing_is_heard_is_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
