@@ -15,6 +15,7 @@ nearest to its middle, those at the end of a segment first, else at a space.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -60,6 +61,8 @@ class TimedText:
         self.text = text
         self._language = language
         self._anchors, self._segment_ends = _find_anchors(text, segments)
+        self._begins = [anchor.begin for anchor in self._anchors]
+        self._ends = [anchor.end for anchor in self._anchors]
 
     def sentences(self) -> list[Span]:
         """The sentences, stripped, none empty, in order; all words are in one of them."""
@@ -73,8 +76,8 @@ class TimedText:
         """When a stretch begins and ends, in seconds; None where no times are known."""
         if not self._anchors:
             return None
-        first = next((a for a in self._anchors if a.end > span.start), self._anchors[-1])
-        last = next((a for a in reversed(self._anchors) if a.begin < span.end), self._anchors[0])
+        first = self._anchors[min(bisect_right(self._ends, span.start), len(self._anchors) - 1)]
+        last = self._anchors[max(bisect_left(self._begins, span.end) - 1, 0)]
         start = first.seconds_at(span.start)
         return start, max(start, last.seconds_at(span.end))
 
@@ -125,9 +128,9 @@ class TimedText:
 
     def _pauses(self, span: Span) -> Iterator[tuple[int, float]]:
         """Where a word within a stretch follows a silence, and the seconds of that."""
-        for before, after in pairwise(self._anchors):
-            if span.start < after.begin < span.end:
-                yield after.begin, after.start - before.stop
+        first, end = bisect_right(self._begins, span.start), bisect_left(self._begins, span.end)
+        for before, after in pairwise(self._anchors[max(first - 1, 0) : end]):
+            yield after.begin, after.start - before.stop
 
 
 def _find_anchors(text: str, segments: Sequence[Segment]) -> tuple[list[_Anchor], set[int]]:
