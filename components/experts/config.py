@@ -12,6 +12,8 @@ VERSION = 1
 """Version of the learner: raised when the same settings give another model."""
 CAPACITY_VERSION = 2
 """Version of trainings with a capacity; from 2 on an expert's tokens are in order of position."""
+ONE_LANGUAGE_VERSION = 2
+"""Version of trainings of one language; from 2 on its tag stands once before a development sentence."""
 UPCYCLING = 1
 """Version of upcycling without training."""
 

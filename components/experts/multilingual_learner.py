@@ -24,7 +24,6 @@ from components.training.bagging import resample_items
 from components.training.config import TrainingConfig
 from components.training.marian_model import build_marian
 from components.training.prefetch import BatchLoader
-from components.training.vocabulary import tag
 
 
 class MultilingualLearner:
@@ -80,7 +79,7 @@ class MultilingualLearner:
     def dev_score(self) -> float:
         """Return the mean over the languages of greedy BLEU."""
         return fmean(
-            validation.dev_bleu(self.model, self.tokenizer, [(f"{tag(language)} {s}", t) for s, t in rows])
+            validation.dev_bleu(self.model, self.tokenizer, rows, language)
             for language, rows in self._dev.pairs.items()
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.experts.config import CAPACITY_VERSION, VERSION, ExpertsConfig
+from components.experts.config import CAPACITY_VERSION, ONE_LANGUAGE_VERSION, VERSION, ExpertsConfig
 from components.nodes.model_kind import TrainingKind
 from components.nodes.site import Site
 
@@ -19,7 +19,8 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
     def version(self, settings: ExpertsConfig) -> str:
         """Return the versions of the learner and the loop."""
         capacity = "" if settings.capacity_factor is None else f"capacity/{CAPACITY_VERSION}/"
-        return f"{VERSION}/{capacity}{super().version(settings)}"
+        language = f"language/{ONE_LANGUAGE_VERSION}/" if len(settings.targets) == 1 else ""
+        return f"{VERSION}/{capacity}{language}{super().version(settings)}"
 
     def digests(self, settings: ExpertsConfig, site: Site) -> dict[str, str]:
         """Return the digests of every language's data."""

@@ -28,16 +28,19 @@ def dev_loss(model: Any, examples: Sequence[Example], batch_tokens: int) -> floa
 
 
 @torch.no_grad()
-def translate(model: Any, tokenizer: Any, sentences: Sequence[str], beam_size: int = 1) -> list[str]:
+def translate(
+    model: Any, tokenizer: Any, sentences: Sequence[str], beam_size: int = 1, language: str | None = None
+) -> list[str]:
     """Translate sentences with transformers' ``generate``, in batches of similar length.
 
-    Where the vocabulary has the tag of the tokenizer's target language, it stands before each sentence.
+    Where the vocabulary has the tag of the target language, the tokenizer's unless one is given, it stands
+    before each sentence.
 
     Returns:
         The translations, in the order of ``sentences``.
     """
     model.eval()
-    language_tag = tag(str(tokenizer.target_lang))
+    language_tag = tag(language or str(tokenizer.target_lang))
     sentences = (
         [f"{language_tag} {sentence}" for sentence in sentences]
         if language_tag in tokenizer.get_vocab()
@@ -59,7 +62,7 @@ def translate(model: Any, tokenizer: Any, sentences: Sequence[str], beam_size: i
     return output
 
 
-def dev_bleu(model: Any, tokenizer: Any, pairs: Sequence[Pair], beam_size: int = 1) -> float:
-    """Return corpus BLEU (sacreBLEU, cased, 13a) of the translations of ``pairs``."""
-    hypotheses = translate(model, tokenizer, [source for source, _ in pairs], beam_size)
+def dev_bleu(model: Any, tokenizer: Any, pairs: Sequence[Pair], language: str | None = None) -> float:
+    """Return corpus BLEU (sacreBLEU, cased, 13a) of the greedy translations of ``pairs``."""
+    hypotheses = translate(model, tokenizer, [source for source, _ in pairs], language=language)
     return float(sacrebleu.corpus_bleu(hypotheses, [[target for _, target in pairs]], tokenize="13a").score)
