@@ -82,7 +82,12 @@ class DistillationLearner(TranslationLearner):
         super().__init__(config, out, device, store)
         self._settings = config
         if config.init_layers_from is not None:
-            whole, _ = load_transformers(resolve(config.init_layers_from, store), "seq2seq", device)
+            whole, tokenizer = load_transformers(resolve(config.init_layers_from, store), "seq2seq", device)
+            if tokenizer.get_vocab() != self.tokenizer.get_vocab():
+                raise ConfigError(
+                    f"init_layers_from: expected the student to have the vocabulary of "
+                    f"{config.init_layers_from}, found another one; set tokenizer to it"
+                )
             copy_layers(self.model, whole, config.init_layers_from)
         self._teachers = [self._load_teacher(reference, device, store) for reference in config.teachers]
         equal = (1 / len(self._teachers),) * len(self._teachers) if self._teachers else ()

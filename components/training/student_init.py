@@ -9,6 +9,8 @@ import torch
 
 from components.errors import ModelError
 
+SAME = ("encoder_attention_heads", "decoder_attention_heads", "activation_function", "scale_embedding")
+"""What no shape of a tensor tells, but decides what the copied weights compute."""
 _LAYER = re.compile(r"(encoder|decoder)(\.layers\.)(\d+)(\.)")
 
 
@@ -38,8 +40,16 @@ def copy_layers(student: Any, teacher: Any, name: str) -> None:
         name: the teacher's name, for errors.
 
     Raises:
-        ModelError: where a tensor is missing or has another shape.
+        ModelError: where a tensor is missing or has another shape, or the weights would compute something
+            else.
     """
+    for field in SAME:
+        own, other = (getattr(model.config, field) for model in (student, teacher))
+        if own != other:
+            raise ModelError(
+                f"{name}: expected a teacher with {field} {own} as the student's, found {other}; give the "
+                "student the num_heads of its teacher, or name another teacher"
+            )
     teacher_layer_of = {
         side: evenly_spaced(
             getattr(student.config, f"{side}_layers"), getattr(teacher.config, f"{side}_layers")

@@ -129,6 +129,8 @@ def test_teachers_of_another_vocabulary_are_refused(settings: dict[str, object],
     train(other, tmp_path / "other")
     with pytest.raises(ConfigError, match=r"to have the student's vocabulary \(\d+ pieces\), found another"):
         learner(settings, tmp_path / "student", teachers=(str(tmp_path / "other" / FINAL),))
+    with pytest.raises(ConfigError, match="init_layers_from: expected the student to have the vocabulary of"):
+        learner(settings, tmp_path / "layers", init_layers_from=str(tmp_path / "other" / FINAL))
     with pytest.raises(ConfigError, match="teacher_weights: expected 2, one per teacher"):
         learner(settings, tmp_path / "two", teachers=teachers(settings), teacher_weights=(1.0,))
 
