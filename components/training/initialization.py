@@ -12,6 +12,7 @@ from transformers import MarianTokenizer
 
 from components.errors import ConfigError, ModelError
 from components.models import resolve
+from components.models.checkpoints import read_json
 from components.models.install_manifest import install_once
 from components.models.loading import Kind, load_transformers
 from components.records import Checkpoint
@@ -69,12 +70,18 @@ def load_or_learn_vocabulary(
 
     Raises:
         ModelError: where the other model has no joint sentencepiece vocabulary.
+        ConfigError: where ``init_from`` has another vocabulary than ``tokenizer``.
     """
-    other = config.tokenizer or config.init_from
     languages = (config.source_language, config.target_language)
 
     def write(folder: Path) -> None:
-        vocabulary.save(_read_pieces(resolve(other, store)) if other else learn(), folder, *languages)
+        others = {name: _read_pieces(resolve(name, store)) for name in model_references(config).values()}
+        if len(set(others.values())) > 1:
+            raise ConfigError(
+                f"tokenizer: expected the vocabulary of init_from {config.init_from}, found another one in "
+                f"{config.tokenizer}; leave tokenizer out"
+            )
+        vocabulary.save(next(iter(others.values()), None) or learn(), folder, *languages)
 
     folder = install_once(out / "tokenizer", write)
     return (folder / PIECES).read_bytes(), vocabulary.tokenizer(folder, *languages)
@@ -93,7 +100,13 @@ def _read_pieces(checkpoint: Checkpoint) -> bytes:
             f"{checkpoint.reference}: expected a joint sentencepiece vocabulary (equal source.spm and "
             f"target.spm) in {folder}; name a model that the train flow made"
         )
-    return files[0].read_bytes()
+    pieces = files[0].read_bytes()
+    if read_json(folder / "vocab.json") != vocabulary.token_ids(pieces):
+        raise ModelError(
+            f"{checkpoint.reference}: expected the ids of source.spm in {folder / 'vocab.json'}, found others; "
+            "name a model that the train flow made"
+        )
+    return pieces
 
 
 def load_initial_model(config: TrainingConfig, store: str | None) -> Any:
@@ -105,16 +118,24 @@ def load_initial_model(config: TrainingConfig, store: str | None) -> Any:
         return None
     checkpoint = resolve(config.init_from, store)
     model, _ = load_transformers(checkpoint, KINDS.get(config.kind, "seq2seq"))
-    model.config.dropout = config.dropout
     for name, weight in model.named_parameters():  # loading forgets that sinusoids are not trained
         weight.requires_grad_("embed_positions" not in name)
-    for module in model.modules():
-        if isinstance(getattr(module, "dropout", None), float):  # Marian's layers hold their own copy
-            module.dropout = config.dropout if module.dropout else module.dropout
+    if config.kind != "recognition":  # Whisper was trained without
+        set_dropout(model, config.dropout)
     if isinstance(config, FineTuningConfig) and config.lora is not None:
         torch.manual_seed(config.seed)
         lora.add_matrices(model, config.lora, config.init_from, checkpoint.sha256)
     return model
+
+
+def set_dropout(model: Any, dropout: float) -> None:
+    """Set the dropout of a model, in place: of Llama on attention, of others everywhere but there."""
+    name = "attention_dropout" if model.config.model_type == "llama" else "dropout"
+    setattr(model.config, name, dropout)
+    for module in model.modules():  # layers hold copies, and Marian's attention calls its own dropout, too
+        is_other = name == "dropout" and hasattr(module, "q_proj")
+        if isinstance(getattr(module, name, None), int | float) and not is_other:
+            setattr(module, name, dropout)
 
 
 def save_model(model: Any, folder: Path) -> None:

@@ -65,16 +65,20 @@ def train(lines: Iterable[str], size: int, symbols: Sequence[str] = ()) -> bytes
 def save(model: bytes, folder: Path, source_language: str, target_language: str) -> MarianTokenizer:
     """Write ``source.spm``, ``target.spm``, ``vocab.json`` and the tokenizer's configuration."""
     folder.mkdir(parents=True, exist_ok=True)
-    pieces = load(model)
-    names = [pieces.id_to_piece(i) for i in range(pieces.get_piece_size())] + ["<pad>"]
-    (folder / "vocab.json").write_text(
-        json.dumps({name: i for i, name in enumerate(names)}, ensure_ascii=False), encoding="utf-8"
-    )
+    (folder / "vocab.json").write_text(json.dumps(token_ids(model), ensure_ascii=False), encoding="utf-8")
     for name in ("source.spm", "target.spm"):
         (folder / name).write_bytes(model)
     saved = tokenizer(folder, source_language, target_language)
     saved.save_pretrained(folder)
     return saved
+
+
+def token_ids(model: bytes) -> dict[str, int]:
+    """Return the ids of the tokens: those of the pieces, then the pad id."""
+    pieces = load(model)
+    return {pieces.id_to_piece(i): i for i in range(pieces.get_piece_size())} | {
+        "<pad>": pieces.get_piece_size()
+    }
 
 
 def tokenizer(folder: Path, source_language: str, target_language: str) -> MarianTokenizer:
