@@ -12,7 +12,7 @@ from components.nodes.kind import Kind, S
 from components.nodes.site import Site
 from components.run_record import StageRef
 from components.storage.whole_stage import Product
-from components.training.config import VERSION, TrainingConfig
+from components.training.config import INITIAL_MODEL_VERSION, VERSION, TrainingConfig
 
 if TYPE_CHECKING:
     import torch
@@ -39,8 +39,9 @@ class TrainingKind(ModelKind[T]):
     """Makes a model by the training loop."""
 
     def version(self, settings: T) -> str:
-        """Return the version of the training loop."""
-        return str(VERSION)
+        """Return the version of the training loop, and of what it starts from."""
+        has_dropout = settings.init_from is not None and settings.kind != "recognition"
+        return f"{VERSION}/from/{INITIAL_MODEL_VERSION}" if has_dropout else str(VERSION)
 
     def libraries(self, settings: T) -> tuple[str, ...]:
         """Return the libraries of architectures, vocabulary, and the score that picks the checkpoint."""

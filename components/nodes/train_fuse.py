@@ -16,7 +16,7 @@ from components.storage.reader import read_nbests_by_id, read_utterances
 from components.storage.whole_stage import Product
 from components.training import config as training
 
-VERSION = "1"
+VERSION = "2"
 """Version of the training, besides that of the loop; raised when its models change."""
 
 

@@ -16,7 +16,7 @@ from components.storage.reader import languages_of, read_best_texts, read_uttera
 from components.storage.whole_stage import Product
 from components.training import config as training
 
-VERSION = "1"
+VERSION = "2"
 """Version of the training, besides that of the loop; raised when its models change."""
 
 

@@ -22,7 +22,7 @@ from components.storage.whole_stage import Product
 from components.training import config as training
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu", "openai-whisper", "av")
-VERSION = "1"
+VERSION = "2"
 """Version of the training, besides that of the loop; raised when its models change."""
 
 

@@ -11,6 +11,9 @@ from components.stage_settings import StageSettings
 
 VERSION = 1
 """Version of the training loop: raised when the same settings give another model."""
+INITIAL_MODEL_VERSION = 2
+"""Version of trainings from another text model; from 2 on its dropout is that of the settings, also where it
+was trained without any."""
 
 
 class TrainingConfig(DeprecatedNames, StageSettings):

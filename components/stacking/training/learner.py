@@ -20,6 +20,7 @@ from components.stacking.padding import pad_states, pad_texts
 from components.stacking.stacked_scorer import StackedScorer
 from components.training.batches import plan_batches
 from components.training.config import TrainingConfig
+from components.training.initialization import set_dropout
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class StackLearner:
     ) -> None:
         self.config, self.stacked, self._states = config, stacked, states
         self.model = stacked.model.to(device)
-        self.model.config.dropout = config.dropout
+        set_dropout(self.model, config.dropout)
         self._pad = int(self.model.config.pad_token_id)
         self.examples, self.dev = (self._tokenize(split) for split in pairs)
         self.dev_targets = [pair.target for pair in pairs[1]]

@@ -11,7 +11,8 @@ import pytest
 from components.errors import ConfigError, ModelError
 from components.training import vocabulary
 from components.training.config import TrainingConfig
-from components.training.initialization import load_or_learn_vocabulary
+from components.training.initialization import load_initial_model, load_or_learn_vocabulary
+from components.training.language_model_learner import build_language_model
 from components.training.marian_model import build_marian
 
 WORDS = ["ein rot blau hund katze baum haus sieht unter zwei"] * 3
@@ -55,3 +56,16 @@ def test_a_model_is_not_trained_on_the_vocabulary_of_another(tmp_path: Path) -> 
         load_or_learn_vocabulary(config, tmp_path / "out", lambda: b"", None)
     same = config.model_copy(update={"tokenizer": save_model(tmp_path / "same", seed=2)})
     assert load_or_learn_vocabulary(same, tmp_path / "out", lambda: b"", None)
+
+
+def test_a_model_that_was_trained_without_dropout_is_trained_on_with_it(tmp_path: Path) -> None:
+    base = save_model(tmp_path / "translator")
+    model = load_initial_model(TrainingConfig.model_validate({"init_from": base, "dropout": 0.3}), None)
+    encoder = model.model.encoder
+    dropouts = [part.dropout for part in (model.config, encoder, encoder.layers[0], model.model.decoder)]
+    assert dropouts == [0.3] * 4
+    assert encoder.layers[0].self_attn.dropout == 0.0
+    base = save_model(tmp_path / "language-model", build=build_language_model)
+    settings = {"kind": "language_model", "init_from": base, "dropout": 0.3}
+    model = load_initial_model(TrainingConfig.model_validate(settings), None)
+    assert model.model.layers[0].self_attn.attention_dropout == model.config.attention_dropout == 0.3
