@@ -78,7 +78,7 @@ def examine(
     findings = [Finding("warning", text) for text in (*recipe.warnings, *check_method(recipe))]
     first, *others = [folders[model] for model in recipe.models]
     for other in others:
-        findings += compare_configs(first, other, checkpoints)
+        findings += compare_configs(recipe, first, other, checkpoints)
         findings += compare_tensors(first, other)
         findings += compare_vocabularies(recipe, first, other, checkpoints)
     for folder in folders.values():

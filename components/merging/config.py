@@ -14,7 +14,7 @@ from components.merging.recipe.recipe import Recipe
 ALL_MODELS = "*"
 """In the place of a model's name: every model without a data set of its own."""
 DEVICE = "where methods on task or singular vectors compute: cpu, cuda, cuda:N, auto; all others on the CPU"
-VERSION = 5
+VERSION = 6
 """Version of the merge engine: raised when the same recipe gives other weights."""
 
 

@@ -34,7 +34,7 @@ from components.merging.output_tensors import map_layer_origins
 from components.merging.plan import plan_merge
 from components.merging.recipe.recipe import Recipe
 from components.merging.statistics.data_sets import DataSets, check_data
-from components.merging.tokenizer.output_tokenizer import build_tokenizer, save_tokenizer
+from components.merging.tokenizer.output_tokenizer import build_tokenizer, save_tokenizer, tokens_of
 from components.merging.tokenizer.transplant import METHOD as TRANSPLANT
 from components.merging.tokenizer.transplant import read_count, transplant_tokenizer
 from components.records import Checkpoint
@@ -157,9 +157,13 @@ def _write_model(
     config = output_files.output_config(recipe, folders, tasks, map_layer_origins(recipe, folders))
     if alignment is not None:
         config["vocab_size"] = alignment.rows
+        if "decoder_vocab_size" in config:
+            config["decoder_vocab_size"] = alignment.rows
     if tokenizer is not None:
         save_tokenizer(tokenizer, folder, recipe, folders)
-    output_files.write_files(folder, recipe, folders, config, tokenizer=tokenizer is None)
+    output_files.write_files(
+        folder, recipe, folders, config, tokenizer=tokenizer is None, tokens=tokens_of(recipe, folders)
+    )
 
 
 def _device_of(recipe: Recipe, options: MergeOptions) -> torch.device:

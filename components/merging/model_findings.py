@@ -10,6 +10,7 @@ import torch
 from components.errors import MergeError
 from components.merging.architecture.tied_weights import find_stored_name, ties_embeddings
 from components.merging.io.model_folder import ModelFolder
+from components.merging.io.output_files import SPECIAL_TOKENS
 from components.merging.io.tensor_task import PIECE_ELEMENTS
 from components.merging.recipe.recipe import Recipe
 from components.merging.tokenizer.embedding_alignment import vocabulary_size
@@ -28,10 +29,6 @@ DOUBTFUL_KEYS = (
     *("layer_norm_epsilon", "sliding_window", "max_position_embeddings", "normalize_before"),
 )
 """Keys that change little: models that differ may still be averaged."""
-SPECIAL_TOKEN_KEYS = (
-    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "unk_token_id"),
-    *("forced_bos_token_id", "forced_eos_token_id"),
-)
 
 
 class Finding(NamedTuple):
@@ -46,7 +43,7 @@ class Finding(NamedTuple):
 
 
 def compare_configs(
-    first: ModelFolder, other: ModelFolder, checkpoints: Mapping[str, Checkpoint]
+    recipe: Recipe, first: ModelFolder, other: ModelFolder, checkpoints: Mapping[str, Checkpoint]
 ) -> Iterator[Finding]:
     """Architectures, and keys of the configurations that decide what weights compute."""
     kinds = [checkpoints[folder.reference].architecture for folder in (first, other)]
@@ -58,7 +55,7 @@ def compare_configs(
         (FUNCTION_KEYS, "refused", "the same weights mean another function"),
         (DOUBTFUL_KEYS, "warning", "the output takes the first model's"),
         (
-            SPECIAL_TOKEN_KEYS,
+            SPECIAL_TOKENS if recipe.tokenizer is None else (),  # else they are the output tokenizer's
             "warning",
             "the output takes the first model's: does it end and start as it should?",
         ),

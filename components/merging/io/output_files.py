@@ -14,7 +14,12 @@ from components.merging.io.tensor_task import TensorTask
 from components.merging.recipe.recipe import Recipe
 from components.models.checkpoints import CONFIGURATION_NAMES, TOKENIZER_NAMES
 
-LINEAGE, RECIPE = "merge.json", "mergekit_config.yml"
+LINEAGE, RECIPE, GENERATION = "merge.json", "mergekit_config.yml", "generation_config.json"
+SPECIAL_TOKENS = (
+    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "unk_token_id"),
+    *("forced_bos_token_id", "forced_eos_token_id"),
+)
+"""Settings that name a token by its id."""
 _LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 _BY_STACK = {
     "encoder": ("encoder_layers", "num_layers", "num_encoder_layers"),
@@ -74,6 +79,7 @@ def write_files(
     config: Mapping[str, Any],
     *,
     tokenizer: bool,
+    tokens: ModelFolder | None = None,
 ) -> None:
     """Write ``config.json`` and the recipe, and copy the donor's other files.
 
@@ -83,7 +89,9 @@ def write_files(
         folders: Its models by name.
         config: What ``config.json`` shall hold.
         tokenizer: Whether the donor's tokenizer is copied too.
+        tokens: The model whose token ids the output has; None where they are the donor's.
     """
+    config = config if tokens is None else _with_tokens(config, tokens.config)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (folder / RECIPE).write_text(recipe.text, encoding="utf-8")
     source = donor_of(recipe, folders).path
@@ -91,3 +99,20 @@ def write_files(
     for name in sorted(names):
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
+    if tokens is not None and (folder / GENERATION).is_file():
+        values = json.loads((folder / GENERATION).read_text(encoding="utf-8"))
+        values = _with_tokens(values, {**tokens.config, **_read_generation(tokens)})
+        (folder / GENERATION).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _with_tokens(values: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the token ids of another model's."""
+    changed = {name: other.get(name, value) for name, value in values.items() if name in SPECIAL_TOKENS}
+    bad_words = {"bad_words_ids": other.get("bad_words_ids")} if "bad_words_ids" in values else {}
+    return {**values, **changed, **bad_words}
+
+
+def _read_generation(folder: ModelFolder) -> dict[str, Any]:
+    path = folder.path / GENERATION
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return values

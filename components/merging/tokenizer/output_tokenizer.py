@@ -14,6 +14,11 @@ from components.merging.recipe.recipe import Recipe
 from components.merging.tokenizer.embedding_alignment import VocabularyAlignment, vocabulary_size
 
 
+def tokens_of(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> ModelFolder | None:
+    """The model whose tokenizer the output has by name; None where it has that of the donor or the union."""
+    return folders.get(recipe.tokenizer.source) if recipe.tokenizer is not None else None
+
+
 def build_tokenizer(
     recipe: Recipe, folders: Mapping[str, ModelFolder]
 ) -> tuple[VocabularyAlignment | None, Any]:

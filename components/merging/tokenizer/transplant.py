@@ -7,10 +7,9 @@ own rows becomes its row. Shared tokens keep their rows; nothing is trained.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,10 +25,6 @@ from components.merging.tokenizer.embedding_alignment import VocabularyAlignment
 from components.merging.tokenizer.output_tokenizer import load_tokenizer
 
 METHOD = "transplant_tokenizer"
-SPECIAL_TOKENS = (
-    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "unk_token_id"),
-    *("forced_bos_token_id", "forced_eos_token_id"),
-)
 _BATCH = 256
 
 
@@ -178,19 +173,8 @@ def _write_files(
     size: int,
 ) -> None:
     """The model's configuration with the donor's tokens, and the donor's tokenizer."""
-    config = _with_tokens(model.config, donor.config) | {"vocab_size": size}
+    config = {**model.config, "vocab_size": size}
     if "decoder_vocab_size" in config:
         config["decoder_vocab_size"] = size
-    output_files.write_files(out, recipe, folders, config, tokenizer=False)
-    generation = out / "generation_config.json"
-    if generation.is_file():
-        values = _with_tokens(json.loads(generation.read_text(encoding="utf-8")), donor.config)
-        values.pop("bad_words_ids", None)
-        generation.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    output_files.write_files(out, recipe, folders, config, tokenizer=False, tokens=donor)
     load_tokenizer(donor).save_pretrained(out)
-
-
-def _with_tokens(values: Mapping[str, Any], donor: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings whose special tokens are the donor's."""
-    changed = {name: donor.get(name, value) for name, value in values.items() if name in SPECIAL_TOKENS}
-    return {**values, **changed}

@@ -15,7 +15,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from components.errors import MergeError
-from components.merging.checks import examine
+from components.merging.checks import examine, examine_recipe
 from components.merging.io.input_models import open_models
 from components.merging.recipe.chat_templates import most_common_template
 from components.merging.recipe.reader import parse_recipe
@@ -70,6 +70,24 @@ def test_base_and_padding(models: tuple[Path, Path], tmp_path: Path) -> None:
     # hund is unknown to b: it takes the base's row. The fourth row is the mean of the others.
     assert rows[:3] == [[20.0, 2.0], [11.0, 1.0], [21.5, 2.0]]
     assert rows[3] == pytest.approx([(20 + 11 + 21.5) / 3, 5 / 3])
+
+
+def test_settings_name_the_tokens_of_the_tokenizer_that_the_output_has(tmp_path: Path) -> None:
+    both = []
+    for name, words in (("a", ["<unk>", "hund", "<pad>"]), ("b", ["<unk>", "<pad>", "katze", "maus"])):
+        pad = words.index("<pad>")
+        model = word_level_model(tmp_path / name, words, 1.0, pad_token_id=pad, decoder_vocab_size=len(words))
+        generation = {"pad_token_id": pad, "bad_words_ids": [[pad]], "num_beams": len(words)}
+        (model / "generation_config.json").write_text(json.dumps(generation))
+        both.append(model)
+    recipe = text((both[0], both[1]), f"tokenizer_source: {both[1]}", base=True)
+    assert not [f for f in examine_recipe(parse_recipe(recipe, "x"), None).findings if "pad_token" in f.text]
+    merged(recipe, tmp_path / "out")
+    config, generation = (
+        json.loads((tmp_path / "out" / name).read_text()) for name in ("config.json", "generation_config.json")
+    )
+    assert [config[name] for name in ("pad_token_id", "vocab_size", "decoder_vocab_size")] == [1, 4, 4]
+    assert generation == {"pad_token_id": 1, "bad_words_ids": [[1]], "num_beams": 3}
 
 
 def test_tokens_with_a_source_of_their_own(models: tuple[Path, Path], tmp_path: Path) -> None:
