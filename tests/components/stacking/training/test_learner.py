@@ -105,3 +105,11 @@ def test_a_set_without_transcripts_has_empty_ones(tmp_path: Path) -> None:
     spoken = Utterance(id="u", text="x", references=("rot", "blau"), source_language="en")
     pairs = _pair_spoken(SpokenSet(iter([spoken]), None, tmp_path), 1)
     assert list(pairs) == [SpokenPair("u", ("",), "rot"), SpokenPair("u", ("",), "blau")]
+
+
+def test_dropout_is_that_of_the_settings_everywhere(text_folder: Path) -> None:
+    learner = StackLearner(
+        config(dropout=0.3), tiny.stacked(text_folder), (homographs(2)[0],) * 2, {}, torch.device("cpu")
+    )
+    encoder = learner.model.text.model.encoder
+    assert learner.model.config.dropout == encoder.dropout == encoder.layers[0].dropout == 0.3
