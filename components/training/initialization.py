@@ -103,8 +103,8 @@ def _read_pieces(checkpoint: Checkpoint) -> bytes:
     pieces = files[0].read_bytes()
     if read_json(folder / "vocab.json") != vocabulary.token_ids(pieces):
         raise ModelError(
-            f"{checkpoint.reference}: expected the ids of source.spm in {folder / 'vocab.json'}, found others; "
-            "name a model that the train flow made"
+            f"{checkpoint.reference}: expected the ids of source.spm in {folder / 'vocab.json'}, found "
+            "others; name a model that the train flow made"
         )
     return pieces
 

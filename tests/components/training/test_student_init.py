@@ -64,5 +64,7 @@ def test_another_shape_is_refused_by_the_tensor_s_name() -> None:
 
 def test_other_heads_are_refused_though_all_shapes_are_the_same() -> None:
     teacher = build_marian(small(num_layers=2), 64)
-    with pytest.raises(ModelError, match="expected a teacher with encoder_attention_heads 4 as the student's"):
+    with pytest.raises(
+        ModelError, match="expected a teacher with encoder_attention_heads 4 as the student's"
+    ):
         copy_layers(build_marian(small(num_layers=1, num_heads=4), 64), teacher, "the teacher")

@@ -84,7 +84,8 @@ def test_settings_name_the_tokens_of_the_tokenizer_that_the_output_has(tmp_path:
     assert not [f for f in examine_recipe(parse_recipe(recipe, "x"), None).findings if "pad_token" in f.text]
     merged(recipe, tmp_path / "out")
     config, generation = (
-        json.loads((tmp_path / "out" / name).read_text()) for name in ("config.json", "generation_config.json")
+        json.loads((tmp_path / "out" / name).read_text())
+        for name in ("config.json", "generation_config.json")
     )
     assert [config[name] for name in ("pad_token_id", "vocab_size", "decoder_vocab_size")] == [1, 4, 4]
     assert generation == {"pad_token_id": 1, "bad_words_ids": [[1]], "num_beams": 3}
