@@ -157,7 +157,8 @@ def write_merged(
     metadata = {"format": "pt"} | ({BASE_DIGEST: first.base_sha256} if first.base_sha256 else {})
     save_file(tensors, folder / ADAPTER_WEIGHTS, metadata=metadata)
     changed = {"r": rank, "lora_alpha": rank, "rank_pattern": {}, "alpha_pattern": {}, "use_rslora": False}
-    values = {**first.config.values, **changed, "target_modules": modules, "inference_mode": True}
+    changed |= {"target_modules": modules, "exclude_modules": None, "inference_mode": True}
+    values = {**first.config.values, **changed}
     (folder / ADAPTER_CONFIG).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 

@@ -93,7 +93,7 @@ def output_rank(adapters: Sequence[Adapter], settings: AdapterMergeSettings) -> 
             f"{settings.method}: expected adapters of one rank, found {sorted(all_ranks)}; use cat, svd or "
             f"{'svd' if settings.method == 'linear' else settings.method + '_svd'}"
         )
-    return ranks[0]
+    return all_ranks.pop()
 
 
 def merge_module(

@@ -193,3 +193,25 @@ def test_adapters_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
         _recipe("cat", first, other, more="dtype: float32\n")
     with pytest.raises(MergeError, match="expected two adapters or more, each once"):
         _recipe("cat", first, first)
+
+
+@pytest.mark.parametrize("method", ["linear", "cat"])
+def test_peft_loads_all_of_a_merged_adapter(tmp_path: Path, method: str) -> None:
+    """Also where all ranks are by a pattern, and where the first adapter leaves out what the second has."""
+    base = peft_folders.llama(tmp_path / "base")
+    ranks = {"r": 8, "rank_pattern": {".*proj": 4}}
+    first = peft_folders.adapter(
+        base, tmp_path / "one", target_modules=ONE, exclude_modules=["v_proj"], **ranks
+    )
+    second = peft_folders.adapter(base, tmp_path / "two", seed=2, target_modules=["v_proj"], **ranks)
+    merge(_recipe(method, first, second), tmp_path / "both")
+    model = peft.PeftModel.from_pretrained(peft_folders.load(base), tmp_path / "both")
+    adapted = {
+        name.removeprefix("base_model.model."): module.get_delta_weight("default")
+        for name, module in model.named_modules()
+        if isinstance(module, peft.tuners.lora.LoraLayer)
+    }
+    merged = _deltas(tmp_path / "both")
+    assert adapted.keys() == merged.keys()
+    assert any("v_proj" in name for name in merged)
+    assert all(torch.allclose(adapted[name], delta) for name, delta in merged.items())
