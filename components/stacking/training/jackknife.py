@@ -76,21 +76,22 @@ def train_pre_translation(
         DataError: there are fewer pairs than folds, or no development data.
     """
     pairs = [(_to_one_line(source), _to_one_line(target)) for source, target in pairs_of(data)]
-    if len(pairs) < config.folds:
-        raise DataError(f"expected at least {config.folds} pairs to jackknife, found {len(pairs)}")
+    sources = list(dict.fromkeys(source for source, _ in pairs))  # those of a source stay in one fold
+    if len(sources) < config.folds:
+        raise DataError(f"expected at least {config.folds} sources to jackknife, found {len(sources)}")
     dev_pairs = pairs_of(dev[0])
     if not dev_pairs or not dev[1]:
         raise DataError("expected development data with drafts and references, found none")
     drafted: list[Pair] = []
-    for fold, held_out in enumerate(split_folds(config.folds, len(pairs))):
-        held_out_set = set(held_out)
+    for fold, numbers in enumerate(split_folds(config.folds, len(sources))):
+        own = {sources[number] for number in numbers}
         work = folder / WORK / f"fold-{fold}"
-        rest = [pair for number, pair in enumerate(pairs) if number not in held_out_set]
-        parts = (rest, dev_pairs, [pairs[number] for number in held_out])
-        drafts = _draft_fold(work, config, parts, languages, store, progress)
+        rest = [pair for pair in pairs if pair[0] not in own]
+        held_out = [pair for pair in pairs if pair[0] in own]
+        drafts = _draft_fold(work, config, (rest, dev_pairs, held_out), languages, store, progress)
         drafted += [
-            (join_texts(pairs[number][0], draft), pairs[number][1])
-            for number, draft in zip(held_out, drafts, strict=True)
+            (join_texts(source, draft), target)
+            for (source, target), draft in zip(held_out, drafts, strict=True)
             if draft
         ]
         _log.info("pre-translation: fold %d of %d is drafted", fold + 1, config.folds)

@@ -35,10 +35,10 @@ def train(folder: Path, data: list[Utterance], dev: list[Utterance]) -> None:
 
 def test_too_little_data_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     read = [
-        Utterance(id=f"u{n}", text="ein", source_language="en", references=("rot",), target_language="de")
+        Utterance(id=f"u{n}", text=f"s{n}", source_language="en", references=("rot",), target_language="de")
         for n in range(3)
     ]
-    with pytest.raises(DataError, match="expected at least 3 pairs to jackknife, found 2"):
+    with pytest.raises(DataError, match="expected at least 3 sources to jackknife, found 2"):
         train(tmp_path, read[:2], read)
     with pytest.raises(DataError, match="expected development data with drafts and references, found none"):
         train(tmp_path, read, [])
@@ -72,6 +72,34 @@ def test_folds_that_were_drafted_are_not_drafted_again(
         tmp_path, config, read, (read, dev), ("en", "de"), None, lambda percent: None
     )
     assert sorted(learned) == [(join_texts(f"s{n}", f"d{n}"), f"t{n}") for n in (1, 2, 3)]
+
+
+def test_no_first_system_has_learned_the_source_that_it_drafts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another reference of a source, or the same sentence again, would make its drafts too good."""
+    texts = [("a", ("1", "2")), ("b", ("3",)), ("a", ("4",)), ("c", ("5", "6")), ("d", ("7",))]
+    data = [
+        Utterance(id=f"u{n}", text=text, source_language="en", references=references, target_language="de")
+        for n, (text, references) in enumerate(texts)
+    ]
+    drafted = []
+
+    def draft_fold(
+        work: Path, config: object, pairs: tuple[list[tuple[str, str]], ...], *_: object
+    ) -> list[str]:
+        rest, _dev, held_out = pairs
+        assert {source for source, _ in rest}.isdisjoint(source for source, _ in held_out)
+        assert len(rest) + len(held_out) == 7
+        drafted.extend(held_out)
+        return ["draft"] * len(held_out)
+
+    monkeypatch.setattr(jackknife, "_draft_fold", draft_fold)
+    monkeypatch.setattr(jackknife, "make_model", lambda *_: None)
+    config = PreTranslationConfig(init_from="m", folds=2)
+    dev = (data, [("s", "t")])
+    jackknife.train_pre_translation(tmp_path, config, data, dev, ("en", "de"), None, lambda percent: None)
+    assert sorted(target for _, target in drafted) == list("1234567")
 
 
 def test_a_joined_text_is_both_sequences(text_folder: Path) -> None:
