@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from whisper.model import Whisper
+from whisper.tokenizer import LANGUAGES
 
 from components import audio
 from components.decoding.candidates import Candidate
@@ -22,6 +23,7 @@ from components.decoding.scorers import TokenScorer
 from components.decoding.search import force_decode
 from components.errors import ConfigError
 from components.kernels import Arithmetic
+from components.languages import two_letters_of
 from components.models import resolve
 from components.models.architectures import CAUSAL
 from components.recognition.whisper.backend import ModelDimensions
@@ -123,11 +125,18 @@ class WhisperTextScorer:
         """The log-probability per token (nats) of each text.
 
         Raises:
-            ConfigError: the utterance has no audio, or more than one window of it.
+            ConfigError: the utterance has no audio, or more than one window of it, or is in a language that
+                the model does not know.
         """
         if utterance.audio is None or utterance.audio.seconds * 100 > WINDOW_FRAMES:
             raise ConfigError(
                 f"{utterance.id}: expected at most 30 s of audio to score by, found none or more"
+            )
+        code = two_letters_of(utterance.source_language)
+        if code not in tuple(LANGUAGES)[: self._dims.num_languages]:
+            raise ConfigError(
+                f"{utterance.id}: expected speech in a language that Whisper knows, found "
+                f"{utterance.source_language!r}"
             )
         mel = cut_window(compute_log_mel(audio.decode(utterance.audio), self._dims.n_mels), 0)[None]
         # The audio is encoded once, and its keys and values copied for every text.
@@ -135,7 +144,7 @@ class WhisperTextScorer:
             pair.repeat(1, len(texts), 1, 1, 1)
             for pair in self._decoder.cross_attention_states(self._encoder(mel))
         ]
-        tokenizer = self._dims.get_tokenizer(utterance.source_language, "translate")
+        tokenizer = self._dims.get_tokenizer(code, "translate")
         prompt = torch.tensor([tokenizer.sot_sequence_including_notimestamps]).repeat(len(texts), 1)
         scorer = WhisperTokenScorer(self._decoder, tokenizer, cross, prompt.to(cross[0].device))
         sequences = [(*tokenizer.encode(" " + text.strip()), tokenizer.eot) for text in texts]

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from whisper.tokenizer import Tokenizer, get_tokenizer
+from whisper.tokenizer import LANGUAGES, Tokenizer, get_tokenizer
 
 from components import audio, data
 from components.errors import DataError
-from components.languages import base_of
+from components.languages import two_letters_of
 from components.recognition.whisper.features import compute_log_mel, cut_window
 from components.records import Utterance
 
@@ -87,7 +87,7 @@ def encode(
             model keeps both ways to write (Whisper was trained on both).
 
     Raises:
-        DataError: Nothing is left.
+        DataError: Nothing is left, or an utterance is in a language that the model does not know.
     """
     examples = [
         _encode(utterance, _tokenizer_of(utterance, vocabulary), timestamps=timestamps and number % 2 == 1)
@@ -114,11 +114,14 @@ def _encode(utterance: Utterance, tokenizer: Tokenizer, *, timestamps: bool) -> 
 
 def _tokenizer_of(utterance: Utterance, vocabulary: int) -> Tokenizer:
     multilingual = vocabulary >= 51865
+    languages, code = vocabulary - 51765 - int(multilingual), two_letters_of(utterance.source_language)
+    if multilingual and code not in tuple(LANGUAGES)[:languages]:
+        raise DataError(
+            f"{utterance.id}: expected speech in a language that the model knows, found "
+            f"{utterance.source_language!r}; state its language, or leave it out"
+        )
     return get_tokenizer(
-        multilingual,
-        num_languages=vocabulary - 51765 - int(multilingual),
-        language=base_of(utterance.source_language),
-        task="transcribe",
+        multilingual, num_languages=languages, language=code if multilingual else None, task="transcribe"
     )
 
 

@@ -95,6 +95,10 @@ def test_whispers_scorer_is_openai_whispers_decoder(whisper_folder: Path, tmp_pa
         logits = model.decoder(torch.tensor([prompt + ids[:-1]]), features)[0, len(prompt) - 1 :]
         expected = -functional.cross_entropy(logits.float(), torch.tensor(ids))
         assert value == pytest.approx(float(expected), abs=1e-3)
+    german = utterance.model_copy(update={"source_language": "deu"})
+    assert WhisperTextScorer(model)(german, ["a dog", "two trees"]) == result
+    with pytest.raises(ConfigError, match="expected speech in a language that Whisper knows, found 'gsw'"):
+        WhisperTextScorer(model)(utterance.model_copy(update={"source_language": "gsw"}), ["a dog"])
     english = Whisper(replace(model.dims, n_vocab=51864))
     with pytest.raises(ConfigError, match=r"expected a multilingual Whisper .*, found an English-only one"):
         WhisperTextScorer(english)

@@ -26,7 +26,7 @@ from components.models.conversion.whisper_tokenizer import write_tokenizer
 from components.models.whisper_loading import load_whisper
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
-from components.records import NBest
+from components.records import NBest, Utterance
 from components.training import checks, speech_data
 from components.training.config import FineTuningConfig
 from components.training.recognition_learner import RecognitionLearner
@@ -212,3 +212,16 @@ def test_other_models_and_empty_data_are_refused(
     (tmp_path / "text.jsonl").write_text('{"id": "a", "text": "x", "source_language": "en"}\n')
     with pytest.raises(DataError, match="expected speech of at most 30 s with transcripts"):
         speech_data.load_utterances(str(tmp_path / "text.jsonl"), ("en", "de"))
+
+
+def test_languages_are_those_that_recognition_knows() -> None:
+    def prompt(language: str, vocabulary: int = 51865) -> tuple[int, ...]:
+        spoken = Utterance(id="u", text="x", transcript="x", source_language=language)
+        return speech_data.encode([spoken], vocabulary, 448, timestamps=False)[0].prompt
+
+    assert prompt("deu") == prompt("de-AT") == prompt("de") != prompt("en")
+    assert prompt("und", 51864) == prompt("en", 51864)
+    for unknown, vocabulary in (("gsw", 51865), ("und", 51865), ("yue", 51865)):
+        with pytest.raises(DataError, match=f"u: expected speech in a language that .* found '{unknown}'"):
+            prompt(unknown, vocabulary)
+    assert prompt("yue", 51866)
