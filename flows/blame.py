@@ -33,6 +33,7 @@ def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
                 run.store_url,
                 parameters.segments,
                 human_scores=parameters.human_scores,
+                normalizer=run.normalizer,
             )
         )
         report.publish_run_report(run.record, run.store_url)

@@ -23,7 +23,15 @@ def _before(run: Run, pipeline: Pipeline) -> None:
 
 def _after(run: Run, pipeline: Pipeline) -> None:
     if getattr(run.parameters, "blame", False) and "asr" in run.stages:
-        run.add(attribution.attribute_errors(pipeline, run.stages, run.parameters.seed, run.store_url))
+        run.add(
+            attribution.attribute_errors(
+                pipeline,
+                run.stages,
+                run.parameters.seed,
+                run.store_url,
+                normalizer=run.normalizer,
+            )
+        )
 
 
 HOOKS = Hooks(before=_before, after=_after)

@@ -30,7 +30,7 @@ def improve(parameters: ImproveParameters) -> RunRecord | State[RunRecord]:
         finished = FinishedRun(pipeline, dict(run.stages), run.parameters.seed, run.store_url)
         if _BLAME not in run.stages:
             attribution.check_references(run.stages[DATA])
-            run.add(attribution.attribute_errors(pipeline, *finished[1:]))
+            run.add(attribution.attribute_errors(pipeline, *finished[1:], normalizer=run.normalizer))
         blames = {blame.metric: blame for blame in read_blame(run.stages[_BLAME]).blames}
         choices = Choices(
             recognizer=parameters.recognizer,

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from components.errors import AntiphonError, ConfigError
 from components.files import utc_now
+from components.metrics.normalizers import BY_LANGUAGE
 from components.run_record import PipelineRecord, RunRecord, Score, StageRef
 from components.storage.acceptance import refuse_accepted
 from components.storage.stage_plan import library_versions
@@ -81,6 +82,11 @@ class Run:
     def has_stage(self, ref: StageRef) -> bool:
         """Whether this very stage is registered under its name."""
         return ref.stage in self.stages and self.stages[ref.stage].key == ref.key
+
+    @property
+    def normalizer(self) -> str:
+        """That its transcripts are counted under."""
+        return str(getattr(self.parameters, "normalizer", BY_LANGUAGE))
 
     @property
     def quarantined(self) -> int:

@@ -14,6 +14,7 @@ from components.languages import UNDETERMINED
 from components.metrics.corpus_statistics import CorpusStatistics, translation_statistics
 from components.metrics.languages import Language
 from components.metrics.metric import align_segments
+from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.recognition import utterance_errors
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.shapley import shapley_values
@@ -48,7 +49,7 @@ class AttributionCase:
     output: str
 
 
-def attribute_cascade(
+def attribute_cascade(  # noqa: PLR0913 - options after the outputs
     cases: Sequence[AttributionCase],
     repaired: Mapping[str, Mapping[str, str]],
     stages: Mapping[str, Sequence[str]],
@@ -57,6 +58,7 @@ def attribute_cascade(
     *,
     metrics: Sequence[str] = ATTRIBUTION_METRICS,
     human_scores: Mapping[str, float] | None = None,
+    normalizer: str = BY_LANGUAGE,
 ) -> tuple[AttributionReport, dict[str, dict[str, float]]]:
     """Attribute the losses of a cascade; also gives the numbers of every utterance (id -> name -> number).
 
@@ -70,6 +72,7 @@ def attribute_cascade(
         n_total: utterances of the data set.
         metrics: names of metrics of translations where more is better; the first also counts kinds of errors.
         human_scores: metric -> what a human scores against the same references, where that is known.
+        normalizer: that the WER of an utterance is counted under.
 
     Raises:
         DataError: no utterance has a transcript, a translation and references for both.
@@ -97,7 +100,7 @@ def attribute_cascade(
     base = measure({})
     sets = {gold: tables.get(gold_parts_name(gold, stages), base) for gold in list_gold_parts(stages)}
     counts = {case.utterance.id: _count(case) for case in cases if parts}
-    numbers = _numbers_by_utterance(cases, repaired, parts, languages)
+    numbers = _numbers_by_utterance(cases, repaired, parts, languages, normalizer)
     first = metrics[0]
     report = AttributionReport(
         blames=tuple(
@@ -179,6 +182,7 @@ def _numbers_by_utterance(
     repaired: Mapping[str, Mapping[str, str]],
     parts: Sequence[str],
     languages: tuple[Language, Language],
+    normalizer: str,
 ) -> dict[str, dict[str, float]]:
     """Per utterance: WER, chrF as it is and with a gold transcript, gap, shares of the parts, remainder."""
     references = {case.utterance.id: case.utterance.references for case in cases}
@@ -189,6 +193,7 @@ def _numbers_by_utterance(
         spoken,
         {case.utterance.id: case.transcript for case in cases if case.utterance.id in spoken},
         language=languages[0],
+        normalizer=normalizer,
     )
     chrf: dict[GoldParts, dict[str, float]] = {}
     for number in range(2 ** len(parts)):

@@ -17,6 +17,7 @@ from components import metrics
 from components.analysis.cascade_attribution import NOTHING_TO_ATTRIBUTE, AttributionCase, attribute_cascade
 from components.errors import DataError
 from components.files import write_bytes, write_json
+from components.metrics.normalizers import BY_LANGUAGE
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.substitution import SEGMENTS, chain_of, list_attributed_stages, variants_of
 from components.run_record import StageRef
@@ -54,6 +55,7 @@ def attribute_errors(
     segments: str | None = None,
     *,
     human_scores: Mapping[str, float] | None = None,
+    normalizer: str = BY_LANGUAGE,
 ) -> StageRef:
     """Attribute the errors of a finished system to its stages.
 
@@ -66,6 +68,7 @@ def attribute_errors(
         store: URL of the store.
         segments: a manifest of the same recordings cut by hand, to attribute errors of segmentation as well.
         human_scores: metric -> what a human scores against the same references.
+        normalizer: of the run, for the WER of utterances.
     """
     chain = chain_of(pipeline, stages)
     if chain.transcripts:
@@ -96,6 +99,7 @@ def attribute_errors(
         list_attributed_stages(chain, segments=segments is not None),
         " and ".join(chain.rest),
         dict(human_scores or {}),
+        normalizer,
     )
     ref: StageRef = unwrap(compute_attribution(stages[DATA], transcripts, last, outputs, blamed, store))
     return ref
@@ -125,11 +129,12 @@ class SubstitutedOutput(NamedTuple):
 
 
 class AttributedStages(NamedTuple):
-    """The stages that errors are attributed to with their parts, the last one's name, and humans' scores."""
+    """The stages that errors are attributed to with their parts, the last one's name, and how they count."""
 
     stages: dict[str, tuple[str, ...]]
     last: str
     human_scores: dict[str, float]
+    normalizer: str
 
 
 @task(name="blame", task_run_name="blame", **NOT_STORED)
@@ -162,6 +167,7 @@ def compute_attribution(
             attributed.last,
             data.items,
             human_scores=attributed.human_scores,
+            normalizer=attributed.normalizer,
         )
         write_json(folder / BLAME, report.model_dump(mode="json"))
         lines = [json.dumps({"id": key, **numbers}) for key, numbers in values.items()]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -133,6 +134,16 @@ def test_when_both_are_bad_the_shares_multiply_and_shapley_adds_up() -> None:
         for estimate in (utterance.score, utterance.all_gold, *(part.gap for part in utterance.parts)):
             assert estimate.interval is not None
             assert estimate.interval[0] <= estimate.value <= estimate.interval[1]
+
+
+def test_the_error_rate_of_an_utterance_is_under_the_normalizer_of_the_run() -> None:
+    cases, repaired = cascade(faithful, word_by_word)
+    assert any(case.transcript != case.transcript.lower() for case in cases)
+    cases = [replace(case, transcript=case.transcript.lower()) for case in cases]
+    _, values = attribute_cascade(cases, repaired, STAGES, "mt", len(cases))
+    assert not any(row["wer"] for row in values.values())
+    _, values = attribute_cascade(cases, repaired, STAGES, "mt", len(cases), normalizer="none")
+    assert all(row["wer"] for row in values.values())
 
 
 def test_the_gap_and_its_interval_by_a_plain_loop() -> None:
