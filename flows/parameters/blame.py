@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import ConfigDict, Field
 
-from components.metrics.choices import TranslationMetricName
 from flows.parameters.base import FlowParameters
 
 
@@ -14,7 +15,7 @@ class BlameParameters(FlowParameters):
     model_config = ConfigDict(title="Blame")
 
     run: str = Field(description="a finished run of any pipeline that translates speech or revises a draft")
-    human_scores: dict[TranslationMetricName, float] = Field(
+    human_scores: dict[Literal["bleu", "chrf"], float] = Field(
         {},
         title="Human scores",
         description="what a human translation scores against the same references, such as {bleu: 55}; only "
