@@ -32,6 +32,8 @@ from reports.escaping import to_printable
 from reports.page.report_view import view_of
 from reports.terminal import run_printing
 
+_KINDS = {"improve": "improvement"}
+"""Flow of an analysis -> the kind of its stage, where that has another name."""
 MAX_REASONS = 5
 """Records quarantined by a stage whose reasons the summary gives; `inspect --node` gives all."""
 
@@ -59,10 +61,11 @@ def print_run(run: RunRecord, store: Store) -> None:
             out.print(Text(f"{name:7} {path}"), soft_wrap=True)
 
 
-def print_analysis(run: RunRecord) -> None:
-    """What an analysis found, and in a line which run holds it, with all that it found before."""
+def print_analysis(run: RunRecord, flow: str) -> None:
+    """What a flow of analysis found, and in a line which run holds it, with all that was found before."""
     out = console()
-    _print_analyses(run, out)
+    kind = _KINDS.get(flow, flow)
+    _print_analyses(run.model_copy(update={"stages": tuple(r for r in run.stages if r.kind == kind)}), out)
     line = f"{run.name}  {run.flow}, {run.status}; its nodes, texts and scores: antiphon inspect {run.name}"
     out.print(Text(to_printable(line), "dim"), soft_wrap=True)
 

@@ -128,7 +128,7 @@ def run_flow(
     if isinstance(ended, int):
         return ended
     only_analysis = name in FLOWS and FLOWS[name].analyzes and verbosity() < Verbosity.VERBOSE
-    return print_result(ended, store, as_json=as_json, only_analysis=only_analysis)
+    return print_result(ended, store, as_json=as_json, analysis=name if only_analysis else None)
 
 
 def compute_flow(
@@ -216,14 +216,17 @@ def _call_flow(
     return record
 
 
-def print_result(run: RunRecord, store_url: str | None, *, as_json: bool, only_analysis: bool = False) -> int:
-    """Print a run, or only what an analysis found; returns the exit code, 3 if records were quarantined."""
+def print_result(run: RunRecord, store_url: str | None, *, as_json: bool, analysis: str | None = None) -> int:
+    """Print a run, or only what a flow of analysis found; returns the exit code.
+
+    The code is 3 if records were quarantined.
+    """
     from components.storage.store import Store
     from flows.cli.printing import print_analysis, print_run, run_json
 
     store = Store(store_url)
-    if only_analysis:
-        print_analysis(run)
+    if analysis is not None:
+        print_analysis(run, analysis)
     else:
         print_run(run, store)
     if as_json:

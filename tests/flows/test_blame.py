@@ -103,7 +103,9 @@ def test_a_remedy_is_tried_forecast_and_run(
     monkeypatch.setattr(recognition, "build", build)
     small = ("--set", "asr.model=packaged:whisper-tiny.en", "--set", "asr.beam_size=1", "--limit", "22")
     antiphon("run", "cascade", "--data", "sample", "--name", "small", *small)
-    _, output = antiphon("improve", "small", "--set", "share=0.5")
+    printed, output = antiphon("improve", "small", "--set", "share=0.5")
+    assert "nothing was tried" in printed
+    assert "asr costs" not in printed  # the error attribution that it made on the way
     listed = json.loads((Path(output["stages"][-1]["path"]) / "improvement.json").read_text())
     assert {row["status"] for row in listed["attempts"]} == {"untried", "missing"}
     more = ("--set", "soup=[store:0123]", "--set", "probe=10")
