@@ -170,6 +170,10 @@ def _read_node(
     inputs = _read_inputs(name, values, kind, faults)
     if inputs is None:
         return None
+    called = values.get("called", inputs)
+    if not isinstance(called, list | tuple) or len(called) != len(inputs):  # written by a user
+        faults.add(("nodes", name, "called"), f"{name}.called: {kind.name} has no such setting")
+        return None
     to, when = _read_target(name, values, kind, faults), values.get("when")
     if when is not None and (not isinstance(when, str) or when.count(".") != 1):
         faults.add(("nodes", name, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
@@ -183,7 +187,7 @@ def _read_node(
         of=tuple(aliases.get(input_name, input_name) for input_name in inputs),
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=None if to == TARGET else to,
-        called=tuple(values.get("called", inputs)),
+        called=tuple(called),
         translates=kind.translates or to is not None,
         values=dict(values),
     )

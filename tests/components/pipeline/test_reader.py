@@ -264,6 +264,13 @@ def test_mermaid_shows_every_edge() -> None:
     assert "n_words" in looking_back and "origin" not in looking_back  # the source is no edge of the file
 
 
+@pytest.mark.parametrize("called", [3, "x", ["a", "b"]])
+def test_what_a_node_calls_its_inputs_is_nothing_to_set(called: object) -> None:
+    nodes = {"asr": {"kind": "recognize", "called": called}}
+    with pytest.raises(ConfigError, match=r"^asr\.called: recognize has no such setting$"):
+        read_pipeline({"nodes": nodes})
+
+
 def test_inside_a_loop_a_function_meets_nodes_by_the_names_of_the_file() -> None:
     body = {
         "back": {"kind": "translate", "of": "better", "to": "source"},
