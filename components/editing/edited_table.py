@@ -36,6 +36,11 @@ def guard_id(utterance_id: str) -> str:
     return f"'{utterance_id}" if _FORMULA.match(utterance_id) else utterance_id
 
 
+def strip_guard(cell: str) -> str:
+    """Return a cell without the mark before what looks like a formula."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
+
+
 def join_cells(cells: Iterable[str]) -> str:
     """Return a row of a table; a cell that begins with a quote is quoted, as in CSV.
 
@@ -108,7 +113,7 @@ def _unguard(cell: str) -> str:
     """Return a cell's text without a spreadsheet's quotes or the mark before what looks like a formula."""
     if len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('""', ""):
         cell = cell[1:-1].replace('""', '"')
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
+    return strip_guard(cell)
 
 
 def _read_tsv(path: Path, text: str) -> Iterator[Row]:

@@ -17,12 +17,13 @@ from components.editing.correction import (
     latest_by_id,
     read_stored_corrections,
 )
+from components.editing.edited_table import strip_guard
 from components.errors import ConfigError, DataError
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import Hypothesis, NBest, Outcome
 
-VERSION = 3
+VERSION = 4
 """Version of how corrections are read and applied."""
 COLUMNS = {"id", "text"}
 ROLE = "corrections"
@@ -129,7 +130,8 @@ def read_corrections(file: str) -> dict[str, str]:
 def _read_corrections(file: str, digest: str) -> dict[str, str]:
     from components.data import parsing  # noqa: PLC0415 - its package decodes audio
 
-    read = parsing.read_json_rows if file.endswith(".jsonl") else parsing.read_tsv_rows
+    is_json = file.endswith(".jsonl")
+    read = parsing.read_json_rows if is_json else parsing.read_tsv_rows
     texts: dict[str, str] = {}
     for row in read(Path(file)):
         where, fields = f"{file}:{row.line}", row.content
@@ -137,7 +139,8 @@ def _read_corrections(file: str, digest: str) -> dict[str, str]:
             raise ConfigError(f"{where}: {fields}")
         if not fields.keys() >= COLUMNS or not all(isinstance(fields[name], str) for name in COLUMNS):
             raise ConfigError(f"{where}: expected id and text, found {', '.join(fields) or 'nothing'}")
-        if fields["id"] in texts:
-            raise ConfigError(f"{where}: expected one correction each, found a second of {fields['id']!r}")
-        texts[fields["id"]] = fields["text"]
+        utterance_id, text = (fields[c] if is_json else strip_guard(fields[c]) for c in ("id", "text"))
+        if utterance_id in texts:
+            raise ConfigError(f"{where}: expected one correction each, found a second of {utterance_id!r}")
+        texts[utterance_id] = text
     return texts

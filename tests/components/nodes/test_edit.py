@@ -9,7 +9,7 @@ import pytest
 from components.editing.correction import Correction, correct
 from components.editing.corrections_stage import read_corrections_of, store_corrections
 from components.errors import ConfigError
-from components.nodes.edit import Edit, EditSettings, _edit
+from components.nodes.edit import Edit, EditSettings, _edit, read_corrections
 from components.nodes.site import Item, Site
 from components.nodes.table import KINDS
 from components.records import Segment, Utterance
@@ -33,6 +33,16 @@ def test_what_is_corrected_changes_and_the_rest_goes_on(tmp_path: Path, name: st
     assert outcomes[0] is read[0].inputs["asr"]
     assert (outcomes[1].best.system, outcomes[1].best.tokens, outcomes[1].language) == ("node", (), "en")
     assert list(Edit().ids_in_settings(EditSettings(file=str(path)))) == ["u1"]
+
+
+def test_the_mark_before_what_looks_like_a_formula_is_no_text(tmp_path: Path) -> None:
+    """As `antiphon export --for-edit` guards it; JSON lines need none."""
+    path = tmp_path / "c.tsv"
+    path.write_text("id\ttext\n'-u1\t'- Yes.\nu2\t'tis\n")
+    assert read_corrections(str(path)) == {"-u1": "- Yes.", "u2": "'tis"}
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"id": "u1", "text": "\'- Yes."}\n')
+    assert read_corrections(str(path)) == {"u1": "'- Yes."}
 
 
 @pytest.mark.parametrize(
