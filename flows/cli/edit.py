@@ -82,12 +82,36 @@ def run_edited(  # noqa: PLR0913 - what the command line gives
         raise ConfigError(
             f"run {run_name}: expected a run of one pipeline over data, found one of {run.flow}"
         )
+    check_data_of(run)
     parameters = make_parameters(run, node_name, source, by, store)
     server = start_importing()
     update = {"name": name or name_of_edit(run_name, store), "store": store_url, "replace": replace}
     return run_checked(
         entry, entry.parameters.model_validate({**parameters, **update}), server, as_json=as_json
     )
+
+
+def check_data_of(run: RunRecord) -> None:
+    """Refuse, before corrections are stored, a run whose data cannot be read from here.
+
+    Raises:
+        ConfigError: they are not there; a relative path may be that of another folder.
+    """
+    from components import data as sets
+    from components.errors import DataError
+
+    source, audio, *languages = map(
+        run.parameters.get, ("data", "audio", "source_language", "target_language")
+    )
+    try:
+        if audio is not None:
+            sets.check_audio(audio)
+        elif source is not None:
+            sets.check(source, *languages)
+    except DataError as error:
+        raise ConfigError(
+            f"data: {error}; a relative path begins where run {run.name} was started: edit it there"
+        ) from None
 
 
 def make_parameters(

@@ -103,6 +103,28 @@ def test_what_does_not_fit_is_one_line_and_nothing_is_lost(
     assert sorted(store.rglob("*")) == before
 
 
+def test_data_of_another_folder_are_refused_before_anything_is_stored(
+    antiphon: Call,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    store, table = tmp_path / "store", tmp_path / "mt.tsv"
+    (tmp_path / "m.jsonl").write_text('{"id": "u", "text": "a dog"}\n')
+    monkeypatch.chdir(tmp_path)
+    languages = ("--set", "source_language=en", "--target-language", "de")
+    antiphon("run", "cascade", "--data", "m.jsonl", *languages, "--name", "plain")
+    table.write_text(write(antiphon, "plain", "mt", table, store).replace("dog", "cat"))
+    before = sorted(store.rglob("*"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(SystemExit) as ending:
+        cli.main(["edit", "plain", "mt", "--from", str(table), "--store", str(store)])
+    assert ending.value.code == 2
+    assert "a relative path begins where run plain was started: edit it there" in capsys.readouterr().err
+    assert sorted(store.rglob("*")) == before
+
+
 def test_a_review_passes_or_refuses_where_nobody_can_answer(
     antiphon: Call,  # noqa: F811
     tmp_path: Path,
