@@ -57,11 +57,14 @@ def _print_inspection(name: str, node: str | None, utterance: str | None, store_
         names = ", ".join([*(["data"] if data else []), *view.outcomes]) or "none"
         hint = did_you_mean(node, ["data", *view.outcomes])
         raise ConfigError(f"--node: expected a node with records, one of {names}; found {node!r}{hint}")
-    if utterance is not None:
+    refused = {} if data is None else {record.utterance_id: record for record in read_quarantined(data)}
+    if utterance in refused and view.row(utterance) is None:
+        run_printing.print_quarantined("data", [refused[utterance]], 1, name, console())
+    elif utterance is not None:
         outcomes = {name: records for name, records in view.outcomes.items() if node in (None, name)}
         utterance_printing.print_utterance(replace(view, outcomes=outcomes), utterance, console())
     elif node == "data" and data is not None:
-        run_printing.print_data(view, read_quarantined(data), console())
+        run_printing.print_data(view, refused.values(), console())
     elif node is not None:
         run_printing.print_stage(view, node, console())
     else:

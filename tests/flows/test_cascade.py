@@ -263,6 +263,7 @@ def test_why_records_were_quarantined_is_said_in_the_terminal(
     assert "a dog" in data
     assert "8 of 8 shown, 1 quarantined" in data
     assert "bad audio: missing audio: " in data
+    assert "bad audio: missing audio: " in inspected("--utterance", "bad audio")
     assert inspected("--node", "mt").count("poison: said so in its id") == 7
 
 
