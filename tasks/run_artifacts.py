@@ -13,7 +13,10 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
+from components.files import read_json
 from components.run_record import RunRecord, StageRef
+from components.storage.seal import PLAN
+from components.storage.stage_plan import content_of
 from reports.formatting import format_memory
 from tasks.artifacts import escape_markdown, models_of
 
@@ -73,14 +76,15 @@ def publish_lineage(run: RunRecord) -> None:
 
 
 def _inputs_of(run: RunRecord, ref: StageRef) -> list[str]:
-    """Return the names of the stages that a stage reads; metrics read the texts that they score."""
+    """Return the names of the stages that a stage reads: of a node, or by the plan of what is none."""
     node = run.pipeline.node(ref.stage)
-    if node is not None:
-        names = list(node.reads.values())
-    else:
-        names = list(run.pipeline.outputs.values()) if ref.kind == "metrics" else []
+    if node is None:
+        read = read_json(Path(ref.path) / PLAN).get("upstream", {}).values()
+        return [other.stage for other in run.stages if content_of(other) in read]
     stages = {ref.stage for ref in run.stages}
-    return list(dict.fromkeys(stage for name in names for stage in _find_stages(run, name, stages)))
+    return list(
+        dict.fromkeys(stage for name in node.reads.values() for stage in _find_stages(run, name, stages))
+    )
 
 
 def _find_stages(run: RunRecord, name: str, stages: Set[str]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from components.run_record import RunRecord
+from components.storage.stage_plan import content_of
 from tasks import run_artifacts
 from tests.reports.example_runs import cascade
 
@@ -38,6 +39,8 @@ def run(tmp_path: Path) -> RunRecord:
     for ref in record.stages:
         (tmp_path / ref.stage).mkdir()
         plan = {"models": models.get(ref.stage, {})}
+        if ref.stage == "metrics":
+            plan["upstream"] = {each.stage: content_of(each) for each in record.stages if each != ref}
         (tmp_path / ref.stage / "plan.json").write_text(json.dumps(plan))
     stages = [
         ref.model_copy(update={"path": str(tmp_path / ref.stage), "kind": ref.stage}) for ref in record.stages
@@ -60,7 +63,13 @@ def test_lineage_says_which_stage_was_made_of_which_and_by_what(
         ["data", "", "", "reused", keys["data"]],
         ["asr", f"data {keys['data']}", "packaged:whisper-base", "computed", keys["asr"]],
         ["mt", f"asr {keys['asr']}", "a\\|b", "computed", keys["mt"]],
-        ["metrics", f"asr {keys['asr']}, mt {keys['mt']}", "", "computed", keys["metrics"]],
+        [
+            "metrics",
+            ", ".join(f"{n} {keys[n]}" for n in ("data", "asr", "mt")),
+            "",
+            "computed",
+            keys["metrics"],
+        ],
     ]
 
 
