@@ -120,6 +120,10 @@ class ComputedTry:
         )
         n_total = sum(block.items for block in self.blocks[: len(self.results)])
         table = None if aligned is None else aligned.units.measure(metric, aligned.segments, n_total)
+        if table is None and metric.name == "wer" and aligned is not None:
+            raise DataError(
+                f"{objective.name}: expected a language with spaces between words, found none; take cer"
+            )
         if table is None:
             raise DataError(f"{objective.name}: expected texts with references, found none")
         return table

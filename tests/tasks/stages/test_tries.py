@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from components.errors import DataError
 from components.metrics.scoring_units import ScoringUnits
 from components.records import Audio, Utterance
 from components.tuning.objectives import Objective
@@ -17,10 +18,24 @@ from tasks.stages.texts_to_score import AlignedTexts
 def test_error_rates_are_objectives_under_the_runs_normalizer(
     monkeypatch: pytest.MonkeyPatch, normalizer: str, wer: float
 ) -> None:
+    computed = compute_try(monkeypatch, "en", "Hello, world.", "hello world", normalizer)
+    assert computed.measure(computed.context.objectives[0]) == wer
+
+
+def test_a_wer_of_a_language_without_spaces_is_refused_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = compute_try(monkeypatch, "ja", "猫です。", "猫です", "by-language")
+    with pytest.raises(DataError, match=r"^wer: expected a language with spaces between words, .*take cer$"):
+        computed.measure(computed.context.objectives[0])
+
+
+def compute_try(
+    monkeypatch: pytest.MonkeyPatch, language: str, transcript: str, heard: str, normalizer: str
+) -> tries.ComputedTry:
+    """A try that heard one utterance."""
     audio = Audio(path="a.wav", sha256="a" * 64, seconds=2.0, sample_rate=16000)
-    utterance = Utterance(id="u", audio=audio, source_language="en", transcript="Hello, world.")
-    units = ScoringUnits([utterance], "transcript", "en")
-    segments = units.align({"u": "hello world"}, 1)
+    utterance = Utterance(id="u", audio=audio, source_language=language, transcript=transcript)
+    units = ScoringUnits([utterance], "transcript", language)
+    segments = units.align({"u": heard}, 1)
     assert segments is not None
     monkeypatch.setattr(tries, "text_of", lambda *_: None)
     monkeypatch.setattr(tries, "align_parts", lambda *_, **__: AlignedTexts("transcript", segments, units))
@@ -38,5 +53,4 @@ def test_error_rates_are_objectives_under_the_runs_normalizer(
     result: Any = SimpleNamespace(stages={})
     pipeline: Any = SimpleNamespace(languages=(None, None))
     planned = Try(number=0, settings={}, state="failed")
-    computed = tries.ComputedTry(context, planned, pipeline, results=[result])
-    assert computed.measure(context.objectives[0]) == wer
+    return tries.ComputedTry(context, planned, pipeline, results=[result])
