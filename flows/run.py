@@ -109,7 +109,7 @@ class Run:
             "started": self._started_at,
             "finished": utc_now(),
             "versions": library_versions(LIBRARIES),
-            "notes": (*self._warnings(), *self.notes),
+            "notes": tuple(dict.fromkeys((*self._warnings(), *self.notes))),  # a copy has warnings already
         }
         return RunRecord.model_validate(values)
 

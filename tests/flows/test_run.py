@@ -15,6 +15,7 @@ from flows.parameters.blame import BlameParameters
 from flows.parameters.cascade import CascadeParameters
 from flows.run import Run, reopen_run
 from tests.components.storage.test_store import record
+from tests.reports.example_runs import stage
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,14 @@ def test_a_run_that_is_stopped_says_why(
     run = Store(str(tmp_path)).load_run("mine")
     assert (run.status, run.notes) == (status, (note,))
     assert bool(confirmed) == isinstance(error, TerminationSignal)  # the server hears of it before it is gone
+
+
+def test_a_copy_of_a_run_says_once_what_was_quarantined(tmp_path: Path) -> None:
+    note = "1 of 3 records quarantined in stage data"
+    with Run("cascade", CascadeParameters(store=str(tmp_path), name="mine")) as run:
+        run.add(stage("data", 3, 1, 0.1))
+        run.notes = [*run.record.notes, "another"]  # as `reopen_run` does
+        assert run.record.notes == (note, "another")
 
 
 def test_runs_that_cannot_be_opened_again_are_refused(tmp_path: Path) -> None:
