@@ -42,8 +42,8 @@
     const items = await Promise.all(order.slice(from, to).map(entry));
     if (mine !== turn) return; // another filter or page was asked for meanwhile
     $("list").replaceChildren(...items.map(utterance));
-    $("count").textContent = order.length === total ? total.toLocaleString("en") + " utterances"
-      : order.length.toLocaleString("en") + " of " + total.toLocaleString("en") + " utterances";
+    $("count").textContent = (order.length === total ? "" : order.length.toLocaleString("en") + " of ")
+      + total.toLocaleString("en") + (total === 1 ? " utterance" : " utterances");
     $("where").textContent = order.length ? (from + 1) + "–" + to + " of " + order.length : "none";
     $("previous").disabled = page === 0;
     $("next").disabled = page === pages - 1;
