@@ -26,12 +26,15 @@
     return box;
   }
   function figures(item) {
-    const box = el("span", "figures");
+    const box = el("span", "figures"), all = [];
     for (const stage of item.stages) {
       for (const [name, value] of Object.entries(stage.values || {})) {
-        if (value === null || name === "BLEU") continue;
-        add(box, el("span", "", name), el("span", "", value.toFixed(1)));
+        if (value !== null && name !== "BLEU") all.push([stage.stage, name, value]);
       }
+    }
+    for (const [stage, name, value] of all) {
+      const alone = all.filter((each) => each[1] === name).length === 1;
+      add(box, el("span", "", alone ? name : name + " " + stage), el("span", "", value.toFixed(1)));
     }
     return box;
   }

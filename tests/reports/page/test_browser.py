@@ -117,6 +117,8 @@ def test_an_utterance_is_walked_node_by_node(browser: object, tmp_path: Path, wi
     assert [name.strip() for name in names] == [
         *("data", "fast", "doubt", "good", "heard", "de", "again", "de-1", "de-2"),
     ]
+    figures = opened.page.locator(".figures").first.locator("span:nth-child(odd)").all_inner_texts()
+    assert figures[-2:] == ["chrF2 de", "chrF2 de-1"]
     assert "escalate" in first.locator(".way-taken").inner_text()
     assert first.locator("li", has_text="the same as good").count() == 1
     assert first.locator("li", has_text="de-1").locator("ins.i").all_inner_texts() == ["große"]
