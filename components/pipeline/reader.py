@@ -248,10 +248,12 @@ def _add_faults(
 
 def _sort_nodes(nodes: Mapping[str, Node], faults: Faults) -> dict[str, Node]:
     """Order nodes so that each comes after those that it reads, else as in the file."""
+    written = {name: faults.source_keys.get(name, (name,))[-1] for name in nodes}
     for node in nodes.values():
         for role, name in node.reads.items():
             if name not in nodes and name != DATA:
-                near = suggest(name, [DATA, *(other for other in nodes if other != node.name)])
+                others = dict.fromkeys(own for own in written.values() if own != written[node.name])
+                near = suggest(name, [DATA, *others])
                 key = "of" if role.startswith("of") else role
                 faults.add(("nodes", node.name, key), f"{node.name}: there is no node {name!r}{near}")
     if faults.messages:

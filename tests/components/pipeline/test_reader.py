@@ -264,6 +264,13 @@ def test_mermaid_shows_every_edge() -> None:
     assert "n_words" in looking_back and "origin" not in looking_back  # the source is no edge of the file
 
 
+def test_rounds_that_read_what_is_not_there_are_one_line() -> None:
+    nodes = {"mt": {"kind": "translate"}, "r": {"kind": "refine", "of": "yes", "rounds": 3}}
+    with pytest.raises(ConfigError) as refused:
+        read_pipeline({"nodes": nodes, "source_language": "en", "target_language": "de"})
+    assert str(refused.value) == "r: there is no node 'yes'; known: data, mt"
+
+
 @pytest.mark.parametrize("called", [3, "x", ["a", "b"]])
 def test_what_a_node_calls_its_inputs_is_nothing_to_set(called: object) -> None:
     nodes = {"asr": {"kind": "recognize", "called": called}}
