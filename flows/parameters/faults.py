@@ -31,8 +31,13 @@ def check_values(model: type[M], values: object) -> M:
 
 def describe_fault(fault: Mapping[str, Any]) -> str:
     """One pydantic error in one line, without secrets: where, what was expected, what was found."""
-    name, message = ".".join(map(str, fault["loc"])), describe_value_fault(fault)
+    name, message = ".".join(_path_of(fault)), describe_value_fault(fault)
     return message if not name or message.startswith(f"{name}: ") else f"{name}: {message}"
+
+
+def _path_of(fault: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where an error is; pydantic writes ``[key]`` behind a key that is wrong itself."""
+    return tuple(str(part) for part in fault["loc"] if part != "[key]")
 
 
 def describe_faults(
@@ -52,7 +57,7 @@ def describe_faults(
 def _describe_with_place(
     model: type[BaseModel], fault: dict[str, Any], file: Path | None, places: Places
 ) -> str:
-    path = tuple(str(part) for part in fault["loc"])
+    path = _path_of(fault)
     place, name = places.get(path), ".".join(path)
     return at_place(file if place is not None else None, place, _describe(model, fault, path, name))
 

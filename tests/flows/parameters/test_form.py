@@ -9,7 +9,9 @@ import jsonschema
 import pytest
 from pydantic import BaseModel
 
+from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
+from flows.parameters.faults import check_values
 from flows.parameters.form import build_form, drop_empty, order_fields
 from flows.registry import FLOWS, flow_named
 
@@ -121,3 +123,8 @@ def test_a_field_of_a_model_within_a_list_is_shown_too() -> None:
 
     field = build_form(Flow)["systems"]["items"]["properties"]["flow_name"]
     assert field == {"title": "Flow name", "type": "string"}
+
+
+def test_humans_scores_are_those_that_blame_attributes() -> None:
+    with pytest.raises(ConfigError, match=r"^human_scores\.ter: expected bleu or chrf, found 'ter'$"):
+        check_values(flow_named("blame").parameters, {"run": "mine", "human_scores": {"ter": 40.0}})
