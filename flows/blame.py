@@ -32,7 +32,7 @@ def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
                 run.parameters.seed,
                 run.store_url,
                 parameters.segments,
-                human_scores=parameters.human_scores,
+                human_scores={str(name): score for name, score in parameters.human_scores.items()},
                 normalizer=run.normalizer,
             )
         )

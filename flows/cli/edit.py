@@ -100,9 +100,8 @@ def check_data_of(run: RunRecord) -> None:
     from components import data as sets
     from components.errors import DataError
 
-    source, audio, *languages = map(
-        run.parameters.get, ("data", "audio", "source_language", "target_language")
-    )
+    values = map(run.parameters.get, ("data", "audio", "source_language", "target_language"))
+    source, audio, *languages = (None if value is None else str(value) for value in values)
     try:
         if audio is not None:
             sets.check_audio(audio)
