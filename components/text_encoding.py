@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from components.counted_nouns import format_count
 from components.errors import ConfigError
-from components.languages import base_of
+from components.languages import two_letters_of
 
 BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -94,7 +94,7 @@ def _guess(content: bytes, where: str, language: str | None) -> DecodedText:
     if b"\0" in content:
         pages = ["utf_16_le" if content[1::2].count(0) >= content[::2].count(0) else "utf_16_be"]
     else:
-        base = base_of(language or "")
+        base = two_letters_of(language or "")
         pages = [page for page, codes in CODE_PAGES.items() if base in codes] or ["cp1252"]
     match = from_bytes(content, cp_isolation=pages).best() or from_bytes(content).best()
     if match is None:

@@ -12,7 +12,7 @@ from functools import partial
 
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
-from components.languages import base_of
+from components.languages import is_same_language
 from components.nodes.site import Site
 from components.pipeline import auto_models
 from components.pipeline.auto_models import is_auto
@@ -74,7 +74,8 @@ def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:
     name = pipeline.outputs.get("translation")
     output_language = TARGET if name is None else pipeline.language_of(name)
     targets = sorted({target for _, target in pairs if target is not None})
-    if output_language != TARGET and targets and base_of(output_language) not in map(base_of, targets):
+    is_asked_for = any(is_same_language(output_language, target) for target in targets)
+    if output_language != TARGET and targets and not is_asked_for:
         raise ConfigError(
             f"expected {', '.join(targets)}, which nothing gives: the translation is {name}, into "
             f"{output_language}; say outputs: {{translation: NODE}}, or another target_language"

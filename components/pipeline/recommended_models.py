@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from components.languages import base_of, english_name, is_undetermined
+from components.languages import english_name, is_same_language, is_undetermined, two_letters_of
 from components.machine import resolve_device_type
 from components.models.packaged_models import PACKAGED_MODELS
 
@@ -64,14 +64,14 @@ class Recommendation(NamedTuple):
         if self.task == "recognize":
             return True  # Whisper hears 99 languages
         if self.task == "translate_speech":
-            return target is None or base_of(target) == "en"
+            return target is None or is_same_language(target, "en")
         if self.model == OPUS:
-            return _is_opus_pair(base_of(source), None if target is None else base_of(target))
+            return _is_opus_pair(two_letters_of(source), None if target is None else two_letters_of(target))
         if self.model == M2M:
             return not is_undetermined(source)
         return any(
-            (is_undetermined(source) or out_of == base_of(source))
-            and (target is None or into == base_of(target))
+            (is_undetermined(source) or out_of == two_letters_of(source))
+            and (target is None or into == two_letters_of(target))
             for out_of, into in PACKAGED_MODELS[self.model.removeprefix("packaged:")].translates
         )
 
@@ -94,7 +94,7 @@ class Recommendation(NamedTuple):
 
     def reference(self, source: str, target: str | None) -> str:
         """The model's reference for two languages."""
-        return self.model.format(source=base_of(source), target=base_of(target or ""))
+        return self.model.format(source=two_letters_of(source), target=two_letters_of(target or ""))
 
 
 LANGUAGE_MODEL = MappingProxyType({"beam_size": 1, "n_best": 1, "dtype": "bfloat16"})
@@ -202,7 +202,7 @@ def _is_opus_pair(source: str, target: str | None) -> bool:
 def explain_missing(source: str, target: str) -> str:
     """What to do where no model of the table translates between two languages, in one line."""
     direction = f"from {english_name(source)} " if not is_undetermined(source) else ""
-    pair = f"{base_of(source)}-{base_of(target)}" if direction else f"XX-{base_of(target)}"
+    pair = f"{two_letters_of(source) if direction else 'XX'}-{two_letters_of(target)}"
     return (
         f"expected a model that translates {direction}into {english_name(target)}, found none among those "
         "that this machine has (antiphon models suggest); name one: "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.errors import ConfigError
-from components.languages import UNDETERMINED, base_of, is_undetermined
+from components.languages import UNDETERMINED, is_same_language, is_undetermined, two_letters_of
 from components.models.packaged_models import PACKAGED_MODELS
 from components.pipeline.recommended_models import (
     ROWS,
@@ -84,7 +84,7 @@ def choose_translator(name: str, facts: DataFacts, target: str) -> Recommendatio
     """
     is_captions = name.startswith(CAPTIONS)
     tasks = ("translate", "translate_speech") if facts.has_speech else ("translate",)
-    sources = [code for code in facts.sources if base_of(code) != base_of(target)] or [UNDETERMINED]
+    sources = [code for code in facts.sources if not is_same_language(code, target)] or [UNDETERMINED]
     rows = ROWS[::-1] if is_captions else [row for row in ROWS if row.is_general]
     rows = [row for task in tasks for row in rows if row.task == task]
 
@@ -115,7 +115,7 @@ def build_nodes(
     nodes: dict[str, dict[str, Any]] = {}
     if facts.has_speech:
         nodes["asr"] = {"kind": "recognize", "model": WHISPER}
-    if target is not None and {base_of(code) for code in facts.sources} != {base_of(target)}:
+    if target is not None and {two_letters_of(code) for code in facts.sources} != {two_letters_of(target)}:
         of = "asr" if facts.has_speech else "data"
         if translator is not None:
             nodes["mt"] = {"kind": "translate", "of": of, "model": translator}

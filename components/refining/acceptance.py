@@ -15,7 +15,7 @@ from functools import partial
 from sacrebleu.metrics.chrf import CHRF
 
 from components.errors import ConfigError
-from components.languages import UNDETERMINED, base_of
+from components.languages import UNDETERMINED, is_same_language
 from components.metrics.model_metric import Sample
 from components.neural_metrics.factory import bind_quality_metric
 from components.records import Utterance
@@ -80,7 +80,7 @@ def _reference_estimator(config: RoundsConfig, store: str | None) -> Estimator:
 
 def references_of(item: Utterance) -> list[str]:
     """The references of a translation; of a text in the language that was spoken, the transcript."""
-    if base_of(item.source_language) == base_of(item.target_language or UNDETERMINED):
+    if is_same_language(item.source_language, item.target_language or UNDETERMINED):
         return [item.transcript] if item.transcript else []
     return list(item.references)
 

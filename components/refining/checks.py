@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from components import models
 from components.errors import ConfigError
-from components.languages import UNDETERMINED, base_of
+from components.languages import UNDETERMINED, two_letters_of
 from components.machine import resolve_device_name
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION, SERVED
 from components.models.references import split_reference
@@ -96,7 +96,7 @@ def validate_models(config: RefineConfig, store: str | None, pairs: Iterable[Lan
     elif config.method == "self_refine":
         for source, target in language_pairs:
             if source != UNDETERMINED:
-                read_examples(base_of(source), base_of(target or UNDETERMINED))
+                read_examples(two_letters_of(source), two_letters_of(target or UNDETERMINED))
     validate_gate_model(config, store, language_pairs)
 
 

@@ -10,7 +10,7 @@ from components.machine import dtype_for_key
 from components.metrics.choices import TranslationMetricName
 from components.text_confidence import EstimateName
 
-VERSION = 4
+VERSION = 5
 """Version of rounds, gates and stop rules: raised when their outputs change."""
 SERVED_VERSION = 1
 """Of what a served model is asked, beside the version of the rounds."""

@@ -17,7 +17,7 @@ from components.decoding.models.causal import CausalModel
 from components.decoding.search import search
 from components.endpoints.usage import add_counts
 from components.errors import ConfigError
-from components.languages import UNDETERMINED, base_of, english_name
+from components.languages import UNDETERMINED, english_name, two_letters_of
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
@@ -126,7 +126,7 @@ class SelfRefiner:
 
 
 def _languages(item: Utterance) -> tuple[str, str]:
-    return base_of(item.source_language), base_of(item.target_language or UNDETERMINED)
+    return two_letters_of(item.source_language), two_letters_of(item.target_language or UNDETERMINED)
 
 
 def read_examples(source: str, target: str) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components import models
 from components.errors import ConfigError
-from components.languages import base_of
+from components.languages import two_letters_of
 from components.machine import resolve_device_name
 from components.models.architectures import STACKED
 from components.models.checkpoints import read_json
@@ -72,7 +72,7 @@ def _validate_whisper(reference: str, store: str | None, pairs: Iterable[Languag
     checkpoint = models.resolve(reference, store)
     if not checkpoint.architecture.lower().startswith("whisper") or is_english_only(checkpoint):
         raise ConfigError(f"stack.model: expected a multilingual Whisper for pooled, found {reference}")
-    targets = {base_of(target) for _, target in pairs if target is not None}
+    targets = {two_letters_of(target) for _, target in pairs if target is not None}
     if targets and "en" not in targets:
         raise ConfigError(
             f"stack.method pooled: expected target language en, all that Whisper writes, found "

@@ -23,6 +23,7 @@ from components.text_encoding import decode_text
         ("El niño está", "latin-1", "es", "CP1252"),
         ("Mężczyzna, żółć", "cp1250", "pl-PL", "CP1250"),
         ("Мужчина идёт", "cp1251", "ru", "CP1251"),
+        ("Мужчина идёт", "cp1251", "rus", "CP1251"),
         ("男の人", "shift_jis", "ja", "SHIFT-JIS"),
         ("naïve", "cp1252", None, "CP1252"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.pipeline import recommended_models
-from components.pipeline.recommended_models import M2M, ROWS, WHISPER, WHISPER_TURBO, recommend
+from components.pipeline.recommended_models import M2M, OPUS, ROWS, WHISPER, WHISPER_TURBO, recommend
 
 
 def test_each_row_names_its_languages() -> None:
@@ -13,6 +13,12 @@ def test_each_row_names_its_languages() -> None:
     assert directions["translate_speech", WHISPER] == "speech into en"
     assert directions["translate", "packaged:multi30k-en-de"] == "en to de"
     assert all(directions.values())
+
+
+def test_codes_of_three_letters_name_the_same_languages() -> None:
+    (opus,) = [row for row in ROWS if row.model == OPUS]
+    assert opus.translates("deu", "eng")
+    assert opus.reference("deu", "eng") == opus.reference("de", "en")
 
 
 def _choice(task: str, source: str, target: str | None) -> str | None:

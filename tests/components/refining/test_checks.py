@@ -44,7 +44,7 @@ def test_a_method_needs_a_model_of_its_kind(method: str, model: str, expected: s
 
 def test_a_prompt_needs_examples_in_the_languages() -> None:
     config = RefineConfig(model=LLAMA, gate="off")
-    checks.validate_models(config, None, [("en", "de"), ("und", "de")])
+    checks.validate_models(config, None, [("en", "de"), ("eng", "deu"), ("und", "de")])
     with pytest.raises(ConfigError, match=r"self_refine: expected one of .*, found cy-de"):
         checks.validate_models(config, None, [("cy", "de")])
 
