@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import score_table, two_level
@@ -32,7 +34,8 @@ systems on val? Beside it: minimum Bayes risk over the same lists, and the three
 """
 NUMBERS = (1, 2, 3, 4)
 TESTS = (FLICKR16, FLICKR17)
-BEST, RERANKED, RISK, MIXED = (
+SINGLE, BEST, RERANKED, RISK, MIXED = (
+    "one seed",
     "best of three on val",
     "reranked lists",
     "minimum Bayes risk",
@@ -108,8 +111,8 @@ def run(work: Workspace, outputs: Outputs) -> None:
     }
     for number, of_model in lists[DEV].items():
         texts = {key: nbest.best.text for key, nbest in of_model.items()}
-        outputs.add_translations(DEV, sets[DEV], "one seed", number, texts)
-    scores = {number: outputs.statistics(DEV, "one seed", number).score() for number in NUMBERS}
+        outputs.add_translations(DEV, sets[DEV], SINGLE, number, texts)
+    scores = {number: outputs.statistics(DEV, SINGLE, number).score() for number in NUMBERS}
     for left_out, triple in zip(reversed(NUMBERS), combinations(NUMBERS, 3), strict=True):
         coefficients = learn_coefficients(
             work, sets[DEV], {f"seed {number}": lists[DEV][number] for number in triple}
@@ -176,8 +179,20 @@ def page(outputs: Outputs) -> list[str]:
         )
     header = ("difference in BLEU, both sets", "mean over triples", "95%", "could see")
     lines += ["## Other combinations (not registered)", "", markdown_table(header, rows), ""]
+    lines += ["## Tokens of the outputs over those of the references", "", _length_table(outputs), ""]
     learned = {number: outputs.measurements[f"coefficients {number}"] for number in NUMBERS}
     names = sorted({name for coefficients in learned.values() for name in coefficients})
     cells = [(name, *(f"{learned[number].get(name, 0.0):.4g}" for number in NUMBERS)) for name in names]
     columns = ("feature", *(f"without seed {number}" for number in NUMBERS))
     return [*lines, "## Coefficients", "", markdown_table(columns, cells)]
+
+
+def _length_table(outputs: Outputs) -> str:
+    """How long the outputs of each system are: BLEU punishes what is shorter than its references."""
+    rows = []
+    for data in (DEV, *TESTS):
+        for system in outputs.names(data):
+            tables = [outputs.statistics(data, system, seed).rows for seed in outputs.seeds(system, data)]
+            own, reference = np.sum(tables, axis=(0, 1))[:2]
+            rows.append((data, system, f"{own / reference:.3f}"))
+    return markdown_table(("data", "system", "ratio"), rows)
