@@ -25,7 +25,6 @@ A student of 2 + 1 layers that starts with layers of the best of three teachers 
 4,000 sources: with the translations of the three teachers' ensemble, with those of the best of them alone, or
 with the references. Is the ensemble the better teacher, and is any teacher better than the references? Two
 controls say what more data are worth: all 29,000 pairs, and the ensemble's translations of all their sources.
-Word level (0.7 of the loss is the divergence from the ensemble's mixture at every word) is shown beside.
 """
 SEEDS, TEACHERS = (1, 2, 3), (1, 2, 3)
 TESTS = (FLICKR16, FLICKR17)
@@ -50,7 +49,6 @@ ENSEMBLE, SINGLE, NOBODY = (
     "taught by its best member",
     "learned from the references",
 )
-WORD_LEVEL = f"{ENSEMBLE}, word level"
 ALL_PAIRS, ALL_SOURCES = f"{NOBODY}, 29,000 pairs", f"{ENSEMBLE}, 29,000 sources"
 
 
@@ -84,7 +82,6 @@ def train_students(work: Workspace, seeds: Sequence[int] = SEEDS) -> dict[str, d
         NOBODY: {"limit": FEW},
         ALL_PAIRS: {},
         ALL_SOURCES: {"data": teach(work, teachers, None)},
-        WORD_LEVEL: {"limit": FEW, "teachers": tuple(map(str, teachers)), "kd_ratio": 0.7},
     }
     shared = {**STUDENT, "tokenizer": str(best), "init_layers_from": str(best)}
     return {
