@@ -26,7 +26,7 @@ from components.nodes.train_stack import StackTrainingSettings
 from components.run_record import StageRef
 from components.storage.whole_stage import Product
 from components.suggestions import suggest
-from components.training.config import DistillationConfig
+from components.training.distillation_config import DistillationConfig
 
 DATA = "data"
 """The data set, as a node that gives speech."""

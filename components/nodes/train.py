@@ -8,7 +8,7 @@ from pydantic import AliasChoices, ConfigDict, Field
 
 from components.nodes.model_kind import TrainingKind
 from components.nodes.site import Site
-from components.training.config import FineTuningConfig
+from components.training.fine_tuning_config import FineTuningConfig
 
 REFINERS = {
     "deliberation": {"num_drafts", "first_pass_loss_weight"},

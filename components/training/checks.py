@@ -8,7 +8,9 @@ from components import data, models
 from components.errors import ConfigError
 from components.languages import check_code
 from components.training import compilation, initialization, speech_data
-from components.training.config import DistillationConfig, FineTuningConfig, TrainingConfig
+from components.training.config import TrainingConfig
+from components.training.distillation_config import DistillationConfig
+from components.training.fine_tuning_config import FineTuningConfig
 from components.training.marian_model import check_heads
 from components.training.processes import joined_processes
 

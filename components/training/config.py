@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from components.deprecated_names import DeprecatedNames
 from components.stage_settings import StageSettings
@@ -241,63 +241,4 @@ class TrainingConfig(DeprecatedNames, StageSettings):
         False,
         title="Compile",
         description="compile the model's forward pass for training (torch.compile); needs a C++ compiler",
-    )
-
-
-class LoraSettings(BaseModel):
-    """Low-rank adaptation (Hu et al. 2022): W + alpha / rank * B A, of which only A and B are trained."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rank: int = Field(8, ge=1, le=1024, description="rank of B A")
-    alpha: int = Field(16, ge=1, le=4096, description="the update is scaled by alpha / rank")
-    dropout: float = Field(0.0, ge=0.0, lt=1.0, description="dropout before A")
-    target_modules: tuple[str, ...] | str = Field(
-        ("q_proj", "v_proj"),
-        description="ends of the names of the linear layers that are adapted, or a regular expression of "
-        "whole names; all-linear = all but the output layer",
-    )
-
-
-class FineTuningConfig(TrainingConfig):
-    """Settings of a training that may train an adapter of its initial model instead of all weights."""
-
-    lora: LoraSettings | None = Field(
-        None,
-        title="LoRA",
-        description="train low-rank matrices of init_from and write them as a PEFT folder: {rank, alpha, "
-        "dropout, target_modules}, {} for the defaults; empty = all weights; needs the extra adapters",
-    )
-
-
-class DistillationConfig(TrainingConfig):
-    """Settings of a student's training with word-level distillation; without teachers, a plain training."""
-
-    deprecated_names: ClassVar = {
-        "word_share": "kd_ratio",
-        "layers_of": "init_layers_from",
-    }
-
-    teachers: tuple[str, ...] = Field(
-        (),
-        title="Teachers",
-        description="models whose mixture is imitated word by word; they share the student's vocabulary",
-    )
-    teacher_weights: tuple[float, ...] = Field(
-        (), title="Weights", description="share of each teacher in the mixture; empty = equal shares"
-    )
-    temperature: float = Field(
-        1.0, title="Temperature", gt=0.0, le=100.0, description="flattens teacher and student alike"
-    )
-    kd_ratio: float = Field(
-        0.5,
-        title="Word-level share",
-        ge=0.0,
-        le=1.0,
-        description="share of the loss that imitates the teachers; the rest is cross-entropy",
-    )
-    init_layers_from: str | None = Field(
-        None,
-        title="Layers of",
-        description="model whose evenly spaced layers the student begins with; empty = random weights",
     )

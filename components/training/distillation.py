@@ -18,7 +18,7 @@ from components.errors import ConfigError
 from components.models import resolve
 from components.models.loading import load_transformers
 from components.training import cross_entropy
-from components.training.config import DistillationConfig
+from components.training.distillation_config import DistillationConfig
 from components.training.student_init import copy_layers
 from components.training.translation_learner import TranslationLearner
 

@@ -17,7 +17,8 @@ from components.models.install_manifest import install_once
 from components.models.loading import Kind, load_transformers
 from components.records import Checkpoint
 from components.training import lora, vocabulary
-from components.training.config import FineTuningConfig, TrainingConfig
+from components.training.config import TrainingConfig
+from components.training.fine_tuning_config import FineTuningConfig
 from components.training.parallel_data import Pair
 
 PIECES = "source.spm"

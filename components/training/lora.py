@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from components.errors import ConfigError, to_one_line
 from components.models.adapters.config import ADAPTER_WEIGHTS
 from components.models.adapters.tensors import BASE_DIGEST, PREFIX
-from components.training.config import LoraSettings
+from components.training.fine_tuning_config import LoraSettings
 
 _CONFIG, _BASE = "antiphon_lora", "antiphon_base_sha256"
 _log = logging.getLogger("antiphon.training")

@@ -13,7 +13,8 @@ from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.run_record import StageRef
 from components.storage.store import Store
-from components.training.config import DistillationConfig, TrainingConfig
+from components.training.config import TrainingConfig
+from components.training.distillation_config import DistillationConfig
 from components.translation.config import TranslationConfig
 from flows.parameters.base import DataSet, FlowParameters
 from reports.views.run_outputs import output_of

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
-from components.training.config import FineTuningConfig
+from components.training.fine_tuning_config import FineTuningConfig
 from flows.parameters.base import FlowParameters
 
 

@@ -9,7 +9,8 @@ from pydantic import ConfigDict, ValidationError
 
 from components.deprecated_names import DeprecatedNames
 from components.experts.config import ExpertsConfig
-from components.training.config import DistillationConfig, TrainingConfig
+from components.training.config import TrainingConfig
+from components.training.distillation_config import DistillationConfig
 from components.training.meta_learner import MetaConfig
 
 

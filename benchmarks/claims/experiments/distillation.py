@@ -15,8 +15,8 @@ from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, Model, Workspace, digest_of
 from components.files import write_atomically
 from components.metrics.corpus_statistics import CorpusStatistics
-from components.training.config import DistillationConfig
 from components.training.distillation import DistillationLearner
+from components.training.distillation_config import DistillationConfig
 from components.training.learner import MakeLearner
 
 TITLE = "Distillation: students of an ensemble, of one model, and of the references"

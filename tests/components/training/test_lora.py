@@ -16,7 +16,7 @@ from components.errors import ConfigError
 from components.models.loading import load_transformers
 from components.nodes.learners import LEARNERS
 from components.training import checks
-from components.training.config import FineTuningConfig
+from components.training.fine_tuning_config import FineTuningConfig
 from components.training.trainer import train
 
 peft = pytest.importorskip("peft", reason="needs the extra adapters")

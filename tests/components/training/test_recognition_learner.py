@@ -28,7 +28,7 @@ from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.records import NBest, Utterance
 from components.training import checks, speech_data
-from components.training.config import FineTuningConfig
+from components.training.fine_tuning_config import FineTuningConfig
 from components.training.recognition_learner import RecognitionLearner
 from components.training.recognition_scoring import score_recognizer
 from components.training.trainer import train
