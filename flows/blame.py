@@ -11,10 +11,11 @@ from components.errors import ConfigError
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
+from flows.error_attribution import add_blame
 from flows.parameters.blame import BlameParameters
 from flows.registry import pipeline_of
 from flows.run import final_state, reopen_run
-from tasks.stages import attribution, report
+from tasks.stages import report
 
 
 @define_flow(BlameParameters)
@@ -25,16 +26,7 @@ def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
         pipeline = pipeline_of(record)
         if DATA not in run.stages:
             raise ConfigError(f"run {record.name}: expected a run over a data set, found none")
-        run.add(
-            attribution.attribute_errors(
-                pipeline,
-                run.stages,
-                run.parameters.seed,
-                run.store_url,
-                parameters.segments,
-                human_scores={str(name): score for name, score in parameters.human_scores.items()},
-                normalizer=run.normalizer,
-            )
-        )
+        human_scores = {str(name): score for name, score in parameters.human_scores.items()}
+        add_blame(run, pipeline, parameters.segments, human_scores)
         report.publish_run_report(run.record, run.store_url)
     return final_state(run.record)

@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 from components.pipeline.pipeline import DATA, Pipeline
 from components.run_record import RunRecord
 from flows.definition import define_flow
+from flows.error_attribution import add_blame
 from flows.parameters.cascade import CascadeParameters, pipeline
 from flows.run import Run
 from flows.system import Hooks, run_system
@@ -23,15 +24,7 @@ def _before(run: Run, pipeline: Pipeline) -> None:
 
 def _after(run: Run, pipeline: Pipeline) -> None:
     if getattr(run.parameters, "blame", False) and "asr" in run.stages:
-        run.add(
-            attribution.attribute_errors(
-                pipeline,
-                run.stages,
-                run.parameters.seed,
-                run.store_url,
-                normalizer=run.normalizer,
-            )
-        )
+        add_blame(run, pipeline)
 
 
 HOOKS = Hooks(before=_before, after=_after)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from prefect.client.schemas.objects import State
 
-from components.metrics.normalizers import BY_LANGUAGE
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
@@ -26,8 +25,7 @@ def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRec
     with run:
         pipeline, stages = pipeline_of(record), dict(run.stages)
         if DATA in stages:
-            normalizer = str(record.parameters.get("normalizer") or BY_LANGUAGE)
-            scoring = contribution_stage.Scoring(parameters.metric, normalizer)
+            scoring = contribution_stage.Scoring(parameters.metric, run.normalizer)
             ref = contribution_stage.compute_contributions(
                 pipeline, stages, run.parameters.seed, run.store_url, scoring
             )

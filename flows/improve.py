@@ -11,6 +11,7 @@ from components.improvement.situation import Choices
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
+from flows.error_attribution import add_blame
 from flows.parameters.improve import ImproveParameters
 from flows.registry import pipeline_of
 from flows.run import final_state, reopen_run
@@ -30,7 +31,7 @@ def improve(parameters: ImproveParameters) -> RunRecord | State[RunRecord]:
         finished = FinishedRun(pipeline, dict(run.stages), run.parameters.seed, run.store_url)
         if _BLAME not in run.stages:
             attribution.check_references(run.stages[DATA])
-            run.add(attribution.attribute_errors(pipeline, *finished[1:], normalizer=run.normalizer))
+            add_blame(run, pipeline)
         blames = {blame.metric: blame for blame in read_blame(run.stages[_BLAME]).blames}
         choices = Choices(
             recognizer=parameters.recognizer,

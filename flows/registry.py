@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class FlowEntry(NamedTuple):
     """A flow as entry points, each "module:name".
 
-    ``analyzes``: it adds a stage to a copy of a finished run, and the command line prints that alone.
+    ``adds``: the kind of the stage that it adds to a copy of a finished run; the command line prints that
+    alone.
     """
 
     summary: str
@@ -28,7 +29,7 @@ class FlowEntry(NamedTuple):
     needs_of: str | None = None
     pipeline_of: str | None = None
     hooks_of: str | None = None
-    analyzes: bool = False
+    adds: str | None = None
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -105,19 +106,19 @@ FLOWS = {
         "which stage of a finished run loses what, by correcting transcripts and drafts",
         "flows.blame:blame",
         "flows.parameters.blame:BlameParameters",
-        analyzes=True,
+        adds="blame",
     ),
     "contribution": FlowEntry(
         "what each member, input, source, round or expert of a finished run's system adds",
         "flows.contribution:contribution",
         "flows.parameters.contribution:ContributionParameters",
-        analyzes=True,
+        adds="contribution",
     ),
     "improve": FlowEntry(
         "remedies for the errors of a finished run, tried on a part of its data; the best is run",
         "flows.improve:improve",
         "flows.parameters.improve:ImproveParameters",
-        analyzes=True,
+        adds="improvement",
     ),
     "refine": FlowEntry(
         "a draft revised in rounds: self-refine, deliberation, edit diffusion",

@@ -28,9 +28,8 @@ from components.analysis.ranking import Scope, choose_ranking, scope_of, score_i
 from components.analysis.stated_comparisons import check_stated, compare_pairs
 from components.analysis.strength_curves import Conditions
 from components.errors import DataError
-from components.languages import without_spaces
 from components.metrics.corpus_statistics import CorpusStatistics
-from components.metrics.languages import Language, assign_languages
+from components.metrics.languages import Language, assign_languages, transcript_metric
 from components.metrics.metric import Metric, Segments
 from components.metrics.scores_file import ExternalScores
 from components.metrics.scoring_units import ScoringUnits
@@ -173,8 +172,8 @@ def _choose_metrics(
 ) -> list[str]:
     """The metrics, with CER for WER where nothing is spoken in a language with spaces between words."""
     spoken = [utterance.id for utterance in utterances if utterance.audio is not None]
-    has_words = not spoken or not all(map(without_spaces, assign_languages(spoken, source_language)))
-    return list(names if has_words else dict.fromkeys("cer" if name == "wer" else name for name in names))
+    error_rate = transcript_metric(assign_languages(spoken, source_language)) if spoken else "wer"
+    return list(dict.fromkeys(error_rate if name == "wer" else name for name in names))
 
 
 def _check(utterances: Sequence[Utterance], systems: Sequence[System], baseline: str) -> None:

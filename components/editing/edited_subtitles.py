@@ -100,9 +100,8 @@ def _trim_overlaps(path: Path, cues: Sequence[Cue], written: Written) -> tuple[l
     trimmed, notes = [], []
     for cue, following in zip_longest(cues, cues[1:]):
         end = cue.end
-        if following is None or {_times_of(cue), _times_of(following)} <= written.keys():
-            pass
-        elif following.start < cue.end:
+        as_written = following is not None and {_times_of(cue), _times_of(following)} <= written.keys()
+        if following is not None and following.start < cue.end and not as_written:
             if following.start - cue.start < TOLERANCE:
                 raise ConfigError(
                     f"{path.name}:{max(cue.line, following.line)}: expected cues that follow each other, "

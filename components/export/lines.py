@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from components.export.timed_words import TimedWord, width_of
+from components.languages import ENDS_SENTENCE
 
 UNBALANCE = 6.0
 """Cost of lines that differ by a whole line's width; a break between words costs 3, at a clause 1."""
 _SPEAKER = re.compile(r"[-–—](?!\d)")
-_SENTENCE_END = re.compile(r"""[.!?…。！？]["'”’»)\]]*$""")
 
 
 def count_lines(words: Sequence[TimedWord], max_width: int) -> int:
@@ -48,7 +48,7 @@ def break_lines(
 
 
 def _changes_speaker(before: str, after: str) -> bool:
-    return _SPEAKER.match(after) is not None and _SENTENCE_END.search(before) is not None
+    return _SPEAKER.match(after) is not None and ENDS_SENTENCE.search(before) is not None
 
 
 def _break_speech(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from components.errors import DataError
+from components.languages import without_spaces
 from components.metrics.pairing import normalize_ids
 
 Language = str | Mapping[str, str]
@@ -34,6 +35,11 @@ def group_by_language(languages: Sequence[str]) -> dict[str, list[int]]:
     for position, code in enumerate(languages):
         positions.setdefault(code, []).append(position)
     return dict(sorted(positions.items()))
+
+
+def transcript_metric(languages: Iterable[str]) -> str:
+    """The error rate of transcripts: ``wer``; ``cer`` where no language has spaces between words."""
+    return "cer" if all(map(without_spaces, languages)) else "wer"
 
 
 def merge_signatures(signatures: Mapping[str, str]) -> str:

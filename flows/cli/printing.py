@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from components.run_record import RunRecord
+from components.run_record import RunRecord, StageRef
 from components.storage.reader import read_quarantined
 from components.storage.store import Store
 from flows.cli.console import console
@@ -32,8 +33,6 @@ from reports.escaping import to_printable
 from reports.page.report_view import view_of
 from reports.terminal import run_printing
 
-_KINDS = {"improve": "improvement"}
-"""Flow of an analysis -> the kind of its stage, where that has another name."""
 MAX_REASONS = 5
 """Records quarantined by a stage whose reasons the summary gives; `inspect --node` gives all."""
 
@@ -41,11 +40,11 @@ MAX_REASONS = 5
 def print_run(run: RunRecord, store: Store) -> None:
     """What was found out about a run, its stages with what they cost, its scores, and where it is kept."""
     out = console()
-    _print_analyses(run, out)
+    _print_analyses(run.stages, out)
     if comparisons := [read_comparison(ref) for ref in run.stages if ref.kind == "comparison"]:
-        said = {note for comparison in comparisons for note in comparison.notes}
+        printed = {note for comparison in comparisons for note in comparison.notes}
         for note in run.notes:  # a system that failed, say
-            if note not in said:
+            if note not in printed:
                 out.print(Text(to_printable(note), "yellow"), soft_wrap=True)
     else:
         run_printing.print_run(view_of(run, store), out)
@@ -61,22 +60,21 @@ def print_run(run: RunRecord, store: Store) -> None:
             out.print(Text(f"{name:7} {path}"), soft_wrap=True)
 
 
-def print_analysis(run: RunRecord, flow: str) -> None:
-    """What a flow of analysis found, and in a line which run holds it, with all that was found before."""
+def print_analysis(run: RunRecord, kind: str) -> None:
+    """What the stage of a kind says, and in a line which run holds it, with all that was added before."""
     out = console()
-    kind = _KINDS.get(flow, flow)
-    _print_analyses(run.model_copy(update={"stages": tuple(r for r in run.stages if r.kind == kind)}), out)
+    _print_analyses([ref for ref in run.stages if ref.kind == kind], out)
     line = f"{run.name}  {run.flow}, {run.status}; its nodes, texts and scores: antiphon inspect {run.name}"
     out.print(Text(to_printable(line), "dim"), soft_wrap=True)
 
 
-def _print_analyses(run: RunRecord, out: Console) -> None:
+def _print_analyses(stages: Sequence[StageRef], out: Console) -> None:
     """The answers for which a run was analyzed, before the scores that it had already."""
-    results = {ref.kind: ref for ref in run.stages}
+    results = {ref.kind: ref for ref in stages}
     if "study" in results:
         confirmed = read_confirmation(results["confirmation"]) if "confirmation" in results else None
         tuning_report.print_study(read_study(results["study"]), confirmed, out)
-    for ref in run.stages:
+    for ref in stages:
         if ref.kind == "comparison":
             comparison_report.print_comparison(read_comparison(ref), out)
         if ref.kind == "blame":

@@ -127,8 +127,8 @@ def run_flow(
     ended, store = compute_flow(name, config, assignments, shortcuts, yes=yes)
     if isinstance(ended, int):
         return ended
-    only_analysis = name in FLOWS and FLOWS[name].analyzes and verbosity() < Verbosity.VERBOSE
-    return print_result(ended, store, as_json=as_json, analysis=name if only_analysis else None)
+    analysis = FLOWS[name].adds if name in FLOWS and verbosity() < Verbosity.VERBOSE else None
+    return print_result(ended, store, as_json=as_json, analysis=analysis)
 
 
 def compute_flow(
@@ -217,7 +217,7 @@ def _call_flow(
 
 
 def print_result(run: RunRecord, store_url: str | None, *, as_json: bool, analysis: str | None = None) -> int:
-    """Print a run, or only what a flow of analysis found; returns the exit code.
+    """Print a run, or only what its stage of the kind ``analysis`` says; returns the exit code.
 
     The code is 3 if records were quarantined.
     """

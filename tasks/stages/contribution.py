@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +19,9 @@ from components.experts import multilingual
 from components.experts.config import ExpertsConfig
 from components.experts.sample_batches import Sample
 from components.files import write_json
-from components.languages import UNDETERMINED, without_spaces
+from components.languages import UNDETERMINED
 from components.machine import device_for_key
+from components.metrics.languages import transcript_metric
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.shapley import Coalition
@@ -177,17 +178,12 @@ def _score_system(
     values = statistics_of_outputs(
         {subset: units.split(read_best_texts(ref)) for subset, ref in parts.outputs.items()},
         {key: texts for key, texts in units.references.items() if any(texts)},
-        _metric_of_transcripts(languages.values()) if system.transcripts else scoring.metric,
+        transcript_metric(languages.values()) if system.transcripts else scoring.metric,
         language=units.languages,
         n_total=units.count(data.items),
         normalizer=scoring.normalizer,
     )
     return measure_contribution(system.title, system.parts, values, empty=system.empty)
-
-
-def _metric_of_transcripts(languages: Iterable[str]) -> str:
-    """WER; where no language has spaces between words, CER."""
-    return "cer" if all(map(without_spaces, languages)) else "wer"
 
 
 def _name_models(contribution: Contribution, models: Mapping[str, str], store: str | None) -> Contribution:

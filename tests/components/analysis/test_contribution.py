@@ -108,20 +108,22 @@ def test_more_than_six_parts_have_no_shapley_values_but_leave_one_out() -> None:
 
 
 def test_words_saved_are_positive_and_an_empty_output_is_all_deletions() -> None:
-    spoken = {"u": ("a dog runs home",), "v": ("two cats",)}
-    heard = {frozenset({"x"}): {"u": "a dog runs", "v": "two cats"}}
-    values = statistics_of_outputs(heard, spoken, "wer", language="en", n_total=3)
+    references = {"u": ("a dog runs home",), "v": ("two cats",)}
+    outputs = {frozenset({"x"}): {"u": "a dog runs", "v": "two cats"}}
+    values = statistics_of_outputs(outputs, references, "wer", language="en", n_total=3)
     (share,) = measure_contribution("members of asr", ["x"], values, empty="no output").shares
     assert values[frozenset()].score() == pytest.approx(100)
     assert share.share is not None
     assert share.share.value == pytest.approx(100 - 100 / 6)
 
 
-def test_words_are_counted_under_the_normalizer_that_is_said() -> None:
-    heard = {frozenset({"x"}): {"u": "a dog", "v": "Two cats."}}
-    spoken = {"u": ("A dog.",), "v": ("Two cats.",)}
+def test_words_are_counted_under_the_normalizer_that_is_set() -> None:
+    outputs = {frozenset({"x"}): {"u": "a dog", "v": "Two cats."}}
+    references = {"u": ("A dog.",), "v": ("Two cats.",)}
     for normalizer, wer in (("by-language", 0.0), ("none", 50.0)):
-        tables = statistics_of_outputs(heard, spoken, "wer", language="en", n_total=2, normalizer=normalizer)
+        tables = statistics_of_outputs(
+            outputs, references, "wer", language="en", n_total=2, normalizer=normalizer
+        )
         assert tables[frozenset({"x"})].score() == pytest.approx(wer)
 
 

@@ -52,12 +52,12 @@ def test_a_spreadsheet_quotes_what_it_saves() -> None:
 
 def test_a_spreadsheet_keeps_the_rows_behind_a_quote() -> None:
     """A quote that one text opens and another closes, or that is only a part of its text."""
-    said = ['"Two dogs', 'run," he said.', '"Wait," she said.']
-    node = by_id(*(written(f"u{n}", text) for n, text in enumerate(said)))
+    sentences = ['"Two dogs', 'run," he said.', '"Wait," she said.']
+    node = by_id(*(written(f"u{n}", text) for n, text in enumerate(sentences)))
     cells = list(csv.DictReader(io.StringIO(render_table(node.values())), dialect="excel-tab"))
-    assert [row["text"] for row in cells] == said
+    assert [row["text"] for row in cells] == sentences
     saved = io.StringIO()
-    csv.writer(saved, "excel-tab").writerows([["id", "text"], ["u0", '"Three dogs'], ["u1", said[1]]])
+    csv.writer(saved, "excel-tab").writerows([["id", "text"], ["u0", '"Three dogs'], ["u1", sentences[1]]])
     (proposal,) = read_edited_table(
         Path("e.txt"), decode_text(saved.getvalue().encode(), "e.txt"), node, "mt"
     )

@@ -28,9 +28,11 @@ def correction(key: str, text: str, node: str) -> Correction:
     return Correction(id=key, text=text, node=node, by="ann", at="2026-01-01T00:00:00Z", file="a.tsv")
 
 
-def edited(store: Store, *corrections: Correction, heard: Sequence[Utterance] = UTTERANCES) -> RunRecord:
+def run_with_corrections(
+    store: Store, *corrections: Correction, utterances: Sequence[Utterance] = UTTERANCES
+) -> RunRecord:
     """A run whose recognizer's texts were corrected twice, and whose translations stayed."""
-    run = write_run(store, heard)
+    run = write_run(store, utterances)
     ref = store_corrections(store, "asr", corrections, None)
     table = NodeRecord(name=ref.stage, kind="corrections", gives="table")
     edits = [
@@ -42,7 +44,7 @@ def edited(store: Store, *corrections: Correction, heard: Sequence[Utterance] = 
 
 
 def test_the_last_correction_counts_and_is_of_the_model_that_gave_the_text(store: Store) -> None:
-    run = edited(
+    run = run_with_corrections(
         store,
         correction("other", "No.", "asr"),
         correction("other", "Yes!", "asr-edited"),
@@ -57,7 +59,7 @@ def test_the_last_correction_counts_and_is_of_the_model_that_gave_the_text(store
 
 
 def test_texts_that_nobody_touched_are_right_if_all_were_read(store: Store) -> None:
-    run = edited(store, correction("other", "Yes!", "asr"))
+    run = run_with_corrections(store, correction("other", "Yes!", "asr"))
     lessons = read_lessons(run, unchanged_right=True)
     assert [(each.utterance.id, each.is_right) for each in lessons] == [
         ("talk@10", True),
@@ -67,13 +69,15 @@ def test_texts_that_nobody_touched_are_right_if_all_were_read(store: Store) -> N
 
 
 def test_lessons_of_translations_have_the_text_that_was_translated(store: Store) -> None:
-    (lesson,) = read_lessons(edited(store, correction("other", "Ja!", "mt")), unchanged_right=False)
+    (lesson,) = read_lessons(
+        run_with_corrections(store, correction("other", "Ja!", "mt")), unchanged_right=False
+    )
     assert (lesson.node, lesson.source, lesson.text, lesson.language) == ("mt", "Yes.", "Ja!", "de")
 
 
 def test_lessons_are_in_the_language_that_was_heard(store: Store) -> None:
-    heard = [each.model_copy(update={"source_language": "und"}) for each in UTTERANCES]
-    run = edited(store, correction("other", "Yes!", "asr"), heard=heard)
+    utterances = [each.model_copy(update={"source_language": "und"}) for each in UTTERANCES]
+    run = run_with_corrections(store, correction("other", "Yes!", "asr"), utterances=utterances)
     (lesson,) = read_lessons(run, unchanged_right=False)
     assert (lesson.language, make_transcripts([lesson], Path("/"))[0]["source_language"]) == ("en", "en")
 
@@ -84,7 +88,7 @@ def test_a_run_without_corrections_teaches_nothing(store: Store) -> None:
 
 
 def test_an_edit_goes_on_from_the_edit_before(store: Store) -> None:
-    run = edited(store)
+    run = run_with_corrections(store)
     stages = (*run.stages, run.stages[1].model_copy(update={"stage": "asr-edited"}))
     assert node_to_edit(run, "asr").name == "asr"
     assert node_to_edit(run.model_copy(update={"stages": stages}), "asr").name == "asr-edited"

@@ -81,6 +81,8 @@ def test_a_node_has_the_utterances_of_its_own_data(tmp_path: Path) -> None:
     pipeline = read_pipeline({"nodes": nodes, "target_language": "de"})
     data = {DATA: REF, "dev": REF.model_copy(update={"items": 5, "quarantined": 1, "content": "d" * 64})}
     plans = plan_nodes(pipeline, data, str(store.root), 0, lambda models, _: dict.fromkeys(models, "w"))
-    found = {each.node: (each.shards, each.seconds) for each in forecast_nodes(plans, data, store)}
-    assert found["asr-dev"] == (1, pytest.approx(4.0))
-    assert found["mt"][0] == 2
+    shards_and_seconds = {
+        each.node: (each.shards, each.seconds) for each in forecast_nodes(plans, data, store)
+    }
+    assert shards_and_seconds["asr-dev"] == (1, pytest.approx(4.0))
+    assert shards_and_seconds["mt"][0] == 2

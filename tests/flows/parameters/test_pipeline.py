@@ -17,5 +17,5 @@ def test_languages_that_stand_in_the_graph_are_those_of_the_run(graph: object) -
     parameters = PipelineParameters.model_validate({"graph": graph})
     assert pipeline(parameters).languages == ("en", "fr")
     assert parameters.data_set == ("sample", None, "en", "fr", None)
-    chosen = PipelineParameters.model_validate({"graph": graph, "target_language": "de"})
-    assert pipeline(chosen).languages == ("en", "de")
+    into_german = PipelineParameters.model_validate({"graph": graph, "target_language": "de"})
+    assert pipeline(into_german).languages == ("en", "de")
