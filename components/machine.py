@@ -187,7 +187,8 @@ def _read_facts(*, with_card: bool) -> MachineFacts:
 
 def _read_cached_facts() -> MachineFacts:
     """Return the facts that another process wrote to the cache, else ask torch and write them."""
-    path, key = cache_folder() / "machine.json", _cache_key()
+    key = _cache_key()
+    path = cache_folder() / "machines" / f"{key[:16]}.json"
     with suppress(StoreError, ValidationError):
         if path.exists() and (facts := MachineFacts.model_validate(read_json(path))).key == key:
             return facts

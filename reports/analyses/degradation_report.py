@@ -61,7 +61,7 @@ def _name_strength(degradation: Degradation, strength: float | None) -> str:
 def build_sections(comparison: Comparison) -> list[Section]:
     """A section per axis of strengths, with a curve per system and metric."""
     from reports.plots.degradation_plots import draw_degradations  # noqa: PLC0415 - imports matplotlib
-    from reports.plots.run_plots import to_data_uri  # noqa: PLC0415 - imports matplotlib
+    from reports.plots.figures import to_data_uri  # noqa: PLC0415 - imports matplotlib
 
     return [
         Section(
