@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from antiphon import run_pipeline
 from components import models
 from components.errors import ConfigError, DataError, TransientError
 from components.nodes import code_permission
@@ -139,6 +140,19 @@ def test_a_served_model_and_a_program_on_two_ways(folder: Path, served: type[Ser
     with (folder / "served.py").open("a") as file:
         file.write("# a change\n")
     assert not stages(run(folder, NODES))["mt"].reused
+
+
+def test_the_data_that_a_graph_names_are_run_over_in_python_too(folder: Path) -> None:
+    """A file as its mapping; what an argument says counts more, and None says nothing."""
+    lines = {"nodes": {"sed": {**NODES["sed"], "when": None}}, "data": str(folder / "data.jsonl"), "limit": 3}
+    (folder / "graph.yaml").write_text(json.dumps({**lines, "data": "data.jsonl"}))
+    where = {"store": str(folder / "store"), "name": None}
+    for graph in (lines, folder / "graph.yaml"):
+        ran = run_pipeline(graph, limit=None, **where)
+        assert [utterance.id for utterance in ran.utterances] == ["u0", "u1", "u2"]
+    (folder / "other.jsonl").write_text((folder / "data.jsonl").read_text().replace('"u', '"v'))
+    ran = run_pipeline(lines, data=str(folder / "other.jsonl"), limit=1, **where)
+    assert [utterance.id for utterance in ran.utterances] == ["v0"]
 
 
 def test_a_server_that_is_down_is_no_answer_and_the_run_goes_on_later(
