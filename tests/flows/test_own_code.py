@@ -167,6 +167,16 @@ def test_a_server_that_is_down_is_no_answer_and_the_run_goes_on_later(
     assert refs["sed"].reused  # the branch that did not fail
 
 
+def test_a_time_limit_that_was_too_short_leaves_nothing_behind(folder: Path) -> None:
+    """No record is lost to it: the stage is not sealed, and a larger limit computes what is missing."""
+    slow = {"kind": "command", "run": ["sh", "slow.sh"], "also": ["slow.sh"], "format": "text", "of": "data"}
+    (folder / "slow.sh").write_text("while read -r line; do [ \"$line\" != dogs ] || sleep 2; echo $line; done\n")
+    with pytest.raises(TransientError, match=r"^slow: u\d: expected sh to end in 0.5 s, found it running"):
+        run(folder, {"slow": {**slow, "timeout": 0.5}})
+    (ref,) = [ref for ref in run(folder, {"slow": slow}).stages if ref.stage == "slow"]
+    assert (ref.reused, ref.items, ref.quarantined) == (False, 5, 0)
+
+
 def test_a_number_that_no_text_of_own_code_has_fails_the_route_in_one_line(folder: Path) -> None:
     mt = {**NODES["sed"], "when": None}
     doubt = {"kind": "route", "of": "mt", "by": "mine", "below": 1}
