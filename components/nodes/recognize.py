@@ -19,7 +19,7 @@ from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.recognition import checks
 from components.recognition.backends import BACKENDS
-from components.recognition.config import RecognitionConfig
+from components.recognition.config import NGRAM_VERSION, RecognitionConfig
 from components.recognition.windowed.decoder import Request
 from components.records import Outcome, Utterance
 
@@ -54,8 +54,10 @@ class Recognize(Kind[RecognizeSettings]):
     features = RECOGNIZER_FEATURES
 
     def version(self, settings: RecognizeSettings) -> str:
-        """Return the version of the backend, and that of the mixing where there are several models."""
+        """Return the versions of the backend, of n-gram models, and of the mixing of several models."""
         version = BACKENDS[settings.backend].version
+        if settings.language_model is not None and settings.language_model.files:
+            version += f"/ngram/{NGRAM_VERSION}"
         return f"{version}/ensemble/{RECOGNITION_VERSION}" if settings.members else version
 
     def libraries(self, settings: RecognizeSettings) -> tuple[str, ...]:

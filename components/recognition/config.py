@@ -28,6 +28,10 @@ BackendName = Literal[
 """Names of the rows of :data:`components.recognition.backends.BACKENDS`."""
 
 
+NGRAM_VERSION = "2"
+"""Of how texts are scored by n-gram models."""
+
+
 class CtcScoring(BaseModel):
     """A CTC model over characters that takes part in the search of a Whisper (Watanabe et al. 2017)."""
 

@@ -117,6 +117,22 @@ def test_a_word_that_is_not_there_has_no_history(ngram: NgramModel) -> None:
     assert ngram.score(["zebra c"]) == pytest.approx([expected], abs=2e-3)
 
 
+@pytest.mark.parametrize("unknown", ["<unk>", "<UNK>"])
+def test_a_word_that_is_not_there_is_the_models_unknown_word(tmp_path: Path, unknown: str) -> None:
+    """As KenLM reads it; words that are rarer than it are no less known."""
+    path = tmp_path / "model.arpa"
+    path.write_text(
+        ARPA.replace("1=5", "1=6").replace("2=4", "2=5").replace("-0.7 </s>", f"-0.8 {unknown} -0.6\n-0.7 </s>")
+        .replace("-0.4 <s> a", f"-0.25 {unknown} c\n-0.4 <s> a"),
+        encoding="utf-8",
+    )  # fmt: skip
+    model = NgramModel(path, str.lower)
+    log10 = (-0.3 - 0.8) - 0.25 - 0.1
+    assert model.score(["zebra c"]) == pytest.approx([log10 * LOG10], abs=2e-3)
+    log10 = (-0.3 - 0.8) + (-0.6 - 0.9) + (-0.1 - 0.7)  # "ab" is rarer than the unknown word
+    assert model.score(["zebra ab"]) == pytest.approx([log10 * LOG10], abs=2e-3)
+
+
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     path = tmp_path / "model.arpa"
     path.write_text("no model", encoding="utf-8")
