@@ -186,7 +186,9 @@ class Connection:
                 seconds = f"no answer in {self.endpoint.timeout:g} s"
                 translated = TransientError(self._message(f"{seconds}; try again, or raise {PREFIX}_TIMEOUT"))
             case openai.APIStatusError() if error.status_code in _TIMEOUT_STATUSES:
-                translated = TransientError(self._message(f"no answer in the server's time: {message}; try again"))
+                translated = TransientError(
+                    self._message(f"no answer in the server's time: {message}; try again")
+                )
             case openai.APIStatusError() if error.status_code < 500 and error.status_code != 409:
                 detail = self._message(f"the server refused the request: {message}")
                 translated = RefusedError("refused by the server", detail, _describe_parameter(error))

@@ -167,8 +167,8 @@ def _check_tokenizer(recipe: Recipe, donor: ModelFolder) -> Iterator[Finding]:
     if missing:
         yield Finding(
             "warning",
-            f"{donor.reference}: has no {missing}, so that the output has no tokenizer either; copy them there "
-            "from the model that this one was made of before it is used",
+            f"{donor.reference}: has no {missing}, so that the output has no tokenizer either; copy them "
+            "there from the model that this one was made of before it is used",
         )
 
 

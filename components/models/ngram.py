@@ -9,7 +9,7 @@ from typing import Any
 from components.errors import ConfigError, ModelError
 
 UNKNOWN_LOG_PROB = -16.0
-"""Log-probability (nats) of a word that a model without ``<unk>`` lacks; the next word has no history then."""
+"""Log-probability (nats) of a word that a model without ``<unk>`` lacks; the next one has no history."""
 _BEGIN, _END = "<s>", "</s>"
 _UNKNOWN = ("<unk>", "<UNK>")
 _IMPOSSIBLE = -1e4

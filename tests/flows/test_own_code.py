@@ -170,7 +170,9 @@ def test_a_server_that_is_down_is_no_answer_and_the_run_goes_on_later(
 def test_a_time_limit_that_was_too_short_leaves_nothing_behind(folder: Path) -> None:
     """No record is lost to it: the stage is not sealed, and a larger limit computes what is missing."""
     slow = {"kind": "command", "run": ["sh", "slow.sh"], "also": ["slow.sh"], "format": "text", "of": "data"}
-    (folder / "slow.sh").write_text("while read -r line; do [ \"$line\" != dogs ] || sleep 2; echo $line; done\n")
+    (folder / "slow.sh").write_text(
+        'while read -r line; do [ "$line" != dogs ] || sleep 2; echo $line; done\n'
+    )
     with pytest.raises(TransientError, match=r"^slow: u\d: expected sh to end in 0.5 s, found it running"):
         run(folder, {"slow": {**slow, "timeout": 0.5}})
     (ref,) = [ref for ref in run(folder, {"slow": slow}).stages if ref.stage == "slow"]

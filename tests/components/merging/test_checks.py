@@ -152,5 +152,5 @@ def test_a_tokenizer_that_the_output_lacks(tmp_path: Path) -> None:
     assert "has no target.spm, vocab.json, so" in warnings()
     assert not warnings(f"\nbase_model: {whole}")
     merged(recipe("linear", None, (bare, "{weight: 1}"), (whole, "{weight: 1}")), tmp_path / "out")
-    with pytest.raises(ModelError, match=r"expected a tokenizer beside the weights in .*, found no target.spm"):
+    with pytest.raises(ModelError, match=r"expected a tokenizer beside the weights .*, found no target.spm"):
         load_transformers(checkpoint_of(tmp_path / "out", "out"), "seq2seq")
