@@ -4,7 +4,7 @@ What becomes of a request that has no usable answer:
 
 401, 403, unknown model    ConfigError: nothing else would be answered either
 429, time-out, no server   TransientError: the stage goes on from there when it is run again
-5xx, cut, no JSON          TransientError, unless the server answers a small request right after: then it is
+other 5xx, cut, no JSON    TransientError, unless the server answers a small request right after: then it is
                            this record that it cannot answer
 other 4xx                  AnswerError: this record was refused
 """
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 EXTRA = "served"
+_TIMEOUT_STATUSES = {408, 504, 524}
+"""Of a server, or of a proxy before it, whose time ran out: the next attempt may be answered."""
 _ATTEMPTS_AT_JSON = 3
 """Requests until an answer that is no JSON is taken for what the server says."""
 A = TypeVar("A", bound=BaseModel)
@@ -183,7 +185,11 @@ class Connection:
             case openai.APITimeoutError():
                 seconds = f"no answer in {self.endpoint.timeout:g} s"
                 translated = TransientError(self._message(f"{seconds}; try again, or raise {PREFIX}_TIMEOUT"))
-            case openai.APIStatusError() if error.status_code < 500 and error.status_code not in (408, 409):
+            case openai.APIStatusError() if error.status_code in _TIMEOUT_STATUSES:
+                translated = TransientError(
+                    self._message(f"no answer in the server's time: {message}; try again")
+                )
+            case openai.APIStatusError() if error.status_code < 500 and error.status_code != 409:
                 detail = self._message(f"the server refused the request: {message}")
                 translated = RefusedError("refused by the server", detail, _describe_parameter(error))
             case openai.APIStatusError():

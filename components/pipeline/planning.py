@@ -11,6 +11,7 @@ from components.digests import file_digest
 from components.errors import ConfigError
 from components.machine import resolve_device_type
 from components.models.adapted_references import join_adapters, split_adapters
+from components.models.architecture_lookup import find_architecture
 from components.models.sources.store import pin_run_models
 from components.nodes.site import Site
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
@@ -57,7 +58,8 @@ def plan_nodes(
     keys = {name: ref.content or ref.key for name, ref in data.items()}
     totals = {name: ref.items - ref.quarantined for name, ref in data.items()}
     plans: dict[str, NodePlan] = {}
-    for node in (with_pinned_models(node, store) for node in pipeline if not pipeline.is_data(node.name)):
+    written = (complete_node(pipeline, node, store) for node in pipeline if not pipeline.is_data(node.name))
+    for node in (with_pinned_models(node, store) for node in written):
         site = pipeline.site_of(node, store, seed)
         read = {role: keys[name] for role, name in node.reads.items()}
         own = pipeline.data_of(node.name)
@@ -137,6 +139,23 @@ def _key_parameters(node: Node, site: Site) -> dict[str, Any]:
     if weights := _adapter_weights(node):
         parameters["adapter_weights"] = weights
     return parameters
+
+
+def complete_node(pipeline: Pipeline, node: Node, store: str | None) -> Node:
+    """Return a node with what its models' configurations decide, those of models made here included."""
+    made = {f"{NODE}{name}": _architecture_of(pipeline, name, store) for name in node.model_nodes.values()}
+    return replace(node, settings=node.kind.complete(node.settings, store, made))
+
+
+def _architecture_of(pipeline: Pipeline, name: str, store: str | None) -> str:
+    """Return the architecture of the model that a node makes; empty where nothing says it."""
+    maker = pipeline.nodes[name]
+    base = split_adapters(next(iter(maker.models.values()), ""))[0]
+    if maker.kind.architecture or not base:
+        return maker.kind.architecture
+    if base.startswith(NODE):
+        return _architecture_of(pipeline, base.removeprefix(NODE), store)
+    return find_architecture(base, store)
 
 
 def with_pinned_models(node: Node, store: str | None) -> Node:
