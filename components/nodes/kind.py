@@ -187,6 +187,10 @@ class Kind(ABC, Generic[S]):
         """Return the numbers of its first input that it decides by; one that cannot be there is refused."""
         return ()
 
+    def thresholds(self, settings: S) -> dict[str, tuple[str, float]]:
+        """Return setting -> a number and what it is compared with; one that it cannot reach is refused."""
+        return {}
+
     def ids_in_settings(self, settings: S) -> Collection[str]:
         """Return ids of utterances that its settings name; an id that the data lack is refused."""
         return ()

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from components.analysis.comparison import Comparison
 from components.analysis.degradation import Degradation, SlopeDifference
+from components.metrics.choices import TEST_LABELS
 from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
@@ -85,7 +86,8 @@ def _note(comparison: Comparison, degradations: Sequence[Degradation]) -> str:
     text = f"{'. '.join(summarize(first))}. Columns: {first.strength.label}. "
     return text + (
         "Slope of the least-squares line through the scores of perturbed inputs, with 95% intervals over "
-        f"{first.n:,} utterances; p of {label_of(first.metric)} after Holm's correction over the systems, "
+        f"{first.n:,} utterances; p of {label_of(first.metric)} ({TEST_LABELS[first.test]}) "
+        "after Holm's correction over the systems, "
         "the others are exploratory."
     )
 

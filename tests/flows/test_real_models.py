@@ -29,6 +29,21 @@ def outputs(said: Any, stage: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (path / "outputs.jsonl").read_text().splitlines()]
 
 
+def test_written_texts_need_no_recognizer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty cache and no package registry: the translator that ships is all that a run of texts takes."""
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    for language, line in (("en", "A man is walking his dog."), ("de", "Ein Mann führt seinen Hund aus.")):
+        (tmp_path / f"s.{language}").write_text(f"{line}\n")
+    data = f"{tmp_path}/s.en,{tmp_path}/s.de"
+    code, output = run(capsys, "--data", data, "--target-language", "de", "--store", str(tmp_path / "store"))
+    assert code == 0
+    assert [stage["stage"] for stage in output["stages"]][:2] == ["data", "mt"]
+
+
 def test_the_cascade_hears_and_translates_and_a_rerun_loads_nothing_heavy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], prefect_url: str
 ) -> None:
