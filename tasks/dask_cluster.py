@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from threading import Lock
-from typing import Any
 
 import distributed  # noqa: F401 - sets the levels of its loggers, which are set anew here
 from prefect_dask.client import PrefectDaskClient
@@ -25,5 +24,4 @@ class OneClusterDaskRunner(DaskTaskRunner):
     def client(self) -> PrefectDaskClient:
         """The client of the cluster, which is started at the first use."""
         with _STARTING:
-            client: Any = super().client
-            return client
+            return super().client

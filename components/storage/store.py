@@ -151,8 +151,8 @@ class Store:
             replace: whether a finished run of that name may be replaced.
 
         Raises:
-            ConfigError: there is a finished run of that name, and it is not to be replaced. One that was killed
-                before its last file, ``metrics.json``, was written may be run again.
+            ConfigError: there is a finished run of that name, and it is not to be replaced. One that was
+                killed before its last file, ``metrics.json``, was written may be run again.
             StoreError: a run of that name is at work, or nothing can be written here.
         """
         if name is not None:
@@ -230,6 +230,13 @@ class Store:
             self.backend.files.remove(f"runs/{run.name}/{FAILED}")
             self.backend.uses.clear_run(run.name)
         return folder
+
+    def withdraw_record(self, name: str) -> None:
+        """Remove the record of a run that was paused and goes on; that of a finished one stays."""
+        folder = self.run_folder(name)
+        for file in (FAILED,) if self._has_finished(name) else (METRICS, RECORD):
+            self.backend.files.remove(f"runs/{name}/{file}")
+            (folder / file).unlink(missing_ok=True)
 
     def load_run(self, name: str) -> RunRecord:
         """Return the record of the run ``name``, its stages verified.

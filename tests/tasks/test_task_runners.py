@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -73,11 +73,12 @@ def test_nodes_that_submit_at_once_share_one_dask_cluster(monkeypatch: pytest.Mo
     pytest.importorskip("prefect_dask", reason="needs the extra dask")
     started: list[int] = []
 
-    class Slow(nullcontext[None]):
+    class Slow(AbstractContextManager["Slow"]):
         dashboard_link = ""
 
+        def __exit__(self, *_: object) -> None: ...
+
         def __init__(self, *_: object, **settings: object) -> None:
-            super().__init__(self)  # type: ignore[arg-type]
             if "n_workers" in settings:
                 started.append(1)
                 time.sleep(0.1)
