@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from threading import Lock
 
-import distributed  # noqa: F401 - sets the levels of its loggers, which are set anew here
 from prefect_dask.client import PrefectDaskClient
 from prefect_dask.task_runners import DaskTaskRunner
 
 _STARTING = Lock()
 """Not the runner's own: runners are sent to workers."""
-logging.getLogger("distributed").setLevel(logging.WARNING)  # it tells of every connection
+logging.getLogger("distributed").setLevel(logging.WARNING)  # else it tells of every connection
 
 
 class OneClusterDaskRunner(DaskTaskRunner):

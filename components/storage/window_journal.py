@@ -43,13 +43,14 @@ class WindowJournal:
         self._synced = time.monotonic()
         self.recalled_seconds = 0.0
         content = path.read_bytes() if path.exists() else b""
-        self._entries = {tuple(entry["windows"]): entry for entry in _read_entries(content)}
+        self._entries = {tuple(json.loads(entry)["windows"]): entry for entry in _read_entries(content)}
 
     def recall(self, windows: Sequence[str]) -> Any:
         """Return what a batch of windows gave in an earlier attempt; None where that is not known."""
-        entry = self._entries.pop(tuple(windows), None)
-        if entry is None:
+        text = self._entries.pop(tuple(windows), None)
+        if text is None:
             return None
+        entry = json.loads(text)
         self.recalled_seconds += entry["seconds"]
         return entry["results"]
 
@@ -69,11 +70,11 @@ class WindowJournal:
             _log.warning("%s: decoded windows are not kept: %s", self._path, error.strerror)
 
 
-def _read_entries(content: bytes) -> Iterator[dict[str, Any]]:
+def _read_entries(content: bytes) -> Iterator[bytes]:
     for line in content.split(b"\n"):
         digest, _, text = line.partition(b" ")
         if digest == _digest_of(text):
-            yield json.loads(text)
+            yield text
 
 
 def _digest_of(text: bytes) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import Event, Thread
 from typing import Any, NamedTuple
@@ -117,7 +117,8 @@ def execute(
             _wait_for_nodes(ended, coordinator, suspension, lambda: observe(result()))
             suspension.raise_if_requested()
     except BaseException:
-        observe(result())
+        with suppress(Exception):  # the error itself is told
+            observe(result())
         raise
     return result()
 

@@ -72,9 +72,9 @@ class WindowRecognizer:
         threads = choose_threads(self.config.device)
         with Prefetched(self._prepare, utterances, threads, size_of=lambda _: 0.0, capacity=0.0) as opened:
             prepared = list(opened)  # all of them are in memory: the longest windows are decoded first
-        opened_ones = [each for each in prepared if not isinstance(each, Quarantined)]
-        windows = [window for each in opened_ones for window in each.windows]
-        names = [f"{each.utterance.id}@{span.start:.2f}" for each in opened_ones for span in each.spans]
+        readable = [each for each in prepared if not isinstance(each, Quarantined)]
+        windows = [window for each in readable for window in each.windows]
+        names = [f"{each.utterance.id}@{span.start:.2f}" for each in readable for span in each.spans]
         results = iter(self._decode(windows, names))
         return [
             each
