@@ -129,7 +129,7 @@ class RunRecord(Record):
 
     name: Identifier
     flow: str
-    status: Literal["completed", "completed with quarantine", "failed", "cancelled", "suspended"]
+    status: Literal["completed", "completed with quarantine", "failed", "cancelled", "suspended", "paused"]
     parameters: dict[str, object]
     stages: tuple[StageRef, ...]
     pipeline: PipelineRecord = PipelineRecord()

@@ -59,7 +59,7 @@ def planned(kind: str, config: TranslationConfig | RecognitionConfig) -> ShardJo
 
 def computed(job: ShardJob, utterances: list[Utterance]) -> tuple[str, ShardResult]:
     payload, _ = pack_items([Item(utterance=one) for one in utterances])
-    return job.plan.key, compute_packed("mt", 0, job, payload)
+    return job.plan.key, compute_packed("mt", 0, job, payload, "/nowhere/windows/journal.jsonl")
 
 
 def translated(config: TranslationConfig) -> tuple[str, ShardResult]:
