@@ -19,6 +19,7 @@ from components.metrics.scores_file import load_scores
 from components.metrics.scores_settings import ScoresFile
 from components.metrics.scoring_units import ScoringUnits
 from components.run_record import RunRecord
+from components.storage.report_files import PLOTS, REPORT, seal_report
 from components.storage.run_listing import list_runs
 from components.storage.store import Store
 from reports.analyses.stage_results import read_comparison, read_confidence
@@ -34,7 +35,7 @@ GRAPH_FILE = "pipeline.svg"
 
 
 def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
-    """Write ``report.html`` and ``plots/`` of a run and return their paths.
+    """Write ``report.html`` and ``plots/`` of a run, with their digests, and return their paths.
 
     Raises:
         StoreError: they cannot be written.
@@ -44,19 +45,20 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     view = view_of(run, store)
     drawn = cache(lambda: run_plots.draw_figures(view))
     with disk_full_as_store_error(f"the report of run {run.name}", folder):
-        page = html_page.write_html(view, folder / "report.html", figures=drawn)
+        page = html_page.write_html(view, folder / REPORT, figures=drawn)
         compared = [ref for ref in run.stages if ref.kind == "comparison"]
         if compared:
-            images = comparison_plots.save_plots(read_comparison(compared[0]), folder / "plots")
+            images = comparison_plots.save_plots(read_comparison(compared[0]), folder / PLOTS)
         else:
-            images = run_plots.save_figures(drawn(), run_plots.TITLES, folder / "plots")
+            images = run_plots.save_figures(drawn(), run_plots.TITLES, folder / PLOTS)
         measured = [ref for ref in run.stages if ref.kind == "confidence"]
         if measured:
-            images += confidence_plots.save_plots(read_confidence(measured[0]), folder / "plots")
+            images += confidence_plots.save_plots(read_confidence(measured[0]), folder / PLOTS)
         pipeline = graph.draw_svg_file(view)
         if pipeline:
-            write_bytes(folder / "plots" / GRAPH_FILE, pipeline.encode())
-            images = [folder / "plots" / GRAPH_FILE, *images]
+            write_bytes(folder / PLOTS / GRAPH_FILE, pipeline.encode())
+            images = [folder / PLOTS / GRAPH_FILE, *images]
+        seal_report(folder)
     return page, images
 
 
