@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from components.json_text import parse_json
+
 DIGEST = "digest"
 """The field in which a sealed object states the digest of all its others."""
 
@@ -32,7 +34,7 @@ def verify_digest(content: bytes) -> dict[str, Any]:
     Raises:
         ValueError: not a JSON object, or its content does not match its digest.
     """
-    values = json.loads(content)
+    values = parse_json(content)
     if not isinstance(values, dict):
         raise ValueError(f"expected a JSON object, found {type(values).__name__}")
     stated = values.pop(DIGEST, None)

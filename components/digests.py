@@ -14,6 +14,7 @@ import platformdirs
 
 from components.file_limits import refuse_irregular
 from components.files import write_atomically
+from components.json_text import parse_json
 
 CACHE_VARIABLE = "ANTIPHON_CACHE"
 REMEMBERED_FROM = 1 << 20
@@ -60,7 +61,7 @@ def sha256_of(path: Path, *, reread: bool = False) -> str:
 
 def _recall(memory: Path, stamp: list[object]) -> str | None:
     try:
-        record = json.loads(memory.read_text(encoding="utf-8"))
+        record = parse_json(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     digest = record.get("sha256") if isinstance(record, dict) and record.get("stamp") == stamp else None

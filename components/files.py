@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from components.errors import StoreError
+from components.json_text import parse_json
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
@@ -160,7 +161,7 @@ def read_json(path: Path) -> dict[str, Any]:
         StoreError: the file is missing, is not JSON, or holds no object.
     """
     try:
-        value = json.loads(path.read_bytes())
+        value = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise StoreError(f"expected a JSON object in {path}, found: {error}") from error
     if not isinstance(value, dict):

@@ -6,7 +6,6 @@ One file serves both sides of a cascade: a recognizer writes the ``source`` of e
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 import unicodedata
@@ -22,6 +21,8 @@ COLUMNS = ("source", "target", "boost", "require")
 DEFAULT_BOOST = 2.0
 """Nats for each token of a term whose row says nothing (measured: docs/results/families.md)."""
 MAX_BOOST = 50.0
+MAX_BYTES = 2**24
+"""Of a term list."""
 MAX_CHARACTERS = 200
 """Of a term; a longer cell is a sentence, or a file that is no term list."""
 _TRUE, _FALSE = ("yes", "true", "1"), ("", "no", "false", "0")
@@ -53,10 +54,13 @@ def read_terms(path: Path) -> tuple[Term, ...]:
         ConfigError: The file cannot be read, has no rows, or a line is wrong, which it names.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        is_list = path.stat().st_size <= MAX_BYTES and path.is_file()
+        lines = path.read_text(encoding="utf-8-sig").splitlines() if is_list else []
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"{str(path)[:200]}: expected a term list, a readable file: {reason}") from error
+    if not is_list:
+        raise ConfigError(f"{path}: expected a term list, a regular file of at most {MAX_BYTES} bytes")
     numbered = [(n, line) for n, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
     if not numbered:
         raise ConfigError(f"{path}: expected a header (source, target, boost) and terms, found none")
@@ -75,8 +79,7 @@ def read_terms(path: Path) -> tuple[Term, ...]:
 
 def _cells(line: str) -> list[str]:
     """The cells of a line; quotes are characters as any other."""
-    (row,) = csv.reader([line], delimiter="\t", quoting=csv.QUOTE_NONE)
-    return [" ".join(unicodedata.normalize("NFC", cell).split()) for cell in row]
+    return [" ".join(unicodedata.normalize("NFC", cell).split()) for cell in line.split("\t")]
 
 
 def _read_header(path: Path, number: int, line: str) -> list[str]:
@@ -115,14 +118,14 @@ def _read_boost(where: str, text: str) -> float:
         boost = math.nan
     if not 0 < boost <= MAX_BOOST:
         raise ConfigError(
-            f"{where}: boost: expected nats per token above 0 and up to {MAX_BOOST:g}, found {text!r}"
+            f"{where}: boost: expected nats per token above 0 and up to {MAX_BOOST:g}, found {text!r:.80}"
         )
     return boost
 
 
 def _read_flag(where: str, text: str) -> bool:
     if text.lower() not in (*_TRUE, *_FALSE):
-        raise ConfigError(f"{where}: require: expected yes or no, found {text!r}")
+        raise ConfigError(f"{where}: require: expected yes or no, found {text!r:.80}")
     return text.lower() in _TRUE
 
 

@@ -32,7 +32,7 @@ CODE_PAGES = {
     "cp949": ("ko",),
 }
 """Encodings that are not Unicode -> the languages whose subtitles are saved in them; others in cp1252."""
-MAX_BYTES = 2**28
+MAX_BYTES = 2**26
 """Of a file that is read whole."""
 
 

@@ -9,13 +9,15 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import YAMLError
 
 from components.errors import ConfigError
 
-_MAX_BYTES = 1_000_000  # bytes of a file
+_MAX_BYTES = 2**19  # of a file: a comment or a tag of a megabyte takes seconds
 _MAX_VALUES = 10_000  # values after aliases are followed
 _MAX_DEPTH = 20
+_TOO_LARGE = f"expected at most {_MAX_VALUES} values, {_MAX_DEPTH} deep; found more (aliases count)"
 
 Lines = dict[tuple[str, ...], int]
 """Path of a key or a list's item -> its line, counted from 1."""
@@ -56,12 +58,11 @@ def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:
     # Round trip: plain containers that know their lines, never objects; tags are refused below.
     yaml = YAML(typ="rt", pure=True)
     yaml.allow_duplicate_keys = False
+    yaml.Composer = _BoundedComposer
     try:
         value = yaml.load(text)
-    except RecursionError:
-        raise ConfigError(
-            f"{where}: expected at most {_MAX_DEPTH} levels of nesting, found many more"
-        ) from None
+    except _TooLargeError:
+        raise ConfigError(f"{where}: {_TOO_LARGE}") from None
     except Exception as error:  # ruamel.yaml trips over "-_", "!!bool 7" and others instead of refusing them
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
@@ -69,9 +70,30 @@ def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:
         problem = (
             problem_text.partition("\n")[0] if isinstance(error, YAMLError | ValueError) else repr(error)
         )
-        raise ConfigError(f"{where}{line}: expected YAML 1.2, found: {problem}") from error
+        raise ConfigError(f"{where}{line}: expected YAML 1.2, found: {problem:.200}") from error
     lines: Lines = {}
     return _to_plain(value, (), lines, where), lines
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+class _BoundedComposer(Composer):
+    """Ends at the first value too many, where little of a large text has been read."""
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self._nodes = self._depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._nodes += 1
+        self._depth += 1
+        if self._nodes > 2 * _MAX_VALUES or self._depth > _MAX_DEPTH + 1:  # keys are nodes, too
+            raise _TooLargeError
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 def format_yaml(value: Any, *, flow_style: bool = False) -> str:
@@ -96,9 +118,7 @@ def _to_plain(
     count = [0] if count is None else count
     count[0] += 1
     if count[0] > _MAX_VALUES or len(path) > _MAX_DEPTH:
-        raise ConfigError(
-            f"{where}: expected at most {_MAX_VALUES} values, {_MAX_DEPTH} deep; found more (aliases count)"
-        )
+        raise ConfigError(f"{where}: {_TOO_LARGE}")
     if isinstance(value, CommentedMap):
         plain = {}
         for key in value:
@@ -115,7 +135,7 @@ def _to_plain(
             return kind(value)
     if value is None:
         return None
-    raise ConfigError(f"{where}: expected text, numbers, lists and mappings, found {value!r}")
+    raise ConfigError(f"{where}: expected text, numbers, lists and mappings, found {value!r:.200}")
 
 
 def _line_of(value: CommentedMap | CommentedSeq, key: object, position_of: Callable[[Any], Any]) -> int:

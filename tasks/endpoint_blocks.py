@@ -6,13 +6,13 @@ alone. Nothing of it goes into parameters, results or the store.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from components.endpoints.endpoint import use_source
 from components.errors import TransientError
+from components.json_text import parse_json
 
 
 @lru_cache(maxsize=32)
@@ -39,7 +39,7 @@ def read_block(name: str) -> Mapping[str, Any] | None:
 def _to_fields(value: Any) -> Mapping[str, Any]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             return {"key": value}
     return value if isinstance(value, Mapping) else {"key": str(value)}

@@ -34,6 +34,7 @@ class Limits:
 
     Attributes:
         seconds: Of one utterance: 0.7 GB of 16 kHz float32.
+        samples: Of one utterance, over all channels: three hours of stereo at 96 kHz, a minute to decode.
         file_bytes: Of one file.
         lowest_rate: Samples per second.
         highest_rate: Samples per second.
@@ -41,6 +42,7 @@ class Limits:
     """
 
     seconds: float = 3 * 3600.0
+    samples: int = 2**31
     file_bytes: int = 8 * 2**30
     lowest_rate: int = 4_000
     highest_rate: int = 384_000
@@ -158,13 +160,21 @@ def check_stream(path: FilePath, stream: AudioStream, limits: Limits) -> None:
         raise audio_error(path, f"expected 1 to {limits.channels} channels, found {channels}")
 
 
-def check_length(path: FilePath, seconds: float, limits: Limits) -> None:
-    """Refuse a stretch of ``seconds`` that would not fit in memory."""
+def check_length(path: FilePath, seconds: float, rate: int, channels: int, limits: Limits) -> None:
+    """Refuse a stretch of ``seconds`` that would not fit in memory, or take minutes to decode."""
     if seconds > limits.seconds:
         raise audio_error(
             path,
             f"expected at most {limits.seconds:.0f} s in one utterance, found {seconds:.0f} s",
             "split it with offset and duration",
+        )
+    samples = round(seconds * rate) * channels
+    if samples > limits.samples:
+        raise audio_error(
+            path,
+            f"expected at most {limits.samples:,} samples in one utterance, found {samples:,} "
+            f"({channels} channels of {seconds:.0f} s at {rate} Hz)",
+            "convert it to fewer channels or a lower rate, or split it with offset and duration",
         )
 
 

@@ -50,8 +50,8 @@ def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
         raise audio_error(
             path, "expected the file that the manifest was read with, found another", "load it again"
         )
-    check_length(path, audio.seconds, limits)
     with open_container(path, limits) as (container, stream):
+        check_length(path, audio.seconds, stream.rate, stream.channels, limits)
         first, count = round(audio.offset * stream.rate), max(1, round(audio.seconds * stream.rate))
         blocks = decode_stretch(path, container, stream, first, count)
         resampled_blocks = _resample(blocks, stream.rate)

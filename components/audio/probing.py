@@ -101,7 +101,7 @@ def describe(
         raise audio_error(
             path, f"expected a duration of at most {rest:.2f} s from {offset:g} s, found {seconds:g}"
         )
-    check_length(path, seconds, limits)
+    check_length(path, seconds, headers.sample_rate, headers.channels, limits)
     return Audio(
         path=headers.path,
         sha256=look_up_sha256(*file_identity(path)),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components.campaign.answers import Answer, AnswerFaults
 from components.errors import ConfigError
+from components.json_text import parse_json
 
 _RESET = "__RESET__"
 """The annotation by which pearmut notes that an annotator's task was reset: what was before is void."""
@@ -32,9 +32,9 @@ def _parse_log(text: str, where: str, campaign: str) -> list[dict[str, Any]]:
     """The entries of pearmut's log, of its lines or of a download."""
     try:
         if where.lower().endswith(".jsonl"):
-            values = [json.loads(line) for line in text.split("\n") if line.strip()]
+            values = [parse_json(line) for line in text.split("\n") if line.strip()]
         else:
-            values = json.loads(text)
+            values = parse_json(text)
     except ValueError as error:
         raise ConfigError(f"{where}: expected answers of pearmut as JSON, found {error}") from error
     if isinstance(values, dict):

@@ -6,7 +6,7 @@ A line ends at ``\n`` only: U+2028 and the like belong to the text that holds th
 from __future__ import annotations
 
 import csv
-import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from components.audio.container import open_regular_file
 from components.errors import DataError
+from components.json_text import parse_json
 
 MAX_MANIFEST_BYTES = 2**30
 MAX_LINE_BYTES = 2**20
@@ -119,9 +120,7 @@ def read_json_rows(path: Path) -> Iterator[Row]:
 
 def _parse_object(line: str) -> Fields | RecordError:
     try:
-        value = json.loads(line, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
-    except RecursionError:
-        return RecordError("unreadable record", "expected a flat JSON object, found thousands of nested ones")
+        value = parse_json(line, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
     except ValueError as error:
         return RecordError("unreadable record", f"expected one JSON object, found faulty JSON: {error}")
     if not isinstance(value, dict):
@@ -132,9 +131,8 @@ def _parse_object(line: str) -> Fields | RecordError:
 def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> Fields:
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {twice!a} occurs twice; keep one")
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"key {twice!a:.80} occurs twice; keep one")
     return fields
 
 

@@ -13,12 +13,14 @@ from components.data.parsing import Row
 from components.errors import DataError, to_one_line
 from components.languages import ENDS_SENTENCE, NAMES
 from components.records import Segment
-from components.text_encoding import MAX_BYTES, decode_text
+from components.text_encoding import decode_text
 
 SUBTITLES: dict[str, Literal["srt", "vtt"]] = {".srt": "srt", ".vtt": "vtt"}
 """Ending of a file -> its format."""
 BACKSLASH = "\ue000"
 """Stands for a backslash while pysubs2 reads or writes: it takes some of them for line ends."""
+MAX_SUBTITLE_BYTES = 2**24
+"""Of a file of subtitles; those of a film have a hundredth of it."""
 PAUSE_SECONDS = 2.0
 """A sentence does not go on after a longer silence."""
 MAX_CUES = 10
@@ -27,8 +29,10 @@ MARKERS = frozenset({"hi", "cc", "sdh", "forced"})
 """Said of subtitles behind their language: ``film.en.hi.srt`` is not Hindi."""
 _COLON = "\ue001"
 """Stands for the colons of times that are spoken."""
+_UNCLOSED = {"<": (">", "\ue002"), "{": ("}", "\ue003")}
+"""What begins a tag -> what ends it, and what stands for it where no tag ends behind it in its line."""
 _TIME = r"\d{1,2}:\d{1,2}:\d{1,2}[,.]\d{1,3}"
-_TIMES = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
+_TIMES = re.compile(rf"(\s*{_TIME}\s*-->\s*{_TIME})(?:\s.*)?")
 _FAULTY_TIMES = re.compile(r"\s*[-+]?\d.*-->")
 _BEGINS_ANEW = re.compile(r"[-–—\[(♪♫#]|[^\W\d_a-z][A-Z .'-]+:")
 _STANDS_ALONE = re.compile(r"[\])♪♫#]$")
@@ -67,16 +71,16 @@ def parse_srt(name: str, text: str, *, keeps_tags: bool = False) -> list[Cue]:
 
     numbers, lines = list[int](), list[str]()
     for number, line in enumerate(text.split("\n"), 1):
-        if _TIMES.fullmatch(line):
+        if times := _TIMES.fullmatch(line):
             numbers.append(number)
+            lines.append(times[1])  # without a position behind them, where pysubs2 may see further times
         elif _FAULTY_TIMES.match(line):
             raise DataError(
                 f"{name}:{number}: expected times such as 00:00:01,000 --> 00:00:02,500, found "
                 f"{line.strip()!r:.60}"
             )
-        else:  # pysubs2 takes any line with two times for those of a cue
-            line = line.replace(":", _COLON)  # noqa: PLW2901
-        lines.append(line.replace("\\", BACKSLASH))
+        elif line.strip() or not lines or lines[-1]:  # one empty line for several
+            lines.append(_mask(line))
     if not numbers:
         raise DataError(f"{name}: expected cues such as 00:00:01,000 --> 00:00:02,500, found none")
     # The number of the next cue is taken off the end of each; the last one gets such a number, too.
@@ -84,10 +88,28 @@ def parse_srt(name: str, text: str, *, keeps_tags: bool = False) -> list[Cue]:
     subtitles = pysubs2.SSAFile.from_string(marked, format_="srt", keep_html_tags=keeps_tags)
     cues = []
     for at, event in zip(numbers, subtitles.events, strict=True):
-        content = event.text.replace("\\N", " ") if keeps_tags else event.plaintext
-        content = content.replace(BACKSLASH, "\\").replace(_COLON, ":")
+        content = _unmask(event.text.replace("\\N", " ") if keeps_tags else event.plaintext)
         cues.append(_make_cue(name, event.start, event.end, content, at))
     return cues
+
+
+def _mask(line: str) -> str:
+    """A line of a cue's text as pysubs2 can read it: its spaces are one each, its tags are closed.
+
+    Else its patterns take the square of the time, of spaces and of tags that do not end; and it takes any
+    line with two times for those of a cue.
+    """
+    line = " ".join(line.split()).replace(":", _COLON).replace("\\", BACKSLASH)
+    for begin, (end, mask) in _UNCLOSED.items():
+        at = line.rfind(end) + 1
+        line = line[:at] + line[at:].replace(begin, mask)
+    return line
+
+
+def _unmask(text: str) -> str:
+    for begin, (_, mask) in _UNCLOSED.items():
+        text = text.replace(mask, begin)
+    return text.replace(BACKSLASH, "\\").replace(_COLON, ":")
 
 
 def parse_vtt(name: str, text: str) -> list[Cue]:
@@ -148,9 +170,11 @@ def read_subtitle_rows(
         notes: gets a line about the encoding, where that is not UTF-8.
     """
     with open_regular_file(path) as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise DataError(f"{path}: expected at most {MAX_BYTES} bytes of subtitles, found more; split it")
+        content = file.read(MAX_SUBTITLE_BYTES + 1)
+    if len(content) > MAX_SUBTITLE_BYTES:
+        raise DataError(
+            f"{path}: expected at most {MAX_SUBTITLE_BYTES} bytes of subtitles, found more; split it"
+        )
     text, encoding = decode_text(content, str(path), language)
     if encoding is not None and notes is not None:
         notes.append(f"{path.name}: read as {encoding}, since it is not UTF-8")

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from components.editing.edited_table import ID, TEXT, Row
 from components.errors import ConfigError, to_one_line
-from components.text_encoding import MAX_BYTES
 
 if TYPE_CHECKING:
-    from docx.document import Document
     from docx.oxml.table import CT_Tc
+
+MAX_UNPACKED = 2**24
+"""Bytes that a document unpacks to; as a tree it takes up to forty times as many."""
 
 
 def read_document_rows(path: Path, content: bytes) -> Iterator[Row]:
@@ -27,8 +28,7 @@ def read_document_rows(path: Path, content: bytes) -> Iterator[Row]:
     Raises:
         ConfigError: python-docx is not installed, or it is no document with such a table.
     """
-    for table in _open(path, content).tables:
-        heading, *rows = [[_text_of(cell) for cell in row._tr.tc_lst] for row in table.rows] or [[]]
+    for heading, *rows in _read_tables(path, content):
         names = [name.strip().lower() for name in heading]
         if {ID, TEXT} <= set(names):
             for number, cells in enumerate(rows, 2):
@@ -46,7 +46,8 @@ def read_document_rows(path: Path, content: bytes) -> Iterator[Row]:
     )
 
 
-def _open(path: Path, content: bytes) -> Document:
+def _read_tables(path: Path, content: bytes) -> list[list[list[str]]]:
+    """Return the texts of the cells of every row of every table that has rows."""
     try:
         import docx  # noqa: PLC0415 - an extra
     except ImportError:
@@ -56,13 +57,17 @@ def _open(path: Path, content: bytes) -> Document:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_BYTES:
-            raise ConfigError(f"{path}: expected at most {MAX_BYTES} bytes unpacked, found more; split it")
-        return docx.Document(io.BytesIO(content))
-    except (zipfile.BadZipFile, KeyError, ValueError, SyntaxError) as error:  # lxml's errors are the last
+        if size > MAX_UNPACKED:  # of no entry more is unpacked than it states
+            raise ConfigError(f"{path}: expected at most {MAX_UNPACKED} bytes unpacked, found more; split it")
+        tables = docx.Document(io.BytesIO(content)).tables
+        texts = [[[_text_of(cell) for cell in row._tr.tc_lst] for row in table.rows] for table in tables]
+    except ConfigError:
+        raise
+    except Exception as error:  # of zipfile, zlib, lxml and python-docx: encrypted, damaged, no document
         raise ConfigError(
             f"{path.name}: expected a Word document (.docx), found another file ({to_one_line(error)})"
         ) from error
+    return [rows for rows in texts if rows]
 
 
 def _text_of(cell: CT_Tc) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 from components.editing.editable_text import EditableText, normalize_spaces
 from components.editing.proposal import Proposal, refuse_unknown_id
 from components.errors import ConfigError
+from components.json_text import parse_json
 from components.text_encoding import DecodedText
 
 ID, TEXT = "id", "text"
@@ -142,7 +142,7 @@ def _read_json(path: Path, text: str) -> Iterator[Row]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                fields = json.loads(line)
-            except (ValueError, RecursionError) as error:
+                fields = parse_json(line)
+            except ValueError as error:
                 raise ConfigError(f"{path.name}:{number}: expected one JSON object, found {error}") from error
             yield Row(number, fields if isinstance(fields, dict) else {})

@@ -15,8 +15,8 @@ from components.export.rule_check import check_rules
 from components.export.run_texts import RunTexts
 from components.files import encode_json, rename_durably, staging_folder
 from components.run_record import RunRecord
+from components.storage.report_files import TEXTS
 
-FOLDER = "texts"
 RULES = "subtitle-rules.json"
 """How many subtitles of the folder break which rule."""
 MAX_RECORDINGS = 20
@@ -39,7 +39,7 @@ def write_texts_beside_report(run: RunRecord, folder: Path) -> list[str]:
         texts = RunTexts(run)
         if not texts.outputs or not texts.recordings:
             return []
-        return _write(texts, folder / FOLDER)
+        return _write(texts, folder / TEXTS)
     except (AntiphonError, OSError) as error:
         log.warning("the texts beside the report of run %s were not written: %s", run.name, error)
         return []
@@ -50,7 +50,7 @@ def _write(texts: RunTexts, folder: Path) -> list[str]:
     formats: tuple[TextFormat, ...] = (*_PER_RECORDING, "tsv") if few else ("tsv",)
     settings, subtitles = ExportSettings(), list[list[Cue]]()
     with staging_folder(folder) as staging:
-        fresh = staging / FOLDER  # made by the user's umask, as the staging folder is not
+        fresh = staging / TEXTS  # made by the user's umask, as the staging folder is not
         fresh.mkdir()
         for name, file in encode_run(texts, texts.outputs, formats, settings):
             (fresh / name).write_bytes(file.content)  # not synced: they can be made again

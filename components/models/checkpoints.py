@@ -6,7 +6,6 @@ file that an index names lies in the folder itself.
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from components.digests import combine_digests, sha256_of
 from components.errors import ModelError
 from components.file_limits import refuse_irregular
+from components.json_text import parse_json
 from components.models.limits import refuse_token_ids, refuse_values
 from components.records import Checkpoint
 
@@ -46,8 +46,8 @@ def read_json(path: Path) -> dict[str, object]:
     """Read a JSON object of a model folder. Raises :class:`ModelError` where the file holds anything else."""
     try:
         refuse_irregular(path)
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+        value = parse_json(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
         problem = str(error) or type(error).__name__
         raise ModelError(f"{path}: expected a JSON object, found {problem}; fetch the model again") from None
     if not isinstance(value, dict):
@@ -111,7 +111,7 @@ def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
             size = struct.unpack("<Q", file.read(8))[0]
             if not 2 <= size <= min(MAX_HEADER, path.stat().st_size - 8):
                 raise ValueError(f"a header of {size} bytes")
-            entries = json.loads(file.read(size))
+            entries = parse_json(file.read(size))
         entries.pop("__metadata__", None)
         table = {
             n: (str(e["dtype"]), tuple(map(int, e["shape"])), e["data_offsets"]) for n, e in entries.items()
@@ -119,7 +119,7 @@ def read_header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
         end = 8 + size + max((int(offsets[1]) for _, _, offsets in table.values()), default=0)
         if end != path.stat().st_size:
             raise ValueError(f"{path.stat().st_size} bytes where the header says {end}")
-    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ModelError(
             f"{path}: not a complete safetensors file ({error}); fetch the model again"
         ) from None

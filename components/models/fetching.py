@@ -7,7 +7,6 @@ so that processes can fetch at once and an interrupted fetch leaves nothing that
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -20,6 +19,7 @@ from filelock import FileLock, Timeout
 from components.digests import cache_folder, sha256_of
 from components.errors import AntiphonError, ModelError
 from components.files import rename_durably, staging_folder
+from components.json_text import parse_json
 from components.models import wheels
 from components.models.checkpoints import WEIGHTS
 from components.models.install_manifest import MANIFEST, is_intact, write_manifest
@@ -70,7 +70,7 @@ def _first_damaged_file(row: PackagedModel) -> str | None:
 def source_lineage(folder: Path) -> tuple[str, ...]:
     """The lineage of a fetched model: the sha256 of the file that it was converted from; empty if unknown."""
     try:
-        digest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["source_sha256"]
+        digest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))["source_sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
     return (f"sha256:{digest}",)

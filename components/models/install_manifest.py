@@ -13,6 +13,7 @@ from filelock import FileLock
 from components.digests import sha256_of
 from components.errors import ModelError
 from components.files import rename_durably, staging_folder, sync_file, write_atomically
+from components.json_text import parse_json
 
 MANIFEST = "FETCHED.json"
 
@@ -43,7 +44,7 @@ def is_intact(folder: Path, manifest: str = MANIFEST, *, reread: bool = False) -
         reread: Whether to read large files again that did not change since their digest was computed.
     """
     try:
-        files = json.loads((folder / manifest).read_text(encoding="utf-8"))["files"]
+        files = parse_json((folder / manifest).read_text(encoding="utf-8"))["files"]
         return bool(files) and all(sha256_of(folder / n, reread=reread) == d for n, d in files.items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ModelError):
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from components import models
 from components.device import pick_device
 from components.endpoints.chat import open_chat
 from components.errors import ModelError, to_one_line
+from components.json_text import parse_json
 from components.metrics.metric import Metric
 from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import ModelMetric, Sample, SentenceScore, SentenceScorer
@@ -220,7 +220,7 @@ def refuse_other_pooling(folder: Path) -> None:
     if not modules.is_file():
         return
     try:
-        types = [str(module["type"]) for module in json.loads(modules.read_text(encoding="utf-8"))]
+        types = [str(module["type"]) for module in parse_json(modules.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelError(
             f"{modules}: expected a list of modules with their types, found {to_one_line(error, 200)}"

@@ -15,6 +15,7 @@ from threading import Thread
 from typing import IO, Any
 
 from components.errors import AntiphonError, DataError, TransientError
+from components.json_text import parse_json
 from components.nodes.plain_records import Gives, to_outcome, to_plain
 from components.nodes.site import Item, Site
 from components.records import NodeOutcome, Quarantined
@@ -143,7 +144,7 @@ class OwnProgram:
     def _parse_line(self, line: bytes, item: Item) -> NodeOutcome | ProgramError:
         try:
             text = line.decode().removesuffix("\r")
-            answer: Any = text if self._lines else json.loads(text)
+            answer: Any = text if self._lines else parse_json(text)
             if self._lines and self._gives == "table" and not self._ways:
                 answer = float(text)
         except ValueError as error:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from components.errors import ConfigError, DataError
 from components.files import read_json, read_lines, write_json
+from components.json_text import parse_json
 from components.languages import UNDETERMINED
 from components.nodes.kind import Kind
 from components.nodes.measures import CONFIDENCE, doubtful_end, measure
@@ -210,7 +211,7 @@ def _make_row(utterance: Utterance, text: str, write: str) -> dict[str, Any] | N
 
 def read_targets(folder: Path) -> dict[str, str]:
     """Return the translations of a stage of targets by utterance id."""
-    rows = map(json.loads, read_lines(folder / TARGETS))
+    rows = map(parse_json, read_lines(folder / TARGETS))
     return {row["id"]: row["references"][0] for row in rows}
 
 

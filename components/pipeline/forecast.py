@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
+from components.json_text import parse_json
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import NodePlan
 from components.records import Record
@@ -116,6 +116,6 @@ def _read_latest(stages: Path) -> Iterable[tuple[dict[str, Any], dict[str, Any]]
     folders = sorted(stages.glob(f"*/{SEAL}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for seal in folders[:_MAX_PAST_STAGES]:
         try:
-            yield json.loads((seal.parent / PLAN).read_bytes()), json.loads(seal.read_bytes())
+            yield parse_json((seal.parent / PLAN).read_bytes()), parse_json(seal.read_bytes())
         except (OSError, ValueError):
             continue

@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 from components.errors import StoreError
 from components.files import encode_json
+from components.json_text import parse_json
 from components.storage.store_files import StoreFiles
 
 log = logging.getLogger("antiphon.store")
@@ -33,8 +33,8 @@ def read_version(url: str, files: StoreFiles) -> int | None:
 
 def _parse_version(url: str, content: bytes) -> int:
     try:
-        version = int(json.loads(content)["version"])
-    except (ValueError, KeyError, TypeError) as error:
+        version = int(parse_json(content)["version"])
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise StoreError(
             f'{LAYOUT}: expected {{"version": N}}, found {content[:80]!r}; write the version of the Antiphon '
             f"that made the store there ({VERSION} is this one's)"

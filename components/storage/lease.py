@@ -22,6 +22,7 @@ from typing import Any
 
 from components.errors import AntiphonError, ConfigError, StoreError
 from components.files import utc_now
+from components.json_text import parse_json
 from components.storage.locks import LockWait
 from components.storage.object_store import ObjectStore
 
@@ -160,7 +161,7 @@ class Lease:
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
-            claim = json.loads(self._objects.read(name) or b"{}")
+            claim = parse_json(self._objects.read(name) or b"{}")
         except ValueError:
             return {}
         return claim if isinstance(claim, dict) else {}
@@ -177,7 +178,7 @@ def is_leased(objects: ObjectStore, name: str) -> bool:
         return False
     latest = max(facts)
     try:
-        claim = json.loads(objects.read(latest) or b"{}")
+        claim = parse_json(objects.read(latest) or b"{}")
     except ValueError:
         claim = {}
     renewed = facts[latest][1]

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from components.errors import ConfigError, StoreError
 from components.files import disk_full_as_store_error, utc_now, write_bytes
+from components.json_text import parse_json
 
 log = logging.getLogger("antiphon.store")
 VARIABLE = "ANTIPHON_LOCK_SECONDS"
@@ -116,7 +117,7 @@ def hold_lock(root: Path, name: str, what: str, waiting: LockWait) -> Iterator[N
 def holder_of(root: Path, name: str) -> str | None:
     """Return who holds a lock; None for nobody, or for a process of this machine that is dead."""
     try:
-        claim = json.loads(path_of(root, name).with_suffix(".holder").read_bytes())
+        claim = parse_json(path_of(root, name).with_suffix(".holder").read_bytes())
         if claim["host"] == socket.gethostname() and not _is_alive(int(claim["pid"])):
             return None
         return f"process {claim['pid']} on {claim['host']} since {claim['since']}"

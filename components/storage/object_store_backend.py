@@ -21,7 +21,7 @@ from components.storage.local_backend import LocalBackend
 from components.storage.locks import LockWait
 from components.storage.mirror import Mirror
 from components.storage.reader import find_audio, read_utterances
-from components.storage.run_records import METRICS, RECORD
+from components.storage.run_records import CLAIMED, METRICS, RECORD
 from components.storage.seal import PLAN, SEAL, Seal
 from components.storage.store_files import ObjectFiles
 from components.storage.uses import Uses
@@ -118,7 +118,7 @@ class ObjectStoreBackend(LocalBackend):
 
     def claim_run(self, name: str) -> bool:
         """Claim the name of a new run among all machines; return False if it is in use."""
-        if not self._objects.create(f"runs/{name}/claimed.json", b"{}\n"):
+        if not self._objects.create(f"runs/{name}/{CLAIMED}", b"{}\n"):
             return False
         (self.root / "runs" / name).mkdir(parents=True, exist_ok=True)
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Generic, TypeVar, overload
 
 from components.errors import DataError
 from components.files import read_lines
+from components.json_text import parse_json
 from components.records import NBest, Quarantined, Record, Utterance
 from components.run_record import StageRef
 from components.storage.record_files import ERRORS, JOURNAL, OUTPUTS, read_journal
@@ -92,7 +92,7 @@ def _index_lines(path: Path) -> dict[str, int]:
     position = 0
     with path.open("rb") as file:
         for line in file:
-            record = json.loads(line)
+            record = parse_json(line)
             offsets[record.get("utterance_id") or record["id"]] = position
             position += len(line)
     return offsets

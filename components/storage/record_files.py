@@ -11,6 +11,7 @@ from typing import Any
 from components.canonical_json import add_digest, verify_digest
 from components.errors import StoreError
 from components.files import read_lines
+from components.json_text import parse_json
 
 OUTPUTS, ERRORS, JOURNAL = "outputs.jsonl", "errors.jsonl", "journal.jsonl"
 
@@ -46,7 +47,7 @@ def check_partition(stage: str, ids: Iterable[str], folder: Path) -> tuple[int, 
 
 def _read_ids(path: Path) -> Iterator[str]:
     for line in read_lines(path):
-        record: dict[str, Any] = json.loads(line)
+        record: dict[str, Any] = parse_json(line)
         yield record.get("utterance_id") or record["id"]
 
 

@@ -5,7 +5,6 @@ It names stages by key and without a path, so that a store can be moved.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,13 @@ from typing import Any
 from components.canonical_json import add_digest, encode_canonical, verify_digest
 from components.errors import StoreError
 from components.files import encode_json, read_json, write_bytes, write_json
+from components.json_text import parse_json
 from components.run_record import RunRecord
 
 RECORD, FAILED, METRICS = "run.json", "failed.json", "metrics.json"
 """The record; that of a later, failed attempt under the same name; and the scores by themselves."""
+CLAIMED = "claimed.json"
+"""On object storage: says that the name is taken."""
 
 FORMAT = 2
 """Version of the format: 1 had no digest, and paths of stages."""
@@ -54,8 +56,8 @@ def check_record(content: bytes, where: str) -> dict[str, Any]:
         StoreError: it was altered or damaged.
     """
     try:
-        if json.loads(content).get("format", 1) != FORMAT:
-            return dict(json.loads(content))
+        if parse_json(content).get("format", 1) != FORMAT:
+            return dict(parse_json(content))
         return verify_digest(content)
     except (ValueError, AttributeError) as error:
         fault = " ".join(str(error).split())

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 from components.canonical_json import add_digest, digest_of, verify_digest
 from components.digests import file_digest
 from components.errors import StoreError
+from components.json_text import parse_json
 from components.profiling import CardMemory, Usage
 from components.records import Record, Sha256
 from components.run_record import StageRef
@@ -116,7 +117,7 @@ def verify_files(folder: Path, seal: Seal, where: str | None = None) -> None:
 def _other_format(content: bytes) -> str | None:
     """Return the format that a seal of another version states; None for mere damage."""
     try:
-        values = json.loads(content)
+        values = parse_json(content)
         stated = values.get("format", 1)
     except (ValueError, AttributeError):
         return None

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from components.json_text import parse_json
 from components.storage.locks import is_held
 from components.storage.store_files import StoreFiles
 
@@ -141,7 +142,7 @@ class Uses:
 
     def read_condemned(self) -> set[str]:
         """Return the keys of the stages that a prune means to remove."""
-        return set(json.loads(self._files.read(CONDEMNED) or b"[]"))
+        return set(parse_json(self._files.read(CONDEMNED) or b"[]"))
 
     def read_notes(self, runs: Iterable[str] | None = None) -> set[str]:
         """Return the keys that runs and living processes have noted; notes of dead processes are removed.

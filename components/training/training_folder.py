@@ -11,6 +11,7 @@ from typing import Any
 from components.digests import combine_digests
 from components.errors import ConfigError
 from components.files import write_atomically
+from components.json_text import parse_json
 from components.training.config import TrainingConfig
 
 BUDGETS = {"max_steps", "max_minutes", "patience", "device"}
@@ -52,13 +53,13 @@ def write_metrics(out: Path, history: Sequence[Mapping[str, float]]) -> None:
 def _read_settings(path: Path, model: type[TrainingConfig]) -> dict[str, Any] | None:
     """Read the settings that a training was begun with; None where they are missing or damaged."""
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         settings: dict[str, Any] = content["settings"]
         if content["sha256"] == _digest(settings):
             return model.with_present_names(settings)  # it may have begun in the version before
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         pass
     _log.warning("%s is damaged: the settings of this training are written there again", path)
     return None

@@ -7,7 +7,6 @@ a second pass scores the tokens, which it does not tell.
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import tempfile
@@ -26,6 +25,7 @@ from components.decoding.generation_settings import as_tuple
 from components.decoding.models.seq2seq_preparation import UNBOUNDED
 from components.digests import cache_folder
 from components.errors import ConfigError, ModelError, to_one_line
+from components.json_text import parse_json
 from components.machine import resolve_dtype_name
 from components.models.loading import load_transformers
 from components.records import Checkpoint, Token
@@ -165,7 +165,7 @@ def load(checkpoint: Checkpoint, dtype: str, device: torch.device) -> ConvertedM
         AutoTokenizer.from_pretrained(path, **safe),
         config,
         GenerationConfig.from_pretrained(path) if has_own else GenerationConfig.from_model_config(config),
-        frozenset(json.loads(written.read_text(encoding="utf-8"))),
+        frozenset(parse_json(written.read_text(encoding="utf-8"))),
     )
 
 

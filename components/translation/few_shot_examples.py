@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from components.errors import ConfigError
+from components.json_text import parse_json
 
 
 def read_examples(path: Path) -> list[tuple[str, str]]:
@@ -22,9 +22,9 @@ def read_examples(path: Path) -> list[tuple[str, str]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             pair = (" ".join(row["source"].split()), " ".join(row["target"].split()))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f'{path}:{number}: expected {{"source": "...", "target": "..."}}') from error
         pairs.append(pair)
     return pairs

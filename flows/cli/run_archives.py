@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.completion import complete_runs
 from flows.cli.options import StoreUrl
+from flows.cli.run_changes import write_report
 
 
 def export_run(
@@ -21,10 +22,10 @@ def export_run(
     ] = False,
     store: StoreUrl = None,
 ) -> None:
-    """Write a run, all stages that it refers to, and its report into a folder or a tar file.
+    """Write a run and all stages that it refers to into a folder or a tar file.
 
-    A folder is a store of its own: `antiphon inspect RUN --store OUT`. Texts of a run are taken out with
-    `antiphon export`.
+    The report, plots and texts are made again by `import`, or by `antiphon report RUN`. A folder is a store
+    of its own: `antiphon inspect RUN --store OUT`. Texts of a run are taken out with `antiphon export`.
     """
     from components.counted_nouns import format_count
     from components.storage.store import Store
@@ -48,7 +49,8 @@ def import_run(
 ) -> None:
     """Take a run from an archive into the store: every file is verified, stages that are there are kept.
 
-    What a stage holds is believed as far as its digests go: import what you would also run.
+    The report, plots and texts are written anew, from what was verified. What a stage holds is believed as
+    far as its digests go: import what you would also run.
 
     Examples: `antiphon runs import talk.tar.gz`, with `--name talk-2` where the name is taken.
     """
@@ -62,6 +64,8 @@ def import_run(
     if imported.was_here:
         typer.echo(f"{imported.run} is in {opened.backend.url} already: nothing to do")
         return
+    for run in imported.reports:
+        write_report(opened, run, f"the report of {run} was not written; antiphon report {run} tries again")
     size = format_size(imported.bytes)
     new = format_count(imported.new, "new stage")
     typer.echo(

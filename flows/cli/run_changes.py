@@ -26,26 +26,27 @@ def rename(
 
     Example: `antiphon runs rename OLD talks-beam-5`.
     """
+    from components.storage.report_files import REPORT
     from components.storage.store import Store
     from components.storage.upkeep.run_changes import rename_run
 
     opened = Store(store)
-    had_report = opened.backend.files.read(f"runs/{old}/report.html") is not None
+    had_report = opened.backend.files.read(f"runs/{old}/{REPORT}") is not None
     changed = rename_run(opened, old, new)
     if had_report:
-        _write_report(opened, new)
+        write_report(opened, new, "its report still shows the old name")
     also = f"; also in {', '.join(changed)}" if changed else ""
     typer.echo(f"{old} is now {new}{also}")
 
 
-def _write_report(store: Store, name: str) -> None:
-    """Write the page again, which shows the name; that it cannot be written undoes no renaming."""
+def write_report(store: Store, name: str, otherwise: str) -> None:
+    """Write the report of a run again; where it cannot be written say what that means, and why."""
     from tasks.stages.report import render_again
 
     try:
         render_again(name, store)
     except AntiphonError as error:
-        typer.echo(f"antiphon: its report still shows the old name: {error}", err=True)
+        typer.echo(f"antiphon: {otherwise}: {error}", err=True)
 
 
 def delete(

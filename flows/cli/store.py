@@ -53,8 +53,8 @@ def verify(
 ) -> None:
     """Read every file of every stage again and compare it with its seal; exit code 1 if something differs.
 
-    `--repair` moves damaged stages aside (prune removes them later): the next run that needs one computes it
-    again. Examples: `antiphon store verify`, `antiphon store verify RUN --repair`.
+    So are the record of every run, its report, plots and texts. `--repair` moves damaged stages aside (prune
+    removes them later): the next run that needs one computes it again. Examples: `antiphon store verify`, `antiphon store verify RUN --repair`.
     """
     from components.counted_nouns import format_count
     from components.storage.store import Store

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from components.counted_nouns import format_count
-from components.export.beside_report import FOLDER, RULES
+from components.export.beside_report import RULES
 from components.files import read_json, read_lines
+from components.json_text import parse_json
 from components.metrics.metric import Output
 from components.pipeline.item_gatherer import RECORDS
 from components.pipeline.pipeline import DATA
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
 from components.storage.reader import StoredOutcomes, StoredRecords, StoredUtterances, read_quarantined
+from components.storage.report_files import TEXTS
 from components.storage.seal import SEAL, read_seal
 from components.storage.store import Store
 from components.storage.whole_stage import TABLES
@@ -136,7 +137,7 @@ _PLACES = ("name", "store", "replace", "runner")
 
 def list_texts(folder: Path) -> list[str]:
     """Text files beside a report, such as subtitles, relative to it."""
-    paths = (path for path in (folder / FOLDER).glob("*") if path.is_file() and path.name != RULES)
+    paths = (path for path in (folder / TEXTS).glob("*") if path.is_file() and path.name != RULES)
     return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
@@ -195,7 +196,7 @@ def _read_changes(
     """Per utterance the score of every system and its change to the baseline."""
     values: dict[str, dict[str, float]] = {}
     for line in read_lines(Path(ref.path) / VALUES):
-        entry = json.loads(line)
+        entry = parse_json(line)
         scores: dict[str, float] = entry["values"]
         changed = {
             f"change: {name}": score - scores[baseline]
@@ -215,7 +216,7 @@ def _read_numbers(ref: StageRef) -> dict[str, dict[str, float]]:
     """Utterance id -> numbers of it in the error attribution."""
     numbers = {}
     for line in read_lines(Path(ref.path) / VALUES):
-        entry = json.loads(line)
+        entry = parse_json(line)
         numbers[entry.pop("id")] = entry
     return numbers
 

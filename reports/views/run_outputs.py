@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from components import models
 from components.analysis.comparison import System
 from components.analysis.cost import Cost, Latency
 from components.analysis.strength_curves import Conditions, read_conditions
-from components.errors import AntiphonError, DataError, StoreError
+from components.errors import AntiphonError, DataError, StoreError, to_one_line
 from components.files import read_json
 from components.metrics.turns import output_turns
 from components.models.checkpoints import count_stored_parameters as count_parameters
@@ -149,9 +151,18 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
 
 
 def read_latency(run: RunRecord, store: Store) -> Latency | None:
-    """The latency of a run's system that ``antiphon latency`` measured; None where it did not."""
+    """The latency of a run's system that ``antiphon latency`` measured; None where it did not.
+
+    Raises:
+        StoreError: its file is damaged.
+    """
     path = store.run_folder(run.name) / LATENCY
-    return Latency.model_validate(read_json(path)["system"]) if path.exists() else None
+    try:
+        return Latency.model_validate(read_json(path).get("system")) if path.exists() else None
+    except ValidationError as error:
+        raise StoreError(
+            f"{path}: expected a latency, found: {to_one_line(error)}; antiphon latency {run.name} again"
+        ) from error
 
 
 def load_utterances(run: RunRecord) -> list[Utterance]:

@@ -18,6 +18,7 @@ from components.metrics.scores_file import load_scores
 from components.metrics.scores_settings import ScoresFile
 from components.metrics.scoring_units import ScoringUnits
 from components.run_record import RunRecord
+from components.storage.report_files import PLOTS, REPORT, seal_report
 from components.storage.run_listing import list_runs
 from components.storage.store import Store
 from reports.analyses.stage_results import read_comparison, read_confidence
@@ -33,7 +34,7 @@ GRAPH_FILE = "pipeline.svg"
 
 
 def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
-    """Write ``report.html`` and ``plots/`` of a run and return their paths.
+    """Write ``report.html`` and ``plots/`` of a run, with their digests, and return their paths.
 
     Raises:
         StoreError: they cannot be written.
@@ -42,23 +43,24 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     write_texts_beside_report(run, folder)  # first: the page links them
     view = view_of(run, store)
     with disk_full_as_store_error(f"the report of run {run.name}", folder):
-        page = html_page.write_html(view, folder / "report.html")
+        page = html_page.write_html(view, folder / REPORT)
         compared = [ref for ref in run.stages if ref.kind == "comparison"]
         if compared:
             from reports.plots import comparison_plots  # noqa: PLC0415 - imports matplotlib
 
-            images = comparison_plots.save_plots(read_comparison(compared[0]), folder / "plots")
+            images = comparison_plots.save_plots(read_comparison(compared[0]), folder / PLOTS)
         else:
-            images = run_plots.save_plots(run_plots.list_plots(view), folder / "plots")
+            images = run_plots.save_plots(run_plots.list_plots(view), folder / PLOTS)
         measured = [ref for ref in run.stages if ref.kind == "confidence"]
         if measured:
             from reports.plots import confidence_plots  # noqa: PLC0415 - imports matplotlib
 
-            images += confidence_plots.save_plots(read_confidence(measured[0]), folder / "plots")
+            images += confidence_plots.save_plots(read_confidence(measured[0]), folder / PLOTS)
         pipeline = graph.draw_svg_file(view)
         if pipeline:
-            write_bytes(folder / "plots" / GRAPH_FILE, pipeline.encode())
-            images = [folder / "plots" / GRAPH_FILE, *images]
+            write_bytes(folder / PLOTS / GRAPH_FILE, pipeline.encode())
+            images = [folder / PLOTS / GRAPH_FILE, *images]
+        seal_report(folder)
     return page, images
 
 

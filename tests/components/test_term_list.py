@@ -42,6 +42,10 @@ def test_columns_in_any_order_with_defaults(tmp_path: Path) -> None:
         ("source\na\na\n", "terms.tsv:3: expected every term once"),
         ("source\n" + "a" * 201 + "\n", "terms.tsv:2: source: expected at most 200 characters"),
         ("source\ttarget\n\t \n", "expected terms below"),
+        (
+            "source\ttarget\na\t" + "b" * 200_000 + "\n",
+            "terms.tsv:2: target: expected at most 200 characters",
+        ),
     ],
 )
 def test_a_bad_line_is_one_line_with_its_number(tmp_path: Path, text: str, message: str) -> None:
@@ -57,6 +61,9 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
         read_terms(path)
     with pytest.raises(ConfigError, match="expected a term list, a readable file"):
         read_terms(tmp_path / "none.tsv")
+    for device in (Path("/dev/zero"), tmp_path):
+        with pytest.raises(ConfigError, match="expected a term list, a regular file of at most"):
+            read_terms(device)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ models larger than memory must stay small.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import struct
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from components.errors import MergeError, ModelError
+from components.json_text import parse_json
 from components.merging.architecture.tied_weights import map_tied_names
 from components.models.checkpoints import read_header, read_json, weight_files
 
@@ -142,7 +142,7 @@ def _locate_tensors(folder: Path, reference: str) -> Iterator[tuple[str, TensorL
         read_header(file)  # checks that the file is whole
         with file.open("rb") as handle:
             size = struct.unpack("<Q", handle.read(8))[0]
-            table = json.loads(handle.read(size))
+            table = parse_json(handle.read(size))
         table.pop("__metadata__", None)
         for name, values in sorted(table.items(), key=lambda item: item[1]["data_offsets"][0]):
             if name in names:

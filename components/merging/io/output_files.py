@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from components.json_text import parse_json
 from components.merging.architecture.layer_names import count_layers
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.tensor_task import TensorTask
@@ -100,7 +101,7 @@ def write_files(
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
     if tokens is not None and (folder / GENERATION).is_file():
-        values = json.loads((folder / GENERATION).read_text(encoding="utf-8"))
+        values = parse_json((folder / GENERATION).read_text(encoding="utf-8"))
         values = _with_tokens(values, {**tokens.config, **_read_generation(tokens)})
         (folder / GENERATION).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
@@ -114,5 +115,5 @@ def _with_tokens(values: Mapping[str, Any], other: Mapping[str, Any]) -> dict[st
 
 def _read_generation(folder: ModelFolder) -> dict[str, Any]:
     path = folder.path / GENERATION
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    values: dict[str, Any] = parse_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return values

@@ -1,5 +1,6 @@
 """Archives of runs: a run, the stages that it refers to, and what makes it complete, in a folder or a tar.
 
+The report of a run, its plots and its texts are left out: an import makes them again of what it has verified.
 An archive is laid out as a store is (``runs/``, ``stages/``, ``audio/``, ``layout.json``), so that a folder
 can be used as one. ``archive.json``, its first file, names every other with its size and digest.
 """
@@ -7,6 +8,7 @@ can be used as one. ``archive.json``, its first file, names every other with its
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -27,12 +29,17 @@ from components.run_record import StageRef
 from components.storage.acceptance import ACCEPTED
 from components.storage.layout import LAYOUT, VERSION
 from components.storage.reader import find_audio, read_utterances
+from components.storage.report_files import DIGESTS, REPORT
+from components.storage.run_records import CLAIMED
 from components.storage.seal import PLAN, SEAL
 from components.storage.store import Store
 from components.storage.upkeep.references import RUNS, STAGES, References, list_keys
-from components.storage.uses import WORKING
 
 MANIFEST = "archive.json"
+MAX_JSON = 8 << 20
+"""Bytes of ``archive.json``, and of each other file of an archive that is parsed whole."""
+RUN_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.(json|yaml|tsv)")
+"""Names of a run's records and tables, in its folder itself."""
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 
@@ -49,6 +56,7 @@ class Manifest(Record):
     format: Literal[1] = 1
     run: str
     runs: tuple[str, ...]
+    reports: tuple[str, ...] = Field(default=(), description="the runs that have a report")
     files: dict[str, ArchivedFile]
 
     @property
@@ -84,9 +92,14 @@ def export_run(store: Store, name: str, out: Path, *, with_audio: bool = False) 
         raise ConfigError(f"{out}: expected a folder to write into, found no {out.absolute().parent}")
     contents = _gather_contents(store, name, with_audio=with_audio)
     runs = tuple(sorted({file.split("/")[1] for file in contents if file.startswith(f"{RUNS}/")}))
+    reports = tuple(run for run in runs if store.backend.files.read(f"{RUNS}/{run}/{REPORT}") is not None)
     files = {file: _describe(content) for file, content in sorted(contents.items())}
-    manifest = Manifest(run=name, runs=runs, files=files)
+    manifest = Manifest(run=name, runs=runs, reports=reports, files=files)
     contents = {MANIFEST: manifest.encode(), **{file: contents[file] for file in files}}
+    if len(manifest.encode()) > MAX_JSON:
+        raise ConfigError(
+            f"{out}: expected fewer files than the {len(files)} of {name}; leave --with-audio out"
+        )
     if out.name.endswith(TAR_SUFFIXES):
         _write_tar(contents, out)
     else:
@@ -103,7 +116,7 @@ def _gather_contents(store: Store, name: str, *, with_audio: bool) -> dict[str, 
         done.add(run_name := pending.pop())
         run = store.load_run(run_name)  # verifies its stages, and notes that they are in use
         for file in store.backend.files.list_facts(f"{RUNS}/{run_name}"):
-            if file.split("/")[2] in {WORKING, ACCEPTED}:
+            if not is_carried(file.removeprefix(f"{RUNS}/{run_name}/")):
                 continue
             if (content := store.backend.files.read(file)) is not None:
                 contents[file] = content
@@ -113,6 +126,11 @@ def _gather_contents(store: Store, name: str, *, with_audio: bool) -> dict[str, 
             contents |= _gather_audio(run.stages)
         pending += set(run.systems.values()) - done
     return contents
+
+
+def is_carried(name: str) -> bool:
+    """Return whether a file of a run's folder goes along, as records do and the report does not."""
+    return RUN_FILE.fullmatch(name) is not None and name not in {ACCEPTED, CLAIMED, DIGESTS}
 
 
 def _gather_stage(store: Store, key: str) -> dict[str, Content]:

@@ -12,26 +12,35 @@ from typing import NamedTuple
 from components.canonical_json import add_digest
 from components.errors import ConfigError, StoreError
 from components.files import encode_json, sync_folder, write_bytes
-from components.storage.acceptance import ACCEPTED
 from components.storage.locks import LockWait, lock_seconds
 from components.storage.run_records import FAILED, RECORD, check_record, read_record
 from components.storage.seal import PLAN, SEAL, DamagedError, Seal
 from components.storage.store import Store, check_run_name
+from components.storage.upkeep.archive import is_carried
 from components.storage.upkeep.archive_reader import unpack
 from components.storage.upkeep.inventory import AUDIO, IMPORTS
 from components.storage.upkeep.references import RUNS, STAGES
 from components.storage.upkeep.verification import verify_stage_files
-from components.storage.uses import WORKING
 
 
 class Imported(NamedTuple):
-    """What an import brought: the run's name here, stages that are new, those that were here, and bytes."""
+    """What an import brought.
+
+    Attributes:
+        run: its name here.
+        new: stages that are new.
+        present: stages that were here.
+        bytes: of all that was verified.
+        was_here: whether the run was here, so that nothing was done.
+        reports: the runs that had a report, by their names here; it is to be made again.
+    """
 
     run: str
     new: int
     present: int
     bytes: int
     was_here: bool = False
+    reports: tuple[str, ...] = ()
 
 
 def import_run(store: Store, source: Path, name: str | None = None) -> Imported:
@@ -68,7 +77,8 @@ def import_run(store: Store, source: Path, name: str | None = None) -> Imported:
                     _place_run(store, archive, run, run)
             _place_run(store, archive, manifest.run, names[manifest.run])
             store.backend.uses.clear_run(names[manifest.run])
-    return Imported(names[manifest.run], new, len(seals) - new, manifest.total_bytes)
+    reports = tuple(names[run] for run in manifest.runs if run in manifest.reports and run not in here)
+    return Imported(names[manifest.run], new, len(seals) - new, manifest.total_bytes, reports=reports)
 
 
 @contextmanager
@@ -172,11 +182,10 @@ def _place_audio(store: Store, staging: Path) -> None:
 def _place_run(store: Store, archive: Store, run: str, name: str) -> None:
     """Write a run's files, its record last; which run is accepted is for this store to say."""
     source, folder = archive.run_folder(run), store.run_folder(name)
-    for path in sorted(source.rglob("*"), key=lambda path: (path.name == RECORD, path)):
-        relative = path.relative_to(source)
-        if path.is_file() and relative.parts[0] not in {WORKING, ACCEPTED}:
+    for path in sorted(source.iterdir(), key=lambda path: (path.name == RECORD, path)):
+        if is_carried(path.name):
             content = path.read_bytes()
-            if relative.as_posix() in {RECORD, FAILED} and run != name:
-                content = encode_json(add_digest(check_record(content, str(relative)) | {"name": name}))
-            write_bytes(folder / relative, content)
+            if path.name in {RECORD, FAILED} and run != name:
+                content = encode_json(add_digest(check_record(content, path.name) | {"name": name}))
+            write_bytes(folder / path.name, content)
     store.backend.upload_run(name)

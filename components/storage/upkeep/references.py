@@ -7,12 +7,12 @@ many, and never one too few.
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
+from components.json_text import parse_json
 from components.storage.run_records import FAILED, RECORD, check_record
 from components.storage.seal import PLAN
 from components.storage.store_files import StoreFiles
@@ -86,6 +86,6 @@ class References:
 def read_systems(content: bytes) -> dict[str, str]:
     """Return the runs that the record of a comparison refers to, system -> run; empty of a damaged one."""
     try:
-        return dict(json.loads(content).get("systems") or {})
+        return dict(parse_json(content).get("systems") or {})
     except (ValueError, AttributeError, TypeError):
         return {}

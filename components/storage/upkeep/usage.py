@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import NamedTuple
 
 from components.errors import StoreError
+from components.json_text import parse_json
 from components.storage.seal import PLAN
 from components.storage.store import Store
 from components.storage.store_files import StoreFiles
@@ -104,7 +104,7 @@ def _measure_kinds(files: StoreFiles, inventory: Inventory) -> tuple[KindUsage, 
 def _kind_of(plan: bytes | None) -> str:
     """Return the kind of a stage, else its name, from its plan."""
     try:
-        values = json.loads(plan or b"{}")
+        values = parse_json(plan or b"{}")
         return str(values.get("kind") or values.get("stage") or "unknown")
     except (ValueError, AttributeError):
         return "unknown"

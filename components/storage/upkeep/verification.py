@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from components.canonical_json import encode_canonical
 from components.errors import StoreError, to_one_line
+from components.json_text import parse_json
 from components.storage.locks import LockWait
+from components.storage.report_files import find_report_faults
 from components.storage.run_records import METRICS, RECORD, check_record
 from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal
 from components.storage.stage_plan import digest_plan
@@ -125,7 +126,7 @@ def verify_stage_files(files: StoreFiles, key: str) -> Seal | None:
 
 def key_of_plan(plan: bytes) -> str:
     """Return the key of the stage whose ``plan.json`` this is, whichever version wrote it."""
-    return digest_plan(json.loads(plan))
+    return digest_plan(parse_json(plan))
 
 
 def _closure_of(references: References, name: str) -> Iterable[str]:
@@ -154,6 +155,7 @@ def _verify_run(files: StoreFiles, name: str) -> Iterator[Fault]:
     metrics = files.read(f"{RUNS}/{name}/{METRICS}")
     if metrics is not None and _is_other(metrics, values.get("metrics")):
         yield Fault(what, f"{METRICS}: expected the metrics of {RECORD}, found others")
+    yield from (Fault(what, fault) for fault in find_report_faults(files, name))
     for ref in values.get("stages", []):
         seal = files.read(f"{STAGES}/{ref['key']}/{SEAL}")
         if seal is None:
@@ -166,7 +168,7 @@ def _verify_run(files: StoreFiles, name: str) -> Iterator[Fault]:
 
 def _is_other(metrics: bytes, expected: object) -> bool:
     try:
-        return encode_canonical(json.loads(metrics)) != encode_canonical(expected)
+        return encode_canonical(parse_json(metrics)) != encode_canonical(expected)
     except ValueError:
         return True
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 
 import av
@@ -41,6 +42,30 @@ def test_a_file_over_the_size_limit_is_refused(tmp_path):
 def test_too_many_channels_are_refused(tmp_path):
     with pytest.raises(DataError, match="channels"):
         audio.probe(write_tone(tmp_path / "a.wav"), audio.Limits(channels=0))
+
+
+def test_many_channels_at_a_high_rate_are_refused_by_their_headers(tmp_path):
+    """Seven gigabytes take minutes to read and decode; a stretch of the file may be used."""
+    path, channels, rate, seconds = tmp_path / "a.wav", 64, 384_000, 150
+    size = 2 * channels * rate * seconds
+    path.write_bytes(
+        b"RF64\xff\xff\xff\xffWAVEds64" + struct.pack("<IQQQI", 28, size + 72, size, size // 128, 0)
+        + b"fmt " + struct.pack("<IHHIIHH", 16, 1, channels, rate, 2 * rate * channels, 2 * channels, 16)
+        + b"data\xff\xff\xff\xff"
+    )  # fmt: skip
+    os.truncate(path, path.stat().st_size + size)  # zeros that take no space
+    began = time.process_time()
+    with pytest.raises(
+        DataError, match=r"at most 2,147,483,648 samples in .* \(64 channels of 150 s at 384000 Hz\)"
+    ):
+        audio.describe(path)
+    assert time.process_time() - began < 10
+    small = write_tone(tmp_path / "b.wav", 2.0)
+    whole = audio.describe(small)
+    limits = audio.Limits(samples=RATE)
+    with pytest.raises(DataError, match="split it with offset and duration"):
+        audio.decode(whole, limits)
+    assert audio.describe(small, 0.5, 1.0, limits).seconds == 1.0
 
 
 def test_digest_notices_that_a_file_changed(tmp_path):

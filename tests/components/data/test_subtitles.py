@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,27 @@ def test_what_is_no_subtitle_is_refused_in_one_line(form: str, content: str, mes
         (parse_vtt if form == "vtt" else parse_srt)("film", content)
     assert str(fault.value).startswith(message)
     assert "\n" not in str(fault.value)
+
+
+def test_times_behind_those_of_a_cue_and_tags_that_do_not_end() -> None:
+    times = "00:00:01,000 --> 00:00:02,000 X1:0 00:00:03,000 --> 00:00:04,000"
+    text = f"1\n{times}\n<i>a</i> <b {{c 3 < 4\n{{\\an8}}d\n\t2\n"
+    (cue,) = parse_srt("film", text + "00:00:05,000 --> 00:00:06,000\n")[:1]
+    assert (cue.start, cue.end, cue.text) == (1.0, 2.0, "a <b {c 3 < 4 d")
+    (cue,) = parse_srt("film", text, keeps_tags=True)
+    assert cue.text == "<i>a</i> <b {c 3 < 4 {\\an8}d 2"
+
+
+@pytest.mark.parametrize(
+    "piece", ["<a", "{a", "\n", "\n\n1", "<", "<" + 100 * " ", "< /", "1 ", "\\N", "<i>", "-->", "{}"]
+)
+def test_no_text_takes_the_square_of_the_time(piece: str) -> None:
+    text = "1\n00:00:01,000 --> 00:00:02,000\n" + "x" + piece * (200_000 // len(piece)) + "\nx\n"
+    began = time.process_time()
+    for keeps_tags in (False, True):
+        parse_srt("film", text, keeps_tags=keeps_tags)
+    parse_vtt("film", f"WEBVTT\n\n{text}".replace(",", ".").replace("-->", ">").replace(" > ", " --> ", 1))
+    assert time.process_time() - began < 5
 
 
 def test_without_a_language_nothing_is_read(tmp_path: Path) -> None:

@@ -71,6 +71,14 @@ def test_rows_may_be_removed(tmp_path: Path) -> None:
     assert edited(tmp_path, remove) == {"d": '"y"'}
 
 
+def replace_part(document: bytes, name: str, content: str) -> bytes:
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(document)) as source, zipfile.ZipFile(changed, "w") as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, content if entry.filename == name else source.read(entry))
+    return changed.getvalue()
+
+
 def test_what_is_no_such_document_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(content: bytes, message: str) -> None:
         (tmp_path / "x.docx").write_bytes(content)
@@ -85,8 +93,20 @@ def test_what_is_no_such_document_is_one_line(tmp_path: Path, monkeypatch: pytes
     refuse(archive.getvalue(), r"x\.docx: expected a Word document")
     empty = io.BytesIO()
     Document().save(empty)
+    whole = empty.getvalue()
+    header = whole.index(b"PK\x01\x02")  # the first entry's, in the list at the end; its own is at 0
+    for at, bits, fault in ((6, 1, "encrypted"), (8, 9, "not supported")):
+        changed = bytearray(whole)
+        for position in (header + at + 2, at):
+            changed[position] |= bits
+        refuse(bytes(changed), rf"x\.docx: expected a Word document .*{fault}")
+    for name, content in (("_rels/.rels", "<Relationships/>"), ("word/document.xml", "<a/>")):
+        refuse(replace_part(whole, name, content), r"x\.docx: expected a Word document")
+    damaged = bytearray(whole)
+    damaged[100:120] = bytes(20)
+    refuse(bytes(damaged), r"x\.docx: expected a Word document .*(Error|decompress|CRC)")
     refuse(empty.getvalue(), r"x\.docx: expected a table with the columns id and text, as antiphon export")
-    monkeypatch.setattr(edited_document, "MAX_BYTES", 100)
+    monkeypatch.setattr(edited_document, "MAX_UNPACKED", 100)
     refuse(empty.getvalue(), "expected at most 100 bytes unpacked")
     monkeypatch.undo()
     with pytest.raises(ConfigError, match=r"mt\.docx:2: expected 3 cells as in the heading, found 2"):

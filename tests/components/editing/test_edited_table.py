@@ -128,7 +128,7 @@ def test_speech_is_named_by_its_recording() -> None:
         ('{"id": "u1", "text": 3}', "e.jsonl:1: expected id and text, found id, text"),
         ("[1]", "e.jsonl:1: expected id and text, found nothing"),
         ("{", "e.jsonl:1: expected one JSON object, found Expecting"),
-        ("[" * 100_000, "e.jsonl:1: expected one JSON object, found maximum recursion"),
+        ("[" * 100_000, "e.jsonl:1: expected one JSON object, found values nested more than 100"),
     ],
 )
 def test_a_faulty_line_of_json_is_refused_with_its_number(content: str, message: str) -> None:

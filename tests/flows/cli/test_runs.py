@@ -191,6 +191,28 @@ def test_the_report_of_a_renamed_run_shows_its_new_name_or_it_is_said(
     assert output.err.startswith("antiphon: its report still shows the old name: ")
 
 
+def test_an_import_writes_the_report_anew(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What somebody else has written there would be opened in a browser, and no digest says what it is of."""
+    save_run(store, "mine", [write_data(store)])
+    (store.run_folder("mine") / "report.html").write_text("<script>alert(1)</script>")
+    called(store, capsys, "runs", "export", "mine", str(tmp_path / "x.tar"))
+    other = Store(str(tmp_path / "other"))
+    called(other, capsys, "runs", "import", str(tmp_path / "x.tar"), "--name", "theirs")
+    page = (other.run_folder("theirs") / "report.html").read_text(encoding="utf-8")
+    assert "<title>theirs" in page
+    assert "alert(1)" not in page
+    assert called(other, capsys, "store", "verify").endswith(" 0 damaged\n")
+    (other.run_folder("theirs") / "report.html").write_text("<script>alert(1)</script>")
+    with pytest.raises(SystemExit, match="1"):
+        main(["store", "verify", "--store", str(other.root)])
+    fault = "report.html: expected the file that was written, found another; antiphon report theirs\n"
+    assert fault in capsys.readouterr().out
+    called(other, capsys, "report", "theirs")
+    called(other, capsys, "store", "verify")
+
+
 def test_an_interrupted_command_says_so(
     store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ from components.ensembling.token_level.learning.gating_network import (
 )
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
 from components.errors import ConfigError, DataError
+from components.json_text import parse_json
 
 InterpolationKind = Literal["linear", "log_linear"]
 _RIDGE = 1e-4
@@ -76,7 +77,7 @@ class LearnedCoefficients:
             ConfigError: it is no such file, or was learned for other ``members``.
         """
         try:
-            fields = json.loads(path.read_text(encoding="utf-8"))
+            fields = parse_json(path.read_text(encoding="utf-8"))
             gate = None if fields["gate"] is None else SoftmaxGate.from_json(fields["gate"])
             names, weights = tuple(fields["members"]), tuple(map(float, fields["weights"]))
             coefficients = cls(fields["kind"], names, weights, fields["learned"], fields["uniform"], gate)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
+import itertools
 import json
 import os
 import shutil
 import tarfile
 import threading
 import time
+import tracemalloc
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,7 +75,8 @@ def test_there_and_back(store: Store, other: Store, tmp_path: Path, out: str) ->
         for path in Path(ref.path).iterdir():
             if path.name != "journal.jsonl":
                 assert (other.stage_folder(ref.key) / path.name).read_bytes() == path.read_bytes()
-    assert (other.run_folder("mine") / "report.html").read_text() == "<p>"
+    assert not (other.run_folder("mine") / "report.html").exists()
+    assert imported.reports == ("mine",)
     assert not (other.run_folder("mine") / "working").exists()
     assert verify_store(other).faults == ()
     assert write_stage(other, "mt", run.stages[0], models={"model": f"store:{'0' * 64}"}).reused
@@ -327,7 +331,8 @@ def refused(other: Store, path: Path, match: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["../out", "/tmp/out", "stages/../../out", "runs/mine/../../../out", "evil", "runs/a b/x", "audio/x.wav",
-     "stages/abc/outputs.jsonl", "runs/mine/a\\b", "runs/mine/\n", "runs/mine//x"],
+     "stages/abc/outputs.jsonl", "runs/mine/a\\b", "runs/mine/\n", "runs/mine//x", "runs/mine/report.html",
+     "runs/mine/plots/a.svg", "runs/mine/texts/a.txt"],
 )  # fmt: skip
 def test_paths_that_lead_elsewhere(
     other: Store, entries: dict[str, bytes], tmp_path: Path, name: str
@@ -338,7 +343,7 @@ def test_paths_that_lead_elsewhere(
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
 def test_links_and_devices(other: Store, entries: dict[str, bytes], tmp_path: Path, kind: bytes) -> None:
-    entry = tarfile.TarInfo("runs/mine/link")
+    entry = tarfile.TarInfo("runs/mine/link.json")
     entry.type, entry.linkname = kind, "/etc/passwd"
     changed = with_manifest(entries, lambda m: m["files"].update({entry.name: describe(b"")}))  # type: ignore[attr-defined]
     refused(other, write_tar(tmp_path / "x.tar", changed, entry), "link|device|special|outside")
@@ -402,11 +407,11 @@ def test_a_plan_or_a_later_record_that_is_none(
 
 
 def test_a_link_to_a_file_of_the_archive(other: Store, entries: dict[str, bytes], tmp_path: Path) -> None:
-    entry = tarfile.TarInfo("runs/mine/link")
+    entry = tarfile.TarInfo("runs/mine/link.json")
     entry.type, entry.linkname = tarfile.SYMTYPE, "run.json"
     changed = with_manifest(entries, lambda m: m["files"].update({entry.name: describe(b"")}))  # type: ignore[attr-defined]
     path = write_tar(tmp_path / "x.tar", changed, entry)
-    refused(other, path, "expected plain files, found 'runs/mine/link', a link or device")
+    refused(other, path, "expected plain files, found 'runs/mine/link.json', a link or device")
 
 
 def test_an_archive_that_was_packed_again_with_its_folders(
@@ -429,11 +434,11 @@ def test_a_manifest_that_is_none(
 ) -> None:
     """Also where its digest fits it."""
     for number, (values, match) in enumerate(
-        (({"format": 7}, "archive.json: .*format"), ({"runs": ["other"]}, "and its run among its runs"))
+        (({"format": 7}, "archive.json: .*format"), ({"runs": ["other"]}, "expected its run among its runs"))
     ):
         changed = with_manifest(entries, lambda m: m.update(values))  # noqa: B023 - called now
         refused(other, write_tar(tmp_path / f"{number}.tar", changed), match)
-    monkeypatch.setattr(archive_reader, "MAX_MANIFEST", 100)
+    monkeypatch.setattr(archive_reader, "MAX_JSON", 100)
     refused(
         other, write_tar(tmp_path / "x.tar", entries), "expected archive.json of at most 100 bytes, found"
     )
@@ -462,20 +467,81 @@ def test_a_bomb(
     other: Store, entries: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it would unpack to is known, and refused, before anything is written; a lie is found in time."""
-    zeros = b"\0" * 5_000_000
+    zeros, large = b"\0" * 5_000_000, f"stages/{'a' * 64}/x"
     with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as tar:
-        changed = with_manifest(entries, lambda m: m["files"].update({"runs/mine/x": describe(zeros)}))  # type: ignore[attr-defined]
-        for name, content in {**changed, "runs/mine/x": zeros}.items():
+        changed = with_manifest(entries, lambda m: m["files"].update({large: describe(zeros)}))  # type: ignore[attr-defined]
+        for name, content in {**changed, large: zeros}.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
     monkeypatch.setattr(archive_reader, "FREE_BYTES", 1000)
     refused(other, tmp_path / "bomb.tar.gz", "at most 200 times its size, found 5")
-    huge = with_manifest(
-        entries, lambda m: m["files"].update({"runs/mine/x": {"bytes": 10**18, "sha256": "0" * 64}})
-    )  # type: ignore[attr-defined]
+    huge = with_manifest(entries, lambda m: m["files"].update({large: {"bytes": 10**18, "sha256": "0" * 64}}))  # type: ignore[attr-defined]
     monkeypatch.setattr(archive_reader, "FREE_BYTES", 10**20)
     refused(other, write_tar(tmp_path / "huge.tar", huge), "of free space")
+
+
+def long_name() -> Iterator[bytes]:
+    """The blocks of a GNU header whose file's name has 3 GB."""
+    entry = tarfile.TarInfo("././@LongLink")
+    entry.type, entry.size = tarfile.GNUTYPE_LONGNAME, 3 << 30
+    yield entry.tobuf(tarfile.GNU_FORMAT)
+    yield from itertools.repeat(b"a" * (1 << 20), 3 << 10)
+
+
+def folders() -> Iterator[bytes]:
+    """Two million folders."""
+    entry = tarfile.TarInfo("runs")
+    entry.type = tarfile.DIRTYPE
+    yield from itertools.repeat(entry.tobuf() * 100, 20_000)
+
+
+def short_names() -> Iterator[bytes]:
+    """A thousand names for one file, of which tarfile reads each inside the one before."""
+    entry = tarfile.TarInfo("././@LongLink")
+    entry.type, entry.size = tarfile.GNUTYPE_LONGNAME, 2
+    yield (entry.tobuf(tarfile.GNU_FORMAT) + b"a".ljust(512, b"\0")) * 1000
+
+
+def nested_json() -> Iterator[bytes]:
+    """A manifest of which every byte makes a list, of 250 MB."""
+    entry = tarfile.TarInfo(MANIFEST)
+    entry.size = 250 << 20
+    yield entry.tobuf()
+    yield from itertools.repeat(b"[],[" * (1 << 18), 250)
+
+
+def file_before_its_header() -> Iterator[bytes]:
+    """A size below zero, which leads back to the same header."""
+    entry = tarfile.TarInfo("runs")
+    entry.type, entry.size = tarfile.GNUTYPE_LONGNAME, -1024
+    yield entry.tobuf(tarfile.GNU_FORMAT)
+    yield entry.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize("bomb", [long_name, folders, short_names, nested_json, file_before_its_header])
+def test_what_is_larger_than_any_file_that_it_names(
+    other: Store,
+    entries: dict[str, bytes],
+    tmp_path: Path,
+    bomb: Callable[[], Iterator[bytes]],
+    is_late: bool,
+) -> None:
+    """In headers, names and folders, which no manifest states: memory and time stay bounded."""
+    path, before = tmp_path / "bomb.tar.gz", write_tar(tmp_path / "good.tar", entries).read_bytes()
+    end = before.rstrip(b"\0")
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        if is_late:
+            file.write(before[: -(-len(end) // 512) * 512])
+        for number, block in enumerate(bomb()):
+            if number > 250:  # what would come is not looked at
+                break
+            file.write(block)
+    tracemalloc.start()
+    refused(other, path, "bomb.tar.gz: expected ")
+    assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x1f\x8b\x08\x00broken", os.urandom(2000)])

@@ -10,6 +10,7 @@ import pytest
 
 from components.canonical_json import add_digest, verify_digest
 from components.errors import StoreError
+from components.storage.report_files import seal_report
 from components.storage.seal import read_seal
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
@@ -69,6 +70,31 @@ def test_a_changed_record_is_found(store: Store, file: str) -> None:
     (fault,) = verify_store(store).faults
     assert (fault.what, fault.key) == ("run mine", None)
     assert file in fault.detail
+
+
+@pytest.mark.parametrize("file", ["report.html", "plots/a.svg", "texts/a.de.txt", "report-files.json"])
+@pytest.mark.parametrize("change", ["changed", "gone"])
+def test_a_changed_report_is_found(store: Store, file: str, change: str) -> None:
+    """The texts that people take, too."""
+    save_run(store, "mine", [write_stage(store, "mt")])
+    folder = store.run_folder("mine")
+    for name in ("report.html", "plots/a.svg", "texts/a.de.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(name)
+    seal_report(folder)
+    store.backend.upload_run("mine")
+    assert verify_store(store).faults == ()
+    if change == "changed":
+        store.backend.files.write(f"runs/mine/{file}", b'{"files": {}}')
+    else:
+        store.backend.files.remove(f"runs/mine/{file}")
+    faults = verify_store(store).faults
+    if (file, change) == ("report-files.json", "gone"):  # it cannot be told from a report that is being made
+        assert faults == ()
+    else:
+        assert [fault.what for fault in faults] == ["run mine"]
+        assert faults[0].detail.startswith(f"{file}: expected ")
+        assert faults[0].detail.endswith("; antiphon report mine")
 
 
 def test_outputs_that_are_others_than_the_record_says(store: Store) -> None:
