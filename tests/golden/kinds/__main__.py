@@ -46,13 +46,14 @@ def encode(golden: dict[str, dict[str, Facts]]) -> str:
     for name, parts in golden.items():
         nodes = [f"{json.dumps(node)}: {_lines(fields, 3)}" for node, fields in parts["facts"].items()]
         facts = "{\n   " + ",\n   ".join(nodes) + "\n  }"
-        graphs.append(f' {json.dumps(name)}: {{\n  "facts": {facts},\n  "moves": {_lines(parts["moves"], 2)}\n }}')
+        moves = _lines(parts["moves"], 2)
+        graphs.append(f' {json.dumps(name)}: {{\n  "facts": {facts},\n  "moves": {moves}\n }}')
     return "{\n" + ",\n".join(graphs) + "\n}\n"
 
 
 def _lines(values: dict[str, Any], depth: int) -> str:
     inner, outer = "\n" + " " * (depth + 1), "\n" + " " * depth
-    lines = [f"{json.dumps(k)}: {json.dumps(v, sort_keys=True, ensure_ascii=False)}" for k, v in values.items()]
+    lines = [f"{json.dumps(key)}: {json.dumps(value, sort_keys=True)}" for key, value in values.items()]
     return "{" + inner + f",{inner}".join(lines) + outer + "}" if lines else "{}"
 
 

@@ -22,9 +22,9 @@ def settings_of(kind: str) -> dict[str, Schema]:
 
 
 def candidates(graph: str) -> dict[str, list[Any]]:
-    """Values of each setting of a graph's kind that are not those of the graph; the first that it takes counts.
+    """Values of each setting of a graph's kind that are not those of the graph.
 
-    Nothing of settings that ``off`` changes.
+    There are none of settings that ``off`` changes.
     """
     node = GRAPHS["graphs"][graph]["node"]
     by_hand = {name for change in GRAPHS["graphs"][graph].get("off", ()) for name in change}

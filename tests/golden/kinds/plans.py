@@ -1,5 +1,4 @@
-"""From a graph of graphs.yaml to the facts that its stages' keys are made of, without a model or a fact of
-this machine."""
+"""From a graph of graphs.yaml to what its stages' keys are made of: no model, and nothing of this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ from tests.components.storage.upkeep.stores import write_stage
 from tests.openai_server import openai_server
 
 FOLDER = Path(__file__).parent
-GRAPHS: dict[str, Any] = parse_yaml((FOLDER / "graphs.yaml").read_text(encoding="utf-8"), "graphs.yaml")[0]  # type: ignore[assignment]
+GRAPHS: dict[str, Any] = parse_yaml((FOLDER / "graphs.yaml").read_text(encoding="utf-8"), "graphs.yaml")[0]
 PACKAGED = Path(__file__).parents[3] / "components" / "packaged"
 NODE = "node"
 """The name of the node whose kind a graph is of."""
@@ -64,7 +63,8 @@ def open_workplace(folder: Path) -> Iterator[Workplace]:
     names = {file_digest(path): path.relative_to(PACKAGED).as_posix() for path in PACKAGED.rglob("*.json")}
     names |= {file_digest(folder / name): name for name in GRAPHS["files"]}
     stored = write_stage(Store(str(folder / "store")), "asr", kind="recognize").key
-    with openai_server() as server, mock.patch.dict(os.environ), mock.patch("sys.path", [str(packages), *sys.path]):
+    paths = mock.patch("sys.path", [str(packages), *sys.path])
+    with openai_server() as server, mock.patch.dict(os.environ), paths:
         server.models = ["SERVER"]
         for name in {name for name in os.environ if name.startswith("ANTIPHON_")} - {"ANTIPHON_CACHE"}:
             del os.environ[name]
@@ -156,10 +156,10 @@ def _put(value: Any, workplace: Workplace) -> Any:
 
 
 def _data_ref(name: str) -> StageRef:
-    facts = {"items": 70, "quarantined": 0, "seconds": 0, "peak_memory_bytes": 0, "reused": False}
     digest = name.encode().hex().ljust(64, "0")
-    values = {"stage": "data", "key": digest, "content": digest, "sha256": digest, "path": "/nowhere", **facts}
-    return StageRef.model_validate(values)
+    digests = {"key": digest, "content": digest, "sha256": digest}
+    facts = {"items": 70, "quarantined": 0, "seconds": 0, "peak_memory_bytes": 0, "reused": False}
+    return StageRef.model_validate({"stage": "data", "path": "/nowhere", **digests, **facts})
 
 
 def _describe(plan: Mapping[str, Any], keys: Mapping[str, str], workplace: Workplace) -> dict[str, Any]:
@@ -201,7 +201,7 @@ ABSENT = "(absent)"
 
 
 def moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of ``after``, by their paths, that ``before`` has otherwise; what is gone is ``(absent)``."""
+    """The values of ``after`` that ``before`` has otherwise, by their paths; ``(absent)`` is gone."""
     old, new = flatten(before), flatten(after)
     paths = sorted(old.keys() | new.keys())
     return {path: new.get(path, ABSENT) for path in paths if old.get(path, ABSENT) != new.get(path, ABSENT)}
