@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import signal
@@ -17,6 +16,7 @@ from typing import IO, Any
 from components.errors import AntiphonError, DataError
 from components.nodes.plain_records import Gives, to_outcome, to_plain
 from components.nodes.site import Item, Site
+from components.process_guard import ProcessGuard
 from components.records import NodeOutcome, Quarantined
 
 MAX_OUTPUT_BYTES = 64 * 2**20
@@ -25,7 +25,6 @@ _MIN_TIMEOUTS = 2
 """If the first this many records of a batch, one by one, run into the time limit, the program hangs."""
 _MIN_FAILURES = 3
 """If this many records of one batch all fail one by one, the program is wrong."""
-_running: set[subprocess.Popen[bytes]] = set()
 
 
 class ProgramError(Exception):
@@ -171,16 +170,16 @@ def run_program(command: Sequence[str], stdin: bytes, timeout: float) -> bytes:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,
+            start_new_session=True,  # Ctrl-C is not for it; a group of its own, with what it starts
         )
     except OSError as error:
         raise ProgramError("program failed", f"expected to start {command[0]}, found {error}") from error
-    _running.add(process)
+    guard = ProcessGuard(-process.pid)
     try:
         return _communicate(process, Path(command[0]).name, stdin, timeout)
     finally:
-        kill(process)
-        _running.discard(process)
+        _kill(process)
+        guard.release()
 
 
 def _communicate(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: float) -> bytes:
@@ -227,15 +226,8 @@ def _write(stream: IO[bytes], content: bytes) -> None:
         stream.write(content)
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     """Kill a program and everything that it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-@atexit.register
-def kill_all() -> None:
-    """Kill every program that this process has started."""
-    for process in list(_running):
-        kill(process)

@@ -8,19 +8,19 @@ from typing import Any
 
 from prefect.server.api.server import SubprocessASGIServer
 
-from flows.server.guard import guard
+from components.process_guard import ProcessGuard
 
 
 class GuardedServer(SubprocessASGIServer):
     """Prefect's temporary server, which alone would go on for ever after a ``kill -9`` of its run."""
 
-    _guard: subprocess.Popen[bytes] | None = None
+    _guard: ProcessGuard | None = None
 
     def _run_uvicorn_command(self) -> subprocess.Popen[Any]:
         process = super()._run_uvicorn_command()
         self._release()
         if os.name == "posix":
-            self._guard = guard(process.pid)
+            self._guard = ProcessGuard(process.pid)
         return process
 
     def stop(self) -> None:
@@ -30,8 +30,7 @@ class GuardedServer(SubprocessASGIServer):
 
     def _release(self) -> None:
         if self._guard is not None:
-            self._guard.kill()
-            self._guard.communicate()
+            self._guard.release()
             self._guard = None
 
 

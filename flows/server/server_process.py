@@ -15,8 +15,8 @@ import tempfile
 from contextlib import suppress
 
 from components.errors import TransientError
+from components.process_guard import ProcessGuard
 from flows.server import settings  # noqa: F401 - its settings are the server's too
-from flows.server.guard import guard
 
 _EPHEMERAL_ENVIRONMENT = {
     "PREFECT_UI_ENABLED": "0",
@@ -48,7 +48,7 @@ class ServerProcess:
                 pass_fds=[listener.fileno()],
                 start_new_session=True,  # Ctrl-C is not for the server: it is told of it
             )
-        self._guard = guard(self._process.pid)
+        self._guard = ProcessGuard(self._process.pid)
         atexit.register(self.stop)  # after what Prefect registers when a flow runs, and sends at its end
 
     def serve(self) -> None:
@@ -82,8 +82,7 @@ class ServerProcess:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        self._guard.kill()
-        self._guard.communicate()
+        self._guard.release()
 
 
 def reason_of(error: BaseException) -> str:
