@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -164,22 +162,31 @@ def run_program(command: Sequence[str], stdin: bytes, timeout: float) -> bytes:
     Raises:
         ProgramError: it does not start, ends with another code than 0, takes too long or writes without end.
     """
+    guard, process = _start(command)
     try:
+        return _communicate(process, Path(command[0]).name, stdin, timeout)
+    finally:
+        guard.release()  # kills the program and everything that it started
+        process.wait()
+
+
+def _start(command: Sequence[str]) -> tuple[ProcessGuard, subprocess.Popen[bytes]]:
+    """Start a program in the group of a guard, with which it ends."""
+    guard = None
+    try:
+        guard = ProcessGuard()
         process = subprocess.Popen(  # noqa: S603 - what code.py allows, without a shell
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is not for it; a group of its own, with what it starts
+            process_group=guard.group,
         )
     except OSError as error:
+        if guard is not None:
+            guard.release()
         raise ProgramError("program failed", f"expected to start {command[0]}, found {error}") from error
-    guard = ProcessGuard(-process.pid)
-    try:
-        return _communicate(process, Path(command[0]).name, stdin, timeout)
-    finally:
-        _kill(process)
-        guard.release()
+    return guard, process
 
 
 def _communicate(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: float) -> bytes:
@@ -224,10 +231,3 @@ class _ReaderThread(Thread):
 def _write(stream: IO[bytes], content: bytes) -> None:
     with suppress(OSError), stream:  # a program need not read all of it
         stream.write(content)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program and everything that it started."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
