@@ -7,8 +7,10 @@ import subprocess
 from typing import Any
 
 from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import get_current_settings
 
 from components.process_guard import ProcessGuard
+from flows.server.server_process import COMMAND, EPHEMERAL_ENVIRONMENT, serve
 
 
 class GuardedServer(SubprocessASGIServer):
@@ -17,7 +19,13 @@ class GuardedServer(SubprocessASGIServer):
     _guard: ProcessGuard | None = None
 
     def _run_uvicorn_command(self) -> subprocess.Popen[Any]:
-        process = super()._run_uvicorn_command()
+        settings = get_current_settings().to_environment_variables(exclude_unset=True)
+        process = subprocess.Popen(  # noqa: S603 - nothing of it is a user's
+            [*COMMAND, "port", str(self.port)],
+            env=os.environ | EPHEMERAL_ENVIRONMENT | settings,
+            stdin=subprocess.PIPE,
+        )
+        serve(process)
         self._release()
         if os.name == "posix":
             self._guard = ProcessGuard(process.pid)

@@ -13,24 +13,19 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from pathlib import Path
 
 from components.errors import TransientError
 from components.process_guard import ProcessGuard
 from flows.server import settings  # noqa: F401 - its settings are the server's too
 
-_EPHEMERAL_ENVIRONMENT = {
+EPHEMERAL_ENVIRONMENT = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
 }
 """What Prefect sets for a server that serves one process."""
-_SERVE = """
-import sys, uvicorn
-from prefect.server.api.server import create_app
-if sys.stdin.readline():
-    uvicorn.run(create_app, factory=True, fd=int(sys.argv[1]), log_level="error", lifespan="on")
-"""
-_COMMAND = [sys.executable, "-P", "-c", _SERVE]
+COMMAND = [sys.executable, "-P", str(Path(__file__).with_name("app.py"))]
 
 
 class ServerProcess:
@@ -41,8 +36,8 @@ class ServerProcess:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
             self._process = subprocess.Popen(  # noqa: S603 - nothing of it is a user's
-                [*_COMMAND, str(listener.fileno())],
-                env=os.environ | _EPHEMERAL_ENVIRONMENT,
+                [*COMMAND, "fd", str(listener.fileno())],
+                env=os.environ | EPHEMERAL_ENVIRONMENT,
                 stdin=subprocess.PIPE,
                 stderr=self._log,  # shown where it does not start; at its end it may complain of being ended
                 pass_fds=[listener.fileno()],
@@ -53,9 +48,7 @@ class ServerProcess:
 
     def serve(self) -> None:
         """Make it open its database and answer."""
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError), self._process.stdin as pipe:  # one that has died is noticed by wait
-            pipe.write(b"serve\n")
+        serve(self._process)
 
     def wait(self, seconds: float) -> None:
         """Wait until it answers.
@@ -83,6 +76,13 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
         self._guard.release()
+
+
+def serve(process: subprocess.Popen[bytes]) -> None:
+    """Make a server that waits for it serve; one that has died is noticed by who waits for it."""
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin as pipe:
+        pipe.write(b"serve\n")
 
 
 def reason_of(error: BaseException) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -56,9 +55,7 @@ def is_over(process: int) -> bool:
 def test_the_server_of_a_killed_run_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It used to listen for ever, 266 MB each time."""
     assert type(SubprocessASGIServer()) is guarded_server.GuardedServer  # the one that Prefect starts
-    monkeypatch.setattr(
-        SubprocessASGIServer, "_run_uvicorn_command", lambda _: subprocess.Popen(["sleep", "60"])
-    )
+    monkeypatch.setattr(guarded_server, "COMMAND", ["/bin/sh", "-c", "exec sleep 60"])
 
     def run() -> None:
         server = guarded_server.GuardedServer()._run_uvicorn_command()
@@ -117,7 +114,7 @@ while True:
 def test_a_command_waits_for_its_own_server_which_ends_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", SLOW_SERVER])
+    monkeypatch.setattr(server_process, "COMMAND", [sys.executable, "-c", SLOW_SERVER])
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
 
     def run() -> None:
@@ -147,7 +144,7 @@ def test_a_command_waits_for_its_own_server_which_ends_with_it(
 
 
 def test_a_server_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
+    monkeypatch.setattr(server_process, "COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
     server = server_process.ServerProcess()
     with pytest.raises(TransientError, match="temporary server to start, found") as result:
         server.wait(10)
@@ -156,7 +153,7 @@ def test_a_server_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_server_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(server_process, "COMMAND", [sys.executable, "-c", "import time; time.sleep(60)"])
     server = server_process.ServerProcess()
     process = server._process
     os.kill(process.pid, signal.SIGSTOP)
