@@ -31,8 +31,18 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def test_usage(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_usage(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "prefect"
+    monkeypatch.setenv("PREFECT_HOME", str(home))
+    text = " ".join(called(store, capsys, "store", "usage").split())
+    assert text.endswith(f"0 B Prefect's history of local runs: {home / 'prefect.db'}")
+    home.mkdir()
+    (home / "prefect.db").write_bytes(b"0" * 1000)
+    (home / "prefect.db-wal").write_bytes(b"0" * 500)
     text = called(store, capsys, "store", "usage")
+    assert "1.5 kB  Prefect's history of local runs" in text
     assert "1 stage that no run refers to" in text
     assert [
         cells[:2] for cells in map(str.split, text.splitlines()) if cells[:1] in (["translate"], ["data"])
@@ -42,6 +52,7 @@ def test_usage(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     ]
     values = json.loads(called(store, capsys, "store", "usage", "--json"))
     assert values["unreferenced"]["stages"] == 1
+    assert values["prefect_database"] == {"path": str(home / "prefect.db"), "bytes": 1500}
     assert values["runs"][0]["name"] == "mine"
 
 
