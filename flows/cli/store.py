@@ -128,6 +128,8 @@ def prune(
     if not dry_run and (pruned.stages or pruned.runs or pruned.files):
         confirm(f"remove {_describe(pruned)}?", yes=yes)
         pruned = remove(opened, options)
+    elif not dry_run:
+        opened.backend.tidy()  # the locks of dead processes, which nobody is asked about
     if as_json:
         sys.stdout.write(json.dumps(pruned._asdict() | {"dry_run": dry_run}) + "\n")
         return
