@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -18,13 +15,13 @@ from components.errors import AntiphonError, DataError, TransientError
 from components.json_text import parse_json
 from components.nodes.plain_records import Gives, to_outcome, to_plain
 from components.nodes.site import Item, Site
+from components.process_guard import ProcessGuard
 from components.records import NodeOutcome, Quarantined
 
 MAX_OUTPUT_BYTES = 64 * 2**20
 """Bytes of output per start at most; a program that writes more does not end."""
 _MIN_FAILURES = 3
 """If this many records of one batch all fail one by one, the program is wrong."""
-_running: set[subprocess.Popen[bytes]] = set()
 
 
 class ProgramError(Exception):
@@ -167,22 +164,31 @@ def run_program(command: Sequence[str], stdin: bytes, timeout: float) -> bytes:
     Raises:
         ProgramError: it does not start, ends with another code than 0, takes too long or writes without end.
     """
+    guard, process = _start(command)
     try:
+        return _communicate(process, Path(command[0]).name, stdin, timeout)
+    finally:
+        guard.release()  # kills the program and everything that it started
+        process.wait()
+
+
+def _start(command: Sequence[str]) -> tuple[ProcessGuard, subprocess.Popen[bytes]]:
+    """Start a program in the group of a guard, with which it ends."""
+    guard = None
+    try:
+        guard = ProcessGuard()
         process = subprocess.Popen(  # noqa: S603 - what code.py allows, without a shell
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,
+            process_group=guard.group,
         )
     except OSError as error:
+        if guard is not None:
+            guard.release()
         raise ProgramError("program failed", f"expected to start {command[0]}, found {error}") from error
-    _running.add(process)
-    try:
-        return _communicate(process, Path(command[0]).name, stdin, timeout)
-    finally:
-        kill(process)
-        _running.discard(process)
+    return guard, process
 
 
 def _communicate(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: float) -> bytes:
@@ -227,17 +233,3 @@ class _ReaderThread(Thread):
 def _write(stream: IO[bytes], content: bytes) -> None:
     with suppress(OSError), stream:  # a program need not read all of it
         stream.write(content)
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program and everything that it started."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-@atexit.register
-def kill_all() -> None:
-    """Kill every program that this process has started."""
-    for process in list(_running):
-        kill(process)

@@ -22,7 +22,7 @@ from pathlib import Path
 from components.digests import file_digest
 from components.errors import ConfigError, StoreError, UnknownRunError
 from components.files import disk_full_as_store_error, write_bytes
-from components.run_record import RunRecord, StageRef
+from components.run_record import RUN_NAME, RunRecord, StageRef
 from components.storage import locks
 from components.storage.backends import open_backend
 from components.storage.layout import check_layout, update_layout
@@ -32,7 +32,6 @@ from components.storage.stage_plan import StagePlan, encode_plan
 from components.suggestions import did_you_mean
 
 log = logging.getLogger("antiphon.store")
-_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def check_run_name(name: str) -> str:
@@ -41,7 +40,7 @@ def check_run_name(name: str) -> str:
     Raises:
         ConfigError: separators, a leading dot, odd characters or more than 100 of them.
     """
-    if not _RUN_NAME.fullmatch(name) or name.endswith("."):
+    if not re.fullmatch(RUN_NAME, name):
         raise ConfigError(
             f"expected a run name of letters, digits, '.', '_' and '-' (at most 100, no leading dot), "
             f"found {name!r}"

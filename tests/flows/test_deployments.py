@@ -158,12 +158,17 @@ def test_a_web_page_can_start_nothing(prefect_url: str, kind: str) -> None:
 
 def test_the_servers_that_are_started_here_are_all_so() -> None:
     """`prefect server start` in the project's folder, a run's own server, and compose.yaml's."""
-    result = tomllib.loads((ROOT / "prefect.toml").read_text("utf-8"))["server"]["api"]
+    result = tomllib.loads((ROOT / "prefect.toml").read_text("utf-8"))["server"]
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]["server"]["environment"]
-    for name in ("CORS_ALLOWED_ORIGINS", "CSRF_PROTECTION_ENABLED"):
+    for room, name in (
+        ("api", "CORS_ALLOWED_ORIGINS"),
+        ("api", "CSRF_PROTECTION_ENABLED"),
+        ("events", "EVENTS_RETENTION_PERIOD"),
+    ):
         ours = settings.DEFAULTS[f"PREFECT_SERVER_{name}"]
         assert compose[f"PREFECT_SERVER_{name}"] == ours
-        assert str(result[name.lower()]).lower() == ours
+        value = result[room][name.removeprefix("EVENTS_").lower()]
+        assert str(value).lower() == ours.lower()
 
 
 def test_what_is_deployed(deployments: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -102,7 +101,6 @@ def test_a_record_that_hangs_is_no_outcome_and_the_next_try_may_have_one() -> No
     with pytest.raises(TransientError, match="expected sleep to end"):
         call(["sleep", "60"], items("a", "b", "c", "d"), timeout=0.1)
     assert time.monotonic() - before < 5
-    assert not own_program._running
 
 
 def test_a_program_that_never_works_fails_the_node() -> None:
@@ -117,13 +115,6 @@ def test_a_program_that_cannot_be_started_is_named(tmp_path: Path) -> None:
     (failed,) = call([str(script)], items("a"))
     assert failed.reason == "program failed"
     assert f"expected to start {script}, found [Errno 2]" in failed.detail
-
-
-def test_no_program_outlives_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    process = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    monkeypatch.setattr(own_program, "_running", {process})
-    own_program.kill_all()
-    assert process.returncode == -9
 
 
 @pytest.mark.parametrize(

@@ -279,3 +279,14 @@ def test_a_store_that_cannot_be_written_is_one_line(
         claim(Store(str(tmp_path)))
     with pytest.raises(StoreError, match=f"(cannot|no space left to) write stage mt .*{os.strerror(code)}"):
         written(Store(str(tmp_path)), "mt", [], [], [])
+
+
+def test_a_record_that_compares_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    """One that came with an imported run was shown: `system a: run ../../../../etc`."""
+    store = Store(str(tmp_path))
+    for name in ("../../../../etc", "/etc", "a/b", ".hidden", "ends.", "x" * 101, "a\n"):
+        store.save_run(record("mine", systems={"a": name}))
+        with pytest.raises(StoreError, match=r"expected the record of a run, found: .*systems"):
+            store.load_run("mine")
+    store.save_run(record("mine", systems={"a": "beam-5_b.2"}))
+    assert store.load_run("mine").systems == {"a": "beam-5_b.2"}
