@@ -32,7 +32,7 @@ from components.models.tensor_checks import (
     without_masking,
     without_other_modalities,
 )
-from components.models.tokenizer_files import missing_tokenizer_files
+from components.models.tokenizer_files import missing_tokenizer_files, refuse_foreign_vocabulary
 from components.models.weights import move_model, resolve_placement
 from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import Checkpoint
@@ -80,8 +80,8 @@ def load_transformers(
         The model and its tokenizer; its processor where the model reads speech and is no ``ctc``.
 
     Raises:
-        ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite; or the
-            device has no room for the weights.
+        ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite; the
+            tokenizer is another model's; or the device has no room for the weights.
     """
     device, dtype = resolve_placement(device, dtype)
     verify(checkpoint)
@@ -94,6 +94,8 @@ def load_transformers(
     is_seamless = kind == "seq2seq" and checkpoint.architecture.startswith(SEAMLESS)
     select_needed = _NEEDED_TENSORS.get("seamless" if is_seamless else kind)
     refuse_report(checkpoint, select_needed(report) if select_needed else report)
+    if kind in ("seq2seq", "causal", "encoder"):
+        refuse_foreign_vocabulary(checkpoint, model, tokenizer)
     if not is_quantized:
         refuse_integers(checkpoint, model.state_dict())
         model = move_model(checkpoint, model, device)

@@ -1,11 +1,14 @@
-"""What a model folder needs for its tokenizer to load, told before transformers tries."""
+"""What a model folder needs for its tokenizer to load, and whether that tokenizer is the model's."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from components.errors import ModelError
 from components.models.architectures import CAUSAL, CONVERTED, MULTILINGUAL
 from components.models.checkpoints import read_json
+from components.records import Checkpoint
 
 _MARIAN = ("source.spm", "target.spm", "vocab.json")
 _WITHOUT_VOCABULARY = "ByT5"
@@ -33,6 +36,34 @@ def missing_tokenizer_files(folder: Path) -> str:
     if not reads_text or _has_vocabulary(folder):
         return ""
     return "tokenizer.json (nor spiece.model or another vocabulary)"
+
+
+def refuse_foreign_vocabulary(checkpoint: Checkpoint, model: Any, tokenizer: Any) -> None:
+    """Refuse a tokenizer that gives tokens for which the model has no embedding.
+
+    Tokens that were added to a vocabulary do not count, unless every text has them: many language models are
+    published with a padding token that was added and is never read.
+
+    Args:
+        checkpoint: The checkpoint, for messages.
+        model: Of transformers.
+        tokenizer: The model's.
+
+    Raises:
+        ModelError: A token's id is beyond the embedding.
+    """
+    try:
+        rows = model.get_input_embeddings().weight.shape[0]
+    except (NotImplementedError, AttributeError):  # it has none, or one in parts
+        return
+    added = tokenizer.added_tokens_decoder.keys() - {tokenizer.eos_token_id, tokenizer.bos_token_id}
+    foreign = {n: token for token, n in tokenizer.get_vocab().items() if not 0 <= n < rows and n not in added}
+    if foreign:
+        number, token = max(foreign.items())
+        raise ModelError(
+            f"{checkpoint.reference}: expected tokens from 0 to {rows - 1}, which have an embedding, found "
+            f"{number} for {token!r:.80} in the tokenizer of {checkpoint.path}; it belongs to another model"
+        )
 
 
 def _has_vocabulary(folder: Path) -> bool:

@@ -7,7 +7,7 @@ A local backend has nothing to add; an object store uploads and downloads (docs/
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -150,3 +150,11 @@ class LocalBackend:
     def list_run_names(self) -> list[str]:
         """Return the names of all runs."""
         return sorted(path.name for path in (self.root / "runs").glob("*") if path.is_dir())
+
+    def list_record_times(self) -> dict[str, float | None]:
+        """Return when the record of each run was written (seconds since 1970); None of a run without one."""
+        times: dict[str, float | None] = dict.fromkeys(self.list_run_names())
+        for name in times:
+            with suppress(OSError):
+                times[name] = (self.root / "runs" / name / RECORD).stat().st_mtime
+        return times

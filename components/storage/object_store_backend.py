@@ -158,6 +158,11 @@ class ObjectStoreBackend(LocalBackend):
         """Return the names of the runs of all machines."""
         return self._objects.list_folders("runs")
 
+    def list_record_times(self) -> dict[str, float | None]:
+        """Return when the record of each run was written, as the object store says."""
+        facts = self._objects.list_facts("runs")
+        return {name: facts.get(f"runs/{name}/{RECORD}", (0, None))[1] for name in self.list_run_names()}
+
     def _cache_id(self) -> str:
         """Return the identifier of this mirror, which no other mirror has."""
         path = self.root / "mirror.json"

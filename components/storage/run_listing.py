@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import insort
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +22,8 @@ class RunEntry(NamedTuple):
     Attributes:
         name: of its folder.
         status: that of its record, else running, unfinished or damaged.
-        started: ISO 8601, UTC; of a run without a record when it was last written to, "" if not known.
+        started: ISO 8601, UTC; of a run without an intact record when it was last written to, "" if that is
+            not known.
         record: where it is intact.
         acceptance: where the run is the accepted one of its flow and data.
     """
@@ -34,30 +37,53 @@ class RunEntry(NamedTuple):
 
 def list_runs(store: Store) -> list[RunEntry]:
     """Return every run of a store, newest first."""
-    runs = [_read_entry(store, name) for name in store.backend.list_run_names()]
-    return sorted(runs, key=lambda run: (run.started, run.name), reverse=True)
+    return sorted(iterate_runs(store), key=_order, reverse=True)
 
 
-def _read_entry(store: Store, name: str) -> RunEntry:
-    folder = store.runs / name
-    recorded = store.backend.download_run(name)
-    begun = _last_change(folder)
-    if not recorded:
-        at_work = store.backend.is_locked(locks.RUN_PREFIX + name)
-        return RunEntry(name, "running" if at_work else "unfinished", begun)
+def iterate_runs(store: Store) -> Iterator[RunEntry]:
+    """Yield the runs of a store, newest first; a record is read when it may be that of the next.
+
+    A run began before its record was written, so that no record is newer than its file.
+    """
+    times = store.backend.list_record_times()
+    unread = sorted((_iso(time), name) for name, time in times.items() if time is not None)
+    read = sorted((_unrecorded(store, name) for name, time in times.items() if time is None), key=_order)
+    while unread or read:
+        while unread and (not read or _order(read[-1]) < unread[-1]):
+            written, name = unread.pop()
+            insort(read, _read_entry(store, name, written), key=_order)
+        yield read.pop()
+
+
+def _order(run: RunEntry) -> tuple[str, str]:
+    return run.started, run.name
+
+
+def _read_entry(store: Store, name: str, written: str) -> RunEntry:
+    if not store.backend.download_run(name):  # it was deleted, or is replaced
+        return _unrecorded(store, name)
     try:
-        record = read_record(folder, store.stages)
+        record = read_record(store.runs / name, store.stages)
         acceptance = read_acceptance(store, name)
     except StoreError:
-        return RunEntry(name, "damaged", begun)
+        return RunEntry(name, "damaged", written)
     waits = record.status != "paused" or store.backend.is_locked(locks.RUN_PREFIX + name)
     status = record.status if waits else "unfinished"  # its process died while it waited
     return RunEntry(name, status, record.started, record, acceptance)
 
 
+def _unrecorded(store: Store, name: str) -> RunEntry:
+    at_work = store.backend.is_locked(locks.RUN_PREFIX + name)
+    return RunEntry(name, "running" if at_work else "unfinished", _last_change(store.runs / name))
+
+
 def _last_change(folder: Path) -> str:
     """Return when a run without a record was last written to; "" where only another machine knows it."""
     try:
-        return datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="seconds")
+        return _iso(folder.stat().st_mtime)
     except OSError:
         return ""
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,37 +78,39 @@ def list_runs(
 ) -> None:
     """List the runs of the store, the newest first: flow, status, when, scores.
 
-    Only records are read: `antiphon inspect RUN` also verifies the run's stages.
+    Only the records of those that are listed are read: `antiphon inspect RUN` also verifies a run's stages.
     """
     from components.storage import run_listing
     from components.storage.store import Store
 
     opened_store = Store(store)
-    listed = _select(run_listing.list_runs(opened_store), flow, status, since)
+    listed = list(islice(_select(run_listing.iterate_runs(opened_store), flow, status, since), limit + 1))
     if as_json:
         line = {"store": opened_store.backend.url, "runs": [_as_dict(run) for run in listed[:limit]]}
         sys.stdout.write(json.dumps(line) + "\n")
     elif listed:
-        _print_table(listed[:limit], len(listed))
+        _print_table(listed[:limit])
+        if len(listed) > limit:
+            total = len(opened_store.backend.list_run_names())
+            sys.stdout.write(f"the newest {limit}; --limit {total} lists all\n")
     else:
         such = "such " if flow or status or since else ""
         sys.stdout.write(f"no {such}runs in {opened_store.backend.url} yet\n")
 
 
 def _select(
-    runs: Sequence[RunEntry], flow: str | None, status: str | None, since: str | None
-) -> list[RunEntry]:
-    """Return the runs of a flow and status (or its beginning) that began at or after a date."""
+    runs: Iterable[RunEntry], flow: str | None, status: str | None, since: str | None
+) -> Iterator[RunEntry]:
+    """Yield the runs, newest first, of a flow and status (or its beginning) that began at or after a date."""
     from flows.cli.amounts import parse_date
 
     first = parse_date(since, "--since") if since else ""
-    return [
+    return (
         run
-        for run in runs
+        for run in takewhile(lambda run: run.started >= first, runs)
         if (flow is None or (run.record is not None and run.record.flow == flow))
         and (status is None or _has_status(run, status))
-        and run.started >= first
-    ]
+    )
 
 
 def _has_status(run: RunEntry, status: str) -> bool:
@@ -127,7 +130,7 @@ def _as_dict(run: RunEntry) -> dict[str, object]:
     }
 
 
-def _print_table(runs: Sequence[RunEntry], total: int) -> None:
+def _print_table(runs: Sequence[RunEntry]) -> None:
     from rich.text import Text
 
     from flows.cli.console import console
@@ -141,8 +144,6 @@ def _print_table(runs: Sequence[RunEntry], total: int) -> None:
         cells = (run.name, flow, status, run.started[:16].replace("T", " "), _scores(run))
         rows.add_row(*(Text(to_printable(cell)) for cell in cells))
     console().print(rows)
-    if len(runs) < total:
-        console().print(f"{len(runs)} of {total:,} runs; --limit {total} lists all")
 
 
 def _scores(run: RunEntry) -> str:

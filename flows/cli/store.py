@@ -54,7 +54,9 @@ def verify(
     """Read every file of every stage again and compare it with its seal; exit code 1 if something differs.
 
     So are the record of every run, its report, plots and texts. `--repair` moves damaged stages aside (prune
-    removes them later): the next run that needs one computes it again. Examples: `antiphon store verify`, `antiphon store verify RUN --repair`.
+    removes them later): the next run that needs one computes it again.
+
+    Examples: `antiphon store verify`, `antiphon store verify RUN --repair`.
     """
     from components.counted_nouns import format_count
     from components.storage.store import Store

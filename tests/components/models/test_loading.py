@@ -66,6 +66,20 @@ def test_a_tokenizer_that_is_not_there_is_named(causal: Path, tmp_path: Path) ->
     assert not missing_tokenizer_files(causal)  # its tokens are the bytes
 
 
+def test_a_tokenizer_of_another_model_is_refused(causal: Path) -> None:
+    """Else the first text with such a token ends in a traceback, or in another word."""
+    path = causal / "tokenizer.json"
+    values = json.loads(path.read_text())
+    padding = {"id": 17, "content": "<pad>", "single_word": False, "lstrip": False, "rstrip": False}
+    values["added_tokens"] = [{**padding, "normalized": False, "special": True}]
+    path.write_text(json.dumps(values))
+    load_transformers(checkpoint_of(causal, "m"), "causal")  # as published: nothing is read as padding
+    values["model"]["vocab"]["b"] = 1_000_000
+    path.write_text(json.dumps(values))
+    with pytest.raises(ModelError, match=r"^m: expected tokens from 0 to 16, .* found 1000000 for 'b' in"):
+        load_transformers(checkpoint_of(causal, "m"), "causal")
+
+
 def edit(folder: Path, change: Change) -> None:
     tensors = load_file(folder / "model.safetensors")
     change(tensors)

@@ -54,7 +54,7 @@ def test_a_table_says_what_it_leaves_out(store: Store, capsys: pytest.CaptureFix
     assert "running" in rows["working"]
     assert rows["new"].split() == ["new", "cascade", "completed", "2026-01-03", "00:00", "WER", "5.5"]
     assert "middle" not in rows
-    assert "4 of 6 runs; --limit 6 lists all" in table
+    assert table.endswith("the newest 4; --limit 6 lists all\n")
 
 
 def test_a_store_without_runs_is_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,7 +219,7 @@ def test_an_interrupted_command_says_so(
     def interrupt(_: Store) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("components.storage.run_listing.list_runs", interrupt)
+    monkeypatch.setattr("components.storage.run_listing.iterate_runs", interrupt)
     with pytest.raises(SystemExit) as ending:
         main(["runs", "list", "--store", str(store.root)])
     assert (ending.value.code, capsys.readouterr().err) == (130, "antiphon: interrupted\n")
