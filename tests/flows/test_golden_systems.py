@@ -53,7 +53,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("golden"))
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize(
+    "name",  # a language model takes too long for the core
+    [pytest.param(name, marks=() if name == "refine" else pytest.mark.core) for name in SYSTEMS],
+)
 def test_a_preset_gives_what_its_flow_gave(name: str, store: str) -> None:
     with use_threads(1):  # as they were made
         check(name, store)

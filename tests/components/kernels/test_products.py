@@ -91,6 +91,7 @@ def test_any_size(rows: int, width: int, size: int) -> None:
     torch.testing.assert_close(got.double(), x.double() @ weight.double().t(), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("backend", ["own", pytest.param("onednn", marks=pytest.mark.core)], indirect=True)
 def test_int8_is_exact_on_the_grid(backend: str) -> None:
     """Integers of the range that is quantized to lose nothing: the product is the integer product."""
     torch.manual_seed(1)
