@@ -33,7 +33,7 @@ SWITCHES = (
 """Environment variables by which a user may choose other kernels of the libraries."""
 _VARIABLES = (
     *("OMP_", "KMP_", "GOMP_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_", "TORCH_", "PYTORCH_", "LD_"),
-    *("ANTIPHON_KERNELS", "ANTIPHON_PREPACK", "CUDA_", "NVIDIA_", "HIP_", "ROCR_"),
+    *("ANTIPHON_KERNELS", "CUDA_", "NVIDIA_", "HIP_", "ROCR_"),
 )
 """Prefixes of the environment variables by which torch, its libraries and our kernels decide."""
 OWN_KERNELS_VERSION = 2

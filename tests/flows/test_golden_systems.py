@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from components.device import use_threads
 from tests.golden.systems.golden import CASES, find_faults, read_golden, run_case, write_pairs
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -20,9 +21,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("golden")
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if not name.endswith(".yaml")])
+@pytest.mark.parametrize(
+    "name",  # a language model takes too long for the core
+    [
+        pytest.param(name, marks=() if name == "refine" else pytest.mark.core)
+        for name in CASES
+        if not name.endswith(".yaml")
+    ],
+)
 def test_a_preset_gives_what_it_gave(name: str, folder: Path) -> None:
-    outputs = run_case(name, str(folder / "store"), write_pairs(folder))
+    with use_threads(1):  # as they were made
+        outputs = run_case(name, str(folder / "store"), write_pairs(folder))
     faults = list(find_faults(name, read_golden()[name], outputs))
     assert not faults, "\n".join(faults)
 

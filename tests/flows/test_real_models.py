@@ -6,10 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from flows.cli import main as cli
 from tests import malformed
@@ -85,6 +89,49 @@ def test_the_cascade_hears_and_translates_and_a_rerun_loads_nothing_heavy(
     *_, output, heavy = process.stdout.splitlines()
     assert all(one["reused"] for one in json.loads(output)["stages"])
     assert heavy == "set()"
+
+
+WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+from flows.cli.main import main
+
+class Finder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in HIDDEN else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
+try: main(COMMAND)
+finally: print(HIDDEN & sys.modules.keys())
+"""
+
+
+@pytest.mark.core
+def test_the_cascade_needs_no_extra(tmp_path: Path, prefect_url: str) -> None:
+    """No package of an extra can be found: whatever is optional is left out without a word."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = [extra for name, extra in project["optional-dependencies"].items() if name != "dev"]
+    wanted = {canonicalize_name(Requirement(line).name) for extra in extras for line in extra}
+    hidden = {
+        module
+        for module, packages in packages_distributions().items()
+        if wanted & {canonicalize_name(package) for package in packages}
+    }
+    assert {"pandas", "openai", "peft"} <= hidden
+    command = ["run", "cascade", "--json", "--data", "sample", "--limit", "2", "--store", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT.replace("HIDDEN", repr(hidden)).replace("COMMAND", repr(command))],
+        cwd=ROOT,
+        env={**os.environ, "PREFECT_API_URL": prefect_url, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    *_, output, imported = done.stdout.splitlines()
+    assert json.loads(output)["metrics"]["bleu"]["n"] == 2
+    assert imported == "set()"
 
 
 def test_a_bad_recording_is_named_and_the_good_one_goes_on(

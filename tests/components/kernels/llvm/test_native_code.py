@@ -59,7 +59,7 @@ def test_a_processor_that_llvm_does_not_know(monkeypatch: pytest.MonkeyPatch) ->
     assert product_class() is FloatProduct
 
 
-@pytest.mark.skipif(not native_code.supports_native(), reason="a processor without AVX-512")
+@pytest.mark.usefixtures("own_kernels")
 def test_code_that_does_not_compile_is_logged_and_not_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

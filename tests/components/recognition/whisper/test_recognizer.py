@@ -32,6 +32,8 @@ from tests.components.recognition.whisper.scripted import (
     utterance,
 )
 
+pytestmark = pytest.mark.core
+
 
 def test_outcomes_come_in_order_and_batches_are_bounded(tmp_path: Path) -> None:
     machine, backend = scripted_recognizer(batch_size=3)
