@@ -16,6 +16,7 @@ from components.digests import file_digest
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
+from components.records import Audio, Utterance
 from components.run_record import StageRef
 from components.storage.store import Store
 from components.yaml_text import parse_yaml
@@ -64,7 +65,8 @@ def open_workplace(folder: Path) -> Iterator[Workplace]:
     names |= {file_digest(folder / name): name for name in GRAPHS["files"]}
     stored = write_stage(Store(str(folder / "store")), "asr", kind="recognize").key
     paths = mock.patch("sys.path", [str(packages), *sys.path])
-    with openai_server() as server, mock.patch.dict(os.environ), paths:
+    offline = mock.patch("huggingface_hub.constants.HF_HUB_OFFLINE", new=True)
+    with openai_server() as server, mock.patch.dict(os.environ), paths, offline:
         server.models = ["SERVER"]
         for name in {name for name in os.environ if name.startswith("ANTIPHON_")} - {"ANTIPHON_CACHE"}:
             del os.environ[name]
@@ -109,7 +111,7 @@ def facts_of(name: str, change: Mapping[str, Any], workplace: Workplace) -> Fact
         nodes["asr"] = GRAPHS["nodes"]["asr"]
     values = {"nodes": nodes, "source_language": "en", "target_language": "de"}
     pipeline = read_pipeline(values, folder=workplace.folder)
-    data = {DATA: _data_ref(DATA)} | {node.name: _data_ref(node.name) for node in pipeline.data_nodes()}
+    data = {DATA: _data_ref(DATA, workplace)} | {node.name: _data_ref(node.name, workplace) for node in pipeline.data_nodes()}
     store = str(workplace.folder / "store")
     plans = plan_nodes(pipeline, data, store, SEED, lambda models, _: dict(models))
     keys = {plan.stage.key: node for node, plan in plans.items()}
@@ -155,11 +157,16 @@ def _put(value: Any, workplace: Workplace) -> Any:
     return [_put(part, workplace) for part in value] if isinstance(value, list) else value
 
 
-def _data_ref(name: str) -> StageRef:
+def _data_ref(name: str, workplace: Workplace) -> StageRef:
+    """A data set with speech and with text, so that every kind has something to compute."""
+    audio = Audio(path="a.wav", sha256="0" * 64, seconds=1.0, sample_rate=16000)
+    sources = ({"id": "spoken", "audio": audio}, {"id": "written", "text": "a dog"})
+    lines = [Utterance(source_language="en", **source).model_dump_json() for source in sources]
+    (workplace.folder / "outputs.jsonl").write_text("\n".join(lines), encoding="utf-8")
     digest = name.encode().hex().ljust(64, "0")
     digests = {"key": digest, "content": digest, "sha256": digest}
     facts = {"items": 70, "quarantined": 0, "seconds": 0, "peak_memory_bytes": 0, "reused": False}
-    return StageRef.model_validate({"stage": "data", "path": "/nowhere", **digests, **facts})
+    return StageRef.model_validate({"stage": "data", "path": str(workplace.folder), **digests, **facts})
 
 
 def _describe(plan: Mapping[str, Any], keys: Mapping[str, str], workplace: Workplace) -> dict[str, Any]:
