@@ -111,7 +111,9 @@ def facts_of(name: str, change: Mapping[str, Any], workplace: Workplace) -> Fact
         nodes["asr"] = GRAPHS["nodes"]["asr"]
     values = {"nodes": nodes, "source_language": "en", "target_language": "de"}
     pipeline = read_pipeline(values, folder=workplace.folder)
-    data = {DATA: _data_ref(DATA, workplace)} | {node.name: _data_ref(node.name, workplace) for node in pipeline.data_nodes()}
+    data = {DATA: _data_ref(DATA, workplace)} | {
+        node.name: _data_ref(node.name, workplace) for node in pipeline.data_nodes()
+    }
     store = str(workplace.folder / "store")
     plans = plan_nodes(pipeline, data, store, SEED, lambda models, _: dict(models))
     keys = {plan.stage.key: node for node, plan in plans.items()}
