@@ -76,13 +76,13 @@ def check(name: str, store: str) -> None:
 
 
 def compare(stage: str, ref: StageRef, expected: dict[str, list[tuple[str, float]]]) -> None:
-    """Texts and their order are equal, scores to 1e-4 of them: last bits differ between processors.
+    """Texts and their order are equal, scores to 1e-3 of them: last bits differ between processors.
 
     They grow in what a small language model writes freely, so of its proposals those count that were taken,
     and in training, so a model that was trained here may score by a twentieth otherwise.
     """
     counted = 1 if ref.kind == "refine_round" else None
-    close = 0.05 if ref.kind == "stack" else 1e-4
+    close = 0.05 if ref.kind == "stack" else 1e-3
     outcomes: list[NBest] = list(read_nbests(ref))
     assert outcomes, stage
     for outcome in outcomes:
