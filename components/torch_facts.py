@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from components.errors import ConfigError
 from components.kernels.backend import allowed_backend
 from components.kernels.llvm.native_code import features, supports_native
 
@@ -32,8 +33,15 @@ def _read_vendor() -> str:
 
 
 def describe_kernels() -> str:
-    """Name the kernels in use: ``own``, ``onednn`` or ``plain``."""
-    allowed = allowed_backend()
+    """Name the kernels in use: ``own``, ``onednn`` or ``plain``.
+
+    Raises:
+        ConfigError: the environment asks for others.
+    """
+    try:
+        allowed = allowed_backend()
+    except ValueError as fault:
+        raise ConfigError(str(fault)) from None
     return "onednn" if allowed == "own" and not supports_native() else allowed
 
 

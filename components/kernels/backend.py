@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import Literal, get_args
 
-from components.errors import ConfigError
-
 VARIABLE = "ANTIPHON_KERNELS"
 Backend = Literal["own", "onednn", "plain"]
 
@@ -18,10 +16,10 @@ def allowed_backend() -> Backend:
     packs once, where this build of torch has its operators, else ``plain``: torch's public operators.
 
     Raises:
-        ConfigError: the variable has another value.
+        ValueError: the variable has another value.
     """
     value = os.environ.get(VARIABLE) or "own"
     for backend in get_args(Backend):
         if value == backend:
             return backend  # type: ignore[no-any-return]
-    raise ConfigError(f"{VARIABLE}: expected one of {', '.join(get_args(Backend))}, found {value!r}")
+    raise ValueError(f"{VARIABLE}: expected one of {', '.join(get_args(Backend))}, found {value!r}")

@@ -17,7 +17,7 @@ from reports.analyses.node_scores import build_node_scores
 from reports.analyses.verdict import suggest_first_look
 from reports.analyses.word_errors import WordErrors
 from reports.costs import build_cost_section
-from reports.escaping import to_script_json
+from reports.escaping import svg_data_uri, to_script_json
 from reports.formatting import flatten_parameters
 from reports.page.audio import EMBED_LIMIT, data_uri, select_embeddable
 from reports.page.data_blocks import DataBlocks, publish_blocks, temporary_blocks
@@ -31,7 +31,7 @@ from reports.page.utterance_json import (
     list_edited_nodes,
 )
 from reports.plots import graph, run_plots
-from reports.plots.pictures import Plot, draw_picture, svg_data_uri
+from reports.plots.pictures import Plot, draw_picture
 from reports.views.run_view import RunView
 from reports.views.sections import Column
 from reports.views.steps import steps_of

@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from components.files import write_atomically
-from reports.escaping import to_printable
-from reports.plots.pictures import svg_data_uri
+from reports.escaping import svg_data_uri, to_printable
 
 # One grey that reads on white and on near-black, since the report shows plots on both.
 _INK, _ACCENT, _PALE = "#7d8590", "#3d83d6", "#9aa4af"

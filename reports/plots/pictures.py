@@ -6,7 +6,6 @@ in the user's cache under a digest of what is drawn, of the code that draws and 
 
 from __future__ import annotations
 
-import base64
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -47,11 +46,6 @@ def draw_picture(plot: Plot, suffix: str) -> bytes:
         for old in sorted(path.parent.iterdir(), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
             old.unlink(missing_ok=True)
     return content
-
-
-def svg_data_uri(content: bytes) -> str:
-    """An SVG as a ``data:`` URI."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _draw(plot: Plot, suffix: str) -> bytes:
