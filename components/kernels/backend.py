@@ -12,7 +12,7 @@ Backend = Literal["own", "onednn", "plain"]
 def allowed_backend() -> Backend:
     """Return what ``ANTIPHON_KERNELS`` in the environment allows, ``own`` by default.
 
-    ``own``: our own kernels where the processor has AVX-512 and no AMX, else ``onednn``: weights that oneDNN
+    ``own``: our own kernels where the processor has what they need, else ``onednn``: weights that oneDNN
     packs once, where this build of torch has its operators, else ``plain``: torch's public operators.
 
     Raises:

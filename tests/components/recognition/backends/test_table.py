@@ -74,6 +74,7 @@ def test_eight_bit_weights_are_for_the_cpu_only(monkeypatch: pytest.MonkeyPatch)
         choose_arithmetic(RecognitionConfig(dtype="int8"), torch.device("cuda:0"))
 
 
+@pytest.mark.usefixtures("packed_layers")
 def test_half_precision_on_a_cpu_is_not_packed() -> None:
     packed, loaded = choose_arithmetic(RecognitionConfig(dtype="float16"), torch.device("cpu"))
     assert (packed, loaded) == (None, torch.float16)
