@@ -38,7 +38,7 @@ def test_the_list_of_results_is_what_the_outputs_say() -> None:
     assert (RESULTS / "README.md").read_text(encoding="utf-8") == render_index(), "run `make pages`"
 
 
-@pytest.mark.parametrize("name", TIMED)
+@pytest.mark.parametrize("name", sorted(TIMED))
 def test_times_stand_beside_their_processor(name: str) -> None:
     """Or beside a word that it was not recorded."""
     text = (RESULTS / f"{name}.md").read_text(encoding="utf-8")
