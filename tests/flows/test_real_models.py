@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +108,26 @@ finally: print(HIDDEN & sys.modules.keys())
 """
 
 
+def _needed_by(lines: Iterable[str]) -> set[str]:
+    """Names of the packages that requirements bring, and of what these bring."""
+    names: set[str] = set()
+    pending = [Requirement(line) for line in lines]
+    while pending:
+        requirement = pending.pop()
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if applies and (name := canonicalize_name(requirement.name)) not in names:
+            names.add(name)
+            pending += map(Requirement, requires(name) or ())
+    return names
+
+
 @pytest.mark.core
 def test_the_cascade_needs_no_extra(tmp_path: Path, prefect_url: str) -> None:
     """No package of an extra can be found: whatever is optional is left out without a word."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = [extra for name, extra in project["optional-dependencies"].items() if name != "dev"]
     wanted = {canonicalize_name(Requirement(line).name) for extra in extras for line in extra}
+    wanted -= _needed_by(project["dependencies"])
     hidden = {
         module
         for module, packages in packages_distributions().items()
