@@ -31,8 +31,9 @@ from tests.components.stacking import tiny
 from tests.components.translation.tokenizers import characters
 
 ROOT = Path(__file__).parents[3]
+RECORDINGS = ROOT / "tests/components/pipeline/recordings"
 DATA = StageRef(
-    stage="data", key="0" * 64, path="", items=2, quarantined=0, sha256="0" * 64, seconds=0,
+    stage="data", key="0" * 64, path=str(RECORDINGS), items=2, quarantined=0, sha256="0" * 64, seconds=0,
     peak_memory_bytes=0, reused=False,
 )  # fmt: skip
 WRITTEN = [
