@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from components.merging.recipe.reader import parse_recipe, read_recipe
 from components.merging.recipe.recipe import Recipe
+from components.stage_settings import Device
 
 ALL_MODELS = "*"
 """In the place of a model's name: every model without a data set of its own."""
@@ -35,7 +36,7 @@ class MergeConfig(BaseModel):
         "all, or one for each model of the recipe by its name there",
     )
     data_limit: int = Field(256, ge=1, description="only the first so many utterances of each data set")
-    device: str = Field("cpu", description=DEVICE)
+    device: Device = Field("cpu", description=DEVICE)
     source_language: str | None = Field(None, description="of the data; its own if empty")
     target_language: str | None = Field(None, description="of the data; its own if empty")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
 
@@ -24,6 +24,7 @@ from components.nodes.targets import TARGETS, TargetsSettings
 from components.nodes.train import REFINERS
 from components.nodes.train_stack import StackTrainingSettings
 from components.run_record import StageRef
+from components.stage_settings import TableOf
 from components.storage.whole_stage import Product
 from components.suggestions import suggest
 from components.training.distillation_config import DistillationConfig
@@ -62,7 +63,7 @@ class DistillSettings(DistillationConfig):
         description="learner: translation (of text), recognition (fine-tunes the Whisper of init_from on the "
         "teacher's transcripts), or speech_translation (speech to the teacher's translation)",
     )
-    targets: str | None = Field(
+    targets: Annotated[str | None, TableOf("targets")] = Field(
         None, description="node of kind targets, whose data set takes the place of data; of: NODE makes one"
     )
 
@@ -74,16 +75,6 @@ class Distill(TrainingKind[DistillSettings]):
     summary = "a teacher's texts for training data, or models -> one small student"
     settings = DistillSettings
 
-    def models(self, settings: DistillSettings) -> dict[str, str]:
-        """Return what the student starts from, and the teachers of the word level."""
-        teachers = {f"teacher{n}": name for n, name in enumerate(settings.teachers)}
-        layers = {"init_layers_from": settings.init_layers_from} if settings.init_layers_from else {}
-        return {**super().models(settings), **teachers, **layers}
-
-    def tables(self, settings: DistillSettings) -> dict[str, str]:
-        """Return the node of the targets."""
-        return {"targets": settings.targets} if settings.targets else {}
-
     def digests(self, settings: DistillSettings, site: Site) -> dict[str, str]:
         """Return the digests of the data that are read; targets stand in the plan by their stage."""
         digests = {"dev": self.data_digest(settings, settings.dev)}
@@ -93,7 +84,7 @@ class Distill(TrainingKind[DistillSettings]):
 
     def parameters(self, settings: DistillSettings, site: Site) -> dict[str, Any]:
         """Return the parameters without those of other learners, and without models."""
-        left_out = {"teachers", "init_layers_from", "targets"} | set().union(*REFINERS.values())
+        left_out = set().union(*REFINERS.values())
         return {k: v for k, v in super().parameters(settings, site).items() if k not in left_out}
 
     def check(self, settings: DistillSettings, site: Site) -> None:

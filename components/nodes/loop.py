@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.errors import ConfigError
 from components.nodes import estimator_reference
+from components.nodes.facts import Facts, Language
 from components.nodes.kind import Kind
-from components.nodes.rounds import LIBRARIES, MAX_ROUNDS, Round, texts_of
+from components.nodes.rounds import MAX_ROUNDS, Round, texts_of
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import Outcome
 from components.refining.config import ESTIMATE, GateName, RoundsConfig
@@ -149,13 +152,18 @@ class LoopRound(Round[LoopRoundSettings]):
     name = "loop_round"
     summary = "the end of one round of loop"
     settings = LoopRoundSettings
-    same_language = True
     texts_to_compare = None
+    language = Language.SAME
 
-    def libraries(self, settings: LoopRoundSettings) -> tuple[str, ...]:
-        """Return the libraries of the gate."""
-        gate = () if settings.gate in ("off", ESTIMATE) else LIBRARIES
-        return (*gate, *estimator_reference.libraries(settings.estimator, gate))
+    @override
+    def facts(self, settings: LoopRoundSettings) -> Facts:
+        facts = super().facts(settings)
+        judges = settings.gate not in ("off", ESTIMATE)
+        return (
+            facts
+            if judges
+            else replace(facts, libraries=estimator_reference.libraries_of(settings.estimator))
+        )
 
     def check(self, settings: LoopRoundSettings, site: Site) -> None:
         """Check the settings of the gate and of the estimates."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.endpoints.usage import COUNTS
 from components.errors import ConfigError
 from components.models.sources.served import is_served
+from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
 from components.nodes.rounds import MAX_ROUNDS, Round, texts_of
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome
 from components.refining.config import SERVED_VERSION, RefineConfig
-from components.refining.decisions import has_stopped
 from components.text_confidence import ESTIMATES
 
 
@@ -81,16 +83,13 @@ class RefineRound(Round[RefineRoundSettings]):
     summary = "one round of refine"
     settings = RefineRoundSettings
     features = ("gate", "gate_before", "gate_proposed", "seconds", *ESTIMATES, *COUNTS)
-    waits = True
+    mode = Mode.ROUND
 
-    def models(self, settings: RefineRoundSettings) -> dict[str, str]:
-        """Return the model that proposes, and that of the gate."""
-        return {"model": settings.model, **super().models(settings)}
-
-    def version(self, settings: RefineRoundSettings) -> str:
-        """Return the version of the rounds, and that of what a served model is asked."""
-        version = super().version(settings)
-        return f"{version}/served/{SERVED_VERSION}" if is_served(settings.model) else version
+    @override
+    def facts(self, settings: RefineRoundSettings) -> Facts:
+        facts = super().facts(settings)
+        served = f"{facts.version}/served/{SERVED_VERSION}"
+        return replace(facts, version=served) if is_served(settings.model) else facts
 
     def parameters(self, settings: RefineRoundSettings, site: Site) -> dict[str, Any]:
         """Return the parameters; the rounds to come count only for a method with a schedule.
@@ -115,10 +114,6 @@ class RefineRound(Round[RefineRoundSettings]):
         from components.refining import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_models(settings, site.store, pairs)
-
-    def is_idle(self, item: Item) -> bool:
-        """Return whether an earlier round has stopped the utterance."""
-        return has_stopped(texts_of(item))
 
     def build(self, settings: RefineRoundSettings, site: Site) -> Component:
         """Return the refiner."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
 
 from components.confidence.estimators.config import ESTIMATOR_FILE, MIN_ITEMS, VERSION, EstimatorConfig
 from components.errors import ConfigError, DataError
 from components.metrics.normalizers import check_normalizer
 from components.nodes.estimate import check_first_is_text, features_of, first_text
+from components.nodes.facts import Carry, Facts, Items, Language, Mode
 from components.nodes.kind import Kind
 from components.nodes.site import Item, Site
 from components.records import NBest, Utterance
@@ -35,27 +39,18 @@ class TrainEstimate(Kind[EstimatorConfig]):
     reads = ("text", "table")
     inputs = (1, 17)
     gives = "table"
-    whole = True
-    gathers = True
-    needs_inputs = True
-    looks_back = True
-    annotates = True
+    mode = Mode.AGGREGATE
+    items = Items(Carry.SOURCE)
+    language = Language.OF_FIRST
+    version = str(VERSION)
+    libraries = LIBRARIES
 
-    def version(self, settings: EstimatorConfig) -> str:
-        """Return the version of features and of the training."""
-        return str(VERSION)
-
-    def libraries(self, settings: EstimatorConfig) -> tuple[str, ...]:
-        """Return the libraries of features, metrics and methods."""
-        return LIBRARIES
-
-    def parameters(self, settings: EstimatorConfig, site: Site) -> dict[str, Any]:
-        """Return all settings."""
-        return settings.model_dump(mode="json")
-
-    def fewest_utterances(self, settings: EstimatorConfig, site: Site) -> int:
-        """Return the number that a training needs."""
-        return MIN_ITEMS
+    @override
+    def facts(self, settings: EstimatorConfig) -> Facts:
+        return replace(
+            super().facts(settings),
+            fewest_utterances=(MIN_ITEMS, MIN_ITEMS),
+        )
 
     def check_inputs(self, settings: EstimatorConfig, site: Site) -> None:
         """Check that the first input is a text, and with ``against_gold`` the last one too."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from components.errors import ConfigError
 from components.fusing.config import FuseTrainingConfig
+from components.nodes.facts import Mode
 from components.nodes.kind import Kind
 from components.nodes.site import LanguagePairs, Site
 from components.nodes.train_stack import LIBRARIES
@@ -29,27 +29,9 @@ class TrainFuse(Kind[FuseTrainingConfig]):
     reads = ("data", "text")
     inputs = (4, 64)
     gives = "model"
-    whole = True
-
-    def version(self, settings: FuseTrainingConfig) -> str:
-        """Return the version of the training and of its loop."""
-        return f"{VERSION}/{training.VERSION}"
-
-    def libraries(self, settings: FuseTrainingConfig) -> tuple[str, ...]:
-        """Return the libraries of the training loop."""
-        return LIBRARIES
-
-    def models(self, settings: FuseTrainingConfig) -> dict[str, str]:
-        """Return the model that it starts from."""
-        return {"init_from": settings.init_from}
-
-    def parameters(self, settings: FuseTrainingConfig, site: Site) -> dict[str, Any]:
-        """Return how it is trained."""
-        return settings.model_dump(mode="json", exclude={"init_from", "seed"})
-
-    def seed(self, settings: FuseTrainingConfig, site: Site) -> int:
-        """Return the training's own seed, whatever the run's is."""
-        return settings.seed
+    mode = Mode.WHOLE
+    version = f"{VERSION}/{training.VERSION}"
+    libraries = LIBRARIES
 
     def check_inputs(self, settings: FuseTrainingConfig, site: Site) -> None:
         """Check that the inputs are two data sets, and as many texts over the one as over the other."""
@@ -59,12 +41,6 @@ class TrainFuse(Kind[FuseTrainingConfig]):
                 f"{self.name}: expected of: [data, development data, lists of the first, as many lists of "
                 f"the second], found {', '.join(site.called or site.of)}"
             )
-
-    def check(self, settings: FuseTrainingConfig, site: Site) -> None:
-        """Check the name of the model that it starts from."""
-        from components import models  # noqa: PLC0415 - imports torch
-
-        models.check(settings.init_from, site.store)
 
     def validate_models(self, settings: FuseTrainingConfig, site: Site, pairs: LanguagePairs) -> None:
         """Refuse a model that it cannot start from."""
@@ -90,9 +66,3 @@ class TrainFuse(Kind[FuseTrainingConfig]):
         return train_fuser(
             folder, settings, (sets[0], sets[1]), site.store, site.progress, transcripts=transcripts
         )
-
-    def notes(
-        self, settings: FuseTrainingConfig, site: Site, ref: StageRef, data: StageRef | None
-    ) -> list[str]:
-        """Name the model."""
-        return [f"model store:{ref.key}"]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from components.errors import ConfigError
 from components.machine import dtype_for_key
+from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
 from components.nodes.site import Site
 from components.nodes.stack import LIBRARIES, StackSettings
@@ -31,24 +35,16 @@ class TuneStack(Kind[StackSettings]):
     reads = ("speech", "text")
     inputs = (2, 3)
     gives = "table"
-    whole = True
+    mode = Mode.WHOLE
+    version = VERSION
+    libraries = (*LIBRARIES, "sacrebleu")
 
-    def version(self, settings: StackSettings) -> str:
-        """Return the version of the learning."""
-        return VERSION
-
-    def libraries(self, settings: StackSettings) -> tuple[str, ...]:
-        """Return the libraries of the stacked system and of BLEU."""
-        return (*LIBRARIES, "sacrebleu")
-
-    def models(self, settings: StackSettings) -> dict[str, str]:
-        """Return the models that are mixed."""
-        named = {"model": settings.model, "text": settings.text_model}
-        return {role: name for role, name in named.items() if name is not None}
-
-    def device(self, settings: StackSettings) -> str:
-        """Return the device that is set."""
-        return settings.device
+    @override
+    def facts(self, settings: StackSettings) -> Facts:
+        return replace(
+            super().facts(settings),
+            tables={},
+        )
 
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
         """Return the parameters; likelihoods do not depend on the search, nor lists on sources left blank."""
@@ -74,7 +70,7 @@ class TuneStack(Kind[StackSettings]):
         """Check its device and its models' names."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.check_references(settings, self.models(settings).values(), site.store)
+        checks.check_references(settings, self.facts(settings).models.values(), site.store)
 
     def make(
         self, settings: StackSettings, site: Site, read: Mapping[str, StageRef], folder: Path

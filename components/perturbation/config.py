@@ -10,6 +10,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from components.stage_settings import FilePath
+
 VERSION = 2
 """Part of the keys of perturbed data: changes when the same settings give another sound or text."""
 
@@ -29,7 +31,7 @@ class PerturbationConfig(BaseModel):
         "pink",
         description="the noise: white has equal power at all frequencies, pink falls by 3 dB an octave",
     )
-    noise_file: str | None = Field(
+    noise_file: FilePath | None = Field(
         None, description="a recording of noise instead; each utterance takes another stretch of it"
     )
     speed: float = Field(
