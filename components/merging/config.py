@@ -50,6 +50,12 @@ class MergeConfig(BaseModel):
     def _as_text(cls, value: Any) -> Any:
         return json.dumps(value, indent=1, ensure_ascii=False) if isinstance(value, dict) else value
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the text of the recipe, wherever it stands, and how data are read, if any are."""
+        languages = {"source_language": self.source_language, "target_language": self.target_language}
+        reading = {"data_limit": self.data_limit, **languages} if self.data else {}
+        return {"recipe": recipe_of(self.recipe).text, **reading}
+
 
 def is_text(recipe: str) -> bool:
     """Whether the setting holds the text of a recipe rather than the path of its file."""

@@ -103,6 +103,7 @@ class Combine(Kind[CombineSettings]):
         version = {"neural_metrics": neural_metrics.version} if "utility" in models_of(settings) else {}
         return values | {"utility": split_metric(settings.utility)[0], **version}
 
+    @override
     def check_inputs(self, settings: CombineSettings, site: Site) -> None:
         """Refuse a single text unless its list, such as samples, is put into another order."""
         if len(site.of) == 1 and (settings.method == "rover" or settings.n_best == 1):
@@ -111,6 +112,7 @@ class Combine(Kind[CombineSettings]):
                 "n_best above 1 put into another order"
             )
 
+    @override
     def check(self, settings: CombineSettings, site: Site) -> None:
         """Check the number of votes, the coefficients of reranking and the language model's name."""
         from components.ensembling.output_level import system_combination  # noqa: PLC0415 - imports numpy and sacrebleu
@@ -128,10 +130,12 @@ class Combine(Kind[CombineSettings]):
                 f"{split_metric(settings.utility)[0]}, which scores translations"
             )
 
+    @override
     def validate_models(self, settings: CombineSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the utility's model computes the metric that it is named for."""
         self.utility_metric(settings, site)
 
+    @override
     def build(self, settings: CombineSettings, site: Site) -> Component:
         """Return the method, with the coefficients that were learned."""
         from components.ensembling.output_level import system_combination  # noqa: PLC0415 - imports numpy and sacrebleu
@@ -175,6 +179,7 @@ class Combine(Kind[CombineSettings]):
 
         return bind_metric(settings.utility, site.store, "auto")
 
+    @override
     def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say for how many utterances some of the inputs were missing."""
         systems = [nbest.best.features["systems"] for nbest in read_nbests(ref)]

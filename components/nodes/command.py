@@ -92,6 +92,7 @@ class Command(Kind[CommandSettings]):
         called = {"called": list(site.called)} if settings.format == "jsonl" else {}
         return super().parameters(settings, site) | {"run": run} | called
 
+    @override
     def resolve_paths(self, settings: CommandSettings, folder: Path) -> CommandSettings:
         """Resolve the program where it is a path, and the files beside it, also where they are arguments."""
         also = {path: str(folder / path) for path in settings.also}
@@ -101,10 +102,12 @@ class Command(Kind[CommandSettings]):
         run = (program, *(also.get(argument, argument) for argument in settings.run[1:]))
         return settings.model_copy(update={"run": run, "also": tuple(also.values())})
 
+    @override
     def digests(self, settings: CommandSettings, site: Site) -> dict[str, str]:
         """Return the digest of the program."""
         return {"program": file_digest(find_program(settings))}
 
+    @override
     def check(self, settings: CommandSettings, site: Site) -> None:
         """Check that the program may run and is there, and that the key has the files that it is given."""
         code_permission.require_permission(settings.run[0])
@@ -117,6 +120,7 @@ class Command(Kind[CommandSettings]):
                 "found none of that name"
             )
 
+    @override
     def build(self, settings: CommandSettings, site: Site) -> Component:
         """Return the program, which is started for each batch."""
         code_permission.require_permission(settings.run[0])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.editing.correction import read_stored_corrections
 from components.editing.corrections_stage import KIND
@@ -37,6 +38,7 @@ class Corrections(Kind[CorrectionsSettings]):
     mode = Mode.WHOLE
     version = KIND  # that of the code stands in the plan of the stored stage
 
+    @override
     def make(
         self, settings: CorrectionsSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
@@ -50,6 +52,7 @@ class Corrections(Kind[CorrectionsSettings]):
             "changed; give the edited file again"
         )
 
+    @override
     def notes(
         self, settings: CorrectionsSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:

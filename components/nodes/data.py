@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.nodes.kind import Kind
 from components.nodes.site import NodeSettings, Site
@@ -26,6 +27,7 @@ class Data(Kind[DataSettings]):
     gives = "data"
     version = "data"  # the stage of a data set has a plan of its own
 
+    @override
     def check(self, settings: DataSettings, site: Site) -> None:
         """Check that the data set is there."""
         from components import data  # noqa: PLC0415 - decodes audio

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
+from typing_extensions import override
 
 from components.errors import ConfigError
 from components.nodes.model_kind import TrainingKind
@@ -75,6 +76,7 @@ class Distill(TrainingKind[DistillSettings]):
     summary = "a teacher's texts for training data, or models -> one small student"
     settings = DistillSettings
 
+    @override
     def digests(self, settings: DistillSettings, site: Site) -> dict[str, str]:
         """Return the digests of the data that are read; targets stand in the plan by their stage."""
         digests = {"dev": self.data_digest(settings, settings.dev)}
@@ -82,17 +84,20 @@ class Distill(TrainingKind[DistillSettings]):
             digests["data"] = self.data_digest(settings, settings.data, settings.limit)
         return digests
 
+    @override
     def parameters(self, settings: DistillSettings, site: Site) -> dict[str, Any]:
         """Return the parameters without those of other learners, and without models."""
         left_out = set().union(*REFINERS.values())
         return {k: v for k, v in super().parameters(settings, site).items() if k not in left_out}
 
+    @override
     def check(self, settings: DistillSettings, site: Site) -> None:
         """Check what every training checks, and the teachers' names."""
         from components.training import checks  # noqa: PLC0415 - imports torch
 
         checks.check_distillation(_with_data(settings, settings.dev), site.store)
 
+    @override
     def validate_models(self, settings: DistillSettings, site: Site, pairs: LanguagePairs) -> None:
         """Refuse what a recognizer cannot start from or be judged by, before its teacher computes."""
         if settings.kind == "recognition":
@@ -110,6 +115,7 @@ class Distill(TrainingKind[DistillSettings]):
 
         return DistillationLearner
 
+    @override
     def make(
         self, settings: DistillSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
@@ -118,6 +124,7 @@ class Distill(TrainingKind[DistillSettings]):
             settings = _with_data(settings, str(Path(site.tables["targets"].path) / TARGETS))
         return super().make(settings, site, read, folder)
 
+    @override
     def own_data(self, values: Mapping[str, Any]) -> dict[str, OwnData]:
         """Return the teacher over the training data, and what the student hears there and in dev."""
         learner = values.get("learner", "translation")
@@ -142,6 +149,7 @@ class Distill(TrainingKind[DistillSettings]):
             own["dev_of"] = OwnData(dev, values.get("dev_limit"), heard, "dev")
         return own
 
+    @override
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
         """With ``of``: return the node that makes the targets, and the training on them."""
         learner = values.get("learner", "translation")
@@ -162,6 +170,7 @@ class Distill(TrainingKind[DistillSettings]):
             return _speech_student(name, values, targets)
         return {f"{name}-targets": targets, name: {**values, "targets": f"{name}-targets"}}
 
+    @override
     def notes(self, settings: DistillSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Name the student."""
         return [f"student store:{ref.key}"]

@@ -76,6 +76,7 @@ class Edit(Kind[EditSettings]):
         """Check that every line of the file is a correction."""
         self.facts(settings).utterance_ids()
 
+    @override
     def build(self, settings: EditSettings, site: Site) -> Component:
         """Return the component, with the corrections read."""
         corrections = _read_corrections_of(settings, site)

@@ -40,12 +40,14 @@ class EncodeSpeech(Kind[SpeechConfig]):
             needs_speech=True,
         )
 
+    @override
     def validate_models(self, settings: SpeechConfig, site: Site, pairs: LanguagePairs) -> None:
         """Refuse a model that is no Whisper."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_encoder(settings.model, site.store)
 
+    @override
     def make(self, settings: SpeechConfig, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Write the states and the settings that they were made with; earlier files are kept."""
         from components.stacking import (  # noqa: PLC0415 - imports torch

@@ -55,6 +55,10 @@ class EstimateSettings(EstimatorConfig):
             raise ValueError(f"{extra[0]}: a setting of the fitting, and model is fitted; leave one out")
         return self
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return nothing: the fitted estimator decides."""
+        return {}
+
 
 def _files_of(settings: EstimateSettings) -> dict[str, str]:
     """Return the file of an estimator that is named by its path."""
@@ -94,18 +98,17 @@ class Estimate(Kind[EstimateSettings]):
         return {"model": file_digest(_locate(settings.model, site))}
 
     @override
-    def parameters(self, settings: EstimateSettings, site: Site) -> dict[str, Any]:
-        return {}  # the fitted estimator decides
-
     def check_inputs(self, settings: EstimateSettings, site: Site) -> None:
         """Check that the first input is the text that is estimated."""
         check_first_is_text(site)
 
+    @override
     def check(self, settings: EstimateSettings, site: Site) -> None:
         """Check that a finished estimator is there and was fitted for such texts."""
         if settings.model is not None:
             _read(settings, site)
 
+    @override
     def build(self, settings: EstimateSettings, site: Site) -> Component:
         """Return the estimator."""
         estimator = _read(settings, site)

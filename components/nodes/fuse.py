@@ -72,27 +72,32 @@ class Fuse(Kind[FuseConfig]):
             values["neural_metrics"] = neural_metrics.version
         return values
 
+    @override
     def check_table(self, settings: FuseConfig, site: Site, role: str, maker: BaseModel) -> None:
         """Check that the estimator will be fitted on features that a new text has."""
         estimator_reference.check_features(settings.estimator, maker, len(site.of))
 
+    @override
     def digests(self, settings: FuseConfig, site: Site) -> dict[str, str]:
         """Return what the servers of served models say of themselves, and the digest of the estimator."""
         estimator = estimator_reference.digest_of(settings.estimator, site.store)
         return {**chat_fingerprints(self.facts(settings).models), **estimator}
 
+    @override
     def check(self, settings: FuseConfig, site: Site) -> None:
         """Check the gate, the device and the models' names."""
         from components.fusing import checks  # noqa: PLC0415 - imports torch
 
         checks.check(settings, site.store, transcripts=site.transcripts, texts=len(site.of))
 
+    @override
     def validate_models(self, settings: FuseConfig, site: Site, pairs: LanguagePairs) -> None:
         """Check that its models can write and judge these texts."""
         from components.fusing import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_models(settings, site.store, pairs, transcripts=site.transcripts)
 
+    @override
     def build(self, settings: FuseConfig, site: Site) -> Component:
         """Return the fuser, its models loaded."""
         from components.fusing.fuser import Fuser, Lists  # noqa: PLC0415 - imports torch
@@ -104,6 +109,7 @@ class Fuse(Kind[FuseConfig]):
 
         return fuse
 
+    @override
     def notes(self, settings: FuseConfig, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say how many new texts were accepted."""
         fused = [nbest.best.features["fused"] for nbest in read_nbests(ref)]

@@ -61,14 +61,14 @@ class Gold(Kind[GoldSettings]):
             may_drop=True,
         )
 
+    @override
     def check(self, settings: GoldSettings, site: Site) -> None:
         """Check that errors are named of transcripts only."""
         if settings.errors and not site.transcripts:
             raise ConfigError("errors: expected transcripts to repair, found translations; leave errors out")
 
+    @override
     def build(self, settings: GoldSettings, site: Site) -> Component:
-        """Return the component; there is nothing to load."""
-
         def give(items: Sequence[Item]) -> list[NBest | None]:
             return [_take_gold(settings, item, transcripts=site.transcripts) for item in items]
 

@@ -43,6 +43,7 @@ class JoinSegments(Kind[JoinSegmentsSettings]):
             is_scored=False,
         )
 
+    @override
     def make(
         self, settings: JoinSegmentsSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:

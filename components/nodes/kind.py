@@ -84,8 +84,9 @@ class Kind(ABC, Generic[S]):
         return {}
 
     def parameters(self, settings: S, site: Site) -> dict[str, Any]:
-        """Return the settings that decide the outputs: those that no marker says are something else."""
-        return key_values(settings)
+        """Return the settings that decide the outputs: as ``key_parameters`` says, else the unmarked."""
+        own = getattr(settings, "key_parameters", None)
+        return key_values(settings) if own is None else own()
 
     def check_inputs(self, settings: S, site: Site) -> None:
         """Refuse inputs that do not fit the settings, when a pipeline is read.

@@ -49,6 +49,7 @@ class Loop(Kind[LoopSettings]):
     summary = "a body of nodes again and again over a text; an utterance leaves when a rule stops it"
     settings = LoopSettings
 
+    @override
     def expand(self, name: str, values: Values) -> dict[str, Values]:
         """Return each round's body and decision NAME-1, NAME-2, ..., and NAME, which selects the last."""
         own = {key: value for key, value in values.items() if key not in ("kind", "of", "when")}
@@ -165,6 +166,7 @@ class LoopRound(Round[LoopRoundSettings]):
             else replace(facts, libraries=estimator_reference.libraries_of(settings.estimator))
         )
 
+    @override
     def check(self, settings: LoopRoundSettings, site: Site) -> None:
         """Check the settings of the gate and of the estimates."""
         if settings.gate != "off" or settings.estimator is not None:
@@ -172,6 +174,7 @@ class LoopRound(Round[LoopRoundSettings]):
 
             checks.check_gate(settings, site.store, transcripts=site.transcripts, texts=None)
 
+    @override
     def validate_models(self, settings: LoopRoundSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the gate's model can judge texts of these languages."""
         if settings.gate != "off":
@@ -179,6 +182,7 @@ class LoopRound(Round[LoopRoundSettings]):
 
             checks.validate_gate_model(settings, site.store, pairs)
 
+    @override
     def build(self, settings: LoopRoundSettings, site: Site) -> Component:
         """Return the judge of what the body proposes."""
         judge = ProposalJudge(settings, site.store)

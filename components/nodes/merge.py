@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -51,18 +51,14 @@ class Merge(ModelKind[MergeConfig]):
             models={model: reference_of(model, recipe) for model in recipe.sources},
         )
 
+    @override
     def resolve_paths(self, settings: MergeConfig, folder: Path) -> MergeConfig:
         """Resolve the recipe where it is a file."""
         if is_text(settings.recipe):
             return settings
         return settings.model_copy(update={"recipe": str(folder / Path(settings.recipe).expanduser())})
 
-    def parameters(self, settings: MergeConfig, site: Site) -> dict[str, Any]:
-        """Return the text of the recipe, wherever it stands, and how data are read, if any are."""
-        languages = {"source_language": settings.source_language, "target_language": settings.target_language}
-        reading = {"data_limit": settings.data_limit, **languages} if settings.data else {}
-        return {"recipe": recipe_of(settings.recipe).text, **reading}
-
+    @override
     def digests(self, settings: MergeConfig, site: Site) -> dict[str, str]:
         """Return the digests of the data that models are measured on, by the models' names."""
         from components import data  # noqa: PLC0415 - decodes audio
@@ -73,6 +69,7 @@ class Merge(ModelKind[MergeConfig]):
             for model, source in settings.data.items()
         }
 
+    @override
     def check(self, settings: MergeConfig, site: Site) -> None:
         """Check its method, its parameters and its models' names."""
         from components.merging import preflight  # noqa: PLC0415 - imports torch
@@ -81,6 +78,7 @@ class Merge(ModelKind[MergeConfig]):
         sets = DataSets.of_settings(settings)
         preflight.check_recipe(recipe_of(settings.recipe), site.store, sets)
 
+    @override
     def make(self, settings: MergeConfig, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Check the models and merge them.
 

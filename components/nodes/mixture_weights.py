@@ -48,12 +48,14 @@ class MixtureWeights(Kind[TranslateSettings]):
         dtype = resolve_dtype_name(settings.dtype, settings.device)
         return {**parameters, **prompt, "dtype": dtype, "thinned": settings.dropout_members}
 
+    @override
     def check(self, settings: TranslateSettings, site: Site) -> None:
         """Check that there is something to learn; the node that translates checks the members."""
         from components.ensembling.token_level import checks  # noqa: PLC0415 - imports torch
 
         checks.check_learning(settings.ensemble, site.store)
 
+    @override
     def make(
         self, settings: TranslateSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
@@ -71,6 +73,7 @@ class MixtureWeights(Kind[TranslateSettings]):
         )
         return Product([COEFFICIENTS_FILE, weights_folder.CONTRIBUTIONS], items=used)
 
+    @override
     def notes(
         self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:

@@ -47,6 +47,7 @@ class TrainingKind(ModelKind[T]):
         has_dropout = settings.init_from is not None and settings.kind != "recognition"
         return replace(facts, version=f"{VERSION}/from/{INITIAL_MODEL_VERSION}") if has_dropout else facts
 
+    @override
     def digests(self, settings: T, site: Site) -> dict[str, str]:
         """Return the digests of training and development data."""
         return {
@@ -61,6 +62,7 @@ class TrainingKind(ModelKind[T]):
         languages = {"source_language": settings.source_language, "target_language": settings.target_language}
         return data.load(source, limit=limit, **languages).digest
 
+    @override
     def check(self, settings: T, site: Site) -> None:
         """Check shapes, languages, files and models' names."""
         from components.training import checks  # noqa: PLC0415 - imports torch
@@ -71,6 +73,7 @@ class TrainingKind(ModelKind[T]):
     def learner(self, settings: T) -> Any:
         """Return the class of the learner."""
 
+    @override
     def make(self, settings: T, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Train, or resume; what the learner has read is verified against the plan."""
         from components.training.product import make_model, work_folder  # noqa: PLC0415 - imports torch

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from typing_extensions import override
 
@@ -40,10 +39,6 @@ class Perturb(Kind[PerturbationConfig]):
         return replace(facts, gives="speech", libraries=("av", "numpy", "soundfile"))
 
     @override
-    def parameters(self, settings: PerturbationConfig, site: Site) -> dict[str, Any]:
-        no_file = {"noise_file": None} if settings.noise_file is None else {}
-        return super().parameters(settings, site) | no_file
-
     def check(self, settings: PerturbationConfig, site: Site) -> None:
         """Check that speech is not made of text, and that the recording of noise is one."""
         if settings.changes_speech and site.sorts[:1] == ("text",):
@@ -56,6 +51,7 @@ class Perturb(Kind[PerturbationConfig]):
             except DataError as error:
                 raise ConfigError(f"noise_file: {error}") from error
 
+    @override
     def collect(
         self, settings: PerturbationConfig, site: Site, items: Iterator[Item], folder: Path
     ) -> Product:

@@ -92,6 +92,7 @@ class Python(Kind[PythonSettings]):
     def parameters(self, settings: PythonSettings, site: Site) -> dict[str, Any]:
         return super().parameters(settings, site) | {"called": list(site.called)}
 
+    @override
     def check(self, settings: PythonSettings, site: Site) -> None:
         """Check that the function may run and is there; nothing of it is run."""
         code_permission.require_permission(f"{settings.function} of {settings.file or settings.package}")
@@ -105,6 +106,7 @@ class Python(Kind[PythonSettings]):
                 f"expected the distribution {settings.package}, found it not installed; pip install it"
             ) from None
 
+    @override
     def build(self, settings: PythonSettings, site: Site) -> Component:
         """Return the function, loaded."""
         code_permission.require_permission(f"{settings.function} of {settings.file or settings.package}")

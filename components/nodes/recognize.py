@@ -133,16 +133,19 @@ class Recognize(Kind[RecognizeSettings]):
         unset = set() if settings.members else {"combination", "coefficients"}
         return parameters_of(settings, {"members", *unset})
 
+    @override
     def resolve_paths(self, settings: RecognizeSettings, folder: Path) -> RecognizeSettings:
         """Return settings whose relative paths start at ``folder``."""
         return resolve_ngrams(super().resolve_paths(settings, folder), folder)
 
+    @override
     def complete(
         self, settings: RecognizeSettings, store: str | None, made: Mapping[str, str]
     ) -> RecognizeSettings:
         """Return the settings with the backend that reads the model."""
         return with_backend(settings, store, made)
 
+    @override
     def check(self, settings: RecognizeSettings, site: Site) -> None:
         """Check that its backend is installed, its device there, and its models' names known."""
         if settings.members:
@@ -152,6 +155,7 @@ class Recognize(Kind[RecognizeSettings]):
         else:
             checks.check(settings, site.store)
 
+    @override
     def validate_models(self, settings: RecognizeSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the models are the backend's, and members of one vocabulary."""
         requests = [Request("transcribe", source, source) for source in dict.fromkeys(s for s, _ in pairs)]
@@ -162,6 +166,7 @@ class Recognize(Kind[RecognizeSettings]):
 
             mixed.validate_recognizers(_ensemble(settings), site.store)
 
+    @override
     def build(self, settings: RecognizeSettings, site: Site) -> Component:
         """Return the recognizer."""
         recognizer: Recognizer

@@ -57,6 +57,12 @@ class ReduceExpertsSettings(NodeSettings):
             raise ValueError(f"seed: expected with by: random only, found with by: {self.by}; leave it out")
         return self
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what is kept, by what."""
+        unused = {"by"} if self.method == "merge" else set()
+        unused |= {"seed"} if self.by != "random" else set()
+        return key_values(self, unused)
+
 
 class ReduceExperts(ModelKind[ReduceExpertsSettings]):
     """Writes a model folder that loads by its configuration alone."""
@@ -68,11 +74,6 @@ class ReduceExperts(ModelKind[ReduceExpertsSettings]):
     libraries = ("torch", "transformers", "safetensors", "scipy")
 
     @override
-    def parameters(self, settings: ReduceExpertsSettings, site: Site) -> dict[str, Any]:
-        unused = {"by"} if settings.method == "merge" else set()
-        unused |= {"seed"} if settings.by != "random" else set()
-        return key_values(settings, unused)
-
     def validate_models(self, settings: ReduceExpertsSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model's layers can have so many experts, by its configuration."""
         from components import models  # noqa: PLC0415 - may fetch
@@ -84,6 +85,7 @@ class ReduceExperts(ModelKind[ReduceExpertsSettings]):
         if settings.keep != "all":
             check_keep(settings.keep, sparse_checkpoint.shape_of(sparse_checkpoint.read_config(checkpoint)))
 
+    @override
     def make(
         self, settings: ReduceExpertsSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:

@@ -42,6 +42,7 @@ class Refine(Kind[RefineSettings]):
     settings = RefineSettings
     inputs = (1, 2)
 
+    @override
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the nodes NAME-1, NAME-2, ...: each reads the draft and the rounds before it."""
         own = {key: value for key, value in values.items() if key not in ("kind", "of", "when")}
@@ -91,6 +92,7 @@ class RefineRound(Round[RefineRoundSettings]):
         served = f"{facts.version}/served/{SERVED_VERSION}"
         return replace(facts, version=served) if is_served(settings.model) else facts
 
+    @override
     def parameters(self, settings: RefineRoundSettings, site: Site) -> dict[str, Any]:
         """Return the parameters; the rounds to come count only for a method with a schedule.
 
@@ -99,6 +101,7 @@ class RefineRound(Round[RefineRoundSettings]):
         parameters = super().parameters(settings, site)
         return parameters if settings.is_scheduled else {**parameters, "left": None}
 
+    @override
     def check(self, settings: RefineRoundSettings, site: Site) -> None:
         """Check its gate, its method, its device and its models' names."""
         from components.refining import checks  # noqa: PLC0415 - imports torch
@@ -109,12 +112,14 @@ class RefineRound(Round[RefineRoundSettings]):
             )
         checks.check(settings, site.store, transcripts=site.transcripts)
 
+    @override
     def validate_models(self, settings: RefineRoundSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that its models can refine and judge texts of these languages."""
         from components.refining import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_models(settings, site.store, pairs)
 
+    @override
     def build(self, settings: RefineRoundSettings, site: Site) -> Component:
         """Return the refiner."""
         from components.refining.rounds import Refiner  # noqa: PLC0415 - imports torch

@@ -58,6 +58,7 @@ class Review(Kind[ReviewSettings]):
     summary = "the run waits in Prefect's UI until the doubtful texts are approved or corrected"
     settings = ReviewSettings
 
+    @override
     def expand(self, name: str, values: Values) -> dict[str, Values]:
         """Return NAME-answers, which asks, and NAME, which applies the answers."""
         answers = f"{name}-{ANSWERS}"
@@ -73,6 +74,11 @@ class ReviewAnswersSettings(ReviewSettings):
     """Those of the review, and whether the texts pass without one."""
 
     passed: bool = Field(False, description="set by a run where nobody can be asked: nothing is asked")
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what decides which texts are asked for; whether any are, only where none is."""
+        asked = self.model_dump(mode="json", include={"below", "worst", "max"})
+        return {**asked, "passed": True} if self.passed else asked
 
 
 class ReviewAnswers(Kind[ReviewAnswersSettings]):
@@ -94,11 +100,7 @@ class ReviewAnswers(Kind[ReviewAnswersSettings]):
             device=None,
         )
 
-    def parameters(self, settings: ReviewAnswersSettings, site: Site) -> dict[str, Any]:
-        """Return what decides which texts are asked for; whether any are, only where none is."""
-        asked = settings.model_dump(mode="json", include={"below", "worst", "max"})
-        return {**asked, "passed": True} if settings.passed else asked
-
+    @override
     def collect(
         self, settings: ReviewAnswersSettings, site: Site, items: Iterator[Item], folder: Path
     ) -> Product:
@@ -112,6 +114,7 @@ class ReviewAnswers(Kind[ReviewAnswersSettings]):
         write_corrections(folder, corrections)
         return Product([CORRECTIONS], items=len(corrections))
 
+    @override
     def notes(
         self, settings: ReviewAnswersSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:

@@ -48,10 +48,12 @@ class Round(Kind[S]):
             is_scored=False,  # rounds have a table of their own
         )
 
+    @override
     def check_table(self, settings: S, site: Site, role: str, maker: BaseModel) -> None:
         """Check that the estimator will be fitted on features that a proposed text has."""
         estimator_reference.check_features(settings.estimator, maker, self.texts_to_compare)
 
+    @override
     def parameters(self, settings: S, site: Site) -> dict[str, Any]:
         """Return everything but models and device."""
         values = settings.key_parameters()
@@ -59,6 +61,7 @@ class Round(Kind[S]):
             values["neural_metrics"] = neural_metrics.version
         return values
 
+    @override
     def digests(self, settings: S, site: Site) -> dict[str, str]:
         """Return what the servers of served models say of themselves, and the digest of the estimator."""
         estimator = estimator_reference.digest_of(settings.estimator, site.store)

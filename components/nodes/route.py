@@ -73,10 +73,7 @@ class RouteKind(Kind[RouteSettings]):
             description=_describe(settings),
         )
 
-    def parameters(self, settings: RouteSettings, site: Site) -> dict[str, Any]:
-        """Return what decides the ways, besides what was learned."""
-        return settings.key_parameters()
-
+    @override
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
         """Return the nodes of a budget without dev: it is learned from the very utterances that are sent.
 
@@ -97,6 +94,7 @@ class RouteKind(Kind[RouteSettings]):
         shared: dict[str, Any] = {key: values[key] for key in keys if key in values}
         return {fit: {"kind": TRAIN_ROUTE, **shared}, name: {**values, "fitted": fit}}
 
+    @override
     def build(self, settings: RouteSettings, site: Site) -> Component:
         """Return the component, with the threshold that was learned."""
         if settings.fitted is not None:
@@ -114,6 +112,7 @@ class RouteKind(Kind[RouteSettings]):
 
         return route
 
+    @override
     def check_outcomes(self, settings: RouteSettings, folder: Path) -> None:
         """Refuse a number that no text has: its name is wrong, not the texts."""
         if next(read_lines(folder / OUTPUTS), None) is not None:
@@ -123,6 +122,7 @@ class RouteKind(Kind[RouteSettings]):
             fault = Quarantined.model_validate_json(first)
             raise DataError(f"{fault.stage}.by: in every utterance: {fault.detail}")
 
+    @override
     def notes(self, settings: RouteSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say how many escalate where that was learned, and where a threshold sends all or none."""
         if settings.fitted is None and not settings.limits:

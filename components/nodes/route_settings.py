@@ -87,6 +87,10 @@ class TrainRouteSettings(LearnedRouteSettings):
             raise ValueError(f"by: expected a number, found the label {self.by}")
         return self
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what is set."""
+        return self.model_dump(mode="json", exclude_none=True)
+
 
 class RouteSettings(LearnedRouteSettings):
     """What decides, and the ways."""

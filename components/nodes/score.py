@@ -46,6 +46,10 @@ class ScoreSettings(NodeSettings):
     )
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the metric's name; its model is a weight of the key."""
+        return {"metric": split_metric(self.metric)[0]}
+
 
 def _model_of(settings: ScoreSettings) -> str:
     return str(split_metric(settings.metric)[1])
@@ -75,14 +79,12 @@ class ScoreKind(Kind[ScoreSettings]):
             device=None if is_judge else settings.device,
         )
 
+    @override
     def digests(self, settings: ScoreSettings, site: Site) -> dict[str, str]:
         """Return what the server of a served model says of itself."""
         return chat_fingerprints(self.facts(settings).models)
 
-    def parameters(self, settings: ScoreSettings, site: Site) -> dict[str, Any]:
-        """Return the metric's name."""
-        return {"metric": split_metric(settings.metric)[0]}
-
+    @override
     def check(self, settings: ScoreSettings, site: Site) -> None:
         """Check the model's name, and that there is a source to compare with."""
         from components import models  # noqa: PLC0415 - imports torch
@@ -91,6 +93,7 @@ class ScoreKind(Kind[ScoreSettings]):
             raise ConfigError("of: expected a translation, whose source the metric reads, found a transcript")
         models.check(_model_of(settings), site.store, served=_is_judge(settings))
 
+    @override
     def validate_models(self, settings: ScoreSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model computes this metric."""
         from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
@@ -105,6 +108,7 @@ class ScoreKind(Kind[ScoreSettings]):
             return
         bind_metric(settings.metric, site.store, settings.device)
 
+    @override
     def build(self, settings: ScoreSettings, site: Site) -> Component:
         """Return the scorer."""
         from components.decoding.isolation import isolate  # noqa: PLC0415 - imports torch

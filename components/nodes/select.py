@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
 from components.nodes.facts import Carry, Items, Language, Need
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
@@ -29,9 +31,8 @@ class Select(Kind[SelectSettings]):
     language = Language.SAME
     version = str(VERSION)
 
+    @override
     def build(self, settings: SelectSettings, site: Site) -> Component:
-        """Return the component; there is nothing to load."""
-
         def select(items: Sequence[Item]) -> list[Outcome]:
             return [_select_first(item, site) for item in items]
 

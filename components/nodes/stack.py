@@ -82,6 +82,7 @@ class Stack(Kind[StackSettings]):
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
         return key_values(settings.config, {"dtype"}) | dtype_for_key(settings.dtype, settings.device)
 
+    @override
     def check_inputs(self, settings: StackSettings, site: Site) -> None:
         """Check the inputs, the model and the coefficient that the method needs."""
         texts, spoken = site.sorts.count("text"), bool({"data", "speech"} & set(site.sorts))
@@ -101,18 +102,21 @@ class Stack(Kind[StackSettings]):
                 f"{method} needs a coefficient, or learned: NODE of kind tune_stack, found neither"
             )
 
+    @override
     def check(self, settings: StackSettings, site: Site) -> None:
         """Check its device and its models' names."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.check_references(settings, self.facts(settings).models.values(), site.store)
 
+    @override
     def validate_models(self, settings: StackSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model is one of the method's."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_model(settings, site.store, pairs)
 
+    @override
     def build(self, settings: StackSettings, site: Site) -> Component:
         """Return the stacked system, with the coefficient that was learned."""
         from components.stacking import (  # noqa: PLC0415 - imports torch

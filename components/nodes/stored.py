@@ -38,6 +38,7 @@ class Stored(Kind[StoredSettings]):
             list_length=2,
         )
 
+    @override
     def build(self, settings: StoredSettings, site: Site) -> Component:
         """Refuse to compute.
 

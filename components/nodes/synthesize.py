@@ -41,6 +41,7 @@ class Synthesize(Kind[SynthesisConfig]):
             keeps_spoken=True,
         )
 
+    @override
     def digests(self, settings: SynthesisConfig, site: Site) -> dict[str, str]:
         """Return the digests of engine and voices as installed.
 
@@ -51,10 +52,12 @@ class Synthesize(Kind[SynthesisConfig]):
 
         return synthesizer.build(settings).identity
 
+    @override
     def validate_models(self, settings: SynthesisConfig, site: Site, pairs: LanguagePairs) -> None:
         """Refuse an engine or a voice that is not installed."""
         self.digests(settings, site)
 
+    @override
     def collect(self, settings: SynthesisConfig, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Write the utterances with audio in the stage's own folder; files of an earlier attempt are used."""
         from components.synthesis import synthesizer  # noqa: PLC0415 - decodes audio

@@ -86,6 +86,12 @@ class TargetsSettings(OutputFilter):
             raise ValueError("choose: expected best for transcripts, found closest")
         return self
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the choice, and the filter where there is one."""
+        filtered = self.model_dump(mode="json", exclude={"choose", "write"}) if self.filters else {}
+        written = {"write": self.write} if self.write != "translation" else {}
+        return {"choose": self.choose, **filtered, **written}
+
 
 class Targets(Kind[TargetsSettings]):
     """Writes a teacher's text for each utterance; those for which it has none are left out.
@@ -113,12 +119,7 @@ class Targets(Kind[TargetsSettings]):
             needs_speech=settings.write == "transcript",
         )
 
-    def parameters(self, settings: TargetsSettings, site: Site) -> dict[str, Any]:
-        """Return the choice, and the filter where there is one."""
-        filtered = settings.model_dump(mode="json", exclude={"choose", "write"}) if settings.filters else {}
-        written = {"write": settings.write} if settings.write != "translation" else {}
-        return {"choose": settings.choose, **filtered, **written}
-
+    @override
     def check_inputs(self, settings: TargetsSettings, site: Site) -> None:
         """Check that a text comes first and any speech second, and the language of transcripts."""
         if site.sorts[:1] != ("text",) or not set(site.sorts[1:]) <= {"speech", "data"}:
@@ -132,6 +133,7 @@ class Targets(Kind[TargetsSettings]):
                 "learner: speech_translation"
             )
 
+    @override
     def collect(self, settings: TargetsSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Write the data set.
 
@@ -168,6 +170,7 @@ class Targets(Kind[TargetsSettings]):
         write_json(folder / FILTER, {"outputs": len(rows), "kept": sum(selection)})
         return Product([TARGETS, FILTER], items=sum(selection))
 
+    @override
     def notes(self, settings: TargetsSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say how many outputs were left out."""
         if not settings.filters:

@@ -69,6 +69,11 @@ class TraceExpertsSettings(NodeSettings):
             raise ValueError(f"expected {TEXT} in the template, found {template!r}")
         return template
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what is measured, and on what form of the texts."""
+        unused = set() if self.knock_out else {"knock_out_texts"}
+        return key_values(self, unused) | {"dtype": resolve_dtype_name(self.dtype, self.device)}
+
 
 class TraceExperts(Kind[TraceExpertsSettings]):
     """Feeds texts (an encoder-decoder model: with their references) to a model and records its routers."""
@@ -82,10 +87,6 @@ class TraceExperts(Kind[TraceExpertsSettings]):
     libraries = ("torch", "transformers", "sentencepiece", "numpy")
 
     @override
-    def parameters(self, settings: TraceExpertsSettings, site: Site) -> dict[str, Any]:
-        unused = set() if settings.knock_out else {"knock_out_texts"}
-        return key_values(settings, unused) | {"dtype": resolve_dtype_name(settings.dtype, settings.device)}
-
     def validate_models(self, settings: TraceExpertsSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model has experts that are read."""
         from components import models  # noqa: PLC0415 - may fetch
@@ -93,6 +94,7 @@ class TraceExperts(Kind[TraceExpertsSettings]):
 
         inspect_layers(models.resolve(settings.model, site.store))
 
+    @override
     def collect(
         self, settings: TraceExpertsSettings, site: Site, items: Iterator[Item], folder: Path
     ) -> Product:
@@ -126,6 +128,7 @@ class TraceExperts(Kind[TraceExpertsSettings]):
         files = [trace.TRACE, trace.ROUTING, trace.PLOT, TABLES, ERRORS]
         return Product(files, items=len(samples) + len(refused), quarantined=len(refused))
 
+    @override
     def notes(
         self, settings: TraceExpertsSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:

@@ -44,6 +44,7 @@ class Train(TrainingKind[TrainSettings]):
         facts = super().facts(settings)
         return facts if settings.lora is None else replace(facts, libraries=(*facts.libraries, "peft"))
 
+    @override
     def parameters(self, settings: TrainSettings, site: Site) -> dict[str, Any]:
         """Return the parameters without those that only other learners have."""
         other = {name for kind, names in REFINERS.items() if kind != settings.kind for name in names}

@@ -60,11 +60,13 @@ class TrainCtc(Kind[TrainCtcSettings]):
             architecture=SPEECH_CTC,
         )
 
+    @override
     def check(self, settings: TrainCtcSettings, site: Site) -> None:
         """Check that the convolution has a middle."""
         if settings.kernel % 2 == 0:
             raise ConfigError(f"kernel: expected an odd number of frames, found {settings.kernel}")
 
+    @override
     def make(
         self, settings: TrainCtcSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:

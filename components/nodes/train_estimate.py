@@ -52,6 +52,7 @@ class TrainEstimate(Kind[EstimatorConfig]):
             fewest_utterances=(MIN_ITEMS, MIN_ITEMS),
         )
 
+    @override
     def check_inputs(self, settings: EstimatorConfig, site: Site) -> None:
         """Check that the first input is a text, and with ``against_gold`` the last one too."""
         check_first_is_text(site)
@@ -61,6 +62,7 @@ class TrainEstimate(Kind[EstimatorConfig]):
                 f"gives for the reference transcript, found {', '.join(site.called)}"
             )
 
+    @override
     def check(self, settings: EstimatorConfig, site: Site) -> None:
         """Check that the targets are those of such texts, and the normalizer."""
         from components.confidence.estimators.targets import targets_of  # noqa: PLC0415 - when it is used
@@ -72,6 +74,7 @@ class TrainEstimate(Kind[EstimatorConfig]):
             what = "transcripts" if site.transcripts else "translations"
             raise ConfigError(f"targets: expected some of {', '.join(known)} for {what}, found {wrong[0]}")
 
+    @override
     def collect(self, settings: EstimatorConfig, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Fit the estimator on the utterances that have references."""
         from components.confidence.estimators.training import fit_estimator  # noqa: PLC0415 - imports numpy
@@ -85,6 +88,7 @@ class TrainEstimate(Kind[EstimatorConfig]):
         fitted.save(folder)
         return Product([ESTIMATOR_FILE], items=len(examples))
 
+    @override
     def notes(self, settings: EstimatorConfig, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say how good the estimates of held-out utterances are."""
         from components.confidence.estimators.fitted_estimator import read_estimator  # noqa: PLC0415

@@ -27,6 +27,7 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
         language = f"language/{ONE_LANGUAGE_VERSION}/" if len(settings.targets) == 1 else ""
         return replace(facts, version=f"{VERSION}/{capacity}{language}{facts.version}")
 
+    @override
     def digests(self, settings: ExpertsConfig, site: Site) -> dict[str, str]:
         """Return the digests of every language's data."""
         digests: dict[str, str] = {}
@@ -35,6 +36,7 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
             digests |= {f"{role}.{target}": digest for role, digest in single.items()}
         return digests
 
+    @override
     def check(self, settings: ExpertsConfig, site: Site) -> None:
         """Check the training of every language."""
         from components.experts import checks  # noqa: PLC0415 - imports torch

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from typing_extensions import override
+
 from components.errors import ConfigError
 from components.fusing.config import FuseTrainingConfig
 from components.nodes.facts import Mode
@@ -33,6 +35,7 @@ class TrainFuse(Kind[FuseTrainingConfig]):
     version = f"{VERSION}/{training.VERSION}"
     libraries = LIBRARIES
 
+    @override
     def check_inputs(self, settings: FuseTrainingConfig, site: Site) -> None:
         """Check that the inputs are two data sets, and as many texts over the one as over the other."""
         texts = site.sorts[2:]
@@ -42,12 +45,14 @@ class TrainFuse(Kind[FuseTrainingConfig]):
                 f"the second], found {', '.join(site.called or site.of)}"
             )
 
+    @override
     def validate_models(self, settings: FuseTrainingConfig, site: Site, pairs: LanguagePairs) -> None:
         """Refuse a model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_start_model(settings.init_from, site.store)
 
+    @override
     def make(
         self, settings: FuseTrainingConfig, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from typing_extensions import override
+
 from components.errors import ConfigError
 from components.nodes.facts import Mode
 from components.nodes.kind import Kind
@@ -33,6 +35,7 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
     version = f"{VERSION}/{training.VERSION}"
     libraries = LIBRARIES
 
+    @override
     def check_inputs(self, settings: PreTranslationConfig, site: Site) -> None:
         """Check that the inputs are two data sets and two texts."""
         if site.sorts != ("data", "data", "text", "text"):
@@ -41,12 +44,14 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
                 f"{', '.join(site.of)}"
             )
 
+    @override
     def validate_models(self, settings: PreTranslationConfig, site: Site, pairs: LanguagePairs) -> None:
         """Refuse a model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_start_model(settings.init_from, site.store)
 
+    @override
     def make(
         self, settings: PreTranslationConfig, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from typing_extensions import override
 
@@ -55,10 +54,7 @@ class TrainRoute(Kind[TrainRouteSettings]):
             description=f"by {describe_number(settings.by)}, {settings.describe()}",
         )
 
-    def parameters(self, settings: TrainRouteSettings, site: Site) -> dict[str, Any]:
-        """Return what is set."""
-        return settings.model_dump(mode="json", exclude_none=True)
-
+    @override
     def check_inputs(self, settings: TrainRouteSettings, site: Site) -> None:
         """Check that there are the rungs that the objective needs."""
         rungs = rungs_of(site)
@@ -74,6 +70,7 @@ class TrainRoute(Kind[TrainRouteSettings]):
         if settings.by == "length" and rungs and site.sorts[0] != "text":
             raise ConfigError("by: expected a number of a rung's text, found length of the data; read a text")
 
+    @override
     def collect(
         self, settings: TrainRouteSettings, site: Site, items: Iterator[Item], folder: Path
     ) -> Product:
@@ -88,6 +85,7 @@ class TrainRoute(Kind[TrainRouteSettings]):
         write_route_fit(folder, fit)
         return Product([ROUTE_FILE], items=fit.n)
 
+    @override
     def notes(
         self, settings: TrainRouteSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:

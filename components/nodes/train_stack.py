@@ -70,6 +70,7 @@ class TrainStack(Kind[StackTrainingSettings]):
         transcripts = settings.transcripts if kind == "dual" else 1
         return key_values(settings, {"method"}) | {"kind": kind, "transcripts": transcripts}
 
+    @override
     def check_inputs(self, settings: StackTrainingSettings, site: Site) -> None:
         """Check that the inputs are speech, text, speech, text, or speech and speech of a direct model."""
         hears_alone = SPEECH_MODEL_KINDS[settings.method] == "direct" and len(site.of) == 2
@@ -81,12 +82,14 @@ class TrainStack(Kind[StackTrainingSettings]):
                 f"speech of a direct model), found {', '.join(site.called)}"
             )
 
+    @override
     def validate_models(self, settings: StackTrainingSettings, site: Site, pairs: LanguagePairs) -> None:
         """Refuse a model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_start_model(settings.init_from, site.store)
 
+    @override
     def make(
         self, settings: StackTrainingSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:

@@ -111,12 +111,14 @@ class Translate(Kind[TranslateSettings]):
             list_length=settings.n_best if settings.sampling is None else settings.sampling.count,
         )
 
+    @override
     def digests(self, settings: TranslateSettings, site: Site) -> dict[str, str]:
         """Return what the server of a served model says of itself."""
         if not _is_asked(settings):
             return {}
         return chat_fingerprints({"model": settings.model}, completions=settings.prompt == "completion")
 
+    @override
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models, the file of examples and the device."""
         if _is_asked(settings):
@@ -132,6 +134,7 @@ class Translate(Kind[TranslateSettings]):
         masks = {"dropout_seed": settings.dropout_seed} if settings.dropout_members else {}
         return {**parameters, "combine": mixing, "thinned": settings.dropout_members, **masks}
 
+    @override
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
         """Where coefficients are to be learned, add the nodes that hold the data and learn them."""
         combine = values.get("combine")
@@ -149,6 +152,7 @@ class Translate(Kind[TranslateSettings]):
             name: {**values, "learned": learned},
         }
 
+    @override
     def check(self, settings: TranslateSettings, site: Site) -> None:
         """Check its search, its device, its models' names, and the number of coefficients."""
         if settings.ensemble is not None:
@@ -158,6 +162,7 @@ class Translate(Kind[TranslateSettings]):
         else:
             checks.check(settings, site.store, served=True)
 
+    @override
     def validate_models(self, settings: TranslateSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that a model knows the languages, and that the members can be mixed."""
         checks.validate_model(settings, site.store, pairs)
@@ -170,6 +175,7 @@ class Translate(Kind[TranslateSettings]):
 
             factory.build(settings, site.store)
 
+    @override
     def build(self, settings: TranslateSettings, site: Site) -> Component:
         """Return the translator."""
         ensemble, sampling = settings.ensemble, settings.sampling
@@ -201,6 +207,7 @@ class Translate(Kind[TranslateSettings]):
 
         return translate
 
+    @override
     def notes(
         self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:

@@ -63,12 +63,14 @@ class TranslateSpeech(Kind[RecognitionConfig]):
     def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
         return parameters_of(settings)
 
+    @override
     def complete(
         self, settings: RecognitionConfig, store: str | None, made: Mapping[str, str]
     ) -> RecognitionConfig:
         """Return the settings with the backend that reads the model."""
         return with_backend(settings, store, made)
 
+    @override
     def check(self, settings: RecognitionConfig, site: Site) -> None:
         """Check its backend, its device and its model's name."""
         from components.recognition import checks  # noqa: PLC0415 - imports torch
@@ -77,6 +79,7 @@ class TranslateSpeech(Kind[RecognitionConfig]):
         speech.check(settings, site.store)
         checks.check(settings, site.store)
 
+    @override
     def validate_models(self, settings: RecognitionConfig, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model translates, and into the language that is asked for."""
         from components import models  # noqa: PLC0415 - imports torch
@@ -95,6 +98,7 @@ class TranslateSpeech(Kind[RecognitionConfig]):
                 "say to: en, or recognize and translate"
             )
 
+    @override
     def build(self, settings: RecognitionConfig, site: Site) -> Component:
         """Return the speech translator."""
         from components.translation.speech import SpeechTranslator  # noqa: PLC0415 - imports torch

@@ -50,15 +50,18 @@ class Tune(Combine):
             candidates=None,
         )
 
+    @override
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
         """Return what the features are computed from."""
         values = super().parameters(settings, site)
         return {name: value for name, value in values.items() if name != "coefficients"}
 
+    @override
     def check(self, settings: CombineSettings, site: Site) -> None:
         """Check what the node that combines checks."""
         super().check(settings.model_copy(update={"tuned": site.name}), site)
 
+    @override
     def collect(self, settings: CombineSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Learn by minimum error rate training on the utterances that have references."""
         from components.ensembling.output_level import mert  # noqa: PLC0415 - imports numpy and sacrebleu
@@ -87,6 +90,7 @@ class Tune(Combine):
         write_json(folder / COEFFICIENTS_FILE, values)
         return Product([COEFFICIENTS_FILE], items=len(examples))
 
+    @override
     def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say what score was reached."""
         values = read_json(Path(ref.path) / COEFFICIENTS_FILE)

@@ -46,6 +46,7 @@ class TuneStack(Kind[StackSettings]):
             tables={},
         )
 
+    @override
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
         """Return the parameters; likelihoods do not depend on the search, nor lists on sources left blank."""
         blank = {"ablate"} if settings.ablate else set()  # added when there were coefficients without it
@@ -53,6 +54,7 @@ class TuneStack(Kind[StackSettings]):
         values = settings.model_dump(mode="json", include={"method", "batch_size", *own})
         return values | dtype_for_key(settings.dtype, settings.device)
 
+    @override
     def check_inputs(self, settings: StackSettings, site: Site) -> None:
         """Check the inputs and models that the method needs."""
         method = settings.method
@@ -66,12 +68,14 @@ class TuneStack(Kind[StackSettings]):
         if site.sorts[2:] != (("text",) if method == "pooled" else ()):
             raise ConfigError(f"{method} reads speech, transcripts{', translations' * (method == 'pooled')}")
 
+    @override
     def check(self, settings: StackSettings, site: Site) -> None:
         """Check its device and its models' names."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.check_references(settings, self.facts(settings).models.values(), site.store)
 
+    @override
     def make(
         self, settings: StackSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
@@ -96,6 +100,7 @@ class TuneStack(Kind[StackSettings]):
         value, reached = learn(settings.config, settings.text_model or "", examples, site.store)
         return write_coefficient(folder, value, reached, len(examples))
 
+    @override
     def notes(self, settings: StackSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say what was learned."""
         where = site.of[0] if data is None else data.stage

@@ -76,6 +76,11 @@ class UpcycleSettings(NodeSettings, DeprecatedNames):
             )
         return self
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return everything but the models, of which their number."""
+        unset = {"dtype"} if self.dtype is None else set()
+        return key_values(self, unset) | {"models": len(self.models)}
+
 
 class Upcycle(ModelKind[UpcycleSettings]):
     """Makes a sparse model from dense ones, without any training."""
@@ -87,10 +92,6 @@ class Upcycle(ModelKind[UpcycleSettings]):
     libraries = ("torch", "transformers", "safetensors")
 
     @override
-    def parameters(self, settings: UpcycleSettings, site: Site) -> dict[str, Any]:
-        unset = {"dtype"} if settings.dtype is None else set()
-        return key_values(settings, unset) | {"models": len(settings.models)}
-
     def make(
         self, settings: UpcycleSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
