@@ -72,6 +72,7 @@ class NodeRecord(Record):
     kind: str
     gives: Literal["data", "speech", "text", "model", "table"]
     whole: bool = Field(default=False, description="made whole, not utterance by utterance")
+    scored: bool = Field(default=True, description="its texts are scored wherever there are references")
     reads: dict[str, str] = Field(default_factory=dict, description="role -> node; 'data' is the data set")
     when: str | None = Field(default=None, description="NODE.WAY: computes only what was sent that way")
     language: str | None = Field(default=None, description="source, target or a code; of texts and speech")

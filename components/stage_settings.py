@@ -1,11 +1,141 @@
-"""Settings that decide the outputs of stages, whose keys stay when a setting is added."""
+"""Settings that decide the outputs of stages: what their fields are, and which of them are in a stage's key.
+
+A field says by its type what it is, so that no kind of node has to::
+
+    model: ModelRef
+    states: Annotated[str, TableOf("encode_speech")]
+    terms: FilePath | None = None
+    timeout: Unkeyed[float] = 60.0
+
+Markers change neither what a field accepts nor its JSON schema, and are inherited with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Set
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+What = Literal["model", "table", "file", "stage", "seed", "device", "unkeyed"]
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What a field of settings is.
+
+    Attributes:
+        what: model: a reference of a model; table: a node whose finished files are read; file: a path, whose
+            digest is in the key; stage: the key of a finished stage; seed and device: the node's own;
+            unkeyed: not in the key by its value, as it decides no output or something else stands for it.
+        role: by which the key knows it; the field's name if empty, of several without its plural s, numbered.
+    """
+
+    what: What
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class TableOf(Marker):
+    """A node of this kind, whose files are read.
+
+    Attributes:
+        kind: that gives the table.
+        from_dev: a file may say from which data set it is learned, by ``dev``, instead.
+    """
+
+    what: What = "table"
+    kind: str = ""
+    from_dev: bool = False
+
+    def __init__(self, kind: str = "", *, role: str = "", from_dev: bool = False) -> None:
+        """``kind``: any that gives a table if empty."""
+        for name, value in (("kind", kind), ("role", role), ("from_dev", from_dev)):
+            object.__setattr__(self, name, value)
+
+
+ModelRef = Annotated[str, Marker("model")]
+"""Reference of a model; ``node:NAME`` is made by another node."""
+FilePath = Annotated[str, Marker("file")]
+StageKey = Annotated[str, Marker("stage")]
+Seed = Annotated[int, Marker("seed")]
+Device = Annotated[str, Marker("device")]
+Unkeyed = Annotated[T, Marker("unkeyed")]
+
+
+@cache
+def markers_of(settings: type[BaseModel]) -> dict[str, Marker]:
+    """Return the markers of a model's fields, by the fields' names."""
+    found = {
+        name: next(_find(field.annotation, field.metadata), None)
+        for name, field in settings.model_fields.items()
+    }
+    return {name: marker for name, marker in found.items() if marker is not None}
+
+
+def _find(annotation: Any, metadata: Any) -> Iterator[Marker]:
+    yield from (each for each in metadata if isinstance(each, Marker))
+    for inner in get_args(annotation):
+        yield from _find(inner, getattr(inner, "__metadata__", ()))
+
+
+def table_kinds(settings: type[BaseModel]) -> dict[str, str]:
+    """Return the kinds of the nodes whose tables are read, by role, where one kind alone gives them."""
+    return {
+        marker.role or name: marker.kind
+        for name, marker in markers_of(settings).items()
+        if isinstance(marker, TableOf) and marker.kind
+    }
+
+
+def table_from_dev(settings: type[BaseModel]) -> tuple[str, str] | None:
+    """Return the field of a table that a file may say by ``dev``, and the kind that learns it."""
+    for name, marker in markers_of(settings).items():
+        if isinstance(marker, TableOf) and marker.from_dev:
+            return name, marker.kind
+    return None
+
+
+def marked(settings: BaseModel, what: What) -> dict[str, Any]:
+    """Return the values of what is marked so and set, by role."""
+    values: dict[str, Any] = {}
+    for name, marker in markers_of(type(settings)).items():
+        value = getattr(settings, name)
+        if marker.what != what or value is None:
+            continue
+        if isinstance(value, tuple):
+            values |= {
+                f"{marker.role or name.removesuffix('s')}{number}": each for number, each in enumerate(value)
+            }
+        else:
+            values[marker.role or name] = value
+    return values
+
+
+def key_values(settings: BaseModel, exclude: Set[str] = frozenset()) -> dict[str, Any]:
+    """Return the settings that a stage's key has as values: those that are not marked, nor in ``exclude``."""
+    left_out = {*exclude, *markers_of(type(settings))}
+    if isinstance(settings, StageSettings):
+        return settings.settings_for_key(left_out)
+    return settings.model_dump(mode="json", exclude=left_out)
+
+
+def resolve_files(settings: M, files: Mapping[str, str], folder: Path) -> M:
+    """Return settings whose relative paths, ``files`` by field and what is marked, start at ``folder``."""
+    paths: dict[str, Any] = {
+        name: str(folder / path) for name, path in files.items() if name in type(settings).model_fields
+    }
+    for name, marker in markers_of(type(settings)).items():
+        value = getattr(settings, name)
+        if marker.what == "file" and value is not None:
+            several = isinstance(value, tuple)
+            paths[name] = tuple(str(folder / path) for path in value) if several else str(folder / value)
+    return settings.model_copy(update=paths)
 
 
 class StageSettings(BaseModel):

@@ -13,6 +13,7 @@ from functools import partial
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
 from components.languages import is_same_language
+from components.nodes.facts import Mode
 from components.nodes.site import Site
 from components.pipeline import auto_models
 from components.pipeline.auto_models import is_auto
@@ -67,7 +68,7 @@ def needs_of_reviews(pipeline: Pipeline) -> list[Need]:
     return [
         Need(pipeline.user_name_of(node.name), partial(_require_reviewer, pipeline, node))
         for node in pipeline
-        if node.kind.asks
+        if node.kind.mode is Mode.BY_HAND
     ]
 
 
@@ -101,7 +102,7 @@ def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
         admit,
         concerns=partial(is_concerned, pipeline, node),
         data=pipeline.data_of(node.name),
-        utterance_ids=lambda: node.kind.ids_in_settings(node.settings),
+        utterance_ids=node.facts.utterance_ids,
         reads=node.kind.reads if reads_data else (),
         is_last=not any(node.name in other.of for other in pipeline),
     )
@@ -216,7 +217,7 @@ def admit_learning(pipeline: Pipeline, sets: Mapping[str, StageRef], store: str 
     Raises:
         ConfigError: every fault of every node, a line each.
     """
-    if any(node.kind.gathers or node.kind.needs_unseen(node.settings) for node in pipeline):
+    if any(node.kind.mode in (Mode.AGGREGATE, Mode.BY_HAND) or node.facts.needs_unseen for node in pipeline):
         from components.pipeline.learning_data import check_learning_data  # numpy, for few pipelines
 
         check_learning_data(pipeline, sets, store)

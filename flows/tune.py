@@ -16,6 +16,7 @@ from components.data.stage import store_part
 from components.errors import DataError
 from components.files import write_bytes
 from components.metrics.metric_names import split_metric
+from components.nodes.facts import Mode
 from components.pipeline.pipeline import DATA, Pipeline
 from components.run_record import RunRecord, StageRef
 from components.storage.run_listing import list_runs
@@ -125,9 +126,11 @@ def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, 
 
     if len(blocks) > 1:
         whole = [
-            n.name for n in checked.pipeline if n.kind.gathers and checked.pipeline.data_of(n.name) == DATA
+            n.name
+            for n in checked.pipeline
+            if n.kind.mode in (Mode.AGGREGATE, Mode.BY_HAND) and checked.pipeline.data_of(n.name) == DATA
         ]
-        whole += [n.name for n in checked.pipeline if n.kind.waits and n.name not in whole]
+        whole += [n.name for n in checked.pipeline if n.kind.mode is Mode.ROUND and n.name not in whole]
         if whole:
             run.notes.append(
                 f"{', '.join(whole)} look at all utterances together, but see those of one rung at a time"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,7 @@ from components.refining.config import (
     RoundsConfig,
 )
 from components.stacking.config import StackTrainingConfig
+from components.stage_settings import Device, ModelRef, TableOf
 from components.text_confidence import EstimateName
 
 VERSION = 1
@@ -31,7 +32,7 @@ class FuseConfig(BaseModel):
         description="prompted: a causal language model reads the numbered candidates; trained: a model of "
         "kind train_fuse",
     )
-    model: str = Field(
+    model: ModelRef = Field(
         "packaged:qwen2.5-coder-0.5b",
         description="what writes the new text: a causal language model, or node:NAME or store:KEY of "
         "train_fuse",
@@ -47,10 +48,12 @@ class FuseConfig(BaseModel):
         description="estimate that must rise for the new text to be accepted. consensus: mean chrF with the "
         "candidates after the first; the others are those of refine; off: every one",
     )
-    gate_model: str = Field(
+    gate_model: ModelRef = Field(
         "packaged:qwen2.5-coder-0.5b", description="model of the gate, as of refine; consensus needs none"
     )
-    estimator: str | None = Field(None, description=ESTIMATOR_DESCRIPTION)
+    estimator: Annotated[str | None, TableOf("train_estimate")] = Field(
+        None, description=ESTIMATOR_DESCRIPTION
+    )
     estimate: EstimateName | None = Field(None, description=ESTIMATE_DESCRIPTION)
     max_edit: float | None = Field(
         0.3,
@@ -65,7 +68,7 @@ class FuseConfig(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="arithmetic of the model that writes; auto = float32, bfloat16 on CUDA"
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
     @property
     def gate_config(self) -> RoundsConfig:

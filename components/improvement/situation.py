@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+from components.nodes.facts import Language
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.rewriting import definition_of, values_of
 from components.pipeline.substitution import Chain
@@ -62,7 +63,7 @@ class Situation(NamedTuple):
             if pipeline.definitions.get(written, {}).get("kind") == kind:
                 models.add(written)
                 continue
-            above = node.of[:1] if node.kind.annotates else node.of
+            above = node.of[:1] if node.kind.language is Language.OF_FIRST else node.of
             pending += [other for other in above if pipeline.sort_of(other) == "text" and other not in seen]
             seen.update(above)
         return [name for name in pipeline.definitions if name in models]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from components.merging.recipe.reader import parse_recipe, read_recipe
 from components.merging.recipe.recipe import Recipe
+from components.stage_settings import Device
 
 ALL_MODELS = "*"
 """In the place of a model's name: every model without a data set of its own."""
@@ -35,7 +36,7 @@ class MergeConfig(BaseModel):
         "all, or one for each model of the recipe by its name there",
     )
     data_limit: int = Field(256, ge=1, description="only the first so many utterances of each data set")
-    device: str = Field("cpu", description=DEVICE)
+    device: Device = Field("cpu", description=DEVICE)
     source_language: str | None = Field(None, description="of the data; its own if empty")
     target_language: str | None = Field(None, description="of the data; its own if empty")
 
@@ -48,6 +49,12 @@ class MergeConfig(BaseModel):
     @classmethod
     def _as_text(cls, value: Any) -> Any:
         return json.dumps(value, indent=1, ensure_ascii=False) if isinstance(value, dict) else value
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the text of the recipe, wherever it stands, and how data are read, if any are."""
+        languages = {"source_language": self.source_language, "target_language": self.target_language}
+        reading = {"data_limit": self.data_limit, **languages} if self.data else {}
+        return {"recipe": recipe_of(self.recipe).text, **reading}
 
 
 def is_text(recipe: str) -> bool:

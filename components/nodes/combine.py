@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
+from typing_extensions import override
 
 from components import neural_metrics
 from components.ensembling.output_level.config import (
@@ -17,10 +20,12 @@ from components.errors import ConfigError
 from components.files import read_json
 from components.metrics.metric_names import split_metric
 from components.metrics.normalizers import check_normalizer, libraries_of_normalizer
+from components.nodes.facts import Carry, Facts, Items, Language, Need
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome, Quarantined, Utterance
 from components.run_record import StageRef
+from components.stage_settings import TableOf
 from components.storage.reader import read_nbests
 
 if TYPE_CHECKING:
@@ -31,7 +36,39 @@ if TYPE_CHECKING:
 class CombineSettings(SystemCombinationConfig):
     """Settings of the combination, and the node that learned the coefficients of reranking."""
 
-    tuned: str | None = Field(None, description="reranking: a node of kind tune, which learned coefficients")
+    tuned: Annotated[str | None, TableOf("tune", from_dev=True)] = Field(
+        None, description="reranking: a node of kind tune, which learned coefficients"
+    )
+
+
+def models_of(settings: CombineSettings) -> dict[str, str]:
+    """Return the language model whose log-probability is a feature, and the model of the utility."""
+    models: dict[str, str | None] = {}
+    if settings.method == "reranking":
+        models["language_model"] = settings.language_model
+    if settings.method != "rover":
+        models["utility"] = split_metric(settings.utility)[1]
+    return {role: name for role, name in models.items() if name is not None}
+
+
+def reads_source(settings: CombineSettings) -> bool:
+    """Return whether the model of the utility reads the source."""
+    if "utility" not in models_of(settings):
+        return False
+    from components.metrics.table import get_model_metric  # noqa: PLC0415 - imports numpy and jiwer
+
+    return "source" in get_model_metric(settings.utility).needs
+
+
+def _libraries_of(settings: CombineSettings) -> tuple[str, ...]:
+    own = ("numpy", "sacrebleu", "rapidfuzz", "openai-whisper", *libraries_of_normalizer(settings.normalizer))
+    return (*own, "torch", "transformers") if models_of(settings) else own
+
+
+def _candidates(settings: CombineSettings, nbests: Sequence[NBest]) -> list[str]:
+    """Return the texts of the hypotheses that take part."""
+    texts = [h.text for nbest in nbests for h in nbest.hypotheses[: settings.n_best]]
+    return list(dict.fromkeys(texts))
 
 
 class Combine(Kind[CombineSettings]):
@@ -42,52 +79,31 @@ class Combine(Kind[CombineSettings]):
     settings = CombineSettings
     reads = ("text",)
     inputs = (1, 64)
-    joins = True
-    needs_inputs = True
-    made_by: ClassVar = {"tuned": "tune"}
-    learned_as = "tuned"
-    same_language = True
-    passes = True
-    pools = True
     features = ("systems", "agreement", "unanimous", "expected_utility", "share:", "lm", "reranking")
+    items = Items(Carry.INPUTS, Need.ANY)
+    language = Language.SAME
+    version = str(SYSTEM_COMBINATION_VERSION)
 
-    def version(self, settings: CombineSettings) -> str:
-        """Return the version of the methods."""
-        return str(SYSTEM_COMBINATION_VERSION)
+    @override
+    def facts(self, settings: CombineSettings) -> Facts:
+        return replace(
+            super().facts(settings),
+            libraries=_libraries_of(settings),
+            models=models_of(settings),
+            device="auto" if models_of(settings) else "cpu",
+            reads_source=reads_source(settings),
+            candidates=partial(_candidates, settings),
+        )
 
-    def libraries(self, settings: CombineSettings) -> tuple[str, ...]:
-        """Return the libraries of metrics and normalization, and those of a language model."""
-        libraries: tuple[str, ...] = ("numpy", "sacrebleu", "rapidfuzz", "openai-whisper")
-        libraries += libraries_of_normalizer(settings.normalizer)
-        return (*libraries, "torch", "transformers") if self.models(settings) else libraries
-
-    def models(self, settings: CombineSettings) -> dict[str, str]:
-        """Return the language model whose log-probability is a feature, and the model of the utility."""
-        models: dict[str, str | None] = {}
-        if settings.method == "reranking":
-            models["language_model"] = settings.language_model
-        if settings.method != "rover":
-            models["utility"] = split_metric(settings.utility)[1]
-        return {role: name for role, name in models.items() if name is not None}
-
-    def tables(self, settings: CombineSettings) -> dict[str, str]:
-        """Return the node that learned the coefficients."""
-        return {"tuned": settings.tuned} if settings.tuned else {}
-
-    def device(self, settings: CombineSettings) -> str:
-        """Return the device of the language model."""
-        return "auto" if self.models(settings) else "cpu"
-
+    @override
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
-        """Return everything but the models and the node that learned the coefficients."""
         values = settings.key_parameters()
         for role in ("language_model", "tuned"):
             del values[role]
-        return values | {"utility": split_metric(settings.utility)[0], **self._model_version(settings)}
+        version = {"neural_metrics": neural_metrics.version} if "utility" in models_of(settings) else {}
+        return values | {"utility": split_metric(settings.utility)[0], **version}
 
-    def _model_version(self, settings: CombineSettings) -> dict[str, int]:
-        return {"neural_metrics": neural_metrics.version} if "utility" in self.models(settings) else {}
-
+    @override
     def check_inputs(self, settings: CombineSettings, site: Site) -> None:
         """Refuse a single text unless its list, such as samples, is put into another order."""
         if len(site.of) == 1 and (settings.method == "rover" or settings.n_best == 1):
@@ -96,6 +112,7 @@ class Combine(Kind[CombineSettings]):
                 "n_best above 1 put into another order"
             )
 
+    @override
     def check(self, settings: CombineSettings, site: Site) -> None:
         """Check the number of votes, the coefficients of reranking and the language model's name."""
         from components.ensembling.output_level import system_combination  # noqa: PLC0415 - imports numpy and sacrebleu
@@ -103,36 +120,22 @@ class Combine(Kind[CombineSettings]):
         check_normalizer(settings.normalizer)
         system_combination.check_combination(settings, site.of, learned=settings.tuned is not None)
         self.check_utility(settings, site)
-        for reference in self.models(settings).values():
-            from components import models  # noqa: PLC0415 - imports torch
-
-            models.check(reference, site.store)
+        super().check(settings, site)
 
     def check_utility(self, settings: CombineSettings, site: Site) -> None:
         """Refuse a utility that reads a source for transcripts, which have none."""
-        if self.sees_source(settings) and site.transcripts:
+        if reads_source(settings) and site.transcripts:
             raise ConfigError(
                 f"utility: expected one that reads no source for transcripts, such as wer, found "
                 f"{split_metric(settings.utility)[0]}, which scores translations"
             )
 
-    def sees_source(self, settings: CombineSettings) -> bool:
-        """Return whether the model of the utility reads the source."""
-        if "utility" not in self.models(settings):
-            return False
-        from components.metrics.table import get_model_metric  # noqa: PLC0415 - imports numpy and jiwer
-
-        return "source" in get_model_metric(settings.utility).needs
-
+    @override
     def validate_models(self, settings: CombineSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the utility's model computes the metric that it is named for."""
         self.utility_metric(settings, site)
 
-    def candidates(self, settings: CombineSettings, nbests: Sequence[NBest]) -> list[str]:
-        """Return the texts of the hypotheses that take part."""
-        texts = [h.text for nbest in nbests for h in nbest.hypotheses[: settings.n_best]]
-        return list(dict.fromkeys(texts))
-
+    @override
     def build(self, settings: CombineSettings, site: Site) -> Component:
         """Return the method, with the coefficients that were learned."""
         from components.ensembling.output_level import system_combination  # noqa: PLC0415 - imports numpy and sacrebleu
@@ -143,7 +146,7 @@ class Combine(Kind[CombineSettings]):
             settings = settings.model_copy(update={"coefficients": learned})
         model = self.language_model(settings, site)
         metric = self.utility_metric(settings, site)
-        sees_source = self.sees_source(settings)
+        sees_source = reads_source(settings)
 
         def combine_item(item: Item) -> Outcome:
             source = item.utterance.text or ""
@@ -162,7 +165,7 @@ class Combine(Kind[CombineSettings]):
 
     def language_model(self, settings: CombineSettings, site: Site) -> TextScorer | None:
         """Return the language model whose log-probability is a feature, if there is one."""
-        if "language_model" not in self.models(settings):
+        if "language_model" not in models_of(settings):
             return None
         from components.models import language_model  # noqa: PLC0415 - imports torch
 
@@ -170,12 +173,13 @@ class Combine(Kind[CombineSettings]):
 
     def utility_metric(self, settings: CombineSettings, site: Site) -> Metric | None:
         """Return the metric of the utility, if a model computes it."""
-        if "utility" not in self.models(settings):
+        if "utility" not in models_of(settings):
             return None
         from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
 
-        return bind_metric(settings.utility, site.store, str(self.device(settings)))
+        return bind_metric(settings.utility, site.store, "auto")
 
+    @override
     def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say for how many utterances some of the inputs were missing."""
         systems = [nbest.best.features["systems"] for nbest in read_nbests(ref)]

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
+from typing_extensions import override
 
 from components.digests import file_digest
 from components.errors import ConfigError
 from components.nodes import code_permission
+from components.nodes.facts import Carry, Facts, Items, Language
 from components.nodes.kind import Kind
 from components.nodes.own_program import OwnProgram
 from components.nodes.plain_records import Gives
-from components.nodes.site import Component, NodeSettings, Site, Sort
+from components.nodes.site import Component, NodeSettings, Site
+from components.stage_settings import FilePath, Unkeyed
 
 VERSION = 2
 """Version of the records that programs read, and of how their answers are read."""
@@ -37,10 +41,10 @@ class CommandSettings(NodeSettings):
         "text", description="text; table (a number or a way each); speech (an audio file each)"
     )
     ways: tuple[str, ...] = Field((), description="of a table: the ways for when: NODE.WAY")
-    timeout: float = Field(
+    timeout: Unkeyed[float] = Field(
         60.0, gt=0, le=86400, description="seconds for one start, which reads 32 utterances; in no key"
     )
-    also: tuple[str, ...] = Field(
+    also: tuple[FilePath, ...] = Field(
         (), description="files that decide the outputs, such as a script that is an argument"
     )
 
@@ -68,22 +72,27 @@ class Command(Kind[CommandSettings]):
     settings = CommandSettings
     reads = ("speech", "text", "table")
     inputs = (1, 16)
-    needs_inputs = True
-    looks_back = True
-    may_translate = True
+    items = Items(Carry.SOURCE)
+    language = Language.MAY_BE_WRITTEN
+    version = str(VERSION)
 
-    def output_sort(self, settings: CommandSettings) -> Sort:
-        """Return the sort that is set."""
-        return settings.gives
+    @override
+    def facts(self, settings: CommandSettings) -> Facts:
+        return replace(
+            super().facts(settings),
+            gives=settings.gives,
+            ways=settings.ways,
+            device=None,
+        )
 
-    def version(self, settings: CommandSettings) -> str:
-        """Return the version of the plain records."""
-        return str(VERSION)
+    @override
+    def parameters(self, settings: CommandSettings, site: Site) -> dict[str, Any]:
+        roles = {path: role for role, path in self.facts(settings).files.items()}
+        run = [Path(settings.run[0]).name, *(roles.get(a, a) for a in settings.run[1:])]
+        called = {"called": list(site.called)} if settings.format == "jsonl" else {}
+        return super().parameters(settings, site) | {"run": run} | called
 
-    def files(self, settings: CommandSettings) -> dict[str, str]:
-        """Return the files beside the program."""
-        return {f"also{number}": path for number, path in enumerate(settings.also)}
-
+    @override
     def resolve_paths(self, settings: CommandSettings, folder: Path) -> CommandSettings:
         """Resolve the program where it is a path, and the files beside it, also where they are arguments."""
         also = {path: str(folder / path) for path in settings.also}
@@ -93,25 +102,12 @@ class Command(Kind[CommandSettings]):
         run = (program, *(also.get(argument, argument) for argument in settings.run[1:]))
         return settings.model_copy(update={"run": run, "also": tuple(also.values())})
 
+    @override
     def digests(self, settings: CommandSettings, site: Site) -> dict[str, str]:
         """Return the digest of the program."""
         return {"program": file_digest(find_program(settings))}
 
-    def parameters(self, settings: CommandSettings, site: Site) -> dict[str, Any]:
-        """Return the command, wherever its files lie."""
-        values = settings.model_dump(mode="json", exclude={"also", "timeout"})
-        roles = {path: role for role, path in self.files(settings).items()}
-        run = [Path(settings.run[0]).name, *(roles.get(a, a) for a in settings.run[1:])]
-        return values | {"run": run} | ({"called": list(site.called)} if settings.format == "jsonl" else {})
-
-    def device(self, settings: CommandSettings) -> None:
-        """Return None: a lane of its own."""
-        return
-
-    def ways(self, settings: CommandSettings) -> tuple[str, ...]:
-        """Return the ways that are set."""
-        return settings.ways
-
+    @override
     def check(self, settings: CommandSettings, site: Site) -> None:
         """Check that the program may run and is there, and that the key has the files that it is given."""
         code_permission.require_permission(settings.run[0])
@@ -124,6 +120,7 @@ class Command(Kind[CommandSettings]):
                 "found none of that name"
             )
 
+    @override
     def build(self, settings: CommandSettings, site: Site) -> Component:
         """Return the program, which is started for each batch."""
         code_permission.require_permission(settings.run[0])

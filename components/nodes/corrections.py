@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.editing.correction import read_stored_corrections
 from components.editing.corrections_stage import KIND
 from components.errors import StoreError
+from components.nodes.facts import Mode
 from components.nodes.kind import Kind
 from components.nodes.site import NodeSettings, Site
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan
-from components.storage.store import Store
+from components.stage_settings import StageKey
 from components.storage.whole_stage import Product
 
 
 class CorrectionsSettings(NodeSettings):
     """The stage."""
 
-    key: str = Field(pattern=r"^[0-9a-f]{64}$", description="key of a stage of corrections")
+    key: StageKey = Field(pattern=r"^[0-9a-f]{64}$", description="key of a stage of corrections")
 
 
 class Corrections(Kind[CorrectionsSettings]):
@@ -34,16 +35,10 @@ class Corrections(Kind[CorrectionsSettings]):
     reads = ()
     inputs = (0, 0)
     gives = "table"
-    whole = True
+    mode = Mode.WHOLE
+    version = KIND  # that of the code stands in the plan of the stored stage
 
-    def version(self, settings: CorrectionsSettings) -> str:
-        """Return a constant: the version stands in the stage's own plan."""
-        return KIND
-
-    def find_stored_plan(self, settings: CorrectionsSettings, site: Site) -> StagePlan:
-        """Return the plan of the stage."""
-        return Store(site.store).load_plan(settings.key)
-
+    @override
     def make(
         self, settings: CorrectionsSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
@@ -57,6 +52,7 @@ class Corrections(Kind[CorrectionsSettings]):
             "changed; give the edited file again"
         )
 
+    @override
     def notes(
         self, settings: CorrectionsSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.nodes.kind import Kind
 from components.nodes.site import NodeSettings, Site
@@ -24,11 +25,9 @@ class Data(Kind[DataSettings]):
     reads = ()
     inputs = (0, 0)
     gives = "data"
+    version = "data"  # the stage of a data set has a plan of its own
 
-    def version(self, settings: DataSettings) -> str:
-        """Return a constant: the stage of a data set has a plan of its own."""
-        return "data"
-
+    @override
     def check(self, settings: DataSettings, site: Site) -> None:
         """Check that the data set is there."""
         from components import data  # noqa: PLC0415 - decodes audio

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
+from typing_extensions import override
 
 from components.errors import ConfigError
 from components.nodes.model_kind import TrainingKind
@@ -24,6 +25,7 @@ from components.nodes.targets import TARGETS, TargetsSettings
 from components.nodes.train import REFINERS
 from components.nodes.train_stack import StackTrainingSettings
 from components.run_record import StageRef
+from components.stage_settings import TableOf
 from components.storage.whole_stage import Product
 from components.suggestions import suggest
 from components.training.distillation_config import DistillationConfig
@@ -62,7 +64,7 @@ class DistillSettings(DistillationConfig):
         description="learner: translation (of text), recognition (fine-tunes the Whisper of init_from on the "
         "teacher's transcripts), or speech_translation (speech to the teacher's translation)",
     )
-    targets: str | None = Field(
+    targets: Annotated[str | None, TableOf("targets")] = Field(
         None, description="node of kind targets, whose data set takes the place of data; of: NODE makes one"
     )
 
@@ -74,16 +76,7 @@ class Distill(TrainingKind[DistillSettings]):
     summary = "a teacher's texts for training data, or models -> one small student"
     settings = DistillSettings
 
-    def models(self, settings: DistillSettings) -> dict[str, str]:
-        """Return what the student starts from, and the teachers of the word level."""
-        teachers = {f"teacher{n}": name for n, name in enumerate(settings.teachers)}
-        layers = {"init_layers_from": settings.init_layers_from} if settings.init_layers_from else {}
-        return {**super().models(settings), **teachers, **layers}
-
-    def tables(self, settings: DistillSettings) -> dict[str, str]:
-        """Return the node of the targets."""
-        return {"targets": settings.targets} if settings.targets else {}
-
+    @override
     def digests(self, settings: DistillSettings, site: Site) -> dict[str, str]:
         """Return the digests of the data that are read; targets stand in the plan by their stage."""
         digests = {"dev": self.data_digest(settings, settings.dev)}
@@ -91,17 +84,20 @@ class Distill(TrainingKind[DistillSettings]):
             digests["data"] = self.data_digest(settings, settings.data, settings.limit)
         return digests
 
+    @override
     def parameters(self, settings: DistillSettings, site: Site) -> dict[str, Any]:
         """Return the parameters without those of other learners, and without models."""
-        left_out = {"teachers", "init_layers_from", "targets"} | set().union(*REFINERS.values())
+        left_out = set().union(*REFINERS.values())
         return {k: v for k, v in super().parameters(settings, site).items() if k not in left_out}
 
+    @override
     def check(self, settings: DistillSettings, site: Site) -> None:
         """Check what every training checks, and the teachers' names."""
         from components.training import checks  # noqa: PLC0415 - imports torch
 
         checks.check_distillation(_with_data(settings, settings.dev), site.store)
 
+    @override
     def validate_models(self, settings: DistillSettings, site: Site, pairs: LanguagePairs) -> None:
         """Refuse what a recognizer cannot start from or be judged by, before its teacher computes."""
         if settings.kind == "recognition":
@@ -119,6 +115,7 @@ class Distill(TrainingKind[DistillSettings]):
 
         return DistillationLearner
 
+    @override
     def make(
         self, settings: DistillSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
@@ -127,6 +124,7 @@ class Distill(TrainingKind[DistillSettings]):
             settings = _with_data(settings, str(Path(site.tables["targets"].path) / TARGETS))
         return super().make(settings, site, read, folder)
 
+    @override
     def own_data(self, values: Mapping[str, Any]) -> dict[str, OwnData]:
         """Return the teacher over the training data, and what the student hears there and in dev."""
         learner = values.get("learner", "translation")
@@ -151,6 +149,7 @@ class Distill(TrainingKind[DistillSettings]):
             own["dev_of"] = OwnData(dev, values.get("dev_limit"), heard, "dev")
         return own
 
+    @override
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
         """With ``of``: return the node that makes the targets, and the training on them."""
         learner = values.get("learner", "translation")
@@ -171,6 +170,7 @@ class Distill(TrainingKind[DistillSettings]):
             return _speech_student(name, values, targets)
         return {f"{name}-targets": targets, name: {**values, "targets": f"{name}-targets"}}
 
+    @override
     def notes(self, settings: DistillSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Name the student."""
         return [f"student store:{ref.key}"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from components.digests import file_digest
 from components.editing.correction import (
@@ -19,9 +21,11 @@ from components.editing.correction import (
 )
 from components.editing.edited_table import strip_guard
 from components.errors import ConfigError, DataError
+from components.nodes.facts import Carry, Facts, Items
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import Hypothesis, NBest, Outcome
+from components.stage_settings import FilePath, TableOf
 
 VERSION = 5
 """Version of how corrections are read and applied."""
@@ -32,8 +36,12 @@ ROLE = "corrections"
 class EditSettings(NodeSettings):
     """Where the corrections are."""
 
-    file: str | None = Field(None, description="corrections: .tsv with a header line, or .jsonl; id and text")
-    corrections: str | None = Field(None, description="instead of a file: a node that gives corrections")
+    file: FilePath | None = Field(
+        None, description="corrections: .tsv with a header line, or .jsonl; id and text"
+    )
+    corrections: Annotated[str | None, TableOf()] = Field(
+        None, description="instead of a file: a node that gives corrections"
+    )
 
     @model_validator(mode="after")
     def _check_single_source(self) -> EditSettings:
@@ -42,39 +50,33 @@ class EditSettings(NodeSettings):
         return self
 
 
+def _ids_in(file: str) -> Collection[str]:
+    return read_corrections(file).keys()
+
+
 class Edit(Kind[EditSettings]):
     """Replaces the texts of some utterances."""
 
     name = "edit"
     summary = "corrections by hand, from a file or from antiphon edit"
     settings = EditSettings
-    needs_inputs = True
     features = (EDITED,)
+    items = Items(Carry.INPUTS)
+    version = str(VERSION)
 
-    def version(self, settings: EditSettings) -> str:
-        """Return the version of this file."""
-        return str(VERSION)
+    @override
+    def facts(self, settings: EditSettings) -> Facts:
+        facts = super().facts(settings)
+        return (
+            facts if settings.file is None else replace(facts, utterance_ids=partial(_ids_in, settings.file))
+        )
 
-    def files(self, settings: EditSettings) -> dict[str, str]:
-        """Return the file of corrections, if there is one: its digest is in the stage's key."""
-        return {} if settings.file is None else {"file": settings.file}
-
-    def tables(self, settings: EditSettings) -> dict[str, str]:
-        """Return the node whose corrections it reads, if there is one."""
-        return {} if settings.corrections is None else {ROLE: settings.corrections}
-
-    def parameters(self, settings: EditSettings, site: Site) -> dict[str, Any]:
-        """Return nothing: the corrections decide."""
-        return {}
-
+    @override
     def check(self, settings: EditSettings, site: Site) -> None:
         """Check that every line of the file is a correction."""
-        self.ids_in_settings(settings)
+        self.facts(settings).utterance_ids()
 
-    def ids_in_settings(self, settings: EditSettings) -> Collection[str]:
-        """Return the ids of the utterances that a file corrects."""
-        return () if settings.file is None else read_corrections(settings.file).keys()
-
+    @override
     def build(self, settings: EditSettings, site: Site) -> Component:
         """Return the component, with the corrections read."""
         corrections = _read_corrections_of(settings, site)

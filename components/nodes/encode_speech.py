@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+from typing_extensions import override
 
 from components.files import write_json
+from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
 from components.nodes.site import LanguagePairs, Site
 from components.run_record import StageRef
@@ -25,44 +28,26 @@ class EncodeSpeech(Kind[SpeechConfig]):
     settings = SpeechConfig
     reads = ("speech",)
     gives = "table"
-    whole = True
+    mode = Mode.WHOLE
+    version = str(ENCODER_STATES_VERSION)
+    libraries = ("torch", "numpy", "openai-whisper", "av")
 
-    def version(self, settings: SpeechConfig) -> str:
-        """Return the version of the encoder."""
-        return str(ENCODER_STATES_VERSION)
+    @override
+    def facts(self, settings: SpeechConfig) -> Facts:
+        return replace(
+            super().facts(settings),
+            device="auto",
+            needs_speech=True,
+        )
 
-    def libraries(self, settings: SpeechConfig) -> tuple[str, ...]:
-        """Return the libraries of Whisper."""
-        return ("torch", "numpy", "openai-whisper", "av")
-
-    def models(self, settings: SpeechConfig) -> dict[str, str]:
-        """Return the model whose encoder it is."""
-        return {"model": settings.model}
-
-    def device(self, settings: SpeechConfig) -> str:
-        """Return ``auto``."""
-        return "auto"
-
-    def parameters(self, settings: SpeechConfig, site: Site) -> dict[str, Any]:
-        """Return everything but the model."""
-        return settings.model_dump(mode="json", exclude={"model"})
-
-    def check(self, settings: SpeechConfig, site: Site) -> None:
-        """Check the model's name."""
-        from components import models  # noqa: PLC0415 - imports torch
-
-        models.check(settings.model, site.store)
-
+    @override
     def validate_models(self, settings: SpeechConfig, site: Site, pairs: LanguagePairs) -> None:
         """Refuse a model that is no Whisper."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_encoder(settings.model, site.store)
 
-    def needs_speech(self, settings: SpeechConfig) -> bool:
-        """Return True."""
-        return True
-
+    @override
     def make(self, settings: SpeechConfig, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Write the states and the settings that they were made with; earlier files are kept."""
         from components.stacking import (  # noqa: PLC0415 - imports torch

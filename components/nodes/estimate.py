@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from components.confidence.estimators.config import VERSION, EstimatorConfig
 from components.digests import file_digest
 from components.errors import ConfigError
+from components.nodes.facts import Carry, Facts, Items, Language, Need
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, Site
 from components.records import NBest, Outcome, Quarantined
+from components.stage_settings import TableOf
 from components.text_confidence import ESTIMATES
 
 if TYPE_CHECKING:
@@ -27,7 +31,9 @@ LIBRARIES = ("numpy", "lightgbm", "rapidfuzz", "sacrebleu")
 class EstimateSettings(EstimatorConfig):
     """Where the estimator comes from; with ``dev`` also how it is fitted."""
 
-    fitted: str | None = Field(None, description="a node of kind train_estimate, which fitted the estimator")
+    fitted: Annotated[str | None, TableOf("train_estimate", from_dev=True)] = Field(
+        None, description="a node of kind train_estimate, which fitted the estimator"
+    )
     model: str | None = Field(
         None,
         description="a finished one instead: packaged:NAME, store:KEY, store:RUN (of antiphon run estimate), "
@@ -49,6 +55,17 @@ class EstimateSettings(EstimatorConfig):
             raise ValueError(f"{extra[0]}: a setting of the fitting, and model is fitted; leave one out")
         return self
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return nothing: the fitted estimator decides."""
+        return {}
+
+
+def _files_of(settings: EstimateSettings) -> dict[str, str]:
+    """Return the file of an estimator that is named by its path."""
+    from components.confidence.estimators import sources  # noqa: PLC0415 - 0.1 s, when it is used
+
+    return {"model": settings.model} if settings.model and sources.is_path(settings.model) else {}
+
 
 class Estimate(Kind[EstimateSettings]):
     """Gives the first of its texts again; further texts and tables are compared with it."""
@@ -58,57 +75,40 @@ class Estimate(Kind[EstimateSettings]):
     settings = EstimateSettings
     reads = ("text", "table")
     inputs = (1, 16)
-    joins = True
-    needs_inputs = True
-    looks_back = True
-    passes = True
-    filters = True
-    annotates = True
-    made_by: ClassVar = {"fitted": "train_estimate"}
-    learned_as = "fitted"
     features = tuple(ESTIMATES)
+    items = Items(Carry.SOURCE, Need.ANY)
+    language = Language.OF_FIRST
+    version = str(VERSION)
+    libraries = LIBRARIES
 
-    def version(self, settings: EstimateSettings) -> str:
-        """Return the version of features and estimates."""
-        return str(VERSION)
+    @override
+    def facts(self, settings: EstimateSettings) -> Facts:
+        return replace(
+            super().facts(settings),
+            files=_files_of(settings),
+            estimators=(settings.model or f"node:{settings.fitted}",),
+            may_drop=True,
+        )
 
-    def libraries(self, settings: EstimateSettings) -> tuple[str, ...]:
-        """Return the libraries of features and of boosted estimators."""
-        return LIBRARIES
-
-    def tables(self, settings: EstimateSettings) -> dict[str, str]:
-        """Return the node that fitted the estimator."""
-        return {"fitted": settings.fitted} if settings.fitted else {}
-
-    def files(self, settings: EstimateSettings) -> dict[str, str]:
-        """Return the file of an estimator that is named by its path."""
-        from components.confidence.estimators import sources  # noqa: PLC0415 - 0.1 s, when it is used
-
-        return {"model": settings.model} if settings.model and sources.is_path(settings.model) else {}
-
+    @override
     def digests(self, settings: EstimateSettings, site: Site) -> dict[str, str]:
         """Return the digest of an estimator that is packaged or in the store."""
-        if settings.model is None or self.files(settings):
+        if settings.model is None or _files_of(settings):
             return {}
         return {"model": file_digest(_locate(settings.model, site))}
 
-    def estimators(self, settings: EstimateSettings) -> tuple[str, ...]:
-        """Return the estimator."""
-        return (settings.model or f"node:{settings.fitted}",)
-
-    def parameters(self, settings: EstimateSettings, site: Site) -> dict[str, Any]:
-        """Return nothing: the fitted estimator decides."""
-        return {}
-
+    @override
     def check_inputs(self, settings: EstimateSettings, site: Site) -> None:
         """Check that the first input is the text that is estimated."""
         check_first_is_text(site)
 
+    @override
     def check(self, settings: EstimateSettings, site: Site) -> None:
         """Check that a finished estimator is there and was fitted for such texts."""
         if settings.model is not None:
             _read(settings, site)
 
+    @override
     def build(self, settings: EstimateSettings, site: Site) -> Component:
         """Return the estimator."""
         estimator = _read(settings, site)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from dataclasses import replace
 
 from pydantic import BaseModel
 
@@ -10,9 +10,9 @@ from components.confidence.estimators.config import EstimatorConfig
 from components.digests import file_digest
 from components.errors import ConfigError
 from components.models.references import split_reference
+from components.nodes.facts import Facts
 
 ROLE = "estimator"
-MADE_BY = "train_estimate"
 LIBRARIES = ("numpy", "lightgbm", "rapidfuzz", "sacrebleu")
 """Distributions whose versions decide features and estimates."""
 
@@ -48,9 +48,23 @@ def digest_of(reference: str | None, store: str | None) -> dict[str, str]:
         raise ConfigError(f"{ROLE}: {error}") from None
 
 
-def libraries(reference: str | None, beside: Collection[str]) -> tuple[str, ...]:
-    """Return the libraries of the estimates that are not among others."""
-    return () if reference is None else tuple(name for name in LIBRARIES if name not in beside)
+def with_estimator(facts: Facts, reference: str | None) -> Facts:
+    """Return the facts of a node with an estimator, if one is set, whose libraries stand after the others."""
+    if reference is None:
+        return facts
+    libraries = (*facts.libraries, *(name for name in LIBRARIES if name not in facts.libraries))
+    return replace(
+        facts,
+        libraries=libraries,
+        tables=table_of(reference),
+        files=file_of(reference),
+        estimators=(reference,),
+    )
+
+
+def libraries_of(reference: str | None) -> tuple[str, ...]:
+    """Return the libraries of an estimator, if one is set."""
+    return () if reference is None else LIBRARIES
 
 
 def check_features(reference: str | None, maker: BaseModel, texts: int | None) -> None:

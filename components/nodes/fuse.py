@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from pydantic import BaseModel
+from typing_extensions import override
 
 from components import neural_metrics
 from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
@@ -14,6 +17,7 @@ from components.fusing.config import VERSION, FuseConfig
 from components.machine import dtype_for_key
 from components.models.sources.served import chat_fingerprints
 from components.nodes import estimator_reference
+from components.nodes.facts import Carry, Facts, Items, Language, Need
 from components.nodes.kind import Kind
 from components.nodes.rounds import LIBRARIES, texts_of
 from components.nodes.site import Component, Item, LanguagePairs, Site
@@ -24,6 +28,13 @@ from components.storage.reader import read_nbests
 from components.text_confidence import ESTIMATES
 
 
+def _candidates(settings: FuseConfig, nbests: Sequence[NBest]) -> list[str]:
+    """Return the candidates that the model reads."""
+    from components.fusing.candidates import collect_texts  # noqa: PLC0415 - imports numpy
+
+    return collect_texts(nbests, settings.candidates)
+
+
 class Fuse(Kind[FuseConfig]):
     """Writes a new text from texts of one language; the best of the first input is what a gate keeps."""
 
@@ -32,86 +43,61 @@ class Fuse(Kind[FuseConfig]):
     settings = FuseConfig
     reads = ("text",)
     inputs = (1, 64)
-    joins = True
-    needs_inputs = True
-    looks_back = True
-    same_language = True
-    passes = True
-    pools = True
     features = ("systems", "edit_distance", "fused", "gate_before", "gate_proposed", *ESTIMATES, *COUNTS)
-    made_by: ClassVar = {estimator_reference.ROLE: estimator_reference.MADE_BY}
+    items = Items(Carry.SOURCE, Need.ANY)
+    language = Language.SAME
+    version = str(VERSION)
+    libraries = (*LIBRARIES, "rapidfuzz")
 
-    def version(self, settings: FuseConfig) -> str:
-        """Return the version of fusing, and of the estimates that its gate uses."""
-        return f"{VERSION}/estimates/{ESTIMATOR_VERSION}" if settings.gate == ESTIMATE else str(VERSION)
+    @override
+    def facts(self, settings: FuseConfig) -> Facts:
+        facts = super().facts(settings)
+        gate = () if settings.gate in MODEL_GATES else ("gate_model",)
+        return replace(
+            estimator_reference.with_estimator(facts, settings.estimator),
+            version=f"{VERSION}/estimates/{ESTIMATOR_VERSION}" if settings.gate == ESTIMATE else self.version,
+            models={role: name for role, name in facts.models.items() if role not in gate},
+            needs_unseen=settings.gate == ESTIMATE,
+            candidates=partial(_candidates, settings),
+        )
 
-    def libraries(self, settings: FuseConfig) -> tuple[str, ...]:
-        """Return the libraries of the models that write and judge."""
-        libraries = (*LIBRARIES, "rapidfuzz")
-        return (*libraries, *estimator_reference.libraries(settings.estimator, libraries))
-
-    def tables(self, settings: FuseConfig) -> dict[str, str]:
-        """Return the node that fits the gate's estimator."""
-        return estimator_reference.table_of(settings.estimator)
-
-    def check_table(self, settings: FuseConfig, site: Site, role: str, maker: BaseModel) -> None:
-        """Check that the estimator will be fitted on features that a new text has."""
-        estimator_reference.check_features(settings.estimator, maker, len(site.of))
-
-    def files(self, settings: FuseConfig) -> dict[str, str]:
-        """Return the file of an estimator that is named by its path."""
-        return estimator_reference.file_of(settings.estimator)
-
-    def models(self, settings: FuseConfig) -> dict[str, str]:
-        """Return the model that writes, and that of the gate."""
-        gate = {"gate_model": settings.gate_model} if settings.gate in MODEL_GATES else {}
-        return {"model": settings.model, **gate}
-
+    @override
     def parameters(self, settings: FuseConfig, site: Site) -> dict[str, Any]:
-        """Return everything but models, estimator and device; which estimate decides, where that is set."""
-        values = settings.model_dump(
-            mode="json", exclude={"model", "gate_model", "estimator", "estimate", "device", "dtype"}
-        ) | settings.model_dump(mode="json", include={"estimate"}, exclude_none=True)
+        values = super().parameters(settings, site)
+        if settings.estimate is None:
+            del values["estimate"]
+        del values["dtype"]
         values |= dtype_for_key(settings.dtype, settings.device)
         if settings.gate == "quality_estimation":
             values["neural_metrics"] = neural_metrics.version
         return values
 
-    def estimators(self, settings: FuseConfig) -> tuple[str, ...]:
-        """Return the gate's estimator, if one is set."""
-        return () if settings.estimator is None else (settings.estimator,)
+    @override
+    def check_table(self, settings: FuseConfig, site: Site, role: str, maker: BaseModel) -> None:
+        """Check that the estimator will be fitted on features that a new text has."""
+        estimator_reference.check_features(settings.estimator, maker, len(site.of))
 
-    def needs_unseen(self, settings: FuseConfig) -> bool:
-        """Return whether an estimator decides which texts are delivered."""
-        return settings.gate == ESTIMATE
-
+    @override
     def digests(self, settings: FuseConfig, site: Site) -> dict[str, str]:
         """Return what the servers of served models say of themselves, and the digest of the estimator."""
         estimator = estimator_reference.digest_of(settings.estimator, site.store)
-        return {**chat_fingerprints(self.models(settings)), **estimator}
+        return {**chat_fingerprints(self.facts(settings).models), **estimator}
 
-    def device(self, settings: FuseConfig) -> str:
-        """Return the device that is set."""
-        return settings.device
-
+    @override
     def check(self, settings: FuseConfig, site: Site) -> None:
         """Check the gate, the device and the models' names."""
         from components.fusing import checks  # noqa: PLC0415 - imports torch
 
         checks.check(settings, site.store, transcripts=site.transcripts, texts=len(site.of))
 
+    @override
     def validate_models(self, settings: FuseConfig, site: Site, pairs: LanguagePairs) -> None:
         """Check that its models can write and judge these texts."""
         from components.fusing import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_models(settings, site.store, pairs, transcripts=site.transcripts)
 
-    def candidates(self, settings: FuseConfig, nbests: Sequence[NBest]) -> list[str]:
-        """Return the candidates that the model reads."""
-        from components.fusing.candidates import collect_texts  # noqa: PLC0415 - imports numpy
-
-        return collect_texts(nbests, settings.candidates)
-
+    @override
     def build(self, settings: FuseConfig, site: Site) -> Component:
         """Return the fuser, its models loaded."""
         from components.fusing.fuser import Fuser, Lists  # noqa: PLC0415 - imports torch
@@ -123,6 +109,7 @@ class Fuse(Kind[FuseConfig]):
 
         return fuse
 
+    @override
     def notes(self, settings: FuseConfig, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say how many new texts were accepted."""
         fused = [nbest.best.features["fused"] for nbest in read_nbests(ref)]

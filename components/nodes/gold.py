@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from components.errors import ConfigError
 from components.languages import UNDETERMINED
+from components.nodes.facts import Carry, Facts, Items, Need
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import Hypothesis, NBest, Segment, Utterance
@@ -46,24 +49,26 @@ class Gold(Kind[GoldSettings]):
     summary = "the reference in the place of a node"
     settings = GoldSettings
     reads = ("speech", "text")
-    needs_inputs = True
-    passes = True
-    filters = True
-    scored = False
     features = ()
+    items = Items(Carry.INPUTS, Need.UNLESS_PASSED)
+    version = str(VERSION)
 
-    def version(self, settings: GoldSettings) -> str:
-        """Return the version of this file."""
-        return str(VERSION)
+    @override
+    def facts(self, settings: GoldSettings) -> Facts:
+        return replace(
+            super().facts(settings),
+            is_scored=False,
+            may_drop=True,
+        )
 
+    @override
     def check(self, settings: GoldSettings, site: Site) -> None:
         """Check that errors are named of transcripts only."""
         if settings.errors and not site.transcripts:
             raise ConfigError("errors: expected transcripts to repair, found translations; leave errors out")
 
+    @override
     def build(self, settings: GoldSettings, site: Site) -> Component:
-        """Return the component; there is nothing to load."""
-
         def give(items: Sequence[Item]) -> list[NBest | None]:
             return [_take_gold(settings, item, transcripts=site.transcripts) for item in items]
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+
+from typing_extensions import override
 
 from components.errors import DataError
 from components.files import write_bytes
 from components.languages import without_spaces
+from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
 from components.nodes.site import NodeSettings, Site
 from components.records import Hypothesis, NBest
@@ -29,13 +33,17 @@ class JoinSegments(Kind[JoinSegmentsSettings]):
     settings = JoinSegmentsSettings
     reads = ("data", "text")
     inputs = (4, 4)
-    whole = True
-    scored = False
+    mode = Mode.WHOLE
+    version = "segments/1"
 
-    def version(self, settings: JoinSegmentsSettings) -> str:
-        """Return the version of the joining."""
-        return "segments/1"
+    @override
+    def facts(self, settings: JoinSegmentsSettings) -> Facts:
+        return replace(
+            super().facts(settings),
+            is_scored=False,
+        )
 
+    @override
     def make(
         self, settings: JoinSegmentsSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:

@@ -8,16 +8,16 @@ outcomes. The reader, the plan, the executor and the report know nothing else of
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from components.nodes.facts import Carry, Facts, Items, Language, Mode
 from components.nodes.site import Component, Item, LanguagePairs, OwnData, Site, Sort
-from components.records import NBest, Utterance
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan
+from components.stage_settings import key_values, marked, resolve_files
 from components.storage.whole_stage import Product
 
 S = TypeVar("S", bound=BaseModel)
@@ -30,84 +30,44 @@ class Kind(ABC, Generic[S]):
     summary: ClassVar[str]
     """What it does, in a few words."""
     settings: ClassVar[type[BaseModel]]
+    """Their fields say by markers of :mod:`components.stage_settings` what is a model, a file, a seed ..."""
     reads: ClassVar[tuple[Sort, ...]] = ("text",)
-    """The sorts of nodes that ``of`` may name."""
+    """The sorts of nodes that ``of`` may name; what reads speech and no text computes what has audio."""
     inputs: ClassVar[tuple[int, int]] = (1, 1)
     """The least and the greatest number of nodes in ``of``."""
     gives: ClassVar[Sort] = "text"
-    made_by: ClassVar[Mapping[str, str]] = {}
-    """Role of a table that it reads -> the kind of node that makes it."""
-    architecture: ClassVar[str] = ""
-    """Of the model that it makes, where that is not the one of the first model that it starts from."""
-    learned_as: ClassVar[str] = ""
-    """The role of a table that is learned: a file may say from which data set by ``dev`` in its place."""
-    whole: ClassVar[bool] = False
-    """It is made in one piece by :meth:`make`, not shard by shard."""
-    gathers: ClassVar[bool] = False
-    """It is made in one piece, but from items as other kinds are, by :meth:`collect`."""
-    waits: ClassVar[bool] = False
-    """It begins when everything that it reads is finished (``whole`` kinds always do)."""
-    joins: ClassVar[bool] = False
-    """It needs an utterance from one of its inputs; other kinds need it from all of them."""
-    needs_inputs: ClassVar[bool] = False
-    """Its items have the outcomes of all its inputs, not only the best text of the first."""
-    looks_back: ClassVar[bool] = False
-    """Its items have, instead of the first input's text, the text that this was translated from."""
-    translates: ClassVar[bool] = False
-    """It writes another language than it reads: ``to``, else the data's target language."""
-    may_translate: ClassVar[bool] = False
-    """It translates where its node says ``to``."""
-    pools: ClassVar[bool] = False
-    """It chooses from :meth:`candidates`, whose oracles are scored beside it."""
-    scored: ClassVar[bool] = True
-    """Its texts are scored wherever there are references; rounds have a table of their own."""
-    same_language: ClassVar[bool] = False
-    """Its texts must be in one language."""
-    passes: ClassVar[bool] = False
-    """An utterance that all its inputs pass on unchanged, such as text past a recognizer, passes it, too."""
-    asks: ClassVar[bool] = False
-    """It asks a person, which needs somebody who watches the run."""
-    annotates: ClassVar[bool] = False
-    """It gives its first input's text again, whatever else it reads: that decides what its texts are."""
+    mode: ClassVar[Mode] = Mode.PER_ITEM
+    items: ClassVar[Items] = Items()
+    language: ClassVar[Language] = Language.READ
     features: ClassVar[Collection[str] | None] = None
     """Features that its hypotheses may have beside those of its inputs; ``share:`` stands for all names that
     begin so. None where they are not known before it runs."""
-    filters: ClassVar[bool] = False
-    """It may return None for an item, which drops the utterance."""
+    version: ClassVar[str] = ""
+    """Of the code that decides the outputs; it changes when they do."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """The distributions whose versions decide the outputs."""
 
-    def output_sort(self, settings: S) -> Sort:
-        """Return the sort of its output, where settings decide that."""
-        return self.gives
+    def facts(self, settings: S) -> Facts:
+        """Return what the settings decide: what their markers say, unless a kind knows more.
 
-    def sees_source(self, settings: S) -> bool:
-        """Return whether its items have the source of the first input's text, as ``looks_back`` says."""
-        return self.looks_back
-
-    def version(self, settings: S) -> str:
-        """Return the version of the code that decides the outputs; it changes when they do."""
-        raise NotImplementedError
-
-    def libraries(self, settings: S) -> tuple[str, ...]:
-        """Return the distributions whose versions decide the outputs."""
-        return ()
-
-    def models(self, settings: S) -> dict[str, str]:
-        """Return the references of its models, by role; ``node:NAME`` is made by another node."""
-        return {}
-
-    def tables(self, settings: S) -> dict[str, str]:
-        """Return the nodes whose tables it reads, by role."""
-        return {}
-
-    def files(self, settings: S) -> dict[str, str]:
-        """Return the paths of files that decide the outputs, by role; their digests are in the plan."""
-        return {}
+        A kind that does gives ``replace(super().facts(settings), ...)``.
+        """
+        return Facts(
+            version=self.version,
+            libraries=self.libraries,
+            gives=self.gives,
+            models=marked(settings, "model"),
+            tables=marked(settings, "table"),
+            files=marked(settings, "file"),
+            stage=next(iter(marked(settings, "stage").values()), None),
+            seed=next(iter(marked(settings, "seed").values()), None),
+            device=next(iter(marked(settings, "device").values()), "cpu"),
+            reads_source=self.items.carry is Carry.SOURCE,
+        )
 
     def resolve_paths(self, settings: S, folder: Path) -> S:
         """Return settings whose relative paths start at ``folder``, that of the pipeline's file."""
-        paths = {role: str(folder / path) for role, path in self.files(settings).items()}
-        fields = {role: path for role, path in paths.items() if role in self.settings.model_fields}
-        return settings.model_copy(update=fields)
+        return resolve_files(settings, self.facts(settings).files, folder)
 
     def complete(self, settings: S, store: str | None, made: Mapping[str, str]) -> S:
         """Return settings with what the configurations of their models decide, such as a backend.
@@ -124,24 +84,9 @@ class Kind(ABC, Generic[S]):
         return {}
 
     def parameters(self, settings: S, site: Site) -> dict[str, Any]:
-        """Return the settings that decide the outputs, without models, tables and files."""
-        return settings.model_dump(mode="json", exclude={*self.models(settings), *self.files(settings)})
-
-    def seed(self, settings: S, site: Site) -> int:
-        """Return the seed of its random numbers, as it stands in its plan."""
-        return site.seed
-
-    def find_stored_plan(self, settings: S, site: Site) -> StagePlan | None:
-        """Return the plan of a finished stage that is used instead of computing, if there is one.
-
-        Raises:
-            AntiphonError: there should be one, and it is missing.
-        """
-        return None
-
-    def device(self, settings: S) -> str | None:
-        """Return the device that it computes on (auto, cpu, cuda:0, ...); None for a lane of its own."""
-        return "cpu"
+        """Return the settings that decide the outputs: as ``key_parameters`` says, else the unmarked."""
+        own = getattr(settings, "key_parameters", None)
+        return key_values(settings) if own is None else own()
 
     def check_inputs(self, settings: S, site: Site) -> None:
         """Refuse inputs that do not fit the settings, when a pipeline is read.
@@ -158,11 +103,16 @@ class Kind(ABC, Generic[S]):
         """
 
     def check(self, settings: S, site: Site) -> None:
-        """Refuse what can be refused without fetching anything.
+        """Refuse what can be refused without fetching anything, such as a model's name.
 
         Raises:
             AntiphonError: in one line, why.
         """
+        if references := self.facts(settings).models.values():
+            from components import models  # noqa: PLC0415 - may ask for consent
+
+            for reference in references:
+                models.check(reference, site.store)
 
     def validate_models(self, settings: S, site: Site, pairs: LanguagePairs) -> None:
         """Refuse what can be refused once the languages are known; this may fetch the models.
@@ -170,58 +120,6 @@ class Kind(ABC, Generic[S]):
         Raises:
             AntiphonError: in one line, why.
         """
-
-    def applies(self, utterance: Utterance) -> bool:
-        """Return whether it computes an utterance; a recognizer does not compute one without audio."""
-        return True
-
-    def leaves_unchanged(self, utterance: Utterance) -> bool:
-        """Return whether it gives an utterance unchanged; if so for all data, the node is left out."""
-        return False
-
-    def ways(self, settings: S) -> tuple[str, ...]:
-        """Return the ways that it sends utterances, for ``when: NODE.WAY``."""
-        return ()
-
-    def numbers(self, settings: S) -> tuple[str, ...]:
-        """Return the numbers of its first input that it decides by; one that cannot be there is refused."""
-        return ()
-
-    def thresholds(self, settings: S) -> dict[str, tuple[str, float]]:
-        """Return setting -> a number and what it is compared with; one that it cannot reach is refused."""
-        return {}
-
-    def ids_in_settings(self, settings: S) -> Collection[str]:
-        """Return ids of utterances that its settings name; an id that the data lack is refused."""
-        return ()
-
-    def is_idle(self, item: Item) -> bool:
-        """Return whether there is nothing to do for an item (``waits`` kinds); if so for all, it skips."""
-        return False
-
-    def candidates(self, settings: S, nbests: Sequence[NBest]) -> list[str]:
-        """Return the different texts that a kind with ``pools`` chooses from, of the lists that it reads."""
-        return []
-
-    def fewest_utterances(self, settings: S, site: Site) -> int:
-        """Return how many utterances it learns from at least; with fewer nothing is computed."""
-        return 0
-
-    def needs_speech(self, settings: S) -> bool:
-        """Return whether a data set without any speech is refused where no node gives it some."""
-        return False
-
-    def estimators(self, settings: S) -> tuple[str, ...]:
-        """Return the fitted estimators whose estimates its texts have: ``node:NAME`` or finished ones."""
-        return ()
-
-    def needs_unseen(self, settings: S) -> bool:
-        """Return whether estimates that it reads must come from estimators that have not seen its data."""
-        return False
-
-    def list_length(self, settings: S) -> int:
-        """Return how many hypotheses its lists have at most, where it searches or draws several."""
-        return 1
 
     def build(self, settings: S, site: Site) -> Component:
         """Build the component, its models loaded."""
@@ -235,7 +133,7 @@ class Kind(ABC, Generic[S]):
         """
 
     def make(self, settings: S, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
-        """Make a ``whole`` node's files in ``folder``, going on with what an earlier attempt left there.
+        """Make the files of a WHOLE node in ``folder``, going on with what an earlier attempt left there.
 
         Args:
             settings: the node's.
@@ -246,7 +144,7 @@ class Kind(ABC, Generic[S]):
         raise NotImplementedError
 
     def collect(self, settings: S, site: Site, items: Iterator[Item], folder: Path) -> Product:
-        """Make the files of a node that ``gathers`` from its items, as :meth:`make` does for others."""
+        """Make the files of an AGGREGATE node from its items, as :meth:`make` does for others."""
         raise NotImplementedError
 
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
@@ -267,12 +165,8 @@ class Kind(ABC, Generic[S]):
         """
         return {}
 
-    def describe(self, settings: S) -> str:
-        """Return what ``antiphon plan`` says of its settings beside its name, in a few words."""
-        return ""
-
     def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
-        """Return what the run's record says of its finished stage, a line each.
+        """Return lines of the run's record on its finished stage: the model that it made, if it made one.
 
         Args:
             settings: the node's.
@@ -280,4 +174,4 @@ class Kind(ABC, Generic[S]):
             ref: its stage.
             data: its utterances, if there are any.
         """
-        return []
+        return [f"model store:{ref.key}"] if self.gives == "model" else []

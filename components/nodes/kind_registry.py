@@ -84,10 +84,12 @@ def _load(entry: EntryPoint) -> Kind[Any]:
 
 
 def find_missing_methods(kind: Kind[Any]) -> list[str]:
-    """Return the methods that a kind's flags require and it lacks; one that expands to others needs none."""
-    work = "collect" if kind.gathers else "make" if kind.whole else "build"
-    own = {name for name in ("version", work, "expand") if not _is_inherited(kind, name)}
-    return [] if "expand" in own else [name for name in ("version", work) if name not in own]
+    """Return what a kind's mode requires and it lacks; one that expands to others needs nothing."""
+    if not _is_inherited(kind, "expand"):
+        return []
+    is_stated = isinstance(kind.version, str) and kind.version != ""
+    version = [] if is_stated or not _is_inherited(kind, "facts") else ["version"]
+    return [*version, *([kind.mode.method] if _is_inherited(kind, kind.mode.method) else [])]
 
 
 def _is_inherited(kind: Kind[Any], method: str) -> bool:

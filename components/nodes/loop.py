@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.errors import ConfigError
 from components.nodes import estimator_reference
+from components.nodes.facts import Facts, Language
 from components.nodes.kind import Kind
-from components.nodes.rounds import LIBRARIES, MAX_ROUNDS, Round, texts_of
+from components.nodes.rounds import MAX_ROUNDS, Round, texts_of
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import Outcome
 from components.refining.config import ESTIMATE, GateName, RoundsConfig
@@ -46,6 +49,7 @@ class Loop(Kind[LoopSettings]):
     summary = "a body of nodes again and again over a text; an utterance leaves when a rule stops it"
     settings = LoopSettings
 
+    @override
     def expand(self, name: str, values: Values) -> dict[str, Values]:
         """Return each round's body and decision NAME-1, NAME-2, ..., and NAME, which selects the last."""
         own = {key: value for key, value in values.items() if key not in ("kind", "of", "when")}
@@ -149,14 +153,20 @@ class LoopRound(Round[LoopRoundSettings]):
     name = "loop_round"
     summary = "the end of one round of loop"
     settings = LoopRoundSettings
-    same_language = True
     texts_to_compare = None
+    language = Language.SAME
 
-    def libraries(self, settings: LoopRoundSettings) -> tuple[str, ...]:
-        """Return the libraries of the gate."""
-        gate = () if settings.gate in ("off", ESTIMATE) else LIBRARIES
-        return (*gate, *estimator_reference.libraries(settings.estimator, gate))
+    @override
+    def facts(self, settings: LoopRoundSettings) -> Facts:
+        facts = super().facts(settings)
+        judges = settings.gate not in ("off", ESTIMATE)
+        return (
+            facts
+            if judges
+            else replace(facts, libraries=estimator_reference.libraries_of(settings.estimator))
+        )
 
+    @override
     def check(self, settings: LoopRoundSettings, site: Site) -> None:
         """Check the settings of the gate and of the estimates."""
         if settings.gate != "off" or settings.estimator is not None:
@@ -164,6 +174,7 @@ class LoopRound(Round[LoopRoundSettings]):
 
             checks.check_gate(settings, site.store, transcripts=site.transcripts, texts=None)
 
+    @override
     def validate_models(self, settings: LoopRoundSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the gate's model can judge texts of these languages."""
         if settings.gate != "off":
@@ -171,6 +182,7 @@ class LoopRound(Round[LoopRoundSettings]):
 
             checks.validate_gate_model(settings, site.store, pairs)
 
+    @override
     def build(self, settings: LoopRoundSettings, site: Site) -> Component:
         """Return the judge of what the body proposes."""
         judge = ProposalJudge(settings, site.store)

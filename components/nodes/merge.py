@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
 
 from components.errors import AntiphonError
 from components.files import disk_full_as_store_error, write_json
 from components.merging.config import VERSION, MergeConfig, is_text, recipe_of
 from components.merging.recipe.model_names import reference_of
 from components.models.adapted_references import parts_of, replace_parts
+from components.nodes.facts import Facts
 from components.nodes.model_kind import ModelKind
 from components.nodes.site import Site
 from components.run_record import StageRef
@@ -31,43 +35,30 @@ class Merge(ModelKind[MergeConfig]):
     name = "merge"
     summary = "models -> one model, as mergekit's recipe says"
     settings = MergeConfig
+    version = str(VERSION)
+    libraries = ("torch", "numpy", "safetensors", "transformers")
 
-    def version(self, settings: MergeConfig) -> str:
-        """Return the version of the merging."""
-        return str(VERSION)
-
-    def libraries(self, settings: MergeConfig) -> tuple[str, ...]:
-        """Return the libraries of tensors, their files and tokenizers."""
-        libraries = ("torch", "numpy", "safetensors", "transformers")
-        try:
-            return (*libraries, *(("peft",) if recipe_of(settings.recipe).adapters else ()))
-        except AntiphonError:
-            return libraries
-
-    def device(self, settings: MergeConfig) -> str:
-        """Return the device that is set."""
-        return settings.device
-
-    def models(self, settings: MergeConfig) -> dict[str, str]:
-        """Return the recipe's models by name; :meth:`check` reports a recipe that cannot be read."""
+    @override
+    def facts(self, settings: MergeConfig) -> Facts:
+        facts = super().facts(settings)
         try:
             recipe = recipe_of(settings.recipe)
         except AntiphonError:
-            return {}
-        return {model: reference_of(model, recipe) for model in recipe.sources}
+            return facts  # check reports a recipe that cannot be read
+        return replace(
+            facts,
+            libraries=(*facts.libraries, *(("peft",) if recipe.adapters else ())),
+            models={model: reference_of(model, recipe) for model in recipe.sources},
+        )
 
+    @override
     def resolve_paths(self, settings: MergeConfig, folder: Path) -> MergeConfig:
         """Resolve the recipe where it is a file."""
         if is_text(settings.recipe):
             return settings
         return settings.model_copy(update={"recipe": str(folder / Path(settings.recipe).expanduser())})
 
-    def parameters(self, settings: MergeConfig, site: Site) -> dict[str, Any]:
-        """Return the text of the recipe, wherever it stands, and how data are read, if any are."""
-        languages = {"source_language": settings.source_language, "target_language": settings.target_language}
-        reading = {"data_limit": settings.data_limit, **languages} if settings.data else {}
-        return {"recipe": recipe_of(settings.recipe).text, **reading}
-
+    @override
     def digests(self, settings: MergeConfig, site: Site) -> dict[str, str]:
         """Return the digests of the data that models are measured on, by the models' names."""
         from components import data  # noqa: PLC0415 - decodes audio
@@ -78,6 +69,7 @@ class Merge(ModelKind[MergeConfig]):
             for model, source in settings.data.items()
         }
 
+    @override
     def check(self, settings: MergeConfig, site: Site) -> None:
         """Check its method, its parameters and its models' names."""
         from components.merging import preflight  # noqa: PLC0415 - imports torch
@@ -86,6 +78,7 @@ class Merge(ModelKind[MergeConfig]):
         sets = DataSets.of_settings(settings)
         preflight.check_recipe(recipe_of(settings.recipe), site.store, sets)
 
+    @override
     def make(self, settings: MergeConfig, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Check the models and merge them.
 
@@ -118,7 +111,7 @@ class Merge(ModelKind[MergeConfig]):
     def _references(self, settings: MergeConfig, site: Site) -> dict[str, str]:
         """Return the references of the recipe's models that other nodes made, or parts of them, by name."""
         references = {}
-        for name, reference in self.models(settings).items():
+        for name, reference in self.facts(settings).models.items():
             keys = {
                 part: f"store:{site.tables[role].key}"
                 for number, part in enumerate(parts_of(reference))

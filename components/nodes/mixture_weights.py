@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from typing_extensions import override
 
 from components.ensembling.token_level.config import COEFFICIENTS_FILE, TRANSLATION_VERSION
 from components.files import read_json
 from components.machine import resolve_dtype_name
+from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
 from components.nodes.site import Site
 from components.nodes.translate import LIBRARIES, TranslateSettings, members_by_role
@@ -26,39 +30,32 @@ class MixtureWeights(Kind[TranslateSettings]):
     settings = TranslateSettings
     reads = ("data",)
     gives = "table"
-    whole = True
+    mode = Mode.WHOLE
+    version = f"{TRANSLATION_VERSION}/held-out"
+    libraries = LIBRARIES
 
-    def version(self, settings: TranslateSettings) -> str:
-        """Return the version of the mixing, and of the contributions that are measured beside it."""
-        return f"{TRANSLATION_VERSION}/held-out"
+    @override
+    def facts(self, settings: TranslateSettings) -> Facts:
+        facts = super().facts(settings)
+        examples = {role: path for role, path in facts.files.items() if role == "examples"}  # not the terms
+        return replace(facts, models=members_by_role(settings), files=examples, tables={})
 
-    def libraries(self, settings: TranslateSettings) -> tuple[str, ...]:
-        """Return the libraries of a translator."""
-        return LIBRARIES
-
-    def models(self, settings: TranslateSettings) -> dict[str, str]:
-        """Return the members."""
-        return members_by_role(settings)
-
-    def device(self, settings: TranslateSettings) -> str:
-        """Return the device that is set."""
-        return settings.device
-
+    @override
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
-        """Return the method and the arithmetic type; the search does not matter here."""
+        """Return the method, the prompt and the arithmetic type; the search does not matter here."""
         parameters = settings.combine.model_dump(mode="json", include={"method", "learn", "top_k"})
-        return {
-            **parameters,
-            "dtype": resolve_dtype_name(settings.dtype, settings.device),
-            "thinned": settings.dropout_members,
-        }
+        prompt = {} if settings.prompt == "auto" else {"prompt": settings.prompt}
+        dtype = resolve_dtype_name(settings.dtype, settings.device)
+        return {**parameters, **prompt, "dtype": dtype, "thinned": settings.dropout_members}
 
+    @override
     def check(self, settings: TranslateSettings, site: Site) -> None:
         """Check that there is something to learn; the node that translates checks the members."""
         from components.ensembling.token_level import checks  # noqa: PLC0415 - imports torch
 
         checks.check_learning(settings.ensemble, site.store)
 
+    @override
     def make(
         self, settings: TranslateSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
@@ -76,6 +73,7 @@ class MixtureWeights(Kind[TranslateSettings]):
         )
         return Product([COEFFICIENTS_FILE, weights_folder.CONTRIBUTIONS], items=used)
 
+    @override
     def notes(
         self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from typing_extensions import override
+
+from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind, S
 from components.nodes.site import Site
 from components.run_record import StageRef
@@ -28,30 +32,22 @@ class ModelKind(Kind[S]):
     reads = ()
     inputs = (0, 0)
     gives = "model"
-    whole = True
-
-    def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
-        """Name the model."""
-        return [f"model store:{ref.key}"]
+    mode = Mode.WHOLE
 
 
 class TrainingKind(ModelKind[T]):
     """Makes a model by the training loop."""
 
-    def version(self, settings: T) -> str:
-        """Return the version of the training loop, and of what it starts from."""
+    version = str(VERSION)
+    libraries = ("torch", "transformers", "sentencepiece", "sacrebleu")
+
+    @override
+    def facts(self, settings: T) -> Facts:
+        facts = super().facts(settings)
         has_dropout = settings.init_from is not None and settings.kind != "recognition"
-        return f"{VERSION}/from/{INITIAL_MODEL_VERSION}" if has_dropout else str(VERSION)
+        return replace(facts, version=f"{VERSION}/from/{INITIAL_MODEL_VERSION}") if has_dropout else facts
 
-    def libraries(self, settings: T) -> tuple[str, ...]:
-        """Return the libraries of architectures, vocabulary, and the score that picks the checkpoint."""
-        return ("torch", "transformers", "sentencepiece", "sacrebleu")
-
-    def models(self, settings: T) -> dict[str, str]:
-        """Return what it starts from, where that is set."""
-        roles = {"init_from": settings.init_from, "tokenizer": settings.tokenizer}
-        return {role: reference for role, reference in roles.items() if reference}
-
+    @override
     def digests(self, settings: T, site: Site) -> dict[str, str]:
         """Return the digests of training and development data."""
         return {
@@ -66,18 +62,7 @@ class TrainingKind(ModelKind[T]):
         languages = {"source_language": settings.source_language, "target_language": settings.target_language}
         return data.load(source, limit=limit, **languages).digest
 
-    def parameters(self, settings: T, site: Site) -> dict[str, Any]:
-        """Return everything but models, data, seed and device."""
-        return settings.settings_for_key({"data", "dev", "seed", "device", "init_from", "tokenizer"})
-
-    def seed(self, settings: T, site: Site) -> int:
-        """Return the training's own seed, whatever the run's is."""
-        return settings.seed
-
-    def device(self, settings: T) -> str:
-        """Return the device that is set."""
-        return settings.device
-
+    @override
     def check(self, settings: T, site: Site) -> None:
         """Check shapes, languages, files and models' names."""
         from components.training import checks  # noqa: PLC0415 - imports torch
@@ -88,6 +73,7 @@ class TrainingKind(ModelKind[T]):
     def learner(self, settings: T) -> Any:
         """Return the class of the learner."""
 
+    @override
     def make(self, settings: T, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
         """Train, or resume; what the learner has read is verified against the plan."""
         from components.training.product import make_model, work_folder  # noqa: PLC0415 - imports torch

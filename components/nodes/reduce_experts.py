@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from components.files import disk_full_as_store_error, write_json
 from components.nodes.model_kind import ModelKind
 from components.nodes.site import LanguagePairs, NodeSettings, Site
 from components.run_record import StageRef
+from components.stage_settings import ModelRef, TableOf, key_values
 from components.storage.whole_stage import TABLES, Product
 
 if TYPE_CHECKING:
@@ -28,8 +30,10 @@ MODEL = "model"
 class ReduceExpertsSettings(NodeSettings):
     """Which model, how many experts of each layer stay, and which."""
 
-    model: str = Field(description="a model with experts, the one that was traced")
-    trace: str = Field(description="a node of kind trace_experts, which measured its experts")
+    model: ModelRef = Field(description="a model with experts, the one that was traced")
+    trace: Annotated[str, TableOf("trace_experts")] = Field(
+        description="a node of kind trace_experts, which measured its experts"
+    )
     keep: int | Literal["all"] = Field(
         "all", description="experts of each layer that are left; all gives the model as it is"
     )
@@ -53,6 +57,12 @@ class ReduceExpertsSettings(NodeSettings):
             raise ValueError(f"seed: expected with by: random only, found with by: {self.by}; leave it out")
         return self
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what is kept, by what."""
+        unused = {"by"} if self.method == "merge" else set()
+        unused |= {"seed"} if self.by != "random" else set()
+        return key_values(self, unused)
+
 
 class ReduceExperts(ModelKind[ReduceExpertsSettings]):
     """Writes a model folder that loads by its configuration alone."""
@@ -60,36 +70,10 @@ class ReduceExperts(ModelKind[ReduceExpertsSettings]):
     name = "reduce_experts"
     summary = "a model with experts and its trace -> one with fewer, pruned or merged"
     settings = ReduceExpertsSettings
-    made_by: ClassVar = {"trace": "trace_experts"}
+    version = str(VERSION)
+    libraries = ("torch", "transformers", "safetensors", "scipy")
 
-    def version(self, settings: ReduceExpertsSettings) -> str:
-        """Return the version of the reduction."""
-        return str(VERSION)
-
-    def libraries(self, settings: ReduceExpertsSettings) -> tuple[str, ...]:
-        """Return the libraries of models and of clusters."""
-        return ("torch", "transformers", "safetensors", "scipy")
-
-    def models(self, settings: ReduceExpertsSettings) -> dict[str, str]:
-        """Return the model."""
-        return {"model": settings.model}
-
-    def tables(self, settings: ReduceExpertsSettings) -> dict[str, str]:
-        """Return the node that measured the experts."""
-        return {"trace": settings.trace}
-
-    def parameters(self, settings: ReduceExpertsSettings, site: Site) -> dict[str, Any]:
-        """Return what is kept, by what."""
-        unused = {"by"} if settings.method == "merge" else set()
-        unused |= {"seed"} if settings.by != "random" else set()
-        return settings.model_dump(mode="json", exclude={"model", "trace", *unused})
-
-    def check(self, settings: ReduceExpertsSettings, site: Site) -> None:
-        """Check the model's name."""
-        from components import models  # noqa: PLC0415 - may ask for consent
-
-        models.check(settings.model, site.store)
-
+    @override
     def validate_models(self, settings: ReduceExpertsSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model's layers can have so many experts, by its configuration."""
         from components import models  # noqa: PLC0415 - may fetch
@@ -101,6 +85,7 @@ class ReduceExperts(ModelKind[ReduceExpertsSettings]):
         if settings.keep != "all":
             check_keep(settings.keep, sparse_checkpoint.shape_of(sparse_checkpoint.read_config(checkpoint)))
 
+    @override
     def make(
         self, settings: ReduceExpertsSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:

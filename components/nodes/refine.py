@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.endpoints.usage import COUNTS
 from components.errors import ConfigError
 from components.models.sources.served import is_served
+from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
 from components.nodes.rounds import MAX_ROUNDS, Round, texts_of
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome
 from components.refining.config import SERVED_VERSION, RefineConfig
-from components.refining.decisions import has_stopped
 from components.text_confidence import ESTIMATES
 
 
@@ -40,6 +42,7 @@ class Refine(Kind[RefineSettings]):
     settings = RefineSettings
     inputs = (1, 2)
 
+    @override
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the nodes NAME-1, NAME-2, ...: each reads the draft and the rounds before it."""
         own = {key: value for key, value in values.items() if key not in ("kind", "of", "when")}
@@ -81,17 +84,15 @@ class RefineRound(Round[RefineRoundSettings]):
     summary = "one round of refine"
     settings = RefineRoundSettings
     features = ("gate", "gate_before", "gate_proposed", "seconds", *ESTIMATES, *COUNTS)
-    waits = True
+    mode = Mode.ROUND
 
-    def models(self, settings: RefineRoundSettings) -> dict[str, str]:
-        """Return the model that proposes, and that of the gate."""
-        return {"model": settings.model, **super().models(settings)}
+    @override
+    def facts(self, settings: RefineRoundSettings) -> Facts:
+        facts = super().facts(settings)
+        served = f"{facts.version}/served/{SERVED_VERSION}"
+        return replace(facts, version=served) if is_served(settings.model) else facts
 
-    def version(self, settings: RefineRoundSettings) -> str:
-        """Return the version of the rounds, and that of what a served model is asked."""
-        version = super().version(settings)
-        return f"{version}/served/{SERVED_VERSION}" if is_served(settings.model) else version
-
+    @override
     def parameters(self, settings: RefineRoundSettings, site: Site) -> dict[str, Any]:
         """Return the parameters; the rounds to come count only for a method with a schedule.
 
@@ -100,6 +101,7 @@ class RefineRound(Round[RefineRoundSettings]):
         parameters = super().parameters(settings, site)
         return parameters if settings.is_scheduled else {**parameters, "left": None}
 
+    @override
     def check(self, settings: RefineRoundSettings, site: Site) -> None:
         """Check its gate, its method, its device and its models' names."""
         from components.refining import checks  # noqa: PLC0415 - imports torch
@@ -110,16 +112,14 @@ class RefineRound(Round[RefineRoundSettings]):
             )
         checks.check(settings, site.store, transcripts=site.transcripts)
 
+    @override
     def validate_models(self, settings: RefineRoundSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that its models can refine and judge texts of these languages."""
         from components.refining import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_models(settings, site.store, pairs)
 
-    def is_idle(self, item: Item) -> bool:
-        """Return whether an earlier round has stopped the utterance."""
-        return has_stopped(texts_of(item))
-
+    @override
     def build(self, settings: RefineRoundSettings, site: Site) -> Component:
         """Return the refiner."""
         from components.refining.rounds import Refiner  # noqa: PLC0415 - imports torch

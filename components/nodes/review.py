@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from components.editing.correction import CORRECTIONS, read_stored_corrections, write_corrections
 from components.editing.editable_text import certainty_of
 from components.editing.questions import Question, answers_as_corrections, choose_doubtful
 from components.nodes.corrections import list_ids
 from components.nodes.edit import ROLE
+from components.nodes.facts import Carry, Facts, Items, Mode
 from components.nodes.kind import Kind
 from components.nodes.site import Item, NodeSettings, Site
 from components.run_record import StageRef
@@ -55,6 +58,7 @@ class Review(Kind[ReviewSettings]):
     summary = "the run waits in Prefect's UI until the doubtful texts are approved or corrected"
     settings = ReviewSettings
 
+    @override
     def expand(self, name: str, values: Values) -> dict[str, Values]:
         """Return NAME-answers, which asks, and NAME, which applies the answers."""
         answers = f"{name}-{ANSWERS}"
@@ -71,6 +75,11 @@ class ReviewAnswersSettings(ReviewSettings):
 
     passed: bool = Field(False, description="set by a run where nobody can be asked: nothing is asked")
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what decides which texts are asked for; whether any are, only where none is."""
+        asked = self.model_dump(mode="json", include={"below", "worst", "max"})
+        return {**asked, "passed": True} if self.passed else asked
+
 
 class ReviewAnswers(Kind[ReviewAnswersSettings]):
     """Asks a person and gives the answers as corrections."""
@@ -79,24 +88,19 @@ class ReviewAnswers(Kind[ReviewAnswersSettings]):
     summary = "asks a person; what review stands for"
     settings = ReviewAnswersSettings
     gives = "table"
-    whole = True
-    gathers = True
-    needs_inputs = True
-    looks_back = True
-    asks = True
+    mode = Mode.BY_HAND
+    items = Items(Carry.SOURCE)
+    version = str(VERSION)
 
-    def version(self, settings: ReviewAnswersSettings) -> str:
-        """Return the version of this file."""
-        return str(VERSION)
+    @override
+    def facts(self, settings: ReviewAnswersSettings) -> Facts:
+        # Waiting for a person holds no device.
+        return replace(
+            super().facts(settings),
+            device=None,
+        )
 
-    def parameters(self, settings: ReviewAnswersSettings, site: Site) -> dict[str, Any]:
-        """Return what decides which texts are asked for; whether any are, only where none is."""
-        asked = settings.model_dump(mode="json", include={"below", "worst", "max"})
-        return {**asked, "passed": True} if settings.passed else asked
-
-    def device(self, settings: ReviewAnswersSettings) -> None:
-        """Return None: waiting for a person holds no device."""
-
+    @override
     def collect(
         self, settings: ReviewAnswersSettings, site: Site, items: Iterator[Item], folder: Path
     ) -> Product:
@@ -110,6 +114,7 @@ class ReviewAnswers(Kind[ReviewAnswersSettings]):
         write_corrections(folder, corrections)
         return Product([CORRECTIONS], items=len(corrections))
 
+    @override
     def notes(
         self, settings: ReviewAnswersSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
+
+from typing_extensions import override
 
 from components.errors import ConfigError, DataError
 from components.files import read_lines
 from components.folds import fold_of
+from components.nodes.facts import Carry, Facts, Items
 from components.nodes.kind import Kind
 from components.nodes.measures import CONFIDENCE, measure, measure_all
 from components.nodes.route_settings import ESCALATE, FOLD, KEEP, RouteSettings, describe_number
@@ -36,6 +40,14 @@ Measure = Callable[[Item], float | None]
 _NEED_DEV = [name for name in OBJECTIVES if name != "budget"]
 
 
+def _describe(settings: RouteSettings) -> str:
+    """Return the number, its threshold, and what that is learned for."""
+    if settings.fitted is not None and not settings.parts:
+        return f"as {settings.fitted} has learned"
+    limits = [f"{name} {value:g}" for name, value in settings.limits.items()]
+    return ", ".join(filter(None, [f"by {describe_number(settings.by)}", *limits, settings.describe()]))
+
+
 class RouteKind(Kind[RouteSettings]):
     """Gives a way for each utterance of a text, of the data, or of a table of numbers."""
 
@@ -44,42 +56,24 @@ class RouteKind(Kind[RouteSettings]):
     settings = RouteSettings
     reads = ("speech", "text", "table")
     gives = "table"
-    needs_inputs = True
-    made_by: ClassVar = {"fitted": TRAIN_ROUTE}
-    learned_as = "fitted"
+    items = Items(Carry.INPUTS)
+    version = str(VERSION)
 
-    def version(self, settings: RouteSettings) -> str:
-        """Return the version of this file; of the confidence there is a later one, whose range is 0 to 1."""
+    @override
+    def facts(self, settings: RouteSettings) -> Facts:
         by_confidence = not settings.fitted and CONFIDENCE in settings.numbers
-        return str(CONFIDENCE_VERSION if by_confidence else VERSION)
+        by_label = settings.by in (*LABELS, FOLD)
+        return replace(
+            super().facts(settings),
+            # Of the confidence there is a later one, whose range is 0 to 1.
+            version=str(CONFIDENCE_VERSION if by_confidence else VERSION),
+            ways=settings.names,
+            numbers=() if settings.fitted or by_label else settings.numbers,
+            thresholds={name: (str(settings.by), value) for name, value in settings.limits.items()},
+            description=_describe(settings),
+        )
 
-    def ways(self, settings: RouteSettings) -> tuple[str, ...]:
-        """Return escalate and keep for a threshold, else folds or the ways that are set."""
-        return settings.names
-
-    def numbers(self, settings: RouteSettings) -> tuple[str, ...]:
-        """Return the numbers that decide; none of labels, of folds, and of a learned threshold."""
-        return () if settings.fitted or settings.by in (*LABELS, FOLD) else settings.numbers
-
-    def thresholds(self, settings: RouteSettings) -> dict[str, tuple[str, float]]:
-        """Return the thresholds that are set."""
-        return {name: (str(settings.by), value) for name, value in settings.limits.items()}
-
-    def tables(self, settings: RouteSettings) -> dict[str, str]:
-        """Return the node that learned the threshold."""
-        return {"fitted": settings.fitted} if settings.fitted else {}
-
-    def parameters(self, settings: RouteSettings, site: Site) -> dict[str, Any]:
-        """Return what decides the ways, besides what was learned."""
-        return settings.key_parameters()
-
-    def describe(self, settings: RouteSettings) -> str:
-        """Return the number, its threshold, and what that is learned for."""
-        if settings.fitted is not None and not settings.parts:
-            return f"as {settings.fitted} has learned"
-        limits = [f"{name} {value:g}" for name, value in settings.limits.items()]
-        return ", ".join(filter(None, [f"by {describe_number(settings.by)}", *limits, settings.describe()]))
-
+    @override
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
         """Return the nodes of a budget without dev: it is learned from the very utterances that are sent.
 
@@ -100,6 +94,7 @@ class RouteKind(Kind[RouteSettings]):
         shared: dict[str, Any] = {key: values[key] for key in keys if key in values}
         return {fit: {"kind": TRAIN_ROUTE, **shared}, name: {**values, "fitted": fit}}
 
+    @override
     def build(self, settings: RouteSettings, site: Site) -> Component:
         """Return the component, with the threshold that was learned."""
         if settings.fitted is not None:
@@ -117,6 +112,7 @@ class RouteKind(Kind[RouteSettings]):
 
         return route
 
+    @override
     def check_outcomes(self, settings: RouteSettings, folder: Path) -> None:
         """Refuse a number that no text has: its name is wrong, not the texts."""
         if next(read_lines(folder / OUTPUTS), None) is not None:
@@ -126,6 +122,7 @@ class RouteKind(Kind[RouteSettings]):
             fault = Quarantined.model_validate_json(first)
             raise DataError(f"{fault.stage}.by: in every utterance: {fault.detail}")
 
+    @override
     def notes(self, settings: RouteSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say how many escalate where that was learned, and where a threshold sends all or none."""
         if settings.fitted is None and not settings.limits:
@@ -133,7 +130,7 @@ class RouteKind(Kind[RouteSettings]):
         n_escalated, n = _count_escalated(Path(ref.path))
         if settings.fitted is None:
             is_split = n < MANY or 0 < n_escalated < n
-            went = f"{ref.stage}: {n_escalated} of {n} went to {ESCALATE} ({self.describe(settings)})"
+            went = f"{ref.stage}: {n_escalated} of {n} went to {ESCALATE} ({_describe(settings)})"
             return [] if is_split else [went]
         share = f" ({n_escalated / n:.0%})" if n else ""
         asked = settings.describe()

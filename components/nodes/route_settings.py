@@ -12,6 +12,7 @@ from components.nodes.measures import CONFIDENCE, FEATURES, doubtful_end
 from components.nodes.site import Site
 from components.routing.objective import OBJECTIVES, Objective
 from components.routing.route_fit import Doubtful
+from components.stage_settings import TableOf
 
 LABELS = ("language", "domain")
 """Names of labels that decide by ``ways``."""
@@ -86,6 +87,10 @@ class TrainRouteSettings(LearnedRouteSettings):
             raise ValueError(f"by: expected a number, found the label {self.by}")
         return self
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what is set."""
+        return self.model_dump(mode="json", exclude_none=True)
+
 
 class RouteSettings(LearnedRouteSettings):
     """What decides, and the ways."""
@@ -104,7 +109,9 @@ class RouteSettings(LearnedRouteSettings):
     otherwise: str = Field("otherwise", description="the way of all others")
     below: float | None = Field(None, description="numbers below it go the way escalate, others keep")
     above: float | None = Field(None, description="numbers above it go the way escalate, others keep")
-    fitted: str | None = Field(None, description="a node of kind train_route, which learned the threshold")
+    fitted: Annotated[str | None, TableOf("train_route", from_dev=True)] = Field(
+        None, description="a node of kind train_route, which learned the threshold"
+    )
     rungs: tuple[str, ...] = Field(
         (),
         max_length=2,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
+from typing_extensions import override
 
 from components import neural_metrics
 from components.endpoints.connection import AnswerError
@@ -14,10 +16,12 @@ from components.languages import UNDETERMINED
 from components.metrics.choices import MetricChoice
 from components.metrics.metric_names import split_metric
 from components.models.sources.served import chat_fingerprints, is_served
+from components.nodes.facts import Carry, Facts, Items
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, NodeSettings, Site
 from components.records import Quarantined, Route
 from components.refining.config import TEXT_ESTIMATE_NAMES
+from components.stage_settings import Device
 
 if TYPE_CHECKING:
     from components.metrics.metric import Segments
@@ -40,7 +44,15 @@ class ScoreSettings(NodeSettings):
         "language model) (docs/confidence.md)",
         examples=["cometkiwi:hub:Unbabel/wmt22-cometkiwi-da", "forward:packaged:multi30k-en-de"],
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the metric's name; its model is a weight of the key."""
+        return {"metric": split_metric(self.metric)[0]}
+
+
+def _model_of(settings: ScoreSettings) -> str:
+    return str(split_metric(settings.metric)[1])
 
 
 class ScoreKind(Kind[ScoreSettings]):
@@ -53,45 +65,35 @@ class ScoreKind(Kind[ScoreSettings]):
     summary = "a number for each text by a model: CometKiwi, a forced score, a round trip"
     settings = ScoreSettings
     gives = "table"
-    needs_inputs = True
-    looks_back = True
+    items = Items(Carry.SOURCE)
 
-    def version(self, settings: ScoreSettings) -> str:
-        """Return the version of the scorers."""
-        if _estimate_of(settings):
-            return f"estimate/{ESTIMATE_VERSION}"
-        return str(neural_metrics.version)
+    @override
+    def facts(self, settings: ScoreSettings) -> Facts:
+        is_estimate, is_judge = bool(_estimate_of(settings)), _is_judge(settings)
+        libraries = LIBRARIES if is_estimate else ("torch", "transformers")
+        return replace(
+            super().facts(settings),
+            version=f"estimate/{ESTIMATE_VERSION}" if is_estimate else str(neural_metrics.version),
+            libraries=() if is_judge else libraries,
+            models={"model": _model_of(settings)},
+            device=None if is_judge else settings.device,
+        )
 
-    def libraries(self, settings: ScoreSettings) -> tuple[str, ...]:
-        """Return the libraries of the model; a served one has its own."""
-        if _is_judge(settings):
-            return ()
-        return LIBRARIES if _estimate_of(settings) else ("torch", "transformers")
-
+    @override
     def digests(self, settings: ScoreSettings, site: Site) -> dict[str, str]:
         """Return what the server of a served model says of itself."""
-        return chat_fingerprints(self.models(settings))
+        return chat_fingerprints(self.facts(settings).models)
 
-    def models(self, settings: ScoreSettings) -> dict[str, str]:
-        """Return the model."""
-        return {"model": str(split_metric(settings.metric)[1])}
-
-    def parameters(self, settings: ScoreSettings, site: Site) -> dict[str, Any]:
-        """Return the metric's name."""
-        return {"metric": split_metric(settings.metric)[0]}
-
-    def device(self, settings: ScoreSettings) -> str | None:
-        """Return the device that is set; None for a served model, which computes elsewhere."""
-        return None if _is_judge(settings) else settings.device
-
+    @override
     def check(self, settings: ScoreSettings, site: Site) -> None:
         """Check the model's name, and that there is a source to compare with."""
         from components import models  # noqa: PLC0415 - imports torch
 
         if site.transcripts and _estimate_of(settings) != "fluency":
             raise ConfigError("of: expected a translation, whose source the metric reads, found a transcript")
-        models.check(self.models(settings)["model"], site.store, served=_is_judge(settings))
+        models.check(_model_of(settings), site.store, served=_is_judge(settings))
 
+    @override
     def validate_models(self, settings: ScoreSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model computes this metric."""
         from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
@@ -100,12 +102,13 @@ class ScoreKind(Kind[ScoreSettings]):
         name = _estimate_of(settings)
         if name is not None:
             try:
-                validate_text_estimator(name, self.models(settings)["model"], site.store, pairs)
+                validate_text_estimator(name, _model_of(settings), site.store, pairs)
             except ConfigError as error:
                 raise ConfigError(f"metric: {error}") from error
             return
         bind_metric(settings.metric, site.store, settings.device)
 
+    @override
     def build(self, settings: ScoreSettings, site: Site) -> Component:
         """Return the scorer."""
         from components.decoding.isolation import isolate  # noqa: PLC0415 - imports torch
@@ -113,7 +116,7 @@ class ScoreKind(Kind[ScoreSettings]):
         from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
 
         if _estimate_of(settings) is not None:
-            return _build_estimator(settings, site, self.models(settings)["model"])
+            return _build_estimator(settings, site, _model_of(settings))
         metric = bind_metric(settings.metric, site.store, settings.device)
         assert isinstance(metric, ModelMetric)
 

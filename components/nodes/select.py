@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from typing_extensions import override
+
+from components.nodes.facts import Carry, Items, Language, Need
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import NBest, Outcome, Quarantined
@@ -23,19 +26,13 @@ class Select(Kind[SelectSettings]):
     summary = "of each utterance the first of several nodes that has it"
     settings = SelectSettings
     inputs = (1, 64)
-    joins = True
-    needs_inputs = True
-    passes = True
-    same_language = True
     features = ()
+    items = Items(Carry.INPUTS, Need.ANY)
+    language = Language.SAME
+    version = str(VERSION)
 
-    def version(self, settings: SelectSettings) -> str:
-        """Return the version of this file."""
-        return str(VERSION)
-
+    @override
     def build(self, settings: SelectSettings, site: Site) -> Component:
-        """Return the component; there is nothing to load."""
-
         def select(items: Sequence[Item]) -> list[Outcome]:
             return [_select_first(item, site) for item in items]
 

@@ -48,10 +48,10 @@ class Item(Record):
 
     Attributes:
         utterance: its ``text`` is the text that the node reads, in ``source_language`` (for kinds that
-            ``looks_back``: the source of that text); ``target_language`` is the language to write.
+            carry the SOURCE: that of that text); ``target_language`` is the language to write.
         segments: stretches of that text with their times, where the node that gave it knows them.
-        inputs: for kinds with ``needs_inputs``, the outcomes of the nodes of ``of``, by name and in their
-            order.
+        inputs: for kinds that carry INPUTS or SOURCE, the outcomes of the nodes of ``of``, by
+            name and in their order.
     """
 
     utterance: Utterance
@@ -65,7 +65,7 @@ class Item(Record):
 
 
 Component = Callable[[Sequence[Item]], Sequence[NodeOutcome | None]]
-"""A batch of items -> an outcome each, in order. None (``filters`` kinds only) drops the utterance."""
+"""A batch of items -> an outcome each, in order. None (kinds that may drop only) drops the utterance."""
 
 
 def _ignore_progress(percent: float) -> None:
@@ -98,10 +98,10 @@ class Site:
         tables: finished tables and models that it reads, by role; see :meth:`table_folder`.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
-        costs: of a node that ``gathers``: input -> the nodes that it needs -> their seconds of computing.
-        progress: shows how far a ``whole`` node is, in percent; raises where the run is to stop.
-        verify: raises StoreError where what a ``whole`` node reads is no longer what its plan was made from.
-        ask: asks a person for a node that ``asks``.
+        costs: of an AGGREGATE node: input -> the nodes that it needs -> their seconds of computing.
+        progress: shows how far a node in one piece is, in percent; raises where the run is to stop.
+        verify: raises StoreError where what such a node reads is no longer what its plan was made from.
+        ask: asks a person for a node BY_HAND.
     """
 
     name: str

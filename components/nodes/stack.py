@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.errors import ConfigError
 from components.machine import dtype_for_key
+from components.nodes.facts import Carry, Facts, Items, Language
 from components.nodes.feature_names import RECOGNIZER_FEATURES, TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
@@ -21,10 +24,13 @@ from components.stacking.config import (
     VERSION,
     StackConfig,
 )
+from components.stage_settings import Marker, TableOf, key_values
 
 LIBRARIES = (
     *("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses", "openai-whisper", "av"),
 )
+VERSIONS = {"pooled": NBEST_FUSION_VERSION, "prompted": PROMPTED_VERSION}
+"""Method -> its version, where it has one of its own."""
 TEXTS = {"direct": 0, "pre_translation": 2, "pooled": 2}
 """Method -> how many texts it reads: a transcript, then a translation of it. Other methods read one."""
 
@@ -32,10 +38,10 @@ TEXTS = {"direct": 0, "pre_translation": 2, "pooled": 2}
 class StackSettings(StackConfig):
     """The method and its models."""
 
-    text_model: str | None = Field(
+    text_model: Annotated[str | None, Marker("model", role="text")] = Field(
         None, description="late_fusion, pooled: the translator that is mixed with the direct model"
     )
-    learned: str | None = Field(
+    learned: Annotated[str | None, TableOf("tune_stack", role="coefficient")] = Field(
         None,
         description="late_fusion, pooled: the tune_stack node that gives the coefficient, if none is set",
     )
@@ -54,38 +60,29 @@ class Stack(Kind[StackSettings]):
     settings = StackSettings
     reads = ("speech", "text")
     inputs = (1, 3)
-    needs_inputs = True
-    translates = True
     features = ("first", "second", "fused", *RECOGNIZER_FEATURES, *TRANSLATOR_FEATURES)
+    items = Items(Carry.INPUTS)
+    language = Language.WRITTEN
+    version = VERSION
+    libraries = LIBRARIES
 
-    def version(self, settings: StackSettings) -> str:
-        """Return the version of the method."""
-        return {"pooled": NBEST_FUSION_VERSION, "prompted": PROMPTED_VERSION}.get(settings.method, VERSION)
+    @override
+    def facts(self, settings: StackSettings) -> Facts:
+        facts = super().facts(settings)
+        fuses = settings.method in FUSION_METHODS
+        return replace(
+            facts,
+            version=VERSIONS.get(settings.method, VERSION),
+            models={role: name for role, name in facts.models.items() if fuses or role != "text"},
+            tables=facts.tables if fuses and settings.coefficient is None else {},
+            list_length=settings.n_best,
+        )
 
-    def libraries(self, settings: StackSettings) -> tuple[str, ...]:
-        """Return the libraries of Whisper and the text models."""
-        return LIBRARIES
-
-    def models(self, settings: StackSettings) -> dict[str, str]:
-        """Return the method's model, and the text model where it is mixed in."""
-        text = settings.text_model if settings.method in FUSION_METHODS else None
-        named = {"model": settings.model, "text": text}
-        return {role: name for role, name in named.items() if name is not None}
-
-    def tables(self, settings: StackSettings) -> dict[str, str]:
-        """Return the node that learned the coefficient."""
-        is_used = settings.method in FUSION_METHODS and settings.coefficient is None
-        return {"coefficient": settings.learned} if is_used and settings.learned is not None else {}
-
-    def device(self, settings: StackSettings) -> str:
-        """Return the device that is set."""
-        return settings.device
-
+    @override
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
-        """Return everything but models, tables and device."""
-        values = settings.config.model_dump(mode="json", exclude={"model", "device", "dtype"})
-        return values | dtype_for_key(settings.dtype, settings.device)
+        return key_values(settings.config, {"dtype"}) | dtype_for_key(settings.dtype, settings.device)
 
+    @override
     def check_inputs(self, settings: StackSettings, site: Site) -> None:
         """Check the inputs, the model and the coefficient that the method needs."""
         texts, spoken = site.sorts.count("text"), bool({"data", "speech"} & set(site.sorts))
@@ -105,22 +102,21 @@ class Stack(Kind[StackSettings]):
                 f"{method} needs a coefficient, or learned: NODE of kind tune_stack, found neither"
             )
 
+    @override
     def check(self, settings: StackSettings, site: Site) -> None:
         """Check its device and its models' names."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.check_references(settings, self.models(settings).values(), site.store)
+        checks.check_references(settings, self.facts(settings).models.values(), site.store)
 
+    @override
     def validate_models(self, settings: StackSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model is one of the method's."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_model(settings, site.store, pairs)
 
-    def list_length(self, settings: StackSettings) -> int:
-        """Return the number of hypotheses."""
-        return settings.n_best
-
+    @override
     def build(self, settings: StackSettings, site: Site) -> Component:
         """Return the stacked system, with the coefficient that was learned."""
         from components.stacking import (  # noqa: PLC0415 - imports torch

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import Field
+from typing_extensions import override
 
 from components.errors import StoreError
+from components.nodes.facts import Facts, Language
 from components.nodes.kind import Kind
 from components.nodes.site import Component, NodeSettings, Site
-from components.storage.stage_plan import StagePlan
-from components.storage.store import Store
+from components.stage_settings import StageKey
 
 
 class StoredSettings(NodeSettings):
     """The stage."""
 
-    key: str = Field(pattern=r"^[0-9a-f]{64}$", description="key of a finished stage of the store")
+    key: StageKey = Field(pattern=r"^[0-9a-f]{64}$", description="key of a finished stage of the store")
 
 
 class Stored(Kind[StoredSettings]):
@@ -24,20 +27,18 @@ class Stored(Kind[StoredSettings]):
     summary = "a finished run's texts"
     settings = StoredSettings
     reads = ("speech", "text")
-    may_translate = True
+    language = Language.MAY_BE_WRITTEN
+    version = "stored"  # that of the code stands in the plan of the stored stage
 
-    def version(self, settings: StoredSettings) -> str:
-        """Return a constant: the version stands in the stage's own plan."""
-        return "stored"
+    @override
+    def facts(self, settings: StoredSettings) -> Facts:
+        # There may be several hypotheses, as in the run that computed them.
+        return replace(
+            super().facts(settings),
+            list_length=2,
+        )
 
-    def find_stored_plan(self, settings: StoredSettings, site: Site) -> StagePlan:
-        """Return the plan of the finished stage."""
-        return Store(site.store).load_plan(settings.key)
-
-    def list_length(self, settings: StoredSettings) -> int:
-        """Return that there may be several hypotheses, as in the run that computed them."""
-        return 2
-
+    @override
     def build(self, settings: StoredSettings, site: Site) -> Component:
         """Refuse to compute.
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from typing_extensions import override
+
 from components.files import write_bytes
+from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
 from components.nodes.site import Item, LanguagePairs, Site
 from components.records import Quarantined, Utterance
@@ -26,17 +30,18 @@ class Synthesize(Kind[SynthesisConfig]):
     settings = SynthesisConfig
     reads = ("text", "speech")
     gives = "speech"
-    whole = True
-    gathers = True
+    mode = Mode.AGGREGATE
+    version = str(VERSION)
+    libraries = ("av", "numpy", "soundfile", "onnxruntime")
 
-    def version(self, settings: SynthesisConfig) -> str:
-        """Return the version of the synthesizer."""
-        return str(VERSION)
+    @override
+    def facts(self, settings: SynthesisConfig) -> Facts:
+        return replace(
+            super().facts(settings),
+            keeps_spoken=True,
+        )
 
-    def libraries(self, settings: SynthesisConfig) -> tuple[str, ...]:
-        """Return the libraries of audio files and of piper's networks."""
-        return ("av", "numpy", "soundfile", "onnxruntime")
-
+    @override
     def digests(self, settings: SynthesisConfig, site: Site) -> dict[str, str]:
         """Return the digests of engine and voices as installed.
 
@@ -47,14 +52,12 @@ class Synthesize(Kind[SynthesisConfig]):
 
         return synthesizer.build(settings).identity
 
+    @override
     def validate_models(self, settings: SynthesisConfig, site: Site, pairs: LanguagePairs) -> None:
         """Refuse an engine or a voice that is not installed."""
         self.digests(settings, site)
 
-    def leaves_unchanged(self, utterance: Utterance) -> bool:
-        """Return whether the utterance is spoken already."""
-        return utterance.audio is not None
-
+    @override
     def collect(self, settings: SynthesisConfig, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Write the utterances with audio in the stage's own folder; files of an earlier attempt are used."""
         from components.synthesis import synthesizer  # noqa: PLC0415 - decodes audio

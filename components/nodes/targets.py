@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from components.errors import ConfigError, DataError
 from components.files import read_json, read_lines, write_json
 from components.json_text import parse_json
 from components.languages import UNDETERMINED
+from components.nodes.facts import Carry, Facts, Items, Mode
 from components.nodes.kind import Kind
 from components.nodes.measures import CONFIDENCE, doubtful_end, measure
 from components.nodes.site import Item, NodeSettings, Site
@@ -83,6 +86,12 @@ class TargetsSettings(OutputFilter):
             raise ValueError("choose: expected best for transcripts, found closest")
         return self
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the choice, and the filter where there is one."""
+        filtered = self.model_dump(mode="json", exclude={"choose", "write"}) if self.filters else {}
+        written = {"write": self.write} if self.write != "translation" else {}
+        return {"choose": self.choose, **filtered, **written}
+
 
 class Targets(Kind[TargetsSettings]):
     """Writes a teacher's text for each utterance; those for which it has none are left out.
@@ -96,30 +105,21 @@ class Targets(Kind[TargetsSettings]):
     reads = ("text", "speech")
     inputs = (1, 2)
     gives = "table"
-    whole = True
-    gathers = True
-    needs_inputs = True
-    looks_back = True
+    mode = Mode.AGGREGATE
+    items = Items(Carry.SOURCE)
 
-    def version(self, settings: TargetsSettings) -> str:
-        """Return the version of the choice and the file's format; 3 where the confidence, 0 to 1, decides."""
-        return "3" if settings.filters and settings.keep_by == CONFIDENCE else "2"
+    @override
+    def facts(self, settings: TargetsSettings) -> Facts:
+        limit, by_confidence = settings.keep_threshold, settings.filters and settings.keep_by == CONFIDENCE
+        return replace(
+            super().facts(settings),
+            version="3" if by_confidence else "2",  # of the confidence there is a later one, 0 to 1
+            libraries=("sacrebleu",) if settings.choose == "closest" else (),
+            thresholds={} if limit is None else {"keep_threshold": (settings.keep_by, limit)},
+            needs_speech=settings.write == "transcript",
+        )
 
-    def libraries(self, settings: TargetsSettings) -> tuple[str, ...]:
-        """Return the library of the score by which the closest hypothesis is chosen."""
-        return ("sacrebleu",) if settings.choose == "closest" else ()
-
-    def parameters(self, settings: TargetsSettings, site: Site) -> dict[str, Any]:
-        """Return the choice, and the filter where there is one."""
-        filtered = settings.model_dump(mode="json", exclude={"choose", "write"}) if settings.filters else {}
-        written = {"write": settings.write} if settings.write != "translation" else {}
-        return {"choose": settings.choose, **filtered, **written}
-
-    def thresholds(self, settings: TargetsSettings) -> dict[str, tuple[str, float]]:
-        """Return the threshold that is set."""
-        limit = settings.keep_threshold
-        return {} if limit is None else {"keep_threshold": (settings.keep_by, limit)}
-
+    @override
     def check_inputs(self, settings: TargetsSettings, site: Site) -> None:
         """Check that a text comes first and any speech second, and the language of transcripts."""
         if site.sorts[:1] != ("text",) or not set(site.sorts[1:]) <= {"speech", "data"}:
@@ -133,10 +133,7 @@ class Targets(Kind[TargetsSettings]):
                 "learner: speech_translation"
             )
 
-    def needs_speech(self, settings: TargetsSettings) -> bool:
-        """Return whether the targets are of recordings."""
-        return settings.write == "transcript"
-
+    @override
     def collect(self, settings: TargetsSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Write the data set.
 
@@ -173,6 +170,7 @@ class Targets(Kind[TargetsSettings]):
         write_json(folder / FILTER, {"outputs": len(rows), "kept": sum(selection)})
         return Product([TARGETS, FILTER], items=sum(selection))
 
+    @override
     def notes(self, settings: TargetsSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say how many outputs were left out."""
         if not settings.filters:

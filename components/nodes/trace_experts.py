@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
+from typing_extensions import override
 
 from components.errors import DataError
 from components.files import write_bytes, write_json
 from components.machine import resolve_dtype_name
+from components.nodes.facts import Mode
 from components.nodes.kind import Kind
 from components.nodes.site import Item, LanguagePairs, NodeSettings, Site
 from components.records import Quarantined, Utterance
 from components.run_record import StageRef
+from components.stage_settings import Device, ModelRef, key_values
 from components.storage.record_files import ERRORS
 from components.storage.whole_stage import TABLES, Product
 
@@ -31,7 +34,7 @@ TEXT, REFERENCE = "{text}", "{reference}"
 class TraceExpertsSettings(NodeSettings):
     """Which model, on which form of the texts, and what is measured."""
 
-    model: str = Field(
+    model: ModelRef = Field(
         description="a causal or encoder-decoder model with experts: Mixtral, Qwen-MoE, OLMoE, DeepSeek, "
         "gpt-oss ..., or ours"
     )
@@ -54,7 +57,7 @@ class TraceExpertsSettings(NodeSettings):
         False, description="measure what is lost without each expert: one more pass for every expert"
     )
     knock_out_texts: int = Field(64, ge=1, le=1_000_000, description="the first so many texts measure it")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="type of the weights; auto: half precision on CUDA, else float32"
     )
@@ -66,6 +69,11 @@ class TraceExpertsSettings(NodeSettings):
             raise ValueError(f"expected {TEXT} in the template, found {template!r}")
         return template
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what is measured, and on what form of the texts."""
+        unused = set() if self.knock_out else {"knock_out_texts"}
+        return key_values(self, unused) | {"dtype": resolve_dtype_name(self.dtype, self.device)}
+
 
 class TraceExperts(Kind[TraceExpertsSettings]):
     """Feeds texts (an encoder-decoder model: with their references) to a model and records its routers."""
@@ -74,37 +82,11 @@ class TraceExperts(Kind[TraceExpertsSettings]):
     summary = "texts through a model with experts -> load, specialization and importance of each expert"
     settings = TraceExpertsSettings
     gives = "table"
-    whole = True
-    gathers = True
+    mode = Mode.AGGREGATE
+    version = str(VERSION)
+    libraries = ("torch", "transformers", "sentencepiece", "numpy")
 
-    def version(self, settings: TraceExpertsSettings) -> str:
-        """Return the version of the trace."""
-        return str(VERSION)
-
-    def libraries(self, settings: TraceExpertsSettings) -> tuple[str, ...]:
-        """Return the libraries of models, tokenizers and intervals."""
-        return ("torch", "transformers", "sentencepiece", "numpy")
-
-    def models(self, settings: TraceExpertsSettings) -> dict[str, str]:
-        """Return the model."""
-        return {"model": settings.model}
-
-    def parameters(self, settings: TraceExpertsSettings, site: Site) -> dict[str, Any]:
-        """Return what is measured, and on what form of the texts."""
-        unused = set() if settings.knock_out else {"knock_out_texts"}
-        values = settings.model_dump(mode="json", exclude={"model", "device", *unused})
-        return {**values, "dtype": resolve_dtype_name(settings.dtype, settings.device)}
-
-    def device(self, settings: TraceExpertsSettings) -> str:
-        """Return the device that is set."""
-        return settings.device
-
-    def check(self, settings: TraceExpertsSettings, site: Site) -> None:
-        """Check the model's name."""
-        from components import models  # noqa: PLC0415 - may ask for consent
-
-        models.check(settings.model, site.store)
-
+    @override
     def validate_models(self, settings: TraceExpertsSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model has experts that are read."""
         from components import models  # noqa: PLC0415 - may fetch
@@ -112,6 +94,7 @@ class TraceExperts(Kind[TraceExpertsSettings]):
 
         inspect_layers(models.resolve(settings.model, site.store))
 
+    @override
     def collect(
         self, settings: TraceExpertsSettings, site: Site, items: Iterator[Item], folder: Path
     ) -> Product:
@@ -145,6 +128,7 @@ class TraceExperts(Kind[TraceExpertsSettings]):
         files = [trace.TRACE, trace.ROUTING, trace.PLOT, TABLES, ERRORS]
         return Product(files, items=len(samples) + len(refused), quarantined=len(refused))
 
+    @override
     def notes(
         self, settings: TraceExpertsSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:

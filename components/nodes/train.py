@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
+from typing_extensions import override
 
+from components.nodes.facts import Facts
 from components.nodes.model_kind import TrainingKind
 from components.nodes.site import Site
 from components.training.fine_tuning_config import FineTuningConfig
@@ -36,16 +39,18 @@ class Train(TrainingKind[TrainSettings]):
     summary = "data -> a model: a translator, a language model, a refiner or a fine-tuned Whisper"
     settings = TrainSettings
 
+    @override
+    def facts(self, settings: TrainSettings) -> Facts:
+        facts = super().facts(settings)
+        return facts if settings.lora is None else replace(facts, libraries=(*facts.libraries, "peft"))
+
+    @override
     def parameters(self, settings: TrainSettings, site: Site) -> dict[str, Any]:
         """Return the parameters without those that only other learners have."""
         other = {name for kind, names in REFINERS.items() if kind != settings.kind for name in names}
         if settings.lora is None:  # added when there were trainings without it
             other.add("lora")
         return {k: v for k, v in super().parameters(settings, site).items() if k not in other}
-
-    def libraries(self, settings: TrainSettings) -> tuple[str, ...]:
-        """Return the libraries of the training, with that of adapters where one is trained."""
-        return (*super().libraries(settings), *(("peft",) if settings.lora is not None else ()))
 
     def learner(self, settings: TrainSettings) -> Any:
         """Return the learner that is set."""

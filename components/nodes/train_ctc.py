@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.errors import ConfigError
 from components.files import read_json
 from components.models.architectures import SPEECH_CTC
 from components.nodes.encode_speech import SPEECH, STATES
+from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
 from components.nodes.site import Site
 from components.run_record import StageRef
 from components.stacking.config import SpeechConfig
+from components.stage_settings import TableOf
 from components.storage.reader import read_utterances
 from components.storage.whole_stage import Product
 from components.training import config as training
@@ -28,10 +32,12 @@ VERSION = "1"
 class TrainCtcSettings(CtcTrainingConfig):
     """Settings of the training of a CTC head, and the nodes of its encoder states."""
 
-    states: str = Field(
+    states: Annotated[str, TableOf("encode_speech")] = Field(
         description="encode_speech node of the training data; pooling: 1 is 50 frames a second"
     )
-    dev_states: str = Field(description="encode_speech node of the development data, with the same settings")
+    dev_states: Annotated[str, TableOf("encode_speech")] = Field(
+        description="encode_speech node of the development data, with the same settings"
+    )
 
 
 class TrainCtc(Kind[TrainCtcSettings]):
@@ -43,34 +49,24 @@ class TrainCtc(Kind[TrainCtcSettings]):
     reads = ("data", "speech")
     inputs = (2, 2)
     gives = "model"
-    architecture = SPEECH_CTC
-    whole = True
+    mode = Mode.WHOLE
+    version = f"{VERSION}/{training.VERSION}"
+    libraries = ("torch", "openai-whisper", "jiwer")
 
-    def version(self, settings: TrainCtcSettings) -> str:
-        """Return the version of the training and of its loop."""
-        return f"{VERSION}/{training.VERSION}"
+    @override
+    def facts(self, settings: TrainCtcSettings) -> Facts:
+        return replace(
+            super().facts(settings),
+            architecture=SPEECH_CTC,
+        )
 
-    def libraries(self, settings: TrainCtcSettings) -> tuple[str, ...]:
-        """Return the libraries of the training loop and of Whisper."""
-        return ("torch", "openai-whisper", "jiwer")
-
-    def tables(self, settings: TrainCtcSettings) -> dict[str, str]:
-        """Return the nodes of the encoder states."""
-        return {"states": settings.states, "dev_states": settings.dev_states}
-
-    def parameters(self, settings: TrainCtcSettings, site: Site) -> dict[str, Any]:
-        """Return what is trained and how."""
-        return settings.model_dump(mode="json", exclude={"seed", "states", "dev_states"})
-
-    def seed(self, settings: TrainCtcSettings, site: Site) -> int:
-        """Return the training's own seed, whatever the run's is."""
-        return settings.seed
-
+    @override
     def check(self, settings: TrainCtcSettings, site: Site) -> None:
         """Check that the convolution has a middle."""
         if settings.kernel % 2 == 0:
             raise ConfigError(f"kernel: expected an odd number of frames, found {settings.kernel}")
 
+    @override
     def make(
         self, settings: TrainCtcSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
@@ -86,9 +82,3 @@ class TrainCtc(Kind[TrainCtcSettings]):
             for data, states in (("of0", "states"), ("of1", "dev_states"))
         ]
         return train_ctc_head(folder, settings, sets[0], sets[1], site.store, site.progress)
-
-    def notes(
-        self, settings: TrainCtcSettings, site: Site, ref: StageRef, data: StageRef | None
-    ) -> list[str]:
-        """Name the model."""
-        return [f"CTC model store:{ref.key}"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
 
 from components.confidence.estimators.config import ESTIMATOR_FILE, MIN_ITEMS, VERSION, EstimatorConfig
 from components.errors import ConfigError, DataError
 from components.metrics.normalizers import check_normalizer
 from components.nodes.estimate import check_first_is_text, features_of, first_text
+from components.nodes.facts import Carry, Facts, Items, Language, Mode
 from components.nodes.kind import Kind
 from components.nodes.site import Item, Site
 from components.records import NBest, Utterance
@@ -35,28 +39,20 @@ class TrainEstimate(Kind[EstimatorConfig]):
     reads = ("text", "table")
     inputs = (1, 17)
     gives = "table"
-    whole = True
-    gathers = True
-    needs_inputs = True
-    looks_back = True
-    annotates = True
+    mode = Mode.AGGREGATE
+    items = Items(Carry.SOURCE)
+    language = Language.OF_FIRST
+    version = str(VERSION)
+    libraries = LIBRARIES
 
-    def version(self, settings: EstimatorConfig) -> str:
-        """Return the version of features and of the training."""
-        return str(VERSION)
+    @override
+    def facts(self, settings: EstimatorConfig) -> Facts:
+        return replace(
+            super().facts(settings),
+            fewest_utterances=(MIN_ITEMS, MIN_ITEMS),
+        )
 
-    def libraries(self, settings: EstimatorConfig) -> tuple[str, ...]:
-        """Return the libraries of features, metrics and methods."""
-        return LIBRARIES
-
-    def parameters(self, settings: EstimatorConfig, site: Site) -> dict[str, Any]:
-        """Return all settings."""
-        return settings.model_dump(mode="json")
-
-    def fewest_utterances(self, settings: EstimatorConfig, site: Site) -> int:
-        """Return the number that a training needs."""
-        return MIN_ITEMS
-
+    @override
     def check_inputs(self, settings: EstimatorConfig, site: Site) -> None:
         """Check that the first input is a text, and with ``against_gold`` the last one too."""
         check_first_is_text(site)
@@ -66,6 +62,7 @@ class TrainEstimate(Kind[EstimatorConfig]):
                 f"gives for the reference transcript, found {', '.join(site.called)}"
             )
 
+    @override
     def check(self, settings: EstimatorConfig, site: Site) -> None:
         """Check that the targets are those of such texts, and the normalizer."""
         from components.confidence.estimators.targets import targets_of  # noqa: PLC0415 - when it is used
@@ -77,6 +74,7 @@ class TrainEstimate(Kind[EstimatorConfig]):
             what = "transcripts" if site.transcripts else "translations"
             raise ConfigError(f"targets: expected some of {', '.join(known)} for {what}, found {wrong[0]}")
 
+    @override
     def collect(self, settings: EstimatorConfig, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Fit the estimator on the utterances that have references."""
         from components.confidence.estimators.training import fit_estimator  # noqa: PLC0415 - imports numpy
@@ -90,6 +88,7 @@ class TrainEstimate(Kind[EstimatorConfig]):
         fitted.save(folder)
         return Product([ESTIMATOR_FILE], items=len(examples))
 
+    @override
     def notes(self, settings: EstimatorConfig, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say how good the estimates of held-out utterances are."""
         from components.confidence.estimators.fitted_estimator import read_estimator  # noqa: PLC0415

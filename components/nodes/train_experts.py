@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from typing_extensions import override
+
 from components.experts.config import CAPACITY_VERSION, ONE_LANGUAGE_VERSION, VERSION, ExpertsConfig
+from components.nodes.facts import Facts
 from components.nodes.model_kind import TrainingKind
 from components.nodes.site import Site
 
@@ -16,12 +20,14 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
     summary = "parallel text of several languages -> one translator with experts"
     settings = ExpertsConfig
 
-    def version(self, settings: ExpertsConfig) -> str:
-        """Return the versions of the learner and the loop."""
+    @override
+    def facts(self, settings: ExpertsConfig) -> Facts:
+        facts = super().facts(settings)
         capacity = "" if settings.capacity_factor is None else f"capacity/{CAPACITY_VERSION}/"
         language = f"language/{ONE_LANGUAGE_VERSION}/" if len(settings.targets) == 1 else ""
-        return f"{VERSION}/{capacity}{language}{super().version(settings)}"
+        return replace(facts, version=f"{VERSION}/{capacity}{language}{facts.version}")
 
+    @override
     def digests(self, settings: ExpertsConfig, site: Site) -> dict[str, str]:
         """Return the digests of every language's data."""
         digests: dict[str, str] = {}
@@ -30,6 +36,7 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
             digests |= {f"{role}.{target}": digest for role, digest in single.items()}
         return digests
 
+    @override
     def check(self, settings: ExpertsConfig, site: Site) -> None:
         """Check the training of every language."""
         from components.experts import checks  # noqa: PLC0415 - imports torch

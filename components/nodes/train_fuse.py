@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from typing_extensions import override
 
 from components.errors import ConfigError
 from components.fusing.config import FuseTrainingConfig
+from components.nodes.facts import Mode
 from components.nodes.kind import Kind
 from components.nodes.site import LanguagePairs, Site
 from components.nodes.train_stack import LIBRARIES
@@ -29,28 +31,11 @@ class TrainFuse(Kind[FuseTrainingConfig]):
     reads = ("data", "text")
     inputs = (4, 64)
     gives = "model"
-    whole = True
+    mode = Mode.WHOLE
+    version = f"{VERSION}/{training.VERSION}"
+    libraries = LIBRARIES
 
-    def version(self, settings: FuseTrainingConfig) -> str:
-        """Return the version of the training and of its loop."""
-        return f"{VERSION}/{training.VERSION}"
-
-    def libraries(self, settings: FuseTrainingConfig) -> tuple[str, ...]:
-        """Return the libraries of the training loop."""
-        return LIBRARIES
-
-    def models(self, settings: FuseTrainingConfig) -> dict[str, str]:
-        """Return the model that it starts from."""
-        return {"init_from": settings.init_from}
-
-    def parameters(self, settings: FuseTrainingConfig, site: Site) -> dict[str, Any]:
-        """Return how it is trained."""
-        return settings.model_dump(mode="json", exclude={"init_from", "seed"})
-
-    def seed(self, settings: FuseTrainingConfig, site: Site) -> int:
-        """Return the training's own seed, whatever the run's is."""
-        return settings.seed
-
+    @override
     def check_inputs(self, settings: FuseTrainingConfig, site: Site) -> None:
         """Check that the inputs are two data sets, and as many texts over the one as over the other."""
         texts = site.sorts[2:]
@@ -60,18 +45,14 @@ class TrainFuse(Kind[FuseTrainingConfig]):
                 f"the second], found {', '.join(site.called or site.of)}"
             )
 
-    def check(self, settings: FuseTrainingConfig, site: Site) -> None:
-        """Check the name of the model that it starts from."""
-        from components import models  # noqa: PLC0415 - imports torch
-
-        models.check(settings.init_from, site.store)
-
+    @override
     def validate_models(self, settings: FuseTrainingConfig, site: Site, pairs: LanguagePairs) -> None:
         """Refuse a model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_start_model(settings.init_from, site.store)
 
+    @override
     def make(
         self, settings: FuseTrainingConfig, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
@@ -90,9 +71,3 @@ class TrainFuse(Kind[FuseTrainingConfig]):
         return train_fuser(
             folder, settings, (sets[0], sets[1]), site.store, site.progress, transcripts=transcripts
         )
-
-    def notes(
-        self, settings: FuseTrainingConfig, site: Site, ref: StageRef, data: StageRef | None
-    ) -> list[str]:
-        """Name the model."""
-        return [f"model store:{ref.key}"]

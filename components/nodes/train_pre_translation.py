@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from typing_extensions import override
 
 from components.errors import ConfigError
+from components.nodes.facts import Mode
 from components.nodes.kind import Kind
 from components.nodes.site import LanguagePairs, Site
 from components.nodes.train_stack import LIBRARIES
@@ -29,28 +31,11 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
     reads = ("data", "text")
     inputs = (4, 4)
     gives = "model"
-    whole = True
+    mode = Mode.WHOLE
+    version = f"{VERSION}/{training.VERSION}"
+    libraries = LIBRARIES
 
-    def version(self, settings: PreTranslationConfig) -> str:
-        """Return the version of the training and of its loop."""
-        return f"{VERSION}/{training.VERSION}"
-
-    def libraries(self, settings: PreTranslationConfig) -> tuple[str, ...]:
-        """Return the libraries of the training loop."""
-        return LIBRARIES
-
-    def models(self, settings: PreTranslationConfig) -> dict[str, str]:
-        """Return the model that it starts from."""
-        return {"init_from": settings.init_from}
-
-    def parameters(self, settings: PreTranslationConfig, site: Site) -> dict[str, Any]:
-        """Return how it is trained; the languages are those of the data."""
-        return settings.model_dump(mode="json", exclude={"init_from", "seed"})
-
-    def seed(self, settings: PreTranslationConfig, site: Site) -> int:
-        """Return the training's own seed, whatever the run's is."""
-        return settings.seed
-
+    @override
     def check_inputs(self, settings: PreTranslationConfig, site: Site) -> None:
         """Check that the inputs are two data sets and two texts."""
         if site.sorts != ("data", "data", "text", "text"):
@@ -59,18 +44,14 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
                 f"{', '.join(site.of)}"
             )
 
-    def check(self, settings: PreTranslationConfig, site: Site) -> None:
-        """Check the name of the model that it starts from."""
-        from components import models  # noqa: PLC0415 - imports torch
-
-        models.check(settings.init_from, site.store)
-
+    @override
     def validate_models(self, settings: PreTranslationConfig, site: Site, pairs: LanguagePairs) -> None:
         """Refuse a model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_start_model(settings.init_from, site.store)
 
+    @override
     def make(
         self, settings: PreTranslationConfig, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
@@ -90,9 +71,3 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
             site.store,
             site.progress,
         )
-
-    def notes(
-        self, settings: PreTranslationConfig, site: Site, ref: StageRef, data: StageRef | None
-    ) -> list[str]:
-        """Name the model."""
-        return [f"stacked model store:{ref.key}"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+from typing_extensions import override
 
 from components.errors import ConfigError
+from components.nodes.facts import Carry, Facts, Items, Mode
 from components.nodes.kind import Kind
 from components.nodes.measures import CONFIDENCE
 from components.nodes.route_settings import TrainRouteSettings, describe_number, rungs_of
@@ -33,27 +36,25 @@ class TrainRoute(Kind[TrainRouteSettings]):
     reads = ("speech", "text", "table")
     inputs = (1, 3)
     gives = "table"
-    needs_inputs = True
-    whole = True
-    gathers = True
+    mode = Mode.AGGREGATE
+    items = Items(Carry.INPUTS)
 
-    def version(self, settings: TrainRouteSettings) -> str:
-        """Return the version of the learning; 2 where a confidence, 0 to 1, is one of several numbers."""
-        return "2" if CONFIDENCE in settings.by_several else VERSION
+    @override
+    def facts(self, settings: TrainRouteSettings) -> Facts:
+        # A budget over the very utterances that are routed, without rungs, takes any number of them.
+        alone = MIN_UTTERANCES if settings.guarantee else 0
+        predicts = ("scikit-learn", "rapidfuzz") if settings.by_several else ()
+        return replace(
+            super().facts(settings),
+            version="2" if CONFIDENCE in settings.by_several else VERSION,
+            libraries=("numpy", "scipy", "jiwer", "sacrebleu", "openai-whisper", *predicts),
+            numbers=settings.numbers,
+            fewest_utterances=(alone, MIN_UTTERANCES),
+            needs_unseen=settings.guarantee is not None,
+            description=f"by {describe_number(settings.by)}, {settings.describe()}",
+        )
 
-    def libraries(self, settings: TrainRouteSettings) -> tuple[str, ...]:
-        """Return the libraries of the metrics and of the bounds, and those of a prediction."""
-        libraries = ("numpy", "scipy", "jiwer", "sacrebleu", "openai-whisper")
-        return (*libraries, "scikit-learn", "rapidfuzz") if settings.by_several else libraries
-
-    def parameters(self, settings: TrainRouteSettings, site: Site) -> dict[str, Any]:
-        """Return what is set."""
-        return settings.model_dump(mode="json", exclude_none=True)
-
-    def describe(self, settings: TrainRouteSettings) -> str:
-        """Return the number and what the threshold is for."""
-        return f"by {describe_number(settings.by)}, {settings.describe()}"
-
+    @override
     def check_inputs(self, settings: TrainRouteSettings, site: Site) -> None:
         """Check that there are the rungs that the objective needs."""
         rungs = rungs_of(site)
@@ -69,18 +70,7 @@ class TrainRoute(Kind[TrainRouteSettings]):
         if settings.by == "length" and rungs and site.sorts[0] != "text":
             raise ConfigError("by: expected a number of a rung's text, found length of the data; read a text")
 
-    def numbers(self, settings: TrainRouteSettings) -> tuple[str, ...]:
-        """Return the numbers that it learns from."""
-        return settings.numbers
-
-    def fewest_utterances(self, settings: TrainRouteSettings, site: Site) -> int:
-        """Return 50; a budget over the very utterances that are routed, without rungs, takes any number."""
-        return MIN_UTTERANCES if len(site.of) > 1 or settings.guarantee else 0
-
-    def needs_unseen(self, settings: TrainRouteSettings) -> bool:
-        """Return whether something is promised of other data."""
-        return settings.guarantee is not None
-
+    @override
     def collect(
         self, settings: TrainRouteSettings, site: Site, items: Iterator[Item], folder: Path
     ) -> Product:
@@ -89,12 +79,13 @@ class TrainRoute(Kind[TrainRouteSettings]):
         from components.routing.learning import learn_route, require_enough  # noqa: PLC0415 - imports numpy
 
         development = gather_examples(settings, site, list(items))
-        if self.fewest_utterances(settings, site):
+        if self.facts(settings).fewest_utterances[len(site.of) > 1]:
             require_enough(len(development.values), settings.parts[0])
         fit = learn_route(development, settings)
         write_route_fit(folder, fit)
         return Product([ROUTE_FILE], items=fit.n)
 
+    @override
     def notes(
         self, settings: TrainRouteSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.errors import ConfigError
 from components.files import read_json
 from components.nodes.encode_speech import SPEECH, STATES
+from components.nodes.facts import Mode
 from components.nodes.kind import Kind
 from components.nodes.site import LanguagePairs, Site
 from components.nodes.targets import read_targets
 from components.records import Utterance
 from components.run_record import StageRef
 from components.stacking.config import SPEECH_MODEL_KINDS, SpeechConfig, SpeechTrainingConfig
+from components.stage_settings import TableOf, key_values
 from components.storage.reader import read_nbests_by_id, read_utterances
 from components.storage.whole_stage import Product
 from components.training import config as training
@@ -33,11 +36,15 @@ class StackTrainingSettings(SpeechTrainingConfig):
         "dual_source", description="the method of the stack node that will use the model"
     )
     transcripts: int = Field(1, ge=1, le=16, description="dual_source: transcripts that are read, at most")
-    targets: str | None = Field(
+    targets: Annotated[str | None, TableOf("targets")] = Field(
         None, description="node of kind targets, whose texts take the place of the training data's references"
     )
-    states: str = Field(description="encode_speech node of the training data")
-    dev_states: str = Field(description="encode_speech node of the development data")
+    states: Annotated[str, TableOf("encode_speech")] = Field(
+        description="encode_speech node of the training data"
+    )
+    dev_states: Annotated[str, TableOf("encode_speech")] = Field(
+        description="encode_speech node of the development data"
+    )
 
 
 class TrainStack(Kind[StackTrainingSettings]):
@@ -52,37 +59,18 @@ class TrainStack(Kind[StackTrainingSettings]):
     reads = ("speech", "text")
     inputs = (2, 4)
     gives = "model"
-    whole = True
+    mode = Mode.WHOLE
+    version = f"{VERSION}/{training.VERSION}"
+    libraries = LIBRARIES
 
-    def version(self, settings: StackTrainingSettings) -> str:
-        """Return the version of the training and of its loop."""
-        return f"{VERSION}/{training.VERSION}"
-
-    def libraries(self, settings: StackTrainingSettings) -> tuple[str, ...]:
-        """Return the libraries of the training loop and of what it reads."""
-        return LIBRARIES
-
-    def models(self, settings: StackTrainingSettings) -> dict[str, str]:
-        """Return the model that it starts from."""
-        return {"init_from": settings.init_from}
-
-    def tables(self, settings: StackTrainingSettings) -> dict[str, str]:
-        """Return the nodes of the encoder states, and of the targets."""
-        states = {"states": settings.states, "dev_states": settings.dev_states}
-        return states if settings.targets is None else {**states, "targets": settings.targets}
-
+    @override
     def parameters(self, settings: StackTrainingSettings, site: Site) -> dict[str, Any]:
         """Return what is trained and how; only a dual-source model reads several transcripts."""
-        parameters = settings.model_dump(
-            mode="json", exclude={"init_from", "seed", "states", "dev_states", "targets", "method"}
-        )
         kind = SPEECH_MODEL_KINDS[settings.method]
-        return parameters | {"kind": kind, "transcripts": settings.transcripts if kind == "dual" else 1}
+        transcripts = settings.transcripts if kind == "dual" else 1
+        return key_values(settings, {"method"}) | {"kind": kind, "transcripts": transcripts}
 
-    def seed(self, settings: StackTrainingSettings, site: Site) -> int:
-        """Return the training's own seed, whatever the run's is."""
-        return settings.seed
-
+    @override
     def check_inputs(self, settings: StackTrainingSettings, site: Site) -> None:
         """Check that the inputs are speech, text, speech, text, or speech and speech of a direct model."""
         hears_alone = SPEECH_MODEL_KINDS[settings.method] == "direct" and len(site.of) == 2
@@ -94,18 +82,14 @@ class TrainStack(Kind[StackTrainingSettings]):
                 f"speech of a direct model), found {', '.join(site.called)}"
             )
 
-    def check(self, settings: StackTrainingSettings, site: Site) -> None:
-        """Check the name of the model that it starts from."""
-        from components import models  # noqa: PLC0415 - imports torch
-
-        models.check(settings.init_from, site.store)
-
+    @override
     def validate_models(self, settings: StackTrainingSettings, site: Site, pairs: LanguagePairs) -> None:
         """Refuse a model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_start_model(settings.init_from, site.store)
 
+    @override
     def make(
         self, settings: StackTrainingSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
@@ -132,12 +116,6 @@ class TrainStack(Kind[StackTrainingSettings]):
         parameters = self.parameters(settings, site)
         listener = SpeechModelSettings(parameters["kind"], parameters["transcripts"], speech)
         return train_speech_model(folder, settings, listener, (sets[0], sets[1]), site.store, site.progress)
-
-    def notes(
-        self, settings: StackTrainingSettings, site: Site, ref: StageRef, data: StageRef | None
-    ) -> list[str]:
-        """Name the model."""
-        return [f"stacked model store:{ref.key}"]
 
 
 def check_spoken_sets(kind: str, site: Site) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.ensembling.token_level.config import (
     DROPOUT_PREFIX,
@@ -17,11 +19,13 @@ from components.ensembling.token_level.config import (
 from components.ensembling.token_level.config import TRANSLATION_VERSION as MIXING_VERSION
 from components.machine import resolve_dtype_name
 from components.models.sources.served import chat_fingerprints, is_served
+from components.nodes.facts import Facts, Language
 from components.nodes.feature_names import TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import Outcome
 from components.run_record import StageRef
+from components.stage_settings import TableOf
 from components.translation import checks
 from components.translation.config import SERVED_VERSION, VERSION
 
@@ -49,7 +53,7 @@ class TranslateSettings(TranslatorMembers):
 
     dropout_seed: int = Field(0, ge=0, description="dropout_members: number of the first one's masks")
     combine: TokenMixing = Field(TokenMixing(), description="several members: how they are mixed")
-    learned: str | None = Field(
+    learned: Annotated[str | None, TableOf("mixture_weights")] = Field(
         None, description="a node of kind mixture_weights, which learned the coefficients"
     )
 
@@ -72,6 +76,15 @@ class TranslateSettings(TranslatorMembers):
         return (*self.references, *(name for name in evidence if name is not None))
 
 
+def _version_of(settings: TranslateSettings) -> str:
+    """Return the version of the translator, and that of the mixing where there are several."""
+    if settings.ensemble:
+        is_shared = settings.combine.vocabulary in ("intersection", "union")
+        sharing = f"/sharing/{SHARING_VERSION}" if is_shared else ""
+        return f"{VERSION}/ensemble/{MIXING_VERSION}{sharing}"
+    return f"{VERSION}/served/{SERVED_VERSION}" if _is_asked(settings) else str(VERSION)
+
+
 class Translate(Kind[TranslateSettings]):
     """Translates into the language ``to``, else the data's target language."""
 
@@ -79,50 +92,33 @@ class Translate(Kind[TranslateSettings]):
     summary = "text -> text in another language, by any translator or several as one"
     settings = TranslateSettings
     reads = ("text",)
-    translates = True
     features = TRANSLATOR_FEATURES
-    made_by: ClassVar = {"learned": "mixture_weights"}
+    language = Language.WRITTEN
 
-    def version(self, settings: TranslateSettings) -> str:
-        """Return the version of the translator, and that of the mixing where there are several."""
-        if settings.ensemble:
-            is_shared = settings.combine.vocabulary in ("intersection", "union")
-            sharing = f"/sharing/{SHARING_VERSION}" if is_shared else ""
-            return f"{VERSION}/ensemble/{MIXING_VERSION}{sharing}"
-        return f"{VERSION}/served/{SERVED_VERSION}" if _is_asked(settings) else str(VERSION)
+    @override
+    def facts(self, settings: TranslateSettings) -> Facts:
+        facts, is_asked = super().facts(settings), _is_asked(settings)
+        libraries = LIBRARIES if settings.backend == "torch" else (*LIBRARIES, "ctranslate2")
+        whose = members_by_role(settings) if settings.ensemble else {"model": settings.model}
+        # The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
+        draft = {} if settings.draft is None else {"draft": settings.draft}
+        return replace(
+            facts,
+            version=_version_of(settings),
+            libraries=() if is_asked else libraries,
+            models=whose | draft,
+            device=None if is_asked else settings.device,
+            list_length=settings.n_best if settings.sampling is None else settings.sampling.count,
+        )
 
-    def libraries(self, settings: TranslateSettings) -> tuple[str, ...]:
-        """Return the libraries of the models and their tokenizers; a served model has its own."""
-        if _is_asked(settings):
-            return ()
-        return LIBRARIES if settings.backend == "torch" else (*LIBRARIES, "ctranslate2")
-
-    def models(self, settings: TranslateSettings) -> dict[str, str]:
-        """Return the translator's model, or the members, and the draft model.
-
-        The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
-        """
-        members = members_by_role(settings) if settings.ensemble else {"model": settings.model}
-        return {**members, **({} if settings.draft is None else {"draft": settings.draft})}
-
-    def tables(self, settings: TranslateSettings) -> dict[str, str]:
-        """Return the node that learned the coefficients."""
-        return {"learned": settings.learned} if settings.learned else {}
-
-    def files(self, settings: TranslateSettings) -> dict[str, str]:
-        """Return the file of examples for the prompt, and the list of terms."""
-        return {role: path for role in ("examples", "terms") if (path := getattr(settings, role))}
-
-    def device(self, settings: TranslateSettings) -> str | None:
-        """Return the device that is set; None for a served model, which computes elsewhere."""
-        return None if _is_asked(settings) else settings.device
-
+    @override
     def digests(self, settings: TranslateSettings, site: Site) -> dict[str, str]:
         """Return what the server of a served model says of itself."""
         if not _is_asked(settings):
             return {}
         return chat_fingerprints({"model": settings.model}, completions=settings.prompt == "completion")
 
+    @override
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models, the file of examples and the device."""
         if _is_asked(settings):
@@ -138,6 +134,7 @@ class Translate(Kind[TranslateSettings]):
         masks = {"dropout_seed": settings.dropout_seed} if settings.dropout_members else {}
         return {**parameters, "combine": mixing, "thinned": settings.dropout_members, **masks}
 
+    @override
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
         """Where coefficients are to be learned, add the nodes that hold the data and learn them."""
         combine = values.get("combine")
@@ -155,6 +152,7 @@ class Translate(Kind[TranslateSettings]):
             name: {**values, "learned": learned},
         }
 
+    @override
     def check(self, settings: TranslateSettings, site: Site) -> None:
         """Check its search, its device, its models' names, and the number of coefficients."""
         if settings.ensemble is not None:
@@ -164,6 +162,7 @@ class Translate(Kind[TranslateSettings]):
         else:
             checks.check(settings, site.store, served=True)
 
+    @override
     def validate_models(self, settings: TranslateSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that a model knows the languages, and that the members can be mixed."""
         checks.validate_model(settings, site.store, pairs)
@@ -176,10 +175,7 @@ class Translate(Kind[TranslateSettings]):
 
             factory.build(settings, site.store)
 
-    def list_length(self, settings: TranslateSettings) -> int:
-        """Return the number of hypotheses, searched or drawn."""
-        return settings.n_best if settings.sampling is None else settings.sampling.count
-
+    @override
     def build(self, settings: TranslateSettings, site: Site) -> Component:
         """Return the translator."""
         ensemble, sampling = settings.ensemble, settings.sampling
@@ -211,6 +207,7 @@ class Translate(Kind[TranslateSettings]):
 
         return translate
 
+    @override
     def notes(
         self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
     ) -> list[str]:

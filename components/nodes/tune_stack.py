@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from components.errors import ConfigError
 from components.machine import dtype_for_key
+from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
 from components.nodes.site import Site
 from components.nodes.stack import LIBRARIES, StackSettings
@@ -31,25 +35,18 @@ class TuneStack(Kind[StackSettings]):
     reads = ("speech", "text")
     inputs = (2, 3)
     gives = "table"
-    whole = True
+    mode = Mode.WHOLE
+    version = VERSION
+    libraries = (*LIBRARIES, "sacrebleu")
 
-    def version(self, settings: StackSettings) -> str:
-        """Return the version of the learning."""
-        return VERSION
+    @override
+    def facts(self, settings: StackSettings) -> Facts:
+        return replace(
+            super().facts(settings),
+            tables={},
+        )
 
-    def libraries(self, settings: StackSettings) -> tuple[str, ...]:
-        """Return the libraries of the stacked system and of BLEU."""
-        return (*LIBRARIES, "sacrebleu")
-
-    def models(self, settings: StackSettings) -> dict[str, str]:
-        """Return the models that are mixed."""
-        named = {"model": settings.model, "text": settings.text_model}
-        return {role: name for role, name in named.items() if name is not None}
-
-    def device(self, settings: StackSettings) -> str:
-        """Return the device that is set."""
-        return settings.device
-
+    @override
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
         """Return the parameters; likelihoods do not depend on the search, nor lists on sources left blank."""
         blank = {"ablate"} if settings.ablate else set()  # added when there were coefficients without it
@@ -57,6 +54,7 @@ class TuneStack(Kind[StackSettings]):
         values = settings.model_dump(mode="json", include={"method", "batch_size", *own})
         return values | dtype_for_key(settings.dtype, settings.device)
 
+    @override
     def check_inputs(self, settings: StackSettings, site: Site) -> None:
         """Check the inputs and models that the method needs."""
         method = settings.method
@@ -70,12 +68,14 @@ class TuneStack(Kind[StackSettings]):
         if site.sorts[2:] != (("text",) if method == "pooled" else ()):
             raise ConfigError(f"{method} reads speech, transcripts{', translations' * (method == 'pooled')}")
 
+    @override
     def check(self, settings: StackSettings, site: Site) -> None:
         """Check its device and its models' names."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.check_references(settings, self.models(settings).values(), site.store)
+        checks.check_references(settings, self.facts(settings).models.values(), site.store)
 
+    @override
     def make(
         self, settings: StackSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:
@@ -100,6 +100,7 @@ class TuneStack(Kind[StackSettings]):
         value, reached = learn(settings.config, settings.text_model or "", examples, site.store)
         return write_coefficient(folder, value, reached, len(examples))
 
+    @override
     def notes(self, settings: StackSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
         """Say what was learned."""
         where = site.of[0] if data is None else data.stage

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
 from components.deprecated_names import DeprecatedNames
 from components.errors import AntiphonError
@@ -19,6 +20,7 @@ from components.merging.recipe.moe import read_moe_settings
 from components.nodes.model_kind import ModelKind
 from components.nodes.site import NodeSettings, Site
 from components.run_record import StageRef
+from components.stage_settings import ModelRef, key_values
 from components.storage.whole_stage import Product
 from components.yaml_text import read_yaml_text
 
@@ -30,7 +32,7 @@ class UpcycleSettings(NodeSettings, DeprecatedNames):
 
     deprecated_names: ClassVar = {"experts": "num_experts"}
 
-    models: tuple[str, ...] = Field(
+    models: tuple[ModelRef, ...] = Field(
         min_length=1, description="dense models of one shape: expert e is of model e mod their number"
     )
     num_experts: int = Field(4, ge=1, le=256, description="experts per layer")
@@ -74,6 +76,11 @@ class UpcycleSettings(NodeSettings, DeprecatedNames):
             )
         return self
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return everything but the models, of which their number."""
+        unset = {"dtype"} if self.dtype is None else set()
+        return key_values(self, unset) | {"models": len(self.models)}
+
 
 class Upcycle(ModelKind[UpcycleSettings]):
     """Makes a sparse model from dense ones, without any training."""
@@ -81,31 +88,10 @@ class Upcycle(ModelKind[UpcycleSettings]):
     name = "upcycle"
     summary = "dense models -> one model whose experts are their feed-forward blocks"
     settings = UpcycleSettings
+    version = str(UPCYCLING)
+    libraries = ("torch", "transformers", "safetensors")
 
-    def version(self, settings: UpcycleSettings) -> str:
-        """Return the version of the upcycling."""
-        return str(UPCYCLING)
-
-    def libraries(self, settings: UpcycleSettings) -> tuple[str, ...]:
-        """Return the libraries of the models."""
-        return ("torch", "transformers", "safetensors")
-
-    def models(self, settings: UpcycleSettings) -> dict[str, str]:
-        """Return the dense models."""
-        return {f"model{number}": name for number, name in enumerate(settings.models)}
-
-    def parameters(self, settings: UpcycleSettings, site: Site) -> dict[str, Any]:
-        """Return everything but the models."""
-        unset = {"dtype"} if settings.dtype is None else set()
-        return settings.model_dump(mode="json", exclude={"models", *unset}) | {"models": len(settings.models)}
-
-    def check(self, settings: UpcycleSettings, site: Site) -> None:
-        """Check the models' names."""
-        from components import models  # noqa: PLC0415 - may ask for consent
-
-        for reference in settings.models:
-            models.check(reference, site.store)
-
+    @override
     def make(
         self, settings: UpcycleSettings, site: Site, read: Mapping[str, StageRef], folder: Path
     ) -> Product:

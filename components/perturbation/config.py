@@ -6,9 +6,11 @@ an amount of a text's perturbation (0, not None) says that the input is a text.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from components.stage_settings import FilePath, key_values
 
 VERSION = 2
 """Part of the keys of perturbed data: changes when the same settings give another sound or text."""
@@ -29,7 +31,7 @@ class PerturbationConfig(BaseModel):
         "pink",
         description="the noise: white has equal power at all frequencies, pink falls by 3 dB an octave",
     )
-    noise_file: str | None = Field(
+    noise_file: FilePath | None = Field(
         None, description="a recording of noise instead; each utterance takes another stretch of it"
     )
     speed: float = Field(
@@ -91,3 +93,8 @@ class PerturbationConfig(BaseModel):
         if self.min_hz >= self.max_hz:
             raise ValueError(f"min_hz: expected less than max_hz {self.max_hz:g}, found {self.min_hz:g}")
         return self
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what is set; without a recording of noise that it is none."""
+        no_file = {"noise_file": None} if self.noise_file is None else {}
+        return key_values(self) | no_file

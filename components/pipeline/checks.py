@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from components.errors import ConfigError
+from components.nodes.facts import Language
 from components.pipeline.known_numbers import find_impossible_thresholds, find_unknown_number
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
+from components.stage_settings import table_kinds
 
 AddFault = Callable[[Iterable[str], str], None]
 """Adds a fault at a key of the file."""
@@ -45,10 +47,11 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:
                 (*path[:2], role),
                 f"{node.name}: expected a model, found {reference}, which gives {pipeline.sort_of(source)}",
             )
-    for role, name in kind.tables(node.settings).items():
+    makers = table_kinds(kind.settings)
+    for role, name in node.facts.tables.items():
         made_by = DATA if name == DATA else pipeline.nodes[name].kind.name
-        if pipeline.sort_of(name) != "table" or made_by != kind.made_by.get(role, made_by):
-            expected = f"of kind {kind.made_by[role]}" if role in kind.made_by else "that gives a table"
+        if pipeline.sort_of(name) != "table" or made_by != makers.get(role, made_by):
+            expected = f"of kind {makers[role]}" if role in makers else "that gives a table"
             note(
                 (*path[:2], role),
                 f"{node.name}.{role}: expected a node {expected}, found {name} ({made_by})",
@@ -59,7 +62,7 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:
                 kind.check_table(node.settings, site, role, pipeline.nodes[name].settings)
             except ConfigError as error:
                 note((*path[:2], role), f"{node.name}: {error}")
-    if (kind.gathers or not kind.whole) and len({pipeline.data_of(name) for name in node.of}) > 1:
+    if kind.mode.reads_items and len({pipeline.data_of(name) for name in node.of}) > 1:
         note(path, f"{node.name}.of: expected nodes of one data set, found several in {', '.join(node.of)}")
     if len(set(node.of)) < len(node.of):
         note(path, f"{node.name}.of: expected different nodes, found one twice in {', '.join(node.of)}")
@@ -79,7 +82,7 @@ def _check_numbers(pipeline: Pipeline, node: Node, note: AddFault) -> None:
 
 def _check_same_language(pipeline: Pipeline, node: Node, note: AddFault) -> None:
     """Check kinds whose texts may replace one another; an unknown language is taken to be the right one."""
-    if not node.kind.same_language:
+    if node.kind.language is not Language.SAME:
         return
     codes = dict(zip((SOURCE, TARGET), pipeline.languages, strict=True))
     languages: dict[str, str] = {}
@@ -97,7 +100,7 @@ def _check_when(pipeline: Pipeline, node: Node, note: AddFault) -> None:
     if node.when is None:
         return
     name, way = node.when
-    ways = pipeline.nodes[name].kind.ways(pipeline.nodes[name].settings) if name in pipeline.nodes else ()
+    ways = pipeline.nodes[name].facts.ways if name in pipeline.nodes else ()
     if not ways:
         note(("nodes", node.name, "when"), f"{node.name}.when: expected a node that routes, found {name}")
     elif way not in ways:
@@ -125,14 +128,14 @@ def _check_language(pipeline: Pipeline, node: Node, note: AddFault) -> None:
 def _check_routes(pipeline: Pipeline, note: AddFault) -> None:
     used = {node.when[0] for node in pipeline if node.when is not None}
     for node in pipeline:
-        if node.gives == "table" and node.kind.ways(node.settings) and node.name not in used:
-            ways = " or ".join(f"when: {node.name}.{way}" for way in node.kind.ways(node.settings))
+        if node.gives == "table" and node.facts.ways and node.name not in used:
+            ways = " or ".join(f"when: {node.name}.{way}" for way in node.facts.ways)
             note(("nodes", node.name), f"{node.name}: no node takes this route; add {ways} to a node")
 
 
 def with_origin(pipeline: Pipeline, node: Node) -> Node:
     """Return the node with ``origin`` set, where its kind looks back to the source of its input."""
-    if not node.kind.sees_source(node.settings) or node.translates or not node.of:
+    if not node.facts.reads_source or node.translates or not node.of:
         return node
     name = node.of[0]
     while not pipeline.is_data(name) and not pipeline.nodes[name].translates and pipeline.nodes[name].of:

@@ -31,6 +31,7 @@ from components.nodes.site import OwnData
 from components.nodes.table import KINDS
 from components.pipeline.faults import Faults
 from components.pipeline.pipeline import DATA, NODE
+from components.stage_settings import table_from_dev
 from components.suggestions import suggest
 
 DEV_KEYS = ("dev", "dev_limit")
@@ -89,7 +90,7 @@ class _Development:
         kind = KINDS.get(str(values.get("kind")))
         if kind is not None:
             values = self._copy_to_own_data(name, values, kind)
-        if kind is not None and kind.learned_as and set(DEV_KEYS) & set(values):
+        if kind is not None and table_from_dev(kind.settings) and set(DEV_KEYS) & set(values):
             fault = _find_fault(name, values, kind)
             if fault:
                 self._faults.add(("nodes", name, "dev"), fault)
@@ -102,14 +103,16 @@ class _Development:
         source = self._add_data(values["dev"], values.get("dev_limit"), "dev", name)
         dev = _Set(source, "dev", frozenset({name}))
         read = [*_names(values.get("of", DATA)), *_names(values.get(RUNGS, ()))]
-        learner = KINDS[kind.made_by[kind.learned_as]]
+        fitted = table_from_dev(kind.settings)
+        assert fitted is not None  # it has the key dev
+        field, learner = fitted[0], KINDS[fitted[1]]
         shared = {key: value for key, value in values.items() if key in learner.settings.model_fields}
         copies = [self._copy(node, dev) for node in read]
         fit = f"{name}--fit"
         self.nodes[fit] = {"kind": learner.name, "of": list(dict.fromkeys(copies)), **shared}
         self._faults.source_keys.setdefault(fit, ("nodes", name))
         own = {key: value for key, value in values.items() if key not in DEV_KEYS}
-        return {**own, kind.learned_as: fit}
+        return {**own, field: fit}
 
     def _copy_to_own_data(self, name: str, values: dict[str, Any], kind: Kind[Any]) -> dict[str, Any]:
         """Copy what a node reads over data sets of its own; returns the node with the names of the copies."""
@@ -199,8 +202,9 @@ def _find_fault(name: str, values: Mapping[str, Any], kind: Kind[Any]) -> str | 
         return f"{name}.dev: expected a data set with references, found {source!r}"
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         return f"{name}.dev_limit: expected a number of utterances from 1 on, found {limit!r}"
-    if values.get(kind.learned_as) is not None:
-        return f"{name}: expected dev or {kind.learned_as}, found both"
+    field, _ = table_from_dev(kind.settings) or ("", "")
+    if values.get(field) is not None:
+        return f"{name}: expected dev or {field}, found both"
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from components.nodes.facts import Need
 from components.pipeline.pipeline import Node, Pipeline
 from components.records import Utterance
 from components.run_record import StageRef
@@ -23,7 +24,7 @@ def remove_idle_nodes(pipeline: Pipeline, data: Mapping[str, StageRef]) -> Pipel
     for node in pipeline:
         if node.gives != "speech" or node.of[0] not in data:
             continue
-        if all(map(node.kind.leaves_unchanged, read_utterances(data[node.of[0]]))):
+        if node.facts.keeps_spoken and all(each.audio for each in read_utterances(data[node.of[0]])):
             return remove_idle_nodes(_bypass(pipeline, node), data)
     return pipeline
 
@@ -51,18 +52,28 @@ def find_idle_nodes(pipeline: Pipeline, data: Mapping[str, StageRef]) -> frozens
 
 
 def _may_be_idle(node: Node) -> bool:
-    return bool(node.of) and (node.kind.passes or _hears_only(node))
+    return bool(node.of) and (passes(node) or _hears_only(node))
 
 
 def _hears_only(node: Node) -> bool:
     return "speech" in node.kind.reads and "text" not in node.kind.reads
 
 
+def passes(node: Node) -> bool:
+    """Return whether an utterance that its inputs pass on unchanged passes a node, too."""
+    return node.kind.items.need is not Need.ALL
+
+
+def applies(node: Node, utterance: Utterance) -> bool:
+    """Return whether a node computes an utterance; what only hears does not compute one without audio."""
+    return utterance.audio is not None or node.kind.mode.is_whole or not _hears_only(node)
+
+
 def is_concerned(pipeline: Pipeline, node: Node, utterance: Utterance) -> bool:
     """Return whether a node may have something to compute of an utterance of its data set."""
     if node.of and all(map(pipeline.is_data, node.of)):
-        return node.kind.applies(utterance) and not node.kind.leaves_unchanged(utterance)
-    return not node.kind.passes or not any(passes_text(pipeline, node, name, utterance) for name in node.of)
+        return applies(node, utterance) and not (node.facts.keeps_spoken and utterance.audio)
+    return not passes(node) or not any(passes_text(pipeline, node, name, utterance) for name in node.of)
 
 
 def passes_text(pipeline: Pipeline, reader: Node, name: str, utterance: Utterance) -> bool:
@@ -80,8 +91,8 @@ def passes_text(pipeline: Pipeline, reader: Node, name: str, utterance: Utteranc
         return "speech" not in reader.kind.reads
     node = pipeline.nodes[name]
     if _hears_only(node) and not node.translates:
-        return pipeline.is_data(node.of[0]) and not node.kind.applies(utterance)
-    return node.kind.passes and all(passes_text(pipeline, reader, of, utterance) for of in node.of)
+        return pipeline.is_data(node.of[0]) and not applies(node, utterance)
+    return passes(node) and all(passes_text(pipeline, reader, of, utterance) for of in node.of)
 
 
 def _bypass(pipeline: Pipeline, idle: Node) -> Pipeline:

@@ -7,13 +7,15 @@ still at work.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
 from components.languages import UNDETERMINED
+from components.nodes.facts import Carry, Need
 from components.nodes.site import Item
-from components.pipeline.idle_nodes import passes_text
+from components.pipeline.idle_nodes import applies, passes_text
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.storage.reader import resolve_audio_path
@@ -25,6 +27,26 @@ RECORDS: dict[str, type[NBest] | type[Route] | type[Utterance]] = {
     "speech": Utterance,
 }
 """Sort of a node -> the record that it gives for one utterance."""
+
+
+class State(Enum):
+    """What an input of a node has for one utterance."""
+
+    GIVEN = "given"
+    """An outcome; of the data set, for nodes that hear, the utterance."""
+    PASSED = "passed"
+    """Nothing, as it passes the text on that the utterance has already."""
+    REFUSED = "refused"
+    """It is quarantined there."""
+    ABSENT = "absent"
+
+
+IS_COMPUTED: dict[Need, Callable[[set[State]], bool]] = {
+    Need.ALL: lambda states: states <= {State.GIVEN, State.PASSED},
+    Need.UNLESS_PASSED: lambda states: states <= {State.GIVEN},
+    Need.ANY: lambda states: State.PASSED not in states and bool(states & {State.GIVEN, State.REFUSED}),
+}
+"""What a node needs -> whether it computes an utterance, by the states of its inputs."""
 
 
 def id_of(outcome: NodeOutcome) -> str:
@@ -118,32 +140,34 @@ class ItemGatherer:
         return items
 
     def _make_item(self, utterance: Utterance, outcomes: Mapping[str, NodeOutcome]) -> Item | None:
-        node, kind = self._node, self._node.kind
+        node = self._node
         if node.when is not None and not takes_way(outcomes.get(node.when[0]), node.when[1]):
             return None
         base = self._with_speech(utterance, outcomes)
-        if base is None or not kind.applies(base):
+        if base is None or not applies(node, base):
             return None
-        texts = [name for name in node.of if self._is_text(name)]
         inputs = {name: outcomes[name] for name in node.of if name in outcomes}
-        passed = [
-            name for name in node.of if name not in inputs and passes_text(self._pipeline, node, name, base)
-        ]
-        if kind.passes and passed:
+        states = {name: self._state_of(name, inputs.get(name), base) for name in node.of}
+        if not IS_COMPUTED[node.kind.items.need](set(states.values())):
             return None
-        missing = [n for n in node.of if n not in passed and not _is_usable(inputs.get(n))]
-        if "speech" in kind.reads:
-            missing = [name for name in missing if not self._pipeline.is_data(name)]
-        if missing and not (kind.joins and any(n in inputs for n in node.of)):
-            return None
-        read = next((n for n in texts if n in passed or isinstance(inputs.get(n), NBest)), None)
+        texts = (name for name in node.of if self._is_text(name))
+        read = next((n for n in texts if states[n] is State.PASSED or isinstance(inputs.get(n), NBest)), None)
         base = self._with_text(base, read, inputs, outcomes)
         text = None if read is None else inputs.get(read)
         segments = text.best.segments if isinstance(text, NBest) else base.segments
-        if read is None or kind.sees_source(node.settings):
+        if read is None or node.facts.reads_source:
             segments = ()
         carried = {n: o for n, o in inputs.items() if isinstance(o, NBest | Route | Quarantined)}
-        return Item(utterance=base, segments=segments, inputs=carried if kind.needs_inputs else {})
+        only_text = node.kind.items.carry is Carry.TEXT
+        return Item(utterance=base, segments=segments, inputs={} if only_text else carried)
+
+    def _state_of(self, name: str, outcome: NodeOutcome | None, base: Utterance) -> State:
+        if outcome is not None:
+            return State.REFUSED if isinstance(outcome, Quarantined) else State.GIVEN
+        if passes_text(self._pipeline, self._node, name, base):
+            return State.PASSED
+        hears_data = self._pipeline.is_data(name) and "speech" in self._node.kind.reads
+        return State.GIVEN if hears_data else State.ABSENT
 
     def _is_text(self, name: str) -> bool:
         """Return whether a node is read for its text; for the data set that is so where no speech is read."""
@@ -172,7 +196,7 @@ class ItemGatherer:
             update["target_language"] = node.to or base.target_language or self._pipeline.languages[1]
         if read is not None:
             update |= self._text_fields(read, base, inputs.get(read))
-        if node.kind.sees_source(node.settings) and read is not None and not node.translates:
+        if node.facts.reads_source and read is not None and not node.translates:
             written = update.get("source_language", base.source_language)
             if node.origin is not None:  # else a transcript: it was made from sound, not from text
                 # What passed the origin, or is the data's, was translated as it is written.
@@ -204,5 +228,7 @@ def takes_way(outcome: NodeOutcome | None, way: str) -> bool:
     return False
 
 
-def _is_usable(outcome: NodeOutcome | None) -> bool:
-    return isinstance(outcome, NBest | Route | Utterance)
+def has_stopped(item: Item) -> bool:
+    """Return whether the last of a node's rounds over a draft has stopped an utterance."""
+    texts = [outcome for outcome in item.inputs.values() if isinstance(outcome, NBest)]
+    return len(texts) > 1 and takes_way(texts[-1], "stopped")

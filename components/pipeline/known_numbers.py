@@ -16,7 +16,7 @@ def find_unknown_number(pipeline: Pipeline, node: Node) -> str | None:
     Where a node above gives features that nobody knows before it runs, such as those of ``python`` and
     ``command``, every name may be right.
     """
-    numbers = node.kind.numbers(node.settings)
+    numbers = node.facts.numbers
     if not numbers:
         return None
     sort = pipeline.sort_of(node.of[0])
@@ -38,7 +38,7 @@ def find_unknown_number(pipeline: Pipeline, node: Node) -> str | None:
 def find_impossible_thresholds(pipeline: Pipeline, node: Node) -> Iterator[tuple[str, str]]:
     """Yield the settings with a threshold that a number cannot be on one side of, and what is wrong."""
     reads_table = bool(node.of) and pipeline.sort_of(node.of[0]) == "table"
-    for setting, (name, threshold) in node.kind.thresholds(node.settings).items():
+    for setting, (name, threshold) in node.facts.thresholds.items():
         if reads_table and name not in MEASURES:
             continue  # the numbers of a table have any range
         fault = describe_fault(name, limits_of(name), threshold)

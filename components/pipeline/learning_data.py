@@ -36,7 +36,7 @@ def _find_faults(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | 
         if own is None or pipeline.is_data(node.name):
             continue
         name, n = pipeline.user_name_of(node.name), own.items - own.quarantined
-        fewest = node.kind.fewest_utterances(node.settings, pipeline.site_of(node, store, 0))
+        fewest = node.facts.fewest_utterances[len(node.of) > 1]
         if n < fewest:
             yield (
                 f"{name}: expected at least {fewest} development utterances with references to learn "
@@ -47,7 +47,7 @@ def _find_faults(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | 
                 f"{name}: expected speech to learn from, found only text in {n} utterances; give recordings, "
                 "or speech: NODE of kind synthesize"
             )
-        above = _estimators_above(pipeline, node) if node.kind.needs_unseen(node.settings) else ()
+        above = _estimators_above(pipeline, node) if node.facts.needs_unseen else ()
         for estimating, reference in above:
             ids = find_seen(read_utterances(own), _seen_by(reference, pipeline, data, store))
             if ids:
@@ -61,7 +61,7 @@ def _find_faults(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | 
 
 def _lacks_speech(pipeline: Pipeline, node: Node, own: StageRef) -> bool:
     """Return whether a node needs speech that neither its data nor a node gives."""
-    if not node.kind.needs_speech(node.settings):
+    if not node.facts.needs_speech:
         return False
     given = any(pipeline.sort_of(name) == "speech" for name in node.of)
     return not given and not any(utterance.audio for utterance in read_utterances(own))
@@ -72,9 +72,7 @@ def _estimators_above(pipeline: Pipeline, node: Node) -> list[tuple[str, str]]:
     own = pipeline.data_of(node.name)
     above = [each for each in pipeline.subgraph_of(node.name) if pipeline.data_of(each.name) == own]
     return [
-        (pipeline.user_name_of(each.name), reference)
-        for each in above
-        for reference in each.kind.estimators(each.settings)
+        (pipeline.user_name_of(each.name), reference) for each in above for reference in each.facts.estimators
     ]
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from components.languages import UNDETERMINED
 from components.models.adapted_references import parts_of, replace_parts
+from components.nodes.facts import Facts, Language
 from components.nodes.kind import Kind
 from components.nodes.site import LanguagePairs, Site, Sort
 from components.run_record import NodeRecord, PipelineRecord
@@ -55,14 +56,19 @@ class Node:
     origin: str | None = None
 
     @cached_property
+    def facts(self) -> Facts:
+        """What its settings decide."""
+        return self.kind.facts(self.settings)
+
+    @property
     def gives(self) -> Sort:
         """The sort of its output."""
-        return self.kind.output_sort(self.settings)
+        return self.facts.gives
 
-    @cached_property
-    def models(self) -> dict[str, str]:
+    @property
+    def models(self) -> Mapping[str, str]:
         """References of its models, by role."""
-        return self.kind.models(self.settings)
+        return self.facts.models
 
     @cached_property
     def model_nodes(self) -> dict[str, str]:
@@ -77,7 +83,7 @@ class Node:
     @cached_property
     def tables(self) -> dict[str, str]:
         """The nodes whose finished files it reads, by role: tables, and models made in this run."""
-        return {**self.kind.tables(self.settings), **self.model_nodes}
+        return {**self.facts.tables, **self.model_nodes}
 
     @cached_property
     def reads(self) -> dict[str, str]:
@@ -188,7 +194,7 @@ class Pipeline:
         if self.is_data(name):
             return False
         node = self.nodes[name]
-        texts = node.of[:1] if node.kind.annotates else node.of
+        texts = node.of[:1] if node.kind.language is Language.OF_FIRST else node.of
         return node.translates or any(map(self.is_translated, texts))
 
     def speech_of(self, name: str) -> str:
@@ -249,7 +255,8 @@ class Pipeline:
             "name": node.name,
             "kind": node.kind.name,
             "gives": node.gives,
-            "whole": node.kind.whole,
+            "whole": node.kind.mode.is_whole,
+            "scored": node.facts.is_scored,
             "reads": dict(node.reads),
             "when": None if node.when is None else ".".join(node.when),
             "language": self.language_of(node.name) if texts else None,

@@ -18,6 +18,7 @@ from components.pipeline.idle_nodes import find_idle_nodes
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
 from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan, library_versions
+from components.storage.store import Store
 
 MIN_SHARD_SIZE = 32
 MAX_SHARDS = 200
@@ -65,9 +66,9 @@ def plan_nodes(
         site = pipeline.site_of(node, store, seed)
         read = {role: keys[name] for role, name in node.reads.items()}
         own = pipeline.data_of(node.name)
-        if node.kind.gathers or not node.kind.whole:
+        if node.kind.mode.reads_items:
             read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
-        stage = node.kind.find_stored_plan(node.settings, site) or make_stage_plan(
+        stage = _find_stored_plan(node, store) or make_stage_plan(
             node, site, read, totals.get(own, 0), weights, is_idle=node.name in idle
         )
         plans[node.name] = NodePlan(node, site, stage)
@@ -94,26 +95,35 @@ def make_stage_plan(
         weights: computes the digests of models.
         is_idle: whether it computes nothing, so that no model decides anything.
     """
-    kind, settings = node.kind, node.settings
+    kind, settings, facts = node.kind, node.settings, node.facts
     elsewhere = _models_elsewhere(node)
     made_here = {role: f"store:{upstream[role]}" for role in node.model_nodes}
     try:
-        inputs = {role: file_digest(Path(path)) for role, path in kind.files(settings).items()}
+        inputs = {role: file_digest(Path(path)) for role, path in facts.files.items()}
     except OSError as error:
         raise ConfigError(f"{node.name}: expected a readable file, found {error}") from error
     return StagePlan(
         stage=node.name,
         kind=kind.name,
-        version=kind.version(settings),
+        version=facts.version,
         parameters=_key_parameters(node, site),
         upstream=dict(upstream),
         inputs=inputs if is_idle else inputs | kind.digests(settings, site),
         weights={} if is_idle else weights(elsewhere, site.store),
-        seed=kind.seed(settings, site),
-        shard_size=0 if kind.whole else shard_size(total),
-        libraries=library_versions(kind.libraries(settings)),
+        seed=site.seed if facts.seed is None else facts.seed,
+        shard_size=0 if kind.mode.is_whole else shard_size(total),
+        libraries=library_versions(facts.libraries),
         models={**node.models, **elsewhere, **made_here},
     )
+
+
+def _find_stored_plan(node: Node, store: str | None) -> StagePlan | None:
+    """Return the plan of the finished stage that is used instead of computing, if the node names one.
+
+    Raises:
+        AntiphonError: it is missing.
+    """
+    return None if node.facts.stage is None else Store(store).load_plan(node.facts.stage)
 
 
 def _models_elsewhere(node: Node) -> dict[str, str]:
@@ -136,10 +146,9 @@ def _adapter_weights(node: Node) -> dict[str, list[float]]:
 
 
 def _key_parameters(node: Node, site: Site) -> dict[str, Any]:
-    kind, settings = node.kind, node.settings
-    parameters = kind.parameters(settings, site)
-    device = kind.device(settings)
-    if device is not None and "torch" in kind.libraries(settings):
+    parameters = node.kind.parameters(node.settings, site)
+    device = node.facts.device
+    if device is not None and "torch" in node.facts.libraries:
         parameters["device"] = resolve_device_type(device)
     if node.when is not None:
         parameters["when"] = node.when[1]
@@ -160,8 +169,8 @@ def _architecture_of(pipeline: Pipeline, name: str, store: str | None) -> str:
     """Return the architecture of the model that a node makes; empty where nothing says it."""
     maker = pipeline.nodes[name]
     base = split_adapters(next(iter(maker.models.values()), ""))[0]
-    if maker.kind.architecture or not base:
-        return maker.kind.architecture
+    if maker.facts.architecture or not base:
+        return maker.facts.architecture
     if base.startswith(NODE):
         return _architecture_of(pipeline, base.removeprefix(NODE), store)
     return find_architecture(base, store)

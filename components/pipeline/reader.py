@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.errors import ConfigError
+from components.nodes.facts import Language
 from components.nodes.kind import Kind
 from components.nodes.table import KINDS
 from components.pipeline import checks
@@ -25,6 +26,7 @@ from components.pipeline.pipeline import (
     outputs_of,
     replace_references,
 )
+from components.stage_settings import table_from_dev
 from components.suggestions import suggest
 from components.validation_faults import describe_value_fault
 from components.yaml_text import Places, parse_yaml
@@ -188,7 +190,7 @@ def _read_node(
         when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
         to=None if to == TARGET else to,
         called=tuple(called),
-        translates=kind.translates or to is not None,
+        translates=kind.language is Language.WRITTEN or to is not None,
         values=dict(values),
     )
 
@@ -219,7 +221,7 @@ def _read_inputs(
 
 def _read_target(name: str, values: Mapping[str, Any], kind: Kind[Any], faults: Faults) -> Any:
     to = values.get("to")
-    may_translate = kind.translates or kind.may_translate
+    may_translate = kind.language in (Language.WRITTEN, Language.MAY_BE_WRITTEN)
     if to is not None and not (may_translate and isinstance(to, str)):
         hint = "expected a language code" if may_translate else f"{kind.name} does not translate"
         faults.add(("nodes", name, "to"), f"{name}.to: {hint}, found {to!r}")
@@ -238,7 +240,7 @@ def _add_faults(
         where = ("nodes", name, *path)
         setting = ".".join((name, *path))
         if fault["type"] == "extra_forbidden" and kind is not None:
-            common = [*COMMON_KEYS[:-1], *(DEV_KEYS if kind.learned_as else ())]
+            common = [*COMMON_KEYS[:-1], *(DEV_KEYS if table_from_dev(kind.settings) else ())]
             settings = [*common, *kind.settings.model_fields] if len(path) == 1 else []
             hint = suggest(path[-1], settings) if settings else ""
             faults.add(where, f"{setting}: {kind.name} has no such setting{hint}")

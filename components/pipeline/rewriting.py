@@ -135,7 +135,7 @@ def rename_reads(node: Node, names: Mapping[str, str]) -> Node:
 
 def _rename_in_settings(node: Node, names: Mapping[str, str]) -> BaseModel:
     """Return settings in which the same tables and models have other names."""
-    tables = set(node.kind.tables(node.settings).values())
+    tables = set(node.facts.tables.values())
 
     def walk(value: Any) -> Any:
         if isinstance(value, str):

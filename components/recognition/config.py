@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, refuse_draft
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
-from components.stage_settings import StageSettings
+from components.stage_settings import Device, FilePath, ModelRef, StageSettings
 
 AUTO: Final = "auto"
 BackendName = Literal[
@@ -107,7 +107,7 @@ class RecognitionConfig(StageSettings):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str = Field(
+    model: ModelRef = Field(
         "packaged:whisper-base",
         description="model reference: hub:, whisper:, packaged:, sphinx:, onnx:, vosk:, store:, served: or "
         "a path",
@@ -189,7 +189,7 @@ class RecognitionConfig(StageSettings):
     condition_on_previous_text: bool = Field(
         False, description="prompt a window with the text of the one before it (prone to loops)"
     )
-    terms: str | None = Field(
+    terms: FilePath | None = Field(
         None,
         description="a file of names and phrases to listen for, TSV with the columns source and boost "
         "(backends whisper and transformers; docs/terms.md)",
@@ -214,14 +214,14 @@ class RecognitionConfig(StageSettings):
         description="keep the entropy and the margin of every token's distribution, and the probability of a "
         "detected language (backends whisper and transformers)",
     )
-    draft: str | None = Field(None, description=DRAFT_DESCRIPTION)
+    draft: ModelRef | None = Field(None, description=DRAFT_DESCRIPTION)
     draft_tokens: int = DRAFT_TOKENS
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
         "auto",
         description="arithmetic; auto = float32, float16 on CUDA; int8 quantizes the linear layers (CPU) and "
         "costs accuracy",
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
     @model_validator(mode="before")
     @classmethod

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from components.machine import dtype_for_key
 from components.metrics.choices import TranslationMetricName
 from components.number_ranges import ANY, LOG_PROBABILITY, PERCENT, PROBABILITY, Range, describe_fault
+from components.stage_settings import Device, ModelRef, TableOf
 from components.text_confidence import ESTIMATE_RANGES, EstimateName
 
 VERSION = 5
@@ -50,12 +51,12 @@ class RoundsConfig(BaseModel):
         "round_trip",
         description="estimate that must rise for a round to be accepted; off: every one",
     )
-    gate_model: str = Field(
+    gate_model: ModelRef = Field(
         "packaged:qwen2.5-coder-0.5b",
         description="forward: a translator; round_trip: one that translates back; fluency: an LM; "
         "quality_estimation: CometKiwi, xCOMET, MetricX (docs/metrics.md) or served:NAME",
     )
-    estimator: str | None = Field(
+    estimator: Annotated[str | None, TableOf("train_estimate")] = Field(
         None,
         description=f"{ESTIMATOR_DESCRIPTION}; in loop empty where its texts bring estimates",
         examples=["packaged:whisper-base"],
@@ -80,7 +81,7 @@ class RoundsConfig(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="arithmetic of the model that writes; auto = float32, bfloat16 on CUDA"
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
     @model_validator(mode="after")
     def _check_estimates(self) -> RoundsConfig:
@@ -139,7 +140,7 @@ class ProposerConfig(BaseModel):
     method: Literal["self_refine", "deliberation", "diffusion"] = Field(
         "self_refine", description="self_refine prompts a causal LM; the others are models of the train flow"
     )
-    model: str = Field(
+    model: ModelRef = Field(
         "packaged:qwen2.5-coder-0.5b",
         description="model that refines: a causal LM, served:NAME, or store:KEY",
     )

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.deprecated_names import DeprecatedNames
+from components.stage_settings import Device, ModelRef, Seed
 
 VERSION, NBEST_FUSION_VERSION = "2", "pooled-1"
 """Parts of the keys of systems that search, and of fused n-best lists: they change when outputs do."""
@@ -42,7 +43,7 @@ class StackConfig(DeprecatedNames):
         "pooled: the mt stage's list and Whisper's own translations, each text scored by both (English); "
         "prompted: an audio language model hears the speech and reads the transcript in its prompt",
     )
-    model: str | None = Field(
+    model: ModelRef | None = Field(
         None,
         description="store:KEY or a folder of the method's model; empty = the flow trains one (see learn); "
         "pooled: a Whisper, learn.speech_model if empty; prompted: hub:, store: or a path, never empty",
@@ -78,7 +79,7 @@ class StackConfig(DeprecatedNames):
         description="arithmetic of the text or audio model, of pooled also of the recognizer; auto = "
         "float32, on CUDA bfloat16 and float16",
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
 
 def needs_training(config: StackConfig) -> bool:
@@ -91,7 +92,9 @@ class SpeechConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str = Field("packaged:whisper-base", description="model reference of the Whisper to encode with")
+    model: ModelRef = Field(
+        "packaged:whisper-base", description="model reference of the Whisper to encode with"
+    )
     window_seconds: float = Field(
         8.0,
         ge=1.0,
@@ -108,11 +111,11 @@ class StackTrainingConfig(DeprecatedNames):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    init_from: str = Field(
+    init_from: ModelRef = Field(
         "packaged:multi30k-en-de",
         description="Marian-architecture text model: the weights and the vocabulary to start from",
     )
-    seed: int = Field(1, ge=0, lt=2**31, description="of initial weights, dropout and the order of the data")
+    seed: Seed = Field(1, ge=0, lt=2**31, description="of initial weights, dropout and the order of the data")
     steps: int = Field(600, ge=1, description="optimizer steps")
     learning_rate: float = Field(5e-4, gt=0.0, le=1.0, description="peak learning rate of AdamW")
     warmup_steps: int = Field(100, ge=1, description="steps of linear warm-up")

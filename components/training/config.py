@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from components.deprecated_names import DeprecatedNames
-from components.stage_settings import StageSettings
+from components.stage_settings import Device, ModelRef, Seed, StageSettings, Unkeyed
 
 VERSION = 1
 """Version of the training loop: raised when the same settings give another model."""
@@ -38,12 +38,12 @@ class TrainingConfig(DeprecatedNames, StageSettings):
     }
     later_settings: ClassVar[tuple[str, ...]] = ("num_microbatches", "compile")
 
-    data: str = Field(
+    data: Unkeyed[str] = Field(
         "multi30k:train",
         title="Training data",
         description="parallel text to learn from: multi30k:SPLIT, FILE.en,FILE.de or a manifest",
     )
-    dev: str = Field(
+    dev: Unkeyed[str] = Field(
         "multi30k:val",
         title="Development data",
         description="parallel text that decides: best checkpoint, early stopping (never a test set)",
@@ -64,7 +64,7 @@ class TrainingConfig(DeprecatedNames, StageSettings):
         description="learn from bootstrap sample N of the pairs, as members of a bagged ensemble do; "
         "empty = from all of them",
     )
-    seed: int = Field(
+    seed: Seed = Field(
         1,
         title="Seed",
         ge=0,
@@ -79,12 +79,12 @@ class TrainingConfig(DeprecatedNames, StageSettings):
         "or edit_diffusion (refiners that start from the translation model named in init_from), or "
         "recognition (fine-tunes the Whisper model of init_from on speech with transcripts)",
     )
-    init_from: str | None = Field(
+    init_from: ModelRef | None = Field(
         None,
         title="Start from",
         description="model whose weights, shape and vocabulary training starts from; empty = random weights",
     )
-    tokenizer: str | None = Field(
+    tokenizer: ModelRef | None = Field(
         None,
         title="Vocabulary of",
         description="model whose vocabulary is used, so that both can be mixed; empty = learned from data",
@@ -221,7 +221,7 @@ class TrainingConfig(DeprecatedNames, StageSettings):
         4, title="Diffusion steps", ge=1, le=50, description="edit_diffusion: steps T of the corruption"
     )
 
-    device: str = Field("auto", title="Device", description="auto, cpu, cuda or cuda:N")
+    device: Device = Field("auto", title="Device", description="auto, cpu, cuda or cuda:N")
     dtype: Literal["float32", "bfloat16"] = Field(
         "bfloat16", title="Arithmetic", description="arithmetic of the matrix products"
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.stage_settings import Seed
+
 
 class CtcTrainingConfig(BaseModel):
     """Settings of the training of a CTC head on the states of a frozen speech encoder."""
@@ -12,7 +14,7 @@ class CtcTrainingConfig(BaseModel):
 
     hidden: int = Field(256, ge=8, le=4096, description="width between the layers of the head")
     kernel: int = Field(5, ge=1, le=63, description="frames (20 ms) that its convolution sees; odd")
-    seed: int = Field(1, ge=0, lt=2**31, description="of initial weights, dropout and the order of the data")
+    seed: Seed = Field(1, ge=0, lt=2**31, description="of initial weights, dropout and the order of the data")
     steps: int = Field(1500, ge=1, description="optimizer steps")
     learning_rate: float = Field(2e-3, gt=0.0, le=1.0, description="peak learning rate of AdamW")
     warmup_steps: int = Field(100, ge=1, description="steps of linear warm-up")

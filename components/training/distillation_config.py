@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from components.stage_settings import ModelRef
 from components.training.config import TrainingConfig
 
 
@@ -17,7 +18,7 @@ class DistillationConfig(TrainingConfig):
         "layers_of": "init_layers_from",
     }
 
-    teachers: tuple[str, ...] = Field(
+    teachers: tuple[ModelRef, ...] = Field(
         (),
         title="Teachers",
         description="models whose mixture is imitated word by word; they share the student's vocabulary",
@@ -35,7 +36,7 @@ class DistillationConfig(TrainingConfig):
         le=1.0,
         description="share of the loss that imitates the teachers; the rest is cross-entropy",
     )
-    init_layers_from: str | None = Field(
+    init_layers_from: ModelRef | None = Field(
         None,
         title="Layers of",
         description="model whose evenly spaced layers the student begins with; empty = random weights",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, refuse_draft
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
-from components.stage_settings import StageSettings
+from components.stage_settings import Device, FilePath, ModelRef, StageSettings
 
 _log = logging.getLogger("antiphon.settings")
 VERSION = 6
@@ -54,7 +54,7 @@ class TranslationConfig(StageSettings):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str = Field(
+    model: ModelRef = Field(
         "packaged:multi30k-en-de", description="model reference: hub:, packaged:, store:, served: or a path"
     )
     adapter: str | dict[str, float] | None = Field(
@@ -91,7 +91,7 @@ class TranslationConfig(StageSettings):
         description="causal models only: auto = chat template where the tokenizer has one; completion = "
         "few-shot by the completions endpoint of a served base model",
     )
-    examples: str | None = Field(
+    examples: FilePath | None = Field(
         None,
         description="causal models only: a JSONL file of {source, target} examples for the few-shot prompt",
     )
@@ -100,7 +100,7 @@ class TranslationConfig(StageSettings):
         description="sentences before each one that the model reads, of the same text or document "
         "(docs/translation.md)",
     )
-    terms: str | None = Field(
+    terms: FilePath | None = Field(
         None,
         description="a file of names and phrases to be written, TSV with the columns source, target, boost "
         "and require (docs/terms.md)",
@@ -111,13 +111,13 @@ class TranslationConfig(StageSettings):
     entropies: bool = Field(
         False, description="keep the entropy and the margin of every token's distribution"
     )
-    draft: str | None = Field(None, description=DRAFT_DESCRIPTION)
+    draft: ModelRef | None = Field(None, description=DRAFT_DESCRIPTION)
     draft_tokens: int = DRAFT_TOKENS
     dtype: Literal["auto", "float32", "bfloat16", "float16", "int8"] = Field(
         "auto",
         description="arithmetic; auto = float32, bfloat16 on CUDA; int8 quantizes the linear layers (CPU)",
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
     @model_validator(mode="before")
     @classmethod

@@ -155,7 +155,7 @@ def _print_plan(
     for node in graph:
         models = ", ".join(dict.fromkeys(node.models.values()))
         inputs = [*node.of, f"when {'.'.join(node.when)}"] if node.when else node.of
-        kind = f"{node.kind.name} {node.kind.describe(node.settings)}".rstrip()
+        kind = f"{node.kind.name} {node.facts.description}".rstrip()
         cells = (node.name, kind, ", ".join(inputs), models, remarks.get(node.name, ""))
         table.add_row(*map(Text, cells))
     console().print(table)

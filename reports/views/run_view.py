@@ -12,6 +12,7 @@ from components.analysis.cost import Cost
 from components.languages import UNDETERMINED
 from components.metrics.metric import Output
 from components.metrics.normalizers import BY_LANGUAGE
+from components.nodes.facts import Mode
 from components.nodes.table import KINDS
 from components.pipeline.item_gatherer import takes_way
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
@@ -225,7 +226,7 @@ class RunView:
     def _edges_to(self, node: NodeRecord) -> Iterator[GraphEdge]:
         kind = KINDS.get(node.kind)
         # A round reads all rounds before it; drawn is that it goes on with the last.
-        inputs = node.inputs[-1:] if kind is not None and kind.waits else node.inputs
+        inputs = node.inputs[-1:] if kind is not None and kind.mode is Mode.ROUND else node.inputs
         yield from (GraphEdge(above, node.name) for above in dict.fromkeys(inputs))
         sources = set(inputs)
         if node.when is not None:

@@ -13,7 +13,6 @@ from components.confidence.evaluation.trial_tables import ScoredText
 from components.errors import AntiphonError
 from components.files import read_lines
 from components.metrics.metric import Output
-from components.nodes.table import KINDS
 from components.pipeline.pipeline import DATA
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
@@ -72,7 +71,7 @@ def read_node_texts(
 
 def is_scored(run: RunRecord, node: NodeRecord) -> bool:
     """Whether a node's texts are scored: outputs are, and others but rounds, pieces and references."""
-    return node.name in run.pipeline.outputs.values() or node.kind not in KINDS or KINDS[node.kind].scored
+    return node.scored or node.name in run.pipeline.outputs.values()
 
 
 def _read_texts(view: RunView, node: NodeRecord, ref: StageRef) -> Iterator[ScoredText]:

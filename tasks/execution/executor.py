@@ -24,6 +24,7 @@ from prefect.task_engine import run_task_sync
 from prefect.utilities.engine import collect_task_run_inputs_sync
 
 from components.models.weight_digests import resolve_weight_digests
+from components.nodes.facts import Mode
 from components.pipeline.idle_nodes import remove_idle_nodes
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import NodePlan, plan_nodes
@@ -154,7 +155,11 @@ def resolve_outputs(
     outputs = {}
     for role, name in pipeline.outputs.items():
         node = pipeline.nodes[name]
-        while statuses.get(node.name) == "skipped" and node.kind.waits and node.of[-1] in pipeline.nodes:
+        while (
+            statuses.get(node.name) == "skipped"
+            and node.kind.mode is Mode.ROUND
+            and node.of[-1] in pipeline.nodes
+        ):
             node = pipeline.nodes[node.of[-1]]
         outputs[role] = node.name if node.name in stages else name
     return replace(pipeline, outputs=outputs)

@@ -74,7 +74,7 @@ def measure_latency(
 def _answers_requests(pipeline: Pipeline, node: Node) -> bool:
     """Return whether a node computes the utterances of the run's data one by one, without asking a person."""
     kind = node.kind
-    return not (kind.whole or kind.gathers or kind.asks) and pipeline.data_of(node.name) == DATA
+    return not kind.mode.is_whole and pipeline.data_of(node.name) == DATA
 
 
 def _gather_items(
@@ -107,19 +107,17 @@ def _open_component(planned: NodePlan, refs: Mapping[str, StageRef]) -> Iterator
     kind = node.kind
     site = with_tables(planned.site, node, {name: refs[name] for name in node.tables.values()})
     settings = with_models(node.settings, node, {name: ref.key for name, ref in refs.items()})
-    files = kind.files(settings)
+    facts = kind.facts(settings)
     if "torch" not in plan.libraries:
         component = kind.build(settings, site)
-        check_plan(plan, site.store, files)
+        check_plan(plan, site.store, facts.files)
         yield component
         return
     from components.device import count_torch_threads  # noqa: PLC0415 - imports torch
     from tasks.execution.device_context import shard_context  # noqa: PLC0415 - imports torch
 
-    job = ShardJob(
-        plan, settings.model_dump_json(), site, kind.device(settings) or "cpu", count_torch_threads()
-    )
-    with shard_context(job, 0, lambda: kind.build(settings, site), files) as component:
+    job = ShardJob(plan, settings.model_dump_json(), site, facts.device or "cpu", count_torch_threads())
+    with shard_context(job, 0, lambda: kind.build(settings, site), facts.files) as component:
         yield component
 
 

@@ -39,7 +39,7 @@ def publish_node(
     """
     if node.gives == "text":
         publish_examples(ref, _make_examples(pipeline, node, ref, data[pipeline.data_of(node.name)], read))
-    elif node.gives == "table" and not node.kind.whole:
+    elif node.gives == "table" and not node.kind.mode.is_whole:
         publish_ways(ref)
     else:
         publish_stage(ref)

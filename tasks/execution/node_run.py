@@ -12,8 +12,9 @@ from components.editing.questions import Answers, Question
 from components.errors import StoreError
 from components.machine import resolve_device_name
 from components.models.weight_digests import resolve_weight_digests
+from components.nodes.facts import Mode
 from components.nodes.site import Item, Site
-from components.pipeline.item_gatherer import ItemGatherer, Slice
+from components.pipeline.item_gatherer import ItemGatherer, Slice, has_stopped
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, make_stage_plan, with_models, with_tables
 from components.run_record import StageRef
@@ -72,13 +73,13 @@ class NodeRun:
         """Return the finished stage; None where no utterance had anything to do with the node."""
         kind, plan = self.node.kind, self.planned.stage
         read: dict[str, str] | None = None
-        if kind.whole or kind.waits or self.store.find_stage(plan) is not None:
+        if kind.mode is not Mode.PER_ITEM or self.store.find_stage(plan) is not None:
             read = self._wait_for_all()
             finished = self.store.find_stage(plan, read)
             if finished is not None:
                 discard_work(Path(finished.path))
                 return finished
-            if kind.whole:
+            if kind.mode.is_whole:
                 return self._compute_whole(read)
             if not self._has_work():
                 return None
@@ -88,7 +89,7 @@ class NodeRun:
         """Return whether any item needs work, and set ``all_idle``: there are items, and none does."""
         for part in self._read_slices():
             for item in part.items:
-                if not self.node.kind.is_idle(item):
+                if self.node.kind.mode is not Mode.ROUND or not has_stopped(item):
                     self.all_idle = False
                     return True
                 self.all_idle = True
@@ -157,7 +158,7 @@ class NodeRun:
             ShardedStage(writer, self._make_shard_work(), self.coordinator, progress).run(counted())
             writer.read_digests = self._wait_for_all()
             self.node.kind.check_outcomes(self.node.settings, writer.path)
-            ids = None if self.node.kind.filters else self._read_ids()
+            ids = None if self.node.facts.may_drop else self._read_ids()
             return writer.finish(ids)
 
     def _read_ids(self) -> Iterator[str]:
@@ -171,7 +172,7 @@ class NodeRun:
         """Return what a process needs to know to compute shards."""
         site = with_tables(self.planned.site, self.node, self._find_tables())
         settings = with_models(self.node.settings, self.node, self.keys)
-        device = self.node.kind.device(settings) or "cpu"
+        device = self.node.kind.facts(settings).device or "cpu"
         threads = 1
         if "torch" in self.planned.stage.libraries:
             from components.device import count_torch_threads  # noqa: PLC0415 - imports torch
@@ -185,7 +186,7 @@ class NodeRun:
 
     def lane_name(self) -> str:
         """Return the lane that it computes in: its device, or one of its own for what computes elsewhere."""
-        device = self.node.kind.device(self.node.settings)
+        device = self.node.facts.device
         if device is None:
             return f"node:{self.node.name}"
         if "torch" not in self.planned.stage.libraries:
@@ -210,14 +211,14 @@ class NodeRun:
         site = self._with_progress(job.site)
 
         def work(folder: Path) -> Product:
-            if kind.gathers:
+            if kind.mode is not Mode.WHOLE:
                 return kind.collect(settings, self._with_costs(site), self._read_items(), folder)
             return kind.make(settings, site, stages, folder)
 
         def work_with_torch(folder: Path) -> Product:
             from tasks.execution.device_context import whole_stage_context  # noqa: PLC0415 - imports torch
 
-            with whole_stage_context(job, kind.files(settings)):
+            with whole_stage_context(job, kind.facts(settings).files):
                 return work(folder)
 
         compute = work_with_torch if "torch" in self.planned.stage.libraries else work

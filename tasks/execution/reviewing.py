@@ -17,6 +17,7 @@ from pydantic import Field, create_model
 from components.editing.questions import Answers, Question
 from components.errors import ConfigError, StoreError
 from components.files import utc_now
+from components.nodes.facts import Mode
 from components.pipeline.pipeline import Node, Pipeline
 from components.pipeline.planning import NodePlan
 from components.storage.store import Store
@@ -66,7 +67,7 @@ def pass_unattended_reviews(pipeline: Pipeline, plans: Mapping[str, NodePlan]) -
     passing = {}
     for name, planned in plans.items():
         node = planned.node
-        if node.kind.asks and Store(planned.site.store).find_stage(planned.stage) is None:
+        if node.kind.mode is Mode.BY_HAND and Store(planned.site.store).find_stage(planned.stage) is None:
             passing[name] = _pass(pipeline, node)
     return replace(pipeline, nodes={**pipeline.nodes, **passing}) if passing else pipeline
 

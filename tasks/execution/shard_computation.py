@@ -30,18 +30,17 @@ def compute_packed(node: str, number: int, job: ShardJob, payload: str, journal:
     """
     kind = KINDS[job.plan.kind]
     settings = kind.settings.model_validate_json(job.settings)
+    facts = kind.facts(settings)
     items = [Item.model_validate_json(line) for line in payload.split("\n")]
     if "torch" not in job.plan.libraries:
         component = kind.build(settings, job.site)
-        check_plan(job.plan, job.site.store, kind.files(settings))
-        return _compute_checked(node, component, items, filters=kind.filters)
+        check_plan(job.plan, job.site.store, facts.files)
+        return _compute_checked(node, component, items, filters=facts.may_drop)
     from tasks.execution.device_context import shard_context  # noqa: PLC0415 - imports torch
 
-    with shard_context(
-        job, number, lambda: kind.build(settings, job.site), kind.files(settings)
-    ) as component:
+    with shard_context(job, number, lambda: kind.build(settings, job.site), facts.files) as component:
         with keep_windows(Path(journal)) as kept:
-            result = _compute_checked(node, component, items, filters=kind.filters, device=job.device)
+            result = _compute_checked(node, component, items, filters=facts.may_drop, device=job.device)
         return result._replace(seconds=result.seconds + kept.recalled_seconds)
 
 

@@ -59,12 +59,11 @@ class PoolToScore(NamedTuple):
         """Utterance id -> different candidates, the first first."""
         if self.node is None:
             return {nbest.utterance_id: _texts(nbest) for nbest in read_nbests(self.entry.texts)}
+        candidates = self.node.facts.candidates
+        assert candidates is not None  # find_pools takes others without a node
         lists = [read_nbests_by_id(ref) for ref in self.inputs]
         ids = dict.fromkeys(key for by_id in lists for key in by_id)
-        pools = {
-            key: self.node.kind.candidates(self.node.settings, [own[key] for own in lists if key in own])
-            for key in ids
-        }
+        pools = {key: candidates([own[key] for own in lists if key in own]) for key in ids}
         return {key: texts for key, texts in pools.items() if texts}
 
 
@@ -80,9 +79,9 @@ def _texts(nbest: NBest) -> list[str]:
 def find_pools(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[PoolToScore]:
     """Return the nodes that choose among candidates, the n-best lists that they read, and all other lists."""
     entries = {entry.texts.stage: entry for entry in find_texts_to_score(pipeline, stages)}
-    choosing = [node for node in pipeline if node.kind.pools and node.name in entries]
+    choosing = [node for node in pipeline if node.facts.candidates is not None and node.name in entries]
     lists = dict.fromkeys(name for node in choosing for name in node.of if name in entries)
-    alone = (node.name for node in pipeline if 1 < node.kind.list_length(node.settings) <= MAX_LIST)
+    alone = (node.name for node in pipeline if 1 < node.facts.list_length <= MAX_LIST)
     lists |= dict.fromkeys(name for name in alone if name in entries and _has_lists(entries[name].texts))
     pools = [
         PoolToScore(entries[node.name], node, tuple(stages[name] for name in node.of if name in stages))

@@ -51,7 +51,7 @@ def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> l
         if node.gives != "text" or name not in stages or pipeline.data_of(name) != DATA:
             continue
         is_output = name in pipeline.outputs.values()
-        if is_output or node.kind.scored:
+        if is_output or node.facts.is_scored:
             language = None if pipeline.is_spoken(name) else pipeline.language_of(name)
             prefix = "" if is_output else f"{name}_"
             selected.append(TextsToScore(prefix, stages[pipeline.speech_of(name)], stages[name], language))
@@ -60,9 +60,7 @@ def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> l
 
 def find_terms(pipeline: Pipeline) -> tuple[Term, ...]:
     """Return the terms of all lists that nodes of a pipeline have, each once."""
-    paths = dict.fromkeys(
-        path for node in pipeline if (path := node.kind.files(node.settings).get("terms")) is not None
-    )
+    paths = dict.fromkeys(path for node in pipeline if (path := node.facts.files.get("terms")) is not None)
     terms = {(term.source, term.target): term for path in paths for term in read_terms(Path(path))}
     return tuple(terms.values())
 

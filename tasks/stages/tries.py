@@ -148,7 +148,11 @@ class ComputedTry:
             }
             needed = {node.name for output in scored for node in pipeline.subgraph_of(output)}
             for name, ref in result.stages.items():
-                if name in needed and not pipeline.nodes[name].kind.whole and pipeline.data_of(name) == DATA:
+                if (
+                    name in needed
+                    and not pipeline.nodes[name].kind.mode.is_whole
+                    and pipeline.data_of(name) == DATA
+                ):
                     used.append(ref)
         return used
 

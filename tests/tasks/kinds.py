@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
+from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined
 from components.run_record import StageRef
+from components.stage_settings import Unkeyed
 from components.storage.whole_stage import Product
 
 
 class ShoutSettings(NodeSettings):
     mark: str = "!"
-    calls: str
-    seconds: float = 0.0
-    fails: bool = Field(False, description="at the second shard")
-    own_lane: bool = True
+    calls: Unkeyed[str]
+    seconds: Unkeyed[float] = 0.0
+    fails: Unkeyed[bool] = Field(False, description="at the second shard")
+    own_lane: Unkeyed[bool] = True
 
 
 class Shout(Kind[ShoutSettings]):
@@ -31,14 +34,10 @@ class Shout(Kind[ShoutSettings]):
     summary = "for tests"
     settings = ShoutSettings
 
-    def version(self, settings: ShoutSettings) -> str:
-        return "1"
+    version = "1"
 
-    def parameters(self, settings: ShoutSettings, site: Site) -> dict[str, Any]:
-        return {"mark": settings.mark}
-
-    def device(self, settings: ShoutSettings) -> str | None:
-        return None if settings.own_lane else "cpu"
+    def facts(self, settings: ShoutSettings) -> Facts:
+        return replace(super().facts(settings), device=None if settings.own_lane else "cpu")
 
     def build(self, settings: ShoutSettings, site: Site) -> Component:
         def shout(items: Sequence[Item]) -> list[NodeOutcome]:
@@ -61,7 +60,7 @@ class Shout(Kind[ShoutSettings]):
 
 
 class CountSettings(NodeSettings):
-    calls: str
+    calls: Unkeyed[str]
 
 
 class Count(Kind[CountSettings]):
@@ -71,13 +70,8 @@ class Count(Kind[CountSettings]):
     summary = "for tests"
     settings = CountSettings
     gives = "table"
-    whole = True
-
-    def version(self, settings: CountSettings) -> str:
-        return "1"
-
-    def parameters(self, settings: CountSettings, site: Site) -> dict[str, Any]:
-        return {}
+    mode = Mode.WHOLE
+    version = "1"
 
     def make(
         self, settings: CountSettings, site: Site, read: Mapping[str, StageRef], folder: Path

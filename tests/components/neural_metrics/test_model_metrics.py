@@ -172,9 +172,12 @@ def test_a_combination_by_a_model_has_it_in_its_key_and_reads_the_source(
     kind, folder = Combine(), tiny_models["comet"]
     settings = CombineSettings(method="minimum_bayes_risk", utility=f"comet:{folder}")
     site = Site("mbr", of=("x", "y"), translates=False)
-    assert kind.models(settings) == {"utility": str(folder)}
+    assert kind.facts(settings).models == {"utility": str(folder)}
     assert kind.parameters(settings, site)["utility"] == "comet"  # the model's digest stands for it
-    assert kind.sees_source(settings) and not kind.sees_source(CombineSettings(method="minimum_bayes_risk"))
+    assert (
+        kind.facts(settings).reads_source
+        and not kind.facts(CombineSettings(method="minimum_bayes_risk")).reads_source
+    )
     assert "neural_metrics" not in kind.parameters(CombineSettings(), site)
     utterance = Utterance(id="u", text=SOURCE, source_language="en", target_language="de")
     inputs = {"x": nbest(TEXTS[0]), "y": nbest(TEXTS[2])}

@@ -44,7 +44,7 @@ def test_a_filter_of_lines(tmp_path: Path) -> None:
     lengths = call(["awk", "{print length($0)}"], items("abc"), format="text", gives="table")
     assert lengths == [Route(utterance_id="u0", way="scored", value=3.0)]
     routed = {"run": ["cat"], "format": "text", "gives": "table", "ways": ["up", "down"]}
-    assert Command().ways(CommandSettings.model_validate(routed)) == ("up", "down")
+    assert Command().facts(CommandSettings.model_validate(routed)).ways == ("up", "down")
     assert compute(Command(), routed, items("up")) == [Route(utterance_id="u0", way="up")]
     speech, text = call(["cat"], [item("u0"), *items("a")], format="text")
     assert (speech.reason, text.best.text) == ("nothing to read", "a")

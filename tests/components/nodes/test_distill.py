@@ -179,5 +179,5 @@ def test_new_settings_do_not_change_earlier_keys() -> None:
     assert set(filtered) == {"choose", "keep_by", "keep_share", "keep_threshold"}
     stack = StackTrainingSettings(states="s", dev_states="d")
     assert not {"targets", "states"} & TrainStack().parameters(stack, site).keys()
-    assert TrainStack().tables(stack) == {"states": "s", "dev_states": "d"}
+    assert TrainStack().facts(stack).tables == {"states": "s", "dev_states": "d"}
     assert Distill().parameters(DistillSettings(), site)["kind"] == "translation"

@@ -10,7 +10,7 @@ from components.editing.correction import Correction, correct
 from components.editing.corrections_stage import read_corrections_of, store_corrections
 from components.errors import ConfigError
 from components.nodes.edit import Edit, EditSettings, _edit, read_corrections
-from components.nodes.site import Item, Site
+from components.nodes.site import Item
 from components.nodes.table import KINDS
 from components.records import Segment, Utterance
 from components.storage.store import Store
@@ -32,7 +32,7 @@ def test_what_is_corrected_changes_and_the_rest_goes_on(tmp_path: Path, name: st
     assert texts_of(outcomes) == ["a cat", 'Two "dogs"', "cows"]
     assert outcomes[0] is read[0].inputs["asr"]
     assert (outcomes[1].best.system, outcomes[1].best.tokens, outcomes[1].language) == ("node", (), "en")
-    assert list(Edit().ids_in_settings(EditSettings(file=str(path)))) == ["u1"]
+    assert list(Edit().facts(EditSettings(file=str(path))).utterance_ids()) == ["u1"]
 
 
 def test_the_mark_before_what_looks_like_a_formula_is_no_text(tmp_path: Path) -> None:
@@ -129,6 +129,4 @@ def test_a_file_or_a_node_gives_the_corrections_not_both() -> None:
 def test_a_node_of_corrections_is_the_stage_that_holds_them(tmp_path: Path) -> None:
     ref = store_corrections(Store(str(tmp_path)), "asr", [Correction(id="u0", text="a", **LINEAGE)], None)
     node = KINDS["corrections"]
-    plan = node.find_stored_plan(node.settings(key=ref.key), Site(name="other", store=str(tmp_path)))
-    assert plan is not None
-    assert plan.key == ref.key
+    assert node.facts(node.settings(key=ref.key)).stage == ref.key

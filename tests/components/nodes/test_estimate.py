@@ -122,7 +122,7 @@ def test_a_finished_estimator_is_named_by_key_or_path(fitted: tuple[Path, StageR
         kind.check(settings, site_of(folder))
         assert list(kind.build(settings, site_of(folder))(list(items(6)))) == by_table
         is_file = not model.startswith("store:")
-        assert bool(kind.files(settings)) == is_file
+        assert bool(kind.facts(settings).files) == is_file
         assert bool(kind.digests(settings, site_of(folder))) != is_file
     damaged = Path(ref.path) / "estimator.json"
     content = damaged.read_bytes()

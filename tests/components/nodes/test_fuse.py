@@ -47,15 +47,16 @@ def test_it_fuses_what_there_is_of_its_inputs(monkeypatch: pytest.MonkeyPatch) -
 def test_the_candidates_are_the_pool_beside_which_oracles_stand() -> None:
     settings = Fuse.settings.model_validate({"candidates": 2})
     lists = [nbest("u", "a", "b"), nbest("u", "c")]
-    assert Fuse().candidates(settings, lists) == ["a", "c"]
+    candidates = Fuse().facts(settings).candidates
+    assert candidates is not None and candidates(lists) == ["a", "c"]
 
 
 def test_the_gates_model_counts_only_where_a_gate_reads_it() -> None:
     kind, site = Fuse(), Site("fused", of=("mt",))
     settings = Fuse.settings.model_validate({"gate_model": "packaged:gemma-3-270m"})
-    assert set(kind.models(settings)) == {"model"}
+    assert set(kind.facts(settings).models) == {"model"}
     assert not {"model", "gate_model", "device"} & set(kind.parameters(settings, site))
-    assert set(kind.models(settings.model_copy(update={"gate": "fluency"}))) == {"model", "gate_model"}
+    assert set(kind.facts(settings.model_copy(update={"gate": "fluency"})).models) == {"model", "gate_model"}
 
 
 def read(fit: dict[str, Any]) -> None:

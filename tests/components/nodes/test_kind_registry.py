@@ -13,6 +13,7 @@ from components.nodes.select import Select
 from components.nodes.table import KINDS
 
 MODULE = """
+from components.nodes.facts import Mode
 from components.nodes.kind import Kind
 from components.nodes.site import NodeSettings
 
@@ -20,15 +21,15 @@ class Punctuate(Kind[NodeSettings]):
     name = "punctuate"
     summary = "for tests"
     settings = NodeSettings
-    version = lambda self, settings: "punctuate-1"
+    version = "punctuate-1"
     build = lambda self, settings, site: lambda items: []
 
 class Half(Kind[NodeSettings]):
     name = "half"
     summary = "for tests"
     settings = NodeSettings
-    whole = True
-    version = lambda self, settings: "half-1"
+    mode = Mode.WHOLE
+    version = "half-1"
 
 class Other(Punctuate):
     name = "other"
@@ -85,6 +86,6 @@ def test_a_clash_or_a_broken_one_is_one_line(
     assert "\n" not in str(fault.value)
 
 
-def test_every_kind_of_ours_has_what_its_flags_need() -> None:
+def test_every_kind_of_ours_has_what_its_mode_needs() -> None:
     missing = {name: find_missing_methods(kind) for name, kind in KINDS.items() if name != "data"}
     assert not any(missing.values()), missing

@@ -78,12 +78,12 @@ def test_texts_become_texts(tmp_path: Path) -> None:
 def test_an_amount_of_text_that_is_set_to_nothing_gives_the_text_as_it_is(tmp_path: Path) -> None:
     """The first of a matrix ``typos: [0, 0.1]`` is a system as the others."""
     none = PerturbationConfig(typos=0)
-    assert Perturb().output_sort(none) == "text"
+    assert Perturb().facts(none).gives == "text"
     text = Utterance(id="t", text="Two dogs.", source_language="en")
     (line,) = collect(tmp_path / "s", none, text)
     assert NBest.model_validate_json(line).best.text == "Two dogs."
-    assert Perturb().output_sort(PerturbationConfig(snr_db=None)) == "speech"
-    assert Perturb().output_sort(PerturbationConfig()) == "speech"
+    assert Perturb().facts(PerturbationConfig(snr_db=None)).gives == "speech"
+    assert Perturb().facts(PerturbationConfig()).gives == "speech"
 
 
 def test_speech_is_not_made_of_a_text_and_noise_is_a_recording(tmp_path: Path) -> None:

@@ -280,7 +280,7 @@ def test_a_recording_is_an_answer_of_a_node_that_gives_speech(tmp_path: Path) ->
 def test_a_function_of_a_package(steps: Path) -> None:
     values = {"file": None, "package": "pydantic", "function": "builtins:sorted"}
     settings = PythonSettings.model_validate(values)
-    assert Python().libraries(settings) == ("pydantic",)
+    assert Python().facts(settings).libraries == ("pydantic",)
     assert texts_of(call(steps, "builtins:str", items("a"), file=None, package="pydantic"))[0].startswith(
         "{'id'"
     )

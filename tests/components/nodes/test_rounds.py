@@ -169,12 +169,12 @@ def test_the_version_of_the_scorers_is_in_the_key_of_their_gate_alone() -> None:
 
 def test_an_utterance_that_was_stopped_is_idle_unless_its_draft_was() -> None:
     from components.nodes.site import Item
+    from components.pipeline.item_gatherer import has_stopped
 
     stopped = text("u1", "x", decision=Decision(round=1, accepted=True, stopped="cycle"))
     draft = text("u1", "x")
-    kind = RefineRound()
-    assert kind.is_idle(Item(utterance=spoken("u1"), inputs={"mt": draft, "a-1": stopped}))
-    assert not kind.is_idle(Item(utterance=spoken("u1"), inputs={"b-1": stopped}))
+    assert has_stopped(Item(utterance=spoken("u1"), inputs={"mt": draft, "a-1": stopped}))
+    assert not has_stopped(Item(utterance=spoken("u1"), inputs={"b-1": stopped}))
 
 
 def test_a_loop_is_its_body_round_by_round() -> None:

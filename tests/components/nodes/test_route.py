@@ -43,7 +43,7 @@ def test_folds_are_those_of_the_data_set(tmp_path: Path) -> None:
     source = str(tmp_path / "a.en")
     whole = load(source).utterances
     sent = compute(RouteKind(), {"by": "fold", "folds": 3}, [Item(utterance=u) for u in whole])
-    assert RouteKind().ways(RouteKind.settings(by="fold", folds=3)) == ("fold-1", "fold-2", "fold-3")
+    assert RouteKind().facts(RouteKind.settings(by="fold", folds=3)).ways == ("fold-1", "fold-2", "fold-3")
     for number in (1, 2, 3):
         part = [one.utterance_id for one in sent if one.way == f"fold-{number}"]
         assert 10 < len(part) < 30
@@ -148,7 +148,7 @@ def test_the_ways_partition_the_data(texts: list[str], limit: int) -> None:
     outcomes = compute(RouteKind(), {"by": "length", "below": limit}, read)
     assert [one.utterance_id for one in outcomes] == [one.utterance.id for one in read]
     assert {one.way for one in outcomes} <= set(
-        RouteKind().ways(RouteKind.settings(by="length", below=limit))
+        RouteKind().facts(RouteKind.settings(by="length", below=limit)).ways
     )
     assert [one.way == "escalate" for one in outcomes] == [len(text) < limit for text in texts]
 

@@ -29,8 +29,8 @@ def test_its_key_is_the_metric_and_the_digest_of_its_model() -> None:
 
 def test_its_device_and_model_are_those_of_its_settings() -> None:
     node = read_pipeline({"nodes": {**cascade(), "qe": {**QE, "device": "cpu"}}}).nodes["qe"]
-    assert (node.models, node.kind.device(node.settings)) == ({"model": "hub:a/b"}, "cpu")
-    assert "torch" in node.kind.libraries(node.settings)
+    assert (node.models, node.kind.facts(node.settings).device) == ({"model": "hub:a/b"}, "cpu")
+    assert "torch" in node.kind.facts(node.settings).libraries
 
 
 def test_transcripts_and_models_that_are_not_there_are_refused() -> None:

@@ -20,12 +20,13 @@ def test_a_stored_stage_keeps_its_key(tmp_path: Path) -> None:
     with open_stage(Store(str(tmp_path)), plan) as writer:
         writer.finish([])
     site = Site("draft", store=str(tmp_path))
-    assert Stored().find_stored_plan(StoredSettings(key=plan.key), site).key == plan.key
+    store, stage = Store(str(tmp_path)), Stored().facts(StoredSettings(key=plan.key)).stage
+    assert stage == store.load_plan(stage or "").key == plan.key
     (tmp_path / "stages" / plan.key / "outputs.jsonl").write_text("{}\n")
     with pytest.raises(StoreError, match="is damaged"):
-        Stored().find_stored_plan(StoredSettings(key=plan.key), site)
+        store.load_plan(plan.key)
     with pytest.raises(StoreError, match=r"expected a finished stage 000000000000… in .*, found none"):
-        Stored().find_stored_plan(StoredSettings(key="0" * 64), site)
+        store.load_plan("0" * 64)
     with pytest.raises(
         StoreError, match="draft: expected stage 000000000000… as it was planned, found it gone"
     ):

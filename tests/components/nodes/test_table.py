@@ -67,5 +67,5 @@ def test_the_examples_can_be_read(example: Path) -> None:
     values, lines = parse_yaml(example.read_text("utf-8"), str(example))
     graph = read_pipeline({k: v for k, v in values.items() if k in KEYS}, str(example), lines, example.parent)
     for node in graph:
-        for path in node.kind.files(node.settings).values():
+        for path in node.kind.facts(node.settings).files.values():
             assert Path(path).is_file()

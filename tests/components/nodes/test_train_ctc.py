@@ -26,7 +26,7 @@ def read(**settings: Any) -> Any:
 def test_a_recognizer_computes_with_what_it_makes() -> None:
     pipeline = read()
     assert pipeline.nodes["asr"].settings.model == "node:head"
-    assert pipeline.nodes["head"].kind.tables(pipeline.nodes["head"].settings) == {
+    assert pipeline.nodes["head"].kind.facts(pipeline.nodes["head"].settings).tables == {
         "states": "states",
         "dev_states": "dev_states",
     }

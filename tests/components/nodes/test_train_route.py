@@ -175,7 +175,7 @@ def test_a_budget_without_dev_is_learned_from_what_it_routes() -> None:
     graph = read_pipeline({"nodes": nodes})
     assert graph.nodes["doubt--fit"].of == ("fast",)
     assert graph.nodes["doubt"].tables == {"fitted": "doubt--fit"}
-    assert graph.nodes["doubt"].kind.describe(graph.nodes["doubt"].settings) == (
+    assert graph.nodes["doubt"].kind.facts(graph.nodes["doubt"].settings).description == (
         "by confidence, at most 0.3 of the utterances"
     )
 

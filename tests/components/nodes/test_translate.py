@@ -23,18 +23,18 @@ def settings(**values: Any) -> TranslateSettings:
 
 def test_one_translator_is_itself_whatever_the_mixing_would_be() -> None:
     kind, alone = Translate(), settings(combine={"method": "log_linear"})
-    assert kind.models(alone) == {"model": "first"}
-    assert kind.version(alone) == kind.version(settings())
+    assert kind.facts(alone).models == {"model": "first"}
+    assert kind.facts(alone).version == kind.facts(settings()).version
     assert kind.parameters(alone, Site("mt")) == kind.parameters(settings(), Site("mt"))
 
 
 def test_members_are_models_by_role_and_thinned_ones_are_told_apart() -> None:
     kind, several = Translate(), settings(members=("second",), dropout_members=2)
-    assert list(kind.models(several).values()) == ["first", "first", "second"]
+    assert list(kind.facts(several).models.values()) == ["first", "first", "second"]
     others = (settings(members=("second",), dropout_members=2, dropout_seed=1), settings(members=("second",)))
     for other in others:
         assert kind.parameters(other, Site("mt")) != kind.parameters(several, Site("mt"))
-    assert kind.models(settings(combine=EVIDENCE)) == {
+    assert kind.facts(settings(combine=EVIDENCE)).models == {
         "member1": "first", "member2": "node:good", "member3": "bad"
     }  # fmt: skip
 
@@ -68,10 +68,10 @@ def test_a_fault_of_the_mixing_is_told_at_its_setting() -> None:
 def test_one_recognizer_is_itself_and_several_are_members() -> None:
     kind = Recognize()
     alone, several = RecognizeSettings(model="a"), RecognizeSettings(model="a", members=("b",))
-    assert kind.models(alone) == {"model": "a"}
-    assert kind.models(several) == {"member1": "a", "member2": "b"}
+    assert kind.facts(alone).models == {"model": "a"}
+    assert kind.facts(several).models == {"member1": "a", "member2": "b"}
     assert "combination" not in kind.parameters(alone, Site("asr"))
     assert kind.parameters(several, Site("asr"))["combination"] == "linear"
-    assert kind.version(alone) != kind.version(several)
+    assert kind.facts(alone).version != kind.facts(several).version
     with pytest.raises(ConfigError, match="combination: expected backend whisper"):
         kind.check(several.model_copy(update={"backend": "pocketsphinx"}), Site("asr"))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
+from components.pipeline import development
 from components.pipeline.development import add_development_nodes
 from components.pipeline.faults import Faults
 from components.pipeline.reader import read_pipeline
@@ -44,10 +45,7 @@ def test_copies_are_shared_and_other_sets_have_their_own() -> None:
 
 
 def test_rungs_lose_the_route_that_is_learned_and_keep_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    from components.nodes.table import KINDS
-
-    monkeypatch.setattr(type(KINDS["route"]), "learned_as", "fitted")
-    monkeypatch.setattr(type(KINDS["route"]), "made_by", {"fitted": "tune"})
+    monkeypatch.setattr(development, "table_from_dev", lambda _: ("fitted", "tune"))
     route = {"kind": "route", "by": "margin", "dev": "s"}
     nodes = {
         "last": {**route, "of": "good", "rungs": ["good", "best"]},

@@ -50,12 +50,12 @@ def test_a_draft_is_in_the_key_and_keys_without_one_stay() -> None:
     kind, site = Translate(), Site("mt")
     plain = TranslateSettings(model="large", **GREEDY)
     drafted = TranslateSettings(model="large", draft="small", **GREEDY)
-    assert kind.models(drafted) == {**kind.models(plain), "draft": "small"}
+    assert kind.facts(drafted).models == {**kind.facts(plain).models, "draft": "small"}
     assert kind.parameters(drafted, site) == kind.parameters(plain, site)
     assert not {"draft", "draft_tokens"} & kind.parameters(plain, site).keys()
     more = TranslateSettings(model="large", draft="small", draft_tokens=8, **GREEDY)
     assert kind.parameters(more, site) == {**kind.parameters(plain, site), "draft_tokens": 8}
-    assert kind.models(TranslateSettings(model="a", members=("b",), draft="node:c", **GREEDY)) == {
+    assert kind.facts(TranslateSettings(model="a", members=("b",), draft="node:c", **GREEDY)).models == {
         "member1": "a", "member2": "b", "draft": "node:c"
     }  # fmt: skip
 
