@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import torch
-from whisper.tokenizer import Tokenizer
 
 from components.decoding.config import SearchConfig
 from components.decoding.guidance import Guidance
 from components.decoding.isolation import isolate
 from components.errors import ModelError
+from components.openai_whisper import Tokenizer
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.backend import DecodingResult, EncodedWindows, WhisperBackend
 from components.recognition.whisper.decoding_state import DecodedWindow, UtteranceState, WindowStream
