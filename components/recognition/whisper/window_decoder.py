@@ -20,7 +20,7 @@ from components.recognition.whisper.features import WINDOW_FRAMES
 from components.recognition.whisper.guides import Guide
 
 
-class WindowDecoder:
+class WhisperWindowDecoder:
     """Decodes the present windows of streams by a Whisper model in any library.
 
     Args:

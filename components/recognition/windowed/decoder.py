@@ -96,7 +96,7 @@ class WindowDecoder(ABC, Generic[Result]):
         language: The only one that it knows; None where it knows several, or does not say.
         is_remote: Whether a server computes: it takes all windows at once, in any languages, and its answers
             are kept as they come.
-        form: Of the results of a batch, as the journal of windows keeps them.
+        form: Of the results of a batch, as the journal of windows keeps them; not of one that ``is_remote``.
     """
 
     max_seconds: float = MAX_WINDOW_SECONDS

@@ -1,4 +1,4 @@
-"""The one recognizer beside Whisper's: utterances -> windows -> batches -> n-best lists, by any decoder."""
+"""The recognizer of all models but Whisper: utterances -> windows -> batches -> n-best lists, by any decoder."""
 
 from __future__ import annotations
 
