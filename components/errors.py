@@ -38,6 +38,14 @@ class ModelError(AntiphonError):
     """A model reference, its files or its weights are wrong."""
 
 
+class RecordError(ModelError):
+    """One record cannot be computed, others can; ``reason`` is a short class of the fault."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
 class MergeError(AntiphonError):
     """Models cannot be merged as asked."""
 

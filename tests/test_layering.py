@@ -78,6 +78,15 @@ def loaded_with(target: str, module: str) -> set[str]:
     return {name for name in packages_of(target) if not f"{module}.".startswith(f"{name}.") or name == target}
 
 
+def test_one_module_imports_openai_whisper() -> None:
+    readers = [
+        path.relative_to(ROOT).as_posix()
+        for path in modules().values()
+        if any(name.split(".")[0] == "whisper" for _, name in imports(path.read_text(encoding="utf-8")))
+    ]
+    assert readers == ["components/openai_whisper.py"]
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_only_what_it_may(package: str) -> None:
     forbidden = OUTSIDE | DANGEROUS | (set() if package in WITH_PREFECT else {"prefect"})

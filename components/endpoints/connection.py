@@ -27,7 +27,7 @@ from components.endpoints.endpoint import PREFIX, Endpoint
 from components.errors import (
     AntiphonError,
     ConfigError,
-    ModelError,
+    RecordError,
     TransientError,
     UnknownModelError,
     to_one_line,
@@ -49,12 +49,8 @@ Send = Callable[["AsyncOpenAI"], Coroutine[Any, Any, str]]
 """Sends a request by the client; returns the text of the answer's body."""
 
 
-class AnswerError(ModelError):
-    """A served model has no usable answer for one record; ``reason`` is a short class of the fault."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
+class AnswerError(RecordError):
+    """A served model has no usable answer for one record."""
 
 
 def require_extra(reference: str) -> None:

@@ -148,9 +148,9 @@ def available_references() -> tuple[str, ...]:
 
 def whisper_names() -> tuple[str, ...]:
     """Names of openai-whisper's models, as ``base.en``."""
-    import whisper  # noqa: PLC0415 - imports torch
+    from components.openai_whisper import ADDRESSES  # noqa: PLC0415 - imports torch
 
-    return tuple(whisper.available_models())
+    return tuple(ADDRESSES)
 
 
 def _with_adapters(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from whisper.model import LayerNorm, Whisper
 
 from components.errors import ModelError
 from components.models.checkpoints import read_json, verify
 from components.models.conversion.whisper import hub_name, openai_dimensions
 from components.models.tensor_checks import refuse_non_finite
 from components.models.weights import copy_tensors, move_model, resolve_placement
+from components.openai_whisper import LayerNorm, Whisper
 from components.records import Checkpoint
 
 TIED = frozenset({"proj_out.weight"})

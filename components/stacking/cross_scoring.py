@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from whisper.model import Whisper
-from whisper.tokenizer import LANGUAGES
 
 from components import audio
 from components.decoding.candidates import Candidate
@@ -26,6 +24,7 @@ from components.kernels import Arithmetic
 from components.languages import two_letters_of
 from components.models import resolve
 from components.models.architectures import CAUSAL
+from components.openai_whisper import LANGUAGES, Whisper
 from components.recognition.whisper.backend import ModelDimensions
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.features import WINDOW_FRAMES, compute_log_mel, cut_window

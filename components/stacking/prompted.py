@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from components.errors import ConfigError
+from components.errors import ConfigError, RecordError
 from components.models import resolve
 from components.recognition import checks
 from components.recognition.backends import windowed
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import load_resident
-from components.recognition.windowed.decoder import Request, Window, WindowDecoder, WindowHypothesis
+from components.recognition.windowed.decoder import Request, Window, WindowDecoder
+from components.recognition.windowed.nbest import Hypotheses, NBestDecoder
 from components.recognition.windowed.recognizer import WindowRecognizer
 from components.records import Outcome, Quarantined, Utterance
 from components.stacking.config import StackConfig
@@ -33,7 +35,7 @@ class PromptedTranslator:
         recognition = recognition_config_of(config)
         self.config, self.checkpoint = config, resolve(recognition.model, store)
         loaded = load_resident(self.checkpoint, recognition)
-        decoder: WindowDecoder = windowed.build_decoder(recognition, loaded, self.checkpoint)
+        decoder = windowed.build_decoder(recognition, loaded, self.checkpoint)
         if "sound" in config.ablate:
             decoder = _DeafDecoder(decoder)
         self._recognizer = WindowRecognizer(recognition, decoder, self.checkpoint, "stack")
@@ -50,17 +52,17 @@ class PromptedTranslator:
         ]
 
 
-class _DeafDecoder:
+class _DeafDecoder(NBestDecoder):
     """A decoder that hears silence as long as the sound."""
 
-    def __init__(self, decoder: WindowDecoder) -> None:
+    def __init__(self, decoder: WindowDecoder[Any]) -> None:
         self.max_seconds, self.language = decoder.max_seconds, decoder.language
         self._decoder = decoder
 
     def check(self, request: Request) -> None:
         self._decoder.check(request)
 
-    def decode(self, windows: Sequence[Window]) -> Sequence[Sequence[WindowHypothesis]]:
+    def decode(self, windows: Sequence[Window]) -> Sequence[Hypotheses | RecordError]:
         return self._decoder.decode(
             [replace(window, samples=np.zeros_like(window.samples)) for window in windows]
         )

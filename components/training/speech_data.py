@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from whisper.tokenizer import LANGUAGES, Tokenizer, get_tokenizer
 
 from components import audio, data
 from components.errors import DataError
 from components.languages import two_letters_of
+from components.openai_whisper import LANGUAGES, Tokenizer, get_tokenizer
 from components.recognition.whisper.features import compute_log_mel, cut_window
 from components.records import Utterance
 

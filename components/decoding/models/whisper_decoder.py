@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor
-from whisper.model import LayerNorm, ResidualAttentionBlock, Whisper
 
 from components.decoding.models.kept_workspaces import Workspaces
 from components.decoding.models.static_steps import DecoderSizes
@@ -17,6 +16,7 @@ from components.kernels.cross_attention import cross_attention_kernel
 from components.kernels.folded_mask import FEATURES, NEVER
 from components.kernels.packed_linear import Projection, build_linear, fuse_linears
 from components.kernels.threads import map_in_threads
+from components.openai_whisper import LayerNorm, ResidualAttentionBlock, Whisper
 
 
 @dataclass(frozen=True)

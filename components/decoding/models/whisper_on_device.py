@@ -7,7 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch.nn import functional
-from whisper.tokenizer import Tokenizer
 
 from components.decoding.models.beam_cache import AnyBeamCache, BeamCache
 from components.decoding.models.static_cache import StaticBeamCache
@@ -19,6 +18,7 @@ from components.decoding.moves import Move, Rows
 from components.decoding.scorers import common_count
 from components.decoding.step_mixture import StepMixture
 from components.kernels.folded_mask import attend
+from components.openai_whisper import Tokenizer
 
 CrossAttention = Callable[[Tensor, int], Tensor]
 """Queries (R, t, d) of a layer -> what they attend to in their windows, (R, t, d)."""

@@ -8,13 +8,13 @@ import zlib
 from pathlib import Path
 
 import torch
-from whisper.model import ModelDimensions
 
 from components.errors import ModelError
 from components.models.checkpoints import TOKENIZER_NAMES, WEIGHTS, read_json
 from components.models.conversion import gguf, whisper
 from components.models.conversion.ctranslate2 import whisper_tensors
 from components.models.packaged_models import PackagedModel
+from components.openai_whisper import ModelDimensions
 
 WHISPER_EXTRAS = ("config.json", "tokenizer.json", "vocabulary.txt", "vocabulary.json")
 

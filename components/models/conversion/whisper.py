@@ -15,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import whisper
 from safetensors.torch import save_file
 from torch import Tensor
-from whisper.model import ModelDimensions
-from whisper.tokenizer import LANGUAGES, get_tokenizer
 
+from components import openai_whisper
 from components.errors import ModelError
 from components.models.conversion.whisper_tokenizer import write_tokenizer
+from components.openai_whisper import LANGUAGES, ModelDimensions, get_tokenizer
 
 # openai-whisper's part of a name -> the hub's, in the order in which they are replaced.
 RENAMES = (
@@ -167,12 +166,12 @@ def preprocessor_config(dims: ModelDimensions) -> dict[str, object]:
         "feature_extractor_type": "WhisperFeatureExtractor",
         "processor_class": "WhisperProcessor",
         "feature_size": dims.n_mels,
-        "sampling_rate": whisper.audio.SAMPLE_RATE,
-        "hop_length": whisper.audio.HOP_LENGTH,
-        "n_fft": whisper.audio.N_FFT,
-        "chunk_length": whisper.audio.CHUNK_LENGTH,
-        "n_samples": whisper.audio.N_SAMPLES,
-        "nb_max_frames": whisper.audio.N_FRAMES,
+        "sampling_rate": openai_whisper.SAMPLE_RATE,
+        "hop_length": openai_whisper.HOP_LENGTH,
+        "n_fft": openai_whisper.N_FFT,
+        "chunk_length": openai_whisper.CHUNK_LENGTH,
+        "n_samples": openai_whisper.N_SAMPLES,
+        "nb_max_frames": openai_whisper.N_FRAMES,
         "padding_side": "right",
         "padding_value": 0.0,
         "return_attention_mask": False,

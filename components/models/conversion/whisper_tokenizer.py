@@ -11,8 +11,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-import whisper
-from whisper.tokenizer import get_tokenizer
+from components.openai_whisper import ASSETS, get_tokenizer
 
 END = "<|endoftext|>"
 MULTILINGUAL_VOCABULARY = 51865
@@ -33,7 +32,7 @@ def _letters(token: bytes) -> str:
 
 def _ranks(multilingual: bool) -> dict[bytes, int]:
     name = "multilingual.tiktoken" if multilingual else "gpt2.tiktoken"
-    lines = (Path(whisper.__file__).parent / "assets" / name).read_text(encoding="ascii").splitlines()
+    lines = (ASSETS / name).read_text(encoding="ascii").splitlines()
     return {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in lines if line)}
 
 

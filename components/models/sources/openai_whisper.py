@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import whisper
 from filelock import FileLock
 
 from components.digests import cache_folder, sha256_of
@@ -19,12 +18,10 @@ from components.models.install_manifest import install_once
 from components.models.references import unknown_reference_error
 from components.models.sources.model_file import CONVERSION_VERSION, write_whisper
 from components.models.wheels import ProgressCallback
+from components.openai_whisper import ADDRESSES, ALIGNMENT_HEADS
 from components.records import Checkpoint
 
 TIMEOUT_SECONDS = 30
-# openai-whisper publishes addresses and alignment heads in these two tables only.
-ADDRESSES: dict[str, str] = whisper._MODELS
-HEADS: dict[str, bytes] = whisper._ALIGNMENT_HEADS
 
 
 def openai_model(name: str, on_progress: ProgressCallback) -> Checkpoint:
@@ -49,7 +46,7 @@ def openai_model(name: str, on_progress: ProgressCallback) -> Checkpoint:
     def write(folder: Path) -> None:
         file = _own_copy(Path(address).name, digest) or download(address, digest, reference, on_progress)
         on_progress(f"{reference}: converting")
-        write_whisper(file, folder, HEADS.get(name))
+        write_whisper(file, folder, ALIGNMENT_HEADS.get(name))
 
     folder = install_once(cache_folder() / "converted" / f"{digest}-{name}-{CONVERSION_VERSION}", write)
     return checkpoint_of(folder, reference, (f"sha256:{digest}",))

@@ -51,12 +51,6 @@ def _load_pocketsphinx(checkpoint: Checkpoint, config: RecognitionConfig, device
     return pocketsphinx.PocketsphinxDecoder(checkpoint)
 
 
-def _load_ctc(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
-    from components.recognition.backends import ctc  # noqa: PLC0415 - takes seconds to import
-
-    return ctc.load(checkpoint, config, device)
-
-
 def _build_whisper(
     config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
 ) -> Recognizer:
@@ -74,36 +68,10 @@ def _build_pocketsphinx(
     return pocketsphinx.PocketsphinxRecognizer(config, loaded, checkpoint)
 
 
-def _load_served(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
-    """A served model computes elsewhere, whatever ``device`` says."""
-    from components.endpoints.transcription import open_transcription  # noqa: PLC0415 - an extra
-
-    del device
-    return open_transcription(split_reference(checkpoint.reference)[1], word_times=config.word_times)
-
-
-def _build_served(
-    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
-) -> Recognizer:
-    from components.recognition.backends import served  # noqa: PLC0415 - an extra
-
-    del task, seed
-    return served.ServedRecognizer(config, loaded, checkpoint)
-
-
 def _require_transcription(checkpoint: Checkpoint) -> None:
     from components.endpoints.transcription import open_transcription  # noqa: PLC0415 - an extra
 
     open_transcription(split_reference(checkpoint.reference)[1]).probe()
-
-
-def _build_ctc(
-    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
-) -> Recognizer:
-    from components.recognition.ctc.recognizer import CtcRecognizer  # noqa: PLC0415 - imports torch
-
-    del task, seed
-    return CtcRecognizer(config, loaded, checkpoint)
 
 
 def _require_ctranslate2_files(checkpoint: Checkpoint) -> None:
@@ -165,8 +133,8 @@ BACKENDS: dict[str, Backend] = {
         schemes=("served",),
         architectures=(SERVED,),
         version="1",
-        load=_load_served,
-        build=_build_served,
+        load=windowed.load,
+        build=windowed.build,
         module="openai",
         extra="served",
         require_files=_require_transcription,
@@ -179,8 +147,8 @@ BACKENDS: dict[str, Backend] = {
         architectures=tuple(name.lower() for name in architectures.CTC),
         version="1",
         half="float32",
-        load=_load_ctc,
-        build=_build_ctc,
+        load=windowed.load,
+        build=windowed.build,
     ),
     "transducer": Backend(
         reads="a transducer (Parakeet RNN-T or TDT)",

@@ -33,8 +33,8 @@ from components.models.loading import load_transformers
 from components.recognition.backends.audio_lm_requests import MODELS, AudioLanguageModelRow
 from components.recognition.backends.seq2seq import search_config_of, to_window_hypothesis
 from components.recognition.config import RecognitionConfig
-from components.recognition.vad.windows import MAX_WINDOW_SECONDS
 from components.recognition.windowed.decoder import Request, Window, WindowHypothesis, require_possible
+from components.recognition.windowed.nbest import NBestDecoder
 from components.records import Checkpoint
 from components.sanitization import find_control_tokens, sanitize
 
@@ -42,7 +42,7 @@ PROMPTS = Path(__file__).parents[1] / "prompts"
 _OPEN, _CLOSE = "<text>", "</text>"
 
 
-class AudioLanguageDecoder:
+class AudioLanguageDecoder(NBestDecoder):
     """A :class:`~components.recognition.windowed.decoder.WindowDecoder` over an audio language model.
 
     Args:
@@ -51,9 +51,6 @@ class AudioLanguageDecoder:
         row: How its architecture is asked.
         search_config: The search.
     """
-
-    max_seconds = MAX_WINDOW_SECONDS
-    language: str | None = None
 
     def __init__(
         self, ready: CausalModel, processor: Any, row: AudioLanguageModelRow, search_config: SearchConfig

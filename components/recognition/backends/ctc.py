@@ -15,6 +15,7 @@ from components.errors import ConfigError, ModelError, to_one_line
 from components.models.architectures import SPEECH_CTC
 from components.models.loading import load_transformers
 from components.recognition.config import RecognitionConfig
+from components.recognition.ctc.decoder import CtcDecoder
 from components.recognition.ctc.model import CtcModel, CtcVocabulary
 from components.recognition.ctc.speech_ctc import load_speech_ctc
 from components.records import Checkpoint
@@ -99,3 +100,8 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
             f"that loads ({to_one_line(error, 200)})"
         ) from error
     return TransformersCtcModel(model, tokenizer, extractor, checkpoint.reference)
+
+
+def build_decoder(loaded: CtcModel, checkpoint: Checkpoint, config: RecognitionConfig) -> CtcDecoder:
+    """The decoder of what :func:`load` loaded."""
+    return CtcDecoder(loaded, checkpoint.reference, config)

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from whisper.audio import TOKENS_PER_SECOND
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.guidance import UNGUIDED, Guidance
 from components.errors import ConfigError, ModelError
+from components.openai_whisper import TOKENS_PER_SECOND
 from components.recognition.whisper.alignment import start_sequence
 from components.recognition.whisper.backend import (
     DecodingResult,

@@ -19,8 +19,8 @@ from components.errors import ConfigError, ModelError, to_one_line
 from components.languages import is_undetermined, two_letters_of
 from components.models.checkpoints import read_json
 from components.recognition.config import RecognitionConfig
-from components.recognition.vad.windows import MAX_WINDOW_SECONDS
-from components.recognition.windowed.decoder import Request, Window, WindowHypothesis
+from components.recognition.windowed.decoder import Window, WindowHypothesis
+from components.recognition.windowed.nbest import NBestDecoder
 from components.recognition.word_boundaries import word_boundaries
 from components.records import Checkpoint, Token, Word
 
@@ -28,7 +28,7 @@ LAST_TOKEN_SECONDS = 0.2
 """So long after its last token begins a word ends, if the next does not begin before: no ends are given."""
 
 
-class OnnxAsrDecoder:
+class OnnxAsrDecoder(NBestDecoder):
     """A :class:`~components.recognition.windowed.decoder.WindowDecoder` over a model of onnx-asr.
 
     Args:
@@ -36,14 +36,8 @@ class OnnxAsrDecoder:
         word_times: Whether words get times.
     """
 
-    max_seconds = MAX_WINDOW_SECONDS
-    language: str | None = None
-
     def __init__(self, model: Any, word_times: bool) -> None:
         self._model, self._word_times = model.with_timestamps(), word_times
-
-    def check(self, request: Request) -> None:
-        """See :class:`WindowDecoder`: the library does not say which languages a model knows."""
 
     def decode(self, windows: Sequence[Window]) -> list[list[WindowHypothesis]]:
         """See :class:`WindowDecoder`."""

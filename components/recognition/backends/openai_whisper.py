@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from whisper.model import Whisper
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
@@ -20,6 +19,7 @@ from components.decoding.search import search
 from components.kernels import Arithmetic
 from components.kernels.folded_mask import prefers_folding
 from components.models.whisper_loading import load_whisper
+from components.openai_whisper import Whisper
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.alignment import align

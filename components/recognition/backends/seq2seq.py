@@ -31,6 +31,7 @@ from components.models.loading import load_transformers
 from components.recognition.backends.seq2seq_starts import STARTS, Start
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Request, Window, WindowHypothesis, require_possible
+from components.recognition.windowed.nbest import NBestDecoder
 from components.records import Checkpoint, Token
 
 MAX_SECONDS = 30.0
@@ -77,7 +78,7 @@ class SpeechSeq2SeqModel:
         return {"padding": True, "pad_to_multiple_of": round(SAMPLE_RATE * frame_ms / 1000)}
 
 
-class SpeechSeq2SeqDecoder:
+class SpeechSeq2SeqDecoder(NBestDecoder):
     """A :class:`~components.recognition.windowed.decoder.WindowDecoder`: one search over one or more models.
 
     Args:
@@ -90,7 +91,6 @@ class SpeechSeq2SeqDecoder:
     """
 
     max_seconds = MAX_SECONDS
-    language: str | None = None
 
     def __init__(
         self,

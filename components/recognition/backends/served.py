@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from components import audio
 from components.endpoints.connection import AnswerError
-from components.endpoints.transcription import Clip, TimedWordForm, Transcript, TranscriptionModel
+from components.endpoints.transcription import (
+    Clip,
+    TimedWordForm,
+    Transcript,
+    TranscriptionModel,
+    open_transcription,
+)
 from components.endpoints.usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
-from components.errors import DataError
 from components.languages import NAMES, is_undetermined, two_letters_of, without_spaces
+from components.models.references import split_reference
 from components.recognition.config import RecognitionConfig
-from components.recognition.recognizer import quarantine
-from components.recognition.vad.windows import Span, is_silent, windows_of
+from components.recognition.vad.windows import Span
+from components.recognition.windowed.decoder import Window, WindowDecoder
 from components.records import (
     Checkpoint,
     Hypothesis,
     NBest,
-    Outcome,
-    Quarantined,
     Segment,
     Token,
     Utterance,
@@ -31,63 +35,33 @@ from components.records import (
 )
 from components.resegmentation import resegment
 
+if TYPE_CHECKING:
+    import torch
+
 MAX_SECONDS = 600.0
 """Of one request: 19 MB of samples; OpenAI takes 25. Longer recordings are cut at their pauses."""
 
 
-class ServedRecognizer:
-    """A :class:`~components.recognition.recognizer.Recognizer` over a transcription endpoint."""
+class ServedDecoder(WindowDecoder[Transcript]):
+    """A :class:`~components.recognition.windowed.decoder.WindowDecoder` over a transcription endpoint."""
 
-    def __init__(
-        self,
-        config: RecognitionConfig,
-        model: TranscriptionModel,
-        checkpoint: Checkpoint,
-    ) -> None:
-        self.config, self.checkpoint = config, checkpoint
+    max_seconds = MAX_SECONDS
+    min_seconds = 0.0
+    is_remote = True
+
+    def __init__(self, model: TranscriptionModel) -> None:
         self._model = model
-        self.system = checkpoint.reference
 
-    def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order; all requests of all of them are asked at once."""
-        prepared = [self._prepare(utterance) for utterance in utterances]
-        clips = [clip for each in prepared if not isinstance(each, Quarantined) for _, clip in each]
-        answers = iter(self._model.transcribe(clips))
-        return [
-            each
-            if isinstance(each, Quarantined)
-            else self._build_outcome(utterance, [span for span, _ in each], [next(answers) for _ in each])
-            for utterance, each in zip(utterances, prepared, strict=True)
-        ]
+    def decode(self, windows: Sequence[Window]) -> list[Transcript | AnswerError]:
+        """See :class:`WindowDecoder`: all windows are asked for at once."""
+        return self._model.transcribe([_to_clip(window) for window in windows])
 
-    def _prepare(self, utterance: Utterance) -> list[tuple[Span, Clip]] | Quarantined:
-        if utterance.audio is None:
-            return quarantine(utterance, "no audio", "expected audio to recognise, found text only")
-        try:
-            samples = audio.decode(utterance.audio)
-        except DataError as error:
-            return quarantine(utterance, "unreadable audio", str(error))
-        spoken = utterance.source_language
-        language = None if is_undetermined(spoken) else two_letters_of(spoken)
-        rate = audio.SAMPLE_RATE
-        return [
-            (span, Clip(samples[int(span.start * rate) : int(span.end * rate)], language))
-            for span in self._find_spans(samples)
-        ]
-
-    def _find_spans(self, samples: audio.Samples) -> list[Span]:
-        if is_silent(samples):
-            return []
-        spans = windows_of(samples, MAX_SECONDS)
-        return [span for span in spans if span.voiced or not self.config.vad]
-
-    def _build_outcome(
-        self, utterance: Utterance, spans: Sequence[Span], answers: Sequence[Transcript | AnswerError]
-    ) -> Outcome:
-        transcripts = [answer for answer in answers if isinstance(answer, Transcript)]
-        fault = next((answer for answer in answers if isinstance(answer, AnswerError)), None)
-        if fault is not None:
-            return quarantine(utterance, fault.reason, str(fault))
+    def join(
+        self, utterance: Utterance, windows: Sequence[tuple[Span, Transcript]], system: str, n: int
+    ) -> NBest:
+        """See :class:`WindowDecoder`: one hypothesis, with a score where the server gives one."""
+        del n
+        spans, transcripts = [span for span, _ in windows], [transcript for _, transcript in windows]
         language = _language_of(utterance, transcripts)
         scores = [_score_of(transcript) for transcript in transcripts]
         known = [score for score in scores if score is not None]
@@ -102,7 +76,7 @@ class ServedRecognizer:
             text=" ".join(text for t in transcripts if (text := " ".join(t.text.split()))),
             score=math.fsum(score for score, _ in known) if is_scored else 0.0,
             n_tokens=sum(n for _, n in known) if is_scored else 0,
-            system=self.system,
+            system=system,
             features={
                 "windows": float(len(spans)),
                 "silence": float(not spans),
@@ -120,6 +94,11 @@ class ServedRecognizer:
             ),
         )
         return NBest(utterance_id=utterance.id, hypotheses=(hypothesis,), language=language)
+
+
+def _to_clip(window: Window) -> Clip:
+    source = window.request.source
+    return Clip(window.samples, None if is_undetermined(source) else two_letters_of(source))
 
 
 def _language_of(utterance: Utterance, transcripts: Sequence[Transcript]) -> str:
@@ -177,3 +156,17 @@ def _with_words(segment: Segment, words: Sequence[TimedWordForm], span: Span, la
     if not timed:
         return segment
     return segment.model_copy(update={"words": timed, "start": timed[0].start, "end": timed[-1].end})
+
+
+def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> TranscriptionModel:
+    """The endpoint of ``checkpoint``, which computes elsewhere, whatever ``device`` says. ConfigError."""
+    del device
+    return open_transcription(split_reference(checkpoint.reference)[1], word_times=config.word_times)
+
+
+def build_decoder(
+    loaded: TranscriptionModel, checkpoint: Checkpoint, config: RecognitionConfig
+) -> ServedDecoder:
+    """The decoder of what :func:`load` loaded."""
+    del checkpoint, config
+    return ServedDecoder(loaded)

@@ -23,8 +23,8 @@ from components.device import pick_dtype
 from components.errors import DataError, ModelError
 from components.models.loading import load_transformers
 from components.recognition.config import RecognitionConfig
-from components.recognition.vad.windows import MAX_WINDOW_SECONDS
 from components.recognition.windowed.decoder import Request, Window, WindowHypothesis
+from components.recognition.windowed.nbest import NBestDecoder
 from components.recognition.word_boundaries import word_boundaries
 from components.records import Checkpoint, Token, Word
 
@@ -80,7 +80,7 @@ def _log_softmax(logits: Tensor) -> LogProbs:
     return log_probs
 
 
-class TransducerDecoder:
+class TransducerDecoder(NBestDecoder):
     """A :class:`~components.recognition.windowed.decoder.WindowDecoder` over a Parakeet transducer.
 
     Args:
@@ -92,9 +92,6 @@ class TransducerDecoder:
     Raises:
         ModelError: The model was made for another sample rate.
     """
-
-    max_seconds = MAX_WINDOW_SECONDS
-    language: str | None = None
 
     def __init__(self, model: Any, processor: Any, name: str, config: RecognitionConfig) -> None:
         self._model, self._name, self._config = model, name, config

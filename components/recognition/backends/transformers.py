@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from whisper.tokenizer import Tokenizer
 
 from components.decoding.config import SearchConfig
 from components.decoding.guidance import UNGUIDED, Guidance
@@ -19,6 +18,7 @@ from components.decoding.search import search
 from components.errors import ModelError
 from components.kernels import Arithmetic
 from components.models.loading import load_transformers
+from components.openai_whisper import Tokenizer
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.alignment import align

@@ -18,15 +18,15 @@ import torch
 from components.audio import SAMPLE_RATE
 from components.errors import ModelError
 from components.recognition.config import RecognitionConfig
-from components.recognition.vad.windows import MAX_WINDOW_SECONDS
-from components.recognition.windowed.decoder import Request, Window, WindowHypothesis
+from components.recognition.windowed.decoder import Window, WindowHypothesis
+from components.recognition.windowed.nbest import NBestDecoder
 from components.records import Checkpoint, Token, Word
 
 MIN_POSTERIOR = 1e-10
 """Posteriors are at least this, so that their logarithms are finite."""
 
 
-class VoskDecoder:
+class VoskDecoder(NBestDecoder):
     """A :class:`~components.recognition.windowed.decoder.WindowDecoder` over a model of Vosk.
 
     Args:
@@ -35,14 +35,8 @@ class VoskDecoder:
         word_times: Whether words get times.
     """
 
-    max_seconds = MAX_WINDOW_SECONDS
-    language: str | None = None
-
     def __init__(self, model: Any, n_best: int, word_times: bool) -> None:
         self._model, self._n_best, self._word_times = model, n_best, word_times
-
-    def check(self, request: Request) -> None:
-        """See :class:`WindowDecoder`: a model of Vosk does not say which language it knows."""
 
     def decode(self, windows: Sequence[Window]) -> list[list[WindowHypothesis]]:
         """See :class:`WindowDecoder`."""

@@ -29,9 +29,9 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
     return _import(config.backend).load(checkpoint, config, device)
 
 
-def build_decoder(config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint) -> WindowDecoder:
+def build_decoder(config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint) -> WindowDecoder[Any]:
     """The decoder over what :func:`load` loaded."""
-    decoder: WindowDecoder = _import(config.backend).build_decoder(loaded, checkpoint, config)
+    decoder: WindowDecoder[Any] = _import(config.backend).build_decoder(loaded, checkpoint, config)
     return decoder
 
 

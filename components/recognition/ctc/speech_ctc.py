@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from whisper.model import AudioEncoder, ModelDimensions, Whisper
 
 from components.audio import Samples
 from components.decoding.ctc.forward import LogProbs
@@ -25,6 +24,7 @@ from components.models.architectures import SPEECH_CTC
 from components.models.checkpoints import read_json, verify
 from components.models.tensor_checks import refuse_mismatch, refuse_non_finite
 from components.networks.ctc_head import CtcHead
+from components.openai_whisper import AudioEncoder, ModelDimensions, Whisper
 from components.recognition.ctc.characters import BLANK
 from components.recognition.ctc.model import CtcVocabulary
 from components.recognition.whisper.encoder import WhisperEncoder

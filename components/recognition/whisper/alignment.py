@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from whisper.audio import TOKENS_PER_SECOND
-from whisper.tokenizer import Tokenizer
 
 from components.decoding.candidates import Candidate
+from components.openai_whisper import TOKENS_PER_SECOND, Tokenizer
 from components.recognition.whisper.backend import TokenAlignment
 from components.recognition.whisper.segments import FRAMES_PER_STAMP, text_positions
 from components.recognition.whisper.time_warping import filter_median, warp

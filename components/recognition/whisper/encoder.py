@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
-from whisper.model import AudioEncoder, ModelDimensions, ResidualAttentionBlock
 
 from components.kernels import Arithmetic
 from components.kernels.folded_mask import attend, fold_keys, fold_values, prefers_folding
 from components.kernels.packed_linear import build_linear, can_pack, fuse_linears
 from components.kernels.threads import map_in_threads
+from components.openai_whisper import AudioEncoder, ModelDimensions, ResidualAttentionBlock
 from components.recognition.whisper.features import WINDOW_FRAMES
 from components.recognition.whisper.padding import Padding, count_audio_positions, make_noise
 from components.recognition.whisper.padding_memory import recall_attention

@@ -12,7 +12,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from whisper.audio import HOP_LENGTH, N_FFT, N_FRAMES, SAMPLE_RATE, log_mel_spectrogram, mel_filters
+
+from components.openai_whisper import (
+    HOP_LENGTH,
+    N_FFT,
+    N_FRAMES,
+    SAMPLE_RATE,
+    log_mel_spectrogram,
+    mel_filters,
+)
 
 FRAMES_PER_SECOND: int = SAMPLE_RATE // HOP_LENGTH
 """Of the log-mel features: one frame is 10 ms."""

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from whisper.tokenizer import Tokenizer
-
 from components.audio import SAMPLE_RATE, Samples
 from components.decoding.ctc.joint_scoring import CtcFrames, JointCtc
 from components.decoding.logits_processors import LogitsProcessor
@@ -15,6 +13,7 @@ from components.decoding.phrase_trie import WordEdges
 from components.decoding.term_guidance import Phrase, TermGuidance
 from components.decoding.text_fusion import TextFusion, WeightedTextModel
 from components.errors import ConfigError
+from components.openai_whisper import Tokenizer
 from components.recognition.ctc.characters import spell
 from components.recognition.ctc.model import CtcModel
 from components.recognition.whisper.decoding_state import WindowStream

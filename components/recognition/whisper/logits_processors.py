@@ -12,10 +12,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from whisper.tokenizer import Tokenizer
 
 from components.decoding.logits_processors import FORBIDDEN, AtSteps, History, LogitsProcessor, TokenRule
 from components.decoding.token_constraints import Renormalize, suppress, suppress_at
+from components.openai_whisper import Tokenizer
 
 MAX_INITIAL_TIMESTAMP = 50  # 1.0 s in steps of 20 ms
 

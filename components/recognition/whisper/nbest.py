@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whisper.tokenizer import Tokenizer
-
 from components.decoding.candidates import Candidate, member_scores_at, statistics_at
+from components.openai_whisper import Tokenizer
 from components.recognition.whisper.decoding_state import DecodedWindow
 from components.recognition.whisper.fallback import compression_ratio
 from components.recognition.whisper.features import FRAMES_PER_SECOND

@@ -10,12 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from whisper.audio import HOP_LENGTH
-from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
-
 from components import audio
 from components.errors import DataError
 from components.languages import base_of, is_undetermined, two_letters_of
+from components.openai_whisper import HOP_LENGTH, LANGUAGES, TO_LANGUAGE_CODE
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched
 from components.recognition.recognizer import STAGE, quarantine

@@ -35,7 +35,7 @@ from components.recognition.whisper.guides import Guide
 from components.recognition.whisper.nbest import build_nbest
 from components.recognition.whisper.opening import OpenedUtterance, StreamQueue, UtteranceOpener
 from components.recognition.whisper.segments import split_into_segments
-from components.recognition.whisper.window_decoder import WindowDecoder
+from components.recognition.whisper.window_decoder import WhisperWindowDecoder
 from components.recognition.whisper.window_encoder import WindowEncoder
 from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
 from components.storage.window_journal import recall_or_compute
@@ -89,7 +89,7 @@ class WhisperRecognizer:
         self._limit = BatchLimit(self._batch_size)
         self._opener = UtteranceOpener(config, backend, checkpoint.reference)
         self._encoder = WindowEncoder(backend)
-        self._decoder = WindowDecoder(config, backend, task, seed, guides)
+        self._decoder = WhisperWindowDecoder(config, backend, task, seed, guides)
         self.threads = choose_threads(config.device)
         self.encodes_ahead = backend.device.type == "cuda"
         self.system = f"{checkpoint.reference}/{config.backend}"

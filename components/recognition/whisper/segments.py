@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whisper.tokenizer import Tokenizer
-
+from components.openai_whisper import Tokenizer
 from components.records import Segment
 
 FRAMES_PER_STAMP = 2

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import torch
-from whisper.tokenizer import Tokenizer
 
 from components.decoding.config import SearchConfig
 from components.decoding.guidance import Guidance
 from components.decoding.isolation import isolate
 from components.errors import ModelError
+from components.openai_whisper import Tokenizer
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.backend import DecodingResult, EncodedWindows, WhisperBackend
 from components.recognition.whisper.decoding_state import DecodedWindow, UtteranceState, WindowStream
@@ -20,7 +20,7 @@ from components.recognition.whisper.features import WINDOW_FRAMES
 from components.recognition.whisper.guides import Guide
 
 
-class WindowDecoder:
+class WhisperWindowDecoder:
     """Decodes the present windows of streams by a Whisper model in any library.
 
     Args:

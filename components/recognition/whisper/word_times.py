@@ -13,9 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
 from statistics import fmean, median
 
-from whisper.timing import WordTiming, merge_punctuations
-from whisper.tokenizer import Tokenizer
-
+from components.openai_whisper import Tokenizer, WordTiming, merge_punctuations
 from components.recognition.whisper.backend import TokenAlignment
 from components.recognition.whisper.segments import TimedTokens
 from components.records import Segment, Word

@@ -1,1 +1,1 @@
-"""Recognizers of one window at a time: audio -> windows -> batches of any decoder -> n-best lists."""
+"""The one loop of all recognizers but Whisper's: audio -> windows -> batches of a decoder -> n-best lists."""

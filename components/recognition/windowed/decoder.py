@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Generic, Literal, TypeVar
+
+from pydantic import TypeAdapter
 
 from components.audio import Samples
-from components.errors import ConfigError, DataError
-from components.records import Checkpoint, Token, Word
+from components.errors import ConfigError, DataError, RecordError
+from components.recognition.vad.windows import MAX_WINDOW_SECONDS, Span
+from components.records import Checkpoint, NBest, Token, Utterance, Word
 
+Result = TypeVar("Result")
 Task = Literal["transcribe", "translate", "stack"]
 """What is written: the words in the language that is spoken, their translation, or a translation for which a
 transcript is read as well."""
@@ -82,25 +87,47 @@ class WindowHypothesis:
     finished: bool = True
 
 
-class WindowDecoder(Protocol):
-    """A model that writes what is said in windows of audio.
+class WindowDecoder(ABC, Generic[Result]):
+    """A model that recognizes windows of audio one by one or in batches.
 
     Attributes:
         max_seconds: Longest window that it reads.
+        min_seconds: Shorter windows are padded with silence: convolutions need some samples to give a state.
         language: The only one that it knows; None where it knows several, or does not say.
+        is_remote: Whether a server computes: it takes all windows at once, in any languages, and its answers
+            are kept as they come.
+        form: Of the results of a batch, as the journal of windows keeps them; not of one that ``is_remote``.
     """
 
-    max_seconds: float
-    language: str | None
+    max_seconds: float = MAX_WINDOW_SECONDS
+    min_seconds: float = 0.2
+    language: str | None = None
+    is_remote: bool = False
+    form: TypeAdapter[list[Result]]
 
     def check(self, request: Request) -> None:
         """Refuse what the model cannot write: its languages, its task. DataError."""
-        ...
 
-    def decode(self, windows: Sequence[Window]) -> Sequence[Sequence[WindowHypothesis]]:
-        """N-best texts of each window of a batch, best first, none empty. All requests have one target.
+    @abstractmethod
+    def decode(self, windows: Sequence[Window]) -> Sequence[Result | RecordError]:
+        """What each window of a batch gives, or what is wrong with that window alone.
+
+        Args:
+            windows: Of one target language, unless the model ``is_remote``.
 
         Raises:
             ModelError: A window cannot be decoded; the batch is then tried in parts.
         """
-        ...
+
+    @abstractmethod
+    def join(
+        self, utterance: Utterance, windows: Sequence[tuple[Span, Result]], system: str, n: int
+    ) -> NBest:
+        """The n-best list of an utterance.
+
+        Args:
+            utterance: What was recognized.
+            windows: Their times in the recording, in order, and what they gave; none where all is silence.
+            system: Names the recognizer in the hypotheses.
+            n: Hypotheses at most.
+        """

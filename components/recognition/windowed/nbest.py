@@ -1,64 +1,90 @@
-"""N-best texts of the windows of an utterance -> its n-best list."""
+"""Decoders that give n-best texts of a window, and how these become the n-best list of an utterance."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
+from pydantic import TypeAdapter
+
+from components.languages import is_undetermined, two_letters_of
 from components.recognition.vad.windows import Span
-from components.recognition.windowed.decoder import WindowHypothesis
-from components.records import Hypothesis, Segment, Token, Word
+from components.recognition.windowed.decoder import WindowDecoder, WindowHypothesis
+from components.records import Hypothesis, NBest, Segment, Token, Utterance, Word
 
-DecodedSpan = tuple[Span, Sequence[WindowHypothesis]]
-"""A window's times in the recording, and what was found in it, best first."""
+Hypotheses = Sequence[WindowHypothesis]
+"""What was found in a window, best first."""
+WindowPath = tuple[WindowHypothesis, ...]
+"""A text of each window of a recording."""
 
 
-def build_nbest(windows: Sequence[DecodedSpan], system: str, n: int) -> tuple[Hypothesis, ...]:
-    """At most ``n`` hypotheses of different texts, best first; one with empty text where nothing was said.
+class NBestDecoder(WindowDecoder[Hypotheses]):
+    """A decoder whose results are the candidate texts of a window, best first, at least one."""
 
-    A hypothesis is one text per window, ordered by the sum of their ranks: joining window after window and
-    keeping the best is exact. Twice ``n`` are kept, because equal texts become one afterwards.
+    form = TypeAdapter(list[Hypotheses])
 
-    Args:
-        windows: In order.
-        system: Names the recognizer in the hypotheses.
-        n: Hypotheses at most.
+    def join(
+        self, utterance: Utterance, windows: Sequence[tuple[Span, Hypotheses]], system: str, n: int
+    ) -> NBest:
+        """See :class:`WindowDecoder`: hypotheses of different texts, one with empty text for silence."""
+        declared = utterance.source_language
+        known = None if is_undetermined(declared) else two_letters_of(declared)
+        spans = [span for span, _ in windows]
+        paths = find_best_paths([candidates for _, candidates in windows], n)
+        return NBest(
+            utterance_id=utterance.id,
+            hypotheses=tuple(
+                self.build_hypothesis(spans, path, system, is_best=not number)
+                for number, path in enumerate(paths)
+            ),
+            language=self.language or known,
+        )
+
+    def build_hypothesis(
+        self, spans: Sequence[Span], path: WindowPath, system: str, *, is_best: bool
+    ) -> Hypothesis:
+        """The hypothesis of a text per window, ``is_best`` where it is the first of the list."""
+        del is_best
+        text, score = text_of(path), math.fsum(part.score for part in path)
+        tokens: tuple[Token, ...] = tuple(token for part in path for token in part.tokens)
+        return Hypothesis(
+            text=text,
+            score=score,
+            n_tokens=len(tokens),
+            system=system,
+            features={
+                "windows": float(len(path)),
+                "silence": float(not text),
+                "cut": float(sum(not part.finished for part in path)),
+                "rank": math.fsum(part.rank for part in path),
+                "mean_log_prob": score / max(len(tokens), 1),
+            },
+            tokens=tokens,
+            segments=tuple(
+                _build_segment(span, part) for span, part in zip(spans, path, strict=True) if part.text
+            ),
+        )
+
+
+def find_best_paths(windows: Sequence[Hypotheses], n: int) -> list[WindowPath]:
+    """At most ``n`` paths of different texts through the windows, ordered by the sum of their ranks.
+
+    Joining window after window and keeping the best is exact. Twice ``n`` are kept, because equal texts
+    become one afterwards. Without a window there is the empty path.
     """
-    paths: list[tuple[WindowHypothesis, ...]] = [()]
-    for _, candidates in windows:
+    paths: list[WindowPath] = [()]
+    for candidates in windows:
         joined = [(*path, candidate) for path in paths for candidate in candidates]
         paths = sorted(joined, key=lambda path: -math.fsum(part.rank for part in path))[: 2 * n]
-    hypotheses: dict[str, Hypothesis] = {}
+    best: dict[str, WindowPath] = {}
     for path in paths:
-        text = " ".join(part.text for part in path if part.text)
-        if text not in hypotheses and len(hypotheses) < n:
-            spans = [span for span, _ in windows]
-            hypotheses[text] = _build_hypothesis(text, spans, path, system)
-    return tuple(hypotheses.values())
+        best.setdefault(text_of(path), path)
+    return list(best.values())[:n]
 
 
-def _build_hypothesis(
-    text: str, spans: Sequence[Span], path: Sequence[WindowHypothesis], system: str
-) -> Hypothesis:
-    tokens: tuple[Token, ...] = tuple(token for part in path for token in part.tokens)
-    score = math.fsum(part.score for part in path)
-    return Hypothesis(
-        text=text,
-        score=score,
-        n_tokens=len(tokens),
-        system=system,
-        features={
-            "windows": float(len(path)),
-            "silence": float(not text),
-            "cut": float(sum(not part.finished for part in path)),
-            "rank": math.fsum(part.rank for part in path),
-            "mean_log_prob": score / max(len(tokens), 1),
-        },
-        tokens=tokens,
-        segments=tuple(
-            _build_segment(span, part) for span, part in zip(spans, path, strict=True) if part.text
-        ),
-    )
+def text_of(path: WindowPath) -> str:
+    """The texts of the windows, joined."""
+    return " ".join(part.text for part in path if part.text)
 
 
 def _build_segment(span: Span, part: WindowHypothesis) -> Segment:

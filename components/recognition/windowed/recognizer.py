@@ -1,18 +1,18 @@
-"""The recognizer over any decoder of windows: utterances -> windows -> batches -> n-best lists."""
+"""The recognizer of all models but Whisper: utterances -> windows -> batches -> n-best lists, by any decoder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Generic
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from components import audio
 from components.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding.isolation import isolate
-from components.errors import DataError, ModelError
+from components.errors import DataError, ModelError, RecordError
 from components.languages import base_of, is_undetermined, two_letters_of
 from components.progress import track
 from components.recognition.batches import choose_windows
@@ -20,14 +20,9 @@ from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched, choose_threads
 from components.recognition.recognizer import quarantine
 from components.recognition.vad.windows import Span, cut, is_silent, windows_of
-from components.recognition.windowed.decoder import Request, Task, Window, WindowDecoder, WindowHypothesis
-from components.recognition.windowed.nbest import build_nbest
-from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
+from components.recognition.windowed.decoder import Request, Result, Task, Window, WindowDecoder
+from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.storage.window_journal import recall_or_compute
-
-MIN_SAMPLES = 3200
-"""Shorter audio (0.2 s) is padded with silence: convolutions need some samples to give a state."""
-_HYPOTHESES = TypeAdapter(list[Sequence[WindowHypothesis]])
 
 
 @dataclass(frozen=True)
@@ -39,7 +34,7 @@ class _PreparedUtterance:
     windows: tuple[Window, ...]
 
 
-class WindowRecognizer:
+class WindowRecognizer(Generic[Result]):
     """A :class:`~components.recognition.recognizer.Recognizer` over a :class:`.decoder.WindowDecoder`.
 
     Of the settings it uses ``n_best``, ``batch_size`` and ``vad``; the decoder has its own.
@@ -54,14 +49,15 @@ class WindowRecognizer:
     def __init__(
         self,
         config: RecognitionConfig,
-        decoder: WindowDecoder,
+        decoder: WindowDecoder[Result],
         checkpoint: Checkpoint,
         task: Task = "transcribe",
     ) -> None:
         self.config, self.checkpoint = config, checkpoint
         self._decoder, self._task = decoder, task
         self._limit = BatchLimit(choose_windows(config))
-        self.system = f"{checkpoint.reference}/{config.backend}"
+        name = checkpoint.reference
+        self.system = name if decoder.is_remote else f"{name}/{config.backend}"
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         """One outcome per utterance, in order: its n-best list, or the fault that quarantines it.
@@ -107,7 +103,7 @@ class WindowRecognizer:
             )
             return quarantine(utterance, "input too long", detail)
         return _PreparedUtterance(
-            utterance, tuple(spans), tuple(Window(_cut_out(samples, span), request) for span in spans)
+            utterance, tuple(spans), tuple(Window(self._cut_out(samples, span), request) for span in spans)
         )
 
     def _request_of(self, utterance: Utterance) -> Request:
@@ -122,24 +118,31 @@ class WindowRecognizer:
         if is_silent(samples):
             return []
         longest = self._decoder.max_seconds
-        if self.config.vad:
-            return [span for span in windows_of(samples, longest) if span.voiced]
-        return cut(Span(0.0, len(samples) / audio.SAMPLE_RATE), longest)
+        if not self.config.vad and not self._decoder.is_remote:
+            return cut(Span(0.0, len(samples) / audio.SAMPLE_RATE), longest)
+        # A server's long windows end at pauses in any case.
+        return [span for span in windows_of(samples, longest) if span.voiced or not self.config.vad]
 
-    def _decode(
-        self, windows: Sequence[Window], names: Sequence[str]
-    ) -> list[Sequence[WindowHypothesis] | ModelError]:
-        """The candidates of every window, decoded longest first in batches of one pair of languages."""
-        results: dict[int, Sequence[WindowHypothesis] | ModelError] = {}
+    def _cut_out(self, samples: audio.Samples, span: Span) -> audio.Samples:
+        rate = audio.SAMPLE_RATE
+        part = samples[int(span.start * rate) : int(span.end * rate)]
+        return np.pad(part, (0, max(0, int(self._decoder.min_seconds * rate) - len(part))))
+
+    def _decode(self, windows: Sequence[Window], names: Sequence[str]) -> list[Result | ModelError]:
+        """What every window gives: longest first, in batches of one pair of languages, or all at once."""
+        if self._decoder.is_remote:
+            return list(self._decoder.decode(windows))
+        results: dict[int, Result | ModelError] = {}
         decode = partial(self._limit.map, self._decoder.decode)
         for batch in track(list(self._make_batches(windows))):
             here = [windows[index] for index in batch]
             of = [self.system, *(names[index] for index in batch)]
-            decoded = recall_or_compute(of, _HYPOTHESES, partial(isolate, decode, here))
+            decoded = recall_or_compute(of, self._decoder.form, partial(isolate, decode, here))
             results.update(zip(batch, decoded, strict=True))
         errors = [result for result in results.values() if isinstance(result, ModelError)]
-        if errors and len(errors) == len(results):
-            raise errors[0]
+        faults = [error for error in errors if not isinstance(error, RecordError)]
+        if faults and len(errors) == len(results):
+            raise faults[0]
         return [results[index] for index in range(len(windows))]
 
     def _make_batches(self, windows: Sequence[Window]) -> Iterator[list[int]]:
@@ -151,28 +154,16 @@ class WindowRecognizer:
             group.sort(key=lambda index: -len(windows[index].samples))
             yield from (group[start : start + size] for start in range(0, len(group), size))
 
-    def _build_outcome(
-        self, prepared: _PreparedUtterance, results: Sequence[Sequence[WindowHypothesis] | ModelError]
-    ) -> Outcome:
+    def _build_outcome(self, prepared: _PreparedUtterance, results: Sequence[Result | ModelError]) -> Outcome:
         utterance = prepared.utterance
-        candidates: list[Sequence[WindowHypothesis]] = []
-        for number, result in enumerate(results, 1):
+        windows: list[tuple[Span, Result]] = []
+        for number, (span, result) in enumerate(zip(prepared.spans, results, strict=True), 1):
+            if isinstance(result, RecordError):
+                return quarantine(utterance, result.reason, str(result))
+            if isinstance(result, ItemTooLargeError):
+                return quarantine(utterance, result.reason, f"window {number}: {result}")
             if isinstance(result, ModelError):
-                if isinstance(result, ItemTooLargeError):
-                    return quarantine(utterance, result.reason, f"window {number}: {result}")
                 detail = f"window {number} of {len(results)}: {result}; others give finite ones"
                 return quarantine(utterance, "no finite scores", detail)
-            candidates.append(result)
-        windows = list(zip(prepared.spans, candidates, strict=True))
-        declared = utterance.source_language
-        language = None if is_undetermined(declared) else two_letters_of(declared)
-        return NBest(
-            utterance_id=utterance.id,
-            hypotheses=build_nbest(windows, self.system, self.config.n_best),
-            language=self._decoder.language or language,
-        )
-
-
-def _cut_out(samples: audio.Samples, span: Span) -> audio.Samples:
-    part = samples[int(span.start * audio.SAMPLE_RATE) : int(span.end * audio.SAMPLE_RATE)]
-    return np.pad(part, (0, max(0, MIN_SAMPLES - len(part))))
+            windows.append((span, result))
+        return self._decoder.join(utterance, windows, self.system, self.config.n_best)

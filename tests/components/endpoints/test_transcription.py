@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from components.endpoints.transcription import SAMPLE_RATE, Clip, TranscriptionM
 from components.errors import ModelError
 from components.recognition.backends import served
 from components.recognition.config import RecognitionConfig
+from components.recognition.factory import build
 from components.recognition.vad.windows import Span
+from components.recognition.windowed.recognizer import WindowRecognizer
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Utterance
 from tests.openai_server import OpenAIServer, on
 
@@ -42,9 +45,8 @@ def recognize(tmp_path: Path, spans: list[Span] | None = None, language: str = "
     path.write_bytes(to_wav(SOUND))
     config = RecognitionConfig(model="served:echo", backend="served", word_times=True, vad=False)
     checkpoint = Checkpoint(reference="served:echo", path="", sha256="0" * 64, architecture="served")
-    recognizer = served.ServedRecognizer(
-        config, TranscriptionModel(find_endpoint("echo"), word_times=True), checkpoint
-    )
+    decoder = served.ServedDecoder(TranscriptionModel(find_endpoint("echo"), word_times=True))
+    recognizer = WindowRecognizer(config, decoder, checkpoint)
     recognizer._find_spans = lambda samples: spans or [Span(0.0, 2.0)]  # type: ignore[method-assign]
     (outcome,) = recognizer.recognize(
         [Utterance(id="u", audio=describe(str(path)), source_language=language)]
@@ -112,6 +114,26 @@ def test_a_recording_that_is_refused_is_quarantined(endpoint: OpenAIServer, tmp_
     assert isinstance(outcome, Quarantined)
     assert (outcome.reason, outcome.stage) == ("refused by the server", "asr")
     assert "too large" in outcome.detail
+
+
+def test_windows_of_all_recordings_and_languages_are_asked_for_at_once(
+    endpoint: OpenAIServer, tmp_path: Path
+) -> None:
+    endpoint.faults = [lambda handler, text: bool(time.sleep(0.3))]
+    rows = []
+    for number in range(4):
+        path = tmp_path / f"{number}.wav"
+        path.write_bytes(to_wav(SOUND * (0.2 + number / 5)))
+        language = ("de", "en")[number % 2]
+        rows.append(Utterance(id=str(number), audio=describe(str(path)), source_language=language))
+    config = RecognitionConfig(model="served:echo", backend="served", batch_size=1, vad=False)
+    outcomes = build(config).recognize(rows)
+    assert [best(outcome).text for outcome in outcomes] == ["a dog"] * 4
+    assert [best(outcome).system for outcome in outcomes] == ["served:echo"] * 4
+    assert endpoint.most_at_once == 4
+    asked = len(endpoint.forms)
+    assert build(config).recognize(rows) == outcomes  # answers are kept
+    assert len(endpoint.forms) == asked
 
 
 def test_a_server_that_transcribes_nothing(endpoint: OpenAIServer) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from components.audio import Samples
 from components.batch_sizes import ItemTooLargeError
+from components.decoding.ctc.forward import LogProbs
+from components.errors import RecordError
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
+from components.recognition.ctc.decoder import CtcDecoder
+from components.recognition.ctc.model import CtcVocabulary
 from components.recognition.recognizer import Recognizer
 from components.recognition.whisper.recognizer import WhisperRecognizer
-from components.recognition.windowed.decoder import Request, Window, WindowHypothesis
+from components.recognition.windowed.decoder import Window, WindowHypothesis
+from components.recognition.windowed.nbest import Hypotheses, NBestDecoder
 from components.recognition.windowed.recognizer import WindowRecognizer
 from components.records import Token, Utterance
 from components.storage.window_journal import keep_windows
@@ -45,18 +51,15 @@ class CountedWhisper(OpenAIWhisperBackend):
         return super().encode(mels)  # type: ignore[arg-type]
 
 
-class Meter:
+class Meter(NBestDecoder):
     """Writes what a window of sound measures; numbers of numpy among it."""
 
-    max_seconds, language = 1.0, None
+    max_seconds = 1.0
 
     def __init__(self, counted: Counted) -> None:
         self.counted = counted
 
-    def check(self, request: Request) -> None:
-        pass
-
-    def decode(self, windows: list[Window]) -> list[list[WindowHypothesis]]:
+    def decode(self, windows: Sequence[Window]) -> list[list[WindowHypothesis]]:
         self.counted.count()
         return [[self._hear(window, share) for share in (1.0, 1 / 3)] for window in windows]
 
@@ -74,6 +77,32 @@ def whisper(counted: Counted) -> Recognizer:
 
 def windowed(counted: Counted) -> Recognizer:
     return WindowRecognizer(RecognitionConfig.model_validate(SETTINGS), Meter(counted), CHECKPOINT)
+
+
+class Levels:
+    """A CTC model of two letters, by how loud a frame is."""
+
+    vocabulary, language = CtcVocabulary(0, ("", "a", " b")), None
+
+    def score_frames(self, samples: Samples) -> LogProbs:
+        frames = np.abs(samples[: len(samples) // 1600 * 1600].reshape(-1, 1600)).mean(1)
+        logits = np.stack([np.full_like(frames, 0.1), frames, 1 / (1 + frames)], axis=1).astype(np.float64)
+        return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return "".join(self.vocabulary.pieces[token] for token in tokens).strip()
+
+
+def ctc(counted: Counted) -> Recognizer:
+    class CountedCtc(CtcDecoder):
+        max_seconds = 15.0
+
+        def decode(self, windows: Sequence[Window]) -> list[Hypotheses | RecordError]:
+            counted.count()
+            return super().decode(windows)
+
+    config = RecognitionConfig.model_validate(SETTINGS | {"word_times": True})
+    return WindowRecognizer(config, CountedCtc(Levels(), "levels", config), CHECKPOINT)
 
 
 def recognized(
@@ -94,7 +123,7 @@ def items(tmp_path: Path) -> list[Utterance]:
     return [utterance(tmp_path, name, seconds, language="und") for name, seconds in lengths.items()]
 
 
-@pytest.fixture(params=[whisper, windowed])
+@pytest.fixture(params=[whisper, windowed, ctc])
 def make(request: pytest.FixtureRequest) -> Iterator[Callable[[Counted], Recognizer]]:
     yield request.param
 
@@ -125,7 +154,7 @@ def test_a_window_whose_line_is_damaged_or_torn_is_decoded_again(
 
 def test_a_window_that_fails_is_tried_again(items: list[Utterance], tmp_path: Path) -> None:
     class Full(Meter):
-        def decode(self, windows: list[Window]) -> list[list[WindowHypothesis]]:
+        def decode(self, windows: Sequence[Window]) -> list[list[WindowHypothesis]]:
             if any(len(window.samples) < 16_000 for window in windows):  # those of the shortest
                 raise ItemTooLargeError("too little memory")
             return super().decode(windows)

@@ -13,8 +13,10 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 
 from components import audio, data
+from components.decoding.ctc.forward import LogProbs
 from components.errors import ConfigError, ModelError
 from components.recognition import checks
+from components.recognition.backends.ctc import TransformersCtcModel
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.records import NBest, Outcome, Quarantined, Utterance
@@ -143,6 +145,27 @@ def test_a_model_without_its_feature_extractor_is_refused(
             (tmp_path / path.name).write_bytes(path.read_bytes())
     with pytest.raises(ModelError, match=r"expected a feature extractor \(preprocessor_config.json\)"):
         recognize(tmp_path, utterances[:1])
+
+
+def test_a_recording_without_finite_scores_is_quarantined_and_others_are_not(
+    folders: dict[str, Path], utterances: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score_frames = TransformersCtcModel.score_frames
+    first = utterances[0].audio
+    assert first is not None
+    length = len(audio.decode(first))
+
+    def fail(self: TransformersCtcModel, samples: audio.Samples) -> LogProbs:
+        return score_frames(self, samples) * (np.nan if len(samples) == length else 1.0)
+
+    expected = recognize(folders["Hubert"], utterances)
+    monkeypatch.setattr(TransformersCtcModel, "score_frames", fail)
+    for rows in (utterances, utterances[:1]):
+        bad, *others = recognize(folders["Hubert"], rows)
+        assert isinstance(bad, Quarantined)
+        assert (bad.reason, bad.stage) == ("no finite scores", "asr")
+        assert bad.detail.endswith("listen to this recording")
+        assert others == expected[1 : len(rows)]
 
 
 def test_it_does_not_translate(folders: dict[str, Path]) -> None:
