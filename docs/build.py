@@ -24,7 +24,7 @@ def modules() -> set[str]:
 
 
 def rooms() -> Iterator[tuple[str, str]]:
-    """Packages and the folders in them that have source files, with the first sentences of their docstrings."""
+    """Packages and the folders in them that have source, with the first sentences of their docstrings."""
     for package in PACKAGES:
         folder = ROOT / package
         for path in (folder / "__init__.py", *sorted(folder.glob("*/__init__.py"))):
