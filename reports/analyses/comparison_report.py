@@ -25,7 +25,7 @@ from reports.views.sections import Cell, Section, link_to_utterance
 def describe_verdict(difference: Difference) -> str:
     """The test in words: better, worse, or not told apart at 0.05 after correction; or too few to tell.
 
-    A verdict of no difference says what the test can find: ``not told apart; this test finds 1.1 BLEU or more``.
+    Without a difference it says what the test can find: ``not told apart; this test finds 1.1 BLEU or more``.
     """
     if difference.verdict == "too few":
         return describe_too_few(difference.n)
