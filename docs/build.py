@@ -24,9 +24,10 @@ def modules() -> set[str]:
 
 
 def rooms() -> Iterator[tuple[str, str]]:
-    """Every folder of source files, and the first sentence of its docstring."""
+    """Packages and the folders in them that have source, with the first sentences of their docstrings."""
     for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("__init__.py"), key=lambda path: path.parent.parts):
+        folder = ROOT / package
+        for path in (folder / "__init__.py", *sorted(folder.glob("*/__init__.py"))):
             docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
             yield str(path.parent.relative_to(ROOT)), first_sentence(docstring)
 

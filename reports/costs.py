@@ -11,8 +11,8 @@ from reports.views.sections import Section
 
 COST_NOTE = (
     "RTFx: seconds of audio per second of computing, total by total, in batches, models loaded. p50 and p95: "
-    "seconds of one utterance at a time (antiphon latency). Prices in the currency of price_per_hour; "
-    "those of served models are in them where a table has them (docs/served.md)."
+    "seconds of one utterance at a time (antiphon latency). Prices are in the currency of price_per_hour and "
+    "include served models whose prices are known (docs/served.md)."
 )
 
 

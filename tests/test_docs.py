@@ -8,10 +8,15 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+import typer.main
+
+from flows.cli.main import app
 
 ROOT = Path(__file__).parents[1]
+ROOT_COMMAND: Any = typer.main.get_command(app)
 HISTORY = {"docs/log.md", "CHANGELOG.md"}
 """Pages that tell of what was: they may name what is gone."""
 
@@ -85,6 +90,40 @@ def test_modules_that_pages_call_are_there() -> None:
         and not (path / "__main__.py").exists()
     ]
     assert not missing, "\n".join(missing)
+
+
+def antiphon_commands(text: str) -> Iterator[list[str]]:
+    """The words behind `antiphon` in the code of a page, without comments."""
+    for block, inline in re.findall(r"```\w*\n(.*?)```|`([^`\n]+)`", text, re.DOTALL):
+        for line in (block or inline).replace("\\\n", " ").splitlines():
+            if result := re.match(r"\s*(?:\S+=\S+\s+|[#$]\s+)*antiphon ([^#;&>]+)", line):
+                yield [word.strip("[]") for word in result[1].split()]
+
+
+def unknown_words(words: list[str]) -> set[str]:
+    """The command of a line, or those of its flags, that do not exist; `--set` may hold anything."""
+    command, rest = ROOT_COMMAND, list(words)
+    while rest and rest[0] in getattr(command, "commands", {}):
+        command = command.commands[rest.pop(0)]
+    if command.name == "campaign":  # `campaign RUN RUN` is `campaign create RUN RUN`
+        command = command.commands["create"]
+    if command is ROOT_COMMAND:
+        return {word for word in rest[:1] if re.fullmatch(r"[a-z][a-z-]*", word)}
+    known = {name for option in command.params for name in option.opts} | {"--help", "-h", "-q", "-v", "-vv"}
+    return {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)} - known
+
+
+def test_commands_and_flags_in_pages_are_there() -> None:
+    lines = [
+        (page, words) for page, text in pages() if page not in HISTORY for words in antiphon_commands(text)
+    ]
+    assert len(lines) > 100
+    faults = [
+        f"{page}: {' '.join(words)}: {unknown}" for page, words in lines if (unknown := unknown_words(words))
+    ]
+    assert not faults, "\n".join(faults)
+    assert unknown_words(["transcript", "talk.mp4"]) == {"transcript"}
+    assert unknown_words(["compare", "RUN", "--metrik", "wer"]) == {"--metrik"}
 
 
 def test_every_module_has_a_page_of_the_reference(tmp_path: Path) -> None:

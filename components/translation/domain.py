@@ -122,9 +122,8 @@ def format_warning(model: str, domain: Domain, unfamiliar: int, total: int, lang
     )
     packaged = "".join(f", {name} (a language model)" for name in others)
     return (
-        f"{unfamiliar:,} of {total:,} texts are not what {model} was made for ({domain.description}): their "
-        f"words, their length or its own likelihood lie outside of what {100 - TAIL_PERCENT:.0f}% of its "
-        f"{domain.n_dev:,} development sentences have; expect nonsense. Models for them: "
+        f"{model} was made for {domain.description}, and {unfamiliar:,} of {total:,} texts are unlike these: "
+        f"their translations are probably wrong. Better: "
         f"hub:Helsinki-NLP/opus-mt-{'-'.join(codes)} or another of the hub{packaged}"
     )
 

@@ -47,8 +47,8 @@ def _describe_culprit(attribution: Attribution) -> str:
         return describe_too_few(attribution.n)
     if not attribution.is_human:
         last = attribution.last_lossy
-        missing = f"the {last.gap.value:.1f} that {last.stage} lacks to {attribution.ceiling:.0f}"
-        return f"{missing} are not its loss alone: no human reaches it"
+        missing = f"{last.stage} lacks {last.gap.value:.1f} to {attribution.ceiling:.0f}"
+        return f"{missing}, which is not all its fault: human translators do not reach it either"
     if attribution.culprit is None:
         return "nothing is lost"
     return f"of a human's {attribution.ceiling:.1f} most is lost in {attribution.culprit}"

@@ -25,7 +25,7 @@ from reports.views.sections import Cell, Section, link_to_utterance
 def describe_verdict(difference: Difference) -> str:
     """The test in words: better, worse, or not told apart at 0.05 after correction; or too few to tell.
 
-    Beside what was not told apart stands what would have been: ``not told apart; would have seen 1.1 BLEU``.
+    Without a difference it says what the test can find: ``not told apart; this test finds 1.1 BLEU or more``.
     """
     if difference.verdict == "too few":
         return describe_too_few(difference.n)
@@ -33,7 +33,7 @@ def describe_verdict(difference: Difference) -> str:
     if not difference.detectable or difference.verdict in ("better", "worse") or low > 0 or high < 0:
         return difference.verdict
     seen = f"{difference.detectable:.2g}" if difference.detectable < 10 else f"{difference.detectable:.0f}"
-    return f"{difference.verdict}; would have seen {seen} {label_of(difference.metric)}"
+    return f"{difference.verdict}; this test finds {seen} {label_of(difference.metric)} or more"
 
 
 def describe_family(comparison: Comparison) -> str:
@@ -48,7 +48,7 @@ def describe_family(comparison: Comparison) -> str:
         stated_before = f"{len(stated)} comparisons stated before ({metrics})"
         text = f"p ({tests}) after Holm's correction over the {stated_before}"
     exploratory = len(stated) < len(comparison.differences)
-    return text + ("; others are exploratory: an interval, no verdict." if exploratory else ".")
+    return text + ("; others are exploratory: they have an interval, but no verdict." if exploratory else ".")
 
 
 def _difference_rows(comparison: Comparison) -> dict[tuple[str, str], list[Difference]]:

@@ -64,7 +64,7 @@ def test_each_limit_is_that_of_the_development_sentences() -> None:
 def test_the_warning_names_models_that_would_do_better() -> None:
     domain = measure_domain("captions", [[1]] * 5, [([1], -1.0, 1)])
     output = format_warning("packaged:m", domain, 3, 4, ("en", "de-AT"))
-    assert "3 of 4 texts are not what packaged:m was made for (captions)" in output
+    assert "packaged:m was made for captions, and 3 of 4 texts are unlike these" in output
     assert "hub:Helsinki-NLP/opus-mt-en-de" in output
     assert "packaged:qwen2.5-coder-1.5b" in output
     assert "qwen" not in format_warning("m", domain, 3, 4, ("en", "cs"))  # a language that it does not name
@@ -102,6 +102,7 @@ def test_texts_are_called_unfamiliar_to_a_model_that_has_a_domain_alone(
     notes = domain_notes.domain_notes(ref, "m", data, None)
     assert len(notes) == (shares[0] == 1.0)
     assert all(
-        note.startswith("mt: ") and "2 of 2 texts are not what m was made for" in note for note in notes
+        note.startswith("mt: ") and "m was made for captions, and 2 of 2 texts are unlike these" in note
+        for note in notes
     )
     assert all("opus-mt-en-de" in note for note in notes)  # the language that was heard
