@@ -70,7 +70,7 @@ def test_the_cascade_hears_and_translates_and_a_rerun_loads_nothing_heavy(
         f"try: main(['run', 'cascade', '--json', *{arguments!r}])\n"
         "finally: print({'torch', 'transformers', 'whisper'} & sys.modules.keys())\n"
     )
-    environment = {**os.environ, "PREFECT_API_URL": prefect_url, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PREFECT_API_URL": prefect_url}
     # What torch says of this machine, which the first process without it keeps; then what else a run loads.
     facts = (
         "from components.machine import describe_numerics\ndescribe_numerics()\n"
