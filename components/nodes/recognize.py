@@ -21,7 +21,8 @@ from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.recognition import checks
-from components.recognition.backend_choice import backend_of, with_backend
+from components.recognition.backend_choice import backend_of, stated_backend, with_backend
+from components.recognition.backends import BACKENDS
 from components.recognition.config import NGRAM_VERSION, RecognitionConfig
 from components.recognition.windowed.decoder import Request
 from components.records import Outcome
@@ -61,7 +62,7 @@ LIBRARIES = (
 def version_of(settings: RecognitionConfig) -> str:
     """Return the version of the backend, and of n-gram models where one is used."""
     ngram = f"/ngram/{NGRAM_VERSION}" if ngrams_of(settings) else ""
-    return f"{backend_of(settings).version}{ngram}"
+    return f"{BACKENDS[stated_backend(settings)].version}{ngram}"
 
 
 def guides_of(settings: RecognitionConfig) -> dict[str, str]:
@@ -111,7 +112,7 @@ class Recognize(Kind[RecognizeSettings]):
 
     @override
     def facts(self, settings: RecognizeSettings) -> Facts:
-        facts, backend = super().facts(settings), backend_of(settings)
+        facts, backend = super().facts(settings), BACKENDS[stated_backend(settings)]
         version = version_of(settings)
         members = {f"member{number}": name for number, name in enumerate(settings.references, 1)}
         whose = members if settings.members else {"model": settings.model}

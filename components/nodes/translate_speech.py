@@ -22,7 +22,8 @@ from components.nodes.recognize import (
     version_of,
 )
 from components.nodes.site import Component, Item, LanguagePairs, Site
-from components.recognition.backend_choice import backend_of, with_backend
+from components.recognition.backend_choice import stated_backend, with_backend
+from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Request
 from components.records import Outcome
@@ -44,12 +45,12 @@ class TranslateSpeech(Kind[RecognitionConfig]):
 
     @override
     def facts(self, settings: RecognitionConfig) -> Facts:
-        facts, backend = super().facts(settings), backend_of(settings)
-        is_whisper = with_backend(settings).backend == "whisper"
+        facts, backend = super().facts(settings), stated_backend(settings)
+        others = () if backend == "whisper" else ("transformers", *BACKENDS[backend].libraries)
         return replace(
             facts,
             version=f"{SPEECH_VERSION}/{version_of(settings)}",
-            libraries=WHISPER if is_whisper else (*WHISPER, "transformers", *backend.libraries),
+            libraries=(*WHISPER, *others),
             models={"model": settings.model, **guides_of(settings)},
             files={**facts.files, **ngrams_of(settings)},
             list_length=list_length_of(settings),

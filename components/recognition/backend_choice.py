@@ -29,13 +29,22 @@ def infer_backend(reference: str, store: str | None, made: Mapping[str, str] = N
         The first row that takes its scheme where no configuration says more: the check of the model then
         says what is wrong.
     """
-    base, _ = split_adapters(reference)
-    names = [name for name, row in BACKENDS.items() if split_reference(base)[0] in row.schemes]
+    base, names = split_adapters(reference)[0], _names_by_scheme(reference)
     if len(names) == 1:
         return names[0]
     architecture = (made.get(base) or find_architecture(base, store)).lower()
     readers = (name for name in names if architecture.startswith(BACKENDS[name].architectures))
     return next(readers, names[0])
+
+
+def _names_by_scheme(reference: str) -> list[str]:
+    scheme = split_reference(split_adapters(reference)[0])[0]
+    return [name for name, row in BACKENDS.items() if scheme in row.schemes]
+
+
+def stated_backend(config: RecognitionConfig) -> str:
+    """Return the backend that is set, else the first that takes the model's scheme; no model is looked at."""
+    return _names_by_scheme(config.model)[0] if config.backend == AUTO else config.backend
 
 
 def with_backend(config: C, store: str | None = None, made: Mapping[str, str] = NOTHING_MADE) -> C:

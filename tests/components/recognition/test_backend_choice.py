@@ -15,6 +15,7 @@ from components.models.adapters.config import ADAPTER_CONFIG
 from components.models.sources import hub
 from components.pipeline.planning import complete_node
 from components.pipeline.reader import read_pipeline
+from components.recognition import backend_choice
 from components.recognition.backend_choice import backend_of, infer_backend, with_backend
 from components.recognition.backends import BACKENDS, architectures
 from components.recognition.config import RecognitionConfig
@@ -119,6 +120,16 @@ def test_the_plan_has_what_was_found(tmp_path: Path) -> None:
         site = pipeline.site_of(node, None, 0)
         assert node.kind.parameters(node.settings, site)["backend"] == found[name]
     assert found == {"a": "ctc", "b": "ctc", "c": "transducer", "d": "whisper", "e": "seq2seq"}
+
+
+def test_a_graph_is_read_without_a_look_at_its_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(*_: Any) -> str:
+        raise AssertionError("looked at a model")
+
+    monkeypatch.setattr(backend_choice, "find_architecture", look)
+    for kind in ("recognize", "translate_speech"):
+        pipeline = read_pipeline({"nodes": {"a": {"kind": kind, "model": "hub:some/model"}}})
+        assert pipeline.nodes["a"].facts.models == {"model": "hub:some/model"}
 
 
 def test_members_of_other_backends_are_not_mixed_token_by_token(tmp_path: Path) -> None:

@@ -122,8 +122,7 @@ def test_what_computes_with_torch_does_so_as_in_a_run(
     built: list[str] = []
 
     class Model(Shout):
-        def libraries(self, settings: ShoutSettings) -> tuple[str, ...]:
-            return ("torch",)
+        libraries = ("torch",)
 
         def build(self, settings: ShoutSettings, site: Site) -> Component:
             built.append(f"{site.name} {torch.get_num_threads()}")
