@@ -1,4 +1,4 @@
-"""The recognizer of all models but Whisper: utterances -> windows -> batches -> n-best lists, by any decoder."""
+"""The recognizer of all models but Whisper: utterances -> windows -> batches of a decoder -> n-best lists."""
 
 from __future__ import annotations
 
