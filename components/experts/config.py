@@ -25,14 +25,6 @@ class ExpertsConfig(TrainingConfig):
         *TrainingConfig.later_settings,
         *("num_shared_experts", "encoder_routing", "decoder_routing"),
     )
-    deprecated_names: ClassVar = {
-        "experts": "num_experts",
-        "noisy": "noisy_gating",
-        "balance": "balance_loss",
-        "balance_weight": "balance_loss_weight",
-        "z_weight": "z_loss_weight",
-        "capacity": "capacity_factor",
-    }
 
     target_language: str = Field(
         "de,fr,cs",

@@ -5,11 +5,10 @@ Flat, described and bounded, because Prefect's UI makes its form of them.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from components.deprecated_names import DeprecatedNames
 from components.metrics.choices import UtilityName
 from components.metrics.normalizers import BY_LANGUAGE, NormalizerName
 
@@ -22,10 +21,8 @@ LATER_SETTINGS = ("weights_by", "confidence", "mbr")
 """Settings that are in keys only where they are not at their defaults."""
 
 
-class SystemCombinationConfig(DeprecatedNames):
+class SystemCombinationConfig(BaseModel):
     """How the n-best lists of several systems become one output per utterance."""
-
-    deprecated_names: ClassVar = {"normaliser": "normalizer"}
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from components.deprecated_names import read_deprecated_value
 from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.translation.config import TranslationConfig
@@ -93,11 +92,6 @@ class MixingConfig(BaseModel):
         title="Filter",
         description="negative_evidence: plausibility by the model itself (before) or by the mixture (after)",
     )
-
-    @field_validator("method", mode="before")
-    @classmethod
-    def _read_old_name(cls, value: object) -> object:
-        return read_deprecated_value(value, "pooled", "output_level", "combine.method")
 
 
 def split_devices(values: Mapping[str, Any]) -> Mapping[str, Any]:
