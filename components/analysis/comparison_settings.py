@@ -84,8 +84,8 @@ class ComparisonSettings(BaseModel):
     )
 
     def deciding(self) -> dict[str, Any]:
-        """What decides the comparison, for its key; newer settings are in it where they are set."""
-        newer = {"ranking", "normalizer", "price_per_hour"}
-        return self.model_dump(mode="json", exclude=newer) | self.model_dump(
-            mode="json", include=newer, exclude_defaults=True
+        """What decides the comparison, for its key; some settings are in it only where they are set."""
+        when_set = {"ranking", "normalizer", "price_per_hour"}
+        return self.model_dump(mode="json", exclude=when_set) | self.model_dump(
+            mode="json", include=when_set, exclude_defaults=True
         )

@@ -21,8 +21,8 @@ UPCYCLING = 1
 class ExpertsConfig(TrainingConfig):
     """Settings of one training of a multilingual translation model with sparse layers."""
 
-    later_settings: ClassVar[tuple[str, ...]] = (
-        *TrainingConfig.later_settings,
+    keyed_when_set: ClassVar[tuple[str, ...]] = (
+        *TrainingConfig.keyed_when_set,
         *("num_shared_experts", "encoder_routing", "decoder_routing"),
     )
 

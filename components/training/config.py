@@ -19,7 +19,7 @@ class TrainingConfig(StageSettings):
     """Settings of one training: data, size of the model, optimizer, budgets, machine."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    later_settings: ClassVar[tuple[str, ...]] = ("num_microbatches", "compile")
+    keyed_when_set: ClassVar[tuple[str, ...]] = ("num_microbatches", "compile")
 
     data: str = Field(
         "multi30k:train",

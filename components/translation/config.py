@@ -46,7 +46,7 @@ class Context(BaseModel):
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
-    later_settings: ClassVar[tuple[str, ...]] = (
+    keyed_when_set: ClassVar[tuple[str, ...]] = (
         *("context", "sampling", "entropies", "adapter", "backend", "terms", "draft", "draft_tokens"),
     )
 

@@ -149,7 +149,7 @@ class MemberDevices(BaseModel):
 class TranslatorMembers(MemberDevices, TranslationConfig):
     """The search settings that all translators of an ensemble share, and the translators."""
 
-    later_settings: ClassVar[tuple[str, ...]] = (*TranslationConfig.later_settings, "member_devices")
+    keyed_when_set: ClassVar[tuple[str, ...]] = (*TranslationConfig.keyed_when_set, "member_devices")
 
     members: tuple[str, ...] = Field(
         (),
