@@ -9,15 +9,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Annotated
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _to_nfc(value: object) -> object:
@@ -38,7 +30,7 @@ class Record(BaseModel):
 
 
 def _is_none(value: object) -> bool:
-    """Whether a field is left out: records from before it was there keep their bytes."""
+    """Whether a field is left out where a record is written."""
     return value is None
 
 
@@ -72,13 +64,7 @@ class ReferenceSegment(Record):
     end: float = Field(ge=0)
     transcript: Text | None = None
     references: tuple[Text, ...] = ()
-    speaker: str | None = None
-
-    @model_serializer(mode="wrap")
-    def _leave_out_no_speaker(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Records from before there were speakers keep their digests."""
-        values: dict[str, object] = handler(self)
-        return values if self.speaker is not None else {k: v for k, v in values.items() if k != "speaker"}
+    speaker: str | None = Field(default=None, exclude_if=_is_none)
 
 
 class Utterance(Record):
@@ -223,15 +209,7 @@ class Hypothesis(Record):
     tokens: tuple[Token, ...] = ()
     segments: tuple[Segment, ...] = ()
     decision: Decision | None = None
-    word_confidences: tuple[float, ...] = ()
-
-    @model_serializer(mode="wrap")
-    def _leave_out_no_confidences(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Texts that nobody estimated are written as they were before there were estimates."""
-        values: dict[str, object] = handler(self)
-        if not self.word_confidences:
-            values.pop("word_confidences", None)
-        return values
+    word_confidences: tuple[float, ...] = Field(default=(), exclude_if=_is_empty)
 
 
 class NBest(Record):

@@ -141,16 +141,16 @@ def resolve_files(settings: M, files: Mapping[str, str], folder: Path) -> M:
 class StageSettings(BaseModel):
     """Base of settings that are part of a stage's key.
 
-    A subclass lists in ``later_settings`` those that were added when there were stages without them.
+    A subclass lists in ``keyed_when_set`` the features that are off at their defaults.
     """
 
-    later_settings: ClassVar[tuple[str, ...]] = ()
+    keyed_when_set: ClassVar[tuple[str, ...]] = ()
 
     def settings_for_key(self, exclude: Set[str]) -> dict[str, Any]:
         """The settings that decide outputs, as a stage's key has them, without those in ``exclude``.
 
-        Later settings are left out at their defaults, so that stages from before are still reused.
+        Those of ``keyed_when_set`` are left out at their defaults.
         """
         fields = type(self).model_fields
-        unset = {name for name in self.later_settings if getattr(self, name) == fields[name].default}
+        unset = {name for name in self.keyed_when_set if getattr(self, name) == fields[name].default}
         return self.model_dump(mode="json", exclude={*exclude, *unset})

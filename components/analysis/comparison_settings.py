@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from components.deprecated_names import read_deprecated_value
 from components.metrics.choices import AnyMetricName, TestChoice
 from components.metrics.normalizers import BY_LANGUAGE, NORMALIZER_DESCRIPTION, NormalizerName
-
-
-def _read_old_test(value: object) -> object:
-    return read_deprecated_value(value, "randomisation", "randomization", "test")
 
 
 class StatedComparison(BaseModel):
@@ -47,7 +42,7 @@ class ComparisonSettings(BaseModel):
     baseline: str | None = Field(
         None, title="Baseline", description="system that the others are tested against; the first if empty"
     )
-    test: Annotated[TestChoice, BeforeValidator(_read_old_test)] = Field(
+    test: TestChoice = Field(
         "auto",
         title="Test",
         description="paired bootstrap (10,000 resamples) or approximate randomization (10,000 trials); "
@@ -89,8 +84,8 @@ class ComparisonSettings(BaseModel):
     )
 
     def deciding(self) -> dict[str, Any]:
-        """What decides the comparison, for its key; newer settings are in it where they are set."""
-        newer = {"ranking", "normalizer", "price_per_hour"}
-        return self.model_dump(mode="json", exclude=newer) | self.model_dump(
-            mode="json", include=newer, exclude_defaults=True
+        """What decides the comparison, for its key; some settings are in it only where they are set."""
+        when_set = {"ranking", "normalizer", "price_per_hour"}
+        return self.model_dump(mode="json", exclude=when_set) | self.model_dump(
+            mode="json", include=when_set, exclude_defaults=True
         )

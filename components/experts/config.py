@@ -21,18 +21,10 @@ UPCYCLING = 1
 class ExpertsConfig(TrainingConfig):
     """Settings of one training of a multilingual translation model with sparse layers."""
 
-    later_settings: ClassVar[tuple[str, ...]] = (
-        *TrainingConfig.later_settings,
+    keyed_when_set: ClassVar[tuple[str, ...]] = (
+        *TrainingConfig.keyed_when_set,
         *("num_shared_experts", "encoder_routing", "decoder_routing"),
     )
-    deprecated_names: ClassVar = {
-        "experts": "num_experts",
-        "noisy": "noisy_gating",
-        "balance": "balance_loss",
-        "balance_weight": "balance_loss_weight",
-        "z_weight": "z_loss_weight",
-        "capacity": "capacity_factor",
-    }
 
     target_language: str = Field(
         "de,fr,cs",

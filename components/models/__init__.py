@@ -4,7 +4,7 @@
 ``whisper:NAME``             a model of openai-whisper, by its own name and digest
 ``packaged:NAME``            a row of :mod:`components.models.packaged_models`
 ``sphinx:NAME``              a model of pocketsphinx: en-us, which it bundles, or a folder
-``onnx:FOLDER``              a model of onnx-asr; ``vosk:FOLDER`` one of Vosk
+``onnx:FOLDER``              a model of onnx-asr
 ``store:KEY``                a checkpoint that a stage of the store holds, verified against its DONE.json
 ``store:RUN``                the one that a run made, by the run's name; ``store:RUN/NODE`` of several
 ``served:NAME``              one behind an OpenAI-compatible endpoint; it has no files here (docs/served.md)
@@ -28,6 +28,7 @@ from components.models.adapted_references import WeightedAdapter, split_adapters
 from components.models.adapters.config import ADAPTER_CONFIG
 from components.models.adapters.sources import base_of_adapter, check_adapter, is_adapter, resolve_adapter
 from components.models.checkpoints import checkpoint_of
+from components.models.extras import require_gguf
 from components.models.fetching import fetch, is_fetched, print_to_stderr, require_consent, source_lineage
 from components.models.packaged_models import PACKAGED_MODELS, PackagedModel
 from components.models.references import (
@@ -75,7 +76,7 @@ def _resolve_model(reference: str, store: str | None, on_progress: ProgressCallb
         from components.models.sources.store import stage_model  # noqa: PLC0415
 
         return stage_model(name, store)
-    if scheme in ("sphinx", "onnx", "vosk", "served"):
+    if scheme in ("sphinx", "onnx", "served"):
         return _from_extra(scheme, name)
     if scheme == "node":
         raise ConfigError(
@@ -117,8 +118,10 @@ def check(reference: str, store: str | None = None, *, served: bool = False) -> 
     scheme, name = split_reference(reference)
     if scheme == "packaged":
         row = _find_packaged_row(name)
-        if row.consent and not is_fetched(row):
+        if (row.consent or row.format == "gguf") and not is_fetched(row):
             require_consent(row)
+            if row.format == "gguf":
+                require_gguf(reference)
     elif scheme == "whisper":
         if name not in whisper_names():
             raise unknown_reference_error(
@@ -204,10 +207,10 @@ def _from_extra(scheme: str, name: str) -> Checkpoint:
         from components.models.sources.served import served_model  # noqa: PLC0415 - an extra
 
         return served_model(name)
-    if scheme in ("onnx", "vosk"):
-        from components.models.sources.speech_folder import speech_folder_model  # noqa: PLC0415 - extras
+    if scheme == "onnx":
+        from components.models.sources.onnx_folder import onnx_model  # noqa: PLC0415 - an extra
 
-        return speech_folder_model(scheme, name)
+        return onnx_model(name)
     from components.models.sources.sphinx import sphinx_model  # noqa: PLC0415 - an extra
 
     return sphinx_model(name)

@@ -12,7 +12,7 @@ from components.suggestions import did_you_mean
 
 MAX_REFERENCE, MAX_DISPLAYED = 4096, 120
 """Characters of a reference at most (the longest path of Linux), and of one in an error."""
-SCHEMES = ("hub", "whisper", "packaged", "sphinx", "onnx", "vosk", "store", "node", "served")
+SCHEMES = ("hub", "whisper", "packaged", "sphinx", "onnx", "store", "node", "served")
 # user:password@ without ://, which redact knows
 _USER_INFO = re.compile(rf"^((?:{'|'.join(SCHEMES)}):)?+[^/\s:@]+:(?!//)[^\s@]*@")
 

@@ -37,7 +37,7 @@ R = TypeVar("R", bound=RecognitionConfig)
 class RecognizeSettings(MemberDevices, RecognitionConfig):
     """Settings of a recognizer, or of several Whisper models of one vocabulary that are searched as one."""
 
-    later_settings: ClassVar[tuple[str, ...]] = (*RecognitionConfig.later_settings, "member_devices")
+    keyed_when_set: ClassVar[tuple[str, ...]] = (*RecognitionConfig.keyed_when_set, "member_devices")
 
     members: tuple[str, ...] = Field((), description="models beside the first, mixed with it token by token")
     combination: Literal["linear", "log_linear"] = Field(

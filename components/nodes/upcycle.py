@@ -6,12 +6,11 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from components.deprecated_names import DeprecatedNames
 from components.errors import AntiphonError
 from components.experts.config import UPCYCLING
 from components.files import disk_full_as_store_error
@@ -27,10 +26,8 @@ from components.yaml_text import read_yaml_text
 MODEL = "model"
 
 
-class UpcycleSettings(NodeSettings, DeprecatedNames):
+class UpcycleSettings(NodeSettings):
     """Which models, how many experts, and how the routers begin."""
-
-    deprecated_names: ClassVar = {"experts": "num_experts"}
 
     models: tuple[ModelRef, ...] = Field(
         min_length=1, description="dense models of one shape: expert e is of model e mod their number"

@@ -25,7 +25,6 @@ BackendName = Literal[
     "seq2seq",
     "audio-lm",
     "onnx-asr",
-    "vosk",
 ]
 """Names of the rows of :data:`components.recognition.backends.BACKENDS`, and ``auto``."""
 
@@ -91,7 +90,7 @@ def is_ngram(reference: str) -> bool:
 class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
-    later_settings: ClassVar[tuple[str, ...]] = (
+    keyed_when_set: ClassVar[tuple[str, ...]] = (
         *(
             "word_times",
             "sampling",
@@ -109,8 +108,7 @@ class RecognitionConfig(StageSettings):
 
     model: ModelRef = Field(
         "packaged:whisper-base",
-        description="model reference: hub:, whisper:, packaged:, sphinx:, onnx:, vosk:, store:, served: or "
-        "a path",
+        description="model reference: hub:, whisper:, packaged:, sphinx:, onnx:, store:, served: or a path",
     )
     adapter: str | dict[str, float] | None = Field(
         None,
@@ -123,7 +121,7 @@ class RecognitionConfig(StageSettings):
         "ctc = models that label frames (Wav2Vec2, HuBERT, WavLM, Parakeet, heads of train_ctc); transducer "
         "= Parakeet RNN-T and TDT; seq2seq = other encoder-decoders (Moonshine, SeamlessM4T, Canary); "
         "audio-lm = audio language models (Qwen2-Audio, Voxtral); transformers and faster-whisper (extra "
-        "'fast') = Whisper by these libraries; onnx-asr, vosk, pocketsphinx and served: models of these "
+        "'fast') = Whisper by these libraries; onnx-asr, pocketsphinx and served: models of these "
         "schemes (docs/recognizers.md)",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")

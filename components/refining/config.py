@@ -113,12 +113,12 @@ class RoundsConfig(BaseModel):
     def key_parameters(self) -> dict[str, Any]:
         """Return what decides a round's outputs beside models, estimator and device.
 
-        Settings that are later than stored rounds stand in it only where they are set.
+        Estimates stand in it only where they are set.
         """
-        later = {"estimate", "stop_estimate"}
+        estimates = {"estimate", "stop_estimate"}
         values = self.model_dump(
-            mode="json", exclude={"model", "gate_model", "estimator", "device", "dtype", *later}
-        ) | self.model_dump(mode="json", include=later, exclude_none=True)
+            mode="json", exclude={"model", "gate_model", "estimator", "device", "dtype", *estimates}
+        ) | self.model_dump(mode="json", include=estimates, exclude_none=True)
         if self.stop_estimate is None:
             values["stop"] = [rule for rule in self.stop if rule != ESTIMATE]
         return values | dtype_for_key(self.dtype, self.device)

@@ -5,11 +5,10 @@ Flat, described and bounded, because Prefect's UI makes its form of them.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.deprecated_names import DeprecatedNames
 from components.stage_settings import Device, ModelRef, Seed
 
 VERSION, NBEST_FUSION_VERSION = "2", "pooled-1"
@@ -29,10 +28,8 @@ MAX_SECONDS = 30.0
 """Longest recording: Whisper's encoder has no positions for more."""
 
 
-class StackConfig(DeprecatedNames):
+class StackConfig(BaseModel):
     """A second system that reads speech and the outputs of the first one."""
-
-    deprecated_names: ClassVar = {"blank": "ablate"}
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -104,10 +101,8 @@ class SpeechConfig(BaseModel):
     pooling: int = Field(2, ge=1, le=8, description="states averaged to one; Whisper gives 50 a second")
 
 
-class StackTrainingConfig(DeprecatedNames):
+class StackTrainingConfig(BaseModel):
     """The training of a stacked model."""
-
-    deprecated_names: ClassVar = {"start": "init_from", "batch_pieces": "batch_tokens"}
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -21,7 +21,7 @@ CLAIMED = "claimed.json"
 """On object storage: says that the name is taken."""
 
 FORMAT = 2
-"""Version of the format: 1 had no digest, and paths of stages."""
+"""Version of the format."""
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _RERUN_HINT = "run it again (--replace)"
@@ -50,18 +50,21 @@ def write_record(folder: Path, run: RunRecord, *, replaces: bool) -> None:
 
 
 def check_record(content: bytes, where: str) -> dict[str, Any]:
-    """Check the bytes of a record, of whatever version, and return its fields.
+    """Check the bytes of a record and return its fields.
 
     Raises:
-        StoreError: it was altered or damaged.
+        StoreError: it was altered or damaged, or is of another version.
     """
     try:
-        if parse_json(content).get("format", 1) != FORMAT:
-            return dict(parse_json(content))
-        return verify_digest(content)
+        stated = parse_json(content).get("format")
+        if stated == FORMAT:
+            return verify_digest(content)
     except (ValueError, AttributeError) as error:
         fault = " ".join(str(error).split())
         raise StoreError(f"{where}: expected the record of a run, found: {fault}; {_RERUN_HINT}") from error
+    raise StoreError(
+        f"{where}: expected format {FORMAT}, found {stated}, of another version of Antiphon; {_RERUN_HINT}"
+    )
 
 
 def read_record(folder: Path, stages: Path) -> RunRecord:
@@ -72,16 +75,11 @@ def read_record(folder: Path, stages: Path) -> RunRecord:
     """
     path, scores = folder / RECORD, folder / METRICS
     try:
-        stated = read_json(path).get("format", 1)
         metrics = read_json(scores) if scores.exists() else None
     except StoreError as error:
         raise StoreError(f"{error}; {_RERUN_HINT}") from error
-    if stated != FORMAT:
-        raise StoreError(
-            f"{path}: expected format {FORMAT}, found {stated}, of another version of Antiphon; {_RERUN_HINT}"
-        )
+    values = check_record(path.read_bytes(), str(path))
     try:
-        values = verify_digest(path.read_bytes())
         del values["format"]
         for ref in values["stages"]:
             if not _KEY.fullmatch(ref["key"]):

@@ -12,14 +12,13 @@ from pydantic import Field, ValidationError, field_validator
 from components.canonical_json import add_digest, digest_of, verify_digest
 from components.digests import file_digest
 from components.errors import StoreError
-from components.json_text import parse_json
 from components.profiling import CardMemory, Usage
 from components.records import Record, Sha256
 from components.run_record import StageRef
 
 SEAL, PLAN = "DONE.json", "plan.json"
 FORMAT: Final = 2
-"""Version of the format: 1 had no digest over the seal and did not seal the plan."""
+"""Version of the format."""
 
 
 class DamagedError(StoreError):
@@ -81,8 +80,6 @@ def read_seal(content: bytes, where: str, key: str) -> Seal:
         name = ".".join(map(str, fault["loc"]))
         raise DamagedError(f"{where}: {name}: {fault['msg']}") from error
     except ValueError as error:
-        if older := _other_format(content):
-            raise DamagedError(f"{where}: expected format {FORMAT}, found {older}") from error
         raise DamagedError(f"{where}: {error}") from error
     if digest_of(seal.files) != seal.sha256 or seal.key != key:
         raise DamagedError(f"{where}: expected the seal of {key[:12]}…, found another's, of {seal.key[:12]}…")
@@ -112,18 +109,6 @@ def verify_files(folder: Path, seal: Seal, where: str | None = None) -> None:
                 f"{where or folder}/{name}: expected sha256 {expected[:12]}…, as {SEAL} says, found "
                 f"{actual[:12]}…; it was changed or damaged"
             )
-
-
-def _other_format(content: bytes) -> str | None:
-    """Return the format that a seal of another version states; None for mere damage."""
-    try:
-        values = parse_json(content)
-        stated = values.get("format", 1)
-    except (ValueError, AttributeError):
-        return None
-    if stated == FORMAT or not {"stage", "key", "files"} <= set(values):
-        return None
-    return f"{stated}, of another version of Antiphon"
 
 
 def stage_ref(seal: Seal, folder: Path, *, reused: bool) -> StageRef:

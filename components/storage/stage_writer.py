@@ -281,7 +281,7 @@ def open_stage(
     folder = store.stage_folder(plan.key)
     what = f"stage {plan.stage} ({plan.key[:12]}…)"
     with store.backend.lock(plan.key, what, LockWait(what, lock_seconds())):
-        store.update_layout()
+        store.mark_layout()
         # Whoever held the lock a moment ago may have finished it.
         ref = store.find_stage(plan, read_digests)
         if ref is None:

@@ -25,7 +25,7 @@ from components.files import disk_full_as_store_error, write_bytes
 from components.run_record import RUN_NAME, RunRecord, StageRef
 from components.storage import locks
 from components.storage.backends import open_backend
-from components.storage.layout import check_layout, update_layout
+from components.storage.layout import check_layout, mark_layout
 from components.storage.run_records import FAILED, METRICS, RECORD, read_record, write_record
 from components.storage.seal import PLAN, SEAL, DamagedError, read_seal, stage_ref
 from components.storage.stage_plan import StagePlan, encode_plan
@@ -156,7 +156,7 @@ class Store:
         """
         if name is not None:
             check_run_name(name)
-        self.update_layout()  # before the run's own folder is there, by which an old store would be known
+        self.mark_layout()  # before the run's own folder: with that alone it would look like an old store
         folder = self.run_folder(self._claim_new_name(flow) if name is None else name)
         with self.lock_run(folder.name), self.backend.uses.by_run(folder.name):
             if name is not None:
@@ -171,11 +171,11 @@ class Store:
                 folder.mkdir(parents=True, exist_ok=True)  # of one that another machine began
             yield folder
 
-    def update_layout(self) -> None:
-        """Bring the store, which is about to be written, to the present layout."""
+    def mark_layout(self) -> None:
+        """Write the version of the layout into the store, which is about to be written to."""
         try:
             with disk_full_as_store_error("layout.json", self.root):
-                update_layout(self.backend.url, self.backend.files)
+                mark_layout(self.backend.url, self.backend.files)
         except FileNotFoundError as error:  # of a file system that takes no folders, as /proc
             raise StoreError(
                 f"store: expected a folder that can be made, found that {self.root} cannot "
@@ -222,6 +222,7 @@ class Store:
 
         The record of a run that did not complete does not replace one that did: it becomes ``failed.json``.
         """
+        self.mark_layout()
         folder = self.run_folder(run.name)
         write_record(folder, run, replaces=run.completed or not self._has_finished(run.name))
         self.backend.upload_run(run.name)

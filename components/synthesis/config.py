@@ -15,7 +15,7 @@ class SynthesisConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    engine: Literal["piper", "espeak-ng", "festival", "flite"] = Field(
+    engine: Literal["piper", "espeak-ng", "flite"] = Field(
         "piper",
         description="piper needs the extra 'speech'; the others are programs, Debian packages of their names",
     )

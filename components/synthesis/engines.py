@@ -34,14 +34,12 @@ class SynthesisEngine:
         identity: Voices -> names and versions of everything that decides the sound.
         default_voice: Where none is set.
         has_phonemes: Whether it takes forced pronunciations (see :mod:`.markup`).
-        has_speed: Whether its speed can be set.
     """
 
     speak: Callable[[Path, str, float, Path], None]
     identity: Callable[[tuple[str, ...]], dict[str, str]]
     default_voice: str
     has_phonemes: bool = False
-    has_speed: bool = True
 
 
 def _find_program(name: str, package: str) -> str:
@@ -88,11 +86,6 @@ def _speak_with_flite(text: Path, voice: str, speed: float, wav: Path) -> None:
     _run(
         [_find_program("flite", "flite"), "-voice", voice, "--setf", stretch, "-f", str(text), "-o", str(wav)]
     )
-
-
-def _speak_with_festival(text: Path, voice: str, speed: float, wav: Path) -> None:
-    program = _find_program("text2wave", "festival festvox-us-slt-hts")
-    _run([program, "-eval", f"(voice_{voice})", str(text), "-o", str(wav)])
 
 
 def _speak_with_piper(text: Path, voice: str, speed: float, wav: Path) -> None:
@@ -159,12 +152,6 @@ ENGINES: dict[str, SynthesisEngine] = {
         lambda voices: {"espeak-ng": _program_version("espeak-ng", "espeak-ng")},
         "en-us",
         has_phonemes=True,
-    ),
-    "festival": SynthesisEngine(
-        _speak_with_festival,
-        lambda voices: {"festival": _program_version("festival", "festival festvox-us-slt-hts")},
-        "cmu_us_slt_arctic_hts",
-        has_speed=False,
     ),
     "flite": SynthesisEngine(
         _speak_with_flite, lambda voices: {"flite": _program_version("flite", "flite")}, "slt"

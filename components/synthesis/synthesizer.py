@@ -47,8 +47,6 @@ class Synthesizer:
         for voice in self._voices:
             if not VOICE_NAME.fullmatch(voice) and config.engine != "piper":
                 raise ConfigError(f"synthesis: expected the name of a voice, found {voice!r}")
-        if config.speed != 1.0 and not self._engine.has_speed:
-            raise ConfigError(f"synthesis: expected speed 1 for {config.engine}, found {config.speed}")
         self.identity = self._engine.identity(self._voices)
 
     def synthesize(self, utterances: Sequence[Utterance], folder: Path) -> list[Utterance | Quarantined]:

@@ -150,8 +150,6 @@ def restore(path: Path, model: Any, optimizer: torch.optim.Optimizer) -> Trainin
     if moments:
         raise StoreError(f"{path}: optimizer state of unknown parameter {next(iter(moments))}; start afresh")
     counters = json.loads((path / "state.json").read_text(encoding="utf-8"))
-    if "worse" in counters:  # its name in the version before
-        counters["evals_without_improvement"] = counters.pop("worse")
     return TrainingState(**counters)
 
 

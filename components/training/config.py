@@ -6,7 +6,6 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from components.deprecated_names import DeprecatedNames
 from components.stage_settings import Device, ModelRef, Seed, StageSettings, Unkeyed
 
 VERSION = 1
@@ -16,27 +15,11 @@ INITIAL_MODEL_VERSION = 2
 was trained without any."""
 
 
-class TrainingConfig(DeprecatedNames, StageSettings):
+class TrainingConfig(StageSettings):
     """Settings of one training: data, size of the model, optimizer, budgets, machine."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    deprecated_names: ClassVar = {
-        "width": "d_model",
-        "inner": "ffn_dim",
-        "heads": "num_heads",
-        "layers": "num_layers",
-        "vocabulary": "vocab_size",
-        "batch_pieces": "batch_tokens",
-        "clip": "max_grad_norm",
-        "start": "init_from",
-        "schedule": "lr_schedule",
-        "average": "average_checkpoints",
-        "keep": "keep_checkpoints",
-        "drafts": "num_drafts",
-        "anchor": "first_pass_loss_weight",
-        "noise_steps": "diffusion_steps",
-    }
-    later_settings: ClassVar[tuple[str, ...]] = ("num_microbatches", "compile")
+    keyed_when_set: ClassVar[tuple[str, ...]] = ("num_microbatches", "compile")
 
     data: Unkeyed[str] = Field(
         "multi30k:train",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from components.stage_settings import ModelRef
@@ -12,11 +10,6 @@ from components.training.config import TrainingConfig
 
 class DistillationConfig(TrainingConfig):
     """Settings of a student's training with word-level distillation; without teachers, a plain training."""
-
-    deprecated_names: ClassVar = {
-        "word_share": "kd_ratio",
-        "layers_of": "init_layers_from",
-    }
 
     teachers: tuple[ModelRef, ...] = Field(
         (),

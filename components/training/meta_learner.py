@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -34,10 +34,6 @@ from components.training.parallel_data import Pair
 
 class MetaConfig(TrainingConfig):
     """Settings of the training before adaptation; ``target_language`` is the one of the adaptation."""
-
-    deprecated_names: ClassVar = {
-        "inner_rate": "inner_learning_rate",
-    }
 
     method: Literal["multilingual", "maml", "first-order", "reptile"] = Field(
         "first-order",

@@ -26,16 +26,13 @@ def claim_folder(out: Path, config: TrainingConfig) -> None:
         ConfigError: which setting is another.
     """
     path = out / "settings.json"
-    settings = config.settings_for_key(BUDGETS)
-    settings_there = _read_settings(path, type(config))
+    settings = config.model_dump(mode="json", exclude=BUDGETS)
+    settings_there = _read_settings(path)
     if settings_there is None:
         out.mkdir(parents=True, exist_ok=True)
         content = {"settings": settings, "sha256": _digest(settings)}
         write_atomically(path, json.dumps(content, indent=2).encode() + b"\n")
         return
-    fields = type(config).model_fields
-    later = {name: fields[name].default for name in config.later_settings}
-    settings, settings_there = later | settings, later | settings_there
     for name in sorted(settings.keys() | settings_there.keys()):
         if settings.get(name) != settings_there.get(name):
             raise ConfigError(
@@ -50,13 +47,13 @@ def write_metrics(out: Path, history: Sequence[Mapping[str, float]]) -> None:
     (out / "metrics.jsonl").write_text(rows, encoding="utf-8")
 
 
-def _read_settings(path: Path, model: type[TrainingConfig]) -> dict[str, Any] | None:
+def _read_settings(path: Path) -> dict[str, Any] | None:
     """Read the settings that a training was begun with; None where they are missing or damaged."""
     try:
         content = parse_json(path.read_bytes())
         settings: dict[str, Any] = content["settings"]
         if content["sha256"] == _digest(settings):
-            return model.with_present_names(settings)  # it may have begun in the version before
+            return settings
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError):

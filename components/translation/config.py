@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -12,7 +11,6 @@ from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import Device, FilePath, ModelRef, StageSettings
 
-_log = logging.getLogger("antiphon.settings")
 VERSION = 6
 """Of the translator: changes when its outputs do."""
 SERVED_VERSION = 1
@@ -48,7 +46,7 @@ class Context(BaseModel):
 class TranslationConfig(StageSettings):
     """Settings of a text translator: model, search, and the prompt of a causal model."""
 
-    later_settings: ClassVar[tuple[str, ...]] = (
+    keyed_when_set: ClassVar[tuple[str, ...]] = (
         *("context", "sampling", "entropies", "adapter", "backend", "terms", "draft", "draft_tokens"),
     )
 
@@ -123,19 +121,6 @@ class TranslationConfig(StageSettings):
     @classmethod
     def _adapter_is_part_of_the_model(cls, values: Any) -> Any:
         return fold_adapter(values, cls.model_fields["model"].default)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _context_was_a_number(cls, values: Any) -> Any:
-        """Read ``context_sentences: n``, which the version before had, as ``context: {sentences: n}``."""
-        if not isinstance(values, dict) or "context_sentences" not in values:
-            return values
-        rest = {name: value for name, value in values.items() if name != "context_sentences"}
-        if values.get("context") is not None:
-            raise ValueError("context_sentences: expected context alone, of which it is the old name")
-        _log.warning("setting context_sentences is now called context: {sentences: n}")
-        number = values["context_sentences"]
-        return {**rest, "context": {"sentences": number} if number else None}
 
     @model_validator(mode="before")
     @classmethod

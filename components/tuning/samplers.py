@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from components.errors import ConfigError
@@ -86,11 +87,16 @@ def choose_sampler(name: SamplerName, space: SearchSpace, objectives: int) -> st
     """Return the sampler's name; ``auto`` is TPE, and NSGA-II of two objectives.
 
     Raises:
-        ConfigError: it cannot draw from the space, or optimizes one objective only.
+        ConfigError: it cannot draw from the space, optimizes one objective only, or is not installed.
     """
     if name == "auto":
         return "nsga2" if objectives > 1 else "tpe"
     row = SAMPLERS[name]
+    if name == "cma_es" and find_spec("cmaes") is None:
+        raise ConfigError(
+            "sampler: expected the extra 'cmaes' for cma_es, found it missing; pip install "
+            "'antiphon[cmaes]', or take tpe"
+        )
     if objectives > 1 and not row.several:
         raise ConfigError(f"sampler: expected one objective for {name}, found {objectives}; take nsga2")
     categories = [

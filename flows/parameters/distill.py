@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field
 
-from components.deprecated_names import DeprecatedNames
 from components.errors import ConfigError
 from components.nodes.targets import OutputFilter
 from components.pipeline.pipeline import Pipeline
@@ -70,10 +69,9 @@ class DistillStudent(TrainingConfig):
     decoder_layers: int | None = Field(1, ge=1, le=24, description="as many as encoder layers if empty")
 
 
-class DistillParameters(FlowParameters, DeprecatedNames):
+class DistillParameters(FlowParameters):
     """What can be set on a distillation."""
 
-    deprecated_names: ClassVar = {"word_share": "kd_ratio"}
     model_config = ConfigDict(title="Distillation")
 
     level: Literal["none", "word", "sequence", "interpolated", "sequence_and_word"] = Field(

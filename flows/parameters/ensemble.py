@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
-from components.deprecated_names import DeprecatedNames, read_deprecated_value
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.token_level.config import MemberDevices, MixingConfig, TranslatorMembers
 from components.errors import ConfigError
@@ -36,11 +35,6 @@ class EnsembleRecognition(MemberDevices, RecognitionConfig):
         (), description="linear and log_linear: one per member; empty = equal"
     )
 
-    @field_validator("combination", mode="before")
-    @classmethod
-    def _read_old_name(cls, value: object) -> object:
-        return read_deprecated_value(value, "pooled", "output_level", "asr.combination")
-
 
 class EnsembleSystemCombination(SystemCombinationConfig):
     """How finished outputs become one."""
@@ -55,10 +49,8 @@ class EnsembleSystemCombination(SystemCombinationConfig):
     dev_limit: int = Field(100, ge=10, le=10_000, description="the first so many of them")
 
 
-class EnsembleParameters(DataParameters, DeprecatedNames):
+class EnsembleParameters(DataParameters):
     """What can be set on an ensemble."""
-
-    deprecated_names: ClassVar = {"pool": "system_combination"}
 
     asr: EnsembleRecognition = Field(
         default=EnsembleRecognition(), title="Recognition", description="speech to text"

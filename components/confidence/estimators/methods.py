@@ -86,10 +86,15 @@ def _import_lightgbm() -> Any:
     """Import LightGBM, which takes a second.
 
     Raises:
-        ConfigError: the OpenMP library that its wheel does not carry is missing.
+        ConfigError: it is not installed, or the OpenMP library that its wheel does not carry is missing.
     """
     try:
-        import lightgbm  # noqa: PLC0415 - when it is used
+        import lightgbm  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigError(
+            "gradient_boosting: expected the extra 'boosting', found it missing; pip install "
+            "'antiphon[boosting]', or use method: logistic"
+        ) from None
     except OSError as error:
         raise ConfigError(
             f"gradient_boosting: expected the OpenMP library of LightGBM, found {error}; apt-get install "

@@ -9,24 +9,20 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from components.deprecated_names import DeprecatedNames
 from components.metrics.choices import UtilityName
 from components.metrics.normalizers import BY_LANGUAGE, NormalizerName
+from components.stage_settings import StageSettings
 
 COEFFICIENTS_FILE = "coefficients.json"
 """File, in the folder of a ``tune`` node, that holds the coefficients of reranking."""
 SYSTEM_COMBINATION_VERSION = 5
 """Part of a ``combine`` node's key: changes when the same hypotheses and settings give another output."""
 
-LATER_SETTINGS = ("weights_by", "confidence", "mbr")
-"""Settings that are in keys only where they are not at their defaults."""
 
-
-class SystemCombinationConfig(DeprecatedNames):
+class SystemCombinationConfig(StageSettings):
     """How the n-best lists of several systems become one output per utterance."""
 
-    deprecated_names: ClassVar = {"normaliser": "normalizer"}
-
+    keyed_when_set: ClassVar[tuple[str, ...]] = ("weights_by", "confidence", "mbr")
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Literal["rover", "minimum_bayes_risk", "reranking"] = Field(
@@ -123,12 +119,8 @@ class SystemCombinationConfig(DeprecatedNames):
         return BY_LANGUAGE if self.normalizer == "none" else self.normalizer
 
     def key_parameters(self) -> dict[str, Any]:
-        """The settings as keys have them, with the normalizer of a utility, which had no effect before.
-
-        What was added later is left out at its default, so that older stages keep their keys.
-        """
-        values = self.model_dump(mode="json", exclude_defaults=True, include=set(LATER_SETTINGS))
-        values |= self.model_dump(mode="json", exclude=set(LATER_SETTINGS))
+        """The settings as keys have them, with the normalizer of a utility."""
+        values = self.settings_for_key(set())
         if self.method != "rover" and self.utility in ("wer", "cer") and self.normalizer != "none":
             values["utility_normalizer"] = self.normalizer
         return values

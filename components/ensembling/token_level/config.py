@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from components.deprecated_names import read_deprecated_value
 from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.translation.config import TranslationConfig
@@ -94,11 +93,6 @@ class MixingConfig(BaseModel):
         description="negative_evidence: plausibility by the model itself (before) or by the mixture (after)",
     )
 
-    @field_validator("method", mode="before")
-    @classmethod
-    def _read_old_name(cls, value: object) -> object:
-        return read_deprecated_value(value, "pooled", "output_level", "combine.method")
-
 
 def split_devices(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Settings in which ``members`` are references, and their devices, if there are any, ``member_devices``.
@@ -155,7 +149,7 @@ class MemberDevices(BaseModel):
 class TranslatorMembers(MemberDevices, TranslationConfig):
     """The search settings that all translators of an ensemble share, and the translators."""
 
-    later_settings: ClassVar[tuple[str, ...]] = (*TranslationConfig.later_settings, "member_devices")
+    keyed_when_set: ClassVar[tuple[str, ...]] = (*TranslationConfig.keyed_when_set, "member_devices")
 
     members: tuple[str, ...] = Field(
         (),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from components.models.architectures import ONNX_ASR, SERVED, SPHINX, VOSK
+from components.models.architectures import ONNX_ASR, SERVED, SPHINX
 from components.models.references import SCHEMES, split_reference
 from components.recognition.backends import architectures, windowed
 from components.recognition.backends.backend import Backend
@@ -80,7 +80,7 @@ def _require_ctranslate2_files(checkpoint: Checkpoint) -> None:
     faster_whisper.find_ctranslate2_folder(checkpoint)
 
 
-_LIBRARY_SCHEMES = ("sphinx", "onnx", "vosk", "served")
+_LIBRARY_SCHEMES = ("sphinx", "onnx", "served")
 """Schemes of models that one library or server reads."""
 _MODEL_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme not in _LIBRARY_SCHEMES))
 
@@ -195,18 +195,6 @@ BACKENDS: dict[str, Backend] = {
         module="onnx_asr",
         extra="onnx-asr",
         libraries=("onnx-asr", "onnxruntime"),
-    ),
-    "vosk": Backend(
-        reads="a model such as vosk:FOLDER",
-        schemes=("vosk",),
-        architectures=(VOSK,),
-        version="1",
-        half="float32",
-        load=windowed.load,
-        build=windowed.build,
-        module="vosk",
-        extra="vosk",
-        libraries=("vosk",),
     ),
 }
 """Backend by its name in the configuration."""

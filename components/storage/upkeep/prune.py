@@ -97,7 +97,7 @@ def prune(store: Store, options: PruneOptions) -> Pruned:
     """
     backend = store.backend
     with disk_full_as_store_error("what prune notes", store.root), backend.lock_prune(seconds=0.3):
-        store.update_layout()
+        store.mark_layout()
         backend.uses.pardon()
         inventory = Inventory(backend.files)
         planned = _plan(store, inventory, options)

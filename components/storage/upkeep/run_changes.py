@@ -116,8 +116,7 @@ def _find_readers(store: Store, old: str, new: str) -> dict[tuple[str, str], byt
             if name == old:
                 renamed["name"] = new
             if renamed != values:
-                has_digest = "digest" not in renamed
-                changed[name, file] = encode_json(add_digest(renamed) if has_digest else renamed)
+                changed[name, file] = encode_json(add_digest(renamed))
     return changed
 
 

@@ -49,7 +49,6 @@ def test_a_folder_has_the_backend_of_its_architecture(
         ("sphinx:en-us", "pocketsphinx"),
         ("served:whisper-large-v3", "served"),
         ("onnx:/models/parakeet", "onnx-asr"),
-        ("vosk:/models/small", "vosk"),
         ("packaged:whisper-tiny.en", "whisper"),
         ("whisper:small", "whisper"),
         ("packaged:whisper-base+/no/such/adapter", "whisper"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from components.errors import StoreError
 from components.storage import layout
 from components.storage.layout import VERSION
 from components.storage.store import Store
-from tests.components.storage.upkeep.stores import save_run, write_stage
+from tests.components.storage.upkeep.stores import write_stage
 
 
 def test_a_new_store_says_its_version_once_it_is_written_to(
@@ -30,40 +29,34 @@ def test_a_new_store_says_its_version_once_it_is_written_to(
     assert caplog.text == ""
 
 
-def test_a_store_of_version_1_is_read_as_it_is_and_updated_by_a_writer(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_store_without_a_version_is_refused_in_one_line_and_not_touched(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
-    ref = write_stage(store, "mt")
-    save_run(store, "mine", [ref])
+    write_stage(store, "mt")
     (store.root / "layout.json").unlink()
-    shutil.rmtree(store.root / "uses")
     layout._current.clear()
-    assert Store(str(store.root)).load_run("mine").stages == (ref,)
+    with pytest.raises(StoreError, match=r"expected .* found one without layout\.json, of an older"):
+        Store(str(store.root))
     assert not (store.root / "layout.json").exists()
-    save_run(Store(str(store.root)), "next", [ref])
-    assert json.loads((store.root / "layout.json").read_bytes()) == {"version": VERSION}
-    assert (
-        f"{store.root}: layout 1 is now {VERSION}: runs note which stages they use; no stored file"
-        in caplog.text
-    )
 
 
-def test_a_newer_store_is_refused_in_one_line_and_not_touched(tmp_path: Path) -> None:
-    (tmp_path / "layout.json").write_text('{"version": 99}')
+@pytest.mark.parametrize(("version", "advice"), [(99, "a newer Antiphon; upgrade"), (1, "an older Antiphon")])
+def test_a_store_of_another_version_is_refused_in_one_line_and_not_touched(
+    version: int, advice: str, tmp_path: Path
+) -> None:
+    (tmp_path / "layout.json").write_text(json.dumps({"version": version}))
     with pytest.raises(
-        StoreError, match=f"expected a store of layout {VERSION} or older, found layout 99.*upgrade"
+        StoreError, match=f"expected a store of layout {VERSION}, found layout {version}, of {advice}"
     ):
         Store(str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["layout.json"]
 
 
-def test_a_store_that_became_newer_meanwhile_is_not_made_older(tmp_path: Path) -> None:
+def test_a_store_that_became_newer_meanwhile_is_not_written_over(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
     store.root.mkdir()
     (store.root / "layout.json").write_text('{"version": 99}')
     with pytest.raises(StoreError, match="found layout 99"):
-        store.update_layout()
+        store.mark_layout()
     assert json.loads((store.root / "layout.json").read_bytes()) == {"version": 99}
 
 

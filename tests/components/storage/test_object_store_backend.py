@@ -220,8 +220,10 @@ def test_a_seal_that_names_files_outside_is_refused(
         stage="asr", key=PLAN.key, plan="0" * 64, files=files, sha256=digest_of(files), items=0,
         quarantined=0, seconds=0.0, peak_memory_bytes=0, finished="",
     )  # fmt: skip
+    store = on("one")
+    store.mark_layout()
     ObjectStore(url).write(DONE, whole.encode())
-    assert on("one").find_stage(PLAN) is None
+    assert store.find_stage(PLAN) is None
     assert "expected names of files inside the stage" in caplog.text
 
 

@@ -267,23 +267,6 @@ def test_a_damaged_plan_of_a_finished_stage_is_written_again(tmp_path: Path, con
     assert store.localize(first) == first
 
 
-def test_a_stage_of_an_older_version_is_computed_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    store = Store(str(tmp_path))
-    first = run(store)
-    assert first is not None
-    done = json.loads((store.stage_folder(PLAN.key) / SEAL).read_bytes())
-    older = {name: value for name, value in done.items() if name not in {"format", "plan", "digest"}}
-    (store.stage_folder(PLAN.key) / SEAL).write_text(json.dumps(older))
-    with pytest.raises(StoreError, match="expected format 2, found 1, of another version of Antiphon"):
-        store.localize(first)
-    again = run(store)
-    assert again is not None
-    assert not again.reused
-    assert "expected format 2, found 1, of another version of Antiphon" in caplog.text
-
-
 def test_what_is_read_by_reference_is_verified(tmp_path: Path) -> None:
     """Against the seal, and against what was sealed when the reference was made."""
     store = Store(str(tmp_path))

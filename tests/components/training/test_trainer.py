@@ -14,9 +14,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import MarianMTModel, MarianTokenizer
 
-from components.digests import combine_digests
 from components.errors import ConfigError, ModelError
-from components.models.install_manifest import write_manifest
 from components.training import bagging, checkpoint, train_step, trainer, translation_learner, validation
 from components.training import parallel_data as training_pairs
 from components.training.config import TrainingConfig
@@ -305,26 +303,6 @@ def test_average_is_the_mean(copying: TrainingConfig, tmp_path: Path) -> None:
     first, second = (weights(path) for path in paths)
     for name, mean in checkpoint.average_weights(paths).items():
         torch.testing.assert_close(mean, (first[name] + second[name]) / 2)
-
-
-def test_a_training_goes_on_that_began_under_the_old_names(copying: TrainingConfig, tmp_path: Path) -> None:
-    whole = train(copying.model_copy(update={"max_steps": 8}), tmp_path / "whole")
-    old, folder = copying.model_copy(update={"max_steps": 4}), tmp_path / "out"
-    train(old, folder)
-    names = {present: old_name for old_name, present in TrainingConfig.list_renamed_fields().items()}
-    stated = json.loads((folder / "settings.json").read_text())["settings"]
-    stated = {names.get(name, name): value for name, value in stated.items()}
-    assert "width" in stated
-    sha256 = combine_digests({name: json.dumps(value) for name, value in stated.items()})
-    (folder / "settings.json").write_text(json.dumps({"settings": stated, "sha256": sha256}))
-    state = folder / "checkpoints" / "step-00000004" / "state.json"
-    counters = json.loads(state.read_text())
-    counters["worse"] = counters.pop("evals_without_improvement")
-    state.write_text(json.dumps(counters))
-    write_manifest(state.parent, checkpoint.MANIFEST)
-    resumed = train(copying.model_copy(update={"max_steps": 8}), folder)
-    assert resumed.step == 8
-    assert resumed.best_score == whole.best_score
 
 
 def test_half_precision_loads_and_translates_the_same(copying: TrainingConfig, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from components.canonical_json import digest_of
 from components.errors import ConfigError
+from components.tuning import samplers
 from components.tuning.journal import StudyJournal
 from components.tuning.samplers import SAMPLERS, Searcher, choose_sampler
 from components.tuning.search import SearchResult, search
@@ -100,6 +101,12 @@ def test_samplers_refuse_what_they_cannot_draw() -> None:
         choose_sampler("cma_es", categories, 1)
     with pytest.raises(ConfigError, match="expected one objective for cma_es, found 2"):
         choose_sampler("cma_es", space_of({"a.n": [1, 2]}), 2)
+
+
+def test_without_the_extra_its_install_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(samplers, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"expected the extra 'cmaes' .* pip install 'antiphon\[cmaes\]'"):
+        choose_sampler("cma_es", space_of({"a.n": [1, 2]}), 1)
 
 
 def study_of(values: Sequence[tuple[float, float]], tolerance: float = 0.0) -> Study:

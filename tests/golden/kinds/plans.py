@@ -82,7 +82,7 @@ def open_workplace(folder: Path) -> Iterator[Workplace]:
 
 def _write_voices(programs: Path, packages: Path) -> None:
     """Write programs and distributions that say a version as the voices of speech synthesis do."""
-    for name in ("espeak-ng", "festival", "flite"):
+    for name in ("espeak-ng", "flite"):
         (programs / name).write_text(f"#!/bin/sh\necho {name} 1.0\n", encoding="utf-8")
         (programs / name).chmod(0o755)
     voice = "en_US-joe-medium.onnx"

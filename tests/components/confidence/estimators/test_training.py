@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,3 +146,9 @@ def test_a_damaged_estimator_is_one_line(content: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
     with pytest.raises(ConfigError, match="expected a fitted estimator"):
         read_estimator(tmp_path / "none.json")
+
+
+def test_without_the_extra_its_install_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(ConfigError, match=r"expected the extra 'boosting' .* 'antiphon\[boosting\]'"):
+        METHODS["gradient_boosting"].fit(np.zeros((2, 1)), np.zeros(2), True, 1)

@@ -10,8 +10,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from components.errors import ModelError
+from components import models
+from components.errors import ConfigError, ModelError
+from components.models import extras
 from components.models.conversion.gguf import convert_gguf
+from components.models.packaged_models import PACKAGED_MODELS
 
 HEADS = 2
 NAMES = {
@@ -108,3 +111,18 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, damage: str) -> None:
     (tmp_path / "m.gguf").write_bytes(content[:300] if damage == "cut" else b"PK" + content)
     with pytest.raises(ModelError, match=r"m\.gguf: (transformers cannot read|expected a GGUF file)"):
         convert_gguf(tmp_path / "m.gguf", tmp_path / "out")
+
+
+def test_without_the_extra_its_install_command_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    monkeypatch.setattr(models, "is_fetched", lambda row: False)
+    monkeypatch.setattr(models, "require_consent", lambda row: None)
+    packaged = next(row.name for row in PACKAGED_MODELS.values() if row.format == "gguf")
+    for call in (
+        lambda: convert_gguf(tmp_path / "m.gguf", tmp_path),
+        lambda: models.check(f"packaged:{packaged}"),
+    ):
+        with pytest.raises(ConfigError, match=r"expected the extra 'gguf' .* 'antiphon\[gguf\]'"):
+            call()

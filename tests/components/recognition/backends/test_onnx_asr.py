@@ -10,7 +10,7 @@ import pytest
 
 from components import audio, data
 from components.errors import ConfigError, ModelError
-from components.models.sources import speech_folder
+from components.models.sources import onnx_folder
 from components.recognition import checks
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
@@ -93,6 +93,8 @@ def test_without_the_extra_its_install_command_is_told(folder: Path, monkeypatch
         ConfigError, match=r"expects the extra 'onnx-asr', .* pip install 'antiphon\[onnx-asr"
     ):
         checks.check(settings(folder), None)
-    monkeypatch.setattr(speech_folder, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"expects the extra 'vosk', .* pip install 'antiphon\[vosk\]'"):
-        speech_folder.speech_folder_model("vosk", "anything")
+    monkeypatch.setattr(onnx_folder, "find_spec", lambda name: None)
+    with pytest.raises(
+        ConfigError, match=r"expects the extra 'onnx-asr', .* pip install 'antiphon\[onnx-asr"
+    ):
+        onnx_folder.onnx_model("anything")
