@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from components.profiling import CardMemory, Usage
 from components.records import Identifier, Record, Sha256
@@ -128,6 +129,14 @@ class PipelineRecord(Record):
         return above
 
 
+def _check_time(value: str) -> str:
+    datetime.fromisoformat(value).astimezone(UTC)
+    return value
+
+
+Time = Annotated[str, AfterValidator(_check_time)]
+
+
 class RunRecord(Record):
     """``run.json``: everything needed to read a run again, or to repeat it."""
 
@@ -141,8 +150,8 @@ class RunRecord(Record):
         default_factory=dict, description="of a comparison: system -> the name of its run"
     )
     metrics: dict[str, Score]
-    started: str = Field(description="ISO 8601, UTC")
-    finished: str
+    started: Time = Field(description="ISO 8601, UTC")
+    finished: Time
     versions: dict[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

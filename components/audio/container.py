@@ -150,6 +150,19 @@ def open_regular_file(path: FilePath) -> BufferedReader:
     raise audio_error(path, "expected a regular file, found a pipe, socket or device")
 
 
+def read_regular_file(path: FilePath, limit: int) -> bytes:
+    """Read a file that is used whole.
+
+    Raises:
+        DataError: it is none, no regular one, or has more than ``limit`` bytes.
+    """
+    with open_regular_file(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise audio_error(path, f"expected at most {limit} bytes, found more", "split it")
+    return content
+
+
 def check_stream(path: FilePath, stream: AudioStream, limits: Limits) -> None:
     """Refuse a rate or a number of channels that only a damaged header has."""
     rate, channels = stream.rate or 0, stream.channels or 0

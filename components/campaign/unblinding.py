@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from components.audio.container import read_regular_file
 from components.campaign.answer_table import read_table
 from components.campaign.answers import Answer, AnswerFaults, keep_last
 from components.campaign.blinding import MAX_DAMAGED_SCORE, BlindedItem, CampaignKey
 from components.campaign.pearmut_log import read_log
-from components.errors import ConfigError
-from components.text_encoding import decode_text
+from components.errors import ConfigError, DataError
+from components.text_encoding import MAX_BYTES, decode_text
 
 MAX_FAILED = 0.5
 """Share of attention checks above which an annotator's answers are left out."""
@@ -75,9 +76,9 @@ def read_answers(paths: Sequence[Path], campaign: str) -> list[Answer]:
     answers: list[Answer] = []
     for path in paths:
         try:
-            text = decode_text(path.read_bytes(), path.name).text
-        except OSError as error:
-            raise ConfigError(f"{path}: expected a file of answers, found {error.strerror}") from error
+            text = decode_text(read_regular_file(path, MAX_BYTES), path.name).text
+        except (OSError, DataError) as error:
+            raise ConfigError(f"expected a file of answers, found {error}") from error
         faults = AnswerFaults(path.name)
         if path.suffix.lower() in {".json", ".jsonl"}:
             answers += read_log(text, path.name, campaign, faults)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from components.audio.container import open_regular_file
+from components.audio.container import read_regular_file
 from components.data.parsing import Row
 from components.errors import DataError, to_one_line
 from components.languages import ENDS_SENTENCE, NAMES
@@ -169,13 +169,7 @@ def read_subtitle_rows(
         language: that is written, if it is known: old files of other alphabets do not say their encoding.
         notes: gets a line about the encoding, where that is not UTF-8.
     """
-    with open_regular_file(path) as file:
-        content = file.read(MAX_SUBTITLE_BYTES + 1)
-    if len(content) > MAX_SUBTITLE_BYTES:
-        raise DataError(
-            f"{path}: expected at most {MAX_SUBTITLE_BYTES} bytes of subtitles, found more; split it"
-        )
-    text, encoding = decode_text(content, str(path), language)
+    text, encoding = decode_text(read_regular_file(path, MAX_SUBTITLE_BYTES), str(path), language)
     if encoding is not None and notes is not None:
         notes.append(f"{path.name}: read as {encoding}, since it is not UTF-8")
     form = SUBTITLES.get(path.suffix.lower(), "vtt" if text.startswith("WEBVTT") else "srt")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from components.audio.container import open_regular_file
+from components.audio.container import read_regular_file
 from components.editing.correction import Correction
 from components.editing.editable_text import EditableText, Recording, group_by_recording
 from components.editing.edited_document import read_document_rows
@@ -99,13 +99,9 @@ def list_edited_files(path: Path) -> list[Path]:
 
 def _read_file(path: Path) -> bytes:
     try:
-        with open_regular_file(path) as file:
-            content = file.read(MAX_BYTES + 1)
+        return read_regular_file(path, MAX_BYTES)
     except (OSError, DataError) as error:
         raise ConfigError(f"expected a readable file of edited texts, found {error}") from error
-    if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path}: expected at most {MAX_BYTES} bytes, found more; split it")
-    return bytes(content)
 
 
 def _read_proposals(

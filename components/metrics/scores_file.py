@@ -15,14 +15,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from components.errors import ConfigError
+from components.audio.container import read_regular_file
+from components.errors import ConfigError, DataError
 from components.metrics.agreement import krippendorff_alpha
 from components.metrics.judgement_table import TableFaults, open_table, read_cells
 from components.metrics.pairing import nfc
 from components.metrics.scores_settings import NAME, ScoresFile
 from components.metrics.table import METRICS
 from components.suggestions import suggest
-from components.text_encoding import decode_text
+from components.text_encoding import MAX_BYTES, decode_text
 
 COLUMNS = ("id", "system", "value")
 """Columns that a file must have."""
@@ -136,9 +137,9 @@ def _read_rows(path: Path) -> Iterator[_Row]:
         ConfigError: a line per kind of fault.
     """
     try:
-        text = decode_text(path.read_bytes(), path.name).text
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a file of scores, found {error.strerror}") from error
+        text = decode_text(read_regular_file(path, MAX_BYTES), path.name).text
+    except (OSError, DataError) as error:
+        raise ConfigError(f"expected a file of scores, found {error}") from error
     reader = open_table(text)
     names = list(reader.fieldnames or ())
     if missing := [name for name in COLUMNS if name not in names]:

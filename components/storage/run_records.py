@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from components.canonical_json import add_digest, encode_canonical, verify_digest
-from components.errors import StoreError
+from components.canonical_json import add_digest, verify_digest
+from components.errors import StoreError, to_one_line
 from components.files import encode_json, read_json, write_bytes, write_json
 from components.json_text import parse_json
 from components.run_record import RunRecord
@@ -60,7 +60,7 @@ def check_record(content: bytes, where: str) -> dict[str, Any]:
         if stated == FORMAT:
             return verify_digest(content)
     except (ValueError, AttributeError) as error:
-        fault = " ".join(str(error).split())
+        fault = to_one_line(error)
         raise StoreError(f"{where}: expected the record of a run, found: {fault}; {_RERUN_HINT}") from error
     raise StoreError(
         f"{where}: expected format {FORMAT}, found {stated}, of another version of Antiphon; {_RERUN_HINT}"
@@ -88,8 +88,8 @@ def read_record(folder: Path, stages: Path) -> RunRecord:
         values["name"] = folder.name  # also of a folder that was moved by hand
         run = RunRecord.model_validate(values)
     except (ValueError, KeyError, TypeError) as error:
-        fault = " ".join(str(error).split())
+        fault = to_one_line(error)
         raise StoreError(f"{path}: expected the record of a run, found: {fault}; {_RERUN_HINT}") from error
-    if metrics is not None and encode_canonical(metrics) != encode_canonical(values["metrics"]):
+    if metrics is not None and metrics != values["metrics"]:
         raise StoreError(f"{scores}: expected the metrics of {RECORD}, found others; {_RERUN_HINT}")
     return run

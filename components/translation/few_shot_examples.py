@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.errors import ConfigError
+from components.audio.container import read_regular_file
+from components.errors import ConfigError, DataError
 from components.json_text import parse_json
+from components.text_encoding import MAX_BYTES
 
 
 def read_examples(path: Path) -> list[tuple[str, str]]:
     """A JSONL file of {"source": ..., "target": ...}. ConfigError names the line that is something else."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+        lines = read_regular_file(path, MAX_BYTES).decode("utf-8-sig").splitlines()
+    except (OSError, DataError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{str(path)[:200]}: expected a readable UTF-8 JSONL file of examples, found: {reason}"
+            f"{str(path)[:200]}: expected a readable UTF-8 JSONL file of examples, found: {error}"
         ) from error
     pairs = []
     for number, line in enumerate(lines, 1):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from components.canonical_json import encode_canonical
 from components.errors import StoreError, to_one_line
 from components.json_text import parse_json
 from components.storage.locks import LockWait
@@ -16,7 +15,7 @@ from components.storage.stage_plan import digest_plan
 from components.storage.store import Store, check_run_name
 from components.storage.store_files import StoreFiles
 from components.storage.upkeep.inventory import AUDIO
-from components.storage.upkeep.references import RUNS, STAGES, References, list_keys
+from components.storage.upkeep.references import KEY, RUNS, STAGES, References, list_keys
 
 
 class Fault(NamedTuple):
@@ -156,19 +155,22 @@ def _verify_run(files: StoreFiles, name: str) -> Iterator[Fault]:
     if metrics is not None and _is_other(metrics, values.get("metrics")):
         yield Fault(what, f"{METRICS}: expected the metrics of {RECORD}, found others")
     yield from (Fault(what, fault) for fault in find_report_faults(files, name))
-    for ref in values.get("stages", []):
-        seal = files.read(f"{STAGES}/{ref['key']}/{SEAL}")
+    try:
+        refs = [(ref["stage"], str(ref["key"]), str(ref["sha256"])) for ref in values.get("stages", [])]
+    except (KeyError, TypeError):
+        yield Fault(what, f"{RECORD}: expected the stages of the run, found something else")
+        return
+    for stage, key, sha256 in refs:
+        seal = files.read(f"{STAGES}/{key}/{SEAL}") if KEY.fullmatch(key) else None
         if seal is None:
-            yield Fault(what, f"stage {ref['stage']} ({ref['key'][:12]}…): expected it, found none")
-        elif ref["sha256"] not in seal.decode(errors="replace"):
-            yield Fault(
-                what, f"stage {ref['stage']} ({ref['key'][:12]}…) was computed anew since, with other outputs"
-            )
+            yield Fault(what, f"stage {stage} ({key[:12]}…): expected it, found none")
+        elif sha256 not in seal.decode(errors="replace"):
+            yield Fault(what, f"stage {stage} ({key[:12]}…) was computed anew since, with other outputs")
 
 
 def _is_other(metrics: bytes, expected: object) -> bool:
     try:
-        return encode_canonical(parse_json(metrics)) != encode_canonical(expected)
+        return bool(parse_json(metrics) != expected)
     except ValueError:
         return True
 
