@@ -75,7 +75,11 @@ def _connection() -> Connection:
 
 def _served(path: Path) -> None:
     text = path.read_bytes().decode("utf-8", "replace")
-    answer = _connection().send(lambda client: text, CompletionForm, retries=0)
+
+    async def ask(client: object) -> str:
+        return text
+
+    answer = _connection().send(ask, CompletionForm, retries=0)
     read_choices(answer, "served:x")
 
 

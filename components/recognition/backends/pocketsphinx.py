@@ -26,7 +26,8 @@ from components.models.sources.sphinx import find_parts
 from components.progress import track
 from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import quarantine
-from components.recognition.vad.windows import Span, is_silent, windows_of
+from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import is_silent, windows_of
 from components.records import (
     Checkpoint,
     Hypothesis,

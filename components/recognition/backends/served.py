@@ -22,7 +22,7 @@ from components.endpoints.usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKEN
 from components.languages import NAMES, is_undetermined, two_letters_of, without_spaces
 from components.models.references import split_reference
 from components.recognition.config import RecognitionConfig
-from components.recognition.vad.windows import Span
+from components.recognition.vad.spans import Span
 from components.recognition.windowed.decoder import Window, WindowDecoder
 from components.records import (
     Checkpoint,

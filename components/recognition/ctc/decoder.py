@@ -16,7 +16,7 @@ from components.decoding.ctc.prefix_beam_search import CtcHypothesis, search
 from components.errors import RecordError
 from components.recognition.config import RecognitionConfig
 from components.recognition.ctc.model import CtcModel
-from components.recognition.vad.windows import Span
+from components.recognition.vad.spans import Span
 from components.recognition.windowed.decoder import Window, WindowHypothesis
 from components.recognition.windowed.nbest import Hypotheses, NBestDecoder, WindowPath
 from components.recognition.word_boundaries import word_boundaries

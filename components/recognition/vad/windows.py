@@ -7,7 +7,7 @@ context, and one of Whisper's windows costs the same whatever is in it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from components.audio import SAMPLE_RATE
 from components.recognition.vad.silero import speech_probabilities
+from components.recognition.vad.spans import MAX_WINDOW_SECONDS, Span
 
-MAX_WINDOW_SECONDS = 30.0
 THRESHOLD = 0.5
 LEAVE_THRESHOLD = 0.35
 MIN_SPEECH_SECONDS = 0.1
@@ -26,23 +26,6 @@ MIN_PEAK = 0.1
 """Quieter audio is amplified to this peak first: of speech at -50 dB the detector misses every second."""
 SILENCE_PEAK = 10 ** (-70 / 20)
 """Peak below which audio is digital silence (-70 dB of full scale)."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """A stretch of audio.
-
-    Attributes:
-        start: Seconds from the start of the audio.
-        end: Seconds from the start of the audio.
-        speech_end: Where the last speech in it ends, in seconds, if that is known.
-        voiced: False where voice activity detection is sure that nothing in it is speech.
-    """
-
-    start: float
-    end: float
-    speech_end: float | None = None
-    voiced: bool = True
 
 
 def find_speech(probabilities: Sequence[float] | NDArray[np.float32], chunk: float = 0.032) -> list[Span]:

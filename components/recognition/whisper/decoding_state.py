@@ -12,7 +12,7 @@ from torch import Tensor
 
 from components.audio import SAMPLE_RATE
 from components.decoding.candidates import Candidate
-from components.recognition.vad.windows import Span
+from components.recognition.vad.spans import Span
 from components.recognition.whisper import features
 from components.recognition.whisper.backend import TokenAlignment
 from components.records import Utterance

@@ -17,7 +17,8 @@ from components.openai_whisper import HOP_LENGTH, LANGUAGES, TO_LANGUAGE_CODE
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched
 from components.recognition.recognizer import STAGE, quarantine
-from components.recognition.vad.windows import Span, is_silent, windows_of
+from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import is_silent, windows_of
 from components.recognition.whisper.backend import WhisperBackend
 from components.recognition.whisper.decoding_state import UtteranceState, WindowStream
 from components.records import Quarantined, Utterance

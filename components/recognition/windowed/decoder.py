@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from components.audio import Samples
 from components.errors import ConfigError, DataError, RecordError
-from components.recognition.vad.windows import MAX_WINDOW_SECONDS, Span
+from components.recognition.vad.spans import MAX_WINDOW_SECONDS, Span
 from components.records import Checkpoint, NBest, Token, Utterance, Word
 
 Result = TypeVar("Result")

@@ -19,7 +19,8 @@ from components.recognition.batches import choose_windows
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched, choose_threads
 from components.recognition.recognizer import quarantine
-from components.recognition.vad.windows import Span, cut, is_silent, windows_of
+from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import cut, is_silent, windows_of
 from components.recognition.windowed.decoder import Request, Result, Task, Window, WindowDecoder
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.storage.window_journal import recall_or_compute

@@ -20,7 +20,7 @@ from components.recognition import checks, factory
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.ctc.model import CtcVocabulary
-from components.recognition.vad.windows import Span
+from components.recognition.vad.spans import Span
 from components.recognition.whisper.decoding_state import UtteranceState, WindowStream
 from components.recognition.whisper.guides import CtcGuide, TermGuide, number_characters
 from components.records import Utterance

@@ -17,7 +17,7 @@ from components.profiling import measure_cost
 from components.progress import listen
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
-from components.recognition.vad.windows import Span
+from components.recognition.vad.spans import Span
 from components.recognition.whisper import opening
 from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
 from components.recognition.whisper.recognizer import WhisperRecognizer
