@@ -175,6 +175,7 @@ def test_everything_available_is_named() -> None:
 
 
 def finished_stage(store: Path) -> Path:
+    Store(str(store)).mark_layout()
     stage = store / "stages" / KEY
     write_model(stage / "model")
     files = {p.relative_to(stage).as_posix(): sha256_of(p) for p in stage.rglob("*") if p.is_file()}
