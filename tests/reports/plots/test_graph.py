@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from components.nodes.facts import Mode
 from components.nodes.table import KINDS
 from components.nodes.translate import Translate
 from components.run_record import PipelineRecord
@@ -33,7 +34,7 @@ def test_one_box_per_node_with_its_kind_and_one_arrow_per_edge(tmp_path: Path) -
 class Round(Translate):
     """A kind that waits for all rounds before it."""
 
-    waits = True
+    mode = Mode.ROUND
 
 
 def test_ways_statuses_and_outputs_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
