@@ -64,12 +64,12 @@ def test_the_server_of_a_killed_run_is_gone(tmp_path: Path, monkeypatch: pytest.
         time.sleep(60)
 
     child = fork(run)
-    assert gone_within(10, (tmp_path / "server").exists)
+    assert gone_within(30, (tmp_path / "server").exists)
     server = int((tmp_path / "server").read_text())
     assert not is_over(server)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert gone_within(10, lambda: is_over(server))
+    assert gone_within(30, lambda: is_over(server))
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
@@ -90,7 +90,7 @@ def test_own_programs_of_a_run_that_is_ended_are_gone(by: signal.Signals, tmp_pa
             signals.exit_after_sigterm()
 
     child = fork(run)
-    assert gone_within(10, lambda: begun.exists() and len(begun.read_text().splitlines()) == 3)
+    assert gone_within(30, lambda: begun.exists() and len(begun.read_text().splitlines()) == 3)
     os.kill(child, by)
     os.waitpid(child, 0)
     processes = [int(number) for number in begun.read_text().split()]
@@ -136,11 +136,11 @@ def test_a_command_waits_for_its_own_server_which_ends_with_it(
         time.sleep(60)
 
     child = fork(run)
-    assert gone_within(10, (tmp_path / "server").exists)
+    assert gone_within(30, (tmp_path / "server").exists)
     server = int((tmp_path / "server").read_text())
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert gone_within(10, lambda: is_over(server))
+    assert gone_within(30, lambda: is_over(server))
 
 
 def test_a_server_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
