@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := antiphon components tasks flows reports benchmarks tests examples docs/build.py
 
-.PHONY: help venv system demo test check fix docs pages clean
+.PHONY: help venv system demo test test-portable check fix docs pages clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 venv: $(STAMP) ## Create .venv with everything that the project needs
 
@@ -39,6 +39,9 @@ demo: venv ## Run the cascade (speech -> transcript -> translation -> scores) on
 
 test: venv system ## Run the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
+
+test-portable: venv ## Run the core of the suite as other processors do: oneDNN's kernels, no AVX-512, plain torch
+	$(BIN)/python -m tests.backends -n 2 --dist loadfile
 
 check: venv ## Lint, format and type checks; edits nothing
 	$(BIN)/ruff check $(SOURCES)

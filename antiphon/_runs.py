@@ -26,15 +26,17 @@ def run_pipeline(
         data: a manifest, parallel text ``a.en,a.de``, ``sample`` or ``multi30k:SPLIT``; what the file says,
             else the sample set, if None.
         parameters: what else ``antiphon run pipeline --parameters`` lists: ``audio``, ``limit``, ``store``,
-            ``name``, ``replace``, ``seed``, ``source_language``, ``target_language``, ``until`` ...
+            ``name``, ``replace``, ``seed``, ``source_language``, ``target_language``, ``until`` ...; what the
+            file says where one is None.
 
     Raises:
         ConfigError: a fault of the graph or of a parameter, a line each; nothing was computed.
         AntiphonError: what stopped the run. What was finished is kept.
     """
     values, folder = _graph_values(graph)
-    values |= {"folder": folder, "data": data, **parameters}
-    return run_flow("pipeline", **{name: value for name, value in values.items() if value is not None})
+    arguments = {"folder": folder, "data": data, **parameters}
+    stated = [*values.items(), *arguments.items()]  # of two values of one name the argument counts
+    return run_flow("pipeline", **{name: value for name, value in stated if value is not None})
 
 
 def run_flow(flow: str, /, **parameters: Any) -> Run:

@@ -11,11 +11,19 @@ AntiphonError
 Every message is one line: what was expected, what was found, where, and what to do.
 """
 
+import re
+
+_MAX_WORD, _MAX_LINE = 400, 1500
+"""Letters of a word and of a line of a message; a longer one is a value that was put in whole."""
+
 
 class AntiphonError(Exception):
     """Base of every error that is explained to the user in one line."""
 
     logged = False  # whether it was, on its way up
+
+    def __init__(self, *message: object) -> None:
+        super().__init__(*(shorten(part) if isinstance(part, str) else part for part in message))
 
 
 class ConfigError(AntiphonError):
@@ -38,6 +46,10 @@ class StoreError(AntiphonError):
     """A stage or run directory is wrong, busy or damaged."""
 
 
+class NotWritableError(StoreError):
+    """Nothing may be written in a store: a read-only disk, or another user's."""
+
+
 class UnknownRunError(StoreError, ConfigError):
     """A run was named that the store does not have."""
 
@@ -52,6 +64,17 @@ class UnknownUtteranceError(DataError, ConfigError):
 
 class TransientError(AntiphonError):
     """May succeed when tried again."""
+
+
+def shorten(message: str) -> str:
+    """A message without the middle of very long words and lines."""
+    lines = re.sub(rf"\S{{{_MAX_WORD + 1},}}", lambda word: _cut(word[0], _MAX_WORD), message).split("\n")
+    return "\n".join(_cut(line, _MAX_LINE) if len(line) > _MAX_LINE else line for line in lines)
+
+
+def _cut(text: str, limit: int) -> str:
+    """The beginning and the end of a text, within ``limit`` letters, and how many there were."""
+    return f"{text[: limit // 2]} ... ({len(text):,} letters) ... {text[-(limit // 4) :]}"
 
 
 def to_one_line(message: object, limit: int = 200) -> str:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from components.errors import StoreError
+from components.errors import NotWritableError, StoreError
 from components.json_text import parse_json
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
@@ -40,7 +40,8 @@ def disk_full_as_store_error(what: str, path: Path) -> Iterator[None]:
         path: where.
 
     Raises:
-        StoreError: the disk, the quota or the file size limit is exhausted, or nothing may be written here.
+        StoreError: the disk, the quota or the file size limit is exhausted.
+        NotWritableError: nothing may be written here.
     """
     try:
         yield
@@ -51,7 +52,7 @@ def disk_full_as_store_error(what: str, path: Path) -> Iterator[None]:
                 "free some space and run the same command again, it goes on from there"
             ) from error
         if error.errno in _NOT_WRITABLE:
-            raise StoreError(
+            raise NotWritableError(
                 f"cannot write {what} at {error.filename or path} ({error.strerror}); make it a folder that "
                 "you may write to, or use another store (--store)"
             ) from error
@@ -122,8 +123,8 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         StoreError: there is no space, or nothing may be written here.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with disk_full_as_store_error(path.name, path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
 
 

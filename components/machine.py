@@ -33,9 +33,11 @@ SWITCHES = (
 """Environment variables by which a user may choose other kernels of the libraries."""
 _VARIABLES = (
     *("OMP_", "KMP_", "GOMP_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_", "TORCH_", "PYTORCH_", "LD_"),
-    *("ANTIPHON_KERNELS", "ANTIPHON_PREPACK", "CUDA_", "NVIDIA_", "HIP_", "ROCR_"),
+    *("ANTIPHON_KERNELS", "CUDA_", "NVIDIA_", "HIP_", "ROCR_"),
 )
 """Prefixes of the environment variables by which torch, its libraries and our kernels decide."""
+OWN_KERNELS_VERSION = 2
+"""Version of what our own CPU kernels compute: 2, without subnormal numbers."""
 WORKER_CARD = "ANTIPHON_WORKER_CARD"
 """Environment variable with what ``nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader`` says of a
 worker's card, for a machine without one that plans for workers: ``NVIDIA H100 80GB HBM3, 9.0``."""
@@ -65,7 +67,8 @@ def describe_numerics(device: str = "cpu", *, threads: bool = True) -> dict[str,
         threads: whether the number of torch's threads counts; False where a stage sets it itself.
     """
     facts = _read_facts(with_card=device.startswith("cuda"))
-    facts_by_name = {"processor": facts.processor, "kernels": facts.kernels}
+    kernels = facts.kernels.replace("own", f"own/{OWN_KERNELS_VERSION}")
+    facts_by_name = {"processor": facts.processor, "kernels": kernels}
     facts_by_name |= {"threads": str(facts.threads)} if threads else {}
     facts_by_name |= {name: os.environ[name] for name in SWITCHES if os.environ.get(name)}
     if device.startswith("cuda"):
@@ -187,7 +190,8 @@ def _read_facts(*, with_card: bool) -> MachineFacts:
 
 def _read_cached_facts() -> MachineFacts:
     """Return the facts that another process wrote to the cache, else ask torch and write them."""
-    path, key = cache_folder() / "machine.json", _cache_key()
+    key = _cache_key()
+    path = cache_folder() / "machines" / f"{key[:16]}.json"
     with suppress(StoreError, ValidationError):
         if path.exists() and (facts := MachineFacts.model_validate(read_json(path))).key == key:
             return facts

@@ -80,10 +80,12 @@ def measure_bytes(value: object) -> dict[str, int]:
     storages: set[tuple[str, int]] = set()
 
     def add(tensor: torch.Tensor) -> None:
-        if tensor.is_sparse or tensor.device.type == "meta":
+        device = str(tensor.device)
+        if tensor.is_mkldnn:  # packed by oneDNN, which lets nobody see the storage
+            sizes[device] = sizes.get(device, 0) + tensor.nbytes
+        if tensor.layout != torch.strided or tensor.device.type == "meta":
             return
         storage = tensor.untyped_storage()
-        device = str(tensor.device)
         if (device, storage.data_ptr()) not in storages:
             storages.add((device, storage.data_ptr()))
             sizes[device] = sizes.get(device, 0) + storage.nbytes()

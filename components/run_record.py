@@ -11,6 +11,9 @@ from pydantic import AfterValidator, Field
 from components.profiling import CardMemory, Usage
 from components.records import Identifier, Record, Sha256
 
+RUN_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?"
+"""Pattern of the names of runs: of a folder and of nothing else."""
+RunName = Annotated[str, Field(pattern=f"^{RUN_NAME}$")]
 NOTHING_SCORED = "nothing is scored: the data have neither transcripts nor references"
 """A run's note about what cannot be scored."""
 
@@ -138,11 +141,11 @@ class RunRecord(Record):
 
     name: Identifier
     flow: str
-    status: Literal["completed", "completed with quarantine", "failed", "cancelled", "suspended"]
+    status: Literal["completed", "completed with quarantine", "failed", "cancelled", "suspended", "paused"]
     parameters: dict[str, object]
     stages: tuple[StageRef, ...]
     pipeline: PipelineRecord = PipelineRecord()
-    systems: dict[str, str] = Field(
+    systems: dict[str, RunName] = Field(
         default_factory=dict, description="of a comparison: system -> the name of its run"
     )
     metrics: dict[str, Score]

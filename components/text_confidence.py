@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+from components.number_ranges import NONNEGATIVE, PERCENT, PROBABILITY, Range
 from components.records import Hypothesis, Segment
 
 EstimateName = Literal["p_correct", "expected_wer", "p_bad", "expected_chrf"]
@@ -17,6 +18,12 @@ ESTIMATES = {
     "expected_chrf": "expected chrF of the translation, percent",
 }
 """Features that an estimator adds to a hypothesis, and what they are."""
+ESTIMATE_RANGES: dict[str, Range] = {
+    "p_correct": PROBABILITY,
+    "expected_wer": NONNEGATIVE,
+    "p_bad": PROBABILITY,
+    "expected_chrf": PERCENT,
+}
 QUALITIES: dict[str, Callable[[float], float]] = {
     "p_correct": lambda probability: probability,
     "p_bad": lambda probability: 1 - probability,

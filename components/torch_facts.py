@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from functools import cache
 from pathlib import Path
 
 import torch
 
+from components.errors import ConfigError
+from components.kernels.backend import allowed_backend
 from components.kernels.llvm.native_code import features, supports_native
 
 _DECIDING = ("avx2", "avx512f", "avx512bf16", "avx512vnni", "avxvnni", "amx-tile", "bf16", "i8mm", "sve")
@@ -32,9 +33,16 @@ def _read_vendor() -> str:
 
 
 def describe_kernels() -> str:
-    """Name the kernels in use: ``own`` or ``onednn``, and whether weights are packed for them."""
-    laid_out = "" if os.environ.get("ANTIPHON_PREPACK") != "0" else " unpacked"
-    return ("own" if supports_native() else "onednn") + laid_out
+    """Name the kernels in use: ``own``, ``onednn`` or ``plain``.
+
+    Raises:
+        ConfigError: the environment asks for others.
+    """
+    try:
+        allowed = allowed_backend()
+    except ValueError as fault:
+        raise ConfigError(str(fault)) from None
+    return "onednn" if allowed == "own" and not supports_native() else allowed
 
 
 def count_threads() -> int:

@@ -13,8 +13,9 @@ from components.pipeline.rewriting import make_prefixes
 from components.run_record import RunRecord, StageRef
 from components.storage.stage_plan import content_of
 from flows.run import Run
-from flows.system import System
+from flows.system import System, record_progress
 from reports.views.run_outputs import check_comparable
+from tasks.execution.executor import PipelineResult
 from tasks.execution.joint_execution import execute_together
 
 
@@ -62,11 +63,18 @@ def run_systems(systems: Mapping[str, System], within: Run) -> dict[str, RunReco
 def _run_as_one(group: Sequence[_LoadedSystem], within: Run) -> list[_LoadedSystem]:
     """Run the pipelines of systems as one graph; returns the systems that finish."""
     prefix = make_prefixes([member.name for member in group])
+
+    def observe(executed: Mapping[str, PipelineResult]) -> None:
+        for member in group:
+            record_progress(member.run, executed[prefix[member.name]])
+        within.record_pause({name for result in executed.values() for name in result.asking})
+
     executed = execute_together(
         {prefix[member.name]: member.system.pipeline for member in group},
         {prefix[member.name]: member.sets for member in group},
         within.store_url,
         group[0].system.parameters.seed,
+        observe,
     )
     finished = []
     for member in group:

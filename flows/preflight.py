@@ -16,7 +16,9 @@ from components.languages import is_same_language
 from components.nodes.site import Site
 from components.pipeline import auto_models
 from components.pipeline.auto_models import is_auto
+from components.pipeline.idle_nodes import is_concerned
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
+from components.pipeline.planning import complete_node
 from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_utterances
@@ -83,19 +85,21 @@ def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:
 
 
 def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
-    def concerns(utterance: Utterance) -> bool:
-        return node.kind.applies(utterance) and not node.kind.leaves_unchanged(utterance)
+    def check() -> None:
+        if not is_auto(node.values):
+            node.kind.check(complete_node(pipeline, node, site.store).settings, site)
 
     def admit(pairs: Pairs) -> None:
         if not node.model_nodes:  # else its model is not there yet
-            node.kind.validate_models(node.settings, site, pipeline.pairs_of(node, pairs))
+            settings = complete_node(pipeline, node, site.store).settings
+            node.kind.validate_models(settings, site, pipeline.pairs_of(node, pairs))
 
     reads_data = bool(node.of) and all(map(pipeline.is_data, node.of))
     return Need(
         pipeline.user_name_of(node.name),
-        lambda: None if is_auto(node.values) else node.kind.check(node.settings, site),
+        check,
         admit,
-        concerns=concerns if reads_data else lambda utterance: True,
+        concerns=partial(is_concerned, pipeline, node),
         data=pipeline.data_of(node.name),
         utterance_ids=lambda: node.kind.ids_in_settings(node.settings),
         reads=node.kind.reads if reads_data else (),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, cast
@@ -67,6 +69,7 @@ class Run:
         self.failures = 0  # parts that failed while the rest went on
         self._started_at = utc_now()
         self._status: str | None = None
+        self._is_paused = False
 
     def add(self, returned: StageRef | State[StageRef], name: str | None = None) -> StageRef:
         """Register a finished stage and return it.
@@ -140,6 +143,18 @@ class Run:
         self._status, note = _failure_status(error)
         self.notes.append(note)
 
+    def record_pause(self, asking: Collection[str]) -> None:
+        """Leave a record while nodes wait for a person's answers, and none once they have them."""
+        with suppress(AntiphonError, OSError):  # a full disk, say, must not end the run
+            if asking:
+                names = ", ".join(sorted(asking))
+                note = f"{names}: waits for a person, who answers in this run's page in Prefect"
+                update = {"status": "paused", "notes": (*self.record.notes, note)}
+                self.store.save_run(self.record.model_copy(update=update))
+            elif self._is_paused:
+                self.store.withdraw_record(self.name)
+        self._is_paused = bool(asking)
+
     def _save_failure(self, error: BaseException) -> None:
         self.record_failure(error)
         # A full disk, say, must not hide the error itself.
@@ -157,7 +172,10 @@ def _failure_status(error: BaseException) -> tuple[str, str]:
         return "suspended", "suspended; finished shards are kept: resume it to go on"
     if isinstance(error, AntiphonError):
         return "failed", str(error)
-    return "failed", describe_lost_server(error) or f"{type(error).__name__}: {error}"
+    if isinstance(error, CancelledError):  # it has no text
+        note = "ended by Prefect, whose log says why; finished shards are kept: run it again to go on"
+        return "cancelled", note
+    return "failed", describe_lost_server(error) or f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def reopen_run(name: str, stage: str, parameters: FlowParameters) -> tuple[RunRecord, Run]:

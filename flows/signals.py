@@ -18,7 +18,6 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelled, Crashed
 
-from components.nodes import own_program
 from flows.server.ephemeral_server import is_own_server
 
 SERVER_TIMEOUT_SECONDS = 2
@@ -154,8 +153,7 @@ def _crash(by: signal.Signals, message: str) -> None:
 
 
 def exit_now(code: int) -> None:
-    """End this process at once and the programs that it started; its server's guard ends the server."""
-    own_program.kill_all()
+    """End this process at once; guards end its server and the user's programs that it runs."""
     sys.stdout.flush()
     os._exit(code)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from prefect.client.schemas.objects import State
@@ -97,7 +98,9 @@ def run_system(
     run = Run(flow, parameters)
     with run:
         sets = system.load(run)
-        executed = execute(system.pipeline, sets, run.store_url, parameters.seed)
+        executed = execute(
+            system.pipeline, sets, run.store_url, parameters.seed, partial(record_progress, run)
+        )
         system.finish(run, executed)
     return final_state(run.record)
 
@@ -148,7 +151,8 @@ def execute_pipeline(
     sets = {**sets, **load_data_nodes(run, pipeline, needs)}
     preflight.admit_learning(pipeline, sets, run.parameters.store)
     run.pipeline = pipeline.to_record()
-    executed = execute(pipeline, sets, run.store_url, run.parameters.seed)
+    observe = partial(record_progress, run)
+    executed = execute(pipeline, sets, run.store_url, run.parameters.seed, observe)
     record_execution(run, executed)
     executed.raise_first_error()
 
@@ -173,7 +177,13 @@ def record_execution(run: Run, executed: PipelineResult) -> None:
                 f"{name}: memory ran out; {ref.batch_size} at once were gone on with: set batch_size to that"
             )
     run.pipeline = executed.pipeline.to_record(executed.statuses)
-    run.notes += [f"{name}: {error}" for name, error in executed.errors.items()]
+    run.notes += [f"{name}: {str(error) or type(error).__name__}" for name, error in executed.errors.items()]
+
+
+def record_progress(run: Run, executed: PipelineResult) -> None:
+    """Record what a run has that waits for a person, or is stopped."""
+    record_execution(run, executed)
+    run.record_pause(executed.asking)
 
 
 def load_data_nodes(run: Run, pipeline: Pipeline, needs: Sequence[Need]) -> dict[str, StageRef]:

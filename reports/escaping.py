@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 
@@ -25,3 +26,8 @@ def to_script_json(value: object) -> str:
     """
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def svg_data_uri(content: bytes) -> str:
+    """An SVG as a ``data:`` URI: a picture, whose scripts no browser runs."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"

@@ -117,19 +117,19 @@ def _make_dask_runner() -> TaskRunner[Any]:
     try:
         import dask  # noqa: PLC0415 - an extra
         from distributed import SpecCluster  # noqa: PLC0415 - an extra
-        from prefect_dask.task_runners import DaskTaskRunner  # noqa: PLC0415 - an extra
+
+        from tasks.dask_cluster import OneClusterDaskRunner  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise _missing_extra_error("dask") from error
     if address := os.environ.get(CLUSTER):
-        return DaskTaskRunner(address=address)
+        return OneClusterDaskRunner(address=address)
     dask.config.set({f"distributed.nanny.{setting}": value for setting, value in _DASK_ENVIRONMENT.items()})
     if cards := list_cards():
-        return DaskTaskRunner(
-            cluster_class=SpecCluster, cluster_kwargs=_specify_workers(count_workers(), cards)
-        )
+        workers = _specify_workers(count_workers(), cards)
+        return OneClusterDaskRunner(cluster_class=SpecCluster, cluster_kwargs=workers)
     # One thread for each worker: a model computes for one shard at a time.
     local = {"n_workers": count_workers(), "threads_per_worker": 1, "dashboard_address": None}
-    return DaskTaskRunner(cluster_kwargs=local)
+    return OneClusterDaskRunner(cluster_kwargs=local)
 
 
 def _specify_workers(number: int, cards: Sequence[str]) -> dict[str, Any]:

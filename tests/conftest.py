@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from tests import processor
 from tests.openai_server import KEY, OpenAIServer, openai_server
 from tests.s3 import BUCKET, s3_server
 from tests.serving import prefect_server
@@ -40,6 +41,23 @@ class FailuresAtOnce:
             crash = getattr(report.longrepr, "reprcrash", None)
             message, *_ = (crash.message if crash else report.longreprtext).splitlines() or [""]
             self._terminal.write_line(f"\nFAILED {report.nodeid}: {message}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that this processor cannot run: elsewhere they may fail."""
+    if lines := processor.skips(terminalreporter.stats.get("skipped", [])):
+        terminalreporter.section("skipped on this processor")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test of the core that skips has failed: it is to run on every processor."""
+    report = yield
+    if report.skipped and item.get_closest_marker("core"):
+        report.outcome, report.longrepr = "failed", f"a test of the core was skipped: {report.longrepr}"
+    return report
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -74,6 +92,25 @@ def same_threads(torch_threads: int) -> Iterator[None]:
 
     torch.set_num_threads(torch_threads)
     yield
+
+
+@pytest.fixture
+def own_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own kernels, whatever ``ANTIPHON_KERNELS`` says outside."""
+    from components.kernels.llvm.native_code import supports_native
+
+    monkeypatch.setenv("ANTIPHON_KERNELS", "own")
+    processor.require(supports_native(), "AVX-512, or torch without OpenMP")
+
+
+@pytest.fixture
+def packed_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packed layers, by oneDNN where that is what ``ANTIPHON_KERNELS`` says, also where it is ``plain``."""
+    from components.kernels.packed_linear import can_pack
+
+    if os.environ.get("ANTIPHON_KERNELS") == "plain":
+        monkeypatch.setenv("ANTIPHON_KERNELS", "own")
+    processor.require(can_pack(), "packed layers")
 
 
 _WITHOUT_DOUBLES: set[str] = set()

@@ -81,6 +81,15 @@ def test_every_secret_is_in_the_example() -> None:
     assert asked == set(re.findall(r"^(\w+)=$", example, re.MULTILINE))
 
 
+def test_nothing_starts_without_its_secrets() -> None:
+    """Compose refuses a variable with ``:?`` that is not set or empty, as it is in the example."""
+    assert set(re.findall(r"\$\{(\w+):\?", TEXT)) == set(re.findall(r"\$\{(\w+)", TEXT))
+    password = SERVICES["server"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"]
+    assert password.startswith("${PREFECT_AUTH:?")
+    assert SERVICES["worker"]["environment"]["PREFECT_API_AUTH_STRING"] == password
+    assert "\n.env\n" in (ROOT / ".gitignore").read_text("utf-8")
+
+
 def test_every_address_is_a_service_on_its_port() -> None:
     worker = SERVICES["worker"]["environment"]
     database = SERVICES["server"]["environment"]["PREFECT_API_DATABASE_CONNECTION_URL"]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.common.paths import ROOT
+from benchmarks.house.import_graph import PACKAGES, arrows, imported_module, imports, modules, packages_of
+
 ROOMS = (
     "components.kernels",
     "components",  # files of one idea: errors, records, files, languages, device ...
@@ -64,21 +62,9 @@ ROOMS = (
     "antiphon",
 )
 """Every room, the lowest first: a room imports itself and what stands before it."""
-PACKAGES = ("components", "reports", "tasks", "flows", "antiphon")
 WITH_PREFECT = {"tasks", "flows"}
 OUTSIDE = {"benchmarks", "tests", "examples"}
 DANGEROUS = {"pickle", "dill", "cloudpickle", "marshal", "shelve"}
-
-
-def module_of(path: Path) -> str:
-    """The dotted name of a source file."""
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-@cache
-def modules() -> dict[str, Path]:
-    """Every module of the house by its dotted name."""
-    return {module_of(path): path for name in PACKAGES for path in sorted((ROOT / name).rglob("*.py"))}
 
 
 def room_of(module: str) -> str:
@@ -87,42 +73,9 @@ def room_of(module: str) -> str:
     return ".".join(path.relative_to(ROOT).parent.parts[:2])
 
 
-def imports(source: str) -> Iterator[tuple[int, str]]:
-    """Line and dotted name of every import, including those inside functions and of `importlib`."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            first = node.args[0] if node.args else None
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                yield node.lineno, first.value
-
-
-def imported_module(name: str) -> str | None:
-    """The module of the house that a dotted name of an import is, or is a name of; None for others."""
-    while name and name not in modules():
-        name = name.rpartition(".")[0]
-    return name or None
-
-
-@cache
-def arrows() -> list[tuple[str, int, str]]:
-    """Every import of one module of the house by another: who, in which line, whom."""
-    return [
-        (module, line, target)
-        for module, path in modules().items()
-        for line, name in imports(path.read_text(encoding="utf-8"))
-        if (target := imported_module(name)) is not None and target != module
-    ]
-
-
 def loaded_with(target: str, module: str) -> set[str]:
     """What an import of ``target`` loads first: the packages around it that ``module`` does not lie in."""
-    parts = target.split(".")
-    around = {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
-    return {name for name in around if not f"{module}.".startswith(f"{name}.") or name == target}
+    return {name for name in packages_of(target) if not f"{module}.".startswith(f"{name}.") or name == target}
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -449,7 +449,8 @@ def same(found: Any, wanted: Any) -> None:
         for one_, other in zip(found, wanted, strict=True):
             same(one_, other)
     else:
-        assert found == (pytest.approx(wanted, abs=1e-4) if isinstance(wanted, (float, dict)) else wanted)
+        is_near = isinstance(wanted, (float, dict))
+        assert found == (pytest.approx(wanted, rel=1e-4, abs=1e-4) if is_near else wanted)
 
 
 @pytest.mark.parametrize("name", CASES)

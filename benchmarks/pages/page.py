@@ -35,6 +35,14 @@ PAGES: Mapping[str, str] = {
     )
 }
 """Page -> the module that writes it."""
+TIMED = frozenset(
+    (
+        *(name for name in PAGES if name.startswith("speed-")),
+        *("padding", "word-times", "arithmetic", "students"),
+        *("orchestration", "following", "startup", "scaling"),
+    )
+)
+"""Pages of times, which name the processor beside the result."""
 
 
 class Headline(NamedTuple):
@@ -51,7 +59,11 @@ def page_module(name: str) -> ModuleType:
 
 def headline(name: str, folder: Path = RESULTS) -> Headline:
     """Question and result of a page."""
-    return Headline(*page_module(name).headline(read_measurements(name, folder)))
+    measurements = read_measurements(name, folder)
+    question, result = page_module(name).headline(measurements)
+    if name in TIMED:
+        result = f"{result.rstrip('.')} ({_processors(measurements)})"
+    return Headline(question, result)
 
 
 def write_page(name: str, folder: Path = RESULTS) -> str:
@@ -68,7 +80,15 @@ def write_page(name: str, folder: Path = RESULTS) -> str:
 def render(measurements: Measurements) -> str:
     """The text of a page."""
     body = page_module(measurements.page).page(measurements).strip()
+    if measurements.page in TIMED:
+        title, rest = body.split("\n\n", 1)
+        body = f"{title}\n\nMeasured on: {_processors(measurements)}.\n\n{rest}"
     return "\n\n".join([body, *_notes(measurements), *_origins(measurements)]) + "\n"
+
+
+def _processors(measurements: Measurements) -> str:
+    """The processors that the parts were measured on."""
+    return "; ".join(dict.fromkeys(part.manifest.processor for part in measurements.parts.values()))
 
 
 def _notes(measurements: Measurements) -> list[str]:

@@ -162,6 +162,7 @@ def compare(
             tables,
             baseline,
             ranking,
+            settings.test,
         ),
     )
     return comparison, values

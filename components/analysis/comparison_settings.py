@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from components.deprecated_names import read_deprecated_value
-from components.metrics.choices import AnyMetricName, Test
+from components.metrics.choices import AnyMetricName, TestChoice
 from components.metrics.normalizers import BY_LANGUAGE, NORMALIZER_DESCRIPTION, NormalizerName
 
 
@@ -47,10 +47,11 @@ class ComparisonSettings(BaseModel):
     baseline: str | None = Field(
         None, title="Baseline", description="system that the others are tested against; the first if empty"
     )
-    test: Annotated[Test, BeforeValidator(_read_old_test)] = Field(
-        "bootstrap",
+    test: Annotated[TestChoice, BeforeValidator(_read_old_test)] = Field(
+        "auto",
         title="Test",
-        description="paired bootstrap (10,000 resamples) or approximate randomization (10,000 trials)",
+        description="paired bootstrap (10,000 resamples) or approximate randomization (10,000 trials); "
+        "auto is randomization below 50 utterances, where the bootstrap is too liberal",
     )
     metrics: tuple[AnyMetricName, ...] = Field(
         ("bleu", "chrf", "wer"),

@@ -14,9 +14,16 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from components.analysis.strength_curves import Conditions, Curve, find_curves
-from components.metrics.bootstrap import Estimate, FloatArray, bootstrap_interval
+from components.metrics.bootstrap import PROTOCOL, Estimate, FloatArray, bootstrap_interval
+from components.metrics.choices import Test, TestChoice
 from components.metrics.corpus_statistics import CorpusStatistics
-from components.metrics.null_distributions import correct_holm, two_sided_p
+from components.metrics.null_distributions import (
+    choose_test,
+    correct_holm,
+    draw_randomized_differences,
+    two_sided_p,
+)
+from components.metrics.significance import PROTOCOLS
 from components.perturbation.strengths import STRENGTHS, Strength
 from components.records import Record
 
@@ -65,6 +72,7 @@ class Degradation(Record):
     curves: tuple[DegradationCurve, ...]
     differences: tuple[SlopeDifference, ...]
     n: int
+    test: Test
     signature: str
 
     @property
@@ -78,6 +86,7 @@ def measure_degradation(
     tables: Mapping[str, Mapping[str, CorpusStatistics]],
     baseline: str,
     ranking: str | None,
+    test: TestChoice = "auto",
 ) -> tuple[Degradation, ...]:
     """The curves of every metric over every axis on which some systems differ in strength alone.
 
@@ -86,10 +95,12 @@ def measure_degradation(
         tables: system -> metric -> statistics.
         baseline: the system whose curve the others are tested against.
         ranking: the score in which slopes are tested; differences in others are exploratory.
+        test: of slopes; curves at different strengths are tested by the bootstrap, as no output of the one
+            could be exchanged for one of the other.
     """
     axes = dict.fromkeys(axis for of in conditions.values() for axis in of.strengths)
     return tuple(
-        _measure(axis, metric, curves, tables, baseline, is_tested=metric == ranking)
+        _measure(axis, metric, curves, tables, baseline, test, is_tested=metric == ranking)
         for axis in axes
         if (curves := find_curves(axis, conditions))
         for metric in tables[baseline]
@@ -103,6 +114,7 @@ def _measure(
     curves: Sequence[Curve],
     tables: Mapping[str, Mapping[str, CorpusStatistics]],
     baseline: str,
+    test: TestChoice,
     *,
     is_tested: bool,
 ) -> Degradation:
@@ -114,20 +126,28 @@ def _measure(
     strength = STRENGTHS[axis.rpartition(".")[2]]
     slopes = [_slope(curve, strength, aligned) for curve in curves]
     table = aligned[systems[0]]
+    alike = len({slope.strengths for slope in slopes}) == 1
+    chosen = choose_test(test, len(ids)) if alike else "bootstrap"
     return Degradation(
         axis=axis,
         metric=metric,
         higher_is_better=table.metric.higher_is_better,
         curves=tuple(_draw(curve, slope, aligned) for curve, slope in zip(curves, slopes, strict=True)),
         differences=_compare(
-            curves, slopes, first, higher_is_better=table.metric.higher_is_better, is_tested=is_tested
+            curves, slopes, first, chosen, higher_is_better=table.metric.higher_is_better, is_tested=is_tested
         ),
         n=len(ids),
-        signature=f"{table.signature}|least-squares|paired-bs:{len(slopes[0].resampled)}|two-sided",
+        test=chosen,
+        signature=f"{table.signature}|least-squares|{PROTOCOLS[chosen]}|two-sided|{PROTOCOL}",
     )
 
 
 class _Slope(NamedTuple):
+    """The slope of a curve, a sum of the scores at ``strengths`` with ``weights``."""
+
+    strengths: tuple[float, ...]
+    weights: tuple[float, ...]
+    tables: tuple[CorpusStatistics, ...]
     value: float
     resampled: FloatArray
 
@@ -143,7 +163,8 @@ def _slope(curve: Curve, strength: Strength, tables: Mapping[str, CorpusStatisti
         (w * table.resampled_scores for w, (_, table) in zip(weights, numbered, strict=True)),
         start=np.zeros(1),
     )
-    return _Slope(value, resampled)
+    strengths, points = zip(*numbered, strict=True)
+    return _Slope(strengths, tuple(weights.tolist()), points, value, resampled)
 
 
 def _draw(curve: Curve, slope: _Slope, tables: Mapping[str, CorpusStatistics]) -> DegradationCurve:
@@ -166,6 +187,7 @@ def _compare(
     curves: Sequence[Curve],
     slopes: Sequence[_Slope],
     first: int,
+    test: Test,
     *,
     higher_is_better: bool,
     is_tested: bool,
@@ -179,7 +201,8 @@ def _compare(
     ]
     differences = [(slope.value - base.value, slope.resampled - base.resampled) for _, slope in others]
     p_values = [
-        two_sided_p(resampled - value, value) if len(resampled) else None for value, resampled in differences
+        two_sided_p(_null(slope, base, test), value) if len(resampled) else None
+        for (_, slope), (value, resampled) in zip(others, differences, strict=True)
     ]
     return tuple(
         SlopeDifference(
@@ -194,6 +217,13 @@ def _compare(
             others, differences, p_values, correct_holm(p_values), strict=True
         )
     )
+
+
+def _null(slope: _Slope, base: _Slope, test: Test) -> FloatArray:
+    """Differences of the two slopes as they would be if there were none."""
+    if test == "bootstrap":
+        return slope.resampled - base.resampled - (slope.value - base.value)
+    return draw_randomized_differences(list(zip(slope.tables, base.tables, strict=True)), slope.weights)
 
 
 def _verdict(p: float | None, gain: float, *, is_tested: bool) -> Robustness:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from components.confidence import agreement
+from components.number_ranges import Range
 from components.records import Hypothesis, NBest, Route, Utterance
 
 
@@ -25,6 +26,7 @@ class Feature:
         summary: what it is, with its unit.
         source: who proposed it, or where it is used.
         needs: what a text must have; where it has not, the feature is absent.
+        limits: the least and the greatest value there is.
         compute: of a text; None where it lacks what is needed. A row without it is a number that systems
             write into their hypotheses themselves.
         compare: of a text and a further input, for a feature ``NAME.INPUT``.
@@ -33,6 +35,7 @@ class Feature:
     summary: str
     source: str
     needs: str
+    limits: Range
     compute: Callable[[Text], float | None] | None = None
     compare: Callable[[Text, NBest | Route], float | None] | None = None
 

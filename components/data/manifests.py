@@ -28,6 +28,12 @@ EXTENSIONS = {".tsv": "tsv", ".csv": "csv"}
 COVOST = re.compile(r"covost_v2\.([a-z]{2}(?:-[A-Za-z]{2})?)_([a-z]{2}(?:-[A-Za-z]{2})?)\.")
 LOOK_AHEAD = 100
 """Records read to find out the format of a JSONL file."""
+_SYNONYMS = (
+    ("references", "answer", "translation", "translations", "target", "tgt", "reference", "ref"),
+    ("source_language", "lang", "language", "locale"),
+    ("text", "sentence", "src"),
+)
+"""What formats call the same thing, which no spelling tells."""
 
 
 def load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: int | None) -> Dataset:
@@ -81,8 +87,10 @@ def load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: i
 
 def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
     for name, count in sorted(ignored.items()):
+        synonyms = [other for group in _SYNONYMS if name in group for other in group]
         close = difflib.get_close_matches(name[:64], form.known_fields, n=1)
-        hint = f"; meant {close[0]!r}?" if close else ""
+        meant = next((other for other in (*synonyms, *close) if other in form.known_fields), None)
+        hint = f"; meant {meant!r}?" if meant else ""
         yield f"field {ascii(name)[:80]} ignored in {format_count(count, 'record')}{hint}"
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from components.editing.retiming import distribute_text
 from components.files import read_lines, write_bytes
 from components.records import Hypothesis, Identifier, Record, Segment, Sha256, Text
+from components.resegmentation import retime
 
 CORRECTIONS = "corrections.jsonl"
 """The file of corrections in a stage; of several of one utterance the last counts."""
@@ -64,18 +64,19 @@ def latest_by_id(corrections: Iterable[Correction]) -> dict[str, Correction]:
 
 
 def correct(
-    hypothesis: Hypothesis, text: str, segments: tuple[Segment, ...] | None, system: str
+    hypothesis: Hypothesis, text: str, language: str, segments: tuple[Segment, ...] | None, system: str
 ) -> Hypothesis:
     """Return a hypothesis with another text; its times stay as far as they can.
 
     Args:
         hypothesis: what a model gave.
         text: the text that counts.
+        language: of the text.
         segments: its segments, where these were edited; else the old ones get the words of ``text``.
         system: what the result names as its maker.
     """
     if segments is None:
-        segments = distribute_text(hypothesis.segments, text)
+        segments = retime(text, language, hypothesis.segments)
     return Hypothesis(
         text=text,
         score=0.0,

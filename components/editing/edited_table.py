@@ -16,7 +16,7 @@ from components.text_encoding import DecodedText
 ID, TEXT = "id", "text"
 COLUMNS = (ID, TEXT, "source", "confidence")
 """Columns of the file for editing; only the first two are read back."""
-_FORMULA = re.compile(r"[=+\-@]")
+_GUARDED = re.compile(r"'*[=+\-@]")  # a text's own apostrophes count, so that the mark is told from them
 
 
 class Row(NamedTuple):
@@ -33,12 +33,12 @@ def guard_cell(text: str) -> str:
 
 def guard_id(utterance_id: str) -> str:
     """Return an id as such a cell: its spaces count."""
-    return f"'{utterance_id}" if _FORMULA.match(utterance_id) else utterance_id
+    return f"'{utterance_id}" if _GUARDED.match(utterance_id) else utterance_id
 
 
 def strip_guard(cell: str) -> str:
     """Return a cell without the mark before what looks like a formula."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
+    return cell[1:] if cell.startswith("'") and _GUARDED.match(cell) else cell
 
 
 def join_cells(cells: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from components.errors import AntiphonError, ModelError
 from components.profiling import note_usage
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from openai import AsyncOpenAI
 
 Turn = tuple[str, str]
 """A role (system, user, assistant) and its words."""
@@ -180,8 +180,9 @@ class ChatModel:
         messages = [{"role": role, "content": words} for role, words in conversation]
         return {"model": self.endpoint.model, "messages": messages, **parameters, **limits}
 
-    def _complete(self, client: OpenAI, body: Mapping[str, Any]) -> str:
-        return client.chat.completions.with_raw_response.create(**body).text
+    async def _complete(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> str:
+        answer = await client.chat.completions.with_raw_response.create(**body)
+        return str(answer.text)
 
 
 def _without_refused(parameters: dict[str, Any], refusal: RefusedError) -> dict[str, Any]:
@@ -211,9 +212,9 @@ class TextModel(ChatModel):
         values = {**parameters, **limits, **({"logprobs": 1} if "logprobs" in parameters else {})}
         return {"model": self.endpoint.model, "prompt": conversation[-1][1], "stop": ["\n"], **values}
 
-    def _complete(self, client: OpenAI, body: Mapping[str, Any]) -> str:
+    async def _complete(self, client: AsyncOpenAI, body: Mapping[str, Any]) -> str:
         """Send a request; the answer is written as a chat endpoint writes it, where it has the right form."""
-        text = client.completions.with_raw_response.create(**body).text
+        text = (await client.completions.with_raw_response.create(**body)).text
         answer = TextAnswerForm.model_validate_json(text)
         return json.dumps(answer.as_chat_answer())
 

@@ -4,8 +4,8 @@ What becomes of a request that has no usable answer:
 
 401, 403, unknown model    ConfigError: nothing else would be answered either
 429, time-out, no server   TransientError: the stage goes on from there when it is run again
-5xx, cut, no JSON          TransientError, unless the server answers a small request right after: then it is
-                           this record that it cannot answer
+other 5xx, cut, too long,  TransientError, unless the server answers a small request right after: then it is
+no JSON                    this record that it cannot answer
 other 4xx                  AnswerError: this record was refused
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,14 +36,16 @@ from components.progress import report_share
 from components.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from openai import AsyncOpenAI
 
 EXTRA = "served"
+_TIMEOUT_STATUSES = {408, 504, 524}
+"""Of a server, or of a proxy before it, whose time ran out: the next attempt may be answered."""
 _ATTEMPTS_AT_JSON = 3
 """Requests until an answer that is no JSON is taken for what the server says."""
 A = TypeVar("A", bound=BaseModel)
 T = TypeVar("T")
-Send = Callable[["OpenAI"], str]
+Send = Callable[["AsyncOpenAI"], Coroutine[Any, Any, str]]
 """Sends a request by the client; returns the text of the answer's body."""
 
 
@@ -70,16 +72,19 @@ class Connection:
 
     def __init__(self, endpoint: Endpoint) -> None:
         require_extra(endpoint.reference)
-        from openai import OpenAI  # noqa: PLC0415 - an extra
+        from openai import AsyncOpenAI  # noqa: PLC0415 - an extra
+
+        from components.endpoints.bounded_client import BoundedClient  # noqa: PLC0415 - of the extra
 
         self.endpoint = endpoint
-        self._client = OpenAI(
+        self._client = AsyncOpenAI(
             base_url=endpoint.url,
             api_key=endpoint.key.get_secret_value() or "none",
             organization="",
             project="",
             timeout=endpoint.timeout,
             max_retries=endpoint.retries,
+            http_client=BoundedClient(endpoint.timeout),
         )
         self._pool = ThreadPoolExecutor(endpoint.concurrency, thread_name_prefix="served")
         self.lock = threading.Lock()
@@ -157,17 +162,21 @@ class Connection:
             self._message(f"expected an answer in JSON of OpenAI's form, found another ({fault})")
         )
 
-    def _send(self, send: Send, client: OpenAI) -> str:
+    def _send(self, send: Send, client: AsyncOpenAI) -> str:
         import openai  # noqa: PLC0415 - an extra
 
+        from components.endpoints.bounded_client import run_request  # noqa: PLC0415 - of the extra
+
         try:
-            return send(client)
+            return run_request(send(client))
         except openai.OpenAIError as error:
             raise self._translate(error) from None
 
     def _translate(self, error: Exception) -> AntiphonError:
         """An error of the client as one of ours, in one line without the key."""
         import openai  # noqa: PLC0415 - an extra
+
+        from components.endpoints import bounded_client  # noqa: PLC0415 - of the extra
 
         message, model = self._describe(error.__cause__ or error), self.endpoint.model
         match error:
@@ -178,12 +187,20 @@ class Connection:
                 detail = self._message(f"expected a model {model!r} there, found {message}")
                 is_list = str(error.request.url).endswith("/models")  # which this server does not have
                 translated = UnknownModelError(detail + ("" if is_list else self._suggest_model()))
+            case bounded_client.ForeignRedirectError():
+                translated = ConfigError(self._message(message))
+            case bounded_client.UnusableAnswerError():
+                translated = ServerFaultError(self._message(message))
             case openai.RateLimitError():
                 translated = TransientError(self._message(f"the server is busy: {message}; try again"))
             case openai.APITimeoutError():
                 seconds = f"no answer in {self.endpoint.timeout:g} s"
                 translated = TransientError(self._message(f"{seconds}; try again, or raise {PREFIX}_TIMEOUT"))
-            case openai.APIStatusError() if error.status_code < 500 and error.status_code not in (408, 409):
+            case openai.APIStatusError() if error.status_code in _TIMEOUT_STATUSES:
+                translated = TransientError(
+                    self._message(f"no answer in the server's time: {message}; try again")
+                )
+            case openai.APIStatusError() if error.status_code < 500 and error.status_code != 409:
                 detail = self._message(f"the server refused the request: {message}")
                 translated = RefusedError("refused by the server", detail, _describe_parameter(error))
             case openai.APIStatusError():
@@ -200,7 +217,7 @@ class Connection:
             TransientError: the server does not answer.
         """
         try:
-            answer = self.send(lambda client: client.models.with_raw_response.list().text, _ModelList)
+            answer = self.send(_list_models, _ModelList)
         except (RefusedError, UnknownModelError):
             return None
         except ServerFaultError as fault:
@@ -252,6 +269,10 @@ class RefusedError(AnswerError):
 
 class _ModelList(BaseModel):
     data: list[dict[str, Any]]
+
+
+async def _list_models(client: AsyncOpenAI) -> str:
+    return (await client.models.with_raw_response.list()).text
 
 
 @lru_cache(maxsize=32)

@@ -21,7 +21,7 @@ from components.errors import AntiphonError, ModelError
 from components.profiling import note_usage
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from openai import AsyncOpenAI
 
 SAMPLE_RATE = 16_000
 WORDS: dict[str, Any] = {"response_format": "verbose_json", "timestamp_granularities": ["segment", "word"]}
@@ -179,9 +179,10 @@ def to_wav(samples: NDArray[np.float32]) -> bytes:
     return buffer.getvalue()
 
 
-def _transcribe(client: OpenAI, wav: bytes, fields: Mapping[str, Any]) -> str:
+async def _transcribe(client: AsyncOpenAI, wav: bytes, fields: Mapping[str, Any]) -> str:
     file = ("speech.wav", wav, "audio/wav")
-    return client.audio.transcriptions.with_raw_response.create(file=file, **fields).text
+    answer = await client.audio.transcriptions.with_raw_response.create(file=file, **fields)
+    return str(answer.text)
 
 
 def open_transcription(name: str, *, word_times: bool = False) -> TranscriptionModel:

@@ -43,7 +43,7 @@ def pack(
 ) -> Product:
     """Copy a weight into the layout that the CPU multiplies fastest.
 
-    ``ANTIPHON_KERNELS=onednn`` in the environment switches our own kernels off.
+    ``ANTIPHON_KERNELS=onednn`` in the environment switches our own kernels off (:mod:`.backend`).
 
     Args:
         weight: (out, in); where ``gated``, (2 * out, in).

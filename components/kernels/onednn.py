@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from components.kernels import huge_pages
+from components.kernels.llvm.native_code import features
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _ALGORITHMS = {"none": "", "gelu": "none", "relu": "", "silu": ""}
@@ -25,6 +26,15 @@ ACTIVATION_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 MIN_ROWS, LARGE_WEIGHT = 4, 2**18
 """Fewer rows than the first are padded to it, for weights of at least the second number of elements."""
+_VNNI = {"avx512vnni", "avxvnni", "amx-int8"}
+
+
+def largest_int8() -> int:
+    """To what magnitude rows are quantized: 127, or 63 on x86 without VNNI.
+
+    Without it two products of int8 are added up in 16 bits, and two of 255 * 127 would saturate them.
+    """
+    return 63 if "avx2" in features() and not features() & _VNNI else 127
 
 
 class FloatProduct:
@@ -61,7 +71,7 @@ class IntegerProduct:
         weight = weight.float()
         self._activate = ACTIVATION_FUNCTIONS[activation]
         self._scale = weight.abs().amax(1).clamp_(min=1e-12) / 127
-        self._zero = torch.zeros(len(weight), dtype=torch.int32)
+        self._zero, self._largest = torch.zeros(len(weight), dtype=torch.int32), largest_int8()
         quantized = (weight / self._scale[:, None]).round_().to(torch.int8)
         self._packed = torch.ops.onednn.qlinear_prepack(quantized, None)
         self._bias = None if bias is None else bias.float().contiguous()
@@ -70,12 +80,13 @@ class IntegerProduct:
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
         """See :class:`components.kernels.Product`."""
         rows = rows.float()
-        scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(127)
-        # Unsigned with zero point 128: the signed form has no fast kernel on CPUs without AMX. Converted to
-        # int8 first, because that conversion is vectorised and the one to uint8 is not.
-        quantized = (rows / scale).round_().to(torch.int8).view(torch.uint8).add_(128)
+        largest = self._largest
+        scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(largest)
+        # Unsigned with a zero point of 64 or 128: the signed form has no fast kernel on CPUs without AMX.
+        # Converted to int8 first, because that conversion is vectorised and the one to uint8 is not.
+        quantized = (rows / scale).round_().to(torch.int8).view(torch.uint8).add_(largest + 1)
         products = torch.ops.onednn.qlinear_pointwise(
-            quantized, 1.0, 128, self._packed, self._scale, self._zero,
+            quantized, 1.0, largest + 1, self._packed, self._scale, self._zero,
             None, 1.0, 0, torch.float32, "none", [], "",
         )  # fmt: skip
         if self._bias is None:

@@ -12,7 +12,6 @@ and cannot be saved.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Protocol, runtime_checkable
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from components.kernels import Activation, Arithmetic, pack
+from components.kernels.backend import allowed_backend
 from components.kernels.onednn import ACTIVATION_FUNCTIONS
 
 _DTYPES: dict[Arithmetic, torch.dtype] = {
@@ -85,14 +85,14 @@ class PlainLinear(nn.Module):
         return ACTIVATION_FUNCTIONS[self.activation](functional.linear(x, self.weight, self.bias))
 
 
-@cache
 def can_pack(arithmetic: Arithmetic = "float32") -> bool:
-    """Whether packed layers run on this CPU with this build of torch and agree with ``functional.linear``.
+    """Whether packed layers are allowed, run on this CPU with this build of torch and agree with torch's."""
+    return allowed_backend() != "plain" and _agrees(arithmetic)
 
-    ``ANTIPHON_PREPACK=0`` in the environment says no.
-    """
-    if os.environ.get("ANTIPHON_PREPACK") == "0":
-        return False
+
+@cache
+def _agrees(arithmetic: Arithmetic) -> bool:
+    """Whether packed layers run here and give what ``functional.linear`` gives."""
     generator = torch.Generator().manual_seed(0)
     weight, x = torch.randn(24, 16, generator=generator), torch.randn(3, 16, generator=generator)
     tolerance = {"float32": 1e-4, "bfloat16": 0.2, "int8": 0.2}[arithmetic]

@@ -196,19 +196,19 @@ def _numbers(*values: int) -> ctypes.Array[ctypes.c_int64]:
 
 @cache
 def _compile_merge(shape: MergeShape) -> ParallelCode:
-    return ParallelCode(build_merge(shape))
+    return ParallelCode(build_merge(shape), keeps_subnormals=True)
 
 
 @cache
 def _compile_counter(dtype: str) -> ParallelCode:
-    return ParallelCode(build_counter(dtype))
+    return ParallelCode(build_counter(dtype), keeps_subnormals=True)
 
 
 @cache
 def _compile_magnitudes(dtype: str, selection: str) -> ParallelCode:
-    return ParallelCode(build_magnitudes(dtype, selection))
+    return ParallelCode(build_magnitudes(dtype, selection), keeps_subnormals=True)
 
 
 @cache
 def _compile_mean(dtype: str, models: int, normalized: bool) -> ParallelCode:
-    return ParallelCode(build_mean(dtype, models, normalized))
+    return ParallelCode(build_mean(dtype, models, normalized), keeps_subnormals=True)

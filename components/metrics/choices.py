@@ -15,6 +15,13 @@ from components.suggestions import did_you_mean
 Output = Literal["transcript", "translation"]
 Test = Literal["bootstrap", "randomization"]
 """Paired bootstrap, or approximate randomization."""
+TestChoice = Literal["auto", "bootstrap", "randomization"]
+"""A test, or the one that has its size: see :func:`~components.metrics.null_distributions.choose_test`."""
+
+TEST_LABELS: dict[Test, str] = {
+    "bootstrap": "paired bootstrap",
+    "randomization": "approximate randomization",
+}
 
 
 @dataclass(frozen=True)

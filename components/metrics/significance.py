@@ -7,7 +7,8 @@ less the observed d, or those of outputs exchanged at random; p = (1 + #{at leas
 trials). sacreBLEU's own p is kept beside it: its bootstrap asks |d*| - mean|d*| > |d|, which is one-sided
 where d is clear of zero and rejects 10.7% of true nulls at 5%, and its strict > gives one differing sentence
 of 1,000 the smallest p there is (docs/decisions/0022). Intervals are 95% percentiles of the paired bootstrap
-differences under both tests. Comparisons that were stated before are corrected together by Holm (1979);
+differences under both tests. Below 50 utterances the bootstrap is too liberal, so ``auto`` is randomization
+there (docs/comparing.md). Comparisons that were stated before are corrected together by Holm (1979);
 others are exploratory: they have an interval, and no verdict. Beside every difference stands the smallest
 true one that would have been found. Of fewer than 10 utterances nothing is said.
 """
@@ -27,14 +28,14 @@ from components.metrics.bootstrap import (
     bootstrap_interval,
     detectable_effect,
 )
-from components.metrics.choices import Test
+from components.metrics.choices import Test, TestChoice
 from components.metrics.corpus_statistics import (
     CorpusStatistics,
     recognition_statistics,
     translation_statistics,
 )
 from components.metrics.languages import Language
-from components.metrics.null_distributions import TRIALS, compute_p_values, correct_holm
+from components.metrics.null_distributions import TRIALS, choose_test, compute_p_values, correct_holm
 from components.records import Record
 
 Verdict = Literal["better", "worse", "not told apart", "exploratory", "too few"]
@@ -53,6 +54,7 @@ class Difference(Record):
     metric: str
     system: str
     baseline: str
+    test: Test
     value: float
     baseline_value: float
     difference: float
@@ -81,7 +83,7 @@ def translation_tests(
     *,
     language: Language,
     names: Sequence[str] = ("bleu", "chrf"),
-    test: Test = "bootstrap",
+    test: TestChoice = "auto",
 ) -> list[Difference]:
     """Every system (name -> utterance id -> text) against ``baseline`` in each metric of ``names``.
 
@@ -103,7 +105,7 @@ def recognition_tests(
     *,
     language: Language,
     names: Sequence[str] = ("wer", "cer"),
-    test: Test = "bootstrap",
+    test: TestChoice = "auto",
 ) -> list[Difference]:
     """Every system (name -> utterance id -> transcript) against ``baseline`` in each metric of ``names``.
 
@@ -119,7 +121,7 @@ def recognition_tests(
 
 
 def compare_to_baseline(
-    systems: Mapping[str, Mapping[str, CorpusStatistics]], baseline: str, test: Test = "bootstrap"
+    systems: Mapping[str, Mapping[str, CorpusStatistics]], baseline: str, test: TestChoice = "auto"
 ) -> list[Difference]:
     """Differences of every system to ``baseline`` (both system -> metric -> statistics), metric by metric.
 
@@ -169,7 +171,7 @@ def _with_corrected_p(difference: Difference, p: float | None, family: int) -> D
 
 
 def paired_test(
-    system: CorpusStatistics, baseline: CorpusStatistics, names: tuple[str, str], test: Test = "bootstrap"
+    system: CorpusStatistics, baseline: CorpusStatistics, names: tuple[str, str], test: TestChoice = "auto"
 ) -> Difference:
     """One system against the baseline; ``names`` are theirs, in this order.
 
@@ -180,13 +182,15 @@ def paired_test(
     if not system.ids:
         raise DataError(f"expected utterances that {names[0]} and {names[1]} share, found none")
     system = system.subset(baseline.ids)
+    chosen = choose_test(test, len(system.ids))
     value, base = system.score(), baseline.score()
     resampled = system.resampled_scores - baseline.resampled_scores
-    p, sacrebleu_p = compute_p_values(system, baseline, test, value - base, resampled)
+    p, sacrebleu_p = compute_p_values(system, baseline, chosen, value - base, resampled)
     difference = Difference(
         metric=system.metric.name,
         system=names[0],
         baseline=names[1],
+        test=chosen,
         value=value,
         baseline_value=base,
         difference=value - base,
@@ -200,15 +204,16 @@ def paired_test(
         higher_is_better=system.metric.higher_is_better,
         n=len(system.ids),
         n_total=system.n_total,
-        signature=f"{system.signature}|{_PROTOCOLS[test]}|two-sided|{PROTOCOL}",
+        signature=f"{system.signature}|{PROTOCOLS[chosen]}|two-sided|{PROTOCOL}",
     )
     return _with_corrected_p(difference, p, 1)
 
 
-_PROTOCOLS = {
+PROTOCOLS: dict[Test, str] = {
     "bootstrap": f"paired-bs:{RESAMPLES}",
     "randomization": f"paired-ar:{TRIALS}",
 }
+"""How tests are signed."""
 
 
 def _same_ids(systems: Mapping[str, Mapping[str, str]], baseline: str) -> Mapping[str, Mapping[str, str]]:

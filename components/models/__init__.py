@@ -23,10 +23,10 @@ import os
 from pathlib import Path
 
 from components.digests import cache_folder
-from components.errors import ConfigError, ModelError
+from components.errors import ConfigError
 from components.models.adapted_references import WeightedAdapter, split_adapters
-from components.models.adapters.config import ADAPTER_CONFIG, read_adapter_config
-from components.models.adapters.sources import check_adapter, is_adapter, resolve_adapter
+from components.models.adapters.config import ADAPTER_CONFIG
+from components.models.adapters.sources import base_of_adapter, check_adapter, is_adapter, resolve_adapter
 from components.models.checkpoints import checkpoint_of
 from components.models.fetching import fetch, is_fetched, print_to_stderr, require_consent, source_lineage
 from components.models.packaged_models import PACKAGED_MODELS, PackagedModel
@@ -182,13 +182,7 @@ def _from_adapter(
     reference: str, folder: Path, store: str | None, on_progress: ProgressCallback
 ) -> Checkpoint:
     """The model of an adapter alone: the base that its folder names, with it."""
-    name = read_adapter_config(folder, reference).base
-    if not name:
-        raise ModelError(
-            f"{reference}: expected a model, found an adapter that names no base; write BASE+{reference}"
-        )
-    is_hub = split_reference(name)[0] == "path" and not os.path.exists(name) and name.count("/") == 1  # noqa: PTH110
-    base = f"hub:{name}" if is_hub else name
+    base = base_of_adapter(reference, folder)
     return _with_adapters(reference, base, (WeightedAdapter(reference),), store, on_progress)
 
 

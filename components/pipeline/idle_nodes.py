@@ -1,4 +1,4 @@
-"""Removal of nodes that have nothing to do with a data set, as if they had not been written."""
+"""Nodes that have nothing to do with a data set: removed, or planned without their models."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from components.pipeline.pipeline import Node, Pipeline
+from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.reader import read_utterances
 
@@ -25,6 +26,62 @@ def remove_idle_nodes(pipeline: Pipeline, data: Mapping[str, StageRef]) -> Pipel
         if all(map(node.kind.leaves_unchanged, read_utterances(data[node.of[0]]))):
             return remove_idle_nodes(_bypass(pipeline, node), data)
     return pipeline
+
+
+def find_idle_nodes(pipeline: Pipeline, data: Mapping[str, StageRef]) -> frozenset[str]:
+    """Return the nodes that compute nothing of their data sets, so that their models need not be there.
+
+    Args:
+        pipeline: the graph.
+        data: the data sets by name.
+    """
+    idle: set[str] = set()
+    for name, ref in data.items():
+        if not any(_hears_only(node) and name in node.of for node in pipeline):
+            continue  # only what a recognizer leaves alone passes other nodes
+        pending = {
+            node.name: node for node in pipeline if _may_be_idle(node) and pipeline.data_of(node.name) == name
+        }
+        for utterance in read_utterances(ref):
+            pending = {n: node for n, node in pending.items() if not is_concerned(pipeline, node, utterance)}
+            if not pending:
+                break
+        idle |= pending.keys()
+    return frozenset(idle)
+
+
+def _may_be_idle(node: Node) -> bool:
+    return bool(node.of) and (node.kind.passes or _hears_only(node))
+
+
+def _hears_only(node: Node) -> bool:
+    return "speech" in node.kind.reads and "text" not in node.kind.reads
+
+
+def is_concerned(pipeline: Pipeline, node: Node, utterance: Utterance) -> bool:
+    """Return whether a node may have something to compute of an utterance of its data set."""
+    if node.of and all(map(pipeline.is_data, node.of)):
+        return node.kind.applies(utterance) and not node.kind.leaves_unchanged(utterance)
+    return not node.kind.passes or not any(passes_text(pipeline, node, name, utterance) for name in node.of)
+
+
+def passes_text(pipeline: Pipeline, reader: Node, name: str, utterance: Utterance) -> bool:
+    """Return whether a node passes a written utterance on as it is: it recognizes speech only.
+
+    Args:
+        pipeline: the graph.
+        reader: the node that reads it.
+        name: of the node, or of a data set.
+        utterance: of the data set.
+    """
+    if utterance.text is None:
+        return False
+    if pipeline.is_data(name):
+        return "speech" not in reader.kind.reads
+    node = pipeline.nodes[name]
+    if _hears_only(node) and not node.translates:
+        return pipeline.is_data(node.of[0]) and not node.kind.applies(utterance)
+    return node.kind.passes and all(passes_text(pipeline, reader, of, utterance) for of in node.of)
 
 
 def _bypass(pipeline: Pipeline, idle: Node) -> Pipeline:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from components.languages import UNDETERMINED
 from components.nodes.site import Item
+from components.pipeline.idle_nodes import passes_text
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.storage.reader import resolve_audio_path
@@ -125,7 +126,9 @@ class ItemGatherer:
             return None
         texts = [name for name in node.of if self._is_text(name)]
         inputs = {name: outcomes[name] for name in node.of if name in outcomes}
-        passed = [name for name in node.of if name not in inputs and self._passes(name, base)]
+        passed = [
+            name for name in node.of if name not in inputs and passes_text(self._pipeline, node, name, base)
+        ]
         if kind.passes and passed:
             return None
         missing = [n for n in node.of if n not in passed and not _is_usable(inputs.get(n))]
@@ -155,17 +158,6 @@ class ItemGatherer:
                 outcome = outcomes.get(name)
                 return outcome if isinstance(outcome, Utterance) else None
         return utterance
-
-    def _passes(self, name: str, utterance: Utterance) -> bool:
-        """Return whether a node passes a written utterance on as it is: it recognizes speech only."""
-        if utterance.text is None:
-            return False
-        if self._pipeline.is_data(name):
-            return "speech" not in self._node.kind.reads
-        node = self._pipeline.nodes[name]
-        if "speech" in node.kind.reads and "text" not in node.kind.reads and not node.kind.translates:
-            return self._pipeline.is_data(node.of[0]) and not node.kind.applies(utterance)
-        return node.kind.passes and all(self._passes(input_name, utterance) for input_name in node.of)
 
     def _with_text(
         self,

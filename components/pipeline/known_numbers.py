@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from components.nodes.measures import CONFIDENCE, FEATURES, MEASURES
+from collections.abc import Iterator
+
+from components.nodes.measures import CONFIDENCE, FEATURES, MEASURES, RAW, limits_of
+from components.number_ranges import describe_fault
 from components.pipeline.pipeline import Node, Pipeline
 from components.suggestions import suggest
 
@@ -30,6 +33,18 @@ def find_unknown_number(pipeline: Pipeline, node: Node) -> str | None:
     if not unknown:
         return None
     return f"expected a number of {node.called[0]}, found {unknown[0]}{suggest(unknown[0], options)}"
+
+
+def find_impossible_thresholds(pipeline: Pipeline, node: Node) -> Iterator[tuple[str, str]]:
+    """Yield the settings with a threshold that a number cannot be on one side of, and what is wrong."""
+    reads_table = bool(node.of) and pipeline.sort_of(node.of[0]) == "table"
+    for setting, (name, threshold) in node.kind.thresholds(node.settings).items():
+        if reads_table and name not in MEASURES:
+            continue  # the numbers of a table have any range
+        fault = describe_fault(name, limits_of(name), threshold)
+        if fault is not None:
+            hint = f"; {CONFIDENCE}, exp({RAW}), is 0 to 1" if name == RAW else ""
+            yield setting, fault + hint
 
 
 def written_features(pipeline: Pipeline, name: str) -> set[str] | None:

@@ -11,8 +11,10 @@ from components.digests import file_digest
 from components.errors import ConfigError
 from components.machine import resolve_device_type
 from components.models.adapted_references import join_adapters, split_adapters
+from components.models.architecture_lookup import find_architecture
 from components.models.sources.store import pin_run_models
 from components.nodes.site import Site
+from components.pipeline.idle_nodes import find_idle_nodes
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
 from components.run_record import StageRef
 from components.storage.stage_plan import StagePlan, library_versions
@@ -55,16 +57,18 @@ def plan_nodes(
         AntiphonError: a model or a file is missing; the message names the node.
     """
     keys = {name: ref.content or ref.key for name, ref in data.items()}
+    idle = find_idle_nodes(pipeline, data)
     totals = {name: ref.items - ref.quarantined for name, ref in data.items()}
     plans: dict[str, NodePlan] = {}
-    for node in (with_pinned_models(node, store) for node in pipeline if not pipeline.is_data(node.name)):
+    written = (complete_node(pipeline, node, store) for node in pipeline if not pipeline.is_data(node.name))
+    for node in (with_pinned_models(node, store) for node in written):
         site = pipeline.site_of(node, store, seed)
         read = {role: keys[name] for role, name in node.reads.items()}
         own = pipeline.data_of(node.name)
         if node.kind.gathers or not node.kind.whole:
             read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
         stage = node.kind.find_stored_plan(node.settings, site) or make_stage_plan(
-            node, site, read, totals.get(own, 0), weights
+            node, site, read, totals.get(own, 0), weights, is_idle=node.name in idle
         )
         plans[node.name] = NodePlan(node, site, stage)
         keys[node.name] = stage.key
@@ -72,7 +76,13 @@ def plan_nodes(
 
 
 def make_stage_plan(
-    node: Node, site: Site, upstream: Mapping[str, str], total: int, weights: WeightDigests
+    node: Node,
+    site: Site,
+    upstream: Mapping[str, str],
+    total: int,
+    weights: WeightDigests,
+    *,
+    is_idle: bool = False,
 ) -> StagePlan:
     """Plan one node: everything that decides its outputs.
 
@@ -82,6 +92,7 @@ def make_stage_plan(
         upstream: role -> key of what it reads.
         total: items of its data set.
         weights: computes the digests of models.
+        is_idle: whether it computes nothing, so that no model decides anything.
     """
     kind, settings = node.kind, node.settings
     elsewhere = _models_elsewhere(node)
@@ -96,8 +107,8 @@ def make_stage_plan(
         version=kind.version(settings),
         parameters=_key_parameters(node, site),
         upstream=dict(upstream),
-        inputs=inputs | kind.digests(settings, site),
-        weights=weights(elsewhere, site.store),
+        inputs=inputs if is_idle else inputs | kind.digests(settings, site),
+        weights={} if is_idle else weights(elsewhere, site.store),
         seed=kind.seed(settings, site),
         shard_size=0 if kind.whole else shard_size(total),
         libraries=library_versions(kind.libraries(settings)),
@@ -137,6 +148,23 @@ def _key_parameters(node: Node, site: Site) -> dict[str, Any]:
     if weights := _adapter_weights(node):
         parameters["adapter_weights"] = weights
     return parameters
+
+
+def complete_node(pipeline: Pipeline, node: Node, store: str | None) -> Node:
+    """Return a node with what its models' configurations decide, those of models made here included."""
+    made = {f"{NODE}{name}": _architecture_of(pipeline, name, store) for name in node.model_nodes.values()}
+    return replace(node, settings=node.kind.complete(node.settings, store, made))
+
+
+def _architecture_of(pipeline: Pipeline, name: str, store: str | None) -> str:
+    """Return the architecture of the model that a node makes; empty where nothing says it."""
+    maker = pipeline.nodes[name]
+    base = split_adapters(next(iter(maker.models.values()), ""))[0]
+    if maker.kind.architecture or not base:
+        return maker.kind.architecture
+    if base.startswith(NODE):
+        return _architecture_of(pipeline, base.removeprefix(NODE), store)
+    return find_architecture(base, store)
 
 
 def with_pinned_models(node: Node, store: str | None) -> Node:

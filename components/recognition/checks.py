@@ -11,6 +11,7 @@ from components.errors import ConfigError
 from components.machine import resolve_device_name
 from components.models.checkpoints import read_json
 from components.models.references import split_reference
+from components.recognition.backend_choice import backend_of, with_backend
 from components.recognition.backends import BACKENDS
 from components.recognition.config import LanguageModelFusion, RecognitionConfig
 from components.recognition.windowed.decoder import Request
@@ -29,11 +30,12 @@ def check(config: RecognitionConfig, store: str | None) -> None:
         ModelError: There is no such model.
         StoreError: The store that the model is in cannot be read.
     """
+    config = with_backend(config, store)
     backend = BACKENDS[config.backend]
     if backend.module and find_spec(backend.module) is None:
         raise ConfigError(
             f"backend: {config.backend} expects the extra {backend.extra!r}, found it missing; "
-            f"pip install 'antiphon[{backend.extra}]' or use backend whisper"
+            f"pip install 'antiphon[{backend.extra}]' or use another model or backend"
         )
     refuse_guides(config)
     if config.word_times and not backend.times_words:
@@ -73,7 +75,7 @@ def _check_language_models(fusion: LanguageModelFusion, store: str | None) -> No
 
 def refuse_guides(config: RecognitionConfig) -> None:
     """Refuse settings of our search where the backend decodes by itself. ConfigError."""
-    backend = BACKENDS[config.backend]
+    backend = backend_of(config)
     for setting in ("sampling", "entropies", "terms", "ctc", "language_model"):
         if getattr(config, setting) and not backend.searches_here:
             names = " or ".join(name for name, row in BACKENDS.items() if row.searches_here)
@@ -94,7 +96,7 @@ def validate_model(config: RecognitionConfig, store: str | None, requests: Seque
         ConfigError: It is of another architecture, or can do none of the requests.
         ModelError: It cannot be fetched, or its files are not complete.
     """
-    checkpoint = models.resolve(config.model, store)
+    config, checkpoint = with_backend(config, store), models.resolve(config.model, store)
     check_backend(config.backend, checkpoint)
     if config.draft is not None:
         _check_draft(config.draft, checkpoint, store)
@@ -143,9 +145,9 @@ def _wrong_model(name: str, model: str, architecture: str = "") -> ConfigError:
     readers = (other for other, row in BACKENDS.items() if architecture.startswith(row.architectures))
     reader = next(readers, None)
     if reader:
-        advice = f"set backend: {reader}"
+        advice = f"leave backend out, or set backend: {reader}"
     elif architecture:
         advice = "none of the backends reads it (docs/recognizers.md lists the families): use another model"
     else:
-        advice = "set both model and backend"
+        advice = "leave backend out, or set one that reads the model"
     return ConfigError(f"backend {name}: expected {BACKENDS[name].reads}, found {model}; {advice}")

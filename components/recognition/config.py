@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,7 +12,9 @@ from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import StageSettings
 
+AUTO: Final = "auto"
 BackendName = Literal[
+    "auto",
     "whisper",
     "transformers",
     "faster-whisper",
@@ -25,7 +27,11 @@ BackendName = Literal[
     "onnx-asr",
     "vosk",
 ]
-"""Names of the rows of :data:`components.recognition.backends.BACKENDS`."""
+"""Names of the rows of :data:`components.recognition.backends.BACKENDS`, and ``auto``."""
+
+
+NGRAM_VERSION = "2"
+"""Of how texts are scored by n-gram models."""
 
 
 class CtcScoring(BaseModel):
@@ -112,13 +118,13 @@ class RecognitionConfig(StageSettings):
         "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
     backend: BackendName = Field(
-        "whisper",
-        description="whisper = our batched decoding; ctc = models that label frames (Wav2Vec2, HuBERT, "
-        "WavLM, Parakeet, heads of train_ctc); transducer = Parakeet RNN-T and TDT; seq2seq = other "
-        "encoder-decoders (Moonshine, SeamlessM4T, Canary); audio-lm = audio language models (Qwen2-Audio, "
-        "Voxtral); faster-whisper needs the extra 'fast'; onnx-asr and vosk the extras of these names and "
-        "models onnx:FOLDER, vosk:FOLDER; pocketsphinx the extra 'sphinx' and model sphinx:en-us; served the "
-        "extra 'served' and model served:NAME (docs/recognizers.md)",
+        AUTO,
+        description="auto = what reads the model, by its configuration; whisper = our batched decoding; "
+        "ctc = models that label frames (Wav2Vec2, HuBERT, WavLM, Parakeet, heads of train_ctc); transducer "
+        "= Parakeet RNN-T and TDT; seq2seq = other encoder-decoders (Moonshine, SeamlessM4T, Canary); "
+        "audio-lm = audio language models (Qwen2-Audio, Voxtral); transformers and faster-whisper (extra "
+        "'fast') = Whisper by these libraries; onnx-asr, vosk, pocketsphinx and served: models of these "
+        "schemes (docs/recognizers.md)",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")

@@ -13,6 +13,7 @@ from components.machine import resolve_dtype_name
 from components.model_cache import model_cache
 from components.models import resolve
 from components.models.architectures import SERVED
+from components.recognition.backend_choice import with_backend
 from components.recognition.backends import BACKENDS
 from components.recognition.checks import check_backend, refuse_guides
 from components.recognition.config import LanguageModelFusion, RecognitionConfig, is_ngram
@@ -40,6 +41,7 @@ def build(
         ConfigError: The settings do not fit each other or the model.
         ModelError: The model is not there, or damaged.
     """
+    config = with_backend(config, store)
     backend = BACKENDS[config.backend]
     if task != "transcribe" and not backend.translates:
         raise ConfigError(

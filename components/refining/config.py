@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from components.machine import dtype_for_key
 from components.metrics.choices import TranslationMetricName
-from components.text_confidence import EstimateName
+from components.number_ranges import ANY, LOG_PROBABILITY, PERCENT, PROBABILITY, Range, describe_fault
+from components.text_confidence import ESTIMATE_RANGES, EstimateName
 
 VERSION = 5
 """Version of rounds, gates and stop rules: raised when their outputs change."""
@@ -17,6 +18,16 @@ SERVED_VERSION = 1
 GateName = Literal[
     "forward", "round_trip", "fluency", "quality_estimation", "reference_chrf", "estimate", "off"
 ]
+GATE_RANGES: dict[GateName, Range] = {
+    "forward": LOG_PROBABILITY,
+    "round_trip": PERCENT,
+    "fluency": LOG_PROBABILITY,
+    "quality_estimation": ANY,
+    "reference_chrf": PERCENT,
+    "estimate": PROBABILITY,
+    "off": ANY,
+}
+"""The least and the greatest estimate of each gate."""
 ESTIMATE = "estimate"
 """The gate, and the stop rule, by an estimator that was fitted on development data (kind ``estimate``)."""
 ESTIMATOR_DESCRIPTION = (
@@ -75,6 +86,18 @@ class RoundsConfig(BaseModel):
     def _check_estimates(self) -> RoundsConfig:
         if self.stop_estimate is not None and self.estimate is None:
             raise ValueError("stop_estimate: expected estimate to say of which estimate, found none")
+        for setting, value, what, limits in (
+            ("stop_quality", self.stop_quality, f"gate {self.gate}", GATE_RANGES[self.gate]),
+            (
+                "stop_estimate",
+                self.stop_estimate,
+                str(self.estimate),
+                ESTIMATE_RANGES.get(str(self.estimate), ANY),
+            ),
+        ):
+            fault = None if value is None else describe_fault(what, limits, value)
+            if fault is not None:
+                raise ValueError(f"{setting}: {fault}")
         if self.estimator is not None and not self.uses_estimates:
             raise ValueError(
                 "estimator: expected gate: estimate or stop_estimate, which use it, found neither"

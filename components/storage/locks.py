@@ -130,7 +130,10 @@ def is_held(path: Path) -> bool:
     if not path.exists():
         return False
     lock = FileLock(path, timeout=0, thread_local=False)
-    if not _try_acquire(lock):
+    try:
+        if not _try_acquire(lock):
+            return True
+    except OSError:  # on a read-only disk, or another user's: not known, so nothing of it is touched
         return True
     _release(lock, path, path.with_suffix(".holder"))
     return False
@@ -173,6 +176,10 @@ def clean_up(root: Path) -> None:
             if _try_acquire(lock):
                 remove_partial_files(folder_of(root, path.stem))
                 _release(lock, path, path.with_suffix(".holder"))
+    for path in (root / "locks").glob(".*.holder.*.tmp"):  # written by who holds the lock
+        with suppress(OSError):
+            if not (path.parent / f"{path.name[1:].partition('.holder.')[0]}.lock").exists():
+                path.unlink()
 
 
 def _try_acquire(lock: FileLock) -> bool:

@@ -67,7 +67,9 @@ def _read_entry(store: Store, name: str, written: str) -> RunEntry:
         acceptance = read_acceptance(store, name)
     except StoreError:
         return RunEntry(name, "damaged", written)
-    return RunEntry(name, record.status, record.started, record, acceptance)
+    waits = record.status != "paused" or store.backend.is_locked(locks.RUN_PREFIX + name)
+    status = record.status if waits else "unfinished"  # its process died while it waited
+    return RunEntry(name, status, record.started, record, acceptance)
 
 
 def _unrecorded(store: Store, name: str) -> RunEntry:

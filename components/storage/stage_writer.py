@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import reduce
@@ -43,6 +44,9 @@ from components.storage.record_files import (
 from components.storage.seal import PLAN, SEAL, Seal, stage_ref
 from components.storage.stage_plan import StagePlan, encode_plan
 from components.storage.store import Store
+
+WINDOWS = "windows"
+"""Folder of an unfinished stage for the windows of shards at work (window_journal.py)."""
 
 
 class StageWriter:
@@ -128,6 +132,14 @@ class StageWriter:
                 errors.write(records[good:])
                 journal.write(line + end)
 
+    def journal_of(self, inputs: str) -> Path:
+        """Return the file in which the windows of a shard that is not finished are kept.
+
+        Args:
+            inputs: digest of what the shard is computed from.
+        """
+        return self.path / WINDOWS / f"{inputs}.jsonl"
+
     def append(
         self,
         outputs: Sequence[str],
@@ -163,6 +175,7 @@ class StageWriter:
             line = encode_entry(entry)
             append_durably(self.path / JOURNAL, line)
         self._backend.save_shard(self.plan.key, self.shards_done, b"".join((line, *parts)))
+        self.journal_of(inputs).unlink(missing_ok=True)
         self._entries.append(entry)
         self.seconds += seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
@@ -235,6 +248,7 @@ class StageWriter:
         self._backend.publish_stage(self.plan.key, digests, seal.encode())
         with disk_full_as_store_error(f"stage {self.plan.stage}", self.path):
             write_bytes(self.path / SEAL, seal.encode())
+        shutil.rmtree(self.path / WINDOWS, ignore_errors=True)
         self.ref = stage_ref(seal, self.path, reused=False)
         return self.ref
 

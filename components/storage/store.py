@@ -22,17 +22,16 @@ from pathlib import Path
 from components.digests import file_digest
 from components.errors import ConfigError, StoreError, UnknownRunError
 from components.files import disk_full_as_store_error, write_bytes
-from components.run_record import RunRecord, StageRef
+from components.run_record import RUN_NAME, RunRecord, StageRef
 from components.storage import locks
 from components.storage.backends import open_backend
 from components.storage.layout import check_layout, update_layout
-from components.storage.run_records import FAILED, RECORD, read_record, write_record
+from components.storage.run_records import FAILED, METRICS, RECORD, read_record, write_record
 from components.storage.seal import PLAN, SEAL, DamagedError, read_seal, stage_ref
 from components.storage.stage_plan import StagePlan, encode_plan
 from components.suggestions import did_you_mean
 
 log = logging.getLogger("antiphon.store")
-_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def check_run_name(name: str) -> str:
@@ -41,7 +40,7 @@ def check_run_name(name: str) -> str:
     Raises:
         ConfigError: separators, a leading dot, odd characters or more than 100 of them.
     """
-    if not _RUN_NAME.fullmatch(name) or name.endswith("."):
+    if not re.fullmatch(RUN_NAME, name):
         raise ConfigError(
             f"expected a run name of letters, digits, '.', '_' and '-' (at most 100, no leading dot), "
             f"found {name!r}"
@@ -151,7 +150,8 @@ class Store:
             replace: whether a finished run of that name may be replaced.
 
         Raises:
-            ConfigError: there is a finished run of that name, and it is not to be replaced.
+            ConfigError: there is a finished run of that name, and it is not to be replaced. One that was
+                killed before its last file, ``metrics.json``, was written may be run again.
             StoreError: a run of that name is at work, or nothing can be written here.
         """
         if name is not None:
@@ -162,12 +162,13 @@ class Store:
             if name is not None:
                 if not self.backend.download_run(name):  # the mirror may have that of a deleted run
                     (folder / RECORD).unlink(missing_ok=True)
-                elif not replace and self._has_finished(name):
+                elif not replace and self._has_finished(name) and (folder / METRICS).exists():
                     raise ConfigError(
                         f"name: expected one that no finished run has, found {name!r} in {self.backend.url}; "
                         "take another, or --replace it (replace: true)"
                     )
                 self.backend.claim_run(name)
+                folder.mkdir(parents=True, exist_ok=True)  # of one that another machine began
             yield folder
 
     def update_layout(self) -> None:
@@ -228,6 +229,13 @@ class Store:
             self.backend.files.remove(f"runs/{run.name}/{FAILED}")
             self.backend.uses.clear_run(run.name)
         return folder
+
+    def withdraw_record(self, name: str) -> None:
+        """Remove the record of a run that was paused and goes on; that of a finished one stays."""
+        folder = self.run_folder(name)
+        for file in (FAILED,) if self._has_finished(name) else (METRICS, RECORD):
+            self.backend.files.remove(f"runs/{name}/{file}")
+            (folder / file).unlink(missing_ok=True)
 
     def load_run(self, name: str) -> RunRecord:
         """Return the record of the run ``name``, its stages verified.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from components.digests import combine_digests, sha256_of
-from components.errors import ConfigError, DataError
+from components.errors import ConfigError, DataError, TransientError
 from components.model_cache import model_cache
 
 TIMEOUT = 120
@@ -57,8 +57,11 @@ def _find_program(name: str, package: str) -> str:
 def _run(command: list[str]) -> str:
     try:
         process = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True)  # noqa: S603
-    except subprocess.TimeoutExpired:
-        raise DataError(f"{Path(command[0]).name}: expected speech within {TIMEOUT} s, found none") from None
+    except subprocess.TimeoutExpired:  # perhaps the machine is busy, so no record is to blame
+        raise TransientError(
+            f"{Path(command[0]).name}: expected speech within {TIMEOUT} s, found none; try again, or speak "
+            "shorter texts (max_characters)"
+        ) from None
     except subprocess.CalledProcessError as error:
         message = " ".join((error.stderr or error.stdout or "").split())[:200]
         raise DataError(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from components.errors import ConfigError
 from components.languages import two_letters_of
 from components.recognition import factory
+from components.recognition.backend_choice import backend_of, with_backend
 from components.recognition.backends import BACKENDS
 from components.recognition.checks import is_english_only
 from components.recognition.config import RecognitionConfig
@@ -34,6 +35,7 @@ class SpeechTranslator:
     version: int = SPEECH_VERSION
 
     def __init__(self, config: RecognitionConfig, store: str | None = None, seed: int = 0) -> None:
+        config = with_backend(config, store)
         check(config)
         self._recognizer = factory.build(config, store, task="translate", seed=seed)
         self.checkpoint = self._recognizer.checkpoint
@@ -53,8 +55,9 @@ class SpeechTranslator:
         ]
 
 
-def check(config: RecognitionConfig) -> None:
+def check(config: RecognitionConfig, store: str | None = None) -> None:
     """Refuse a backend that cannot translate. ConfigError."""
+    config = with_backend(config, store)
     if not BACKENDS[config.backend].translates:
         names = " or ".join(name for name, row in BACKENDS.items() if row.translates)
         raise ConfigError(f"expected backend {names} for speech translation, found {config.backend}")
@@ -65,7 +68,7 @@ def check(config: RecognitionConfig) -> None:
 
 def writes_many(config: RecognitionConfig) -> bool:
     """Whether the models of the backend may write other languages than English, as each says itself."""
-    return BACKENDS[config.backend].check_requests is not None
+    return backend_of(config).check_requests is not None
 
 
 def check_model(checkpoint: Checkpoint) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.completion import complete_runs
 from flows.cli.options import ExternalScores, StoreUrl
+
+if TYPE_CHECKING:
+    from components.storage.store import Store
 
 
 def report(
@@ -31,7 +35,7 @@ def report(
     from components.storage.store import Store
     from flows.parameters.faults import check_values
     from reports.escaping import to_printable
-    from tasks.stages.report import add_scores, render_again, write_store_index
+    from tasks.stages.report import add_scores, write_store_index
 
     if (run is None) != index:
         raise ConfigError("report: expected the name of a run, or --index for the index of all runs")
@@ -41,4 +45,19 @@ def report(
     if run is not None and scores:
         for note in add_scores(run, [check_values(ScoresFile, text) for text in scores], opened):
             typer.echo(f"antiphon: {to_printable(note)}", err=True)
-    typer.echo(str(write_store_index(opened) if run is None else render_again(run, opened)))
+    typer.echo(str(write_store_index(opened) if run is None else _write_again(run, opened)))
+
+
+def _write_again(run: str, store: Store) -> Path:
+    """Write the report again; where nothing may be written, it is the one that is there."""
+    from components.errors import NotWritableError
+    from tasks.stages.report import render_again
+
+    try:
+        return render_again(run, store)
+    except NotWritableError as error:
+        page = store.run_folder(run) / "report.html"
+        if not page.is_file():
+            raise
+        typer.echo(f"antiphon: {error}; this is the report as the run wrote it", err=True)
+        return page

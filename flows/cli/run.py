@@ -171,11 +171,8 @@ def run_checked(entry: FlowEntry, parameters: Any, server: ServerProcess | None,
     return ended if isinstance(ended, int) else print_result(ended, parameters.store, as_json=as_json)
 
 
-_IMPORTED_BY_RUNS = (
-    *("prefect.flow_engine", "fastapi.encoders"),
-    *("sacrebleu.metrics", "jiwer", "matplotlib.backends.backend_agg", "graphviz"),
-)
-"""What every run comes to import when it begins, scores and draws its report."""
+_IMPORTED_BY_RUNS = ("prefect.flow_engine", "fastapi.encoders", "sacrebleu.metrics", "jiwer", "graphviz")
+"""What every run comes to import when it begins, scores and writes its report."""
 
 
 def _call_flow(

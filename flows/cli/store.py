@@ -130,6 +130,8 @@ def prune(
     if not dry_run and (pruned.stages or pruned.runs or pruned.files):
         confirm(f"remove {_describe(pruned)}?", yes=yes)
         pruned = remove(opened, options)
+    elif not dry_run:
+        opened.backend.tidy()  # the locks of dead processes, which nobody is asked about
     if as_json:
         sys.stdout.write(json.dumps(pruned._asdict() | {"dry_run": dry_run}) + "\n")
         return
@@ -159,12 +161,16 @@ def _print_pruned(pruned: Pruned, verb: str, grace: str) -> None:
 
 
 def _usage_json(url: str, usage: Usage) -> dict[str, object]:
+    from flows.server.database import measure_database
+
+    database = measure_database()
     return {
         "store": url,
         **usage._asdict(),
         "runs": [run._asdict() for run in usage.runs],
         "kinds": [kind._asdict() for kind in usage.kinds],
         "unreferenced": {"bytes": usage.unreferenced[0], "stages": usage.unreferenced[1]},
+        "prefect_database": {"path": str(database.path), "bytes": database.bytes},
     }
 
 
@@ -176,6 +182,7 @@ def _print_usage(url: str, usage: Usage) -> None:
     from components.storage.store_files import LocalFiles
     from flows.cli.amounts import format_size
     from flows.cli.console import console
+    from flows.server.database import measure_database
     from reports.escaping import to_printable
     from reports.terminal.tables import new_table
 
@@ -190,6 +197,7 @@ def _print_usage(url: str, usage: Usage) -> None:
     out.print(runs)
     out.print(kinds)
     free, count = usage.unreferenced
+    database = measure_database()
     cache = LocalFiles(cache_folder())
     models = sum(
         facts.bytes for name in ("packaged", "converted") for facts in cache.list_facts(name).values()
@@ -200,8 +208,9 @@ def _print_usage(url: str, usage: Usage) -> None:
         "recordings of imported runs": usage.audio,
         "locks and notes": usage.locks,
         "models in the cache of this machine": models,
+        f"Prefect's history of local runs: {database.path}": database.bytes,
     }
     for label, size in lines.items():
-        out.print(f"{format_size(size):>9}  {label}")
+        out.print(Text(to_printable(f"{format_size(size):>9}  {label}")), soft_wrap=True)
     for name in usage.unknown:
         out.print(Text(to_printable(f"run {name}: its record is damaged; what it refers to is not known")))

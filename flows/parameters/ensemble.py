@@ -11,10 +11,11 @@ from components.deprecated_names import DeprecatedNames, read_deprecated_value
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.token_level.config import MemberDevices, MixingConfig, TranslatorMembers
 from components.errors import ConfigError
+from components.models.references import split_reference
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
-from components.recognition.backends import backend_for
-from components.recognition.config import RecognitionConfig
+from components.recognition.backends import BACKENDS
+from components.recognition.config import AUTO, RecognitionConfig
 from flows.parameters.base import DataParameters
 
 
@@ -121,13 +122,19 @@ def _recognition_nodes(parameters: EnsembleParameters) -> Nodes:
         {
             **search,
             "model": name,
-            "backend": backend_for(name, asr.backend),
+            "backend": _backend_for(name, asr.backend),
             "device": asr.for_member(n).device,
         }
         for n, name in enumerate(asr.members)
     ]
-    systems = [{**search, "backend": backend_for(asr.model, asr.backend)}, *others]
+    systems = [{**search, "backend": _backend_for(asr.model, asr.backend)}, *others]
     return _combine_systems(parameters, "asr", systems, DATA)
+
+
+def _backend_for(model: str, backend: str) -> str:
+    """Return the backend that is set for all members, where it takes references such as the model's."""
+    row = BACKENDS.get(backend)
+    return backend if row is not None and split_reference(model)[0] in row.schemes else AUTO
 
 
 def _translation_nodes(parameters: EnsembleParameters) -> Nodes:

@@ -11,6 +11,7 @@ from components.errors import AntiphonError, ConfigError
 from components.pipeline.auto_models import is_auto
 from components.pipeline.faults import Faults
 from components.pipeline.pipeline import Pipeline
+from components.pipeline.planning import complete_node
 from components.tuning.objectives import PRICE, Objective, read_objective
 from components.tuning.samplers import SamplerName, choose_sampler
 from components.tuning.variables import SearchSpace, Variable, read_variable
@@ -191,7 +192,8 @@ def _check_node(pipeline: Pipeline, name: str, parameters: TuneParameters) -> No
     node = pipeline.nodes.get(pipeline.aliases.get(name, name))
     if node is not None and not is_auto(node.values):
         try:
-            node.kind.check(node.settings, pipeline.site_of(node, parameters.store, parameters.seed))
+            settings = complete_node(pipeline, node, parameters.store).settings
+            node.kind.check(settings, pipeline.site_of(node, parameters.store, parameters.seed))
         except AntiphonError as error:
             raise ConfigError(f"{name}: {error}") from None
 

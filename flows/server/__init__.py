@@ -1,1 +1,1 @@
-"""The Prefect server of a run: its settings, a server that ends with the run, and what guards it."""
+"""The Prefect server of a run: its settings, and a server that ends with the run."""

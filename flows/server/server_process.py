@@ -13,24 +13,20 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from pathlib import Path
 
 from components.errors import TransientError
+from components.process_guard import ProcessGuard
 from flows.server import settings  # noqa: F401 - its settings are the server's too
-from flows.server.guard import guard
 
-_EPHEMERAL_ENVIRONMENT = {
+EPHEMERAL_ENVIRONMENT = {
     "PREFECT_UI_ENABLED": "0",
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
 }
-"""What Prefect sets for a server that serves one process."""
-_SERVE = """
-import sys, uvicorn
-from prefect.server.api.server import create_app
-if sys.stdin.readline():
-    uvicorn.run(create_app, factory=True, fd=int(sys.argv[1]), log_level="error", lifespan="on")
-"""
-_COMMAND = [sys.executable, "-P", "-c", _SERVE]
+"""What Prefect sets for a server that serves one process; and no automations, which outlast none."""
+COMMAND = [sys.executable, "-P", str(Path(__file__).with_name("app.py"))]
 
 
 class ServerProcess:
@@ -41,21 +37,19 @@ class ServerProcess:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
             self._process = subprocess.Popen(  # noqa: S603 - nothing of it is a user's
-                [*_COMMAND, str(listener.fileno())],
-                env=os.environ | _EPHEMERAL_ENVIRONMENT,
+                [*COMMAND, "fd", str(listener.fileno())],
+                env=os.environ | EPHEMERAL_ENVIRONMENT,
                 stdin=subprocess.PIPE,
                 stderr=self._log,  # shown where it does not start; at its end it may complain of being ended
                 pass_fds=[listener.fileno()],
                 start_new_session=True,  # Ctrl-C is not for the server: it is told of it
             )
-        self._guard = guard(self._process.pid)
+        self._guard = ProcessGuard(self._process.pid)
         atexit.register(self.stop)  # after what Prefect registers when a flow runs, and sends at its end
 
     def serve(self) -> None:
         """Make it open its database and answer."""
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError), self._process.stdin as pipe:  # one that has died is noticed by wait
-            pipe.write(b"serve\n")
+        serve(self._process)
 
     def wait(self, seconds: float) -> None:
         """Wait until it answers.
@@ -82,8 +76,14 @@ class ServerProcess:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        self._guard.kill()
-        self._guard.communicate()
+        self._guard.release()
+
+
+def serve(process: subprocess.Popen[bytes]) -> None:
+    """Make a server that waits for it serve; one that has died is noticed by who waits for it."""
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin as pipe:
+        pipe.write(b"serve\n")
 
 
 def reason_of(error: BaseException) -> str:

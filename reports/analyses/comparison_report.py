@@ -9,6 +9,7 @@ from rich.text import Text
 
 from components.analysis.comparison import Comparison
 from components.metrics.bootstrap import Estimate
+from components.metrics.choices import TEST_LABELS
 from components.metrics.significance import Difference
 from components.metrics.table import label_of
 from reports.analyses import degradation_report, judgement_report
@@ -41,9 +42,11 @@ def describe_family(comparison: Comparison) -> str:
     if not stated:
         return "No comparison was tested."
     metrics = " and ".join(dict.fromkeys(label_of(difference.metric) for difference in stated))
-    text = f"p of the one comparison stated before ({metrics})"
+    tests = " and ".join(dict.fromkeys(TEST_LABELS[difference.test] for difference in stated))
+    text = f"p ({tests}) of the one comparison stated before ({metrics})"
     if len(stated) > 1:
-        text = f"p after Holm's correction over the {len(stated)} comparisons stated before ({metrics})"
+        stated_before = f"{len(stated)} comparisons stated before ({metrics})"
+        text = f"p ({tests}) after Holm's correction over the {stated_before}"
     exploratory = len(stated) < len(comparison.differences)
     return text + ("; others are exploratory: an interval, no verdict." if exploratory else ".")
 

@@ -96,7 +96,7 @@ def build_sections(signals: Sequence[SignalQuality]) -> list[Section]:
     if not signals:
         return []
     from reports.plots.confidence_plots import draw_confidences  # noqa: PLC0415 - imports matplotlib
-    from reports.plots.run_plots import to_data_uri  # noqa: PLC0415 - imports matplotlib
+    from reports.plots.figures import to_data_uri  # noqa: PLC0415 - imports matplotlib
 
     pictures = tuple((title, to_data_uri(figure)) for _, title, figure in draw_confidences(signals))
     protocol = "; ".join(dict.fromkeys(signal.signature for signal in signals))

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from components.analysis.comparison import Comparison
 from components.analysis.degradation import Degradation, SlopeDifference
+from components.metrics.choices import TEST_LABELS
 from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
@@ -61,7 +62,7 @@ def _name_strength(degradation: Degradation, strength: float | None) -> str:
 def build_sections(comparison: Comparison) -> list[Section]:
     """A section per axis of strengths, with a curve per system and metric."""
     from reports.plots.degradation_plots import draw_degradations  # noqa: PLC0415 - imports matplotlib
-    from reports.plots.run_plots import to_data_uri  # noqa: PLC0415 - imports matplotlib
+    from reports.plots.figures import to_data_uri  # noqa: PLC0415 - imports matplotlib
 
     return [
         Section(
@@ -85,7 +86,8 @@ def _note(comparison: Comparison, degradations: Sequence[Degradation]) -> str:
     text = f"{'. '.join(summarize(first))}. Columns: {first.strength.label}. "
     return text + (
         "Slope of the least-squares line through the scores of perturbed inputs, with 95% intervals over "
-        f"{first.n:,} utterances; p of {label_of(first.metric)} after Holm's correction over the systems, "
+        f"{first.n:,} utterances; p of {label_of(first.metric)} ({TEST_LABELS[first.test]}) "
+        "after Holm's correction over the systems, "
         "the others are exploratory."
     )
 

@@ -32,7 +32,7 @@ def build_section(node: str, fit: RouteFit) -> Section:
     if fit.curve is None:
         return Section(title, note)
     from reports.plots.cost_quality_plots import draw_cost_quality  # noqa: PLC0415 - imports matplotlib
-    from reports.plots.run_plots import to_data_uri  # noqa: PLC0415 - imports matplotlib
+    from reports.plots.figures import to_data_uri  # noqa: PLC0415 - imports matplotlib
 
     picture = (f"{label_of(fit.curve.metric)} by share escalated", to_data_uri(draw_cost_quality(fit)))
     note += (

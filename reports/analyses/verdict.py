@@ -104,7 +104,12 @@ def describe_scores(run: RunRecord) -> list[Sentence]:
     return [Sentence(f"{text}.")]
 
 
-_ENDED = {"failed": "failed", "cancelled": "was cancelled", "suspended": "is suspended"}
+_ENDED = {
+    "failed": "failed",
+    "cancelled": "was cancelled",
+    "suspended": "is suspended",
+    "paused": "is paused",
+}
 
 
 def _describe_score(score: Score) -> str:

@@ -10,7 +10,7 @@ from reports.views.sections import Column
 
 AS_DOTS = frozenset({"wer_chrf", "length_score"})
 """Figures that the page draws itself, as dots."""
-_LABELS = {"wer": "WER (%)", "chrf": "chrF", "confidence": "log-probability per token", "tokens": "tokens"}
+_LABELS = {"wer": "WER (%)", "chrf": "chrF", "confidence": "confidence (0 to 1)", "tokens": "tokens"}
 
 
 class DotPlot(NamedTuple):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from pathlib import Path
 from typing import cast
 
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from components.files import rename_durably, sync_file
 from components.metrics.table import METRICS
@@ -18,7 +17,7 @@ from reports.analyses.node_scores import build_node_scores
 from reports.analyses.verdict import suggest_first_look
 from reports.analyses.word_errors import WordErrors
 from reports.costs import build_cost_section
-from reports.escaping import to_script_json
+from reports.escaping import svg_data_uri, to_script_json
 from reports.formatting import flatten_parameters
 from reports.page.audio import EMBED_LIMIT, data_uri, select_embeddable
 from reports.page.data_blocks import DataBlocks, publish_blocks, temporary_blocks
@@ -32,6 +31,7 @@ from reports.page.utterance_json import (
     list_edited_nodes,
 )
 from reports.plots import graph, run_plots
+from reports.plots.pictures import Plot, draw_picture
 from reports.views.run_view import RunView
 from reports.views.sections import Column
 from reports.views.steps import steps_of
@@ -50,14 +50,12 @@ def write_html(
     path: Path | str,
     *,
     embed_limit: int = EMBED_LIMIT,
-    figures: Callable[[], Mapping[str, Figure]] | None = None,
 ) -> Path:
     """Write the report of a run to ``path``, whole or not at all, and return the path.
 
     A small report is one file; the data of a larger one are scripts in ``NAME-data/`` beside it, loaded
     when they are needed. Audio is kept with the data while all of it together is at most ``embed_limit``
-    bytes, else linked relatively. Utterances are read, scored and written 50 at a time. ``figures`` gives the
-    run's plots where the caller has a use for them, too; it is called when everything has been scored.
+    bytes, else linked relatively. Utterances are read, scored and written 50 at a time.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,12 +64,11 @@ def write_html(
         columns, flags = _write_blocks(view, path.parent, blocks, embed_limit, errors)
         data = "" if blocks.inline else f"{path.stem}-data"
         page = folder / "page.html"
-        plots = figures() if figures else run_plots.draw_figures(view)
         with page.open("w", encoding="utf-8", newline="\n") as file:
             file.write(
                 template_environment()
                 .get_template("report.html")
-                .render(**_context(view, data, plots, errors), **_tools(view, columns, flags))
+                .render(**_context(view, data, errors), **_tools(view, columns, flags))
             )
             if blocks.inline:
                 blocks.embed(file)
@@ -111,9 +108,7 @@ def _write_blocks(
     return used, flags
 
 
-def _context(
-    view: RunView, data: str, figures: Mapping[str, Figure], errors: WordErrors
-) -> dict[str, object]:
+def _context(view: RunView, data: str, errors: WordErrors) -> dict[str, object]:
     style, script = read_template("report.css"), join_scripts(_SCRIPTS)
     groups = None if view.systems else build_group_section(view)
     return {
@@ -125,7 +120,7 @@ def _context(
         "audio_seconds": view.audio_seconds,
         "ways": view.ways,
         "graphs": [Markup(drawing) for drawing in graph.draw_graphs(view)],  # noqa: S704 (escaped where drawn)
-        "plots": list(_pictures(figures)),
+        "plots": list(_pictures(run_plots.list_plots(view))),
         "verdict": [*view.verdict, *(() if view.systems else suggest_first_look(errors))],
         "texts": view.texts,
         "sections": [
@@ -157,9 +152,8 @@ def _tools(view: RunView, columns: Sequence[Column], flags: int) -> dict[str, ob
     }
 
 
-def _pictures(figures: Mapping[str, Figure]) -> Iterator[tuple[str, str, str]]:
+def _pictures(plots: Mapping[str, Plot]) -> Iterator[tuple[str, str, str]]:
     """(title, description, data URI) of each plot."""
-    for name, figure in figures.items():
-        if name in AS_DOTS:
-            continue
-        yield run_plots.TITLES[name], run_plots.DESCRIPTIONS[name], run_plots.to_data_uri(figure)
+    for name, plot in plots.items():
+        if name not in AS_DOTS:
+            yield plot.title, run_plots.DESCRIPTIONS[name], svg_data_uri(draw_picture(plot, "svg"))

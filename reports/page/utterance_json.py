@@ -12,6 +12,7 @@ from components.confidence.evaluation.outcomes import ESTIMATES
 from components.metrics.model_metric import ErrorSpan
 from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Quarantined, Segment, Token
+from components.text_confidence import confidence_of
 from reports.escaping import to_printable
 from reports.page.audio import relative_url
 from reports.views.judgments import Judgment
@@ -27,7 +28,8 @@ RUN_COLUMNS = (
     Column("wer", "WER, worst first"),
     Column("chrf", "chrF, worst first", "smallest"),
     Column("score", "log-probability, least likely first", "smallest"),
-    Column("confidence", "log-probability per token, least likely first", "smallest"),
+    Column("confidence", "confidence, least sure first", "smallest"),
+    Column("mean_log_prob", "log-probability per token, least likely first", "smallest"),
     Column("tokens", "tokens, most first"),
     Column("p_correct", "probability of no error (estimated), least sure first", "smallest"),
     Column("p_bad", "probability that the translation is bad (estimated), most doubtful first"),
@@ -86,7 +88,8 @@ def _numbers(row: UtteranceRow, columns: Sequence[Column]) -> list[float | None]
         "wer": row.value("wer") if row.value("wer") is not None else row.value("cer"),
         "chrf": row.value("chrf"),
         "score": row.score,
-        "confidence": best.score / best.n_tokens if best and best.n_tokens else None,
+        "confidence": confidence_of(best) if best else None,
+        "mean_log_prob": best.score / best.n_tokens if best and best.n_tokens else None,
         "tokens": float(best.n_tokens) if best else None,
         "length": utterance.audio.seconds if utterance.audio else float(len(utterance.text or "")),
     }

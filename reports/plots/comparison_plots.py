@@ -11,7 +11,7 @@ from components.metrics.significance import Difference
 from components.metrics.table import label_of
 from reports.escaping import to_printable
 from reports.plots.degradation_plots import draw_degradations
-from reports.plots.run_plots import new_axes, plot_style, save_figures, to_data_uri
+from reports.plots.figures import new_axes, plot_style, save_figures, to_data_uri
 
 TITLES = {
     "quality_cost": "Quality against cost",

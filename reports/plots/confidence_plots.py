@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from components.confidence.evaluation.outcomes import OUTCOMES
 from components.confidence.evaluation.quality import SignalQuality
 from reports.escaping import to_printable
-from reports.plots.run_plots import new_axes, plot_style, save_figures
+from reports.plots.figures import new_axes, plot_style, save_figures
 
 _STYLES = (("#3d83d6", "o", "-"), ("#d9822b", "s", "--"))
 """Color, marker and line of the estimate and of the raw signal: told apart without color, too."""

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from components.metrics.table import label_of
 from components.routing.route_fit import RouteFit
 from reports.escaping import to_printable
-from reports.plots.run_plots import new_axes, plot_style
+from reports.plots.figures import new_axes, plot_style
 
 _DOUBT, _ORACLE, _RANDOM = "#3d83d6", "#3c9d6b", "#7d8590"
 

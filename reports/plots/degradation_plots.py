@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from components.analysis.degradation import Degradation, DegradationCurve
 from components.metrics.table import label_of
 from reports.escaping import to_printable
-from reports.plots.run_plots import new_axes, plot_style
+from reports.plots.figures import new_axes, plot_style
 
 _COLORS = ("#3d83d6", "#d9822b", "#3c9d6b", "#a05fc4", "#c9504c", "#7d8590")
 _CLEAN_GAP = 0.2

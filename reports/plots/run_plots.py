@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
-from weakref import WeakKeyDictionary
 
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
-from components.files import write_atomically
-from reports.escaping import to_printable
+from components.files import write_bytes
+from reports.plots.pictures import Plot, draw_picture
 from reports.views.run_view import RunView
 
 TITLES = {
@@ -35,35 +25,8 @@ DESCRIPTIONS = {
     "length_score": "Mean log-probability per token of the last stage's best hypothesis, by its length.",
 }
 
-# One grey that reads on white and on near-black, since the report shows plots on both.
-_INK, _ACCENT, _PALE = "#7d8590", "#3d83d6", "#9aa4af"
-_STYLE: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "text.color": _INK,
-    "text.parse_math": False,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "xtick.major.size": 3,
-    "ytick.major.size": 0,
-    "grid.color": _INK,
-    "grid.alpha": 0.2,
-    "svg.hashsalt": "antiphon",
-    "svg.fonttype": "path",
-    "savefig.dpi": 160,
-}
-_DRAWN: WeakKeyDictionary[Figure, bytes] = WeakKeyDictionary()
-"""What was drawn of a figure: 50 ms each, and both the page and the folder of plots want it."""
-_MANY = 400
-"""Dots above which a scatter is drawn as one picture instead of as one shape each."""
 
-
-def draw_figures(view: RunView) -> dict[str, Figure]:
+def list_plots(view: RunView) -> dict[str, Plot]:
     """The plots that the run has data for, by file name."""
     numbers = view.numbers()
     errors = [wer for wer, _, _, _ in numbers if wer is not None]
@@ -71,119 +34,27 @@ def draw_figures(view: RunView) -> dict[str, Figure]:
     both = [(wer, chrf) for wer, chrf, _, _ in numbers if wer is not None and chrf is not None]
     lengths = [(n, score / n) for _, _, score, n in numbers if score is not None and n]
     costs = [(row.stage, row.seconds, row.status == "reused") for row in view.stages() if row.has_stage]
-    result: dict[str, Figure] = {}
-    with plot_style():
-        if errors:
-            result["wer_histogram"] = _histogram(errors, "WER (%)", "100+")
-        elif similar:
-            result["chrf_histogram"] = _histogram(similar, "chrF", "100")
-        if len(both) > 1:
-            result["wer_chrf"] = _scatter(both, "WER (%)", "chrF")
-        if costs:
-            result["stage_seconds"] = _bars(costs)
-        if len(lengths) > 1:
-            result["length_score"] = _scatter(lengths, "tokens", "log-probability per token (nats)")
-    return result
+    result: dict[str, tuple[str, tuple[object, ...]]] = {}
+    if errors:
+        result["wer_histogram"] = "histogram", (errors, "WER (%)", "100+")
+    elif similar:
+        result["chrf_histogram"] = "histogram", (similar, "chrF", "100")
+    if len(both) > 1:
+        result["wer_chrf"] = "scatter", (both, "WER (%)", "chrF")
+    if costs:
+        result["stage_seconds"] = "bars", (costs,)
+    if len(lengths) > 1:
+        result["length_score"] = "scatter", (lengths, "tokens", "log-probability per token (nats)")
+    return {name: Plot(shape, data, TITLES[name]) for name, (shape, data) in result.items()}
 
 
-def save_figures(figures: Mapping[str, Figure], titles: Mapping[str, str], folder: Path) -> list[Path]:
-    """Write figures (file name -> figure) as SVG, as in the page, and as PNG on white with their titles."""
+def save_plots(plots: Mapping[str, Plot], folder: Path) -> list[Path]:
+    """Write plots (file name -> plot) as SVG, as in the page, and as PNG on white with their titles."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, figure in figures.items():
-        contents = {"svg": to_svg(figure), "png": _png(figure, titles[name])}
-        for suffix, content in contents.items():
+    for name, plot in plots.items():
+        for suffix in ("svg", "png"):
             path = folder / f"{name}.{suffix}"
-            write_atomically(path, content)
+            write_bytes(path, draw_picture(plot, suffix))
             paths.append(path)
     return paths
-
-
-def _png(figure: Figure, title: str) -> bytes:
-    content = io.BytesIO()
-    with plot_style():
-        figure.suptitle(title, x=0.02, ha="left", fontsize=10, fontweight="bold")
-        figure.savefig(content, format="png", facecolor="white")
-    return content.getvalue()
-
-
-def to_svg(figure: Figure) -> bytes:
-    """The figure without a background, for a page; the same bytes every time, and drawn once."""
-    if figure not in _DRAWN:
-        content = io.BytesIO()
-        with plot_style():
-            figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
-        _DRAWN[figure] = content.getvalue()
-    return _DRAWN[figure]
-
-
-def to_data_uri(figure: Figure) -> str:
-    """The figure as an SVG in a ``data:`` URI."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(to_svg(figure)).decode('ascii')}"
-
-
-@contextmanager
-def plot_style() -> Iterator[None]:
-    """The look of every plot, inside the ``with``."""
-    with mpl.rc_context(cast(Any, _STYLE)):
-        yield
-
-
-def new_axes(height: float = 2.7) -> tuple[Figure, Axes]:
-    """A figure ``height`` inches high with its one plot."""
-    # A Figure of its own, never pyplot's: nothing to close, safe in any thread, always Agg.
-    figure = Figure(figsize=(4.6, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def _histogram(values: list[float], label: str, last: str) -> Figure:
-    figure, plot = new_axes()
-    edges = [*range(0, 105, 5)]
-    plot.hist([min(value, 100.0) for value in values], bins=edges, color=_ACCENT, rwidth=0.86)
-    plot.set(xlabel=label, ylabel="utterances", xlim=(0, 100))
-    plot.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", last])
-    plot.yaxis.set_major_locator(MaxNLocator(integer=True))
-    plot.grid(axis="y")
-    return figure
-
-
-def _scatter(points: Sequence[tuple[float, float]], x: str, y: str) -> Figure:
-    figure, plot = new_axes()
-    horizontal, vertical = zip(*points, strict=True)
-    many = len(points) > _MANY
-    plot.scatter(
-        horizontal,
-        vertical,
-        s=10 if many else 20,
-        alpha=0.25 if many else 0.55,
-        color=_ACCENT,
-        linewidths=0,
-        rasterized=many,
-    )
-    plot.set(xlabel=x, ylabel=y)
-    plot.margins(0.04)
-    plot.grid()
-    return figure
-
-
-def _bars(costs: list[tuple[str, float, bool]]) -> Figure:
-    figure, plot = new_axes(0.9 + 0.36 * len(costs))
-    names = [_short(to_printable(name)) for name, _, _ in costs]
-    bars = plot.barh(
-        range(len(costs)),
-        [seconds for _, seconds, _ in costs],
-        color=[_PALE if reused else _ACCENT for _, _, reused in costs],
-        height=0.6,
-    )
-    labels = [f"{seconds:.1f} s{' (reused)' if reused else ''}" for _, seconds, reused in costs]
-    plot.bar_label(bars, labels, padding=4)
-    plot.set_yticks(range(len(costs)), names)
-    plot.invert_yaxis()
-    plot.margins(x=0.28)
-    plot.set_xlabel("seconds")
-    plot.grid(axis="x")
-    return figure
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 24 else name[:23] + "…"

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from components.tuning.study import Study, Try, best_so_far
 from reports.escaping import to_printable
-from reports.plots.run_plots import new_axes, plot_style, save_figures
+from reports.plots.figures import new_axes, plot_style, save_figures
 
 TITLES = {"history": "Tries in their order", "front": "Pareto front"}
 _ACCENT, _PALE, _LINE = "#3d83d6", "#9aa4af", "#3c9d6b"

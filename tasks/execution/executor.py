@@ -9,8 +9,8 @@ stopped goes on inside every node.
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import Event, Thread
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from tasks.execution.current_node import CURRENT_NODE
 from tasks.execution.node_run import NodeRun
 from tasks.execution.node_task import compute_node
 from tasks.execution.reviewing import pass_unattended_reviews
-from tasks.execution.run_coordinator import BlockedError, RunCoordinator, Status
+from tasks.execution.run_coordinator import BlockedError, HaltedError, RunCoordinator, Status
 
 _POLL_SECONDS = 0.2
 """Seconds between two checks for a request to suspend."""
@@ -45,11 +45,12 @@ class PipelineResult(NamedTuple):
 
     Attributes:
         stages: the finished stages, by node.
-        statuses: of every node.
+        statuses: of every node; what did not end, as the run was stopped, is planned.
         errors: of the nodes that failed.
         plans: of every node.
         pipeline: as it ran: without nodes that have nothing to do with the data. Where a round had nothing to
             do, the one before is the output.
+        asking: the nodes that wait for a person's answers.
     """
 
     stages: dict[str, StageRef]
@@ -57,6 +58,7 @@ class PipelineResult(NamedTuple):
     errors: dict[str, BaseException]
     plans: dict[str, NodePlan]
     pipeline: Pipeline
+    asking: frozenset[str] = frozenset()
 
     def raise_first_error(self) -> None:
         """Raise the first error, where a node failed."""
@@ -65,7 +67,17 @@ class PipelineResult(NamedTuple):
                 raise error
 
 
-def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None, seed: int) -> PipelineResult:
+Observer = Callable[[PipelineResult], object]
+"""Called with what there is so far."""
+
+
+def execute(
+    pipeline: Pipeline,
+    data: Mapping[str, StageRef],
+    store: str | None,
+    seed: int,
+    observe: Observer = lambda result: None,
+) -> PipelineResult:
     """Compute every node over its data set, or what is missing of it; finished stages are reused.
 
     A node that fails stops those that read it; the others go on. Nodes of one key are computed once.
@@ -75,6 +87,7 @@ def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None,
         data: the data sets, by the names under which nodes read them.
         store: URL of the store.
         seed: of the run.
+        observe: called where the run begins or ends to wait for a person, and where it is stopped.
 
     Raises:
         ConfigError: a person would have to be asked, and there is nobody.
@@ -94,22 +107,44 @@ def execute(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None,
         if firsts[node_plan.stage.key] != name
     }
     coordinator = RunCoordinator(duplicates)
-    with _hide_suspension() as suspension:
-        ended = _start_nodes(pipeline, plans, duplicates, data, coordinator)
-        _wait_for_nodes(ended, coordinator, suspension)
-        suspension.raise_if_requested()
-    statuses = {name: coordinator.status[duplicates.get(name, name)] for name in plans}
+
+    def result() -> PipelineResult:
+        return _collect_result(pipeline, plans, duplicates, coordinator)
+
+    try:
+        with _hide_suspension() as suspension:
+            ended = _start_nodes(pipeline, plans, duplicates, data, coordinator)
+            _wait_for_nodes(ended, coordinator, suspension, lambda: observe(result()))
+            suspension.raise_if_requested()
+    except BaseException:
+        with suppress(Exception):  # the error itself is told
+            observe(result())
+        raise
+    return result()
+
+
+def _collect_result(
+    pipeline: Pipeline,
+    plans: Mapping[str, NodePlan],
+    duplicates: Mapping[str, str],
+    coordinator: RunCoordinator,
+) -> PipelineResult:
+    """Return what there is of a pipeline so far."""
+    statuses = {name: coordinator.status.get(duplicates.get(name, name), "planned") for name in plans}
     stages = {}
     for name, planned in plans.items():
         ref = coordinator.ref(name) if coordinator.is_finished(name) else None
         if ref is not None and statuses[name] != "skipped":
             stages[name] = ref.model_copy(update={"stage": name, "kind": planned.node.kind.name})
     errors = {
-        name: coordinator.errors[first]
+        name: error
         for name in plans
-        if (first := duplicates.get(name, name)) in coordinator.errors
+        if (error := coordinator.errors.get(duplicates.get(name, name))) is not None
+        and not isinstance(error, HaltedError)
     }
-    return PipelineResult(stages, statuses, errors, plans, resolve_outputs(pipeline, stages, statuses))
+    outputs = resolve_outputs(pipeline, stages, statuses)
+    asking = frozenset(name for name in plans if duplicates.get(name, name) in coordinator.asking)
+    return PipelineResult(stages, statuses, errors, dict(plans), outputs, asking)
 
 
 def resolve_outputs(
@@ -181,12 +216,19 @@ def _run_node(run: NodeRun, arguments: Mapping[str, Any], ended: Event) -> None:
 
 
 def _wait_for_nodes(
-    ended: list[Event], coordinator: RunCoordinator, suspension: FlowRunSuspensionRequest
+    ended: list[Event],
+    coordinator: RunCoordinator,
+    suspension: FlowRunSuspensionRequest,
+    observe: Callable[[], object] = lambda: None,
 ) -> None:
     """Wait until all nodes have ended; a signal or a suspension ends them earlier."""
+    moment = coordinator.moment
     try:
         while at_work := [event for event in ended if not event.is_set()]:
             at_work[0].wait(_POLL_SECONDS)
+            if coordinator.moment != moment:
+                moment = coordinator.moment
+                observe()
             if suspension.is_requested():
                 coordinator.halt()
     except TerminationSignal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from components.pipeline.idle_nodes import remove_idle_nodes
@@ -17,6 +17,7 @@ def execute_together(
     stages: Mapping[str, Mapping[str, StageRef]],
     store: str | None,
     seed: int,
+    observe: Callable[[dict[str, PipelineResult]], object] = lambda results: None,
 ) -> dict[str, PipelineResult]:
     """Execute pipelines over one data set as one graph and return the result of each.
 
@@ -25,6 +26,7 @@ def execute_together(
         stages: for each system its data sets, by the names under which its nodes read them.
         store: URL of the store.
         seed: of the run.
+        observe: as for :func:`~tasks.execution.executor.execute`.
     """
     names = {system: names_in_union(system, pipeline) for system, pipeline in systems.items()}
     sets = {
@@ -34,11 +36,14 @@ def execute_together(
     everything = {
         names[system].get(own, own): ref for system, own_sets in sets.items() for own, ref in own_sets.items()
     }
-    executed = execute(unite(systems), everything, store, seed)
-    return {
-        system: _select_system(executed, remove_idle_nodes(pipeline, sets[system]), names[system])
-        for system, pipeline in systems.items()
-    }
+
+    def select(executed: PipelineResult) -> dict[str, PipelineResult]:
+        return {
+            system: _select_system(executed, remove_idle_nodes(pipeline, sets[system]), names[system])
+            for system, pipeline in systems.items()
+        }
+
+    return select(execute(unite(systems), everything, store, seed, lambda result: observe(select(result))))
 
 
 def _select_system(executed: PipelineResult, pipeline: Pipeline, names: Mapping[str, str]) -> PipelineResult:
@@ -59,4 +64,6 @@ def _select_system(executed: PipelineResult, pipeline: Pipeline, names: Mapping[
         for own, there in names.items()
         if (plan := executed.plans.get(there)) is not None
     }
-    return PipelineResult(stages, statuses, errors, plans, resolve_outputs(pipeline, stages, statuses))
+    asking = frozenset(own for own, there in names.items() if there in executed.asking)
+    outputs = resolve_outputs(pipeline, stages, statuses)
+    return PipelineResult(stages, statuses, errors, plans, outputs, asking)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 from components.data.documents import cut_slices
+from components.editing.questions import Answers, Question
 from components.errors import StoreError
 from components.machine import resolve_device_name
 from components.models.weight_digests import resolve_weight_digests
@@ -236,7 +237,11 @@ class NodeRun:
             self.coordinator.check_halted()
             bar.show(percent)
 
-        return replace(site, progress=progress, verify=self._verify_plan, ask=ask_in_prefect)
+        return replace(site, progress=progress, verify=self._verify_plan, ask=self._ask)
+
+    def _ask(self, name: str, questions: Sequence[Question], hours: float) -> Answers:
+        with self.coordinator.ask(self.node.name):
+            return ask_in_prefect(name, questions, hours)
 
     def _with_costs(self, site: Site) -> Site:
         """Return the site with the seconds that everything above each input took."""

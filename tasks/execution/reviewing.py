@@ -38,6 +38,17 @@ def is_attended() -> bool:
     return context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
 
 
+def holds_concurrency_lease() -> bool:
+    """Return whether the flow run holds a slot of its deployment's concurrency limit.
+
+    Prefect takes the slot from a run that pauses, and ends the run once the lease of it cannot be renewed:
+    225 seconds later.
+    """
+    context = FlowRunContext.get()
+    state = None if context is None or context.flow_run is None else context.flow_run.state
+    return state is not None and state.state_details.deployment_concurrency_lease_id is not None
+
+
 def pass_unattended_reviews(pipeline: Pipeline, plans: Mapping[str, NodePlan]) -> Pipeline:
     """Return the pipeline in which reviews pass that nobody can answer and that may pass; else itself.
 
@@ -67,7 +78,7 @@ def _pass(pipeline: Pipeline, node: Node) -> Node:
 
 
 def require_reviewer(pipeline: Pipeline, node: Node) -> None:
-    """Refuse a node that asks a person where there is none, unless its texts may pass.
+    """Refuse a node that asks a person where there is none, unless its texts may pass, or no time for one.
 
     Raises:
         ConfigError: in one line, what can be done.
@@ -79,6 +90,12 @@ def require_reviewer(pipeline: Pipeline, node: Node) -> None:
             f"{name}: expected a run of a Prefect deployment, in whose page somebody can answer, found a "
             f"local run; deploy it (docs/editing.md), say unattended: pass, or leave {name} out and correct "
             "the texts afterwards with antiphon edit"
+        )
+    if holds_concurrency_lease():
+        name = pipeline.user_name_of(node.name)
+        raise ConfigError(
+            f"{name}: expected a deployment without concurrency_limit, found one: Prefect would end the run "
+            "minutes after it paused for a person; deploy it without (docs/deployments.md)"
         )
 
 

@@ -41,6 +41,8 @@ class RunCoordinator:
         self._refs: dict[str, StageRef | None] = {}
         self.status: dict[str, Status] = {}
         self.errors: dict[str, BaseException] = {}
+        self.asking: frozenset[str] = frozenset()
+        """The nodes that wait for a person's answers."""
         self.deadline: float | None = None
         self._halted = False
         self._free: dict[str, int] = {}
@@ -61,11 +63,28 @@ class RunCoordinator:
             self._changed.notify_all()
 
     def fail(self, node: str, error: BaseException) -> None:
-        """Note that a node has failed, or cannot begin because another has."""
+        """Note that a node has failed, cannot begin because another has, or was stopped with the run."""
+        statuses: dict[type[BaseException], Status] = {BlockedError: "blocked", HaltedError: "planned"}
         with self._changed:
-            self.status[node] = "blocked" if isinstance(error, BlockedError) else "failed"
+            self.status[node] = statuses.get(type(error), "failed")
             self.errors[node] = error
             self._changed.notify_all()
+
+    @contextmanager
+    def ask(self, node: str) -> Iterator[None]:
+        """Note that a node waits for a person while the block runs."""
+        with self._changed:
+            self.asking |= {node}
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.asking -= {node}
+
+    @property
+    def moment(self) -> tuple[frozenset[str], int]:
+        """Changes where nodes begin or end to wait for a person, and with every node that ends meanwhile."""
+        return self.asking, len(self.status) if self.asking else 0
 
     def ref(self, node: str) -> StageRef | None:
         """Return what the readers of a finished node read."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from components.nodes.site import Component, Item
 from components.nodes.table import KINDS
 from components.pipeline.item_gatherer import id_of
 from components.profiling import measure_card, measure_cost
 from components.records import NodeOutcome, Quarantined
+from components.storage.window_journal import keep_windows
 from tasks import endpoint_blocks
 from tasks.execution.plan_check import check_plan
 from tasks.execution.shard_job import ShardJob, ShardResult
@@ -16,7 +18,7 @@ from tasks.execution.shard_job import ShardJob, ShardResult
 endpoint_blocks.install()  # the addresses of served models may be in blocks
 
 
-def compute_packed(node: str, number: int, job: ShardJob, payload: str) -> ShardResult:
+def compute_packed(node: str, number: int, job: ShardJob, payload: str, journal: str) -> ShardResult:
     """Compute the items of one packed shard.
 
     Args:
@@ -24,6 +26,7 @@ def compute_packed(node: str, number: int, job: ShardJob, payload: str) -> Shard
         number: of the shard.
         job: the node's plan, settings and site.
         payload: the packed items.
+        journal: path of the file that keeps windows of recordings as they are decoded.
     """
     kind = KINDS[job.plan.kind]
     settings = kind.settings.model_validate_json(job.settings)
@@ -37,7 +40,9 @@ def compute_packed(node: str, number: int, job: ShardJob, payload: str) -> Shard
     with shard_context(
         job, number, lambda: kind.build(settings, job.site), kind.files(settings)
     ) as component:
-        return _compute_checked(node, component, items, filters=kind.filters, device=job.device)
+        with keep_windows(Path(journal)) as kept:
+            result = _compute_checked(node, component, items, filters=kind.filters, device=job.device)
+        return result._replace(seconds=result.seconds + kept.recalled_seconds)
 
 
 def _compute_checked(

@@ -21,6 +21,6 @@ from tasks.task_options import NOT_STORED, is_transient
     retry_condition_fn=is_transient,
     **NOT_STORED,
 )
-def compute_shard(node: str, number: int, job: jobs.ShardJob, payload: str) -> jobs.ShardResult:
+def compute_shard(node: str, number: int, job: jobs.ShardJob, payload: str, journal: str) -> jobs.ShardResult:
     """Compute the items of one packed shard."""
-    return shard_computation.compute_packed(node, number, job, payload)
+    return shard_computation.compute_packed(node, number, job, payload, journal)

@@ -127,7 +127,8 @@ class ShardedStage:
         try:
             within = partial(self._progress.show_share, number, size)
             with task_runners.request_gpu(job.device), progress.listen(within):
-                future = compute_shard.submit(self._work.node, number, job, payload)
+                journal = str(self._writer.journal_of(inputs))
+                future = compute_shard.submit(self._work.node, number, job, payload, journal)
         except BaseException:
             self._coordinator.leave_lane(lane)
             raise

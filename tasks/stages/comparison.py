@@ -39,7 +39,7 @@ from tasks.stages.sentence_scores import LIBRARIES as MODEL_LIBRARIES
 from tasks.stages.sentence_scores import bind_staged
 from tasks.task_options import NOT_STORED, as_prefect_state
 
-VERSION = "comparison/4"
+VERSION = "comparison/5"
 QUALITY_DROPPED = "antiphon.quality.dropped"
 """Event: a system is significantly worse than the baseline; automations/quality.yaml waits for it."""
 

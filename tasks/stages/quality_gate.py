@@ -40,7 +40,8 @@ class Verdict(Record):
         word = "accepted" if self.accepted else "rejected"
         sure = "too few to tell"
         if d.interval is not None and d.p is not None:
-            sure = "95% {:+.2f} to {:+.2f}, p = {:.3f}".format(*d.interval, d.p)
+            low, high = d.interval
+            sure = f"95% {low:+.2f} to {high:+.2f}, p = {d.p:.3f} by {d.test}"
         return (
             f"{word}: {d.metric} {d.value:.2f} against {d.baseline_value:.2f} of {d.baseline} on {d.n} of "
             f"{d.n_total} development utterances ({d.difference:+.2f}, {sure}; margin {self.margin:g})"
@@ -70,7 +71,7 @@ def check_quality(
     """
     plan = StagePlan(
         stage="gate",
-        version=f"gate/1 metrics/{metrics.version}",
+        version=f"gate/2 metrics/{metrics.version}",
         parameters={"metric": metric, "margin": margin, "baseline": name},
         upstream={"data": content_of(data), "merged": content_of(merged), "baseline": content_of(baseline)},
         libraries=library_versions(LIBRARIES),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -25,7 +24,7 @@ from components.storage.store import Store
 from reports.analyses.stage_results import read_comparison, read_confidence
 from reports.page import html_page, index_page
 from reports.page.report_view import view_of
-from reports.plots import comparison_plots, confidence_plots, graph, run_plots
+from reports.plots import graph, run_plots
 from reports.views.run_outputs import load_utterances
 from tasks.artifacts import publish_plots
 from tasks.run_artifacts import publish_report, publish_run
@@ -43,16 +42,19 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     folder = store.run_folder(run.name)
     write_texts_beside_report(run, folder)  # first: the page links them
     view = view_of(run, store)
-    drawn = cache(lambda: run_plots.draw_figures(view))
     with disk_full_as_store_error(f"the report of run {run.name}", folder):
-        page = html_page.write_html(view, folder / REPORT, figures=drawn)
+        page = html_page.write_html(view, folder / REPORT)
         compared = [ref for ref in run.stages if ref.kind == "comparison"]
         if compared:
+            from reports.plots import comparison_plots  # noqa: PLC0415 - imports matplotlib
+
             images = comparison_plots.save_plots(read_comparison(compared[0]), folder / PLOTS)
         else:
-            images = run_plots.save_figures(drawn(), run_plots.TITLES, folder / PLOTS)
+            images = run_plots.save_plots(run_plots.list_plots(view), folder / PLOTS)
         measured = [ref for ref in run.stages if ref.kind == "confidence"]
         if measured:
+            from reports.plots import confidence_plots  # noqa: PLC0415 - imports matplotlib
+
             images += confidence_plots.save_plots(read_confidence(measured[0]), folder / PLOTS)
         pipeline = graph.draw_svg_file(view)
         if pipeline:

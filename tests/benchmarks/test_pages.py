@@ -23,7 +23,7 @@ from benchmarks.common.measurements import Part, outputs_path, read_measurements
 from benchmarks.common.paths import RESULTS, ROOT, SHARED
 from benchmarks.pages.__main__ import main
 from benchmarks.pages.index import SECTIONS, render_index
-from benchmarks.pages.page import PAGES, page_module, render
+from benchmarks.pages.page import PAGES, TIMED, page_module, render
 
 PACKAGES = ("benchmarks.quality", "benchmarks.speed", "benchmarks.system")
 
@@ -36,6 +36,15 @@ def test_a_page_is_what_its_outputs_say(name: str) -> None:
 
 def test_the_list_of_results_is_what_the_outputs_say() -> None:
     assert (RESULTS / "README.md").read_text(encoding="utf-8") == render_index(), "run `make pages`"
+
+
+@pytest.mark.parametrize("name", sorted(TIMED))
+def test_times_stand_beside_their_processor(name: str) -> None:
+    """Or beside a word that it was not recorded."""
+    text = (RESULTS / f"{name}.md").read_text(encoding="utf-8")
+    assert re.search(
+        r"^Measured on: (.*\b(AMD|Intel|Apple|ARM)\b|processor not recorded).*\.$", text, re.MULTILINE
+    )
 
 
 def test_the_picture_is_that_of_the_outputs(tmp_path: Path) -> None:

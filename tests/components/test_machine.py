@@ -44,6 +44,12 @@ def ask(cache: Path) -> tuple[list[object], bool]:
     return result, imported
 
 
+def test_unknown_kernels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_KERNELS", "onednm")
+    with pytest.raises(ConfigError, match="ANTIPHON_KERNELS: expected one of own, onednn, plain, found"):
+        describe_numerics()
+
+
 def test_torch_is_asked_once(tmp_path: Path) -> None:
     first, imported = ask(tmp_path)
     assert imported

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from components.errors import ConfigError
-from components.kernels import packed_linear
+from components.kernels import Arithmetic, packed_linear
 from components.model_cache import ModelCache, measure_bytes, memory_budget, parse_bytes
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from tests.components.recognition.tiny import tiny
@@ -132,6 +132,19 @@ def test_all_bytes_of_a_recognizer_are_measured_and_no_weight_is_there_twice(
     assert measure_bytes(backend) == {"cpu": own + biases - mask}
 
 
-def test_the_bytes_of_packed_layers_are_measured() -> None:
-    layer = nn.Sequential(packed_linear.PackedLinear(torch.zeros(64, 64)))
-    assert measure_bytes(layer).get("cpu", 0) >= 64 * 64 * 4
+@pytest.mark.core
+@pytest.mark.parametrize(("arithmetic", "size"), [("float32", 4), ("int8", 1)])
+@pytest.mark.parametrize("kernels", ["own", "onednn"])
+def test_the_bytes_of_packed_layers_are_measured(
+    kernels: str, arithmetic: Arithmetic, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of weights that oneDNN holds in a layout of its own, too, and each once."""
+    monkeypatch.setenv("ANTIPHON_KERNELS", kernels)
+    layer = nn.Sequential(packed_linear.PackedLinear(torch.zeros(64, 64), None, arithmetic))
+    bytes_of_weight = 64 * 64 * size
+    assert bytes_of_weight <= measure_bytes([layer, layer])["cpu"] < bytes_of_weight + 4 * 4 * 64
+
+
+def test_sparse_tensors_are_left_out() -> None:
+    dense = torch.eye(4)
+    assert measure_bytes([dense, dense.to_sparse(), dense.to_sparse_csr()]) == {"cpu": 64}

@@ -21,6 +21,8 @@ from prefect.client.base import PrefectHttpxSyncClient
 
 from antiphon import load_run, run_pipeline
 from components.editing.correction import read_stored_corrections
+from components.storage.run_listing import list_runs
+from components.storage.store import Store
 from flows.server import settings
 from tests.serving import ROOT
 
@@ -58,13 +60,22 @@ def prefect(url: str, home: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
+SHORT_LEASE = """
+from prefect.concurrency import _leases
+_leases._RENEWAL_FRACTION = 0.01
+"""
+"""Has runs renew the lease of their deployment's concurrency limit every 3 seconds, not every 225."""
+
+
 @contextmanager
 def worker(url: str, home: Path) -> Iterator[None]:
     """A worker, which makes its pool as compose.yaml's does, asked to end afterwards."""
+    (home / "sitecustomize.py").write_text(SHORT_LEASE)
     log = (home / "worker.log").open("wb")
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "antiphon", "--limit", "1"]
     command += ["--type", "process"]
     often = {**environment(url, home), "PREFECT_WORKER_QUERY_SECONDS": "1"}
+    often["PYTHONPATH"] += os.pathsep + str(home)
     process = subprocess.Popen(command, env=often, cwd=ROOT, stdout=log, stderr=log)
     try:
         yield
@@ -147,12 +158,17 @@ def test_a_web_page_can_start_nothing(prefect_url: str, kind: str) -> None:
 
 def test_the_servers_that_are_started_here_are_all_so() -> None:
     """`prefect server start` in the project's folder, a run's own server, and compose.yaml's."""
-    result = tomllib.loads((ROOT / "prefect.toml").read_text("utf-8"))["server"]["api"]
+    result = tomllib.loads((ROOT / "prefect.toml").read_text("utf-8"))["server"]
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]["server"]["environment"]
-    for name in ("CORS_ALLOWED_ORIGINS", "CSRF_PROTECTION_ENABLED"):
+    for room, name in (
+        ("api", "CORS_ALLOWED_ORIGINS"),
+        ("api", "CSRF_PROTECTION_ENABLED"),
+        ("events", "EVENTS_RETENTION_PERIOD"),
+    ):
         ours = settings.DEFAULTS[f"PREFECT_SERVER_{name}"]
         assert compose[f"PREFECT_SERVER_{name}"] == ours
-        assert str(result[name.lower()]).lower() == ours
+        value = result[room][name.removeprefix("EVENTS_").lower()]
+        assert str(value).lower() == ours.lower()
 
 
 def test_what_is_deployed(deployments: dict[str, Any]) -> None:
@@ -164,6 +180,14 @@ def test_what_is_deployed(deployments: dict[str, Any]) -> None:
     ]
     assert cascade["global_concurrency_limit"]["limit"] == 1
     assert cascade["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+
+
+def test_runs_that_may_wait_for_a_person_have_no_concurrency_limit() -> None:
+    """Those of a graph that a user writes, or that a finished run had."""
+    may_ask = {"pipeline", "compare", "tune", "blame", "improve", "contribution"}
+    for deployment in yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]:
+        flow = deployment["entrypoint"].rpartition(":")[2]
+        assert (flow in may_ask) == ("concurrency_limit" not in deployment), deployment["name"]
 
 
 Page = Any
@@ -315,6 +339,33 @@ def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_run_that_waits_for_a_person_outlasts_a_lease(
+    prefect_url: str, deployments: dict[str, Any], data: str, tmp_path: Path
+) -> None:
+    """Its record says meanwhile that it is paused, and what was computed."""
+    nodes = {
+        "draft": {"kind": "command", "of": "data", "format": "text", "run": ["sed", "s/dog/cat/"]},
+        "checked": {"kind": "review", "of": "draft", "worst": 1},
+    }
+    values = {"graph": {"nodes": nodes}, "data": data, "store": str(tmp_path / "store"), "name": "waiting"}
+    values |= {"source_language": "en", "target_language": "de"}
+    path = f"/deployments/{deployments['pipeline']['id']}/create_flow_run"
+    run = call(prefect_url, path, {"parameters": values})["id"]
+    assert ended(prefect_url, run, {"PAUSED"})["state_name"] == "Paused"
+    time.sleep(12)  # a renewal that fails is tried three times
+    assert call(prefect_url, f"/flow_runs/{run}")["state_name"] == "Paused"
+    store = Store(str(tmp_path / "store"))
+    (listed,) = list_runs(store)
+    assert (listed.status, listed.record is not None) == ("paused", True)
+    statuses = {node.name: node.status for node in store.read_run("waiting").pipeline.nodes}
+    assert statuses == {"draft": "computed", "checked-answers": "planned", "checked": "planned"}
+    call(prefect_url, f"/flow_runs/{run}/resume", {"run_input": {"text_001": "By hand.", "reviewer": "Ann"}})
+    assert ended(prefect_url, run)["state_name"] == "Completed"
+    assert "By hand." in {
+        row["text"] for row in load_run("waiting", store=store.backend.url).records("checked")
+    }
 
 
 @needs_chromium

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from antiphon import run_pipeline
 from components import models
 from components.errors import ConfigError, DataError, TransientError
 from components.nodes import code_permission
@@ -141,6 +142,19 @@ def test_a_served_model_and_a_program_on_two_ways(folder: Path, served: type[Ser
     assert not stages(run(folder, NODES))["mt"].reused
 
 
+def test_the_data_that_a_graph_names_are_run_over_in_python_too(folder: Path) -> None:
+    """A file as its mapping; what an argument says counts more, and None says nothing."""
+    lines = {"nodes": {"sed": {**NODES["sed"], "when": None}}, "data": str(folder / "data.jsonl"), "limit": 3}
+    (folder / "graph.yaml").write_text(json.dumps({**lines, "data": "data.jsonl"}))
+    where = {"store": str(folder / "store"), "name": None}
+    for graph in (lines, folder / "graph.yaml"):
+        ran = run_pipeline(graph, limit=None, **where)
+        assert [utterance.id for utterance in ran.utterances] == ["u0", "u1", "u2"]
+    (folder / "other.jsonl").write_text((folder / "data.jsonl").read_text().replace('"u', '"v'))
+    ran = run_pipeline(lines, data=str(folder / "other.jsonl"), limit=1, **where)
+    assert [utterance.id for utterance in ran.utterances] == ["v0"]
+
+
 def test_a_server_that_is_down_is_no_answer_and_the_run_goes_on_later(
     folder: Path, served: type[Served], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +165,18 @@ def test_a_server_that_is_down_is_no_answer_and_the_run_goes_on_later(
     refs = stages(run(folder, NODES))
     assert read_best_texts(refs["mt"]) == {"u0": "A CAT", "u3": "DOGS"}
     assert refs["sed"].reused  # the branch that did not fail
+
+
+def test_a_time_limit_that_was_too_short_leaves_nothing_behind(folder: Path) -> None:
+    """No record is lost to it: the stage is not sealed, and a larger limit computes what is missing."""
+    slow = {"kind": "command", "run": ["sh", "slow.sh"], "also": ["slow.sh"], "format": "text", "of": "data"}
+    (folder / "slow.sh").write_text(
+        'while read -r line; do [ "$line" != dogs ] || sleep 2; echo $line; done\n'
+    )
+    with pytest.raises(TransientError, match=r"^slow: u\d: expected sh to end in 0.5 s, found it running"):
+        run(folder, {"slow": {**slow, "timeout": 0.5}})
+    (ref,) = [ref for ref in run(folder, {"slow": slow}).stages if ref.stage == "slow"]
+    assert (ref.reused, ref.items, ref.quarantined) == (False, 5, 0)
 
 
 def test_a_number_that_no_text_of_own_code_has_fails_the_route_in_one_line(folder: Path) -> None:

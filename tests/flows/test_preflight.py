@@ -341,6 +341,23 @@ def test_nodes_are_refused_that_have_nothing_to_do_with_data_of_speech_or_of_tex
     admit_data(needs(asr=asr, mt=mt), letter)
 
 
+def test_of_written_texts_no_model_is_fetched_that_would_not_read_them(tmp_path: Path) -> None:
+    """A recognizer, and a refinement of its transcripts, pass them: the packaged translator is enough."""
+    for language, line in (("en", "a dog"), ("de", "ein Hund")):
+        (tmp_path / f"s.{language}").write_text(f"{line}\n")
+    graph = {
+        "asr": {"kind": "recognize", "model": "packaged:whisper-base"},
+        "better": {"kind": "refine", "of": "asr", "gate": "fluency"},
+        "mt": {"kind": "translate", "of": "better"},
+    }
+    file = tmp_path / "graph.yaml"
+    file.write_text(json.dumps({"nodes": graph}))
+    data = f"{tmp_path}/s.en,{tmp_path}/s.de"
+    with pytest.raises(SystemExit) as ending:
+        cli.main(["plan", str(file), "--data", data, "--store", str(tmp_path / "store")])
+    assert ending.value.code == 0
+
+
 def test_a_flow_without_a_graph_says_so() -> None:
     with pytest.raises(ConfigError, match="compare: expected a flow over a data set, found none"):
         flow_named("compare").pipeline(None)

@@ -6,10 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from flows.cli import main as cli
 from tests import malformed
@@ -27,6 +32,21 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
 def outputs(said: Any, stage: str) -> list[dict[str, Any]]:
     path = next(Path(one["path"]) for one in said["stages"] if one["stage"] == stage)
     return [json.loads(line) for line in (path / "outputs.jsonl").read_text().splitlines()]
+
+
+def test_written_texts_need_no_recognizer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty cache and no package registry: the translator that ships is all that a run of texts takes."""
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    for language, line in (("en", "A man is walking his dog."), ("de", "Ein Mann führt seinen Hund aus.")):
+        (tmp_path / f"s.{language}").write_text(f"{line}\n")
+    data = f"{tmp_path}/s.en,{tmp_path}/s.de"
+    code, output = run(capsys, "--data", data, "--target-language", "de", "--store", str(tmp_path / "store"))
+    assert code == 0
+    assert [stage["stage"] for stage in output["stages"]][:2] == ["data", "mt"]
 
 
 def test_the_cascade_hears_and_translates_and_a_rerun_loads_nothing_heavy(
@@ -70,6 +90,63 @@ def test_the_cascade_hears_and_translates_and_a_rerun_loads_nothing_heavy(
     *_, output, heavy = process.stdout.splitlines()
     assert all(one["reused"] for one in json.loads(output)["stages"])
     assert heavy == "set()"
+
+
+WITHOUT = """
+import sys
+from importlib.machinery import PathFinder
+from flows.cli.main import main
+
+class Finder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in HIDDEN else super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
+try: main(COMMAND)
+finally: print(HIDDEN & sys.modules.keys())
+"""
+
+
+def _needed_by(lines: Iterable[str]) -> set[str]:
+    """Names of the packages that requirements bring, and of what these bring."""
+    names: set[str] = set()
+    pending = [Requirement(line) for line in lines]
+    while pending:
+        requirement = pending.pop()
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if applies and (name := canonicalize_name(requirement.name)) not in names:
+            names.add(name)
+            pending += map(Requirement, requires(name) or ())
+    return names
+
+
+@pytest.mark.core
+def test_the_cascade_needs_no_extra(tmp_path: Path, prefect_url: str) -> None:
+    """No package of an extra can be found: whatever is optional is left out without a word."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = [extra for name, extra in project["optional-dependencies"].items() if name != "dev"]
+    wanted = {canonicalize_name(Requirement(line).name) for extra in extras for line in extra}
+    wanted -= _needed_by(project["dependencies"])
+    hidden = {
+        module
+        for module, packages in packages_distributions().items()
+        if wanted & {canonicalize_name(package) for package in packages}
+    }
+    assert {"pandas", "openai", "peft"} <= hidden
+    command = ["run", "cascade", "--json", "--data", "sample", "--limit", "2", "--store", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT.replace("HIDDEN", repr(hidden)).replace("COMMAND", repr(command))],
+        cwd=ROOT,
+        env={**os.environ, "PREFECT_API_URL": prefect_url, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    *_, output, imported = done.stdout.splitlines()
+    assert json.loads(output)["metrics"]["bleu"]["n"] == 2
+    assert imported == "set()"
 
 
 def test_a_bad_recording_is_named_and_the_good_one_goes_on(

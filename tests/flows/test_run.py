@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from asyncio import CancelledError
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from prefect.exceptions import Pause, TerminationSignal
 
 from components.errors import ConfigError, DataError
 from components.run_record import NodeRecord, PipelineRecord
+from components.storage.run_listing import list_runs
 from components.storage.store import Store
 from flows import signals
 from flows.parameters.blame import BlameParameters
@@ -26,6 +29,12 @@ from tests.reports.example_runs import stage
         (Pause(), "suspended", "suspended; finished shards are kept: resume it to go on"),
         (DataError("a.wav: expected audio"), "failed", "a.wav: expected audio"),
         (ZeroDivisionError("by zero"), "failed", "ZeroDivisionError: by zero"),
+        (AssertionError(), "failed", "AssertionError"),
+        (
+            CancelledError(),
+            "cancelled",
+            "ended by Prefect, whose log says why; finished shards are kept: run it again to go on",
+        ),
     ],
 )
 def test_a_run_that_is_stopped_says_why(
@@ -38,6 +47,34 @@ def test_a_run_that_is_stopped_says_why(
     run = Store(str(tmp_path)).load_run("mine")
     assert (run.status, run.notes) == (status, (note,))
     assert bool(confirmed) == isinstance(error, TerminationSignal)  # the server hears of it before it is gone
+
+
+@pytest.mark.parametrize("finished_before", [False, True])
+def test_a_run_that_waits_for_a_person_is_recorded_as_paused_until_it_goes_on(
+    finished_before: bool, tmp_path: Path
+) -> None:
+    store = Store(str(tmp_path))
+    parameters = CascadeParameters(store=str(tmp_path), name="mine", replace=True)
+    before = store.save_run(record("mine")) if finished_before else store.runs / "mine"
+    path = before / ("failed.json" if finished_before else "run.json")  # a finished run's record stays
+    with Run("cascade", parameters) as run:
+        run.record_pause(())
+        assert not path.exists()
+        run.record_pause({"checked-answers"})
+        said = json.loads(path.read_text())
+        note = "checked-answers: waits for a person, who answers in this run's page in Prefect"
+        assert (said["status"], said["notes"]) == ("paused", [note])
+        if not finished_before:
+            assert [each.status for each in list_runs(store)] == ["paused"]
+        run.record_pause(())
+        assert not path.exists()
+    assert (store.load_run("mine").status, store.load_run("mine").notes) == ("completed", ())
+
+
+def test_a_run_whose_process_died_while_it_waited_is_unfinished(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.save_run(record("mine", status="paused"))
+    assert [each.status for each in list_runs(store)] == ["unfinished"]
 
 
 def test_a_copy_of_a_run_says_once_what_was_quarantined(tmp_path: Path) -> None:

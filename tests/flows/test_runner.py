@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -80,7 +81,8 @@ def test_the_same_bytes(
 def test_an_extra_that_is_absent_is_said_in_one_line(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "prefect_dask.task_runners", None)
+    monkeypatch.setitem(sys.modules, "prefect_dask.task_runners", None)
+    monkeypatch.delitem(sys.modules, "tasks.dask_cluster", raising=False)
     with pytest.raises(ConfigError, match=r"runner dask: expected the package prefect-dask, found none"):
         run(manifest, tmp_path, "dask")
     assert signal.set_wakeup_fd(-1) == -1, "SIGTERM is watched for a run that never began"

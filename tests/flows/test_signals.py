@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -18,8 +17,11 @@ from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from components.errors import TransientError
+from components.nodes import own_program
+from components.nodes.site import Site
 from flows import signals
 from flows.server import ephemeral_server, guarded_server, server_process
+from tests.components.nodes.items import items
 
 
 def fork(do: Callable[[], object]) -> int:
@@ -53,9 +55,7 @@ def is_over(process: int) -> bool:
 def test_the_server_of_a_killed_run_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It used to listen for ever, 266 MB each time."""
     assert type(SubprocessASGIServer()) is guarded_server.GuardedServer  # the one that Prefect starts
-    monkeypatch.setattr(
-        SubprocessASGIServer, "_run_uvicorn_command", lambda _: subprocess.Popen(["sleep", "60"])
-    )
+    monkeypatch.setattr(guarded_server, "COMMAND", ["/bin/sh", "-c", "exec sleep 60"])
 
     def run() -> None:
         server = guarded_server.GuardedServer()._run_uvicorn_command()
@@ -70,6 +70,32 @@ def test_the_server_of_a_killed_run_is_gone(tmp_path: Path, monkeypatch: pytest.
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert gone_within(10, lambda: is_over(server))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_own_programs_of_a_run_that_is_ended_are_gone(by: signal.Signals, tmp_path: Path) -> None:
+    """They used to go on for ever after SIGKILL; after the others some were begun again, record by record."""
+    begun = tmp_path / "begun"
+    program = ["/bin/sh", "-c", f"sleep 60 & echo $$ $! >> {begun}; wait"]  # what it starts is of its group
+    node = own_program.OwnProgram(program, Site("node"), "text", (), 60, lines=True)
+
+    def run() -> None:
+        with signals.handle_signals():
+            threads = [threading.Thread(target=node, args=(items("a", "b"),)) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            with suppress(signals.SigtermReceived):
+                time.sleep(60)
+            signals.exit_after_sigterm()
+
+    child = fork(run)
+    assert gone_within(10, lambda: begun.exists() and len(begun.read_text().splitlines()) == 3)
+    os.kill(child, by)
+    os.waitpid(child, 0)
+    processes = [int(number) for number in begun.read_text().split()]
+    assert gone_within(5, lambda: all(map(is_over, processes)))
+    assert begun.read_text().split() == [str(each) for each in processes]
 
 
 SLOW_SERVER = """
@@ -88,7 +114,7 @@ while True:
 def test_a_command_waits_for_its_own_server_which_ends_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", SLOW_SERVER])
+    monkeypatch.setattr(server_process, "COMMAND", [sys.executable, "-c", SLOW_SERVER])
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
 
     def run() -> None:
@@ -118,7 +144,7 @@ def test_a_command_waits_for_its_own_server_which_ends_with_it(
 
 
 def test_a_server_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
+    monkeypatch.setattr(server_process, "COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
     server = server_process.ServerProcess()
     with pytest.raises(TransientError, match="temporary server to start, found") as result:
         server.wait(10)
@@ -127,7 +153,7 @@ def test_a_server_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_server_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_process, "_COMMAND", [sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(server_process, "COMMAND", [sys.executable, "-c", "import time; time.sleep(60)"])
     server = server_process.ServerProcess()
     process = server._process
     os.kill(process.pid, signal.SIGSTOP)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from prefect import flow, task
@@ -61,6 +66,31 @@ def test_dask(by_threads: StageRef, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     same(by_threads, ref)
     assert (len(shards), shards.total()) == (2, 10)
     assert loads == dict.fromkeys(shards, 1)  # the model stays in its worker
+
+
+def test_nodes_that_submit_at_once_share_one_dask_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever thread is the first; and Dask's log of every connection is not shown."""
+    pytest.importorskip("prefect_dask", reason="needs the extra dask")
+    started: list[int] = []
+
+    class Slow(AbstractContextManager["Slow"]):
+        dashboard_link = ""
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def __init__(self, *_: object, **settings: object) -> None:
+            if "n_workers" in settings:
+                started.append(1)
+                time.sleep(0.1)
+
+    monkeypatch.setattr("distributed.LocalCluster", Slow)
+    monkeypatch.setattr("prefect_dask.task_runners.PrefectDaskClient", Slow)
+    monkeypatch.setenv(task_runners.KIND, "dask")
+    runner: Any = task_runners.make_runner()
+    with ThreadPoolExecutor(3) as pool:
+        clients = [pool.submit(lambda: runner.client) for _ in range(3)]
+    assert len({client.result() for client in clients}) == len(started) == 1
+    assert not logging.getLogger("distributed.core").isEnabledFor(logging.INFO)
 
 
 def test_dask_workers_of_this_machine_keep_freed_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +224,7 @@ def test_a_runner_whose_package_is_absent_says_what_to_install(
     for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"):
         monkeypatch.setenv(name, "0")
     monkeypatch.setitem(sys.modules, f"prefect_{extra}.task_runners", None)
-    monkeypatch.delitem(sys.modules, "tasks.ray_cards", raising=False)
+    for module in ("tasks.dask_cluster", "tasks.ray_cards"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(ConfigError, match=rf"prefect-{extra}, found none; pip install 'antiphon\[{extra}\]'"):
         task_runners.RUNNERS[extra]()

@@ -16,7 +16,7 @@ from components.digests import combine_digests
 from components.files import rename_durably
 from components.perturbation.config import PerturbationConfig
 from components.perturbation.speech import perturb_speech
-from components.recognition.backends import BACKENDS
+from components.recognition.backend_choice import backend_of
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build as build_recognizer
 from components.records import NBest, Utterance
@@ -93,7 +93,7 @@ def transcribe(work: Workspace, spoken: Sequence[Utterance], recognizer: str) ->
     for start in range(0, len(spoken), CHUNK):
         part = spoken[start : start + CHUNK]
         key = {
-            "recognize": BACKENDS[config.backend].version,
+            "recognize": backend_of(config).version,
             "config": config.model_dump(mode="json"),
             "audio": [(u.id, u.audio.sha256) for u in part if u.audio],
         }

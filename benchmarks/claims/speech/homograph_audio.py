@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.claims.speech.dual_source import SPEECH, Sound
 from benchmarks.claims.speech.homographs import Sentence, sentences
 from benchmarks.claims.workspace import Workspace
-from components.recognition.backends import BACKENDS
+from components.recognition.backend_choice import backend_of
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build as build_recognizer
 from components.records import NBest, Utterance
@@ -98,7 +98,7 @@ def transcribe(work: Workspace, spoken: SpokenHomographs) -> dict[str, str]:
 
     audio = [u.audio.sha256 for u in test if u.audio]
     key = {
-        "recognize": BACKENDS[config.backend].version,
+        "recognize": backend_of(config).version,
         "config": config.model_dump(mode="json"),
         "audio": audio,
     }

@@ -100,7 +100,7 @@ class FittedEstimator(BaseModel):
             return np.zeros(0)
         matrix = to_matrix(rows, target.columns)
         estimates = predict(self.method, target.state, target.calibration, matrix)
-        return np.clip(estimates, TARGETS[name].low, TARGETS[name].high)
+        return np.clip(estimates, *TARGETS[name].limits)
 
 
 def _rows(name: TargetName, features: Sequence[TextFeatures]) -> list[Any]:

@@ -86,7 +86,7 @@ def _fit_target(name: TargetName, labeled: LabeledRows, config: EstimatorConfig,
     data = Data(to_matrix(labeled.rows, columns), targets, labeled.groups, is_class)
     recipe = Recipe(config.method, config.calibration, config.folds, seed)
     state, calibration = fit(data, recipe)
-    limits = TARGETS[name].low, TARGETS[name].high
+    limits = TARGETS[name].limits
     held_out = np.clip(predict_out_of_fold(data, recipe), *limits)
     quality = measure_quality(held_out, targets, is_class=is_class)
     return FittedTarget(columns=columns, state=state, calibration=calibration, quality=quality)

@@ -14,8 +14,13 @@ from components.ensembling.token_level.config import (
     list_members,
 )
 from components.ensembling.token_level.factory import build_combiner
-from components.ensembling.token_level.whisper_ensemble import explain_backend
+from components.ensembling.token_level.whisper_ensemble import (
+    MIXED_BACKENDS,
+    explain_backend,
+    with_first_backend,
+)
 from components.errors import ConfigError
+from components.recognition.backend_choice import infer_backend
 from components.recognition.checks import check as check_recognizer
 from components.translation.checks import check as check_translator
 
@@ -132,8 +137,10 @@ def check_recognizers(config: RecognizerEnsembleConfig, store: str | None) -> No
         ModelError: a member is no recognizer.
         StoreError: a member names a checkpoint that the store lacks.
     """
-    if config.backend not in whisper_ensemble.MIXED_BACKENDS:
-        raise ConfigError(explain_backend(config))
+    config = with_first_backend(config, store)
+    for backend in (config.backend, *(infer_backend(name, store) for name in config.members)):
+        if backend not in MIXED_BACKENDS:
+            raise ConfigError(explain_backend(backend))
     if config.coefficients:
         COMBINATIONS[config.combination](config.coefficients).active_members(len(config.members))
     for index, name in enumerate(config.members):

@@ -22,6 +22,7 @@ from components.ensembling.token_level.config import Combination, RecognizerEnse
 from components.ensembling.token_level.translator import ensemble_checkpoint, number_duplicates
 from components.errors import ConfigError
 from components.models import resolve
+from components.recognition.backend_choice import with_backend
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.backends.seq2seq import SpeechSeq2SeqDecoder, search_config_of
 from components.recognition.factory import add_draft, load_guides, load_resident
@@ -152,11 +153,16 @@ MIXED_BACKENDS = ("whisper", "seq2seq")
 """Backends whose models are mixed token by token."""
 
 
-def explain_backend(config: RecognizerEnsembleConfig) -> str:
+def with_first_backend(config: RecognizerEnsembleConfig, store: str | None) -> RecognizerEnsembleConfig:
+    """Return the settings with the backend that reads the first member, unless one is set."""
+    return with_backend(config.model_copy(update={"model": config.members[0]}), store)
+
+
+def explain_backend(backend: str) -> str:
     """The error message for recognizers of another backend, which are not mixed token by token."""
     return (
         f"combination: expected backend {' or '.join(MIXED_BACKENDS)} to mix recognizers token by token, "
-        f"found {config.backend}: combine their finished transcripts (combination: output_level, or a node "
+        f"found {backend}: combine their finished transcripts (combination: output_level, or a node "
         "of kind combine)"
     )
 
@@ -168,8 +174,9 @@ def build_recognizer(config: RecognizerEnsembleConfig, store: str | None = None,
         ConfigError: the models of the backend are not mixed, or these members cannot be.
         ModelError: a member cannot be loaded.
     """
+    config = with_first_backend(config, store)
     if config.backend not in MIXED_BACKENDS:
-        raise ConfigError(explain_backend(config))
+        raise ConfigError(explain_backend(config.backend))
     checkpoints = [resolve(name, store) for name in config.members]
     loaded = [load_resident(each, config.for_member(index)) for index, each in enumerate(checkpoints)]
     backends = dict(zip(number_duplicates(config.members), loaded, strict=True))

@@ -34,7 +34,7 @@ def _polynomial(b: ir.IRBuilder, x: Any, coefficients: tuple[float, ...]) -> Any
 
 
 def exp(b: ir.IRBuilder, x: Any) -> Any:
-    """exp(x) to a relative 1e-6: 0 below the subnormal numbers, exp(88) above 88; NaN stays NaN."""
+    """exp(x) to a relative 1e-6: 0 below the normal numbers, exp(88) above 88; NaN stays NaN."""
     x = b.select(b.fcmp_ordered(">", floats(_LOWEST), x), floats(_LOWEST), x)
     x = b.select(b.fcmp_ordered("<", floats(_HIGHEST), x), floats(_HIGHEST), x)
     twos = intrinsic(b, "llvm.rint.v16f32", FLOATS, b.fmul(x, floats(1 / math.log(2))))

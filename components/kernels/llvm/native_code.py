@@ -8,35 +8,46 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from llvmlite import binding, ir
 
+from components.kernels.backend import allowed_backend
 from components.kernels.llvm.ir import I32, I64, VOID, intrinsic
 
 MAPS = Path("/proc/self/maps")
 _SINGLE_THREAD_WORK = 2**20
 """Multiplications up to which one thread is faster than several."""
 _OPENMP = re.compile(r"lib[gi]?omp\d*\b")
+_EXACT, _FLUSHING = 0x1F80, 0x9FC0
+"""Words of MXCSR: round to nearest without traps; the same with subnormal inputs and results as 0."""
+
+
+def _read_features() -> Any:
+    """LLVM's names of the instruction sets that are to be used -> whether the processor has them.
+
+    Where ``ATEN_CPU_CAPABILITY`` tells torch to do without AVX-512 (``avx2``, ``default``), so do we.
+    """
+    flags = binding.get_host_cpu_features()
+    if os.environ.get("ATEN_CPU_CAPABILITY") in {"avx2", "default"}:
+        flags.update({name: False for name in flags if name.startswith(("avx512", "amx"))})
+    return flags
 
 
 @cache
 def features() -> frozenset[str]:
     """The instruction sets of this processor, by LLVM's names; empty where LLVM cannot tell."""
     try:
-        flags = binding.get_host_cpu_features()
+        return frozenset(name for name, has in _read_features().items() if has)
     except RuntimeError:
         return frozenset()
-    return frozenset(name for name, has in flags.items() if has)
 
 
 def supports_native(*needed: str) -> bool:
-    """Whether our own kernels can run: on AVX-512 and the ``needed`` instruction sets, with torch on OpenMP.
-
-    ``ANTIPHON_KERNELS=onednn`` in the environment switches them off.
-    """
-    is_enabled = os.environ.get("ANTIPHON_KERNELS") != "onednn"
-    return is_enabled and {"avx512f", "avx512bw", *needed} <= features() and openmp() is not None
+    """Whether our own kernels are allowed and run: on AVX-512 and ``needed``, with torch on OpenMP."""
+    is_able = {"avx512f", "avx512bw", *needed} <= features() and openmp() is not None
+    return is_able and allowed_backend() == "own"
 
 
 def threads_for(multiplications: int) -> int:
@@ -45,17 +56,28 @@ def threads_for(multiplications: int) -> int:
 
 
 class Code:
-    """The machine code of an LLVM function of 64-bit numbers; it lives as long as this object."""
+    """The machine code of an LLVM function of 64-bit numbers; it lives as long as this object.
 
-    def __init__(self, function: ir.Function) -> None:
+    It reads and writes 0 in place of subnormal numbers, which cost some processors a hundred cycles each,
+    whatever the calling thread's own setting is.
+
+    Args:
+        function: Is called by :attr:`run`.
+        helpers: Further functions of its module whose :meth:`address` is needed.
+        keeps_subnormals: Whether subnormal numbers are computed with instead.
+    """
+
+    def __init__(self, function: ir.Function, *helpers: ir.Function, keeps_subnormals: bool = False) -> None:
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()
+        for entered in (function, *helpers):
+            _build_entry(entered, _EXACT if keeps_subnormals else _FLUSHING)
         module = function.module
         module.triple = binding.get_process_triple()
         parsed = binding.parse_assembly(str(module))
         parsed.verify()
         machine = binding.Target.from_triple(module.triple).create_target_machine(
-            cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3
+            cpu=binding.get_host_cpu_name(), features=_read_features().flatten(), opt=3
         )
         passes = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(speed_level=2))
         passes.getModulePassManager().run(parsed, passes)
@@ -65,14 +87,14 @@ class Code:
         self.run: Callable[..., None] = kind(self.address(function.name))
 
     def address(self, name: str) -> int:
-        """The address of a function of its module."""
-        return int(self._engine.get_function_address(name))
+        """The address of one of the functions that this was made from."""
+        return int(self._engine.get_function_address(f"enter_{name}"))
 
 
 class ParallelCode(Code):
     """The machine code of a function ``(arguments, part, parts)`` that computes one part of its outputs."""
 
-    def __init__(self, function: ir.Function) -> None:
+    def __init__(self, function: ir.Function, *, keeps_subnormals: bool = False) -> None:
         parallel = openmp()
         if parallel is None:
             raise RuntimeError("expected torch to run on an OpenMP with GNU's interface, found none")
@@ -82,7 +104,7 @@ class ParallelCode(Code):
         part, parts = (intrinsic(b, f"omp_get_{name}", I32) for name in ("thread_num", "num_threads"))
         b.call(function, [share.args[0], b.sext(part, I64), b.sext(parts, I64)])
         b.ret_void()
-        super().__init__(function)
+        super().__init__(function, share, keeps_subnormals=keeps_subnormals)
 
     def __call__(self, arguments: ctypes.Array[ctypes.c_int64], threads: int) -> None:
         """Compute all parts on ``threads`` of torch's threads, from the 64-bit ``arguments``."""
@@ -90,6 +112,23 @@ class ParallelCode(Code):
             self.run(ctypes.addressof(arguments), 0, 1)
         else:
             self._parallel(self.address("share"), ctypes.addressof(arguments), threads, 0)
+
+
+def _build_entry(function: ir.Function, control: int) -> None:
+    """Add ``enter_NAME``, which calls the function with ``control`` in MXCSR and restores what was there.
+
+    LLVM takes no operation of floats for one that reads MXCSR: not inlined, none can move past the change.
+    """
+    function.attributes.add("noinline")
+    entry = ir.Function(function.module, function.ftype, f"enter_{function.name}")
+    b = ir.IRBuilder(entry.append_basic_block("entry"))
+    before, own = b.alloca(I32), b.alloca(I32)
+    b.store(ir.Constant(I32, control), own)
+    intrinsic(b, "llvm.x86.sse.stmxcsr", VOID, before)
+    intrinsic(b, "llvm.x86.sse.ldmxcsr", VOID, own)
+    b.call(function, entry.args)
+    intrinsic(b, "llvm.x86.sse.ldmxcsr", VOID, before)
+    b.ret_void()
 
 
 @cache

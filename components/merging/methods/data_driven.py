@@ -16,7 +16,8 @@ from components.merging.io.tensor_task import TensorTask
 from components.merging.methods.averaging import arithmetic_dtype, read_wide, weighted_mean
 
 RIDGE = 1e-12
-"""Share of the mean diagonal that is added to it: inputs that are always 0 get the mean of the models."""
+"""Share of the mean diagonal that is added to it: inputs that are always 0 get the mean of the models, each
+weighed by the power of its other inputs."""
 
 
 def fisher(task: TensorTask) -> Iterator[Tensor]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import httpx
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import constants, hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -163,6 +163,31 @@ def encoder_files(repository: str, on_progress: ProgressCallback, *, cache: Path
             f"hub:{repository}: not in the hub's local cache, and the hub cannot be reached; put both files "
             "there, or set HF_HOME to its cache"
         ) from error
+
+
+def configuration_folder(name: str, *, cache: Path | None = None) -> Path:
+    """The folder with the ``config.json`` of ORG/NAME[@REVISION]; no other file is fetched.
+
+    Raises:
+        ConfigError: The name is of another form.
+        TransientError: It is not in the local cache, and the hub gives none.
+    """
+    check_name(name)
+    repository, _, revision = name.partition("@")
+    found = try_to_load_from_cache(repository, "config.json", cache_dir=cache, revision=revision or None)
+    if isinstance(found, str):
+        return Path(found).parent
+    try:
+        path = hf_hub_download(
+            repository,
+            "config.json",
+            revision=revision or None,
+            cache_dir=cache,
+            etag_timeout=ANSWER_SECONDS,
+        )
+    except (HfHubHTTPError, HFValidationError, httpx.HTTPError, OSError) as error:
+        raise _unreachable_error(f"hub:{name}") from error
+    return Path(path).parent
 
 
 def adapter_files(name: str, on_progress: ProgressCallback, *, cache: Path | None = None) -> Path:

@@ -242,10 +242,3 @@ BACKENDS: dict[str, Backend] = {
     ),
 }
 """Backend by its name in the configuration."""
-
-
-def backend_for(reference: str, preferred: str) -> str:
-    """The backend that reads a model: ``preferred`` where it does, else the first that does. ConfigError."""
-    scheme, _ = split_reference(reference)
-    names = [name for name, backend in BACKENDS.items() if scheme in backend.schemes]
-    return preferred if preferred in names else names[0]

@@ -45,6 +45,15 @@ class DecodedWindow:
     alignment: TokenAlignment | None = None
 
 
+@dataclass(frozen=True)
+class KeptWindow:
+    """What an interrupted recognition needs of a window: its result, and the language of its utterance."""
+
+    window: DecodedWindow
+    language: str | None
+    language_probability: float | None
+
+
 @dataclass
 class UtteranceState:
     """An utterance that is being recognized.
@@ -126,9 +135,14 @@ class WindowStream:
         return self.spans[0].start + self.seek / features.FRAMES_PER_SECOND
 
     @property
+    def name(self) -> str:
+        """Names the present window, whatever batch it is in."""
+        return f"{self.state.utterance.id}@{self.start:.2f}"
+
+    @property
     def key(self) -> int:
-        """Names the window for random streams, whatever batch it is in."""
-        return int.from_bytes(f"{self.state.utterance.id}@{self.start:.2f}".encode(), "big")
+        """Names the window for random streams."""
+        return int.from_bytes(self.name.encode(), "big")
 
     @property
     def knows_speech(self) -> bool:

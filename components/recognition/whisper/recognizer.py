@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
+from pydantic import TypeAdapter
 
 from components.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding.isolation import isolate
@@ -23,7 +24,12 @@ from components.recognition.prefetch import Prefetched, choose_threads
 from components.recognition.recognizer import quarantine
 from components.recognition.vad.windows import MAX_WINDOW_SECONDS
 from components.recognition.whisper.backend import WhisperBackend
-from components.recognition.whisper.decoding_state import DecodedWindow, UtteranceState, WindowStream
+from components.recognition.whisper.decoding_state import (
+    DecodedWindow,
+    KeptWindow,
+    UtteranceState,
+    WindowStream,
+)
 from components.recognition.whisper.features import FRAMES_PER_SECOND
 from components.recognition.whisper.guides import Guide
 from components.recognition.whisper.nbest import build_nbest
@@ -32,6 +38,7 @@ from components.recognition.whisper.segments import split_into_segments
 from components.recognition.whisper.window_decoder import WindowDecoder
 from components.recognition.whisper.window_encoder import WindowEncoder
 from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
+from components.storage.window_journal import recall_or_compute
 
 MAX_SKIPPED_SPEECH_SECONDS = 2.0
 """Speech after a window's last timestamp that may be left out. Where there is more, the next window begins at
@@ -45,6 +52,7 @@ its own it becomes a sentence that nobody said ("We'll see you next time.")."""
 MIN_WINDOW_ADVANCE_SECONDS = 1.0
 """A window that ends early must have advanced this far, so that there are at most 30 windows where one would
 do."""
+_KEPT_WINDOWS = TypeAdapter(list[KeptWindow])
 
 
 class WhisperRecognizer:
@@ -137,13 +145,27 @@ class WhisperRecognizer:
         """
         decodable = [t for t in streams if t.is_decodable]
         decode = partial(self._decode_batch, upcoming=self._find_next_batch(streams, waiting))
-        windows = isolate(partial(self._limit.map, decode), decodable, ItemTooLargeError)
+
+        def compute() -> list[KeptWindow | ModelError]:
+            decoded = isolate(partial(self._limit.map, decode), decodable, ItemTooLargeError)
+            states = [stream.state for stream in decodable]
+            return [
+                window
+                if isinstance(window, ModelError)
+                else KeptWindow(window, state.language, state.language_probability)
+                for state, window in zip(states, decoded, strict=True)
+            ]
+
+        names = [self.system, *(stream.name for stream in decodable)]
+        results = recall_or_compute(names, _KEPT_WINDOWS, compute)
         finished: set[int] = set()
-        for stream, window in zip(decodable, windows, strict=True):
-            if isinstance(window, ModelError):
-                outcomes[stream.state.index] = _quarantine_window(stream.state.utterance, window)
+        for stream, result in zip(decodable, results, strict=True):
+            if isinstance(result, ModelError):
+                outcomes[stream.state.index] = _quarantine_window(stream.state.utterance, result)
                 continue
-            stream.state.windows.append(window)
+            stream.state.language = result.language
+            stream.state.language_probability = result.language_probability
+            stream.state.windows.append(window := result.window)
             if stream.advance(self._next_seek(stream, window)):
                 continue
             finished.add(id(stream))

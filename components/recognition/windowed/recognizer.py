@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from components import audio
 from components.batch_sizes import BatchLimit, ItemTooLargeError
@@ -22,9 +23,11 @@ from components.recognition.vad.windows import Span, cut, is_silent, windows_of
 from components.recognition.windowed.decoder import Request, Task, Window, WindowDecoder, WindowHypothesis
 from components.recognition.windowed.nbest import build_nbest
 from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
+from components.storage.window_journal import recall_or_compute
 
 MIN_SAMPLES = 3200
 """Shorter audio (0.2 s) is padded with silence: convolutions need some samples to give a state."""
+_HYPOTHESES = TypeAdapter(list[Sequence[WindowHypothesis]])
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,10 @@ class WindowRecognizer:
         threads = choose_threads(self.config.device)
         with Prefetched(self._prepare, utterances, threads, size_of=lambda _: 0.0, capacity=0.0) as opened:
             prepared = list(opened)  # all of them are in memory: the longest windows are decoded first
-        windows = [
-            window for each in prepared if not isinstance(each, Quarantined) for window in each.windows
-        ]
-        results = iter(self._decode(windows))
+        readable = [each for each in prepared if not isinstance(each, Quarantined)]
+        windows = [window for each in readable for window in each.windows]
+        names = [f"{each.utterance.id}@{span.start:.2f}" for each in readable for span in each.spans]
+        results = iter(self._decode(windows, names))
         return [
             each
             if isinstance(each, Quarantined)
@@ -123,12 +126,16 @@ class WindowRecognizer:
             return [span for span in windows_of(samples, longest) if span.voiced]
         return cut(Span(0.0, len(samples) / audio.SAMPLE_RATE), longest)
 
-    def _decode(self, windows: Sequence[Window]) -> list[Sequence[WindowHypothesis] | ModelError]:
+    def _decode(
+        self, windows: Sequence[Window], names: Sequence[str]
+    ) -> list[Sequence[WindowHypothesis] | ModelError]:
         """The candidates of every window, decoded longest first in batches of one pair of languages."""
         results: dict[int, Sequence[WindowHypothesis] | ModelError] = {}
         decode = partial(self._limit.map, self._decoder.decode)
         for batch in track(list(self._make_batches(windows))):
-            decoded = isolate(decode, [windows[index] for index in batch])
+            here = [windows[index] for index in batch]
+            of = [self.system, *(names[index] for index in batch)]
+            decoded = recall_or_compute(of, _HYPOTHESES, partial(isolate, decode, here))
             results.update(zip(batch, decoded, strict=True))
         errors = [result for result in results.values() if isinstance(result, ModelError)]
         if errors and len(errors) == len(results):

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from components.errors import StoreError
+from components.files import disk_full_as_store_error
 from components.storage import locks
 from components.storage.store import Store
 from components.storage.upkeep.inventory import Inventory, folder_of_leftover
@@ -95,7 +96,7 @@ def prune(store: Store, options: PruneOptions) -> Pruned:
         StoreError: another process is pruning, or the record of a run is damaged.
     """
     backend = store.backend
-    with backend.lock_prune(seconds=0.3):
+    with disk_full_as_store_error("what prune notes", store.root), backend.lock_prune(seconds=0.3):
         store.update_layout()
         backend.uses.pardon()
         inventory = Inventory(backend.files)

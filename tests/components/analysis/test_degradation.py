@@ -67,6 +67,27 @@ def test_slopes_their_intervals_and_their_test() -> None:
     assert (difference.label, difference.baseline, difference.verdict) == ("tiny", "base", "less robust")
 
 
+def test_slopes_of_few_utterances_are_tested_by_exchanged_curves() -> None:
+    states, tables = systems()
+    (one,) = measure_degradation(states, tables, "base-None", "m")
+    assert (one.test, "|paired-ar:10000|" in one.signature) == ("randomization", True)
+    # The mean is linear: exchanging curves changes the sign of an utterance's difference.
+    slopes = {
+        m: sum(w * tables[f"{m}-{x}"]["m"].rows[:, 0] for w, x in ((-0.5, 20.0), (0.5, 0.0)))
+        for m in ("base", "tiny")
+    }
+    differences = slopes["tiny"] - slopes["base"]
+    signs = np.random.default_rng(1).choice([-1, 1], (10_000, 30))
+    expected = (np.abs(signs @ differences) >= abs(differences.sum())).mean()
+    assert one.differences[0].p == pytest.approx(expected, abs=0.01)
+    (many,) = measure_degradation(*systems(n=50), "base-None", "m")
+    assert (many.test, "|paired-bs:10000|" in many.signature) == ("bootstrap", True)
+    del states["tiny-20.0"]
+    tables["tiny-5.0"], states["tiny-5.0"] = tables["tiny-10.0"], conditions("tiny", 5.0)
+    (unlike,) = measure_degradation(states, tables, "base-None", "m")
+    assert unlike.test == "bootstrap"  # no output of one curve is at the strength of another's
+
+
 def test_equal_slopes_are_not_told_apart_and_few_utterances_tell_nothing() -> None:
     states, tables = systems()
     (same,) = measure_degradation(

@@ -142,8 +142,14 @@ def test_ids_are_derived_where_there_are_none(tmp_path):
 
 
 def test_unknown_fields_are_noted_with_a_guess(tmp_path):
-    path = manifest(tmp_path, {"id": "a", "text": "x", "source_language": "en", "transcipt": "x"})
-    assert load(path).notes == ("field 'transcipt' ignored in 1 record; meant 'transcript'?",)
+    fields = {"transcipt": "x", "translation": "y", "lang": "en", "mood": "good"}
+    path = manifest(tmp_path, {"id": "a", "text": "x", "source_language": "en", **fields})
+    assert load(path).notes == (
+        "field 'lang' ignored in 1 record; meant 'source_language'?",
+        "field 'mood' ignored in 1 record",
+        "field 'transcipt' ignored in 1 record; meant 'transcript'?",
+        "field 'translation' ignored in 1 record; meant 'references'?",
+    )
 
 
 def test_a_digest_in_the_manifest_is_checked(tmp_path):

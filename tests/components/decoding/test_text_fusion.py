@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 
@@ -115,6 +116,20 @@ def test_ngrams_by_hand(ngram: NgramModel, text: str, end: bool, log10: float) -
 def test_a_word_that_is_not_there_has_no_history(ngram: NgramModel) -> None:
     expected = UNKNOWN_LOG_PROB + (-1.1 - 0.1) * LOG10
     assert ngram.score(["zebra c"]) == pytest.approx([expected], abs=2e-3)
+
+
+@pytest.mark.parametrize("unknown", ["<unk>", "<UNK>"])
+def test_a_word_that_is_not_there_is_the_models_unknown_word(tmp_path: Path, unknown: str) -> None:
+    """As KenLM reads it; words that are rarer than it are no less known."""
+    path = tmp_path / "model.arpa"
+    own = {"1=5": "1=6", "2=4": "2=5", "-0.7 </s>": f"-0.8 {unknown} -0.6\n-0.7 </s>"}
+    own["-0.4 <s> a"] = f"-0.25 {unknown} c\n-0.4 <s> a"
+    path.write_text(reduce(lambda text, change: text.replace(*change), own.items(), ARPA), encoding="utf-8")
+    model = NgramModel(path, str.lower)
+    log10 = (-0.3 - 0.8) - 0.25 - 0.1
+    assert model.score(["zebra c"]) == pytest.approx([log10 * LOG10], abs=2e-3)
+    log10 = (-0.3 - 0.8) + (-0.6 - 0.9) + (-0.1 - 0.7)  # "ab" is rarer than the unknown word
+    assert model.score(["zebra ab"]) == pytest.approx([log10 * LOG10], abs=2e-3)
 
 
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:

@@ -32,6 +32,17 @@ def test_what_nobody_edited_is_no_edit(texts: list[str]) -> None:
     assert read_edited_table(Path("e.tsv"), rendered, node, "mt") == []
 
 
+@given(st.lists(st.text("'=-@a", min_size=1, max_size=6), min_size=1, max_size=5))
+def test_an_edited_text_keeps_its_own_apostrophes(texts: list[str]) -> None:
+    """The mark before what looks like a formula is told from those that the text begins with."""
+    node = by_id(*(written(f"u{n}", text) for n, text in enumerate(texts)))
+    header, *rows = [row.split("\t") for row in render_table(node.values()).splitlines()]
+    edited = [header, *([id_, f"{text} forms", *rest] for id_, text, *rest in rows)]
+    content = DecodedText("\n".join(map("\t".join, edited)), None)
+    proposals = read_edited_table(Path("e.tsv"), content, node, "mt")
+    assert [each.text for each in proposals] == [f"{text} forms" for text in texts]
+
+
 def test_context_is_written_and_not_read() -> None:
     header, first, second = render_table(TEXTS.values()).splitlines()
     assert header.split("\t") == ["id", "text", "source", "confidence"]

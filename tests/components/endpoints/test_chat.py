@@ -134,6 +134,14 @@ def test_no_answer_in_time(endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPat
         ask("one", "bad")
 
 
+@pytest.mark.parametrize("status", [408, 504])
+def test_the_time_of_a_proxy_is_no_fault_of_a_record(status: int, endpoint: OpenAIServer) -> None:
+    """A record that was quarantined for it would stay so."""
+    endpoint.faults = [on("bad", lambda h: h.fail(status, "upstream timed out"))]
+    with pytest.raises(TransientError, match=r"no answer in the server's time: .*timed out.*; try again$"):
+        ask("one", "bad")
+
+
 def test_a_limit_that_lasts_is_said(endpoint: OpenAIServer) -> None:
     endpoint.faults = [on("bad", lambda h: h.fail(429, "quota", Retry_After="600"))]
     with pytest.raises(TransientError, match=r"the server is busy: .*quota.*; try again"):

@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from components.kernels.cross_attention import MAX_HEAD_WIDTH, attend, cross_attention_kernel
-from components.kernels.llvm.native_code import supports_native
 
-needs = pytest.mark.skipif(not supports_native(), reason="a processor without AVX-512")
+needs = pytest.mark.usefixtures("own_kernels")
 
 
 def draw_inputs(n: int, q: int, heads: int, n_keys: int, width: int) -> tuple[Tensor, Tensor, Tensor]:

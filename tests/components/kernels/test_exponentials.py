@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from components.kernels.exponentials import exponentiate
-from components.kernels.llvm.native_code import supports_native
 
-needs = pytest.mark.skipif(not supports_native(), reason="a processor without AVX-512")
+needs = pytest.mark.usefixtures("own_kernels")
 NOTHING, INFINITE, UNKNOWN = -torch.inf, torch.inf, torch.nan
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from transformers.activations import ACT2FN
 
 from components.kernels.fused_mlp import fuse_mlp
-from components.kernels.packed_linear import PackedLinear, can_pack
+from components.kernels.packed_linear import PackedLinear
 
 
 class Block(nn.Module):
@@ -23,7 +23,7 @@ class Block(nn.Module):
         return self.fc2(self.activation_fn(self.fc1(x)))  # type: ignore[no-any-return]
 
 
-@pytest.mark.skipif(not can_pack(), reason="no prepacked layers on this CPU")
+@pytest.mark.usefixtures("packed_layers")
 @pytest.mark.parametrize(
     ("activation", "n"), [("relu", 1), ("swish", 1), ("silu", 1), ("gelu", 1), ("gelu_new", 0)]
 )

@@ -8,8 +8,9 @@ from torch import nn
 
 from components.kernels import Arithmetic, packed_linear
 from components.kernels.fused_qkv import fuse_qkv
+from tests.processor import require
 
-pytestmark = pytest.mark.skipif(not packed_linear.can_pack(), reason="no prepacked layers on this CPU")
+pytestmark = pytest.mark.usefixtures("packed_layers")
 
 
 def attention(bias: bool, key_bias: bool | None = None) -> nn.ModuleDict:
@@ -29,8 +30,7 @@ def attended() -> dict[str, nn.Module]:
 @pytest.mark.parametrize("arithmetic", ["float32", "int8"])
 @pytest.mark.parametrize("bias", [True, False])
 def test_parts_are_the_packed_layers_in_any_order(arithmetic: Arithmetic, bias: bool) -> None:
-    if not packed_linear.can_pack(arithmetic):
-        pytest.skip(f"no {arithmetic} operators on this CPU")
+    require(packed_linear.can_pack(arithmetic), f"products in {arithmetic}")
     model = attention(bias)
     apart = {
         name: packed_linear.PackedLinear(layer.weight, layer.bias, arithmetic)

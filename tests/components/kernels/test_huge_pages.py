@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from components.kernels import huge_pages
-from components.kernels.packed_linear import PackedLinear, can_pack
+from components.kernels.packed_linear import PackedLinear
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ def test_a_system_without_the_call_changes_nothing(monkeypatch: pytest.MonkeyPat
     assert huge_pages.huge_page_size() == 0
 
 
-@pytest.mark.skipif(not can_pack(), reason="torch build without oneDNN's operators")
+@pytest.mark.usefixtures("packed_layers")
 def test_packed_weights_ask_to_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     monkeypatch.setattr(huge_pages, "move_to_huge_pages", lambda address, size: sizes.append(size))

@@ -6,10 +6,9 @@ from torch import nn
 from torch.nn import functional
 
 from components.kernels import Activation, Arithmetic, onednn, packed_linear
+from tests.processor import require
 
-needs = pytest.mark.skipif(
-    not packed_linear.can_pack("float32"), reason="torch build without oneDNN's operators"
-)
+needs = pytest.mark.usefixtures("packed_layers")
 
 
 @needs
@@ -27,8 +26,7 @@ def test_float32_equals_the_plain_layer(shape: tuple[int, ...], bias: bool) -> N
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @pytest.mark.parametrize("arithmetic", ["float32", "bfloat16", "int8"])
 def test_activation_and_arithmetic(activation: Activation, arithmetic: Arithmetic) -> None:
-    if not packed_linear.can_pack(arithmetic):
-        pytest.skip(f"no {arithmetic} operators on this CPU")
+    require(packed_linear.can_pack(arithmetic), f"products in {arithmetic}")
     torch.manual_seed(2)
     weight, bias, x = torch.randn(64, 128), torch.randn(64), torch.randn(7, 128)
     expected = getattr(functional, activation)(functional.linear(x, weight, bias))
@@ -84,12 +82,15 @@ def test_available_is_false_when_the_result_differs(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         packed_linear.PackedLinear, "forward", lambda self, x: torch.full((3, 24), float("nan"))
     )
-    assert packed_linear.can_pack.__wrapped__("float32") is False
+    assert packed_linear._agrees.__wrapped__("float32") is False
 
 
 def test_environment_switch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ANTIPHON_PREPACK", "0")
-    assert packed_linear.can_pack.__wrapped__("float32") is False
+    monkeypatch.setenv("ANTIPHON_KERNELS", "plain")
+    assert not packed_linear.can_pack()
+    monkeypatch.setenv("ANTIPHON_KERNELS", "onednm")
+    with pytest.raises(ValueError, match="expected one of own, onednn, plain, found 'onednm'"):
+        packed_linear.can_pack()
 
 
 @needs

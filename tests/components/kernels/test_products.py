@@ -17,6 +17,7 @@ from components.kernels import Activation, Arithmetic, Product, onednn, pack
 from components.kernels.llvm.product import UNITS_PER_PASS
 from components.kernels.packed_linear import PackedLinear
 from components.kernels.packed_product import PackedProduct, supports
+from tests.processor import require
 
 ARITHMETICS: tuple[Arithmetic, ...] = get_args(Arithmetic)
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
@@ -24,13 +25,15 @@ NEAR = {"float32": 1e-5, "bfloat16": 0.02, "int8": 0.04}
 """How far from the product in float64, relative to its norm."""
 
 
-@pytest.fixture(params=["ours", "onednn"])
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    if request.param == "onednn":
-        monkeypatch.setenv("ANTIPHON_KERNELS", "onednn")
-    elif not supports("float32"):
-        pytest.skip("a processor without AVX-512")
-    yield request.param
+@pytest.fixture(autouse=True)
+def own_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_KERNELS", "own")
+
+
+@pytest.fixture(params=["own", "onednn"])
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, own_allowed: None) -> str:
+    monkeypatch.setenv("ANTIPHON_KERNELS", request.param)
+    return str(request.param)
 
 
 @pytest.fixture
@@ -42,13 +45,12 @@ def threads() -> Iterator[None]:
 
 def packed_of(backend: str, arithmetic: Arithmetic, *arguments: object) -> Product:
     """The product, by the wanted backend, or a skip."""
-    if backend == "ours" and not supports(arithmetic):
-        pytest.skip(f"no {arithmetic} kernel on this processor")
+    require(backend == "onednn" or supports(arithmetic), f"our own products in {arithmetic}")
     try:
         packed = pack(arguments[0], arguments[1], arithmetic, *arguments[2:])  # type: ignore[arg-type]
-    except (RuntimeError, AttributeError) as fault:
-        pytest.skip(str(fault).splitlines()[0])
-    assert isinstance(packed, PackedProduct) == (backend == "ours")
+    except (RuntimeError, AttributeError):
+        require(False, f"products in {arithmetic}")
+    assert isinstance(packed, PackedProduct) == (backend == "own")
     return packed
 
 
@@ -83,18 +85,19 @@ def test_products_are_those_of_float64(
 @settings(max_examples=60)
 @given(st.integers(1, 30), st.integers(1, 150), st.integers(1, UNITS_PER_PASS + 80))
 def test_any_size(rows: int, width: int, size: int) -> None:
-    if not supports("float32"):
-        pytest.skip("a processor without AVX-512")
+    require(supports("float32"), "our own products in float32")
     weight, x = torch.randn(width, size), torch.randn(rows, size)
     got = PackedProduct(weight, None, "float32", "none")(x)
     torch.testing.assert_close(got.double(), x.double() @ weight.double().t(), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("backend", ["own", pytest.param("onednn", marks=pytest.mark.core)], indirect=True)
 def test_int8_is_exact_on_the_grid(backend: str) -> None:
-    """Integers whose largest magnitude is 127 quantize without loss: the product is the integer product."""
+    """Integers of the range that is quantized to lose nothing: the product is the integer product."""
     torch.manual_seed(1)
-    weight, x = torch.randint(-127, 128, (70, 37)).float(), torch.randint(-127, 128, (9, 37)).float()
-    weight[:, 0], x[:, 0] = 127, -127
+    largest = 127 if backend == "own" else onednn.largest_int8()
+    weight, x = (torch.randint(-n, n + 1, (rows, 37)).float() for n, rows in ((127, 70), (largest, 9)))
+    weight[:, 0], x[:, 0] = 127, -largest
     got = packed_of(backend, "int8", weight, None)(x)
     torch.testing.assert_close(got, x @ weight.t(), rtol=1e-6, atol=1e-3)
 
@@ -102,7 +105,7 @@ def test_int8_is_exact_on_the_grid(backend: str) -> None:
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 def test_a_row_does_not_know_the_others(arithmetic: Arithmetic) -> None:
     """To the last bit, whatever the tile that it lies in, on one thread and on several."""
-    product, x = packed_of("ours", arithmetic, torch.randn(200, 600), torch.randn(200)), torch.randn(31, 600)
+    product, x = packed_of("own", arithmetic, torch.randn(200, 600), torch.randn(200)), torch.randn(31, 600)
     whole = product(x)
     x[5] *= 1e4
     for row in (0, 4, 6, 30):
@@ -114,7 +117,7 @@ def test_a_row_does_not_know_the_others(arithmetic: Arithmetic) -> None:
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 @pytest.mark.parametrize("rows", [9, 700])
 def test_threads_change_nothing(arithmetic: Arithmetic, rows: int) -> None:
-    product, x = packed_of("ours", arithmetic, torch.randn(330, 1030), None, "gelu"), torch.randn(rows, 1030)
+    product, x = packed_of("own", arithmetic, torch.randn(330, 1030), None, "gelu"), torch.randn(rows, 1030)
     results = []
     for threads in (1, 2, 3, 8):
         torch.set_num_threads(threads)
@@ -125,7 +128,7 @@ def test_threads_change_nothing(arithmetic: Arithmetic, rows: int) -> None:
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 def test_what_is_not_finite_stays_so_and_in_its_row(arithmetic: Arithmetic, bad: float) -> None:
-    product, x = packed_of("ours", arithmetic, torch.randn(64, 40), None), torch.randn(8, 40)
+    product, x = packed_of("own", arithmetic, torch.randn(64, 40), None), torch.randn(8, 40)
     whole = product(x)
     x[3, 17] = bad
     got = product(x)
@@ -137,10 +140,10 @@ def test_what_is_not_finite_stays_so_and_in_its_row(arithmetic: Arithmetic, bad:
 @pytest.mark.parametrize("activation", ["silu", "gelu", "relu"])
 def test_activations_over_their_range(activation: Activation) -> None:
     x = torch.linspace(-30, 30, 20001)[:, None]
-    got = packed_of("ours", "float32", torch.ones(1, 1), None, activation)(x)
+    got = packed_of("own", "float32", torch.ones(1, 1), None, activation)(x)
     torch.testing.assert_close(got, getattr(functional, activation)(x), rtol=1e-6, atol=1e-6)
     ends = torch.tensor([[float("inf")], [200.0], [-200.0], [float("nan")]])
-    got = packed_of("ours", "float32", torch.ones(1, 1), None, activation)(ends)[:, 0]
+    got = packed_of("own", "float32", torch.ones(1, 1), None, activation)(ends)[:, 0]
     assert got[0] == torch.inf
     assert got[1] == 200
     assert got[2].abs() < 1e-30
@@ -158,11 +161,11 @@ def test_rows_and_weights_of_other_layouts_and_types(backend: str) -> None:
 
 def test_rows_of_another_width_are_refused() -> None:
     with pytest.raises(ValueError, match="expected rows of 20 numbers, found 10"):
-        packed_of("ours", "float32", torch.randn(70, 20), None)(torch.randn(4, 10))
+        packed_of("own", "float32", torch.randn(70, 20), None)(torch.randn(4, 10))
 
 
-@pytest.mark.skipif(not supports("float32"), reason="a processor without AVX-512")
 def test_a_copy_of_a_module_shares_its_product() -> None:
+    require(supports("float32"), "our own products in float32")
     layer, x = PackedLinear(torch.randn(70, 20)), torch.randn(3, 20)
     expected = layer(x)
     twin = copy.deepcopy(layer)

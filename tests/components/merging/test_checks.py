@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from components.errors import MergeError
+from components.errors import MergeError, ModelError
 from components.merging.checks import Diagnosis, examine
 from components.merging.io.input_models import open_models
 from components.merging.recipe.reader import parse_recipe
+from components.models.checkpoints import checkpoint_of
+from components.models.loading import load_transformers
 from tests.components.merging.model_folders import folder, merged, recipe
 
 W = torch.randn(40, 50, generator=torch.Generator().manual_seed(0))
@@ -128,19 +130,27 @@ def test_values_that_do_not_go_together(tmp_path: Path) -> None:
         assert method == "ties" or refused.text.startswith("r.yml:3: models: ")
 
 
-def test_a_tokenizer_that_the_output_would_lack(tmp_path: Path) -> None:
+def test_a_tokenizer_that_the_output_lacks(tmp_path: Path) -> None:
+    """Weights alone are merged, as mergekit does."""
     bare, whole = (
         folder(tmp_path / name, {"w": W}, architectures=["MarianMTModel"], model_type="marian")
         for name in "ab"
     )
     for name in ("source.spm", "target.spm", "vocab.json"):
         (whole / name).write_text("{}")
-    assert f"{bare}: expected its tokenizer, which the output takes, found no source.spm, target.spm, " in (
-        refusals(bare, whole)
-    )
+
+    def warnings(base: str = "") -> str:
+        text = recipe("linear", None, (bare, "{weight: 1}"), (whole, "{weight: 1}")) + base
+        read = parse_recipe(text)
+        with open_models(read) as (folders, checkpoints):
+            found = examine(read, folders, checkpoints).findings
+        assert {finding.level for finding in found} <= {"warning", "note"}
+        return " ".join(finding.text for finding in found if "has no" in finding.text)
+
+    assert warnings().startswith(f"{bare}: has no source.spm, target.spm, vocab.json, so that the output has")
     (bare / "source.spm").touch()
-    assert "found no target.spm, vocab.json; copy" in refusals(bare, whole)
-    text = recipe("linear", None, (bare, "{weight: 1}"), (whole, "{weight: 1}"))
-    read = parse_recipe(f"{text}\nbase_model: {whole}")
-    with open_models(read) as (folders, checkpoints):
-        assert not [f for f in examine(read, folders, checkpoints).refusals if "its tokenizer" in f.text]
+    assert "has no target.spm, vocab.json, so" in warnings()
+    assert not warnings(f"\nbase_model: {whole}")
+    merged(recipe("linear", None, (bare, "{weight: 1}"), (whole, "{weight: 1}")), tmp_path / "out")
+    with pytest.raises(ModelError, match=r"expected a tokenizer beside the weights .*, found no target.spm"):
+        load_transformers(checkpoint_of(tmp_path / "out", "out"), "seq2seq")

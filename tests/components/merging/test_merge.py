@@ -22,6 +22,8 @@ from components.models import resolve
 from components.models.loading import load_transformers
 from tests.components.merging.model_folders import folder, merged, recipe
 
+pytestmark = pytest.mark.core
+
 TEXT = "{weight: 0.7, density: 0.3, gamma: 0.1, epsilon: 0.1}"
 
 

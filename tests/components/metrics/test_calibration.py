@@ -56,7 +56,7 @@ def bootstrap_p_values(first: CorpusStatistics, second: CorpusStatistics) -> Ite
 
 def randomization_p_values(first: CorpusStatistics, second: CorpusStatistics) -> Iterator[float]:
     """p of every null; exchanging again what is exchanged draws the same differences."""
-    null = draw_randomized_differences(first, second)
+    null = draw_randomized_differences([(first, second)])
     exchanged = draw_exchanges(len(first.ids)).astype(np.float64)
     mixed: FloatArray = exchanged @ first.rows + (1 - exchanged) @ second.rows
     score = first.metric.score

@@ -98,7 +98,7 @@ def test_what_is_reported() -> None:
     assert good["bleu"].p is not None
     assert good["bleu"].p_holm == pytest.approx(min(1.0, 2 * good["bleu"].p))
     assert good["bleu"].signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
-    assert good["bleu"].signature.endswith("|paired-bs:10000|two-sided|bs:10000|ci:percentile|seed:12345")
+    assert good["bleu"].signature.endswith("|paired-ar:10000|two-sided|bs:10000|ci:percentile|seed:12345")
     for one in result:
         assert one.interval is not None
         assert one.interval[0] <= one.difference <= one.interval[1]

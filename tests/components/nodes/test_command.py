@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from components.errors import AntiphonError, ConfigError
+from components.errors import AntiphonError, ConfigError, TransientError
 from components.nodes import own_program
 from components.nodes.command import Command, CommandSettings
 from components.nodes.site import Item, Site
@@ -87,19 +86,21 @@ def test_poison_costs_its_own_record(code: str, fault: str) -> None:
     assert "\n" not in outcomes[1].detail
 
 
-def test_a_record_that_hangs_is_quarantined_and_one_that_always_does_fails_the_node() -> None:
+def test_a_record_that_hangs_is_no_outcome_and_the_next_try_may_have_one() -> None:
+    """Its time may have run out because the machine was busy, and the limit is in no key."""
     hang = (
         "import time\n"
         "for r in records:\n  if r['text'] == 'poison': time.sleep(60)\n  say(id=r['id'], text='ok')"
     )
-    outcomes = texts_of(python(hang, items("a", "poison"), timeout=0.4))
-    assert outcomes[0] == "ok"
-    assert outcomes[1].startswith("time-out: expected ")
+    line = r"^node: u1: expected python\S* to end in 0.4 s, found it running; try again, or raise timeout$"
+    with pytest.raises(TransientError, match=line):
+        python(hang, items("a", "poison"), timeout=0.4)
+    slow = hang.replace("60", "0.3")
+    assert texts_of(python(slow, items("a", *["poison"] * 3), timeout=0.8)) == ["ok"] * 4
     before = time.monotonic()
-    with pytest.raises(AntiphonError, match="the program fails for every record: expected sleep to end"):
+    with pytest.raises(TransientError, match="expected sleep to end"):
         call(["sleep", "60"], items("a", "b", "c", "d"), timeout=0.1)
     assert time.monotonic() - before < 5
-    assert not own_program._running
 
 
 def test_a_program_that_never_works_fails_the_node() -> None:
@@ -114,13 +115,6 @@ def test_a_program_that_cannot_be_started_is_named(tmp_path: Path) -> None:
     (failed,) = call([str(script)], items("a"))
     assert failed.reason == "program failed"
     assert f"expected to start {script}, found [Errno 2]" in failed.detail
-
-
-def test_no_program_outlives_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    process = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    monkeypatch.setattr(own_program, "_running", {process})
-    own_program.kill_all()
-    assert process.returncode == -9
 
 
 @pytest.mark.parametrize(

@@ -94,9 +94,31 @@ def test_what_is_written_keeps_its_times() -> None:
         assert [(s.start, s.end, s.text) for s in best.segments] == [(1.0, 2.0, best.text)]
 
 
+@pytest.mark.parametrize(
+    ("language", "before", "edited"),
+    [
+        ("en", ("Yes.", "He went home early."), ("Yes.", "She went home early.")),
+        ("de", ("Danke.", "Wir gehen nach Hause."), ("Danke.", "Wir beide gehen nach Hause.")),
+        ("en", ("Yes.", "No."), ("Nope.", "No.")),
+        ("en", ("two boys", "build a wal", "of snow"), ("Two small boys", "build a wall", "of deep snow")),
+        ("ja", ("男の人", "が歩く"), ("女の人", "が走る")),
+    ],
+)
+def test_a_word_goes_to_the_segment_of_the_word_that_it_replaces(
+    language: str, before: tuple[str, ...], edited: tuple[str, ...]
+) -> None:
+    """Also after a segment of one word, which has no space that would tell words from letters."""
+    space = "" if language == "ja" else " "
+    segments = tuple(Segment(start=n, end=n + 1, text=text) for n, text in enumerate(before))
+    utterance = Utterance(id="u", text=space.join(before), source_language=language)
+    read = Item(utterance=utterance, inputs={"asr": nbest("u", space.join(before), segments=segments)})
+    correction = Correction(id="u", text=space.join(edited), **LINEAGE)
+    assert [(s.start, s.text) for s in _edit(read, correction, "node").best.segments] == [*enumerate(edited)]
+
+
 def test_an_emptied_text_has_no_times() -> None:
     best = nbest("u0", "um", segments=(Segment(start=1, end=2, text="um"),)).best
-    assert correct(best, "", None, "edit").segments == ()
+    assert correct(best, "", "en", None, "edit").segments == ()
 
 
 def test_a_file_or_a_node_gives_the_corrections_not_both() -> None:

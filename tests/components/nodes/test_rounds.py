@@ -19,6 +19,7 @@ from components.pipeline.reader import parse_pipeline, read_pipeline
 from components.records import Checkpoint, Decision, NBest
 from components.run_record import StageRef
 from tests.components.pipeline.test_item_gatherer import bad, spoken, stage, text, written
+from tests.components.pipeline.test_planning import RECORDINGS
 
 MT: dict[str, dict[str, Any]] = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
 LOOP = """
@@ -47,7 +48,7 @@ def keys(**refine: Any) -> dict[str, str]:
     data = StageRef(
         stage="data",
         key="d" * 64,
-        path="",
+        path=RECORDINGS,
         items=3,
         quarantined=0,
         sha256="0" * 64,

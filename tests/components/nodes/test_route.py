@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,10 +13,11 @@ from hypothesis import strategies as st
 
 from components.data import load
 from components.errors import ConfigError
+from components.nodes.measures import measure
 from components.nodes.route import RouteKind
-from components.nodes.site import Item
+from components.nodes.site import Item, Site
 from components.pipeline.reader import read_pipeline
-from components.records import Route, Utterance
+from components.records import NBest, Route, Utterance
 from tests.components.nodes.items import compute, item, items, nbest
 
 
@@ -71,6 +74,64 @@ def test_by_a_number_of_the_n_best_list() -> None:
     assert ways({"by": "n_words", "above": 0}, [sure]) == ["escalate"]
     # A text as it was written passes a recognizer: nothing about it is in doubt.
     assert ways({"by": "mean_log_prob", "below": -0.4}, [written("abc")]) == ["keep"]
+
+
+def test_the_confidence_is_a_probability_wherever_it_comes_from() -> None:
+    sure, unsure = (item("u", asr=nbest("u", "a", features=f)) for f in ({"p_correct": 0.9}, {"p_bad": 0.9}))
+    raw = item("u", asr=nbest("u", "a"))  # -0.5 a token
+    assert [measure("confidence", one) for one in (sure, unsure, raw)] == pytest.approx(
+        [0.9, 0.1, math.exp(-0.5)]
+    )
+    assert ways({"below": 0.7}, [sure, unsure, raw]) == ["keep", "escalate", "escalate"]
+    assert ways({"below": 0.6}, [raw]) == ["keep"]
+    best = raw.nbest.best.model_copy(update={"n_tokens": 0, "score": 0.0})  # type: ignore[union-attr]
+    unknown = item("u", asr=NBest(utterance_id="u", hypotheses=(best,), language="en"))
+    assert (measure("confidence", unknown), ways({"below": 0.7}, [unknown])) == (None, ["keep"])
+
+
+@pytest.mark.parametrize(
+    ("threshold", "message"),
+    [
+        ({"by": "confidence", "below": 5}, "r.below: expected 0 to 1, as confidence is, found 5"),
+        ({"below": -0.37}, "r.below: expected 0 to 1, as confidence is, found -0.37"),
+        (
+            {"by": "mean_log_prob", "below": 0.7},
+            "r.below: expected at most 0, as mean_log_prob is, found 0.7; confidence, exp(mean_log_prob), is "
+            "0 to 1",
+        ),
+        ({"by": "no_speech", "above": 60}, "r.above: expected 0 to 1, as no_speech is, found 60"),
+        ({"by": "min_log_prob", "below": 1}, "r.below: expected at most 0, as min_log_prob is, found 1"),
+        ({"by": "n_words", "below": -1}, "r.below: expected at least 0, as n_words is, found -1"),
+        ({"by": "seconds", "above": -1}, "r.above: expected at least 0, as seconds is, found -1"),
+    ],
+)
+def test_a_threshold_that_no_number_reaches_is_refused(threshold: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as fault:
+        route_by(of="asr", **{"by": "confidence", **threshold})
+    assert str(fault.value) == message
+
+
+def test_the_numbers_of_tables_have_any_range() -> None:
+    route_by("value", "judged", below=-78)
+    route_by("confidence", "judged", above=78)  # the default of a route is the value of what it reads
+
+
+@pytest.mark.parametrize(
+    ("below", "n", "notes"),
+    [
+        (0.7, 6, ["doubt: 6 of 6 went to escalate (by confidence, below 0.7)"]),
+        (0.1, 6, ["doubt: 0 of 6 went to escalate (by confidence, below 0.1)"]),
+        (0.7, 4, []),
+    ],
+)
+def test_a_route_that_sends_all_or_none_says_so(
+    below: float, n: int, notes: list[str], tmp_path: Path
+) -> None:
+    read = [item(f"u{number}", asr=nbest(f"u{number}", "a")) for number in range(n)]
+    sent = compute(RouteKind(), {"below": below}, read)
+    (tmp_path / "outputs.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in sent))
+    ref: Any = SimpleNamespace(stage="doubt", path=tmp_path)
+    assert RouteKind().notes(RouteKind.settings(below=below), Site("doubt"), ref, None) == notes
 
 
 def test_by_the_value_of_a_table() -> None:
@@ -137,7 +198,7 @@ TEXTS: dict[str, dict[str, Any]] = {
 
 
 def route_by(by: str | list[str], of: str, **values: Any) -> None:
-    r = {"kind": "route", "by": by, "of": of, **(values or {"below": -0.3})}
+    r = {"kind": "route", "by": by, "of": of, **(values or {"below": 0})}
     more = {"kind": "recognize", "when": "r.escalate"}
     read_pipeline({"nodes": {**TEXTS, "r": r, "more": more}})
 

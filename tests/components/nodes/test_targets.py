@@ -10,9 +10,10 @@ from typing import Any, cast
 import pytest
 from pydantic import ValidationError
 
-from components.errors import DataError
+from components.errors import ConfigError, DataError
 from components.nodes.site import Item, Site
 from components.nodes.targets import TARGETS, Targets, TargetsSettings
+from components.pipeline.reader import read_pipeline
 from components.records import Utterance
 from tests.components.nodes.items import nbest
 
@@ -62,6 +63,15 @@ def test_outputs_of_a_low_estimate_are_not_learned(
     notes = kind.notes(values, SITE, cast("Any", SimpleNamespace(stage="lessons", path=tmp_path)), None)
     said = f"lessons: {len(ids)} of 4 outputs are learned, {4 - len(ids)} left out by {values.keep_by}"
     assert notes == ([said] if settings else [])
+
+
+def test_a_threshold_outside_of_the_range_is_refused() -> None:
+    nodes = {
+        "mt": {"kind": "translate"},
+        "lessons": {"kind": "targets", "of": "mt", "keep_by": "confidence", "keep_threshold": -0.5},
+    }
+    with pytest.raises(ConfigError, match=r"lessons\.keep_threshold: expected 0 to 1, as confidence is"):
+        read_pipeline({"nodes": nodes, "target_language": "de"})
 
 
 def test_a_filter_that_cannot_work_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ NODES = {
     "dev": {"kind": "data", "source": "sample"},
     "states": {"kind": "encode_speech", "of": "data", "pooling": 1},
     "dev_states": {"kind": "encode_speech", "of": "dev", "pooling": 1},
-    "asr": {"kind": "recognize", "of": "data", "model": "node:head", "backend": "ctc"},
+    "asr": {"kind": "recognize", "of": "data", "model": "node:head"},
     "other": {"kind": "recognize", "of": "data"},
 }
 HEAD = {"kind": "train_ctc", "of": ["data", "dev"], "states": "states", "dev_states": "dev_states"}

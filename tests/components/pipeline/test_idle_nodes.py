@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from components.pipeline.idle_nodes import remove_idle_nodes
+from components.pipeline.idle_nodes import find_idle_nodes, remove_idle_nodes
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
 from components.records import Audio, Utterance
@@ -48,3 +49,33 @@ def test_a_node_that_speaks_translations_is_never_idle(tmp_path: Path) -> None:
     sets = data(tmp_path / "spoken", Utterance(id="a", audio=SOUND, source_language="en"))
     nodes = {"asr": RECOGNIZED, "speech": {"kind": "synthesize", "of": "asr"}}
     assert list(remove_idle_nodes(read_pipeline({"nodes": nodes}), sets).nodes) == ["asr", "speech"]
+
+
+TEXT = Utterance(id="b", text="a dog", source_language="en")
+TRANSLATED = {
+    "asr": {"kind": "recognize"},
+    "other": {"kind": "recognize", "model": "packaged:whisper-tiny.en"},
+    "voted": {"kind": "combine", "of": ["asr", "other"]},
+    "better": {"kind": "refine", "of": "voted", "gate": "off"},
+    "mt": {"kind": "translate", "of": "better"},
+}
+
+
+def test_what_hears_or_passes_written_texts_computes_nothing(tmp_path: Path) -> None:
+    pipeline = read_pipeline({"nodes": TRANSLATED, "target_language": "de"})
+    spoken = Utterance(id="a", audio=SOUND, source_language="en")
+    assert find_idle_nodes(pipeline, data(tmp_path / "mixed", TEXT, spoken)) == frozenset()
+    idle = find_idle_nodes(pipeline, data(tmp_path / "written", TEXT))
+    assert idle == pipeline.nodes.keys() - {"mt"}
+
+
+def test_models_of_idle_nodes_are_not_looked_for(tmp_path: Path) -> None:
+    pipeline = read_pipeline({"nodes": TRANSLATED, "target_language": "de"})
+    digested: list[str] = []
+
+    def digest(named: Mapping[str, str], store: str | None) -> dict[str, str]:
+        digested.extend(named.values())
+        return dict(named)
+
+    plan_nodes(pipeline, data(tmp_path / "written", TEXT), None, 0, digest)
+    assert digested == ["packaged:multi30k-en-de"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from components.run_record import StageRef
 from components.storage.store import Store
 from tests.components.storage.upkeep.stores import save_run, write_stage
 
+RECORDINGS = str(Path(__file__).parent / "recordings")
+"""The folder of a data set of one recording."""
 REF = StageRef(
     stage="data",
     key="d" * 64,
-    path="/nowhere",
+    path=RECORDINGS,
     items=70,
     quarantined=6,
     sha256="e" * 64,
@@ -49,13 +52,14 @@ def test_a_setting_changes_its_node_and_what_is_below() -> None:
     assert (changed["asr"], changed["mt"] == before["mt"]) == (before["asr"], False)
 
 
-def test_names_of_nodes_and_models_and_where_data_lie_change_nothing() -> None:
+def test_names_of_nodes_and_models_and_where_data_lie_change_nothing(tmp_path: Path) -> None:
     before = keys(cascade())
     renamed = keys({"ears": {"kind": "recognize"}, "de": {"kind": "translate", "of": "ears"}})
     assert list(renamed.values()) == list(before.values())
     assert keys(cascade(model="packaged:whisper-tiny.en"))["asr"] == before["asr"]  # the digests are the same
     assert keys(cascade(), weights="other") != before
-    moved = REF.model_copy(update={"key": "a" * 64, "sha256": "b" * 64, "path": "/elsewhere"})
+    elsewhere = shutil.copytree(RECORDINGS, tmp_path / "elsewhere")
+    moved = REF.model_copy(update={"key": "a" * 64, "sha256": "b" * 64, "path": str(elsewhere)})
     assert keys(cascade(), moved) == before
     assert keys(cascade(), REF.model_copy(update={"content": "f" * 64}))["asr"] != before["asr"]
 

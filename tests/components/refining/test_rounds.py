@@ -87,14 +87,14 @@ def test_an_utterance_in_a_language_without_examples_is_quarantined(monkeypatch:
 
 
 def test_the_result_is_never_below_the_draft_under_its_gate(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = {"a": 2.0, "b": 1.0, "c": 3.0, "d": 2.5, "e": 3.0}
+    values = {"a": -2.0, "b": -3.0, "c": -1.0, "d": -1.5, "e": -1.0}
     monkeypatch.setitem(
         acceptance.GATES, "fluency", lambda *_: lambda items, texts: [values[t] for t in texts]
     )
     past = refined(monkeypatch, "bcde", 4, gate="fluency")
     assert [o.best.text for o in past] == ["a", "a", "c", "c", "c"]  # an equal estimate is no rise
     assert [o.hypotheses[-1].text for o in past] == ["a", "b", "c", "d", "e"]  # all that was said is kept
-    assert stopped(refined(monkeypatch, "c", 1, gate="fluency", stop_quality=3.0)[-1]) == "quality"
+    assert stopped(refined(monkeypatch, "c", 1, gate="fluency", stop_quality=-1.0)[-1]) == "quality"
 
 
 def test_a_budget_of_seconds_belongs_to_its_call(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from components.refining.config import RefineConfig
 from components.refining.stopping import STOP_RULES, RefinementHistory, stop_reason
@@ -48,6 +49,22 @@ def test_a_cycle_of_any_length(length: int) -> None:
     texts = tuple("abcde"[:length])
     assert stop_reason(RefinementHistory((*texts, "x"), texts[-1]), RefineConfig()) is None
     assert stop_reason(RefinementHistory((*texts, "a"), texts[-1]), RefineConfig()) == "cycle"
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"gate": "fluency", "stop_quality": 0.5}, "stop_quality: expected at most 0, as gate fluency is"),
+        ({"stop_quality": 101}, "stop_quality: expected 0 to 100, as gate round_trip is, found 101"),
+        ({"estimate": "p_bad", "stop_estimate": 5}, "stop_estimate: expected 0 to 1, as p_bad is, found 5"),
+        ({"estimate": "expected_wer", "stop_estimate": -1}, "expected at least 0, as expected_wer is"),
+    ],
+)
+def test_a_threshold_outside_of_what_an_estimate_can_be_is_refused(
+    limits: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValidationError, match=message):
+        RefineConfig.model_validate(limits)
 
 
 def test_budgets_that_are_not_set_stop_nothing() -> None:

@@ -14,6 +14,8 @@ from components.stacking.model_folder import LoadedStackedModel, save_stacked
 from components.stacking.translator import build_translator
 from tests.components.stacking import tiny
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture(scope="module")
 def dual(text_folder: Path, whisper_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -36,3 +37,16 @@ def test_a_process_of_another_user_is_alive(tmp_path: Path, monkeypatch: pytest.
     tell(tmp_path, pid=os.getpid(), host=socket.gethostname())
     monkeypatch.setattr(os, "kill", refuse)
     assert locks.holder_of(tmp_path, "x") == f"process {os.getpid()} on {socket.gethostname()} since 2026"
+
+
+def test_a_lock_on_a_read_only_disk_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> bool:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    path = locks.path_of(tmp_path, "x")
+    path.parent.mkdir()
+    path.touch()
+    monkeypatch.setattr(locks, "_try_acquire", refuse)
+    assert locks.is_held(path)
+    locks.clean_up(tmp_path)
+    assert path.exists()

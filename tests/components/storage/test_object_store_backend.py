@@ -285,6 +285,18 @@ def test_a_finished_run_of_another_machine_is_replaced_only_on_demand(on: Callab
     assert claim(on("two"), "mine", replace=True) == "mine"
 
 
+def test_a_run_that_another_machine_goes_on_with_has_its_texts(on: Callable[[str], Store], url: str) -> None:
+    """What stands beside the record is written into the run's folder, which the first machine made."""
+    with suppress(KeyboardInterrupt), on("one").claim_run("cascade", "mine"):
+        raise KeyboardInterrupt
+    store = on("two")
+    with store.claim_run("cascade", "mine") as folder:
+        (folder / "texts").mkdir()
+        (folder / "texts" / "transcript.txt").write_text("A dog.")
+        store.save_run(run_record("mine"))
+    assert ObjectStore(url).read("runs/mine/texts/transcript.txt") == b"A dog."
+
+
 def test_a_name_is_one_machines_at_a_time(on: Callable[[str], Store]) -> None:
     with (
         on("one").claim_run("cascade", "mine"),

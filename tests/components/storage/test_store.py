@@ -177,6 +177,24 @@ def test_a_finished_run_is_replaced_only_on_demand_and_by_a_finished_one(tmp_pat
     assert not (store.run_folder("mine") / "failed.json").exists()
 
 
+def test_a_run_killed_between_its_two_last_files_is_completed_by_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(str(tmp_path))
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr("components.storage.run_records.write_json", interrupt)
+        store.save_run(record("mine"))
+    assert store.load_run("mine").completed
+    assert claim(store, "mine") == "mine"
+    assert (store.save_run(record("mine")) / "metrics.json").exists()
+    with pytest.raises(ConfigError, match="--replace"):
+        claim(store, "mine")
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_damaged_record_is_not_replaced_unasked(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     (store.save_run(record("mine")) / "run.json").write_text("{")
@@ -261,3 +279,14 @@ def test_a_store_that_cannot_be_written_is_one_line(
         claim(Store(str(tmp_path)))
     with pytest.raises(StoreError, match=f"(cannot|no space left to) write stage mt .*{os.strerror(code)}"):
         written(Store(str(tmp_path)), "mt", [], [], [])
+
+
+def test_a_record_that_compares_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    """One that came with an imported run was shown: `system a: run ../../../../etc`."""
+    store = Store(str(tmp_path))
+    for name in ("../../../../etc", "/etc", "a/b", ".hidden", "ends.", "x" * 101, "a\n"):
+        store.save_run(record("mine", systems={"a": name}))
+        with pytest.raises(StoreError, match=r"expected the record of a run, found: .*systems"):
+            store.load_run("mine")
+    store.save_run(record("mine", systems={"a": "beam-5_b.2"}))
+    assert store.load_run("mine").systems == {"a": "beam-5_b.2"}

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from components import models
-from components.errors import ConfigError
+from components.errors import ConfigError, ModelError
 from components.models.loading import load_transformers
 from components.nodes.learners import LEARNERS
 from components.training import checks
@@ -85,7 +85,7 @@ def test_an_adapter_of_ours_knows_its_base_by_digest(tmp_path: Path, settings: d
     base, other = (_train(tmp_path / str(seed), settings, seed=seed) for seed in (1, 2))
     adapter = _train(tmp_path / "lora", settings, init_from=str(base), lora={})
     models.resolve(f"{base}+{adapter}")
-    with pytest.raises(models.ModelError, match=r"of another base: it was trained on .*sha256"):
+    with pytest.raises(ModelError, match=r"of another base: it was trained on .*sha256"):
         models.resolve(f"{other}+{adapter}")
 
 

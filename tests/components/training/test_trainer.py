@@ -23,6 +23,8 @@ from components.training.config import TrainingConfig
 from components.training.scoring import load_translation_model
 from components.training.trainer import train
 
+pytestmark = pytest.mark.core
+
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
 

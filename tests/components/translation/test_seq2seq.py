@@ -20,6 +20,8 @@ from tests.components.decoding.tiny_models import m2m, marian, t5
 
 from .tokenizers import characters
 
+pytestmark = pytest.mark.core
+
 PACKAGED = Path(__file__).parents[3] / "components/packaged/multi30k-en-de"
 CHECKPOINT = Checkpoint(reference="tiny", path="nowhere", sha256="0" * 64, architecture="Tiny")
 

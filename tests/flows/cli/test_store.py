@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
 
-from components.errors import ConfigError
+from components.errors import ConfigError, NotWritableError
 from components.storage.store import Store
+from components.storage.store_files import LocalFiles
 from components.storage.upkeep.prune import Pruned
 from flows.cli.amounts import format_size, parse_age, parse_date
 from flows.cli.main import main
@@ -31,8 +35,18 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def test_usage(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_usage(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "prefect"
+    monkeypatch.setenv("PREFECT_HOME", str(home))
+    text = " ".join(called(store, capsys, "store", "usage").split())
+    assert text.endswith(f"0 B Prefect's history of local runs: {home / 'prefect.db'}")
+    home.mkdir()
+    (home / "prefect.db").write_bytes(b"0" * 1000)
+    (home / "prefect.db-wal").write_bytes(b"0" * 500)
     text = called(store, capsys, "store", "usage")
+    assert "1.5 kB  Prefect's history of local runs" in text
     assert "1 stage that no run refers to" in text
     assert [
         cells[:2] for cells in map(str.split, text.splitlines()) if cells[:1] in (["translate"], ["data"])
@@ -42,6 +56,7 @@ def test_usage(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     ]
     values = json.loads(called(store, capsys, "store", "usage", "--json"))
     assert values["unreferenced"]["stages"] == 1
+    assert values["prefect_database"] == {"path": str(home / "prefect.db"), "bytes": 1500}
     assert values["runs"][0]["name"] == "mine"
 
 
@@ -84,6 +99,60 @@ def test_prune(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
         store, capsys, "store", "prune", "--older-than", "old", code=2
     )
     assert json.loads(called(store, capsys, "store", "prune", "--json"))["stages"] == []
+
+
+def test_prune_takes_the_locks_of_dead_processes_along(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They stayed until the next writer where nothing else was to go."""
+    called(store, capsys, "store", "prune", "--yes", "--grace", "0")
+    folder = store.root / "locks"
+    for name in ("a.lock", "a.holder", ".a.holder.9-ab.tmp", ".b.holder.9-ab.tmp"):
+        (folder / name).touch()
+    with store.backend.hold_local_lock("c", "x"):
+        (folder / ".c.holder.9-ab.tmp").touch()
+        assert called(store, capsys, "store", "prune", "--dry-run").startswith("would remove 0 stages")
+        assert (folder / "a.lock").exists()
+        called(store, capsys, "store", "prune")
+        assert sorted(path.name for path in folder.iterdir()) == [".c.holder.9-ab.tmp", "c.holder", "c.lock"]
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.ENOSPC])
+def test_prune_of_a_store_that_cannot_be_written_is_one_line(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """It was a bare `[Errno 28]`. As root, to whom all is permitted, the system is asked to refuse."""
+    forget_own_uses()
+
+    def refuse(self: object, folder: str) -> None:
+        raise OSError(code, os.strerror(code), folder)
+
+    monkeypatch.setattr(LocalFiles, "discard", refuse)
+    with pytest.raises(SystemExit) as ending:
+        main(["store", "prune", "--yes", "--store", str(store.root)])
+    assert ending.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.match(rf"antiphon: (cannot|no space left to) write .*\({os.strerror(code)}\); ", line)
+
+
+def test_the_report_of_a_read_only_store_is_named(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: object, name: str) -> None:
+        raise NotWritableError("cannot write run mine")
+
+    monkeypatch.setattr(Store, "lock_recorded_run", refuse)
+    command = ["report", "mine", "--store", str(store.root)]
+    with pytest.raises(SystemExit, match="1"):
+        main(command)
+    page = store.run_folder("mine") / "report.html"
+    page.write_text("as it was")
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="0"):
+        main(command)
+    printed = capsys.readouterr()
+    assert printed.out == f"{page}\n"
+    assert printed.err == "antiphon: cannot write run mine; this is the report as the run wrote it\n"
 
 
 def test_recent_stages_are_named(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,7 @@ def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None
     assert ", better. Differences to base on " in output
     protocol = comparison_report.build_sections(comparison)[0].protocol
     assert (
-        protocol.count("|paired-bs:10000|two-sided|bs:10000|ci:percentile|seed:12345") == 2
+        protocol.count("|paired-ar:10000|two-sided|bs:10000|ci:percentile|seed:12345") == 2
     )  # BLEU's protocol and chrF's
     titles = [section.title for section in comparison_report.build_sections(comparison)]
     assert titles == ["Systems", "Cost", "Groups", "Largest differences"]
@@ -60,9 +60,11 @@ def test_the_terminal(comparison: Comparison) -> None:
     comparison_report.print_comparison(comparison, out)
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("not told apart; would have seen 14 BLEU") == 1
-    assert "p after Holm's correction over the 2 comparisons stated before (BLEU); others are expl" in text
+    wrapped = " ".join(text.split())
+    assert "p (approximate randomization) after Holm's correction over the 2 comparisons stated" in wrapped
+    assert "stated before (BLEU); others are exploratory" in wrapped
     assert "none beats it in both" in text
-    assert "paired-bs:10000|two-sided|bs:10000|ci:percentile|seed:12345" in text
+    assert "paired-ar:10000|two-sided|bs:10000|ci:percentile|seed:12345" in text
     for name, gains in (("good", True), ("good", False), ("alike", True)):
         most = next(c for c in comparison.contrasts if c.system == name and (c.gain > 0) == gains)
         assert re.search(rf"{re.escape(f'{most.gain:+.1f}')} +{most.utterance_id} ", text)
@@ -82,7 +84,7 @@ def test_a_stated_comparison_with_another_system_has_a_line_of_its_own() -> None
     comparison_report.print_comparison(result, out)
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert "than alike: better" in text
-    assert "p of the one comparison stated before (chrF2)" in text
+    assert "p (approximate randomization) of the one comparison stated before (chrF2)" in text
 
 
 def test_the_terminal_lists_groups_that_are_clear_of_zero_and_not_of_a_few_utterances() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from components.records import Hypothesis, NBest
 from reports.page.utterance_json import build_details, build_index_line, columns_of, drop_empty_columns
@@ -52,3 +55,6 @@ def test_utterances_are_sorted_by_estimates_where_there_are_some(tmp_path: Path)
     numbers: Any = lines[3][1]
     estimates = [numbers[used[key]] for key in ("p-correct", "expected-wer", "word-confidence")]
     assert estimates == [0.25, 40.0, 0.537]
+    raw = numbers[used["mean-log-prob"]]
+    assert raw < 0
+    assert numbers[used["confidence"]] == pytest.approx(math.exp(raw), abs=1e-3)

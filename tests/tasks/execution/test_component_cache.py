@@ -31,8 +31,9 @@ from tests.components.stacking import tiny
 from tests.components.translation.tokenizers import characters
 
 ROOT = Path(__file__).parents[3]
+RECORDINGS = ROOT / "tests/components/pipeline/recordings"
 DATA = StageRef(
-    stage="data", key="0" * 64, path="", items=2, quarantined=0, sha256="0" * 64, seconds=0,
+    stage="data", key="0" * 64, path=str(RECORDINGS), items=2, quarantined=0, sha256="0" * 64, seconds=0,
     peak_memory_bytes=0, reused=False,
 )  # fmt: skip
 WRITTEN = [
@@ -59,7 +60,7 @@ def planned(kind: str, config: TranslationConfig | RecognitionConfig) -> ShardJo
 
 def computed(job: ShardJob, utterances: list[Utterance]) -> tuple[str, ShardResult]:
     payload, _ = pack_items([Item(utterance=one) for one in utterances])
-    return job.plan.key, compute_packed("mt", 0, job, payload)
+    return job.plan.key, compute_packed("mt", 0, job, payload, "/nowhere/windows/journal.jsonl")
 
 
 def translated(config: TranslationConfig) -> tuple[str, ShardResult]:

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +22,8 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import Pause, TerminationSignal
 from prefect.states import Failed, Suspended
 
+from components.editing.questions import Answers, Question
+from components.files import utc_now
 from components.nodes.table import KINDS
 from components.pipeline.pipeline import DATA
 from components.pipeline.reader import read_pipeline
@@ -31,7 +33,7 @@ from components.storage.reader import read_best_texts
 from components.storage.stage_plan import StagePlan
 from components.storage.stage_writer import open_stage
 from components.storage.store import Store
-from tasks.execution import executor, node_run, sharded_stage
+from tasks.execution import executor, node_run, reviewing, sharded_stage
 from tasks.execution.executor import PipelineResult, execute
 from tasks.execution.joint_execution import execute_together
 from tasks.execution.run_coordinator import HaltedError, RunCoordinator
@@ -53,6 +55,7 @@ class Bench:
     def __init__(self, folder: Path, ids: list[str] | None = None) -> None:
         self.store = str(folder / "store")
         self.log = folder / "calls"
+        self.observed: list[PipelineResult] = []
         folder.mkdir(exist_ok=True)
         ids = ids or [f"bad{n}" if n % 50 == 7 else f"u{n}" for n in range(ITEMS)]
         lines = [Utterance(id=key, text=key, source_language="en").model_dump_json() for key in ids]
@@ -68,7 +71,7 @@ class Bench:
         @flow(name="graph", persist_result=False)
         def graph() -> PipelineResult:
             pipeline = read_pipeline({"nodes": {name: calling(values) for name, values in nodes.items()}})
-            return execute(pipeline, {DATA: self.data}, self.store, 0)
+            return execute(pipeline, {DATA: self.data}, self.store, 0, self.observed.append)
 
         return graph()
 
@@ -213,6 +216,44 @@ def test_a_run_that_is_stopped_keeps_the_shard_at_work_of_every_node(how: str, b
     assert bench.count() == {"a": SHARDS, "b": SHARDS}
     for name in nodes:
         assert executed.stages[name].sha256 == expected.stages[name].sha256
+
+
+def test_what_was_computed_before_a_stop_is_told(bench: Bench) -> None:
+    def stop() -> None:
+        while (calls := bench.count())["a"] < SHARDS or not calls["b"]:
+            time.sleep(0.01)
+        time.sleep(0.5)  # until the last shard of the first has landed
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Prefect hands the signal on
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    try:
+        with pytest.raises(TerminationSignal):
+            bench.run({"a": {"of": DATA}, "b": {"of": "a", "mark": "?", "seconds": 0.8}})
+    finally:
+        stopper.join()
+        signal.signal(signal.SIGTERM, before)
+    (told,) = bench.observed
+    assert (told.statuses, told.stages.keys(), told.errors) == ({"a": "computed", "b": "planned"}, {"a"}, {})
+
+
+def test_what_was_computed_before_a_person_is_asked_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(node: str, questions: Sequence[Question], hours: float) -> Answers:
+        while not bench.observed:
+            time.sleep(0.05)
+        return Answers({asked.utterance_id: "by hand" for asked in questions}, "Ann", utc_now(), "a test")
+
+    monkeypatch.setattr(node_run, "ask_in_prefect", answer)
+    monkeypatch.setattr(reviewing, "is_attended", lambda: True)
+    executed = bench.run({"a": {"of": DATA}, "checked": {"kind": "review", "of": "a", "worst": 1}})
+    told = bench.observed[0]
+    assert told.asking == {"checked-answers"}
+    assert told.statuses == {"a": "computed", "checked-answers": "planned", "checked": "planned"}
+    assert executed.asking == frozenset()
+    assert "by hand" in read_best_texts(executed.stages["checked"]).values()
 
 
 GROW = """

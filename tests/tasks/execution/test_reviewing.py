@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from prefect.client.schemas.objects import StateDetails
 from prefect.exceptions import FlowPauseTimeout
+from prefect.states import Running
 
 from components.editing.questions import Answers, Question
-from components.errors import StoreError
+from components.errors import ConfigError, StoreError
+from components.pipeline.reader import read_pipeline
 from tasks.execution import reviewing
 
 QUESTIONS = [Question(f"u{n}", f"text {n}", 0.5, "a.wav") for n in range(4)]
@@ -50,6 +55,19 @@ def test_an_approved_text_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
     questions = [Question("dash", "-", 0.5, ""), Question("spaced", " text ", 0.5, "")]
     monkeypatch.setattr(f"{__name__}.QUESTIONS", questions)
     assert answers_to(monkeypatch, {}).texts == {"dash": "-", "spaced": " text "}
+
+
+def test_a_deployment_that_would_end_a_paused_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect ends a run whose slot of a concurrency limit it took at the pause."""
+    graph = read_pipeline({"nodes": {"checked": {"kind": "review", "of": "data", "worst": 1}}})
+    state = Running(state_details=StateDetails(deployment_concurrency_lease_id=uuid4()))
+    flow_run = SimpleNamespace(deployment_id=uuid4(), state=state)
+    monkeypatch.setattr(reviewing.FlowRunContext, "get", lambda: SimpleNamespace(flow_run=flow_run))
+    node = graph.nodes["checked-answers"]
+    with pytest.raises(ConfigError, match=r"^checked: expected a deployment without concurrency_limit"):
+        reviewing.require_reviewer(graph, node)
+    flow_run.state = Running()
+    reviewing.require_reviewer(graph, node)
 
 
 def test_no_answer_in_time_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

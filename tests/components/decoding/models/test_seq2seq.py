@@ -16,7 +16,6 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.search import force_decode, search
 from components.errors import ConfigError
-from components.kernels.packed_linear import can_pack
 from tests.components.decoding.tiny_models import SEQ2SEQ, generated, marian, only, packed_marian, sources
 
 LENGTH = 12
@@ -78,10 +77,10 @@ def test_settings_are_those_of_generate(settings: dict[str, Any], beam: int) -> 
     same(ours(model, inputs, beam_size=beam, n_best=beam), reference)
 
 
-@pytest.mark.skipif(not can_pack(), reason="no prepacked layers on this CPU")
+@pytest.mark.usefixtures("packed_layers")
 @pytest.mark.parametrize("beam", [1, 4])
 @pytest.mark.parametrize("room", [4, 64])  # little room: the store grows, and forgets what no row sees
-@pytest.mark.parametrize("kernels", ["ours", "onednn"])
+@pytest.mark.parametrize("kernels", ["own", "onednn"])
 @pytest.mark.parametrize("seed", range(2))
 def test_marian_on_packed_layers_is_generate(
     beam: int, room: int, kernels: str, seed: int, monkeypatch: pytest.MonkeyPatch
@@ -100,7 +99,7 @@ def test_marian_on_packed_layers_is_generate(
         assert [c.tokens for c in one] == [c.tokens for c in two]
 
 
-@pytest.mark.skipif(not can_pack(), reason="no prepacked layers on this CPU")
+@pytest.mark.usefixtures("packed_layers")
 @pytest.mark.parametrize("name", SEQ2SEQ)
 @torch.inference_mode()
 def test_packed_layers_give_the_same_scores(name: str) -> None:
@@ -117,7 +116,7 @@ def test_packed_layers_give_the_same_scores(name: str) -> None:
         torch.testing.assert_close(packed, plain, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.skipif(not can_pack(), reason="no prepacked layers on this CPU")
+@pytest.mark.usefixtures("packed_layers")
 @torch.inference_mode()
 def test_a_model_whose_own_numbers_are_bfloat16() -> None:
     model = marian(seed=3)

@@ -18,6 +18,8 @@ from components.ensembling.token_level.interpolation import (
 )
 from components.errors import ConfigError
 
+pytestmark = pytest.mark.core
+
 WORDS = ("bark", "run", "diet")
 DOG, HEALTH = (0.5, 0.45, 0.05), (0.05, 0.35, 0.6)
 """What follows in a text about dogs, and in one about health: both know "run"."""

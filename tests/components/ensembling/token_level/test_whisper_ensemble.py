@@ -18,6 +18,8 @@ from components.recognition.whisper.decoding_state import DecodedWindow
 from components.recognition.whisper.nbest import build_nbest
 from tests.components.recognition.tiny import mels, tiny
 
+pytestmark = pytest.mark.core
+
 PROMPTS = torch.tensor([[50258, 50259, 50359], [50258, 50261, 50359]])
 
 

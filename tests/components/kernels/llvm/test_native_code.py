@@ -49,6 +49,18 @@ def test_other_processors(flags: set[str], monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("elsewhere")
+def test_where_torch_is_kept_from_avx512_so_are_we(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``Code`` is then compiled without it, too."""
+    flags = {"avx2": True, "avx512f": True, "avx512bw": True, "avx512vnni": False, "amx-tile": True}
+    monkeypatch.setattr(native_code.binding, "get_host_cpu_features", lambda: dict(flags))
+    for capability, able in (("avx512", {"avx2", "avx512f", "avx512bw", "amx-tile"}), ("avx2", {"avx2"})):
+        monkeypatch.setenv("ATEN_CPU_CAPABILITY", capability)
+        native_code.features.cache_clear()
+        assert native_code.features() == able
+    assert not native_code.supports_native()
+
+
+@pytest.mark.usefixtures("elsewhere")
 def test_a_processor_that_llvm_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown() -> dict[str, bool]:
         raise RuntimeError("host CPU features are not available")
@@ -59,7 +71,7 @@ def test_a_processor_that_llvm_does_not_know(monkeypatch: pytest.MonkeyPatch) ->
     assert product_class() is FloatProduct
 
 
-@pytest.mark.skipif(not native_code.supports_native(), reason="a processor without AVX-512")
+@pytest.mark.usefixtures("own_kernels")
 def test_code_that_does_not_compile_is_logged_and_not_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,6 +12,8 @@ from components.errors import MergeError
 from components.merging.methods.table import METHODS
 from tests.components.merging.model_folders import flat, folder, merged, recipe
 
+pytestmark = pytest.mark.core
+
 
 def values(text: str, tmp_path: Path) -> list[float]:
     return merged(text, tmp_path / "out")["w"].tolist()

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from components.kernels import task_vectors
-from components.kernels.llvm.native_code import supports_native
 from components.merging.io import tensor_task
 from components.merging.io.tensor_task import TensorInput, TensorTask
 from components.merging.methods.table import METHODS
 from components.merging.recipe.parameters import Scalar
 
-pytestmark = pytest.mark.skipif(not supports_native(), reason="needs AVX-512 and torch on OpenMP")
+pytestmark = pytest.mark.usefixtures("own_kernels")
 NAMES = (
     "linear", "task_arithmetic", "ties", "dare_ties", "dare_linear",
     "breadcrumbs", "breadcrumbs_ties", "della", "della_linear",

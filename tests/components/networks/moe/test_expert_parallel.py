@@ -69,6 +69,11 @@ def run_process(rank: int, folder: Path) -> None:
         dist.destroy_process_group()
 
 
+def assert_near(got: Tensor, expected: Tensor) -> None:
+    """Equal to 1e-5 of the largest: sums are in another order, and large terms may cancel out."""
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
+
+
 def test_two_processes_are_as_one(tmp_path: Path) -> None:
     command = [sys.executable, str(Path(__file__)), str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as second:
@@ -78,8 +83,8 @@ def test_two_processes_are_as_one(tmp_path: Path) -> None:
     first, other = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     one = model()
     out, grad = train_step(one, sentences())
-    torch.testing.assert_close(torch.cat([first[0], other[0]]), out)
-    torch.testing.assert_close(torch.cat([first[1], other[1]]), grad)
+    assert_near(torch.cat([first[0], other[0]]), out)
+    assert_near(torch.cat([first[1], other[1]]), grad)
     for name, weight in one.named_parameters():
         if ".experts." in name:
             local = name.replace(".experts.", ".experts.local.")
@@ -87,7 +92,8 @@ def test_two_processes_are_as_one(tmp_path: Path) -> None:
         else:
             assert torch.equal(first[2][name], other[2][name])
             got = first[2][name]
-        torch.testing.assert_close(got, weight.grad, atol=1e-5, rtol=1e-4)
+        assert weight.grad is not None
+        assert_near(got, weight.grad)
     for state in (first[3], other[3]):
         assert state.keys() == one.state_dict().keys()
         assert all(torch.equal(state[name], tensor) for name, tensor in one.state_dict().items())

@@ -216,11 +216,10 @@ def test_under_autocast_gradients_are_float32() -> None:
     assert {p.grad.dtype for p in layer.parameters() if p.grad is not None} == {torch.float32}
 
 
+@pytest.mark.usefixtures("packed_layers")
 @pytest.mark.parametrize("options", [{"gated": True}, {"bias": True}, {"activation": "relu"}])
 @pytest.mark.parametrize("tokens", [1, 7, 40])
 def test_prepacked_is_the_same(options: dict[str, object], tokens: int) -> None:
-    if not can_pack("float32"):
-        pytest.skip("no prepacked operators in this build of torch")
     holder = nn.ModuleDict({"sparse": block(**options)}).eval()
     x = torch.randn(tokens, WIDTH)
     with torch.inference_mode():

@@ -27,6 +27,8 @@ from components.training.trainer import train
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
 
+pytestmark = pytest.mark.core
+
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
 

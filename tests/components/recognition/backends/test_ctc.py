@@ -32,7 +32,7 @@ def utterances() -> list[Utterance]:
 
 
 def recognize(folder: Path, utterances: list[Utterance], **settings: object) -> list[Outcome]:
-    config = RecognitionConfig.model_validate({"model": str(folder), "backend": "ctc", **settings})
+    config = RecognitionConfig.model_validate({"model": str(folder), **settings})
     checks.check(config, None)
     checks.validate_model(config, None)
     return build(config).recognize(utterances)
@@ -146,6 +146,6 @@ def test_a_model_without_its_feature_extractor_is_refused(
 
 
 def test_it_does_not_translate(folders: dict[str, Path]) -> None:
-    config = RecognitionConfig(model=str(folders["Hubert"]), backend="ctc")
+    config = RecognitionConfig(model=str(folders["Hubert"]))
     with pytest.raises(ConfigError, match="backend: ctc only transcribes, found task 'translate'"):
         build(config, task="translate")

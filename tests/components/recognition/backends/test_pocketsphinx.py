@@ -99,7 +99,7 @@ def test_what_it_cannot_hear_is_quarantined(recognizer: Recognizer, utterances: 
 def test_model_and_backend_must_fit() -> None:
     pytest.importorskip("pocketsphinx")
     with pytest.raises(ConfigError, match="backend whisper: expected a Whisper model, found sphinx:en-us"):
-        build(RecognitionConfig(model="sphinx:en-us"))
+        build(RecognitionConfig(model="sphinx:en-us", backend="whisper"))
     with pytest.raises(ConfigError, match="only transcribes"):
         build(RecognitionConfig.model_validate(SETTINGS), task="translate")
 

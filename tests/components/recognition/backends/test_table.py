@@ -11,26 +11,20 @@ import torch
 from components.errors import ConfigError, ModelError
 from components.models.references import SCHEMES
 from components.recognition import checks
-from components.recognition.backends import BACKENDS, architectures, backend_for
+from components.recognition.backends import BACKENDS, architectures
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint
 
 
 def test_every_backend_is_a_choice_of_the_configuration() -> None:
-    assert list(BACKENDS) == list(get_args(RecognitionConfig.model_fields["backend"].annotation))
+    assert ["auto", *BACKENDS] == list(get_args(RecognitionConfig.model_fields["backend"].annotation))
 
 
 def test_rows_know_the_schemes_of_references() -> None:
     for backend in BACKENDS.values():
         assert set(backend.schemes) <= {*SCHEMES, "path"}
         assert bool(backend.module) == bool(backend.extra)
-
-
-def test_a_model_chooses_its_backend() -> None:
-    assert backend_for("sphinx:en-us", "whisper") == "pocketsphinx"
-    assert backend_for("packaged:whisper-base", "transformers") == "transformers"
-    assert backend_for("packaged:whisper-base", "pocketsphinx") == "whisper"
 
 
 @pytest.mark.parametrize(
@@ -42,7 +36,7 @@ def test_a_reference_of_another_backend_is_refused_before_anything_is_fetched(
     monkeypatch.setattr(checks, "find_spec", lambda name: name)
     monkeypatch.setattr(checks.models, "check", lambda *_, **__: pytest.fail("the model was looked for"))
     config = RecognitionConfig.model_validate({"backend": backend, "model": model})
-    with pytest.raises(ConfigError, match=f"backend {backend}: expected .*, found {model}; set both"):
+    with pytest.raises(ConfigError, match=f"backend {backend}: expected .*, found {model}; leave"):
         checks.check(config, None)
 
 
@@ -80,6 +74,7 @@ def test_eight_bit_weights_are_for_the_cpu_only(monkeypatch: pytest.MonkeyPatch)
         choose_arithmetic(RecognitionConfig(dtype="int8"), torch.device("cuda:0"))
 
 
+@pytest.mark.usefixtures("packed_layers")
 def test_half_precision_on_a_cpu_is_not_packed() -> None:
     packed, loaded = choose_arithmetic(RecognitionConfig(dtype="float16"), torch.device("cpu"))
     assert (packed, loaded) == (None, torch.float16)
@@ -120,10 +115,13 @@ def test_word_times_of_a_backend_that_gives_none_are_refused() -> None:
 
 def test_a_model_that_another_backend_reads_says_which() -> None:
     wav2vec2 = Checkpoint(reference="w", path="/nowhere", sha256="0" * 64, architecture="Wav2Vec2ForCTC")
-    with pytest.raises(ConfigError, match=r"found w \(Wav2Vec2ForCTC\); set backend: ctc$"):
+    with pytest.raises(ConfigError, match=r"found w \(Wav2Vec2ForCTC\); leave .*, or set backend: ctc$"):
         checks.check_backend("whisper", wav2vec2)
     whisper = Checkpoint(
         reference="w", path="/n", sha256="0" * 64, architecture="WhisperForConditionalGeneration"
     )
-    with pytest.raises(ConfigError, match=r"backend ctc: expected a CTC model .*; set backend: whisper$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"backend ctc: expected a CTC model .* backend: whisper$",
+    ):
         checks.check_backend("ctc", whisper)

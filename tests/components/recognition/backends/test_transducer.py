@@ -30,7 +30,7 @@ def utterances() -> list[Utterance]:
 
 def recognize(folder: Path, utterances: list[Utterance], **settings: object) -> list[NBest]:
     config = RecognitionConfig.model_validate(
-        {"model": str(folder), "backend": "transducer", "word_times": True, "vad": False, **settings}
+        {"model": str(folder), "word_times": True, "vad": False, **settings}
     )
     outcomes = build(config).recognize(utterances)
     return [outcome for outcome in outcomes if isinstance(outcome, NBest)]
@@ -81,7 +81,7 @@ def test_beam_search_finds_likelier_texts(
 
 
 def test_it_does_not_translate(folders: dict[str, Path]) -> None:
-    config = RecognitionConfig(model=str(folders["ParakeetTDT"]), backend="transducer")
+    config = RecognitionConfig(model=str(folders["ParakeetTDT"]))
     with pytest.raises(ConfigError, match="backend: transducer only transcribes, found task 'translate'"):
         build(config, task="translate")
 

@@ -8,13 +8,14 @@ from components.kernels import Arithmetic
 from components.kernels.packed_linear import can_pack
 from components.recognition.whisper.encoder import WhisperEncoder, attend_packed
 from tests.components.recognition.tiny import mels, tiny
+from tests.processor import require
 
 
+@pytest.mark.usefixtures("packed_layers")
 @pytest.mark.parametrize(("arithmetic", "error"), [("float32", 1e-5), ("bfloat16", 0.03), ("int8", 0.1)])
 @torch.no_grad()
 def test_equals_openai_whispers_encoder(arithmetic: Arithmetic, error: float) -> None:
-    if not can_pack(arithmetic):
-        pytest.skip(f"no {arithmetic} operators on this CPU")
+    require(can_pack(arithmetic), f"products in {arithmetic}")
     model, batch = tiny(), mels(2)
     expected, got = model.encoder(batch), WhisperEncoder(model, arithmetic)(batch)
     assert got.dtype == torch.float32
@@ -29,7 +30,7 @@ def test_without_the_operators_torchs_own_layers_are_used(monkeypatch: pytest.Mo
     torch.testing.assert_close(WhisperEncoder(model)(batch), model.encoder(batch), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.skipif(not can_pack("float32"), reason="torch build without oneDNN's operators")
+@pytest.mark.usefixtures("packed_layers")
 @pytest.mark.parametrize("length", [1, 499, 500, 501, 1300])
 def test_packed_attention_equals_torchs(length: int) -> None:
     q, k, v = torch.randn(3, 2, length, 16, generator=torch.Generator().manual_seed(length))

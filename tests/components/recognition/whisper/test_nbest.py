@@ -11,6 +11,8 @@ from components.recognition.whisper.backend import ModelDimensions
 from components.recognition.whisper.decoding_state import DecodedWindow
 from components.recognition.whisper.nbest import build_nbest, piece_of
 
+pytestmark = pytest.mark.core
+
 TOKENIZER = ModelDimensions(80, 448, 51865).get_tokenizer("en", "transcribe")
 STAMP, EOT = TOKENIZER.timestamp_begin, TOKENIZER.eot
 

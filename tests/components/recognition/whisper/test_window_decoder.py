@@ -20,6 +20,8 @@ from tests.components.recognition.whisper.scripted import (
     utterance,
 )
 
+pytestmark = pytest.mark.core
+
 
 @pytest.mark.parametrize("bad", [scripted_result(" no " * 60), scripted_result(" Unlikely.", -1.5)])
 def test_failed_windows_are_decoded_hotter_until_one_passes(tmp_path: Path, bad: DecodingResult) -> None:

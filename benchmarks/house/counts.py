@@ -1,0 +1,115 @@
+"""What is counted: lines, members of ``Kind``, files of folders, words; by reading files, nothing is run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from benchmarks.common.paths import ROOT
+from benchmarks.house.import_graph import imported_module, modules, reach
+from flows.registry import FLOWS
+
+KINDS = ("recognize", "translate")
+"""Kinds of the nodes of the cascade."""
+EXTENSIONS = {*KINDS, "whisper", "marian", "wer", "cer", "bleu", "chrf", "ter"}
+"""What a cascade with packaged models uses, by the names of entry points of the groups ``antiphon.*``."""
+NO_PAGES = ("docs/results", "docs/decisions", "docs/reference", "docs/log.md", "docs/claims.md")
+"""Results (docs/claims.md is made of outputs, too), decisions, what is made of docstrings, and the log."""
+TABLE = re.compile(r"components\.nodes\.table")
+"""Modules that import every kind: a cascade is counted as if they named its own alone."""
+
+
+def count_lines(files: Iterable[Path]) -> int:
+    """Lines of files, blank ones and comments among them."""
+    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
+
+
+def count_reached(command: str) -> tuple[int, int]:
+    """Lines and files that ``antiphon run cascade`` with packaged models can come to import.
+
+    Followed are imports anywhere in a file, in functions, too, and the packages around what is imported:
+    from the module of the command, the modules that the flow's registry names, and those of its kinds and
+    of other extensions that it uses. The table of all kinds is left out.
+    """
+    names = [value for value in FLOWS["cascade"] if isinstance(value, str)]
+    flow = {module for value in names if (module := imported_module(value.partition(":")[0]))}
+    left_out = {module for module in modules() if TABLE.fullmatch(module)}
+    reached = reach({command, *flow, *map(module_of_kind, KINDS), *_entries()}, left_out)
+    return count_lines(modules()[module] for module in reached), len(reached)
+
+
+def _entries() -> Iterator[str]:
+    """The modules of our entry points that a cascade uses."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for group, entries in project.get("entry-points", {}).items():
+        for name, value in entries.items():
+            module = imported_module(value.partition(":")[0])
+            if group.startswith("antiphon.") and name in EXTENSIONS and module:
+                yield module
+
+
+@cache
+def classes() -> list[tuple[str, ast.ClassDef]]:
+    """Every class at the top of a module of the house, with its module."""
+    return [
+        (module, node)
+        for module, path in modules().items()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    ]
+
+
+@cache
+def kinds() -> list[tuple[str, ast.ClassDef]]:
+    """The classes of kinds and of their bases, but ``Kind`` itself, with their modules."""
+    names, before = {"Kind"}, 0
+    while len(names) > before:
+        before = len(names)
+        names |= {node.name for _, node in classes() if names & set(_bases(node))}
+    return [(module, node) for module, node in classes() if names & set(_bases(node))]
+
+
+def _bases(node: ast.ClassDef) -> Iterator[str]:
+    for base in node.bases:
+        yield ast.unparse(base.value if isinstance(base, ast.Subscript) else base).rpartition(".")[2]
+
+
+def module_of_kind(name: str) -> str:
+    """The module that defines the kind of this name."""
+    for module, node in kinds():
+        for statement in node.body:
+            if isinstance(statement, ast.Assign) and ast.unparse(statement) == f"name = {name!r}":
+                return module
+    raise LookupError(f"expected a class of kind {name}, found none")
+
+
+def count_kind() -> tuple[int, int, int]:
+    """Attributes and methods of ``Kind``, and how often kinds override one of these methods."""
+    (kind,) = (node for _, node in classes() if node.name == "Kind")
+    methods = {statement.name for statement in kind.body if isinstance(statement, ast.FunctionDef)}
+    attributes = [statement for statement in kind.body if isinstance(statement, ast.AnnAssign)]
+    overrides = [
+        statement
+        for _, node in kinds()
+        for statement in node.body
+        if isinstance(statement, ast.FunctionDef) and statement.name in methods
+    ]
+    return len(attributes), len(methods), len(overrides)
+
+
+def count_files() -> list[tuple[str, int]]:
+    """Folders of source with how many modules lie in them, and not deeper, the fullest first."""
+    folders = Counter(path.parent.relative_to(ROOT).as_posix() for path in modules().values())
+    return folders.most_common()
+
+
+def count_words() -> int:
+    """Words of the README and of the pages of docs/, code among them."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    read = (page for page in pages if not page.relative_to(ROOT).as_posix().startswith(NO_PAGES))
+    return sum(len(page.read_text(encoding="utf-8").split()) for page in read)

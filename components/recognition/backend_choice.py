@@ -1,0 +1,53 @@
+"""Which backend reads a model: the one that is set, else that of the model's architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypeVar
+
+from components.models.adapted_references import split_adapters
+from components.models.architecture_lookup import find_architecture
+from components.models.references import split_reference
+from components.recognition.backends import BACKENDS
+from components.recognition.backends.backend import Backend
+from components.recognition.config import AUTO, RecognitionConfig
+
+C = TypeVar("C", bound=RecognitionConfig)
+NOTHING_MADE: Mapping[str, str] = MappingProxyType({})
+
+
+def infer_backend(reference: str, store: str | None, made: Mapping[str, str] = NOTHING_MADE) -> str:
+    """Return the name of the backend that reads a model.
+
+    Args:
+        reference: Of the model.
+        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        made: Architecture of each model ``node:NAME`` that another node makes.
+
+    Returns:
+        The first row that takes its scheme where no configuration says more: the check of the model then
+        says what is wrong.
+    """
+    base, _ = split_adapters(reference)
+    names = [name for name, row in BACKENDS.items() if split_reference(base)[0] in row.schemes]
+    if len(names) == 1:
+        return names[0]
+    architecture = (made.get(base) or find_architecture(base, store)).lower()
+    readers = (name for name in names if architecture.startswith(BACKENDS[name].architectures))
+    return next(readers, names[0])
+
+
+def with_backend(config: C, store: str | None = None, made: Mapping[str, str] = NOTHING_MADE) -> C:
+    """Return a configuration whose backend is the one that reads its model, unless one is set.
+
+    Args: as :func:`infer_backend`.
+    """
+    if config.backend != AUTO:
+        return config
+    return config.model_copy(update={"backend": infer_backend(config.model, store, made)})
+
+
+def backend_of(config: RecognitionConfig, store: str | None = None) -> Backend:
+    """Return the row of the backend that is set, or that reads the configuration's model."""
+    return BACKENDS[with_backend(config, store).backend]

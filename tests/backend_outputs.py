@@ -1,0 +1,98 @@
+"""What the main components give on this machine, as JSON: ``python -m tests.backend_outputs FOLDER``.
+
+One process is one choice of kernels, which torch and oneDNN read from the environment when they start.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from components.data import load
+from components.ensembling.token_level import factory as ensembling
+from components.ensembling.token_level.config import MixingConfig
+from components.experts.upcycling import load_dense_models, save_upcycled, upcycle
+from components.merging.merge import merge
+from components.merging.recipe.reader import parse_recipe
+from components.models import resolve
+from components.recognition import factory as recognition
+from components.recognition.config import RecognitionConfig
+from components.records import NBest, Outcome
+from components.torch_facts import describe_kernels
+from components.training.config import TrainingConfig
+from components.training.trainer import train
+from components.translation import factory as translation
+from components.translation.config import TranslationConfig
+
+Scored = list[tuple[str, float]]
+"""Texts with their scores."""
+MODEL = "packaged:multi30k-en-de"
+WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
+
+
+def compute(folder: Path) -> dict[str, Scored]:
+    """Recognize, translate, ensemble, upcycle, merge and train a little, in an empty folder."""
+    torch.set_num_threads(1)
+    spoken = load("sample", limit=2).utterances
+    written = [each.model_copy(update={"text": each.transcript}) for each in spoken]
+    other, experts, merged = (folder / name for name in ("other", "experts", "merged"))
+    write_neighbor(Path(resolve(MODEL).path), other)
+    dense, tokenizer, lineage = load_dense_models([MODEL, str(other)], None)
+    torch.manual_seed(0)
+    save_upcycled(upcycle(dense, experts=4, top_k=2), tokenizer, experts, lineage)
+    shares = "".join(
+        f"\n- {{model: '{model}', parameters: {{weight: 1, density: 0.5}}}}" for model in (MODEL, other)
+    )
+    merge(parse_recipe(f"merge_method: ties\nbase_model: '{other}'\nmodels:{shares}"), merged)
+    outcomes = {
+        "recognition": recognition.build(RecognitionConfig(model="packaged:whisper-tiny.en")).recognize(
+            spoken
+        ),
+        "ensemble": ensembling.build_translator(
+            TranslationConfig(), [MODEL, str(other)], MixingConfig()
+        ).translate(written),
+        **{
+            name: translation.build(TranslationConfig(model=str(model))).translate(written)
+            for name, model in {"translation": MODEL, "experts": experts, "merging": merged}.items()
+        },
+    }
+    return {**{name: scored(each) for name, each in outcomes.items()}, "training": learn(folder)}
+
+
+def scored(outcomes: list[Outcome]) -> Scored:
+    """The best text of each utterance."""
+    return [(each.best.text, each.best.score) for each in outcomes if isinstance(each, NBest)]
+
+
+def write_neighbor(model: Path, folder: Path) -> None:
+    """Write a model whose weights are near those of ``model``."""
+    shutil.copytree(model, folder)
+    draw = torch.Generator().manual_seed(0)
+    tensors = load_file(folder / "model.safetensors")
+    for tensor in tensors.values():
+        tensor += 0.05 * tensor.std(correction=0) * torch.randn(tensor.shape, generator=draw)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def learn(folder: Path) -> Scored:
+    """Train a tiny model to copy for a few steps; its losses."""
+    draw = random.Random(0)
+    lines = [" ".join(draw.choices(WORDS, k=5)) + "\n" for _ in range(120)]
+    for language in ("en", "de"):
+        (folder / f"toy.{language}").write_text("".join(lines), encoding="utf-8")
+    toy: dict[str, Any] = dict.fromkeys(("data", "dev"), f"{folder}/toy.en,{folder}/toy.de")
+    size: dict[str, Any] = {"vocab_size": 64, "num_layers": 1, "d_model": 32, "ffn_dim": 64, "num_heads": 2}
+    steps: dict[str, Any] = {"max_steps": 6, "eval_every": 3, "eval_sentences": 4, "batch_tokens": 200}
+    config = TrainingConfig(**toy, **size, **steps, dropout=0.0, device="cpu", dtype="float32")
+    return [("loss", one["dev_loss"]) for one in train(config, folder / "trained").history]
+
+
+if __name__ == "__main__":
+    print(json.dumps({"kernels": describe_kernels(), **compute(Path(sys.argv[1]))}))
