@@ -67,8 +67,8 @@ def of(
             "stages": refs,
             "pipeline": PipelineRecord(nodes=tuple(graph), outputs=outputs),
             "metrics": {},
-            "started": "",
-            "finished": "",
+            "started": "2026-01-01T00:00:00+00:00",
+            "finished": "2026-01-01T00:01:00+00:00",
         }
     )
 
