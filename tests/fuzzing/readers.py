@@ -74,13 +74,10 @@ def _connection() -> Connection:
 
 
 def _served(path: Path) -> None:
-    text = path.read_bytes().decode("utf-8", "replace")
+    async def answer(client: object) -> str:
+        return path.read_bytes().decode("utf-8", "replace")
 
-    async def ask(client: object) -> str:
-        return text
-
-    answer = _connection().send(ask, CompletionForm, retries=0)
-    read_choices(answer, "served:x")
+    read_choices(_connection().send(answer, CompletionForm, retries=0), "served:x")
 
 
 def _parse(parse: Callable[[str, str], object]) -> Callable[[Path], object]:
