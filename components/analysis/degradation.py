@@ -127,18 +127,23 @@ def _measure(
     slopes = [_slope(curve, strength, aligned) for curve in curves]
     table = aligned[systems[0]]
     alike = len({slope.strengths for slope in slopes}) == 1
-    chosen = choose_test(test, len(ids)) if alike else "bootstrap"
+    resolved = choose_test(test, len(ids)) if alike else "bootstrap"
     return Degradation(
         axis=axis,
         metric=metric,
         higher_is_better=table.metric.higher_is_better,
         curves=tuple(_draw(curve, slope, aligned) for curve, slope in zip(curves, slopes, strict=True)),
         differences=_compare(
-            curves, slopes, first, chosen, higher_is_better=table.metric.higher_is_better, is_tested=is_tested
+            curves,
+            slopes,
+            first,
+            resolved,
+            higher_is_better=table.metric.higher_is_better,
+            is_tested=is_tested,
         ),
         n=len(ids),
-        test=chosen,
-        signature=f"{table.signature}|least-squares|{PROTOCOLS[chosen]}|two-sided|{PROTOCOL}",
+        test=resolved,
+        signature=f"{table.signature}|least-squares|{PROTOCOLS[resolved]}|two-sided|{PROTOCOL}",
     )
 
 

@@ -174,9 +174,9 @@ def configuration_folder(name: str, *, cache: Path | None = None) -> Path:
     """
     check_name(name)
     repository, _, revision = name.partition("@")
-    found = try_to_load_from_cache(repository, "config.json", cache_dir=cache, revision=revision or None)
-    if isinstance(found, str):
-        return Path(found).parent
+    cached = try_to_load_from_cache(repository, "config.json", cache_dir=cache, revision=revision or None)
+    if isinstance(cached, str):
+        return Path(cached).parent
     try:
         path = hf_hub_download(
             repository,
