@@ -6,8 +6,7 @@ from typing import Any, TypeVar
 
 from components.errors import ConfigError
 from components.nodes.kind import Kind
-from components.nodes.kind_registry import find_missing_methods
-from components.nodes.table import KINDS
+from components.nodes.kinds import KINDS, find_missing_methods
 
 K = TypeVar("K", bound=type[Kind[Any]])
 

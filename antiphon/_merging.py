@@ -34,7 +34,7 @@ def merge_models(
         MergeError: the models do not fit together, or ``out`` holds files.
         ConfigError: the recipe is wrong; its line is named.
     """
-    from components.files import disk_full_as_store_error
+    from components.files.files import disk_full_as_store_error
     from components.merging.checks import examine_recipe
     from components.merging.config import ALL_MODELS, recipe_of
     from components.merging.merge import MergeOptions, merge

@@ -12,7 +12,7 @@ from components.errors import ConfigError, DataError
 from components.records import NodeOutcome, Utterance
 from components.run_record import RunRecord, Score
 from components.storage.store import Store
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from components.export.format_names import TextFormat
@@ -178,8 +178,8 @@ class Run:
         """
         from components.export.export import write_run
         from components.export.formats import FORMATS, ExportSettings
-        from components.export.rules import SubtitleRules
         from components.export.run_texts import RunTexts
+        from components.export.subtitles.rules import SubtitleRules
         from flows.parameters.faults import check_values
 
         if unknown := [name for name in formats if name not in FORMATS]:

@@ -11,8 +11,8 @@ from components.pipeline.pipeline import Pipeline
 from components.storage.store import Store
 
 if TYPE_CHECKING:
-    from components.analysis.comparison import Comparison
-    from components.storage.run_listing import RunEntry
+    from components.analysis.comparing.comparison import Comparison
+    from components.storage.runs.run_listing import RunEntry
 
 
 def run_pipeline(
@@ -51,7 +51,7 @@ def run_flow(flow: str, /, **parameters: Any) -> Run:
         ConfigError: a fault of a parameter, a line each; nothing was computed.
         AntiphonError: what stopped the run. What was finished is kept.
     """
-    from components.nodes.code_permission import allow_own_code
+    from components.own_code.code_permission import allow_own_code
     from flows.parameters.faults import check_values
     from flows.preflight import check_needs
     from flows.registry import flow_named
@@ -90,7 +90,7 @@ def list_runs(*, store: str | None = None, flow: str | None = None) -> list[RunE
         Of each its ``name``, ``status`` (``completed``, ``failed``, ``running``, ``unfinished`` ...), when it
         was ``started``, its ``record`` (None where it has none), and its ``acceptance``.
     """
-    from components.storage import run_listing
+    from components.storage.runs import run_listing
 
     runs = run_listing.list_runs(Store(store))
     return [run for run in runs if flow is None or (run.record is not None and run.record.flow == flow)]
@@ -128,8 +128,8 @@ def compare_runs(*runs: Run | str, store: str | None = None, **settings: Any) ->
 def _graph_values(graph: str | Path | Mapping[str, Any] | Pipeline) -> tuple[dict[str, Any], str | None]:
     """A graph as parameters of the flow ``pipeline``, and the folder that its files lie in."""
     from components.pipeline.rewriting import values_of
-    from flows.cli.config_file import read_file
-    from flows.cli.file_paths import resolve_file_paths
+    from flows.cli.compute.config_file import read_file
+    from flows.cli.compute.file_paths import resolve_file_paths
 
     if isinstance(graph, Pipeline):
         return values_of(graph), str(graph.folder)

@@ -29,8 +29,8 @@ def score_transcripts(
         DataError: hypotheses of utterances that have no reference.
         ConfigError: no such normalizer, or its libraries are missing.
     """
+    from components.metrics.error_rates.recognition import recognition_scores
     from components.metrics.normalizers import check_normalizer
-    from components.metrics.recognition import recognition_scores
 
     return recognition_scores(
         references,
@@ -62,7 +62,7 @@ def score_translations(
     Raises:
         DataError: hypotheses of utterances that have no reference.
     """
-    from components.metrics.translation import translation_scores
+    from components.metrics.translation_quality.translation import translation_scores
 
     return translation_scores(
         references, hypotheses, language=language, n_total=len(references), sources=sources

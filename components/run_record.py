@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from components.profiling import CardMemory, Usage
 from components.records import Identifier, Record, Sha256
 
 RUN_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?"
@@ -16,6 +15,12 @@ RUN_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?"
 RunName = Annotated[str, Field(pattern=f"^{RUN_NAME}$")]
 NOTHING_SCORED = "nothing is scored: the data have neither transcripts nor references"
 """A run's note about what cannot be scored."""
+
+
+Usage = dict[str, dict[str, float]]
+"""Reference of a served model -> what it counted."""
+CardMemory = dict[str, int]
+"""Name of a card -> bytes."""
 
 
 class StageRef(Record):

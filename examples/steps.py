@@ -1,6 +1,7 @@
 """Steps of one's own for examples/own_code.yaml: plain functions, without a line of Antiphon.
 
-A function gets one record, a dictionary (components/nodes/plain_records.py says what is in it), and gives a
+A function gets one record, a dictionary (components/own_code/plain_records.py says what is in it), and gives
+a
 text; a list of (text, score), best first; or, for a node that gives a table, a number or the name of a way.
 """
 

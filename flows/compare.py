@@ -13,14 +13,14 @@ from functools import partial
 from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
+from components.analysis.comparing.stated_comparisons import check_stated
 from components.analysis.external_scores import check_systems
-from components.analysis.stated_comparisons import check_stated
 from components.errors import AntiphonError, ConfigError, DataError
 from components.metrics.scores_file import load_scores
 from components.metrics.table import METRICS
 from components.run_record import RunRecord
 from components.storage.store import Store
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 from flows import preflight
 from flows.definition import define_flow
 from flows.parallel_systems import run_systems

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
-from components.canonical_json import digest_of
 from components.errors import AntiphonError
+from components.files.canonical_json import digest_of
 from components.pipeline.pipeline import DATA
 from components.pipeline.rewriting import make_prefixes
 from components.run_record import RunRecord, StageRef
-from components.storage.stage_plan import content_of
+from components.storage.stages.stage_plan import content_of
 from flows.run import Run
 from flows.system import System, record_progress
 from reports.views.run_outputs import check_comparable

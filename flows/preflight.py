@@ -12,17 +12,17 @@ from functools import partial
 
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
-from components.languages import is_same_language
 from components.nodes.facts import Mode
 from components.nodes.site import Site
-from components.pipeline import auto_models
-from components.pipeline.auto_models import is_auto
+from components.pipeline.advice import auto_models
+from components.pipeline.advice.auto_models import is_auto
 from components.pipeline.idle_nodes import is_concerned
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
 from components.pipeline.planning import complete_node
 from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.reader import read_utterances
+from components.storage.stages.reader import read_utterances
+from components.text.languages import is_same_language
 from components.translation.checks import LanguagePair
 from flows.parameters.base import DataSet
 from tasks import endpoint_blocks

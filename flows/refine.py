@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from prefect.client.schemas.objects import State
 
-from components.counted_nouns import format_count
 from components.pipeline.pipeline import Pipeline
 from components.run_record import RunRecord, StageRef
+from components.text.counted_nouns import format_count
 from flows.definition import define_flow
 from flows.parameters.refine import RefineParameters, draft_of, pipeline
 from flows.run import Run

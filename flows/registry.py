@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.errors import ConfigError
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from components.pipeline.pipeline import Pipeline

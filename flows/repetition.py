@@ -79,7 +79,7 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 def _is_plain(text: str) -> bool:
     """Return whether YAML reads a text as that text."""
-    from components.yaml_text import parse_yaml
+    from components.files.yaml_text import parse_yaml
 
     try:
         return bool(parse_yaml(text, "a value")[0] == text)

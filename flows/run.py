@@ -15,11 +15,11 @@ from prefect.states import Completed
 from pydantic import ValidationError
 
 from components.errors import AntiphonError, ConfigError
-from components.files import utc_now
+from components.files.files import utc_now
 from components.metrics.normalizers import BY_LANGUAGE
 from components.run_record import PipelineRecord, RunRecord, Score, StageRef
-from components.storage.acceptance import refuse_accepted
-from components.storage.stage_plan import library_versions
+from components.storage.runs.acceptance import refuse_accepted
+from components.storage.stages.stage_plan import library_versions
 from components.storage.store import Store, check_run_name
 from flows import signals
 from flows.parameters.base import FlowParameters

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from components.redaction import redact
+from components.files.redaction import redact
 
 _SOURCE_PARAMETERS = ("audio", "runs", "run", "draft", "recipe", "data")
 """Parameters that say what a flow reads; the first that is set."""

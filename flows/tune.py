@@ -11,20 +11,20 @@ from functools import partial
 
 from prefect.client.schemas.objects import State
 
-from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.comparing.comparison_settings import ComparisonSettings
 from components.data.stage import store_part
 from components.errors import DataError
-from components.files import write_bytes
+from components.files.files import write_bytes
+from components.files.yaml_text import format_yaml
 from components.metrics.metric_names import split_metric
 from components.nodes.facts import Mode
 from components.pipeline.pipeline import DATA, Pipeline
 from components.run_record import RunRecord, StageRef
-from components.storage.run_listing import list_runs
-from components.storage.stage_plan import content_of
+from components.storage.runs.run_listing import list_runs
+from components.storage.stages.stage_plan import content_of
 from components.storage.store import Store
 from components.tuning.halving import cut_blocks
 from components.tuning.study import AS_WRITTEN, Study, Try
-from components.yaml_text import format_yaml
 from flows import preflight
 from flows.compare import record_comparison
 from flows.definition import define_flow

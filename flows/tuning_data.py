@@ -11,7 +11,7 @@ from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
 from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.reader import read_utterances
+from components.storage.stages.reader import read_utterances
 from components.storage.store import Store
 from components.tuning.confirmation import refuse_overlap, set_aside
 from components.tuning.objectives import Objective

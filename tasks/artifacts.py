@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 
-from components.counted_nouns import format_count
-from components.files import read_json, read_lines
+from components.files.files import read_json, read_lines
 from components.records import Route
 from components.run_record import StageRef
-from components.storage.reader import read_quarantined
-from components.storage.record_files import OUTPUTS
-from components.storage.seal import PLAN
-from components.storage.whole_stage import TABLES
+from components.storage.stages.reader import read_quarantined
+from components.storage.stages.record_files import OUTPUTS
+from components.storage.stages.seal import PLAN
+from components.storage.stages.whole_stage import TABLES
+from components.text.counted_nouns import format_count
 from reports.formatting import format_memory
 
 MAX_EXAMPLES = 20

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.endpoints.endpoint import use_source
 from components.errors import TransientError
-from components.json_text import parse_json
+from components.files.json_text import parse_json
 
 
 @lru_cache(maxsize=32)

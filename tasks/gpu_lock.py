@@ -17,8 +17,8 @@ from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists
 
-from components.device import pick_device
-from components.training.processes import joined_processes
+from components.compute.device import pick_device
+from components.training.parallel.processes import joined_processes
 from tasks.shared_lock import SharedLock
 
 # Here, where tasks find them by name: a task that refers to a lock cannot be sent to a cluster.

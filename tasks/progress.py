@@ -12,7 +12,7 @@ from uuid import UUID
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from components.counted_nouns import format_count
+from components.text.counted_nouns import format_count
 from reports.terminal.node_progress import NodeEnd, NodeProgress
 
 _LOG_EVERY = 5.0  # seconds

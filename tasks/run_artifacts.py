@@ -13,10 +13,10 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
-from components.files import read_json
+from components.files.files import read_json
 from components.run_record import RunRecord, StageRef
-from components.storage.seal import PLAN
-from components.storage.stage_plan import content_of
+from components.storage.stages.seal import PLAN
+from components.storage.stages.stage_plan import content_of
 from reports.formatting import format_memory
 from tasks.artifacts import escape_markdown, models_of
 

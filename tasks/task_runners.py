@@ -19,9 +19,9 @@ from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from components.compute.machine import list_cards, resolve_device_type
 from components.errors import ConfigError
-from components.machine import list_cards, resolve_device_type
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 
 KIND, CLUSTER, WORKERS = "ANTIPHON_RUNNER", "ANTIPHON_CLUSTER", "ANTIPHON_WORKERS"
 

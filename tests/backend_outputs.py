@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from components.compute.torch_facts import describe_kernels
 from components.data import load
+from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level import factory as ensembling
-from components.ensembling.token_level.config import MixingConfig
 from components.experts.upcycling import load_dense_models, save_upcycled, upcycle
 from components.merging.merge import merge
 from components.merging.recipe.reader import parse_recipe
@@ -25,9 +26,8 @@ from components.models import resolve
 from components.recognition import factory as recognition
 from components.recognition.config import RecognitionConfig
 from components.records import NBest, Outcome
-from components.torch_facts import describe_kernels
 from components.training.config import TrainingConfig
-from components.training.trainer import train
+from components.training.loop.trainer import train
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
 

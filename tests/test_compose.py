@@ -12,8 +12,8 @@ import pytest
 import yaml
 from prefect.settings import Settings
 
-from components.digests import CACHE_VARIABLE
-from components.storage.location import STORE_VARIABLE, local_root
+from components.files.digests import CACHE_VARIABLE
+from components.storage.places.location import STORE_VARIABLE, local_root
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "compose.yaml").read_text("utf-8")

@@ -15,18 +15,18 @@ import pytest
 import torch
 from torch import nn
 
-from components import batch_sizes
-from components.cuda_graphs import CUDA_GRAPHS
-from components.decoding import token_constraints
+from components.compute import batch_sizes
+from components.compute.cuda_graphs import CUDA_GRAPHS
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import logits_processors_of
-from components.decoding.logits_processors import AtSteps, History, LogitsProcessor
-from components.decoding.models import static_steps
+from components.decoding.constraints import token_constraints
+from components.decoding.constraints.logits_processors import AtSteps, History, LogitsProcessor
 from components.decoding.models.causal import CausalModel
-from components.decoding.models.step_graph import Step
+from components.decoding.models.generation_settings import logits_processors_of
+from components.decoding.recorded import static_steps
+from components.decoding.recorded.step_graph import Step
 from components.decoding.scorers import TokenScorer
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import (
     LinearInterpolation,
     LogLinearInterpolation,

@@ -19,21 +19,21 @@ from torch.nn import functional
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 from whisper.model import LayerNorm
 
-from components.cuda_graphs import CUDA_GRAPHS
-from components.decoding import token_constraints
+from components.compute.cuda_graphs import CUDA_GRAPHS
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
+from components.decoding.constraints import token_constraints
+from components.decoding.constraints.guidance import Guidance
 from components.decoding.ctc import prefix_beam_search
-from components.decoding.draft_model import Draft
-from components.decoding.gate_features import N_FEATURES
-from components.decoding.generation_settings import logits_processors_of
-from components.decoding.guidance import Guidance
+from components.decoding.mixing.gate_features import N_FEATURES
 from components.decoding.models.causal import CausalModel
-from components.decoding.models.deliberation import DeliberationModel
-from components.decoding.models.edit_diffusion import EditDiffusionModel
+from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
-from components.decoding.search import force_decode, search
+from components.decoding.searches.deliberation import DeliberationModel
+from components.decoding.searches.draft_model import Draft
+from components.decoding.searches.edit_diffusion import EditDiffusionModel
+from components.decoding.searches.search import force_decode, search
 from components.ensembling.token_level.combiners import (
     LinearInterpolation,
     LogLinearInterpolation,
@@ -55,7 +55,7 @@ from components.experts import routing_stats
 from components.experts.contribution import reference_log_likelihoods as likelihoods_of
 from components.experts.upcycling import upcycle
 from components.kernels import triton_ready
-from components.models.language_model import CausalLanguageModel
+from components.models.loaders.language_model import CausalLanguageModel
 from components.networks.moe.dispatch import dropped_share
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.load_balancing_loss import BALANCE_LOSSES, total_loss
@@ -71,8 +71,9 @@ from components.recognition.ctc.speech_ctc import HeadSettings, SpeechCtcModel
 from components.recognition.whisper import encoder
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.stacking.stacked_scorer import StackedScorer
-from components.training import batches, cross_entropy
 from components.training.config import TrainingConfig
+from components.training.examples import batches
+from components.training.loop import cross_entropy
 from components.training.marian_model import build_marian
 from tests.components.decoding import tiny_models
 from tests.components.experts.test_routing_stats import SAMPLES, Tokenizer

@@ -17,7 +17,7 @@ from benchmarks.claims.page import write_pages
 from benchmarks.claims.workspace import Workspace
 from benchmarks.common.manifest import OUTPUTS, describe_run
 from benchmarks.common.paths import ROOT
-from components.device import use_threads
+from components.compute.device import use_threads
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from components.training import batches, cross_entropy
 from components.training.config import TrainingConfig
-from components.training.translation_learner import TranslationLearner
+from components.training.examples import batches
+from components.training.learners.translation_learner import TranslationLearner
+from components.training.loop import cross_entropy
 
 LIGHTEST, HEAVIEST = 0.25, 4.0
 """Bounds of a sentence's weight, so that a few broken pairs do not decide."""

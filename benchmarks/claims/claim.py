@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.yaml_text import parse_yaml
+from components.files.yaml_text import parse_yaml
 
 REGISTER = Path(__file__).with_name("claims.yaml")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.claims.verdict import Result
-from components.metrics.bootstrap import SEED, FloatArray
-from components.metrics.null_distributions import two_sided_p
+from components.metrics.statistics.bootstrap import SEED, FloatArray
+from components.metrics.statistics.null_distributions import two_sided_p
 
 RESAMPLES, _PER_BATCH = 10_000, 500
 

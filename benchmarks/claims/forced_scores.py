@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.claims.workspace import Model
-from components.ensembling.token_level.config import MixingConfig
+from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.factory import build_backend, build_combiner
 from components.ensembling.token_level.learning.fitting import collect_reference_log_probs
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs

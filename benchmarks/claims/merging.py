@@ -13,7 +13,7 @@ from components.merging.config import VERSION as MERGING_VERSION
 from components.merging.merge import merge
 from components.merging.recipe.reader import parse_recipe
 from components.merging.recipe.recipe import Recipe
-from components.metrics.corpus_statistics import translation_statistics
+from components.metrics.statistics.corpus_statistics import translation_statistics
 from components.translation.config import VERSION as TRANSLATION_VERSION
 
 SENTENCES = 200

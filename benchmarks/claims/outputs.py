@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.common.manifest import OUTPUTS, Manifest, read_lines, write_lines
 from benchmarks.common.text_statistics import to_json
-from components.metrics.corpus_statistics import (
+from components.metrics.statistics.corpus_statistics import (
     CorpusStatistics,
     recognition_statistics,
     translation_statistics,

@@ -12,7 +12,7 @@ from benchmarks.claims.picture import draw_verdicts
 from benchmarks.claims.verdict import Result, judge
 from benchmarks.common.manifest import OUTPUTS
 from benchmarks.common.tables import markdown_table
-from components.files import write_bytes
+from components.files.files import write_bytes
 
 HEAD = """# Claims of the field, measured
 

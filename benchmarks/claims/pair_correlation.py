@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.claims.verdict import Result
-from components.metrics.bootstrap import SEED
+from components.metrics.statistics.bootstrap import SEED
 
 Table = np.ndarray[Any, np.dtype[np.float64]]
 """(k, k): the value of each pair of k models, symmetric; the diagonal is not read."""

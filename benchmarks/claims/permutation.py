@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.metrics.bootstrap import SEED
-from components.metrics.null_distributions import two_sided_p
+from components.metrics.statistics.bootstrap import SEED
+from components.metrics.statistics.null_distributions import two_sided_p
 
 EXACT = 16
 """Differences of which all sign patterns are tried; of more, 100,000 are drawn."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.claims.claim import Verdict
-from components.files import write_atomically
+from components.files.files import write_atomically
 
 COLORS: dict[Verdict, str] = {
     "holds": "#1a7f37",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmarks.claims.workspace import Workspace, digest_of
-from components.decoding.models.edit_diffusion import TAG_CHOICES
+from components.decoding.searches.edit_diffusion import TAG_CHOICES
 from components.records import Hypothesis, NBest, Utterance
 from components.refining.config import VERSION, RefineConfig
 from components.refining.rounds import Refiner

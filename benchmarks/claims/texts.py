@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.common.paths import SHARED
-from components.files import write_atomically
+from components.files.files import write_atomically
 
 Pair = tuple[str, str]
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from benchmarks.claims.claim import Claim, Comparison, Verdict
-from components.metrics.null_distributions import correct_holm
+from components.metrics.statistics.null_distributions import correct_holm
 from components.records import Record
 
 Decision = Literal["holds", "contradicted", "not shown"]

@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from components import data as data_sets
-from components.ensembling.token_level.config import TRANSLATION_VERSION as ENSEMBLE_VERSION
-from components.ensembling.token_level.config import MixingConfig
-from components.files import write_atomically
+from components.decoding.member_settings import MixingConfig
+from components.files.files import write_atomically
 from components.models import resolve
 from components.records import NBest, Utterance
 from components.training.config import TrainingConfig
-from components.training.learner import MakeLearner
-from components.training.trainer import train
-from components.training.translation_learner import TranslationLearner
+from components.training.learners.learner import MakeLearner
+from components.training.learners.translation_learner import TranslationLearner
+from components.training.loop.trainer import train
 from components.translation.config import VERSION as TRANSLATION_VERSION
 from components.translation.config import TranslationConfig
+from components.translation.ensemble_config import TRANSLATION_VERSION as ENSEMBLE_VERSION
 
 Model = str | Path
 DEV, FLICKR16, FLICKR17, MSCOCO = "val", "test_2016_flickr", "test_2017_flickr", "test_2017_mscoco"

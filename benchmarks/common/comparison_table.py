@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.common.tables import format_interval, format_p_value
-from components.metrics.significance import translation_tests
-from components.metrics.translation import sentence_scores, translation_scores
+from components.metrics.statistics.significance import translation_tests
+from components.metrics.translation_quality.translation import sentence_scores, translation_scores
 from components.records import Utterance
 
 Texts = dict[str, str]

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from benchmarks.common.paths import RESULTS, ROOT, SHARED
-from components.files import write_atomically
+from components.files.files import write_atomically
 
 OUTPUTS = RESULTS / "outputs"
 """The folder of kept outputs."""

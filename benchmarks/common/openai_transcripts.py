@@ -51,6 +51,6 @@ def _transcribe(model: str, utterance: Utterance) -> dict[str, Any]:
 
 @cache
 def _load(model: str) -> Any:
-    from components.models.whisper_loading import load_whisper
+    from components.models.loaders.whisper_loading import load_whisper
 
     return load_whisper(resolve(model))

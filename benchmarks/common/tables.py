@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from components.metrics.bootstrap import Interval
-from components.metrics.proportions import wilson_interval
-from components.metrics.significance import Difference
+from components.metrics.statistics.bootstrap import Interval
+from components.metrics.statistics.proportions import wilson_interval
+from components.metrics.statistics.significance import Difference
 from components.run_record import Score
 
 

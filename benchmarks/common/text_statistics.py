@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from components.metrics.bootstrap import FloatArray
-from components.metrics.corpus_statistics import CorpusStatistics, measure_all
 from components.metrics.metric import Metric, Segments, align_segments
+from components.metrics.statistics.bootstrap import FloatArray
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, measure_all
 from components.metrics.table import METRICS, get_metric
 from components.records import Utterance
 

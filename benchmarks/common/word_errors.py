@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from components.metrics.recognition import utterance_errors
+from components.metrics.error_rates.recognition import utterance_errors
 from components.records import Utterance
 
 Recording = dict[str, Any]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import components.samples
-from components.recognition.whisper.features import WINDOW_FRAMES, compute_log_mel, cut_window
+from components.recognition.whisper.windows.features import WINDOW_FRAMES, compute_log_mel, cut_window
 
 FOLDER = Path(components.samples.__file__).parent
 

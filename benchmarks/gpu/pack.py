@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Pack the model and say how large it is."""
     from components.models import resolve
-    from components.models.whisper_loading import load_whisper
+    from components.models.loaders.whisper_loading import load_whisper
 
     options = parser().parse_args()
     write_pack(load_whisper(resolve(MODEL)), options.out, options.bits)

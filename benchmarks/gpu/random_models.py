@@ -15,7 +15,7 @@ from transformers import (
 )
 from whisper.model import ModelDimensions, Whisper
 
-from components.decoding.gate_features import N_FEATURES
+from components.decoding.mixing.gate_features import N_FEATURES
 from components.ensembling.token_level.learning.gating_network import SoftmaxGate
 
 WHISPER: dict[str, tuple[int, int, int, int, int]] = {

@@ -13,10 +13,10 @@ from benchmarks.gpu.inputs import sample_sentences
 from benchmarks.gpu.random_models import random_gate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import logits_processors_of
+from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import (
     LinearInterpolation,
     LogLinearInterpolation,
@@ -24,7 +24,7 @@ from components.ensembling.token_level.combiners import (
 )
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.models import resolve
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 
 MODEL = "packaged:multi30k-en-de"
 BATCH, MAX_TOKENS = 16, 64

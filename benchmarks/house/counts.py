@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,14 +13,10 @@ from benchmarks.common.paths import ROOT
 from benchmarks.house.import_graph import imported_module, modules, reach
 from flows.registry import FLOWS
 
-KINDS = ("recognize", "translate")
-"""Kinds of the nodes of the cascade."""
-EXTENSIONS = {*KINDS, "whisper", "marian", "wer", "cer", "bleu", "chrf", "ter"}
+EXTENSIONS = {"recognize", "translate", "whisper", "marian", "wer", "cer", "bleu", "chrf", "ter"}
 """What a cascade with packaged models uses, by the names of entry points of the groups ``antiphon.*``."""
 NO_PAGES = ("docs/results", "docs/decisions", "docs/reference", "docs/log.md", "docs/claims.md")
 """Results (docs/claims.md is made of outputs, too), decisions, what is made of docstrings, and the log."""
-TABLE = re.compile(r"components\.nodes\.table")
-"""Modules that import every kind: a cascade is counted as if they named its own alone."""
 
 
 def count_lines(files: Iterable[Path]) -> int:
@@ -34,12 +29,11 @@ def count_reached(command: str) -> tuple[int, int]:
 
     Followed are imports anywhere in a file, in functions, too, and the packages around what is imported:
     from the module of the command, the modules that the flow's registry names, and those of its kinds and
-    of other extensions that it uses. The table of all kinds is left out.
+    of other extensions that it uses.
     """
     names = [value for value in FLOWS["cascade"] if isinstance(value, str)]
     flow = {module for value in names if (module := imported_module(value.partition(":")[0]))}
-    left_out = {module for module in modules() if TABLE.fullmatch(module)}
-    reached = reach({command, *flow, *map(module_of_kind, KINDS), *_entries()}, left_out)
+    reached = reach({command, *flow, *_entries()})
     return count_lines(modules()[module] for module in reached), len(reached)
 
 
@@ -77,15 +71,6 @@ def kinds() -> list[tuple[str, ast.ClassDef]]:
 def _bases(node: ast.ClassDef) -> Iterator[str]:
     for base in node.bases:
         yield ast.unparse(base.value if isinstance(base, ast.Subscript) else base).rpartition(".")[2]
-
-
-def module_of_kind(name: str) -> str:
-    """The module that defines the kind of this name."""
-    for module, node in kinds():
-        for statement in node.body:
-            if isinstance(statement, ast.Assign) and ast.unparse(statement) == f"name = {name!r}":
-                return module
-    raise LookupError(f"expected a class of kind {name}, found none")
 
 
 def count_kind() -> tuple[int, int, int]:

@@ -74,20 +74,20 @@ def packages_of(module: str) -> set[str]:
     return {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
 
 
-def reach(roots: Iterable[str], left_out: Iterable[str] = ()) -> set[str]:
+def reach(roots: Iterable[str]) -> set[str]:
     """The modules that some modules import, directly or through others, and these themselves.
 
     Args:
         roots: where to begin.
-        left_out: modules that are neither counted nor followed.
     """
     targets: dict[str, set[str]] = {}
     for module, _, target in arrows():
         targets.setdefault(module, set()).update(packages_of(target) & modules().keys())
-    reached, pending = set(left_out), list(roots)
+    reached: set[str] = set()
+    pending = list(roots)
     while pending:
         module = pending.pop()
         if module not in reached:
             reached.add(module)
             pending += targets.get(module, ())
-    return reached - set(left_out)
+    return reached

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_difference, format_score, markdown_table, one_paragraph
 from benchmarks.common.text_statistics import read_statistics
-from components.metrics.significance import Difference, compare_to_baseline
+from components.metrics.statistics.significance import Difference, compare_to_baseline
 
 DTYPES = ("float32", "bfloat16", "int8")
 ONE, ENSEMBLE = "one model", "ensemble"

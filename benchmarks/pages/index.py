@@ -12,7 +12,7 @@ from benchmarks.claims.verdict import judge
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import markdown_table
 from benchmarks.pages.page import headline
-from components.files import write_bytes
+from components.files.files import write_bytes
 
 INTRODUCTION = """\
 # Results

@@ -8,8 +8,8 @@ from typing import Any
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_difference, format_score, markdown_table, one_paragraph
 from benchmarks.common.text_statistics import Tables, read_statistics
-from components.metrics.significance import Difference, compare_to_baseline
-from components.resegmentation import PROTOCOL
+from components.metrics.statistics.significance import Difference, compare_to_baseline
+from components.text.resegmentation import PROTOCOL
 
 GOLD, SENTENCES, FRAGMENTS = "gold segments", "sentences joined", "every Whisper segment alone"
 WHOLE = "the recording"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from benchmarks.common.manifest import Manifest
 from benchmarks.common.measurements import Measurements, read_measurements
 from benchmarks.common.paths import RESULTS
-from components.files import write_bytes
+from components.files.files import write_bytes
 
 PAGES: Mapping[str, str] = {
     name: f"benchmarks.pages.{name.replace('-', '_')}"

@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.common.measurements import Measurements, Part
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
-from components.metrics.corpus_statistics import CorpusStatistics
-from components.metrics.significance import Difference, correct_family, paired_test
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.significance import Difference, correct_family, paired_test
 from components.metrics.table import get_metric
 
 CALIBRATED = "calibrated-votes"

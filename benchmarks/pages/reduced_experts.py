@@ -12,11 +12,11 @@ from benchmarks.common.tables import format_interval, format_p_value, markdown_t
 from benchmarks.quality.reduced_experts.domains import SENTENCES, TEST, VAL
 from benchmarks.quality.reduced_experts.graph import DRAWS, EXPERTS, KEPT, METHODS, TOP_K, TRANSLATED, WHOLE
 from benchmarks.quality.reduced_experts.study import MEASURES, RESAMPLES, Metric, Study
-from components.experts.clusters import RANDOM
+from components.experts.reducing.clusters import RANDOM
 from components.experts.routing_plots import shorten_layer_name
-from components.metrics.bootstrap import Estimate
-from components.metrics.null_distributions import correct_holm
-from components.metrics.seed_bootstrap import TwoLevelEstimate
+from components.metrics.statistics.bootstrap import Estimate
+from components.metrics.statistics.null_distributions import correct_holm
+from components.metrics.statistics.seed_bootstrap import TwoLevelEstimate
 
 PICTURE = "reduced-experts.png"
 HALF = EXPERTS // 2

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_share, markdown_table, one_paragraph
-from components.metrics.bootstrap import FloatArray
+from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.table import get_metric
 from components.routing.cost_quality import trace_curve
 from components.routing.cuts import find_cuts

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_difference, format_score, markdown_table, one_paragraph
 from benchmarks.common.text_statistics import read_statistics
-from components.metrics.significance import Difference, compare_to_baseline
+from components.metrics.statistics.significance import Difference, compare_to_baseline
 
 FIRST, SECOND, RISK = "first alone", "second alone", "minimum Bayes risk"
 TEXT, OTHERS = "text, 0.5 and 0.5", ("union, linear", "intersection, log-linear", RISK)

@@ -14,7 +14,7 @@ from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_translations
 from benchmarks.pages.arithmetic import DTYPES, ENSEMBLE, MODEL, ONE
 from components import data
-from components.ensembling.token_level.config import MixingConfig
+from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.factory import build_translator as build_ensemble
 from components.records import NBest
 from components.translation.config import TranslationConfig

@@ -21,7 +21,7 @@ from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_transcripts
 from benchmarks.quality.confidence.graphs import Graph
 from components import data
-from components.files import write_bytes
+from components.files.files import write_bytes
 from components.records import NBest, Utterance
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.synthesizer import build

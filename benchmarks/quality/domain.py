@@ -12,7 +12,7 @@ from benchmarks.common.sections import Result, section_parser
 from components import data
 from components.records import NBest, Utterance
 from components.translation.config import TranslationConfig
-from components.translation.domain import UNFAMILIAR_FEATURE
+from components.translation.context.domain import UNFAMILIAR_FEATURE
 
 PAGE = "domain"
 MODEL = "packaged:multi30k-en-de"

@@ -18,9 +18,9 @@ from benchmarks.common.tables import markdown_table
 from components.campaign.candidates import Candidate
 from components.campaign.selection import select_candidates
 from components.campaign.settings import Selection
-from components.metrics.bootstrap import FloatArray
-from components.metrics.corpus_statistics import CorpusStatistics, measure
 from components.metrics.metric import Segments
+from components.metrics.statistics.bootstrap import FloatArray
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, measure
 from components.metrics.table import METRICS
 from components.storage.store import Store
 from reports.views.campaign_candidates import load_candidates, load_systems

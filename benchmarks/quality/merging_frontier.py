@@ -23,11 +23,11 @@ from components.data import load
 from components.merging.merge import MergeOptions
 from components.merging.methods.table import METHODS as MERGE_METHODS
 from components.merging.statistics.data_sets import DataSets
-from components.metrics.corpus_statistics import translation_statistics
+from components.metrics.statistics.corpus_statistics import translation_statistics
 from components.metrics.table import METRICS
 from components.records import NBest
-from components.training import trainer
 from components.training.config import TrainingConfig
+from components.training.loop import trainer
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
 

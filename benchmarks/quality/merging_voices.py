@@ -21,12 +21,12 @@ from benchmarks.common.cached_recognition import recognize_cached
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_transcripts
 from benchmarks.quality.merging.methods import METHODS, make_merged
-from components.files import write_atomically
-from components.metrics.corpus_statistics import recognition_statistics
+from components.files.files import write_atomically
+from components.metrics.statistics.corpus_statistics import recognition_statistics
 from components.records import Utterance
 from components.training.config import TrainingConfig
-from components.training.recognition_learner import RecognitionLearner
-from components.training.trainer import train
+from components.training.learners.recognition_learner import RecognitionLearner
+from components.training.loop.trainer import train
 
 PAGE = "merging-frontier"
 START = "packaged:whisper-tiny.en"

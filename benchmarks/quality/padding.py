@@ -68,10 +68,10 @@ def measure_drifts(utterances: Sequence[Utterance]) -> dict[str, dict[str, float
     import torch
 
     from components.models import resolve
-    from components.models.whisper_loading import load_whisper
+    from components.models.loaders.whisper_loading import load_whisper
     from components.recognition.whisper.encoder import WhisperEncoder
-    from components.recognition.whisper.features import compute_log_mel, cut_window
-    from components.recognition.whisper.padding import count_audio_positions
+    from components.recognition.whisper.windows.features import compute_log_mel, cut_window
+    from components.recognition.whisper.windows.padding import count_audio_positions
 
     encoder = WhisperEncoder(load_whisper(resolve(MODEL)))
     distances: dict[str, list[float]] = {name: [] for name in WAYS}

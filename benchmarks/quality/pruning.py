@@ -18,17 +18,18 @@ from benchmarks.pages.pruning import DENSE
 from components import data
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of
-from components.metrics.significance import translation_tests
-from components.metrics.translation import translation_scores
+from components.metrics.statistics.significance import translation_tests
+from components.metrics.translation_quality.translation import translation_scores
 from components.models import resolve
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 from components.pruning.masks import Pattern
 from components.pruning.prune import PruningSummary, prune
 from components.records import NBest, Utterance
-from components.training import parallel_data, validation
+from components.training.examples import parallel_data
+from components.training.loop import validation
+from components.translation.backends.seq2seq import Seq2SeqBackend
 from components.translation.config import TranslationConfig
 from components.translation.search_settings import search_config_of
-from components.translation.seq2seq import Seq2SeqBackend
 from components.translation.translator import Translator
 
 PAGE = "pruning"

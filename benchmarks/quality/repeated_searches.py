@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from components.metrics.bootstrap import FloatArray
+from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.table import get_metric
 from components.tuning.domains import Choices
 from components.tuning.halving import cut_blocks, is_promoted

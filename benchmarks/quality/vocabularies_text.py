@@ -16,10 +16,10 @@ from benchmarks.common.paths import SHARED
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_translations
 from components import data
+from components.decoding.member_settings import MixingConfig
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.minimum_bayes_risk import rank_by_expected_utility
+from components.ensembling.output_level.risk.minimum_bayes_risk import rank_by_expected_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
-from components.ensembling.token_level.config import MixingConfig
 from components.records import NBest, Utterance
 from components.translation.config import TranslationConfig
 

@@ -65,7 +65,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 
 def transcribe_all(name: str, utterances: Sequence[Utterance]) -> dict[str, Words]:
     """Utterance id -> openai-whisper's words; recording by recording, so that an interrupted run goes on."""
-    from components.models.whisper_loading import load_whisper
+    from components.models.loaders.whisper_loading import load_whisper
 
     checkpoint = resolve(name)
     model = load_whisper(checkpoint)
@@ -104,7 +104,7 @@ def words_of(hypothesis: Hypothesis) -> Words:
 
 def measure_costs(name: str, utterances: Sequence[Utterance]) -> Spent:
     """CPU seconds of the four ways side by side, round by round."""
-    from components.models.whisper_loading import load_whisper
+    from components.models.loaders.whisper_loading import load_whisper
 
     model = load_whisper(resolve(name))
     quick: dict[str, Callable[[], object]] = {}

@@ -21,7 +21,7 @@ from transformers import GenerationConfig, MarianConfig, MarianMTModel
 from benchmarks.common.sections import Result, section_parser
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation, LogLinearInterpolation
 from components.ensembling.token_level.fused_interpolation import mix_linearly, mix_log_linearly
 from components.kernels import Arithmetic

@@ -14,7 +14,7 @@ from sacrebleu.metrics.chrf import CHRF
 from benchmarks.common.paths import SHARED
 from benchmarks.common.sections import Result, section_parser
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.minimum_bayes_risk import rank_by_expected_utility
+from components.ensembling.output_level.risk.minimum_bayes_risk import rank_by_expected_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.records import Hypothesis
 

@@ -77,7 +77,7 @@ def openai(**options: object) -> Run:
     """openai-whisper with its options."""
     import whisper
 
-    from components.models.whisper_loading import load_whisper
+    from components.models.loaders.whisper_loading import load_whisper
 
     model = load_whisper(resolve(MODEL))
     options["fp16"] = False

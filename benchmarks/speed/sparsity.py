@@ -17,7 +17,7 @@ from transformers import MarianConfig, MarianMTModel
 from benchmarks.common.cpu_timer import measure, ratio_to_best
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.kernels.packed_linear import PackedLinear
 from components.pruning.masks import Pattern, mask_by_magnitude

@@ -14,16 +14,16 @@ from transformers.utils import logging
 from benchmarks.common.sections import Result, section_parser
 from components import data
 from components.decoding.config import SearchConfig
-from components.decoding.draft_model import Draft
-from components.decoding.guidance import Guidance
-from components.decoding.search import search
+from components.decoding.constraints.guidance import Guidance
+from components.decoding.searches.draft_model import Draft
+from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.models import resolve
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
+from components.translation.backends.seq2seq import Seq2SeqBackend
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
-from components.translation.prepared_text import Sentence
-from components.translation.seq2seq import Seq2SeqBackend
+from components.translation.segments.prepared_text import Sentence
 
 PAGE = "speed-speculative"
 GREEDY = SearchConfig(beam_size=1, max_new_tokens=96)

@@ -21,14 +21,14 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from benchmarks.common.sections import Result, section_parser
-from components.training import batches
-from components.training.checkpoint import TrainingState
 from components.training.config import TrainingConfig
-from components.training.cross_entropy import label_smoothing_loss
+from components.training.examples import batches
+from components.training.loop.checkpoint import TrainingState
+from components.training.loop.cross_entropy import label_smoothing_loss
+from components.training.loop.train_step import TrainStep
 from components.training.marian_model import build_marian
-from components.training.microbatches import split_rows
-from components.training.processes import ALONE, Processes, join_processes, leave_processes
-from components.training.train_step import TrainStep
+from components.training.parallel.microbatches import split_rows
+from components.training.parallel.processes import ALONE, Processes, join_processes, leave_processes
 
 PAGE = "speed-training"
 PROCESSES = 2
@@ -55,7 +55,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 
 
 class RandomPairs:
-    """A model that learns to copy random sentences, a :class:`components.training.learner.Trainable`."""
+    """A model that learns to copy random sentences, a ``Trainable``."""
 
     def __init__(self, config: TrainingConfig) -> None:
         torch.manual_seed(config.seed)

@@ -19,12 +19,12 @@ from prefect import flow  # isort: skip
 
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.pages.following import ONE, ROW, SIDE
-from components.nodes import code_permission
+from components.own_code import code_permission
 from components.pipeline.pipeline import DATA
 from components.pipeline.reader import read_pipeline
 from components.records import Utterance
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tasks.execution.executor import execute
 

@@ -50,8 +50,8 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 def run_bare_loop(manifest: Path, folder: Path) -> dict[str, float]:
     """The component calls of the cascade, shard by shard, with outputs appended to plain files."""
     from components.data import load
-    from components.metrics.recognition import recognition_scores
-    from components.metrics.translation import translation_scores
+    from components.metrics.error_rates.recognition import recognition_scores
+    from components.metrics.translation_quality.translation import translation_scores
     from components.pipeline.planning import shard_size
     from components.recognition import factory as recognition
     from components.recognition.config import RecognitionConfig
@@ -108,8 +108,8 @@ def run_under_prefect(manifest: Path, folder: Path) -> dict[str, float]:
 
     nothing()
     # As in the bare loop, imports are before the clock; the flow itself imports what its nodes need.
-    import components.metrics.recognition
-    import components.metrics.translation
+    import components.metrics.error_rates.recognition
+    import components.metrics.translation_quality.translation
     import components.recognition.factory
     import components.translation.factory  # noqa: F401
     from flows.cascade import cascade

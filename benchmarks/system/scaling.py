@@ -47,8 +47,8 @@ def run_child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
 
     from components.pipeline.pipeline import DATA
     from components.pipeline.reader import read_pipeline
-    from components.storage.reader import read_utterances
-    from components.storage.stage_writer import StageWriter
+    from components.storage.stages.reader import read_utterances
+    from components.storage.stages.stage_writer import StageWriter
     from flows.server import settings  # noqa: F401 - before Prefect is imported
     from tasks import task_runners
     from tasks.execution.executor import execute

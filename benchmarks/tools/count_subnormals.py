@@ -19,13 +19,14 @@ from benchmarks.common.subnormals import counted_subnormals
 from benchmarks.common.tables import markdown_table
 from benchmarks.speed.experts import make_layers
 from components import data
-from components.ensembling.token_level.config import DROPOUT_PREFIX, MixingConfig
+from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.factory import build_translator as build_ensemble
 from components.kernels.llvm.native_code import supports_native
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build as build_recognizer
 from components.records import Utterance
 from components.translation.config import TranslationConfig
+from components.translation.ensemble_config import DROPOUT_PREFIX
 from components.translation.factory import build as build_translator
 
 RECOGNIZER, TRANSLATOR = "packaged:whisper-base", "packaged:multi30k-en-de"

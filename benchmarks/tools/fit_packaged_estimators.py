@@ -21,7 +21,7 @@ from benchmarks.common.paths import ROOT
 from components.confidence.estimators.config import ESTIMATOR_FILE
 from components.confidence.estimators.fitted_estimator import FittedEstimator, read_estimator
 from components.confidence.estimators.sources import PACKAGED, locate_estimator
-from components.files import write_bytes
+from components.files.files import write_bytes
 
 CARD = "README.md"
 TRANSCRIPT_FEATURES = (

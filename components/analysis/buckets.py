@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from components.languages import without_spaces
 from components.records import Utterance
-from components.text_normalization import get_normalizer
+from components.text.languages import without_spaces
+from components.text.text_normalization import get_normalizer
 
 
 @dataclass(frozen=True)

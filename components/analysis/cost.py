@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from components.profiling import CardMemory
 from components.records import Record
+from components.run_record import CardMemory
 
 MIN_FOR_P95 = 20
 """Requests that a 95th percentile needs; of fewer it would be their slowest one."""

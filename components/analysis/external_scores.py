@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from components.analysis.ranking import Scope
+from components.analysis.comparing.ranking import Scope
 from components.errors import ConfigError
-from components.metrics.bootstrap import FloatArray
-from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.metric import CorpusScore
 from components.metrics.scores_file import ExternalScores
 from components.metrics.scoring_units import ScoringUnits
+from components.metrics.statistics.bootstrap import FloatArray
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Record
-from components.suggestions import did_you_mean, suggest
+from components.text.suggestions import did_you_mean, suggest
 
 
 class ExternalScore(CorpusScore):

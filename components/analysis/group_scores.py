@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from components.analysis.buckets import group_utterances
-from components.metrics.corpus_statistics import CorpusStatistics, draw_together
 from components.metrics.languages import Language
 from components.metrics.metric import Metric, Output
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.scoring_units import ScoringUnits
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, draw_together
 from components.metrics.table import get_metric
 from components.records import Utterance
 from components.run_record import Score

@@ -14,7 +14,7 @@ from components.campaign.blinding import CampaignKey, ShownItem, assign
 from components.campaign.pearmut import to_campaign
 from components.campaign.settings import CampaignSettings
 from components.errors import ConfigError, StoreError, to_one_line
-from components.files import open_atomically, read_json, write_bytes, write_json
+from components.files.files import open_atomically, read_json, write_bytes, write_json
 
 KEY, PEARMUT, ASSETS = "key.json", "pearmut.json", "assets"
 

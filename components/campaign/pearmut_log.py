@@ -7,7 +7,7 @@ from typing import Any
 
 from components.campaign.answers import Answer, AnswerFaults
 from components.errors import ConfigError
-from components.json_text import parse_json
+from components.files.json_text import parse_json
 
 _RESET = "__RESET__"
 """The annotation by which pearmut notes that an annotator's task was reset: what was before is void."""

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from components.records import Hypothesis
-from components.token_pieces import spell_pieces
+from components.text.token_pieces import spell_pieces
 
 
 class Span(NamedTuple):

@@ -14,7 +14,7 @@ from components.campaign.answers import Answer, AnswerFaults, keep_last
 from components.campaign.blinding import MAX_DAMAGED_SCORE, BlindedItem, CampaignKey
 from components.campaign.pearmut_log import read_log
 from components.errors import ConfigError, DataError
-from components.text_encoding import MAX_BYTES, decode_text
+from components.text.text_encoding import MAX_BYTES, decode_text
 
 MAX_FAILED = 0.5
 """Share of attention checks above which an annotator's answers are left out."""

@@ -29,7 +29,7 @@ from components.confidence.word_features import WORD_FEATURES, extract_word_feat
 from components.number_ranges import ANY, LOG_PROBABILITY, NONNEGATIVE, PROBABILITY
 from components.recognition.whisper.fallback import compression_ratio
 from components.records import NBest, Quarantined, Route, Utterance
-from components.text_confidence import ESTIMATES
+from components.text.text_confidence import ESTIMATES
 
 __all__ = ["ESTIMATES", "FEATURES", "WORD_FEATURES", "extract_features", "extract_word_features"]
 

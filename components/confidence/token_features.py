@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from components.records import Hypothesis, Token
-from components.token_pieces import writes_text
+from components.text.token_pieces import writes_text
 
 Aggregate = Callable[[Sequence[float]], float]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from components.alignment import align
+from components.text.alignment import align
 
 if TYPE_CHECKING:
-    from components.text_normalization import Normalizer
+    from components.text.text_normalization import Normalizer
 
 
 def label_words(text: str, reference: str, normalizer: Normalizer) -> list[bool]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TypeVar
 
-from components.alignment import align
 from components.records import Hypothesis, Token
-from components.token_pieces import spell_pieces
+from components.text.alignment import align
+from components.text.token_pieces import spell_pieces
 
 T = TypeVar("T")
 

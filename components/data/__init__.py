@@ -12,10 +12,10 @@ read at all is one :class:`~components.errors.DataError`. :data:`FORMATS` is the
 from __future__ import annotations
 
 from components.data.dataset import Dataset, content_digest
-from components.data.drafts import Draft
-from components.data.formats import FORMATS, Format
+from components.data.files.drafts import Draft
+from components.data.files.formats import FORMATS, Format
+from components.data.files.named_sets import NAMED
 from components.data.loading import check, check_audio, from_audio, load
-from components.data.named_sets import NAMED
 
 __all__ = [
     "FORMATS",

@@ -8,11 +8,10 @@ from itertools import islice
 from pathlib import Path
 
 from components.data.dataset import Dataset
-from components.data.drafts import Draft
-from components.data.folds import parse_fold
-from components.data.formats import FORMATS
-from components.data.manifests import load_manifest
-from components.data.named_sets import (
+from components.data.files.drafts import Draft
+from components.data.files.formats import FORMATS
+from components.data.files.manifests import load_manifest
+from components.data.files.named_sets import (
     NAMED,
     PARAGRAPHS,
     SAMPLES,
@@ -21,10 +20,11 @@ from components.data.named_sets import (
     load_parallel,
     split_file_list,
 )
+from components.data.folds import parse_fold
 from components.data.record_builder import RecordBuilder
 from components.data.recordings import find_recordings, path_exists
 from components.errors import ConfigError, DataError
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 
 
 def load(

@@ -12,12 +12,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from components import audio
-from components.counted_nouns import format_count
 from components.data.dataset import STAGE, Dataset, assemble
-from components.data.documents import count_pieces
-from components.data.drafts import Draft
-from components.data.parsing import RecordError
-from components.data.reference_segments import (
+from components.data.files.documents import count_pieces
+from components.data.files.drafts import Draft
+from components.data.files.parsing import RecordError
+from components.data.files.reference_segments import (
     build_segments,
     join_references,
     join_texts,
@@ -25,8 +24,9 @@ from components.data.reference_segments import (
     select_references,
 )
 from components.errors import DataError
-from components.languages import UNDETERMINED, is_code, is_same_language
 from components.records import Audio, Quarantined, Utterance
+from components.text.counted_nouns import format_count
+from components.text.languages import UNDETERMINED, is_code, is_same_language
 
 AUDIO_FOLDERS = ("", "clips")
 """Folders, next to a manifest, in which its audio paths are looked up."""

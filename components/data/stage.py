@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.canonical_json import digest_of
+from components.compute.profiling import Cost, measure_cost
 from components.data.dataset import Dataset, assemble
 from components.data.loading import from_audio, load
 from components.errors import ConfigError, DataError
-from components.profiling import Cost, measure_cost
+from components.files.canonical_json import digest_of
 from components.run_record import StageRef
-from components.storage.reader import read_utterances
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import StageWriter, open_stage
+from components.storage.stages.reader import read_utterances
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import StageWriter, open_stage
 from components.storage.store import Store
 
 Languages = tuple[str | None, str | None]

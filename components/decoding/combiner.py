@@ -47,7 +47,7 @@ class Gate(Protocol):
         One that is not lagged may be recorded as a part of a CUDA graph: it asks the device for nothing.
 
         Args:
-            features: (M, R, F), see :mod:`components.decoding.gate_features`.
+            features: (M, R, F), see :mod:`components.decoding.mixing.gate_features`.
             steps: Number of generated tokens before the present one, of each row (R,), float32.
 
         Returns:

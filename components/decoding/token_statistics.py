@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from components.decoding.gate_features import distribution_features
+from components.decoding.mixing.gate_features import distribution_features
 from components.decoding.topk import topk
 
 N_STATISTICS = 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from components.files import read_lines, write_bytes
+from components.files.files import read_lines, write_bytes
 from components.records import Hypothesis, Identifier, Record, Segment, Sha256, Text
-from components.resegmentation import retime
+from components.text.resegmentation import retime
 
 CORRECTIONS = "corrections.jsonl"
 """The file of corrections in a stage; of several of one utterance the last counts."""

@@ -14,9 +14,9 @@ from components.editing.correction import (
     write_corrections,
 )
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.whole_stage import Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import Product, compute_once
 
 KIND = "corrections"
 VERSION = 1

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.file_names import unique_names
-from components.languages import is_undetermined
+from components.files.file_names import unique_names
 from components.records import Hypothesis, NBest, Segment, Utterance
 from components.run_record import StageRef
-from components.storage.reader import read_best_texts, read_nbests_by_id, read_utterances
-from components.text_confidence import confidence_of
+from components.storage.stages.reader import read_best_texts, read_nbests_by_id, read_utterances
+from components.text.languages import is_undetermined
+from components.text.text_confidence import confidence_of
 
 SUBTITLES_NAME = "subtitles"
 """Of what was read from subtitles, as the name of a recording."""

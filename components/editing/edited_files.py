@@ -15,8 +15,8 @@ from components.editing.edited_subtitles import read_edited_subtitles
 from components.editing.edited_table import propose_texts, read_edited_table
 from components.editing.proposal import Proposal
 from components.errors import ConfigError, DataError
-from components.suggestions import did_you_mean
-from components.text_encoding import MAX_BYTES, DecodedText, decode_text
+from components.text.suggestions import did_you_mean
+from components.text.text_encoding import MAX_BYTES, DecodedText, decode_text
 
 SUBTITLES = (".srt",)
 DOCUMENTS = (".docx",)

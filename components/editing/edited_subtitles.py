@@ -10,7 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from components.data.subtitles import Cue, parse_srt
+from components.data.files.subtitles import Cue, parse_srt
 from components.editing.editable_text import (
     EditableText,
     Recording,
@@ -21,7 +21,7 @@ from components.editing.editable_text import (
 from components.editing.proposal import Proposal
 from components.errors import ConfigError, DataError
 from components.records import Segment
-from components.text_encoding import DecodedText
+from components.text.text_encoding import DecodedText
 
 TOLERANCE = 0.002
 """Seconds by which times may differ that were written in milliseconds."""

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from components.editing.editable_text import EditableText, normalize_spaces
 from components.editing.proposal import Proposal, refuse_unknown_id
 from components.errors import ConfigError
-from components.json_text import parse_json
-from components.text_encoding import DecodedText
+from components.files.json_text import parse_json
+from components.text.text_encoding import DecodedText
 
 ID, TEXT = "id", "text"
 COLUMNS = (ID, TEXT, "source", "confidence")

@@ -11,9 +11,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from components.alignment import Edit, align
 from components.editing.editable_text import certainty_of
 from components.records import Hypothesis, Utterance
+from components.text.alignment import Edit, align
 
 Row = dict[str, Any]
 _PUNCTUATION = string.punctuation + "„“”‚‘’«»…–—¿¡。，、！？"

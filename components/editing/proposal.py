@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from components.errors import ConfigError
 from components.records import Segment
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 
 
 class Ids(Container[str], Iterable[str], Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from components.editing.editable_text import EditableText, read_editable_texts
 from components.errors import ConfigError
 from components.run_record import NodeRecord, RunRecord, StageRef
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 
 DATA = "data"
 SUFFIX = "-edited"

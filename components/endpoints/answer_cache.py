@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from components.digests import cache_folder
+from components.files.digests import cache_folder
 
 KEEP_SECONDS = 7 * 24 * 3600
 _TABLES = (

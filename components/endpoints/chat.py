@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from components.compute.profiling import note_usage
 from components.endpoints.chat_answer import (
     ChatAnswer,
     CompletionForm,
@@ -16,7 +17,6 @@ from components.endpoints.chat_answer import (
 from components.endpoints.connection import AnswerError, Connection, RefusedError, ServerFaultError, connect
 from components.endpoints.endpoint import Endpoint, find_endpoint
 from components.errors import AntiphonError, ModelError
-from components.profiling import note_usage
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
+from components.compute.progress import report_share
 from components.endpoints import answer_cache
 from components.endpoints.endpoint import PREFIX, Endpoint
 from components.errors import (
@@ -32,8 +33,7 @@ from components.errors import (
     UnknownModelError,
     to_one_line,
 )
-from components.progress import report_share
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from components.errors import ConfigError
-from components.redaction import MASK
+from components.files.redaction import MASK
 
 PREFIX = "ANTIPHON_SERVED"
 MIN_SECRET = 8

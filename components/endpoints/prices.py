@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from components.endpoints.endpoint import PREFIX
 from components.endpoints.usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
 from components.errors import ConfigError
-from components.yaml_text import parse_yaml, read_yaml_text
+from components.files.yaml_text import parse_yaml, read_yaml_text
 
 VARIABLE = f"{PREFIX}_PRICES"
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from components.compute.profiling import note_usage
 from components.endpoints.answer_form import AnswerForm, TokenForm
 from components.endpoints.connection import AnswerError, RefusedError, ServerFaultError, connect
 from components.endpoints.endpoint import Endpoint, find_endpoint
 from components.endpoints.usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
 from components.errors import AntiphonError, ModelError
-from components.profiling import note_usage
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -5,9 +5,9 @@ from __future__ import annotations
 from components import data
 from components.experts.config import ExpertsConfig
 from components.experts.multilingual import require_targets
-from components.languages import check_code
+from components.text.languages import check_code
 from components.training.checks import check_machine
-from components.training.compilation import require_compilable
+from components.training.parallel.compilation import require_compilable
 
 
 def check(config: ExpertsConfig, store: str | None) -> None:

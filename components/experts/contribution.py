@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from components.analysis.contribution import Contribution, measure_contribution
+from components.attribution.contribution import Contribution, measure_contribution
+from components.experts.reducing.sparse_layers import find_sparse_layers
 from components.experts.sample_batches import Sample, iterate_batches
-from components.experts.sparse_layers import find_sparse_layers
-from components.metrics.bootstrap import FloatArray
-from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.metric import CorpusScore
-from components.metrics.shapley import MAX_MEMBERS, Coalition, all_coalitions
+from components.metrics.statistics.bootstrap import FloatArray
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.shapley import MAX_MEMBERS, Coalition, all_coalitions
 
 
 @torch.no_grad()

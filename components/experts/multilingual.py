@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from components.errors import ConfigError, DataError
-from components.training import parallel_data, vocabulary
-from components.training.batches import Example
-from components.training.parallel_data import Pair
-from components.training.vocabulary import tag
+from components.training.examples import parallel_data, vocabulary
+from components.training.examples.batches import Example
+from components.training.examples.parallel_data import Pair
+from components.training.examples.vocabulary import tag
 
 
 class MultilingualCorpus(NamedTuple):

@@ -19,11 +19,13 @@ from components.experts.upcycling import upcycle_marian
 from components.networks.moe import load_balancing_loss
 from components.networks.moe.moe_block import record_routing
 from components.networks.moe.sparse_marian import SparseMarianMTModel, add_random_experts, layer_masks
-from components.training import batches, cross_entropy, initialization, validation
-from components.training.bagging import resample_items
+from components.training import initialization
 from components.training.config import TrainingConfig
+from components.training.examples import batches
+from components.training.examples.bagging import resample_items
+from components.training.loop import cross_entropy, validation
 from components.training.marian_model import build_marian
-from components.training.prefetch import BatchLoader
+from components.training.parallel.prefetch import BatchLoader
 
 
 class MultilingualLearner:
@@ -84,7 +86,7 @@ class MultilingualLearner:
         )
 
     def export(self, folder: Path) -> None:
-        """Write a folder that :mod:`components.models.loading` loads."""
+        """Write a folder that :mod:`components.models.loaders.loading` loads."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 

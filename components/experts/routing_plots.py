@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from components.experts.routing_stats import LayerRoutingStats
-from components.files import write_atomically
+from components.files.files import write_atomically
 
 ROWS = ("load", "language", "token")
 

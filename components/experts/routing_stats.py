@@ -17,8 +17,13 @@ from pydantic import Field
 from torch import Tensor
 
 from components.errors import ModelError
+from components.experts.reducing.sparse_layers import (
+    ExpertPass,
+    SparseLayer,
+    find_sparse_layers,
+    watch_experts,
+)
 from components.experts.sample_batches import Sample, SampleBatch, iterate_batches
-from components.experts.sparse_layers import ExpertPass, SparseLayer, find_sparse_layers, watch_experts
 from components.networks.moe.router import Routing
 from components.records import Record
 

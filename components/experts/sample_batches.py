@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from components.training.batches import Example, collate
-from components.training.vocabulary import tag
+from components.training.examples.batches import Example, collate
+from components.training.examples.vocabulary import tag
 
 ENCODER = ".encoder."
 """What stands in the name of a layer of an encoder."""

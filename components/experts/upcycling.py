@@ -22,7 +22,7 @@ from transformers import MixtralConfig, MixtralForCausalLM
 
 from components.errors import ConfigError, ModelError
 from components.models import resolve
-from components.models.loading import Kind, load_transformers
+from components.models.loaders.loading import Kind, load_transformers
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import check_top_k
@@ -213,7 +213,7 @@ def load_dense_models(references: Sequence[str], store: str | None) -> tuple[lis
 
 
 def save_upcycled(model: Any, tokenizer: Any, folder: Path, lineage: Sequence[str]) -> None:
-    """Write a folder that transformers (Mixtral) or :mod:`components.models.loading` (Marian) loads."""
+    """Write a folder that transformers (Mixtral) or ``loading`` (Marian) loads."""
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "upcycled.json").write_text(json.dumps({"sources": list(lineage)}) + "\n", encoding="utf-8")

@@ -7,15 +7,15 @@ import shutil
 from pathlib import Path
 
 from components.errors import AntiphonError
-from components.export.cues import Cue
 from components.export.export import encode_run
 from components.export.format_names import TextFormat
 from components.export.formats import ExportSettings
-from components.export.rule_check import check_rules
 from components.export.run_texts import RunTexts
-from components.files import encode_json, rename_durably, staging_folder
+from components.export.subtitles.cues import Cue
+from components.export.subtitles.rule_check import check_rules
+from components.files.files import encode_json, rename_durably, staging_folder
 from components.run_record import RunRecord
-from components.storage.report_files import TEXTS
+from components.storage.runs.report_files import TEXTS
 
 RULES = "subtitle-rules.json"
 """How many subtitles of the folder break which rule."""

@@ -8,12 +8,12 @@ from itertools import islice
 from pathlib import Path
 
 from components.errors import ConfigError
-from components.export.cues import Cue
 from components.export.format_names import TextFormat
 from components.export.formats import FORMATS, ExportSettings, TextFile, encode_files
-from components.export.rule_check import RuleCheck, check_rules
 from components.export.run_texts import RunTexts
-from components.files import write_bytes
+from components.export.subtitles.cues import Cue
+from components.export.subtitles.rule_check import RuleCheck, check_rules
+from components.files.files import write_bytes
 from components.records import Quarantined
 
 

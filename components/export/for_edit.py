@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from components.data.subtitles import BACKSLASH
+from components.data.files.subtitles import BACKSLASH
 from components.editing.editable_text import (
     EditableText,
     Recording,
@@ -18,9 +18,9 @@ from components.editing.editable_text import (
 from components.editing.edited_files import DOCUMENTS, SUBTITLES, TABLES
 from components.editing.edited_table import COLUMNS, ID, TEXT, guard_cell, guard_id, join_cells
 from components.errors import ConfigError
-from components.export.word_table import Column, build_table
-from components.files import write_atomically
-from components.languages import UNDETERMINED, is_undetermined
+from components.export.documents.word_table import Column, build_table
+from components.files.files import write_atomically
+from components.text.languages import UNDETERMINED, is_undetermined
 
 EditFormat = Literal["tsv", "docx", "srt"]
 """What the texts of a node can be edited as."""

@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from components.export.cues import Cue, build_cues_of_blocks
+from components.export.documents.json_files import encode_json, encode_jsonl
+from components.export.documents.plain_text import encode_text
+from components.export.documents.tables import encode_parquet, encode_tsv
+from components.export.documents.word_document import encode_document
 from components.export.format_names import TextFormat
-from components.export.json_files import encode_json, encode_jsonl
-from components.export.plain_text import encode_text
 from components.export.recording_text import RecordingText, words_of
-from components.export.rules import SubtitleRules
-from components.export.subtitle_files import SubtitleFormat, encode_subtitles
-from components.export.tables import encode_parquet, encode_tsv
-from components.export.word_document import encode_document
-from components.file_names import safe_name
-from components.languages import is_undetermined
+from components.export.subtitles.cues import Cue, build_cues_of_blocks
+from components.export.subtitles.rules import SubtitleRules
+from components.export.subtitles.subtitle_files import SubtitleFormat, encode_subtitles
+from components.files.file_names import safe_name
+from components.text.languages import is_undetermined
 
 
 @dataclass(frozen=True)

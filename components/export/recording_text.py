@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from components.export.timed_words import (
+from components.export.subtitles.timed_words import (
     Span,
     TimedWord,
     clean_text,
@@ -16,9 +16,9 @@ from components.export.timed_words import (
     spread_text,
     words_of_segment,
 )
-from components.languages import UNDETERMINED
 from components.records import Hypothesis, NBest, Quarantined, Segment, Utterance
-from components.text_confidence import confidence_of, estimates_of, segment_confidence
+from components.text.languages import UNDETERMINED
+from components.text.text_confidence import confidence_of, estimates_of, segment_confidence
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class TextPart:
         source_language: of the source.
         quarantined: why there is no text.
         estimates: what an estimator says of the whole text, by name; see
-            :data:`~components.text_confidence.ESTIMATES`.
+            :data:`~components.text.text_confidence.ESTIMATES`.
         word_confidences: calibrated probability of each word of the text, where it was estimated.
     """
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from components.data.named_sets import PARAGRAPHS, split_file_list
-from components.data.subtitles import name_without_language
+from components.data.files.named_sets import PARAGRAPHS, split_file_list
+from components.data.files.subtitles import name_without_language
 from components.errors import ConfigError
 from components.export.recording_text import RecordingText, TextPart, make_part
-from components.file_names import unique_names
-from components.languages import UNDETERMINED
+from components.files.file_names import unique_names
 from components.records import NBest, Quarantined, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
-from components.storage.reader import StoredOutcomes, read_quarantined, read_utterances
-from components.suggestions import did_you_mean
+from components.storage.stages.reader import StoredOutcomes, read_quarantined, read_utterances
+from components.text.languages import UNDETERMINED
+from components.text.suggestions import did_you_mean
 
 DATA, SOURCE, TARGET = "data", "source", "target"
 

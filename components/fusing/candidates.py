@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-from components.ensembling.output_level.words import split_units
+from components.ensembling.output_level.voting.words import split_units
 from components.records import NBest
-from components.text_normalization import word_key
+from components.text.text_normalization import word_key
 
 
 def collect_texts(nbests: Sequence[NBest], limit: int) -> list[str]:

@@ -14,7 +14,7 @@ from components.refining.config import (
 )
 from components.stacking.config import StackTrainingConfig
 from components.stage_settings import Device, ModelRef, TableOf
-from components.text_confidence import EstimateName
+from components.text.text_confidence import EstimateName
 
 VERSION = 1
 """Version of fusing: raised when the same candidates and settings give another output."""

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from components.batch_sizes import BatchLimit, ItemTooLargeError
+from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding.isolation import isolate
-from components.ensembling.output_level.mbr_utilities import sentence_chrf
+from components.ensembling.output_level.risk.mbr_utilities import sentence_chrf
 from components.errors import ModelError
 from components.fusing.candidates import collect_texts, edit_distance
 from components.fusing.config import CONSENSUS, FuseConfig
@@ -19,11 +19,11 @@ from components.fusing.prompted import Answer, PromptedFuser, Question
 from components.fusing.refusal import find_refusal
 from components.fusing.served import make_prompted_fuser
 from components.fusing.trained import TrainedFuser
-from components.languages import UNDETERMINED
 from components.records import Decision, Hypothesis, NBest, Utterance
 from components.refining.decisions import Estimates
 from components.refining.proposal_judge import AcceptanceGate
-from components.resegmentation import retime
+from components.text.languages import UNDETERMINED
+from components.text.resegmentation import retime
 
 METHODS: dict[str, Callable[[FuseConfig, str | None], PromptedFuser | TrainedFuser]] = {
     "prompted": make_prompted_fuser,

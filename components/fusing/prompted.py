@@ -14,12 +14,12 @@ from typing import NamedTuple
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.errors import ConfigError
 from components.fusing.config import FuseConfig
-from components.languages import base_of, english_name
-from components.sanitization import find_control_tokens, sanitize
-from components.translation.causal import answer_logits_processors, end_tokens, find_newline_tokens
+from components.text.languages import base_of, english_name
+from components.text.sanitization import find_control_tokens, sanitize
+from components.translation.backends.causal import answer_logits_processors, end_tokens, find_newline_tokens
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
 

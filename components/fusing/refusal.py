@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from components.ensembling.output_level.words import split_units
+from components.ensembling.output_level.voting.words import split_units
 from components.fusing.candidates import edit_distance
-from components.text_normalization import word_key
+from components.text.text_normalization import word_key
 
 MARKS = re.compile(r"</?(?:candidates|source)>|(?:^|\s)candidates?\s*(?:\d+\s*)?:", re.IGNORECASE)
 NUMBERED = re.compile(r"^\s*\d{1,2}\s*[.):]\s")

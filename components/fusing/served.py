@@ -11,7 +11,7 @@ from components.fusing.config import FuseConfig
 from components.fusing.prompted import MARKS, Answer, PromptedFuser, Question
 from components.models.references import split_reference
 from components.models.sources.served import is_served, served_model
-from components.sanitization import sanitize
+from components.text.sanitization import sanitize
 
 
 class ServedFuser(PromptedFuser):

@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import logits_processors_of
+from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.errors import ConfigError
-from components.files import read_json
+from components.files.files import read_json
 from components.fusing.config import FuseConfig
 from components.fusing.prompted import Answer, Question
-from components.sanitization import find_control_tokens, sanitize
 from components.stacking.padding import pad_texts
 from components.stacking.training.pre_translation import join_texts
+from components.text.sanitization import find_control_tokens, sanitize
+from components.translation.backends.seq2seq import to_sentence_translation
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
-from components.translation.seq2seq import to_sentence_translation
 
 SETTINGS = "fuse.json"
 """File of a model's folder that says what it reads: ``candidates`` at most, and whether the ``source``."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from components.errors import DataError
-from components.files import write_json
+from components.files.files import write_json
 from components.fusing.candidates import collect_texts
 from components.fusing.config import FuseTrainingConfig
 from components.fusing.prompted import Question
@@ -17,11 +17,11 @@ from components.fusing.trained import SETTINGS, join_question
 from components.records import NBest, Utterance
 from components.stacking.training.pre_translation import DraftLearner
 from components.stacking.training.train import Progress, training_config
-from components.storage.whole_stage import Product
+from components.storage.stages.whole_stage import Product
 from components.training.config import TrainingConfig
-from components.training.learner import Learner
-from components.training.parallel_data import Pair
-from components.training.product import make_model
+from components.training.examples.parallel_data import Pair
+from components.training.learners.learner import Learner
+from components.training.loop.product import make_model
 
 MIN_PAIRS = 50
 """Least pairs that something can be learned from."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from components.analysis.attribution import Attribution
+from components.attribution.attribution import Attribution
+from components.attribution.substitution import texts_above
 from components.improvement.remedies import Proposal
 from components.improvement.situation import Situation
-from components.metrics.bootstrap import Estimate
-from components.pipeline.substitution import texts_above
+from components.metrics.statistics.bootstrap import Estimate
 
 
 def bound_gain(proposal: Proposal, situation: Situation, attribution: Attribution) -> Estimate | None:

@@ -16,13 +16,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from components.errors import DataError
-from components.languages import UNDETERMINED
-from components.metrics.bootstrap import Estimate, FloatArray, bootstrap_interval
-from components.metrics.corpus_statistics import CorpusStatistics, draw_together, measure
 from components.metrics.metric import align_segments
 from components.metrics.scoring_units import ScoringUnits
+from components.metrics.statistics.bootstrap import Estimate, FloatArray, bootstrap_interval
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, draw_together, measure
 from components.metrics.table import get_metric
 from components.records import Record, Utterance
+from components.text.languages import UNDETERMINED
 
 CONFIDENCE = 0.95
 """Of every interval."""

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from components.errors import AntiphonError, ConfigError
+from components.files.yaml_text import format_yaml
 from components.improvement.situation import Choices, Mended, Situation, Values
+from components.pipeline.advice.recommended_models import has_model
 from components.pipeline.pipeline import NODE, Pipeline
 from components.pipeline.reader import read_pipeline
-from components.pipeline.recommended_models import has_model
 from components.pipeline.rewriting import values_of
-from components.yaml_text import format_yaml
 
 LADDER = (
     "packaged:whisper-tiny.en",

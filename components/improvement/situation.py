@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+from components.attribution.substitution import Chain
 from components.nodes.facts import Language
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.rewriting import definition_of, values_of
-from components.pipeline.substitution import Chain
 
 Mended = Literal["transcript", "translation"]
 """What a remedy works on."""

@@ -1,6 +1,6 @@
 """Arithmetic on task vectors (model - base) in one pass over the weights, where the processor can.
 
-The numbers are those of :mod:`components.merging.methods.task_arithmetic`, which does the same by torch's
+The numbers are those of ``task_arithmetic``, which does the same by torch's
 operators; callers ask :func:`fuses` first.
 """
 

@@ -14,7 +14,7 @@ from components.merging.io.input_models import NO_REFERENCES, open_models
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.output_files import donor_of
 from components.merging.methods.table import METHODS
-from components.merging.methods.ties_whole_model import check_whole_models
+from components.merging.methods.task_vectors.ties_whole_model import check_whole_models
 from components.merging.methods.validation import check_method
 from components.merging.model_findings import (
     Finding,

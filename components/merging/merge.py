@@ -15,9 +15,9 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from components.device import pick_device
+from components.compute.device import pick_device
 from components.errors import MergeError
-from components.files import rename_durably, staging_folder, sync_file
+from components.files.files import rename_durably, staging_folder, sync_file
 from components.merging.adapters.merge import merge_adapters
 from components.merging.checks import examine_stage
 from components.merging.config import VERSION
@@ -27,8 +27,11 @@ from components.merging.io.model_folder import ModelFolder
 from components.merging.io.tensor_task import CPU, TensorTask
 from components.merging.io.tensor_writer import SHARD_BYTES, TensorSpec, TensorWriter
 from components.merging.methods.table import METHODS
-from components.merging.methods.task_arithmetic import task_arithmetic
-from components.merging.methods.ties_whole_model import compute_global_statistics, measures_whole_models
+from components.merging.methods.task_vectors.task_arithmetic import task_arithmetic
+from components.merging.methods.task_vectors.ties_whole_model import (
+    compute_global_statistics,
+    measures_whole_models,
+)
 from components.merging.methods.validation import check_method
 from components.merging.output_tensors import map_layer_origins
 from components.merging.plan import plan_merge

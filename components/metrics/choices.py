@@ -10,13 +10,13 @@ from pydantic_core import CoreSchema, core_schema
 
 from components.errors import ConfigError
 from components.metrics.metric_names import split_metric
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 
 Output = Literal["transcript", "translation"]
 Test = Literal["bootstrap", "randomization"]
 """Paired bootstrap, or approximate randomization."""
 TestChoice = Literal["auto", "bootstrap", "randomization"]
-"""A test, or the one that has its size: see :func:`~components.metrics.null_distributions.choose_test`."""
+"""A test, or the one that has its size: see ``choose_test``."""
 
 TEST_LABELS: dict[Test, str] = {
     "bootstrap": "paired bootstrap",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from components.errors import DataError
-from components.languages import without_spaces
 from components.metrics.pairing import normalize_ids
+from components.text.languages import without_spaces
 
 Language = str | Mapping[str, str]
 """The language of all utterances, or of each by its id."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from components.errors import DataError
-from components.metrics.bootstrap import PROTOCOL, FloatArray, Interval, bootstrap_interval
+from components.metrics.error_rates.turns import Turns
 from components.metrics.languages import Language, assign_languages, group_by_language
 from components.metrics.pairing import align_by_id, nfc
-from components.metrics.turns import Turns
+from components.metrics.statistics.bootstrap import PROTOCOL, FloatArray, Interval, bootstrap_interval
 from components.records import Audio
 
 Output = Literal["transcript", "translation"]

@@ -15,8 +15,8 @@ import numpy as np
 from pydantic import Field
 
 from components.errors import ConfigError
-from components.metrics.bootstrap import FloatArray
 from components.metrics.metric import Metric, Need, Segments
+from components.metrics.statistics.bootstrap import FloatArray
 from components.records import Record, Text
 
 

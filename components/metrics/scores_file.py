@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 from components.audio.container import read_regular_file
 from components.errors import ConfigError, DataError
-from components.metrics.agreement import krippendorff_alpha
 from components.metrics.judgement_table import TableFaults, open_table, read_cells
 from components.metrics.pairing import nfc
 from components.metrics.scores_settings import NAME, ScoresFile
+from components.metrics.statistics.agreement import krippendorff_alpha
 from components.metrics.table import METRICS
-from components.suggestions import suggest
-from components.text_encoding import MAX_BYTES, decode_text
+from components.text.suggestions import suggest
+from components.text.text_encoding import MAX_BYTES, decode_text
 
 COLUMNS = ("id", "system", "value")
 """Columns that a file must have."""

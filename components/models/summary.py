@@ -18,7 +18,7 @@ from components.models.checkpoints import (
     verify,
     weight_files,
 )
-from components.models.packaged_models import PACKAGED_MODELS
+from components.models.packages.packaged_models import PACKAGED_MODELS
 from components.models.references import split_reference
 from components.records import Checkpoint
 

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from components.device import pick_dtype
+from components.compute.device import pick_dtype
 from components.errors import ModelError, to_one_line
 from components.models.checkpoints import read_header, verify, weight_files
 from components.models.tensor_checks import refuse_integers, refuse_mismatch, refuse_non_finite

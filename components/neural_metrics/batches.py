@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from components.batch_sizes import BatchLimit
+from components.compute.batch_sizes import BatchLimit
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

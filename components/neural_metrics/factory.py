@@ -9,18 +9,18 @@ from typing import Any
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from components import models
-from components.device import pick_device
+from components.compute.device import pick_device
+from components.compute.model_cache import model_cache
 from components.endpoints.chat import open_chat
 from components.errors import ModelError, to_one_line
-from components.json_text import parse_json
+from components.files.json_text import parse_json
 from components.metrics.metric import Metric
 from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import ModelMetric, Sample, SentenceScore, SentenceScorer
 from components.metrics.table import get_metric, get_model_metric
-from components.model_cache import model_cache
 from components.models.architectures import COMET, METRICX, SERVED
 from components.models.checkpoints import read_json
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 from components.models.references import split_reference
 from components.models.sources.served import probe_chat
 from components.models.weights import copy_weights_into

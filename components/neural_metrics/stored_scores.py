@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from components.canonical_json import digest_of
-from components.files import write_bytes
+from components.files.canonical_json import digest_of
+from components.files.files import write_bytes
 from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import ErrorSpan, Sample, SentenceScore, SentenceScorer
 from components.records import Record, Sha256

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing_extensions import override
 
 from components.errors import DataError
-from components.files import write_bytes
-from components.languages import without_spaces
+from components.files.files import write_bytes
 from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
 from components.nodes.site import NodeSettings, Site
 from components.records import Hypothesis, NBest
 from components.run_record import StageRef
-from components.storage.reader import read_best_texts, read_nbests, read_utterances
-from components.storage.record_files import ERRORS, OUTPUTS
-from components.storage.whole_stage import Product
+from components.storage.stages.reader import read_best_texts, read_nbests, read_utterances
+from components.storage.stages.record_files import ERRORS, OUTPUTS
+from components.storage.stages.whole_stage import Product
+from components.text.languages import without_spaces
 
 
 class JoinSegmentsSettings(NodeSettings):

@@ -18,7 +18,7 @@ from components.nodes.facts import Carry, Facts, Items, Language, Mode
 from components.nodes.site import Component, Item, LanguagePairs, OwnData, Site, Sort
 from components.run_record import StageRef
 from components.stage_settings import key_values, marked, resolve_files
-from components.storage.whole_stage import Product
+from components.storage.stages.whole_stage import Product
 
 S = TypeVar("S", bound=BaseModel)
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from components.errors import DataError
+from components.extensions import Extensions, accept_any
 from components.nodes.feature_names import WRITTEN_RANGES
 from components.nodes.site import Item
 from components.number_ranges import ANY, LOG_PROBABILITY, NONNEGATIVE, PROBABILITY, Range
 from components.records import NBest, Route
-from components.routing.route_fit import Doubtful
-from components.suggestions import did_you_mean
-from components.text_confidence import ESTIMATE_RANGES, confidence_of
+from components.text.suggestions import did_you_mean
+from components.text.text_confidence import ESTIMATE_RANGES, confidence_of
 
 CONFIDENCE = "confidence"
 """The calibrated probability of a good text where it was estimated, else exp(mean log-probability)."""
 CALIBRATED, WRONG, RAW = "p_correct", "p_bad", "mean_log_prob"
+COMPUTED: Extensions[Any] = Extensions("antiphon.features", "features", accept_any)
+"""Modules that compute features of any text: their table ``FEATURES``, and ``extract_features``."""
 T = TypeVar("T", Item, NBest)
 
 
@@ -82,7 +84,7 @@ HIGH_IS_DOUBTFUL = frozenset(
 """Numbers whose high end escalates unless ``doubtful`` says otherwise; of all others it is the low one."""
 
 
-def doubtful_end(by: str) -> Doubtful:
+def doubtful_end(by: str) -> Literal["low", "high"]:
     """Return the end of a number at which an output is in doubt."""
     return "high" if by in HIGH_IS_DOUBTFUL else "low"
 
@@ -94,9 +96,8 @@ def limits_of(by: str) -> Range:
         return row.limits
     known = {**WRITTEN_RANGES, **ESTIMATE_RANGES}
     if by not in known:
-        from components.confidence.features import FEATURES as COMPUTED  # noqa: PLC0415 - a second, for few routes
-
-        known |= {name: feature.limits for name, feature in COMPUTED.items()}
+        for module in COMPUTED.values():
+            known |= {name: feature.limits for name, feature in module.FEATURES.items()}
     return known.get(by, ANY)
 
 
@@ -123,15 +124,24 @@ def measure(by: str, item: Item) -> float | None:
     return numbers[by]
 
 
+def computed_features() -> list[str]:
+    """Return the features that are computed of any text; its source is not known to a route."""
+    rows = [row for module in COMPUTED.values() for row in module.FEATURES.items()]
+    return [name for name, row in rows if row.compute and row.needs != "a source text"]
+
+
 def measure_all(item: Item) -> dict[str, float]:
     """Return every finite number of an item by name; those of its first text, if it has one."""
-    from components.confidence.features import extract_features  # noqa: PLC0415 - a second, for few routes
-
     nbest = item.nbest
     if nbest is None:
         return {}
     # The text of the item is the one that is measured: features that compare it with its source are absent.
-    extracted = extract_features(nbest, item.utterance.model_copy(update={"text": None}), {})
+    alone = item.utterance.model_copy(update={"text": None})
+    extracted = {
+        name: value
+        for module in COMPUTED.values()
+        for name, value in module.extract_features(nbest, alone, {}).items()
+    }
     own = {name: row.measure(nbest) for name, row in FEATURES.items()}
     numbers = {"length": float(len(nbest.best.text))}
     numbers |= {name: float(value) for name, value in own.items() if value is not None}

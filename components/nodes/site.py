@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.editing.questions import Answers, Ask, Question
 from components.errors import ConfigError
+from components.nodes.questions import Answers, Ask, Question
 from components.records import NBest, NodeOutcome, Quarantined, Record, Route, Segment, Utterance
 from components.run_record import StageRef
 from components.storage.store import Store

@@ -6,8 +6,8 @@ import random
 import unicodedata
 from collections.abc import Callable
 
-from components.languages import two_letters_of
 from components.perturbation.config import PerturbationConfig
+from components.text.languages import two_letters_of
 
 KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 """Rows of keys, by which a letter is mistyped as its neighbor."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from components.errors import ConfigError
 from components.nodes.facts import Language
-from components.pipeline.known_numbers import find_impossible_thresholds, find_unknown_number
+from components.pipeline.advice.known_numbers import find_impossible_thresholds, find_unknown_number
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 from components.stage_settings import table_kinds
 

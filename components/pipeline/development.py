@@ -27,12 +27,12 @@ from typing import Any, NamedTuple
 
 from components.errors import ConfigError
 from components.nodes.kind import Kind
+from components.nodes.kinds import KINDS
 from components.nodes.site import OwnData
-from components.nodes.table import KINDS
 from components.pipeline.faults import Faults
 from components.pipeline.pipeline import DATA, NODE
 from components.stage_settings import table_from_dev
-from components.suggestions import suggest
+from components.text.suggestions import suggest
 
 DEV_KEYS = ("dev", "dev_limit")
 """Keys of nodes of kinds that are learned: the data set, and how many utterances of it at most."""

@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.editing.corrections_stage import KIND as CORRECTIONS
+from components.editing.kinds.edit import ROLE
 from components.editing.run_texts import SUFFIX
 from components.errors import ConfigError
-from components.nodes.edit import ROLE
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
 from components.pipeline.rewriting import values_of
-from components.suggestions import suggest
+from components.text.suggestions import suggest
 
 
 class NodeEdit(BaseModel):

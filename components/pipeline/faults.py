@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from components.errors import ConfigError
+from components.files.yaml_text import Places, at_place
 from components.pipeline.pipeline import join_keys
-from components.yaml_text import Places, at_place
 
 
 @dataclass

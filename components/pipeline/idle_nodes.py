@@ -9,7 +9,7 @@ from components.nodes.facts import Need
 from components.pipeline.pipeline import Node, Pipeline
 from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.reader import read_utterances
+from components.storage.stages.reader import read_utterances
 
 
 def remove_idle_nodes(pipeline: Pipeline, data: Mapping[str, StageRef]) -> Pipeline:

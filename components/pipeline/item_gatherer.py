@@ -12,14 +12,14 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from components.languages import UNDETERMINED
 from components.nodes.facts import Carry, Need
 from components.nodes.site import Item
 from components.pipeline.idle_nodes import applies, passes_text
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
-from components.storage.reader import resolve_audio_path
-from components.storage.record_files import ERRORS, OUTPUTS
+from components.storage.stages.reader import resolve_audio_path
+from components.storage.stages.record_files import ERRORS, OUTPUTS
+from components.text.languages import UNDETERMINED
 
 RECORDS: dict[str, type[NBest] | type[Route] | type[Utterance]] = {
     "text": NBest,

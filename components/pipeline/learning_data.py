@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-from components.confidence.estimators.fitted_estimator import read_estimator
-from components.confidence.estimators.seen import find_seen, fingerprint
-from components.confidence.estimators.sources import locate_estimator
 from components.errors import ConfigError
-from components.models.references import split_reference
+from components.extensions import Extensions, accept_any
 from components.pipeline.pipeline import Node, Pipeline
 from components.run_record import StageRef
-from components.storage.reader import read_utterances
+from components.storage.stages.reader import read_utterances
+
+LEARNING_CHECKS: Extensions[Any] = Extensions("antiphon.learning_checks", "learning check", accept_any)
+"""Functions of (pipeline, node, data, store) that yield faults of what a node is to learn from."""
 
 
 def check_learning_data(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None) -> None:
@@ -47,16 +48,9 @@ def _find_faults(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | 
                 f"{name}: expected speech to learn from, found only text in {n} utterances; give recordings, "
                 "or speech: NODE of kind synthesize"
             )
-        above = _estimators_above(pipeline, node) if node.facts.needs_unseen else ()
-        for estimating, reference in above:
-            ids = find_seen(read_utterances(own), _seen_by(reference, pipeline, data, store))
-            if ids:
-                listing = ", ".join(ids[:3]) + " ..." * (len(ids) > 3)
-                yield (
-                    f"{name}: expected utterances that the estimator of {estimating} was not fitted on, "
-                    f"found {len(ids)} of {n} that it was ({listing}): it is surer of these than of others; "
-                    "fit it on other data"
-                )
+        if node.facts.needs_unseen:
+            for check in LEARNING_CHECKS.values():
+                yield from check(pipeline, node, data, store)
 
 
 def _lacks_speech(pipeline: Pipeline, node: Node, own: StageRef) -> bool:
@@ -65,23 +59,3 @@ def _lacks_speech(pipeline: Pipeline, node: Node, own: StageRef) -> bool:
         return False
     given = any(pipeline.sort_of(name) == "speech" for name in node.of)
     return not given and not any(utterance.audio for utterance in read_utterances(own))
-
-
-def _estimators_above(pipeline: Pipeline, node: Node) -> list[tuple[str, str]]:
-    """Return the estimators whose estimates a node reads or makes over its own data, with their nodes."""
-    own = pipeline.data_of(node.name)
-    above = [each for each in pipeline.subgraph_of(node.name) if pipeline.data_of(each.name) == own]
-    return [
-        (pipeline.user_name_of(each.name), reference) for each in above for reference in each.facts.estimators
-    ]
-
-
-def _seen_by(
-    reference: str, pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None
-) -> frozenset[str]:
-    """Return the fingerprints of what an estimator was, or will be, fitted on; none where nobody knows."""
-    scheme, name = split_reference(reference)
-    if scheme != "node":
-        return frozenset(read_estimator(locate_estimator(reference, store)).seen)
-    ref = data.get(pipeline.data_of(name))
-    return frozenset() if ref is None else frozenset(map(fingerprint, read_utterances(ref)))

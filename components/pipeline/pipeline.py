@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from components.languages import UNDETERMINED
 from components.models.adapted_references import parts_of, replace_parts
 from components.nodes.facts import Facts, Language
 from components.nodes.kind import Kind
 from components.nodes.site import LanguagePairs, Site, Sort
 from components.run_record import NodeRecord, PipelineRecord
+from components.text.languages import UNDETERMINED
 
 DATA = "data"
 """The name by which nodes read the data set: speech and text."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from components.digests import file_digest
+from components.compute.machine import resolve_device_type
 from components.errors import ConfigError
-from components.machine import resolve_device_type
+from components.files.digests import file_digest
 from components.models.adapted_references import join_adapters, split_adapters
 from components.models.architecture_lookup import find_architecture
 from components.models.sources.store import pin_run_models
@@ -17,7 +17,7 @@ from components.nodes.site import Site
 from components.pipeline.idle_nodes import find_idle_nodes
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan, library_versions
+from components.storage.stages.stage_plan import StagePlan, library_versions
 from components.storage.store import Store
 
 MIN_SHARD_SIZE = 32

@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.errors import ConfigError
+from components.files.yaml_text import Places, parse_yaml
 from components.nodes.facts import Language
 from components.nodes.kind import Kind
-from components.nodes.table import KINDS
+from components.nodes.kinds import KINDS
 from components.pipeline import checks
 from components.pipeline.development import DEV_KEYS, add_development_nodes
 from components.pipeline.faults import Faults
@@ -27,9 +28,8 @@ from components.pipeline.pipeline import (
     replace_references,
 )
 from components.stage_settings import table_from_dev
-from components.suggestions import suggest
-from components.validation_faults import describe_value_fault
-from components.yaml_text import Places, parse_yaml
+from components.text.suggestions import suggest
+from components.text.validation_faults import describe_value_fault
 
 COMMON_KEYS = ("kind", "of", "when", "to", "called")
 """Keys that every kind of node has; the others are its kind's settings. Users do not write the last one."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from components.batch_sizes import choose_batch_size
-from components.machine import resolve_device_name
+from components.compute.batch_sizes import choose_batch_size
+from components.compute.machine import resolve_device_name
 from components.recognition.config import RecognitionConfig
 
 ENCODER_POSITIONS = 1500

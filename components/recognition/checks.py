@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from components import models
+from components.compute.machine import resolve_device_name
 from components.errors import ConfigError
-from components.machine import resolve_device_name
 from components.models.checkpoints import read_json
 from components.models.references import split_reference
 from components.recognition.backend_choice import backend_of, with_backend
@@ -16,7 +16,7 @@ from components.recognition.backends import BACKENDS
 from components.recognition.config import LanguageModelFusion, RecognitionConfig
 from components.recognition.windowed.decoder import Request
 from components.records import Checkpoint
-from components.term_list import read_terms
+from components.text.term_list import read_terms
 
 _ENGLISH_ONLY_VOCABULARY = 51_864
 """Tokens of an English-only Whisper; multilingual ones have more."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from components.device import pick_device
+from components.compute.device import pick_device
+from components.compute.machine import resolve_dtype_name
+from components.compute.model_cache import model_cache
 from components.errors import ConfigError
-from components.machine import resolve_dtype_name
-from components.model_cache import model_cache
 from components.models import resolve
 from components.models.architectures import SERVED
 from components.recognition.backend_choice import with_backend
@@ -22,7 +22,7 @@ from components.recognition.recognizer import Recognizer
 from components.records import Checkpoint
 
 if TYPE_CHECKING:
-    from components.decoding.text_fusion import TextModel, WeightedTextModel
+    from components.decoding.text_synchronous.text_fusion import TextModel, WeightedTextModel
     from components.recognition.whisper.guides import Guide
 
 
@@ -120,9 +120,9 @@ def load_guides(config: RecognitionConfig, store: str | None, task: str) -> list
 def _load_language_models(
     fusion: LanguageModelFusion, store: str | None, device: str
 ) -> list[WeightedTextModel]:
-    from components.decoding.text_fusion import WeightedTextModel  # noqa: PLC0415 - imports torch
-    from components.models.language_model import load_language_model  # noqa: PLC0415 - as above
-    from components.models.ngram import NgramModel  # noqa: PLC0415 - an extra
+    from components.decoding.text_synchronous.text_fusion import WeightedTextModel  # noqa: PLC0415 - imports torch
+    from components.models.loaders.language_model import load_language_model  # noqa: PLC0415 - as above
+    from components.models.loaders.ngram import NgramModel  # noqa: PLC0415 - an extra
 
     def load(reference: str) -> TextModel:
         return (

@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 
 import torch
 
+from components.compute.machine import resolve_device_name
 from components.kernels.threads import get_executor
-from components.machine import resolve_device_name
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -15,7 +15,6 @@ from functools import partial
 from sacrebleu.metrics.chrf import CHRF
 
 from components.errors import ConfigError
-from components.languages import UNDETERMINED, is_same_language
 from components.metrics.model_metric import Sample
 from components.neural_metrics.factory import bind_quality_metric
 from components.records import Utterance
@@ -27,6 +26,7 @@ from components.refining.text_estimators import (
     Texts,
     round_trip_estimator,
 )
+from components.text.languages import UNDETERMINED, is_same_language
 
 Gate = Callable[[RoundsConfig, str | None], Estimator]
 SOURCE_GATES = ("forward", "round_trip", "quality_estimation")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from components import models
+from components.compute.machine import resolve_device_name
 from components.errors import ConfigError
-from components.languages import UNDETERMINED, two_letters_of
-from components.machine import resolve_device_name
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION, SERVED
 from components.models.references import split_reference
 from components.models.sources.served import probe_chat
@@ -16,6 +15,7 @@ from components.refining import acceptance
 from components.refining.config import ESTIMATE, MODEL_GATES, RefineConfig, RoundsConfig
 from components.refining.fitted_estimates import check_estimator
 from components.refining.self_refine import read_examples
+from components.text.languages import UNDETERMINED, two_letters_of
 from components.translation.checks import LanguagePair, explain_unsupported, resolve_text_model
 
 ARCHITECTURES = {

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from components.machine import dtype_for_key
+from components.compute.machine import dtype_for_key
 from components.metrics.choices import TranslationMetricName
 from components.number_ranges import ANY, LOG_PROBABILITY, PERCENT, PROBABILITY, Range, describe_fault
 from components.stage_settings import Device, ModelRef, TableOf
-from components.text_confidence import ESTIMATE_RANGES, EstimateName
+from components.text.text_confidence import ESTIMATE_RANGES, EstimateName
 
 VERSION = 5
 """Version of rounds, gates and stop rules: raised when their outputs change."""

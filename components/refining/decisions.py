@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from components.languages import UNDETERMINED
 from components.records import Decision, Hypothesis, NBest, Segment
 from components.refining.config import ESTIMATE, RoundsConfig
 from components.refining.stopping import RefinementHistory, stop_reason
-from components.resegmentation import retime
-from components.text_confidence import estimates_of
+from components.text.languages import UNDETERMINED
+from components.text.resegmentation import retime
+from components.text.text_confidence import estimates_of
 
 
 class Proposal(NamedTuple):

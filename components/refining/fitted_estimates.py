@@ -13,7 +13,7 @@ from components.confidence.estimators.sources import locate_estimator
 from components.confidence.features import FEATURES, SUFFIX, extract_features
 from components.errors import ConfigError
 from components.records import NBest, Utterance
-from components.text_confidence import QUALITIES
+from components.text.text_confidence import QUALITIES
 
 OF_TEXT_ALONE = (
     *("compression_ratio", "n_words", "word_ratio", "character_ratio"),

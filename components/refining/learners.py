@@ -17,21 +17,21 @@ import torch
 from torch import Tensor
 
 from components.decoding.config import SearchConfig
-from components.decoding.models.deliberation import DeliberationModel
-from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.decoding.scorers import digest_of
-from components.models.refiner_checkpoints import save_network
+from components.decoding.searches.deliberation import DeliberationModel
+from components.decoding.searches.edit_diffusion import EditDiffusionModel
+from components.models.loaders.refiner_checkpoints import save_network
 from components.networks import denoising_loss
 from components.networks.deliberation import DeliberationNetwork
 from components.networks.deliberation_objective import pad_drafts, surrogate_objective
 from components.networks.edit_diffusion import EditDiffusionNetwork
 from components.networks.noising import Corruption, EditNoiser
-from components.training import batches
 from components.training.config import TrainingConfig
+from components.training.examples import batches
 from components.training.initialization import require_initial_model
-from components.training.translation_learner import TranslationLearner
-from components.translation.edit_diffusion import EditDiffusionBackend, translate_all
-from components.translation.seq2seq import Seq2SeqBackend
+from components.training.learners.translation_learner import TranslationLearner
+from components.translation.backends.edit_diffusion import EditDiffusionBackend, translate_all
+from components.translation.backends.seq2seq import Seq2SeqBackend
 from components.translation.translator import TranslationBackend
 
 GREEDY = SearchConfig(beam_size=1, max_new_tokens=128)

@@ -8,21 +8,21 @@ from typing import Any
 import torch
 
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import logits_processors_of
-from components.decoding.models.deliberation import DeliberationModel
-from components.decoding.models.edit_diffusion import EditDiffusionModel
-from components.decoding.search import search
+from components.decoding.models.generation_settings import logits_processors_of
+from components.decoding.searches.deliberation import DeliberationModel
+from components.decoding.searches.edit_diffusion import EditDiffusionModel
+from components.decoding.searches.search import search
 from components.errors import ConfigError
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
 from components.refining.self_refine import SelfRefiner
 from components.refining.served_self_refine import make_self_refiner
-from components.sanitization import find_control_tokens, sanitize
+from components.text.sanitization import find_control_tokens, sanitize
+from components.translation.backends.edit_diffusion import EditDiffusionBackend
+from components.translation.backends.seq2seq import Seq2SeqBackend, to_sentence_translation
 from components.translation.config import TranslationConfig
-from components.translation.edit_diffusion import EditDiffusionBackend
 from components.translation.factory import load_resident
-from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translation
 
 
 class _NetworkRefiner:

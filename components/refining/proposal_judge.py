@@ -9,7 +9,7 @@ from components.records import Hypothesis, NBest, Outcome, Utterance
 from components.refining.config import ESTIMATE, RoundsConfig
 from components.refining.decisions import Estimates, Proposal, decide
 from components.refining.stopping import is_good_enough
-from components.text_confidence import estimates_of, find_common_estimate, quality_of
+from components.text.text_confidence import estimates_of, find_common_estimate, quality_of
 
 
 class AcceptanceGate:

@@ -6,17 +6,17 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from components.batch_sizes import BatchLimit, ItemTooLargeError
+from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding.isolation import isolate
 from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, ModelError
-from components.languages import UNDETERMINED
 from components.records import Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.refining.config import VERSION, RefineConfig
 from components.refining.decisions import Proposal, decide, has_stopped, leave_at_once
 from components.refining.methods import METHODS
 from components.refining.proposal_judge import AcceptanceGate, annotate_drafts
 from components.refining.self_refine import SelfRefiner
+from components.text.languages import UNDETERMINED
 
 
 def _quarantine(item: Utterance, fault: ModelError) -> Quarantined:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from components import data
-from components.metrics.translation import translation_scores
+from components.metrics.translation_quality.translation import translation_scores
 from components.records import NBest
 from components.run_record import Score
 from components.translation.config import TranslationConfig

@@ -12,7 +12,7 @@ from components.models.sources.served import is_served, served_model
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.self_refine import PROMPT_LABELS, Line, SelfRefiner, find_examples, read_prompt_file
-from components.sanitization import sanitize
+from components.text.sanitization import sanitize
 
 
 class ServedSelfRefiner(SelfRefiner):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from components.refining.config import RoundsConfig
-from components.text_confidence import QUALITIES
+from components.text.text_confidence import QUALITIES
 
 CRITIC_IS_CONTENT = ("none", "none.", "no problems", "no problems.")
 

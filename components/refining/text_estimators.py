@@ -17,16 +17,16 @@ import torch
 from sacrebleu.metrics.chrf import CHRF
 
 from components.decoding.models.causal import CausalModel
-from components.decoding.search import force_decode
+from components.decoding.searches.search import force_decode
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.errors import ConfigError
-from components.languages import UNDETERMINED
 from components.records import NBest, Utterance
-from components.sanitization import find_control_tokens, sanitize
+from components.text.languages import UNDETERMINED
+from components.text.sanitization import find_control_tokens, sanitize
 from components.translation import factory
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
-from components.translation.sentence_tokenizer import SentenceTokenizer
+from components.translation.segments.sentence_tokenizer import SentenceTokenizer
 
 Items = Sequence[Utterance]
 Texts = Sequence[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 
 RATES = ("wer", "cer", "ter")
 """Metrics whose limit is a share of the reference (0.2, or 20%); the others are scores from 0 to 100."""

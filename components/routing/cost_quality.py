@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.metrics.bootstrap import FloatArray, Interval, resample_sums
+from components.metrics.statistics.bootstrap import FloatArray, Interval, resample_sums
 from components.routing.curve import CostQuality, CurvePoint
 from components.routing.cuts import Cuts
 from components.routing.rung_outputs import RungOutputs

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from components.metrics.bootstrap import FloatArray
+from components.metrics.statistics.bootstrap import FloatArray
 
 IntArray = NDArray[np.intp]
 

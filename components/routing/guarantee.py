@@ -21,7 +21,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from components.metrics.bootstrap import FloatArray
+from components.metrics.statistics.bootstrap import FloatArray
 from components.routing.cuts import Cuts
 
 KEPT_SHARES = 10

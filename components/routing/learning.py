@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.errors import DataError
-from components.metrics.bootstrap import FloatArray
+from components.metrics.statistics.bootstrap import FloatArray
 from components.routing.cost_quality import interval_at, trace_curve
 from components.routing.cuts import Cuts, find_cuts
 from components.routing.guarantee import bound_share_of_all, bound_share_of_kept

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from components.errors import StoreError
-from components.files import read_json, write_json
+from components.files.files import read_json, write_json
 from components.records import Record
 from components.routing.curve import CostQuality
 

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from components.metrics.bootstrap import FloatArray
 from components.metrics.metric import Metric
+from components.metrics.statistics.bootstrap import FloatArray
 
 
 @dataclass(frozen=True)

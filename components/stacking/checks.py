@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from components import models
+from components.compute.machine import resolve_device_name
 from components.errors import ConfigError
-from components.languages import two_letters_of
-from components.machine import resolve_device_name
 from components.models.architectures import STACKED
 from components.models.checkpoints import read_json
 from components.recognition.checks import is_english_only
 from components.stacking import prompted
 from components.stacking.config import SPEECH_MODEL_KINDS, StackConfig
+from components.text.languages import two_letters_of
 from components.translation.checks import LanguagePair, resolve_text_model
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from components.errors import DataError
-from components.files import rename_durably, sync_file
+from components.files.files import rename_durably, sync_file
 from components.records import Quarantined, Utterance
 from components.stacking.speech_encoder import SpeechEncoder
 

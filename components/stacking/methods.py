@@ -8,15 +8,15 @@ from typing import Any
 
 from torch import Tensor
 
+from components.compute.device import pick_device
+from components.compute.model_cache import model_cache
 from components.decoding.combiner import Combiner
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer, digest_of
-from components.device import pick_device
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.errors import ConfigError
-from components.model_cache import model_cache
 from components.models import resolve
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 from components.networks.stacked_model import Sources
 from components.records import Checkpoint, Utterance
 from components.stacking.config import StackConfig

@@ -20,11 +20,11 @@ from components.errors import ConfigError, ModelError
 from components.models import resolve
 from components.models.architectures import STACKED
 from components.models.checkpoints import read_json, verify
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 from components.networks.stacked_model import StackedKind, StackedModel
 from components.records import Checkpoint
 from components.stacking.config import SpeechConfig
-from components.training.checkpoint import load_weights
+from components.training.loop.checkpoint import load_weights
 
 OUTPUT_BIAS = "text.final_logits_bias"
 

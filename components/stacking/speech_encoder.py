@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from components import audio
-from components.device import pick_device
+from components.compute.device import pick_device
+from components.compute.machine import resolve_dtype_name
+from components.compute.model_cache import model_cache
 from components.errors import DataError
-from components.machine import resolve_dtype_name
-from components.model_cache import model_cache
 from components.models import resolve
-from components.models.whisper_loading import load_whisper
+from components.models.loaders.whisper_loading import load_whisper
 from components.recognition.whisper.encoder import WhisperEncoder
-from components.recognition.whisper.states import average_pool, compute_states
+from components.recognition.whisper.windows.states import average_pool, compute_states
 from components.records import Utterance
 from components.stacking.config import ENCODER_STATES_VERSION, MAX_SECONDS, SpeechConfig
 

@@ -12,17 +12,17 @@ from functools import partial
 
 import torch
 
-from components.batch_sizes import BatchLimit, ItemTooLargeError
-from components.decoding import token_constraints
+from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
+from components.decoding.constraints import token_constraints
 from components.decoding.isolation import isolate
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.errors import ConfigError, DataError, ModelError
 from components.records import Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.stacking.config import StackConfig
 from components.stacking.methods import METHODS, StackMethod, StackSource
-from components.translation.seq2seq import to_sentence_translation
+from components.translation.backends.seq2seq import to_sentence_translation
 
 STAGE = "stack"
 

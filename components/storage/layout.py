@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from components.errors import StoreError
-from components.files import encode_json
-from components.json_text import parse_json
+from components.files.files import encode_json
+from components.files.json_text import parse_json
 from components.storage.store_files import StoreFiles
 
 LAYOUT, VERSION = "layout.json", 2

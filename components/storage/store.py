@@ -19,17 +19,17 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.digests import file_digest
 from components.errors import ConfigError, StoreError, UnknownRunError
-from components.files import disk_full_as_store_error, write_bytes
+from components.files.digests import file_digest
+from components.files.files import disk_full_as_store_error, write_bytes
 from components.run_record import RUN_NAME, RunRecord, StageRef
-from components.storage import locks
-from components.storage.backends import open_backend
 from components.storage.layout import check_layout, mark_layout
-from components.storage.run_records import FAILED, METRICS, RECORD, read_record, write_record
-from components.storage.seal import PLAN, SEAL, DamagedError, read_seal, stage_ref
-from components.storage.stage_plan import StagePlan, encode_plan
-from components.suggestions import did_you_mean
+from components.storage.places import locks
+from components.storage.places.backends import open_backend
+from components.storage.runs.run_records import FAILED, METRICS, RECORD, read_record, write_record
+from components.storage.stages.seal import PLAN, SEAL, DamagedError, read_seal, stage_ref
+from components.storage.stages.stage_plan import StagePlan, encode_plan
+from components.text.suggestions import did_you_mean
 
 log = logging.getLogger("antiphon.store")
 

@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from components.files import disk_full_as_store_error, open_atomically, write_bytes
-from components.storage.object_store import ObjectStore
-from components.storage.seal import SEAL
+from components.files.files import disk_full_as_store_error, open_atomically, write_bytes
+from components.storage.places.object_store import ObjectStore
+from components.storage.stages.seal import SEAL
 
 TRASH = "trash"
 """Folder of a local store for what is being removed: a folder leaves its name at once, its files later."""

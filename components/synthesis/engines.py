@@ -15,9 +15,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from components.digests import combine_digests, sha256_of
+from components.compute.model_cache import model_cache
 from components.errors import ConfigError, DataError, TransientError
-from components.model_cache import model_cache
+from components.files.digests import combine_digests, sha256_of
 
 TIMEOUT = 120
 """Seconds after which a program that has not finished one text is stopped."""

@@ -16,7 +16,7 @@ import soundfile
 
 from components import audio
 from components.errors import ConfigError, DataError
-from components.files import rename_durably, sync_file
+from components.files.files import rename_durably, sync_file
 from components.records import Quarantined, Utterance
 from components.synthesis.config import VERSION, SynthesisConfig
 from components.synthesis.engines import ENGINES

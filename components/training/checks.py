@@ -6,13 +6,15 @@ from importlib.util import find_spec
 
 from components import data, models
 from components.errors import ConfigError
-from components.languages import check_code
-from components.training import compilation, initialization, speech_data
+from components.text.languages import check_code
+from components.training import initialization
 from components.training.config import TrainingConfig
-from components.training.distillation_config import DistillationConfig
+from components.training.examples import speech_data
 from components.training.fine_tuning_config import FineTuningConfig
 from components.training.marian_model import check_heads
-from components.training.processes import joined_processes
+from components.training.parallel import compilation
+from components.training.parallel.processes import joined_processes
+from components.training.students.distillation_config import DistillationConfig
 
 
 def check(config: TrainingConfig, store: str | None) -> None:

@@ -13,13 +13,14 @@ from transformers import MarianTokenizer
 from components.errors import ConfigError, ModelError
 from components.models import resolve
 from components.models.checkpoints import read_json
-from components.models.install_manifest import install_once
-from components.models.loading import Kind, load_transformers
+from components.models.loaders.loading import Kind, load_transformers
+from components.models.packages.install_manifest import install_once
 from components.records import Checkpoint
-from components.training import lora, vocabulary
+from components.training import lora
 from components.training.config import TrainingConfig
+from components.training.examples import vocabulary
+from components.training.examples.parallel_data import Pair
 from components.training.fine_tuning_config import FineTuningConfig
-from components.training.parallel_data import Pair
 
 PIECES = "source.spm"
 KINDS: dict[str, Kind] = {"language_model": "causal", "recognition": "speech"}

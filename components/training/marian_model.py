@@ -9,7 +9,7 @@ from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
 from components.errors import ConfigError
 from components.training.config import TrainingConfig
-from components.training.vocabulary import EOS
+from components.training.examples.vocabulary import EOS
 
 
 def build_marian(config: TrainingConfig, vocabulary: int) -> Any:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from components import models
+from components.compute.machine import resolve_device_name
 from components.errors import ConfigError, DataError
-from components.languages import UNDETERMINED
-from components.machine import resolve_device_name
 from components.models.architectures import (
     CAUSAL,
     CONVERTED,
@@ -21,17 +20,18 @@ from components.models.architectures import (
 from components.models.checkpoints import read_json
 from components.models.sources.served import probe_chat
 from components.records import Checkpoint
-from components.term_list import read_terms
+from components.text.languages import UNDETERMINED
+from components.text.term_list import read_terms
 from components.translation.config import TranslationConfig
-from components.translation.few_shot_examples import read_examples
-from components.translation.language_tokens import (
+from components.translation.context.few_shot_examples import read_examples
+from components.translation.search_settings import search_config_of
+from components.translation.segments.language_tokens import (
     NO_TARGET_LANGUAGE,
     find_language_token,
     find_target_tag,
     find_target_tags,
     refuse_other_direction,
 )
-from components.translation.search_settings import search_config_of
 
 LanguagePair = tuple[str, str | None]
 """Source and target language of a text; a source that nobody stated is ``und``."""
@@ -57,7 +57,7 @@ def check(config: TranslationConfig, store: str | None, *, served: bool = False)
     if config.examples is not None:
         read_examples(Path(config.examples))
     if config.backend == "ctranslate2":
-        from components.translation.ctranslate2_backend import require_library  # noqa: PLC0415 - imports torch
+        from components.translation.backends.ctranslate2_backend import require_library  # noqa: PLC0415 - imports torch
 
         require_library()
     if config.terms is not None:

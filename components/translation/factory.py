@@ -7,38 +7,38 @@ from typing import Any
 
 import torch
 
-from components.batch_sizes import choose_batch_size, row_bytes
+from components.compute.batch_sizes import choose_batch_size, row_bytes
+from components.compute.device import DTYPES, pick_device
+from components.compute.machine import resolve_dtype_name
+from components.compute.model_cache import model_cache
 from components.decoding.config import SearchConfig
-from components.decoding.draft_model import DraftModel
 from components.decoding.models.causal import CausalModel
-from components.decoding.models.deliberation import DeliberationModel
-from components.decoding.models.edit_diffusion import EditDiffusionModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of
-from components.decoding.speculative import require_draft_vocabulary
-from components.device import DTYPES, pick_device
+from components.decoding.searches.deliberation import DeliberationModel
+from components.decoding.searches.draft_model import DraftModel
+from components.decoding.searches.edit_diffusion import EditDiffusionModel
+from components.decoding.searches.speculative import require_draft_vocabulary
 from components.errors import ConfigError
 from components.kernels import Arithmetic
-from components.machine import resolve_dtype_name
-from components.model_cache import model_cache
 from components.models import resolve
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
-from components.models.loading import load_transformers
-from components.models.refiner_checkpoints import load_network
+from components.models.loaders.loading import load_transformers
+from components.models.loaders.refiner_checkpoints import load_network
 from components.models.sources.served import is_served
 from components.records import Checkpoint
-from components.translation.causal import CausalBackend
+from components.translation.backends.causal import CausalBackend
+from components.translation.backends.ctranslate2_backend import ConvertedModel, CTranslate2Backend
+from components.translation.backends.ctranslate2_backend import load as load_converted
+from components.translation.backends.edit_diffusion import EditDiffusionBackend
+from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.backends.served import build_served
 from components.translation.checks import refuse_context, refuse_conversion, refuse_unsupported
 from components.translation.config import TranslationConfig
-from components.translation.context import ContextTranslator
-from components.translation.ctranslate2_backend import ConvertedModel, CTranslate2Backend
-from components.translation.ctranslate2_backend import load as load_converted
-from components.translation.domain import read_domain
-from components.translation.edit_diffusion import EditDiffusionBackend
+from components.translation.context.context import ContextTranslator
+from components.translation.context.domain import read_domain
+from components.translation.context.terms import load_terms
 from components.translation.search_settings import search_config_of
-from components.translation.seq2seq import Seq2SeqBackend
-from components.translation.served import build_served
-from components.translation.terms import load_terms
 from components.translation.translator import Translator
 
 USUAL_BATCH: int = TranslationConfig.model_fields["batch_size"].default

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from components.translation.config import Context
-from components.translation.prepared_text import Turn
+from components.translation.segments.prepared_text import Turn
 
 PROMPTS = Path(__file__).parent / "prompts"
 OPEN, CLOSE = "<text>", "</text>"

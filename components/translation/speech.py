@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.errors import ConfigError
-from components.languages import two_letters_of
 from components.recognition import factory
 from components.recognition.backend_choice import backend_of, with_backend
 from components.recognition.backends import BACKENDS
 from components.recognition.checks import is_english_only
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
+from components.text.languages import two_letters_of
 from components.translation.config import SPEECH_VERSION
 
 STAGE = "speech translation"

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from components.batch_sizes import BatchLimit, ItemTooLargeError
+from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
+from components.compute.progress import track
 from components.decoding.isolation import isolate
 from components.endpoints.connection import AnswerError
 from components.endpoints.usage import add_counts
 from components.errors import ModelError
-from components.progress import track
 from components.records import (
     Checkpoint,
     Hypothesis,
@@ -30,8 +30,8 @@ from components.records import (
     Utterance,
 )
 from components.translation.config import VERSION
-from components.translation.domain import UNFAMILIAR_FEATURE, Domain, ScoredSentence
-from components.translation.prepared_text import (
+from components.translation.context.domain import UNFAMILIAR_FEATURE, Domain, ScoredSentence
+from components.translation.segments.prepared_text import (
     PreparedText,
     Sentence,
     TimedSentence,
@@ -39,7 +39,7 @@ from components.translation.prepared_text import (
     prepare_text,
     quarantine,
 )
-from components.translation.sentences import combine_draws, find_best_combinations
+from components.translation.segments.sentences import combine_draws, find_best_combinations
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from components.errors import ConfigError
-from components.metrics.bootstrap import Estimate, FloatArray, bootstrap_interval
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.bootstrap import Estimate, FloatArray, bootstrap_interval
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Utterance
 from components.tuning.study import Confirmation
 

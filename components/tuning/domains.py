@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from components.errors import ConfigError
-from components.suggestions import suggest
+from components.text.suggestions import suggest
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

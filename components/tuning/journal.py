@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from components.canonical_json import digest_of
+from components.files.canonical_json import digest_of
 from components.tuning.samplers import directions_of
 from components.tuning.study import Try
 from components.tuning.variables import SearchSpace

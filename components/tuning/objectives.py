@@ -9,7 +9,7 @@ from components.metrics.metric import Metric, Output
 from components.metrics.metric_names import split_metric
 from components.metrics.table import METRICS, get_metric, get_model_metric
 from components.pipeline.pipeline import DATA, Pipeline
-from components.suggestions import suggest
+from components.text.suggestions import suggest
 
 SECONDS, PRICE = "seconds", "price"
 COSTS = {

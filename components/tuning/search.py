@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from components.canonical_json import digest_of
+from components.files.canonical_json import digest_of
 from components.tuning.samplers import Searcher, Suggestion
 from components.tuning.study import AS_WRITTEN, Try
 from components.tuning.variables import SearchSpace

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from components.analysis.dominance import count_dominating
+from components.analysis.comparing.dominance import count_dominating
 from components.errors import ConfigError
-from components.metrics.bootstrap import Estimate
+from components.metrics.statistics.bootstrap import Estimate
 from components.records import Record
 from components.run_record import Score
 

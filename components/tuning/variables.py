@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.errors import ConfigError
-from components.suggestions import suggest
+from components.text.suggestions import suggest
 from components.tuning.domains import Domain, Simplex, read_domain
 
 

@@ -18,29 +18,29 @@ import typer
 from typer.core import TyperCommand
 
 from components.errors import AntiphonError, ConfigError
-from flows.cli import analyses
-from flows.cli.campaign import CampaignGroup, campaign_app
-from flows.cli.commands import Command, Group, RunCommand
-from flows.cli.confidence import confidence
-from flows.cli.data import data_app
-from flows.cli.edit import edit
-from flows.cli.export import export
-from flows.cli.init import init
-from flows.cli.inspect import inspect
-from flows.cli.latency import latency
-from flows.cli.learn_from_edits import learn_from_edits
-from flows.cli.merge import merge
-from flows.cli.models import models_app
-from flows.cli.plan import plan
-from flows.cli.report import report
-from flows.cli.run import run
-from flows.cli.runs import runs_app
-from flows.cli.store import store_app
-from flows.cli.torchrun import hand_over, is_one_of_several, lead_or_follow
-from flows.cli.transcribe import transcribe
-from flows.cli.translate import translate
-from flows.cli.tune import tune
-from flows.cli.verbosity import with_verbosity
+from flows.cli.compute import analyses
+from flows.cli.compute.merge import merge
+from flows.cli.compute.plan import plan
+from flows.cli.compute.run import run
+from flows.cli.compute.torchrun import hand_over, is_one_of_several, lead_or_follow
+from flows.cli.compute.tune import tune
+from flows.cli.files.edit import edit
+from flows.cli.files.export import export
+from flows.cli.files.init import init
+from flows.cli.files.learn_from_edits import learn_from_edits
+from flows.cli.files.transcribe import transcribe
+from flows.cli.files.translate import translate
+from flows.cli.help.commands import Command, Group, RunCommand
+from flows.cli.help.verbosity import with_verbosity
+from flows.cli.look.confidence import confidence
+from flows.cli.look.inspect import inspect
+from flows.cli.look.latency import latency
+from flows.cli.look.report import report
+from flows.cli.storage.campaign import CampaignGroup, campaign_app
+from flows.cli.storage.data import data_app
+from flows.cli.storage.models import models_app
+from flows.cli.storage.runs import runs_app
+from flows.cli.storage.store import store_app
 
 _GC_THRESHOLD = (50_000, 20, 100)
 """Thresholds of Python's garbage collector: with its own (700, 10, 10) a fifth of the CPU time of importing

@@ -14,7 +14,6 @@ from pydantic import (
 )
 
 from components.errors import ConfigError
-from components.languages import check_code
 from components.metrics.choices import ModelMetricName
 from components.metrics.normalizers import (
     BY_LANGUAGE,
@@ -24,8 +23,9 @@ from components.metrics.normalizers import (
 )
 from components.pipeline.editing import NodeEdit, apply_edits
 from components.pipeline.pipeline import Pipeline
-from components.storage.location import local_root
+from components.storage.places.location import local_root
 from components.storage.store import check_run_name
+from components.text.languages import check_code
 
 _SECRET = re.compile(  # 'tokens' counts something, a 'token' opens something
     r"(^|_)(token|(secret|password|passwd|credential|api_?key|access_?key|private_?key)s?)($|_)"

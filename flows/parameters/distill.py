@@ -7,13 +7,13 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ConfigDict, Field
 
 from components.errors import ConfigError
-from components.nodes.targets import OutputFilter
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.run_record import StageRef
 from components.storage.store import Store
 from components.training.config import TrainingConfig
-from components.training.distillation_config import DistillationConfig
+from components.training.kinds.targets import OutputFilter
+from components.training.students.distillation_config import DistillationConfig
 from components.translation.config import TranslationConfig
 from flows.parameters.base import DataSet, FlowParameters
 from reports.views.run_outputs import output_of

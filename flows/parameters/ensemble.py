@@ -7,14 +7,15 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from components.decoding.member_settings import MemberDevices, MixingConfig
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.token_level.config import MemberDevices, MixingConfig, TranslatorMembers
 from components.errors import ConfigError
 from components.models.references import split_reference
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
 from components.recognition.backends import BACKENDS
 from components.recognition.config import AUTO, RecognitionConfig
+from components.translation.ensemble_config import TranslatorMembers
 from flows.parameters.base import DataParameters
 
 

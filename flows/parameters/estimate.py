@@ -14,7 +14,7 @@ from components.pipeline.reader import read_pipeline
 from components.recognition.config import RecognitionConfig
 from components.run_record import NodeRecord, RunRecord, StageRef
 from components.storage.store import Store
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 from components.translation.config import TranslationConfig
 from flows.parameters.base import DATA_DESCRIPTION, DataParameters
 

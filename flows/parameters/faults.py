@@ -10,9 +10,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from components.errors import ConfigError
-from components.suggestions import suggest
-from components.validation_faults import describe_value_fault
-from components.yaml_text import Places, at_place
+from components.files.yaml_text import Places, at_place
+from components.text.suggestions import suggest
+from components.text.validation_faults import describe_value_fault
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from components.errors import ConfigError
+from components.files.yaml_text import parse_yaml
 from components.pipeline.matrix import expand_matrix
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
-from components.suggestions import suggest
-from components.yaml_text import parse_yaml
+from components.text.suggestions import suggest
 from flows.parameters.base import DataParameters, check_name
 
 GRAPH_KEYS = ("nodes", "outputs", "defaults", "matrix")

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from pydantic import ConfigDict, Field, JsonValue, field_validator
 
 from components.errors import AntiphonError, ConfigError
-from components.pipeline.auto_models import is_auto
+from components.files.yaml_text import Places, parse_yaml
+from components.pipeline.advice.auto_models import is_auto
 from components.pipeline.faults import Faults
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import complete_node
 from components.tuning.objectives import PRICE, Objective, read_objective
 from components.tuning.samplers import SamplerName, choose_sampler
 from components.tuning.variables import SearchSpace, Variable, read_variable
-from components.yaml_text import Places, parse_yaml
 from flows.parameters.pipeline import PipelineParameters
 from flows.parameters.pipeline import pipeline as graph_of
 

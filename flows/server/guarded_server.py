@@ -9,7 +9,7 @@ from typing import Any
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import get_current_settings
 
-from components.process_guard import ProcessGuard
+from components.compute.process_guard import ProcessGuard
 from flows.server.server_process import COMMAND, EPHEMERAL_ENVIRONMENT, serve
 
 

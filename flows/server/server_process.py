@@ -15,8 +15,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from components.compute.process_guard import ProcessGuard
 from components.errors import TransientError
-from components.process_guard import ProcessGuard
 from flows.server import settings  # noqa: F401 - its settings are the server's too
 
 EPHEMERAL_ENVIRONMENT = {

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from components.analysis.attribution import Attribution
-from components.analysis.cascade_attribution import AttributionReport
-from components.counted_nouns import format_count
-from components.metrics.bootstrap import MIN_UTTERANCES, Estimate
+from components.attribution.attribution import Attribution
+from components.attribution.cascade_attribution import AttributionReport
+from components.metrics.statistics.bootstrap import MIN_UTTERANCES, Estimate
 from components.metrics.table import label_of
+from components.text.counted_nouns import format_count
 from reports.escaping import to_printable
 from reports.terminal.run_printing import describe_too_few
 from reports.terminal.tables import new_table

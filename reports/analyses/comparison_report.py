@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from rich.console import Console
 from rich.text import Text
 
-from components.analysis.comparison import Comparison
-from components.metrics.bootstrap import Estimate
+from components.analysis.comparing.comparison import Comparison
 from components.metrics.choices import TEST_LABELS
-from components.metrics.significance import Difference
+from components.metrics.statistics.bootstrap import Estimate
+from components.metrics.statistics.significance import Difference
 from components.metrics.table import label_of
 from reports.analyses import degradation_report, judgement_report
 from reports.analyses.attribution_report import format_estimate

@@ -11,7 +11,7 @@ from rich.text import Text
 from components.confidence.evaluation.calibration import MIN_BINS, MIN_IN_BIN
 from components.confidence.evaluation.outcomes import OUTCOMES, RAW
 from components.confidence.evaluation.quality import MEASURES, SignalQuality
-from components.metrics.bootstrap import MIN_UTTERANCES
+from components.metrics.statistics.bootstrap import MIN_UTTERANCES
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
 from reports.terminal.tables import FittingTable, new_table

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from components.analysis.contribution import Contribution, Share
-from components.metrics.bootstrap import MIN_UTTERANCES, Estimate
+from components.attribution.contribution import Contribution, Share
+from components.metrics.statistics.bootstrap import MIN_UTTERANCES, Estimate
 from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable

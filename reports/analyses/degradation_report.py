@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from components.analysis.comparison import Comparison
-from components.analysis.degradation import Degradation, SlopeDifference
+from components.analysis.comparing.comparison import Comparison
+from components.analysis.comparing.degradation import Degradation, SlopeDifference
 from components.metrics.choices import TEST_LABELS
 from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.analysis.group_scores import GROUP_METRICS, GroupScores, score_groups
-from components.languages import UNDETERMINED
-from components.metrics.bootstrap import MIN_UTTERANCES, Estimate
 from components.metrics.languages import Language
 from components.metrics.metric import Output
+from components.metrics.statistics.bootstrap import MIN_UTTERANCES, Estimate
 from components.metrics.table import label_of
 from components.records import NBest, Utterance
+from components.text.languages import UNDETERMINED
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable
 from reports.views.run_view import RunView

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from components.analysis.comparison import Comparison
+from components.analysis.comparing.comparison import Comparison
 from components.analysis.external_scores import Judgements
-from components.metrics.bootstrap import Estimate
+from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.table import label_of
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable

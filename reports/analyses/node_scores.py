@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.metrics.bootstrap import Estimate
+from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.table import METRICS, label_of
 from components.run_record import RunRecord, Score
 from reports.analyses.attribution_report import format_estimate

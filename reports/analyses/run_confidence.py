@@ -6,7 +6,7 @@ from components.confidence.evaluation.quality import SignalQuality, measure_qual
 from components.errors import ConfigError, DataError
 from components.run_record import RunRecord
 from components.storage.store import Store
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 from reports.views.run_outputs import text_stages
 from reports.views.run_view import RunView
 from reports.views.scored_texts import read_node_texts

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from components.analysis.cascade_attribution import AttributionReport
-from components.analysis.comparison import Comparison
-from components.analysis.contribution import Contribution
+from components.analysis.comparing.comparison import Comparison
+from components.attribution.cascade_attribution import AttributionReport
+from components.attribution.contribution import Contribution
 from components.confidence.evaluation.quality import SignalQuality
 from components.errors import StoreError
-from components.files import read_json
+from components.files.files import read_json
 from components.improvement.forecast import Improvement
 from components.records import Record
 from components.run_record import StageRef

@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from components.counted_nouns import format_count
-from components.metrics.bootstrap import Estimate
+from components.metrics.statistics.bootstrap import Estimate
+from components.text.counted_nouns import format_count
 from components.tuning.study import AS_WRITTEN, Confirmation, Study, Try
 from reports.analyses.attribution_report import format_estimate
 from reports.escaping import to_printable

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from components.analysis.cascade_attribution import AttributionReport
-from components.analysis.comparison import Comparison
-from components.analysis.contribution import Contribution, Share
+from components.analysis.comparing.comparison import Comparison
 from components.analysis.cost import Cost
-from components.counted_nouns import format_count
-from components.metrics.significance import Difference
+from components.attribution.cascade_attribution import AttributionReport
+from components.attribution.contribution import Contribution, Share
+from components.metrics.statistics.significance import Difference
 from components.metrics.table import METRICS, label_of
 from components.run_record import RunRecord, Score
+from components.text.counted_nouns import format_count
 from reports.analyses import attribution_report, degradation_report
 from reports.analyses.attribution_report import format_estimate
 from reports.analyses.comparison_report import describe_verdict

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from components.alignment import Edit
-from components.analysis.function_words import is_content_word
 from components.records import NBest
+from components.text.alignment import Edit
+from components.text.function_words import is_content_word
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView, ScoredNode
 from reports.views.sections import Cell, Section, filter_by, link_to_filter

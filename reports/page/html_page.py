@@ -10,7 +10,7 @@ from typing import cast
 
 from markupsafe import Markup
 
-from components.files import rename_durably, sync_file
+from components.files.files import rename_durably, sync_file
 from components.metrics.table import METRICS
 from reports.analyses.group_table import build_group_section
 from reports.analyses.node_scores import build_node_scores

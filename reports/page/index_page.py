@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from components.files import write_bytes
+from components.files.files import write_bytes
 from components.metrics.table import METRICS, label_of
 from components.run_record import RunRecord
-from components.storage.run_listing import RunEntry
+from components.storage.runs.run_listing import RunEntry
 from reports.page.template_environment import content_hash, join_scripts, read_template, template_environment
 
 NAME = "index.html"

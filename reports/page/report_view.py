@@ -7,19 +7,19 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from components.counted_nouns import format_count
 from components.export.beside_report import RULES
-from components.files import read_json, read_lines
-from components.json_text import parse_json
+from components.files.files import read_json, read_lines
+from components.files.json_text import parse_json
 from components.metrics.metric import Output
 from components.pipeline.item_gatherer import RECORDS
 from components.pipeline.pipeline import DATA
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
-from components.storage.reader import StoredOutcomes, StoredRecords, StoredUtterances, read_quarantined
-from components.storage.report_files import TEXTS
-from components.storage.seal import SEAL, read_seal
+from components.storage.runs.report_files import TEXTS
+from components.storage.stages.reader import StoredOutcomes, StoredRecords, StoredUtterances, read_quarantined
+from components.storage.stages.seal import SEAL, read_seal
+from components.storage.stages.whole_stage import TABLES
 from components.storage.store import Store
-from components.storage.whole_stage import TABLES
+from components.text.counted_nouns import format_count
 from reports.analyses import attribution_report, comparison_report, confidence_report, routing_report, verdict
 from reports.analyses.stage_results import (
     VALUES,

@@ -7,12 +7,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import cast
 
-from components.alignment import Edit
 from components.confidence.evaluation.outcomes import ESTIMATES
 from components.metrics.model_metric import ErrorSpan
 from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Quarantined, Segment, Token
-from components.text_confidence import confidence_of
+from components.text.alignment import Edit
+from components.text.text_confidence import confidence_of
 from reports.escaping import to_printable
 from reports.page.audio import relative_url
 from reports.views.judgments import Judgment

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from components.analysis.comparison import Comparison
-from components.metrics.significance import Difference
+from components.analysis.comparing.comparison import Comparison
+from components.metrics.statistics.significance import Difference
 from components.metrics.table import label_of
 from reports.escaping import to_printable
 from reports.plots.degradation_plots import draw_degradations

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from matplotlib.figure import Figure
 
-from components.analysis.degradation import Degradation, DegradationCurve
+from components.analysis.comparing.degradation import Degradation, DegradationCurve
 from components.metrics.table import label_of
 from reports.escaping import to_printable
 from reports.plots.figures import new_axes, plot_style

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from components.files import write_atomically
+from components.files.files import write_atomically
 from reports.escaping import svg_data_uri, to_printable
 
 # One grey that reads on white and on near-black, since the report shows plots on both.

@@ -11,9 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from components.canonical_json import digest_of
-from components.digests import cache_folder
-from components.files import write_atomically
+from components.files.canonical_json import digest_of
+from components.files.digests import cache_folder
+from components.files.files import write_atomically
 
 _KEPT = 200
 """Pictures that the cache holds, of some 20 kB each; the oldest leave."""

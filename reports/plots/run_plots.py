@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.files import write_bytes
+from components.files.files import write_bytes
 from reports.plots.pictures import Plot, draw_picture
 from reports.views.run_view import RunView
 

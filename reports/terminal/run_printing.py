@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from components.counted_nouns import format_count
 from components.errors import DataError
-from components.metrics.bootstrap import MIN_UTTERANCES
+from components.metrics.statistics.bootstrap import MIN_UTTERANCES
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.run_record import Score
+from components.text.counted_nouns import format_count
 from reports.costs import summarize_cost
 from reports.escaping import to_printable
 from reports.formatting import format_memory, format_rtfx, format_seconds

@@ -5,12 +5,12 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from components.alignment import Edit
 from components.confidence.evaluation.outcomes import ESTIMATES
 from components.errors import UnknownUtteranceError
 from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Outcome, Quarantined
-from components.suggestions import did_you_mean
+from components.text.alignment import Edit
+from components.text.suggestions import did_you_mean
 from reports.escaping import to_printable
 from reports.terminal.run_printing import format_quarantined, plain_text, print_line
 from reports.terminal.tables import new_table

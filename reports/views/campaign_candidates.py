@@ -8,12 +8,12 @@ from typing import get_args
 from components.campaign.blinding import MAX_SYSTEMS
 from components.campaign.candidates import Candidate, gather_candidates
 from components.errors import ConfigError
-from components.languages import UNDETERMINED
 from components.metrics.metric import Output
 from components.run_record import RunRecord
-from components.storage.reader import read_nbests_by_id
+from components.storage.stages.reader import read_nbests_by_id
 from components.storage.store import Store
-from components.suggestions import did_you_mean
+from components.text.languages import UNDETERMINED
+from components.text.suggestions import did_you_mean
 from reports.views.run_outputs import check_comparable, load_same_data, output_of
 
 

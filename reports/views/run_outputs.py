@@ -9,20 +9,20 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from components import models
-from components.analysis.comparison import System
+from components.analysis.comparing.comparison import System
+from components.analysis.comparing.strength_curves import Conditions, read_conditions
 from components.analysis.cost import Cost, Latency
-from components.analysis.strength_curves import Conditions, read_conditions
+from components.compute.profiling import largest_card_memory
 from components.errors import AntiphonError, DataError, StoreError, to_one_line
-from components.files import read_json
-from components.metrics.turns import output_turns
+from components.files.files import read_json
+from components.metrics.error_rates.turns import output_turns
 from components.models.checkpoints import count_stored_parameters as count_parameters
 from components.models.sources.served import is_served
 from components.pipeline.pipeline import DATA
-from components.profiling import largest_card_memory
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
-from components.storage.reader import read_best_texts, read_nbests, read_utterances
-from components.storage.seal import PLAN
+from components.storage.stages.reader import read_best_texts, read_nbests, read_utterances
+from components.storage.stages.seal import PLAN
 from components.storage.store import Store
 from reports.views.served_price import price_of_served
 

@@ -9,15 +9,15 @@ from functools import cached_property
 from typing import NamedTuple
 
 from components.analysis.cost import Cost
-from components.languages import UNDETERMINED
 from components.metrics.metric import Output
 from components.metrics.normalizers import BY_LANGUAGE
 from components.nodes.facts import Mode
-from components.nodes.table import KINDS
+from components.nodes.kinds import KINDS
 from components.pipeline.item_gatherer import takes_way
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
 from components.records import NBest, NodeOutcome, Route, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
+from components.text.languages import UNDETERMINED
 from reports.views.judgments import StoredJudgments
 from reports.views.rows import GraphEdge, Models, StageRow, UtteranceNumbers, UtteranceRow
 from reports.views.sections import Column, Section, Sentence

@@ -11,13 +11,13 @@ from components.confidence.estimators.sources import locate_estimator
 from components.confidence.evaluation.outcomes import ESTIMATES
 from components.confidence.evaluation.trial_tables import ScoredText
 from components.errors import AntiphonError
-from components.files import read_lines
+from components.files.files import read_lines
 from components.metrics.metric import Output
 from components.pipeline.pipeline import DATA
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
-from components.storage.reader import read_nbests, read_utterances
-from components.storage.record_files import OUTPUTS
+from components.storage.stages.reader import read_nbests, read_utterances
+from components.storage.stages.record_files import OUTPUTS
 from reports.views.run_view import RunView
 
 

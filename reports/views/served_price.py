@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from components.compute.profiling import add_usage
 from components.endpoints.prices import read_prices
-from components.profiling import Usage, add_usage
-from components.run_record import StageRef
+from components.run_record import StageRef, Usage
 
 
 def price_of_served(stages: Iterable[StageRef]) -> float | None:

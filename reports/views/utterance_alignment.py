@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from components.alignment import Edit, align, count_operations
-from components.languages import UNDETERMINED, without_spaces
+from components.metrics.error_rates.recognition import utterance_errors
 from components.metrics.normalizers import BY_LANGUAGE, OPEN_ASR, normalizer_for
-from components.metrics.recognition import utterance_errors
-from components.metrics.translation import sentence_scores
+from components.metrics.translation_quality.translation import sentence_scores
+from components.text.alignment import Edit, align, count_operations
+from components.text.languages import UNDETERMINED, without_spaces
 from reports.views.written_words import restore_written_words
 
 # Whatever is neither space nor punctuation belongs to a word, combining marks among it, and an apostrophe

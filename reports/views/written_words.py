@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from components.alignment import Edit
+from components.text.alignment import Edit
 
 if TYPE_CHECKING:
-    from components.text_normalization import Normalizer
+    from components.text.text_normalization import Normalizer
 
 LONGEST = 5
 """Written words that may together become other tokens, as in ``one hundred and twenty five``."""

@@ -23,10 +23,10 @@ from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, plan_nodes, with_models, with_tables
 from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.reader import read_utterances
+from components.storage.stages.reader import read_utterances
 from components.storage.store import Store
 from tasks.execution.plan_check import check_plan
-from tasks.execution.shard_job import ShardJob
+from tasks.execution.shards.shard_job import ShardJob
 
 
 class MeasuredLatency(NamedTuple):
@@ -113,8 +113,8 @@ def _open_component(planned: NodePlan, refs: Mapping[str, StageRef]) -> Iterator
         check_plan(plan, site.store, facts.files)
         yield component
         return
-    from components.device import count_torch_threads  # noqa: PLC0415 - imports torch
-    from tasks.execution.device_context import shard_context  # noqa: PLC0415 - imports torch
+    from components.compute.device import count_torch_threads  # noqa: PLC0415 - imports torch
+    from tasks.execution.shards.device_context import shard_context  # noqa: PLC0415 - imports torch
 
     job = ShardJob(plan, settings.model_dump_json(), site, facts.device or "cpu", count_torch_threads())
     with shard_context(job, 0, lambda: kind.build(settings, site), facts.files) as component:

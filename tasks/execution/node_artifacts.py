@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from components.languages import UNDETERMINED
 from components.metrics.pairing import nfc
 from components.pipeline.item_gatherer import id_of
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, Utterance
 from components.run_record import StageRef
-from components.storage.reader import read_nbests, read_utterances
+from components.storage.stages.reader import read_nbests, read_utterances
+from components.text.languages import UNDETERMINED
 from tasks.artifacts import (
     MAX_EXAMPLES,
     Example,
@@ -89,7 +89,8 @@ def _score(
     """Return the word error rate of each transcript, or chrF and BLEU of each translation."""
     if not references:
         return {}
-    from components.metrics import recognition, translation  # noqa: PLC0415 - sacrebleu and jiwer
+    from components.metrics.error_rates import recognition  # noqa: PLC0415 - sacrebleu and jiwer
+    from components.metrics.translation_quality import translation  # noqa: PLC0415 - sacrebleu and jiwer
 
     if spoken:
         errors = recognition.utterance_errors(references, hypotheses, language=languages)

@@ -7,27 +7,27 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
-from components.data.documents import cut_slices
-from components.editing.questions import Answers, Question
+from components.compute.machine import resolve_device_name
+from components.data.files.documents import cut_slices
 from components.errors import StoreError
-from components.machine import resolve_device_name
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.facts import Mode
+from components.nodes.questions import Answers, Question
 from components.nodes.site import Item, Site
 from components.pipeline.item_gatherer import ItemGatherer, Slice, has_stopped
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, make_stage_plan, with_models, with_tables
 from components.run_record import StageRef
-from components.storage.reader import read_utterances
-from components.storage.stage_writer import open_stage
+from components.storage.stages.reader import read_utterances
+from components.storage.stages.stage_writer import open_stage
+from components.storage.stages.whole_stage import Product, compute_once, discard_work
 from components.storage.store import Store
-from components.storage.whole_stage import Product, compute_once, discard_work
 from reports.terminal.node_progress import NodeProgress
 from tasks import task_runners
 from tasks.execution.reviewing import ask_in_prefect
 from tasks.execution.run_coordinator import RunCoordinator
-from tasks.execution.shard_job import ShardJob
-from tasks.execution.sharded_stage import ShardedStage, ShardWork, rank
+from tasks.execution.shards.shard_job import ShardJob
+from tasks.execution.shards.sharded_stage import ShardedStage, ShardWork, rank
 from tasks.progress import WholeProgress
 
 
@@ -175,7 +175,7 @@ class NodeRun:
         device = self.node.kind.facts(settings).device or "cpu"
         threads = 1
         if "torch" in self.planned.stage.libraries:
-            from components.device import count_torch_threads  # noqa: PLC0415 - imports torch
+            from components.compute.device import count_torch_threads  # noqa: PLC0415 - imports torch
 
             threads = count_torch_threads()
         return ShardJob(self.planned.stage, settings.model_dump_json(), site, device, threads)
@@ -216,7 +216,7 @@ class NodeRun:
             return kind.make(settings, site, stages, folder)
 
         def work_with_torch(folder: Path) -> Product:
-            from tasks.execution.device_context import whole_stage_context  # noqa: PLC0415 - imports torch
+            from tasks.execution.shards.device_context import whole_stage_context  # noqa: PLC0415 - imports torch
 
             with whole_stage_context(job, kind.facts(settings).files):
                 return work(folder)

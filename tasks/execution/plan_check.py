@@ -6,10 +6,10 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.digests import file_digest
 from components.errors import StoreError
+from components.files.digests import file_digest
 from components.models.weight_digests import resolve_weight_digests
-from components.storage.stage_plan import StagePlan, library_versions
+from components.storage.stages.stage_plan import StagePlan, library_versions
 
 
 def check_plan(plan: StagePlan, store_url: str | None, files: Mapping[str, str]) -> None:

@@ -14,10 +14,10 @@ from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
 from pydantic import Field, create_model
 
-from components.editing.questions import Answers, Question
 from components.errors import ConfigError, StoreError
-from components.files import utc_now
+from components.files.files import utc_now
 from components.nodes.facts import Mode
+from components.nodes.questions import Answers, Question
 from components.pipeline.pipeline import Node, Pipeline
 from components.pipeline.planning import NodePlan
 from components.storage.store import Store

@@ -14,17 +14,21 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
 from components import metrics
-from components.analysis.cascade_attribution import NOTHING_TO_ATTRIBUTE, AttributionCase, attribute_cascade
+from components.attribution.cascade_attribution import (
+    NOTHING_TO_ATTRIBUTE,
+    AttributionCase,
+    attribute_cascade,
+)
+from components.attribution.substitution import SEGMENTS, chain_of, list_attributed_stages, variants_of
 from components.errors import DataError
-from components.files import write_bytes, write_json
+from components.files.files import write_bytes, write_json
 from components.metrics.normalizers import BY_LANGUAGE
 from components.pipeline.pipeline import DATA, Node, Pipeline
-from components.pipeline.substitution import SEGMENTS, chain_of, list_attributed_stages, variants_of
 from components.run_record import StageRef
-from components.storage.reader import read_best_texts, read_utterances
-from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.reader import read_best_texts, read_utterances
+from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.whole_stage import Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import Product, compute_once
 from reports.analyses import attribution_report
 from reports.analyses.stage_results import BLAME, VALUES, read_blame
 from tasks.artifacts import publish_table

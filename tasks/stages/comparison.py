@@ -14,22 +14,22 @@ from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 
 from components import metrics
-from components.analysis.comparison import Comparison, compare
-from components.analysis.comparison_settings import ComparisonSettings
-from components.canonical_json import digest_of
-from components.counted_nouns import format_count
-from components.files import write_bytes, write_json
-from components.languages import UNDETERMINED
+from components.analysis.comparing.comparison import Comparison, compare
+from components.analysis.comparing.comparison_settings import ComparisonSettings
+from components.files.canonical_json import digest_of
+from components.files.files import write_bytes, write_json
 from components.metrics.metric_names import split_metric
 from components.metrics.scores_file import ExternalScores, load_scores
 from components.metrics.scores_settings import ScoresFile
-from components.metrics.significance import Difference
+from components.metrics.statistics.significance import Difference
 from components.models.weight_digests import resolve_weight_digests
 from components.records import Utterance
 from components.run_record import RunRecord, StageRef
-from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.whole_stage import Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import Product, compute_once
+from components.text.counted_nouns import format_count
+from components.text.languages import UNDETERMINED
 from reports.analyses import comparison_report
 from reports.analyses.stage_results import COMPARISON, VALUES, read_comparison
 from reports.views.run_outputs import check_comparable, load_same_data, read_latency, system_of, text_stages

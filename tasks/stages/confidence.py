@@ -8,13 +8,13 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components.confidence.evaluation import quality
-from components.files import write_json
+from components.files.files import write_json
 from components.metrics.normalizers import BY_LANGUAGE, libraries_of_normalizer
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord, StageRef
-from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.whole_stage import Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import Product, compute_once
 from reports.analyses.stage_results import CONFIDENCE
 from reports.views.scored_texts import is_annotated, read_node_texts
 from tasks.task_options import NOT_STORED, as_prefect_state

@@ -11,31 +11,35 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import metrics
-from components.analysis.contribution import Contribution, measure_contribution, statistics_of_outputs
-from components.device import pick_device
+from components.attribution.ablation import Ablation, ablations_of
+from components.attribution.contribution import (
+    Contribution,
+    measure_contribution,
+    statistics_of_outputs,
+)
+from components.compute.device import pick_device
+from components.compute.machine import device_for_key
+from components.compute.profiling import measure_card
 from components.errors import ConfigError, DataError
 from components.experts import contribution as experts
 from components.experts import multilingual
 from components.experts.config import ExpertsConfig
 from components.experts.sample_batches import Sample
-from components.files import write_json
-from components.languages import UNDETERMINED
-from components.machine import device_for_key
+from components.files.files import write_json
 from components.metrics.languages import transcript_metric
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.scoring_units import ScoringUnits
-from components.metrics.shapley import Coalition
+from components.metrics.statistics.shapley import Coalition
 from components.models import resolve
-from components.models.loading import load_transformers
-from components.pipeline.ablation import Ablation, ablations_of
+from components.models.loaders.loading import load_transformers
 from components.pipeline.pipeline import DATA, Pipeline
-from components.profiling import measure_card
 from components.run_record import StageRef
-from components.storage.model_labels import label_models
-from components.storage.reader import read_best_texts, read_utterances
-from components.storage.stage_plan import StagePlan, content_of, library_versions, upstream_of
+from components.storage.stages.model_labels import label_models
+from components.storage.stages.reader import read_best_texts, read_utterances
+from components.storage.stages.stage_plan import StagePlan, content_of, library_versions, upstream_of
+from components.storage.stages.whole_stage import TABLES, Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import TABLES, Product, compute_once
+from components.text.languages import UNDETERMINED
 from reports.analyses import contribution_report
 from reports.analyses.stage_results import CONTRIBUTIONS, read_contributions
 from tasks.artifacts import publish_table

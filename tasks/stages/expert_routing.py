@@ -9,20 +9,20 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import models
-from components.device import pick_device
+from components.compute.device import pick_device
+from components.compute.machine import device_for_key
+from components.compute.profiling import measure_card
 from components.experts import multilingual, routing_stats
 from components.experts.config import ExpertsConfig
 from components.experts.routing_plots import plot_routing as draw
 from components.experts.routing_stats import LayerRoutingStats, UtteranceRouting
 from components.experts.sample_batches import Sample
-from components.files import read_json, write_json
-from components.machine import device_for_key
-from components.models.loading import load_transformers
-from components.profiling import measure_card
+from components.files.files import read_json, write_json
+from components.models.loaders.loading import load_transformers
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan, library_versions, upstream_of
+from components.storage.stages.stage_plan import StagePlan, library_versions, upstream_of
+from components.storage.stages.whole_stage import Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import Product, compute_once
 from tasks.artifacts import publish_extras
 from tasks.gpu_lock import lock_device
 from tasks.task_options import NOT_STORED, as_prefect_state

@@ -8,18 +8,18 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import State
 
 from components import metrics
-from components.analysis.attribution import Attribution
-from components.files import write_bytes, write_json
+from components.attribution.attribution import Attribution
+from components.attribution.substitution import chain_of
+from components.files.files import write_bytes, write_json
 from components.improvement.bounds import bound_gain
 from components.improvement.forecast import Improvement
 from components.improvement.remedies import format_pipeline, propose
 from components.improvement.situation import Choices, Situation
 from components.pipeline.pipeline import DATA, Pipeline
-from components.pipeline.substitution import chain_of
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.whole_stage import TABLES, Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import TABLES, Product, compute_once
 from reports.analyses import improvement_report
 from reports.analyses.stage_results import IMPROVEMENT, read_improvement
 from tasks.artifacts import publish_table

@@ -10,16 +10,16 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import metrics
-from components.files import read_json, write_json
+from components.files.files import read_json, write_json
 from components.metrics.metric_names import split_metric
 from components.metrics.normalizers import BY_LANGUAGE, libraries_of_normalizer
 from components.metrics.table import metrics_of
-from components.metrics.terms import term_metrics
+from components.metrics.translation_quality.terms import term_metrics
 from components.run_record import Score, StageRef
-from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.whole_stage import Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import Product, compute_once
-from components.term_list import Term
+from components.text.term_list import Term
 from tasks.stages.sentence_scores import bind_staged
 from tasks.stages.texts_to_score import TextsToScore, align_texts
 from tasks.task_options import NOT_STORED, as_prefect_state

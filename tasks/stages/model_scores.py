@@ -9,20 +9,21 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import data, metrics, models
+from components.compute.machine import device_for_key, resolve_device_type, resolve_dtype_name
+from components.compute.profiling import measure_card
 from components.experts.config import ExpertsConfig
-from components.files import read_json, write_json
-from components.machine import device_for_key, resolve_device_type, resolve_dtype_name
-from components.metrics.translation import translation_scores
-from components.profiling import measure_card
+from components.files.files import read_json, write_json
+from components.metrics.translation_quality.translation import translation_scores
 from components.records import NBest
 from components.refining import scoring as refiners
 from components.run_record import Score, StageRef
-from components.storage.stage_plan import StagePlan, library_versions, upstream_of
+from components.storage.stages.stage_plan import StagePlan, library_versions, upstream_of
+from components.storage.stages.whole_stage import Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import Product, compute_once
-from components.training import parallel_data, scoring
-from components.training import recognition_scoring as recognizers
 from components.training.config import TrainingConfig
+from components.training.examples import parallel_data
+from components.training.learners import recognition_scoring as recognizers
+from components.training.loop import scoring
 from components.translation import factory
 from components.translation.config import TranslationConfig
 from components.translation.translator import Translator

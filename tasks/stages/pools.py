@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.ensembling.output_level.oracles import choose_best, compose_best, pool_by_rank
-from components.files import read_json, write_json
+from components.files.files import read_json, write_json
 from components.metrics.metric import Metric, Segments
 from components.metrics.normalizers import BY_LANGUAGE, normalizer_for
 from components.metrics.scoring_units import ScoringUnits
@@ -19,10 +19,10 @@ from components.metrics.table import metrics_of
 from components.pipeline.pipeline import Node, Pipeline
 from components.records import NBest
 from components.run_record import Score, StageRef
-from components.storage.reader import read_nbests, read_nbests_by_id
-from components.storage.stage_plan import StagePlan, content_of
+from components.storage.stages.reader import read_nbests, read_nbests_by_id
+from components.storage.stages.stage_plan import StagePlan, content_of
+from components.storage.stages.whole_stage import TABLES, Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import TABLES, Product, compute_once
 from tasks.artifacts import publish_table
 from tasks.stages.metrics import libraries_of
 from tasks.stages.texts_to_score import TextsToScore, align_texts, find_texts_to_score

@@ -11,16 +11,16 @@ from pydantic import Field
 
 from components import metrics
 from components.errors import DataError
-from components.files import read_json, write_json
-from components.languages import UNDETERMINED
-from components.metrics.significance import Difference, recognition_tests, translation_tests
+from components.files.files import read_json, write_json
+from components.metrics.statistics.significance import Difference, recognition_tests, translation_tests
 from components.metrics.table import METRICS
 from components.records import Record
 from components.run_record import StageRef
-from components.storage.reader import read_best_texts, read_utterances
-from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.reader import read_best_texts, read_utterances
+from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.whole_stage import Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import Product, compute_once
+from components.text.languages import UNDETERMINED
 from tasks.stages.metrics import LIBRARIES
 from tasks.task_options import NOT_STORED, as_prefect_state
 

@@ -15,20 +15,20 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import metrics
-from components.files import read_json, write_json
-from components.languages import UNDETERMINED
-from components.metrics import translation
+from components.files.files import read_json, write_json
 from components.metrics.metric import align_segments
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import METRICS
+from components.metrics.translation_quality import translation
 from components.pipeline.pipeline import Pipeline
 from components.records import NBest
 from components.refining.stopping import STOP_RULES
 from components.run_record import Score, StageRef
-from components.storage.reader import read_best_texts, read_nbests, read_utterances
-from components.storage.stage_plan import StagePlan, library_versions, upstream_of
+from components.storage.stages.reader import read_best_texts, read_nbests, read_utterances
+from components.storage.stages.stage_plan import StagePlan, library_versions, upstream_of
+from components.storage.stages.whole_stage import TABLES, Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import TABLES, Product, compute_once
+from components.text.languages import UNDETERMINED
 from reports.plots import refinement_curve
 from tasks.artifacts import publish_plots, publish_table
 from tasks.task_options import NOT_STORED, as_prefect_state

@@ -22,15 +22,15 @@ from components.improvement.forecast import (
     measure_outputs,
 )
 from components.improvement.remedies import Proposal
-from components.metrics.bootstrap import Estimate
+from components.metrics.statistics.bootstrap import Estimate
 from components.models.weight_digests import resolve_weight_digests
-from components.pipeline.forecast import Forecast as NodeForecast
-from components.pipeline.forecast import forecast_nodes
+from components.pipeline.advice.forecast import Forecast as NodeForecast
+from components.pipeline.advice.forecast import forecast_nodes
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.rewriting import make_prefixes
 from components.run_record import StageRef
-from components.storage.reader import read_best_texts, read_utterances
+from components.storage.stages.reader import read_best_texts, read_utterances
 from components.storage.store import Store
 from tasks.execution.executor import PipelineResult
 from tasks.execution.joint_execution import execute_together

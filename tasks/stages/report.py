@@ -11,16 +11,16 @@ from prefect import task
 from components.analysis.external_scores import measure_scores
 from components.errors import ConfigError
 from components.export.beside_report import write_texts_beside_report
-from components.files import disk_full_as_store_error, write_bytes
-from components.languages import UNDETERMINED
+from components.files.files import disk_full_as_store_error, write_bytes
 from components.metrics.metric import Output
 from components.metrics.scores_file import load_scores
 from components.metrics.scores_settings import ScoresFile
 from components.metrics.scoring_units import ScoringUnits
 from components.run_record import RunRecord
-from components.storage.report_files import PLOTS, REPORT, seal_report
-from components.storage.run_listing import list_runs
+from components.storage.runs.report_files import PLOTS, REPORT, seal_report
+from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
+from components.text.languages import UNDETERMINED
 from reports.analyses.stage_results import read_comparison, read_confidence
 from reports.page import html_page, index_page
 from reports.page.report_view import view_of

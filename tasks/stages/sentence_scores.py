@@ -12,8 +12,9 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import models, neural_metrics
-from components.canonical_json import digest_of
-from components.machine import resolve_device_type
+from components.compute.machine import resolve_device_type
+from components.compute.profiling import measure_card
+from components.files.canonical_json import digest_of
 from components.metrics.metric import Metric
 from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import ModelMetric, Sample, SentenceScore
@@ -26,11 +27,10 @@ from components.neural_metrics.stored_scores import (
     score_in_chunks,
     write_scores,
 )
-from components.profiling import measure_card
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan, library_versions
+from components.storage.stages.stage_plan import StagePlan, library_versions
+from components.storage.stages.whole_stage import WORK, Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import WORK, Product, compute_once
 from tasks.stages.texts_to_score import TextsToScore, align_texts
 from tasks.task_options import NOT_STORED, as_prefect_state
 

@@ -10,18 +10,18 @@ from typing import Any
 from prefect import get_run_logger
 
 from components import metrics
-from components.canonical_json import digest_of
 from components.errors import AntiphonError
-from components.files import write_bytes, write_json
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.files.canonical_json import digest_of
+from components.files.files import write_bytes, write_json
 from components.metrics.normalizers import BY_LANGUAGE, libraries_of_normalizer
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.whole_stage import TABLES, Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import TABLES, Product, compute_once
 from components.tuning.confirmation import confirm_winner
 from components.tuning.journal import StudyJournal
 from components.tuning.samplers import Searcher

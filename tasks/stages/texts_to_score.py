@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from components.languages import UNDETERMINED
+from components.metrics.error_rates.turns import output_turns
 from components.metrics.metric import Output, Segments
 from components.metrics.scoring_units import ScoringUnits
-from components.metrics.turns import output_turns
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.reader import read_nbests, read_utterances
-from components.term_list import Term, read_terms
+from components.storage.stages.reader import read_nbests, read_utterances
+from components.text.languages import UNDETERMINED
+from components.text.term_list import Term, read_terms
 
 
 class TextsToScore(NamedTuple):

@@ -9,13 +9,13 @@ from functools import cached_property
 from prefect import get_run_logger
 
 from components.errors import AntiphonError, ConfigError, DataError, TransientError
-from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.normalizers import BY_LANGUAGE
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.table import under_normalizer
 from components.pipeline.pipeline import DATA, Pipeline
 from components.records import Quarantined
 from components.run_record import StageRef
-from components.storage.reader import read_quarantined
+from components.storage.stages.reader import read_quarantined
 from components.storage.store import Store
 from components.tuning.halving import is_promoted
 from components.tuning.objectives import PRICE, SECONDS, Objective

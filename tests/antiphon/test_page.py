@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from components.nodes import code_permission
-from components.nodes.table import KINDS
+from components.nodes.kinds import KINDS
+from components.own_code import code_permission
 
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 pytestmark = [pytest.mark.models, pytest.mark.server, pytest.mark.usefixtures("server")]

@@ -11,9 +11,9 @@ import antiphon
 from antiphon._rows import describe_utterance, list_rows_of_node
 from components.records import Audio, Segment, Word
 from components.run_record import NodeRecord, PipelineRecord
-from components.storage.acceptance import accept_run
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.runs.acceptance import accept_run
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tests.components.storage.test_store import record
 from tests.components.storage.upkeep.stores import save_run

@@ -11,7 +11,7 @@ from benchmarks.claims.boosting import weights_of
 from benchmarks.claims.domain_split import DomainSplit
 from benchmarks.claims.question_classifier import QuestionClassifier
 from benchmarks.claims.scoring import gain_difference
-from components.metrics.corpus_statistics import CorpusStatistics, translation_statistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, translation_statistics
 
 
 def test_two_domains_of_different_words_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

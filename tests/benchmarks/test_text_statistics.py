@@ -12,9 +12,9 @@ from benchmarks.common.text_statistics import (
     count_translations,
     read_statistics,
 )
-from components.metrics.recognition import recognition_scores
-from components.metrics.significance import compare_to_baseline, translation_tests
-from components.metrics.translation import translation_scores
+from components.metrics.error_rates.recognition import recognition_scores
+from components.metrics.statistics.significance import compare_to_baseline, translation_tests
+from components.metrics.translation_quality.translation import translation_scores
 from components.records import Utterance
 
 SPOKEN = [

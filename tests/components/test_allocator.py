@@ -6,7 +6,7 @@ import resource
 import pytest
 import torch
 
-from components.allocator import keep_freed_memory
+from components.compute.allocator import keep_freed_memory
 
 MEGABYTES = 48
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import LlamaConfig, MarianConfig
 
-from components import batch_sizes
-from components.batch_sizes import (
+from components.compute import batch_sizes
+from components.compute.batch_sizes import (
     BatchLimit,
     ItemTooLargeError,
     choose_batch_size,
@@ -20,8 +20,8 @@ from components.batch_sizes import (
     is_out_of_memory,
     row_bytes,
 )
+from components.compute.profiling import measure_cost
 from components.decoding.isolation import isolate
-from components.profiling import measure_cost
 
 
 class Memory:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.device import pick_device, pick_dtype, seed_device, seed_everything, use_threads
+from components.compute.device import pick_device, pick_dtype, seed_device, seed_everything, use_threads
 from components.errors import ConfigError
 
 

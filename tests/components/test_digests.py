@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from components import digests
-from components.digests import combine_digests, sha256_of
+from components.files import digests
+from components.files.digests import combine_digests, sha256_of
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.file_names import MAX_BYTES, safe_name, unique_names
+from components.files.file_names import MAX_BYTES, safe_name, unique_names
 
 
 @given(st.lists(st.text(max_size=200), max_size=6))

@@ -8,7 +8,7 @@ from typing import Never
 import pytest
 
 from components.errors import StoreError
-from components.files import (
+from components.files.files import (
     append_durably,
     open_atomically,
     read_json,

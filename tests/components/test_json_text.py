@@ -9,12 +9,12 @@ import pytest
 
 from components.campaign.answers import AnswerFaults
 from components.campaign.pearmut_log import read_log
-from components.canonical_json import verify_digest
 from components.errors import AntiphonError
-from components.files import read_json
-from components.json_text import MAX_DEPTH, parse_json
+from components.files.canonical_json import verify_digest
+from components.files.files import read_json
+from components.files.json_text import MAX_DEPTH, parse_json
 from components.storage.layout import check_layout
-from components.storage.run_records import check_record, read_record
+from components.storage.runs.run_records import check_record, read_record
 from components.storage.store_files import LocalFiles
 
 DEPTHS = (MAX_DEPTH + 1, 900, 990, 100_000)

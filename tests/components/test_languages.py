@@ -8,8 +8,8 @@ from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES as
 from whisper.tokenizer import LANGUAGES as WHISPER
 
 from components.errors import ConfigError
-from components.language_endonyms import ENDONYMS, fold
-from components.languages import (
+from components.text.language_endonyms import ENDONYMS, fold
+from components.text.languages import (
     NAMES,
     base_of,
     check_code,

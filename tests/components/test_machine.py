@@ -11,26 +11,26 @@ from pathlib import Path
 import pytest
 import torch
 
-from components import machine, torch_facts
-from components.cuda_graphs import CUDA_GRAPHS, MEMBER_STREAMS
-from components.device import pick_device
-from components.errors import ConfigError
-from components.machine import (
+from components.compute import machine, torch_facts
+from components.compute.cuda_graphs import CUDA_GRAPHS, MEMBER_STREAMS
+from components.compute.device import pick_device
+from components.compute.machine import (
     _cache_key,
     describe_numerics,
     dtype_for_key,
     resolve_device_name,
     resolve_dtype_name,
 )
+from components.errors import ConfigError
+from components.nodes.kinds import KINDS
 from components.nodes.site import Site
-from components.nodes.stack import StackSettings
-from components.nodes.table import KINDS
-from components.nodes.translate import TranslateSettings
+from components.stacking.kinds.stack import StackSettings
+from components.translation.kinds.translate import TranslateSettings
 
 ROOT = Path(__file__).parents[2]
 CODE = """
 import json, sys
-from components.machine import describe_numerics, resolve_device_name
+from components.compute.machine import describe_numerics, resolve_device_name
 found = [describe_numerics(), resolve_device_name(), describe_numerics(threads=False)]
 print(json.dumps([found, "torch" in sys.modules]))
 """

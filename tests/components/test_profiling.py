@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from components import profiling
+from components.compute import profiling
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 
 

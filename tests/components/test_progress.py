@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 from threading import Thread
 
-from components.progress import listen, listen_to_downloads, report_download, report_share, track
+from components.compute.progress import listen, listen_to_downloads, report_download, report_share, track
 
 
 def test_a_listener_hears_shares_of_its_block_also_from_threads_with_its_context() -> None:

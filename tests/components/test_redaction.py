@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.redaction import redact
+from components.files.redaction import redact
 
 
 @pytest.mark.parametrize(

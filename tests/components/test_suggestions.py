@@ -7,8 +7,8 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from components.suggestions import did_you_mean, suggest
-from components.validation_faults import describe_value_fault
+from components.text.suggestions import did_you_mean, suggest
+from components.text.validation_faults import describe_value_fault
 
 
 def test_the_nearest_option_or_what_there_is() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from components.term_list import DEFAULT_BOOST, Term, phrase_pattern, read_terms
+from components.text.term_list import DEFAULT_BOOST, Term, phrase_pattern, read_terms
 
 
 def _write(folder: Path, text: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
-from components.text_encoding import decode_text
+from components.text.text_encoding import decode_text
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from components import yaml_text
 from components.errors import ConfigError
-from components.yaml_text import format_yaml, parse_yaml
+from components.files import yaml_text
+from components.files.yaml_text import format_yaml, parse_yaml
 
 
 @pytest.mark.parametrize(

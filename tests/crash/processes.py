@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from components.storage.object_store import ObjectStore
+from components.storage.places.object_store import ObjectStore
 from flows.cli.main import main
 from tests.flows import fakes
 

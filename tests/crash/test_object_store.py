@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.storage.object_store import ObjectStore
+from components.storage.places.object_store import ObjectStore
 from tests.crash.processes import SHARDS, Ended, Place
 
 pytestmark = pytest.mark.server

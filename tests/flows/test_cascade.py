@@ -15,10 +15,10 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from components import models
-from components.data.named_sets import SAMPLES
+from components.data.files.named_sets import SAMPLES
 from components.errors import ModelError
 from components.models import resolve as resolve_model
-from components.storage.acceptance import accept_run
+from components.storage.runs.acceptance import accept_run
 from components.storage.store import Store
 from components.translation import factory as translation
 from flows.cli import main as cli

@@ -17,12 +17,12 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from components.errors import ModelError
 from components.records import Outcome, Quarantined, Utterance
 from components.refining import checks
-from components.storage.acceptance import accept_run
+from components.storage.runs.acceptance import accept_run
 from components.storage.store import Store
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
 from flows.cli import main as cli
-from flows.cli.printing import print_run
+from flows.cli.look.printing import print_run
 from flows.compare import _make_system
 from flows.parameters.compare import CompareParameters, SystemConfig
 from tests.flows import fakes

@@ -21,7 +21,7 @@ from prefect.client.base import PrefectHttpxSyncClient
 
 from antiphon import load_run, run_pipeline
 from components.editing.correction import read_stored_corrections
-from components.storage.run_listing import list_runs
+from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
 from flows.server import settings
 from tests.serving import ROOT

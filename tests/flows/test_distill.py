@@ -12,11 +12,11 @@ import pytest
 from components import models
 from components.errors import ConfigError
 from components.models.weight_digests import resolve_weight_digests
-from components.nodes.targets import TARGETS
 from components.pipeline.planning import plan_nodes
 from components.run_record import StageRef
-from components.storage.reader import read_nbests
+from components.storage.stages.reader import read_nbests
 from components.storage.store import Store
+from components.training.kinds.targets import TARGETS
 from flows.cascade import cascade
 from flows.distill import distill
 from flows.parameters.distill import LEVELS, DistillParameters, pipeline, teacher_outputs

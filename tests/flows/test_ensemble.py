@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from sacrebleu.metrics.chrf import CHRF
 
-from components.device import pick_device
+from components.compute.device import pick_device
 from components.errors import ConfigError
-from components.files import read_json
+from components.files.files import read_json
 from components.records import NBest
 from components.run_record import RunRecord
-from components.storage.reader import read_best_texts, read_nbests, read_nbests_by_id, read_utterances
+from components.storage.stages.reader import read_best_texts, read_nbests, read_nbests_by_id, read_utterances
+from components.storage.stages.whole_stage import TABLES
 from components.storage.store import Store
-from components.storage.whole_stage import TABLES
 from flows.cascade import cascade
 from flows.cli import main as cli
 from flows.contribution import contribution

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.device import use_threads
+from components.compute.device import use_threads
 from tests.golden.systems.golden import CASES, find_faults, read_golden, run_case, write_pairs
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]

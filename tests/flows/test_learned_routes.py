@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from components.nodes import code_permission
+from components.own_code import code_permission
 from components.routing.route_fit import read_route_fit
 from components.run_record import RunRecord
-from components.storage.reader import read_best_texts
-from components.storage.record_files import OUTPUTS
+from components.storage.stages.reader import read_best_texts
+from components.storage.stages.record_files import OUTPUTS
 from flows.pipeline import pipeline
 from tasks.task_options import unwrap
 

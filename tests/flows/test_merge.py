@@ -14,10 +14,10 @@ from components.merging.config import recipe_of
 from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
-from components.storage.reader import read_best_texts
+from components.storage.stages.reader import read_best_texts
 from components.storage.store import Store
-from components.training import vocabulary
 from components.training.config import TrainingConfig
+from components.training.examples import vocabulary
 from components.training.marian_model import build_marian
 from flows.blame import blame
 from flows.cli import main as cli

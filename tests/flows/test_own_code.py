@@ -15,12 +15,12 @@ import pytest
 from antiphon import run_pipeline
 from components import models
 from components.errors import ConfigError, DataError, TransientError
-from components.nodes import code_permission
+from components.own_code import code_permission
 from components.recognition import factory as recognition
 from components.refining import acceptance, methods
 from components.run_record import RunRecord, StageRef
-from components.storage.reader import read_best_texts, read_quarantined
-from components.storage.record_files import OUTPUTS
+from components.storage.stages.reader import read_best_texts, read_quarantined
+from components.storage.stages.record_files import OUTPUTS
 from components.translation import factory as translation
 from flows.cli import main as cli
 from flows.pipeline import pipeline

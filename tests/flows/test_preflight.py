@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components import models
-from components.data.named_sets import SAMPLES
+from components.data.files.named_sets import SAMPLES
 from components.data.stage import store_data
 from components.errors import ConfigError, TransientError
 from components.metrics import normalizers
@@ -21,8 +21,8 @@ from components.storage.store import Store
 from components.translation import checks as translation
 from components.translation.config import TranslationConfig
 from flows.cli import main as cli
-from flows.cli import run
-from flows.cli.config_file import gather
+from flows.cli.compute import run
+from flows.cli.compute.config_file import gather
 from flows.preflight import Need, admit_data, check_needs, needs_of_pipeline
 from flows.registry import flow_named
 from tests.components.storage.test_store import record
@@ -35,7 +35,9 @@ def nothing_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No model is at hand, none can be fetched, and no licence has been agreed to."""
     monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("ANTIPHON_ACCEPT_LICENCE", raising=False)
-    monkeypatch.setattr("components.models.wheels.join", lambda *_: pytest.fail("a model was fetched"))
+    monkeypatch.setattr(
+        "components.models.packages.wheels.join", lambda *_: pytest.fail("a model was fetched")
+    )
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:

@@ -73,7 +73,7 @@ def test_the_cascade_hears_and_translates_and_a_rerun_loads_nothing_heavy(
     environment = {**os.environ, "PREFECT_API_URL": prefect_url}
     # What torch says of this machine, which the first process without it keeps; then what else a run loads.
     facts = (
-        "from components.machine import describe_numerics\ndescribe_numerics()\n"
+        "from components.compute.machine import describe_numerics\ndescribe_numerics()\n"
         "import components.translation.factory\n"
         "from flows.cli.main import main\nmain(['--version'])\n"
     )

@@ -15,7 +15,7 @@ from components.records import Decision, NBest, Outcome, Quarantined, Utterance
 from components.refining import acceptance, methods
 from components.refining.config import RefineConfig
 from components.run_record import RunRecord
-from components.storage.reader import read_nbests
+from components.storage.stages.reader import read_nbests
 from components.storage.store import Store
 from flows.cli import main as cli
 from flows.contribution import contribution

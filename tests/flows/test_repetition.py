@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from components.yaml_text import format_yaml, parse_yaml
-from flows.cli.config_file import gather
+from components.files.yaml_text import format_yaml, parse_yaml
+from flows.cli.compute.config_file import gather
 from flows.registry import flow_named
 from flows.repetition import FLAGS, list_changed_settings, repeat_command
 from tests.components.storage.test_store import record

@@ -11,7 +11,7 @@ from prefect.exceptions import Pause, TerminationSignal
 
 from components.errors import ConfigError, DataError
 from components.run_record import NodeRecord, PipelineRecord
-from components.storage.run_listing import list_runs
+from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
 from flows import signals
 from flows.parameters.blame import BlameParameters

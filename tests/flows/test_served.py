@@ -10,12 +10,12 @@ import pytest
 
 from components.endpoints.endpoint import use_source
 from components.errors import ConfigError, TransientError
+from components.nodes.kinds import KINDS
 from components.nodes.site import Site
-from components.nodes.table import KINDS
-from components.nodes.translate import TranslateSettings
 from components.run_record import RunRecord, StageRef
-from components.storage.reader import read_best_texts, read_quarantined
+from components.storage.stages.reader import read_best_texts, read_quarantined
 from components.storage.store import Store
+from components.translation.kinds.translate import TranslateSettings
 from flows.cli import main as cli
 from flows.pipeline import pipeline
 from reports.views.run_outputs import cost_of

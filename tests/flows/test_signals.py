@@ -17,8 +17,8 @@ from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from components.errors import TransientError
-from components.nodes import own_program
 from components.nodes.site import Site
+from components.own_code import own_program
 from flows import signals
 from flows.server import ephemeral_server, guarded_server, server_process
 from tests.components.nodes.items import items

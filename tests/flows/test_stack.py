@@ -13,7 +13,7 @@ import torch
 from components import audio
 from components.errors import ConfigError
 from components.models import resolve
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 from components.recognition import factory as recognition
 from components.recognition.config import RecognitionConfig
 from components.records import Hypothesis, NBest, Outcome, Utterance
@@ -21,7 +21,7 @@ from components.stacking import translator
 from components.stacking.config import StackConfig
 from components.stacking.methods import StackSource
 from components.stacking.model_folder import load_stacked
-from components.storage.reader import read_nbests
+from components.storage.stages.reader import read_nbests
 from components.synthesis import engines
 from flows.blame import blame
 from flows.contribution import contribution

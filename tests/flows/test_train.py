@@ -13,12 +13,12 @@ import torch
 from components import models
 from components.errors import ModelError, StoreError
 from components.models.weight_digests import resolve_weight_digests
-from components.nodes.learners import LEARNERS
 from components.pipeline.planning import plan_nodes
 from components.storage.store import Store
 from components.training.config import TrainingConfig
-from components.training.product import MODEL
-from components.training.translation_learner import TranslationLearner
+from components.training.kinds.learners import LEARNERS
+from components.training.learners.translation_learner import TranslationLearner
+from components.training.loop.product import MODEL
 from flows.parameters.train import TrainParameters, pipeline
 from flows.train import train
 from tasks.stages.model_scores import read_scores

@@ -25,8 +25,8 @@ from components.metrics.scores_file import read_scores
 from components.metrics.scores_settings import ScoresFile
 from components.models.checkpoints import checkpoint_of
 from components.pipeline.reader import parse_pipeline
-from components.term_list import read_terms
-from components.translation.few_shot_examples import read_examples
+from components.text.term_list import read_terms
+from components.translation.context.few_shot_examples import read_examples
 from tests.fuzzing import seeds
 from tests.fuzzing.mutations import mutate, mutate_json, mutate_lines, mutate_parts
 from tests.fuzzing.stores import archived_files, mutate_members, mutate_stored, pack, read_archive, read_store

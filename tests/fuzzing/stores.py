@@ -14,9 +14,9 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from components.canonical_json import add_digest
 from components.errors import AntiphonError
-from components.storage.run_listing import list_runs
+from components.files.canonical_json import add_digest
+from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
 from components.storage.upkeep.archive import export_run
 from components.storage.upkeep.archive_import import import_run

@@ -16,7 +16,7 @@ from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined
 from components.run_record import StageRef
 from components.stage_settings import Unkeyed
-from components.storage.whole_stage import Product
+from components.storage.stages.whole_stage import Product
 
 
 class ShoutSettings(NodeSettings):

@@ -10,8 +10,8 @@ from components.pipeline.pipeline import DATA
 from components.pipeline.reader import read_pipeline
 from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tasks.execution.executor import execute
 

@@ -14,10 +14,10 @@ import torch
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from components.storage.stage_plan import StagePlan
-from components.training.processes import Processes
+from components.storage.stages.stage_plan import StagePlan
+from components.training.parallel.processes import Processes
 from tasks import gpu_lock
-from tasks.execution import device_context
+from tasks.execution.shards import device_context
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 

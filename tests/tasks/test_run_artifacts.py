@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from components.run_record import RunRecord
-from components.storage.stage_plan import content_of
+from components.storage.stages.stage_plan import content_of
 from tasks import run_artifacts
 from tests.reports.example_runs import cascade
 

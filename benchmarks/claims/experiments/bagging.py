@@ -10,7 +10,7 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, MSCOCO, Workspace
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 
 TITLE = "Bagging: bootstrap samples against seeds"
 QUESTION = """

@@ -11,7 +11,7 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import gain_difference, score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, PACKAGED, Workspace, digest_of
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.training.config import VERSION, TrainingConfig
 
 TITLE = "Refinement is not boosting"

@@ -19,16 +19,16 @@ from benchmarks.claims.scoring import of_sums
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, Workspace, digest_of
 from benchmarks.common.tables import markdown_table
-from components.ensembling.token_level.config import TRANSLATION_VERSION
 from components.ensembling.token_level.learning.coefficients import fit_linear_weights
-from components.metrics.shapley import (
+from components.metrics.statistics.shapley import (
     CoalitionGame,
     all_coalitions,
     mixture_likelihood_game,
     shapley_values,
 )
-from components.metrics.two_level import ItemSums
+from components.metrics.statistics.two_level import ItemSums
 from components.records import Utterance
+from components.translation.ensemble_config import TRANSLATION_VERSION
 
 TITLE = "Do an ensemble's coefficients tell what its members contribute?"
 QUESTION = """

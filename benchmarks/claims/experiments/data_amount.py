@@ -26,14 +26,14 @@ from benchmarks.claims.speech.dual_source import (
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace, digest_of
 from benchmarks.common.tables import format_interval, markdown_table
-from components.files import write_atomically
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.files.files import write_atomically
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Utterance
 from components.stacking.encoder_states import EncoderStates
 from components.stacking.model_folder import from_text_model
 from components.stacking.training.learner import SpokenPair, StackLearner
 from components.training.config import TrainingConfig
-from components.training.learner import MakeLearner
+from components.training.learners.learner import MakeLearner
 
 TITLE = "Direct speech translation and cascades, over the amount of speech"
 QUESTION = """

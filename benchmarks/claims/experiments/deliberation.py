@@ -11,14 +11,14 @@ from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, PACKAGED, Workspace, digest_of
 from benchmarks.common.tables import markdown_table
 from components.decoding.config import SearchConfig
-from components.decoding.models.deliberation import DeliberationModel
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.decoding.searches.deliberation import DeliberationModel
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Utterance
 from components.refining.learners import DeliberationLearner
+from components.translation.backends.edit_diffusion import translate_all
+from components.translation.backends.seq2seq import Seq2SeqBackend
 from components.translation.config import VERSION, TranslationConfig
-from components.translation.edit_diffusion import translate_all
 from components.translation.factory import load_resident
-from components.translation.seq2seq import Seq2SeqBackend
 
 TITLE = "Deliberation: does a second pass over the first draft improve it?"
 QUESTION = """

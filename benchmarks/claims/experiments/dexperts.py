@@ -18,8 +18,8 @@ from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import PACKAGED, Workspace, digest_of
 from benchmarks.common.tables import markdown_table
 from components.ensembling.token_level.combiners import LogLinearInterpolation, NegativeEvidence
-from components.metrics.two_level import ItemSums
-from components.training.language_model_learner import LanguageLearner
+from components.metrics.statistics.two_level import ItemSums
+from components.training.learners.language_model_learner import LanguageLearner
 
 TITLE = "DExperts: an expert and an anti-expert steer a language model"
 QUESTION = """

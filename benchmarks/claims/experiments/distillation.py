@@ -13,11 +13,11 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, Model, Workspace, digest_of
-from components.files import write_atomically
-from components.metrics.corpus_statistics import CorpusStatistics
-from components.training.distillation import DistillationLearner
-from components.training.distillation_config import DistillationConfig
-from components.training.learner import MakeLearner
+from components.files.files import write_atomically
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.training.learners.learner import MakeLearner
+from components.training.students.distillation import DistillationLearner
+from components.training.students.distillation_config import DistillationConfig
 
 TITLE = "Distillation: students of an ensemble, of one model, and of the references"
 QUESTION = """

@@ -10,7 +10,7 @@ from benchmarks.claims.scoring import score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
-from components.decoding.models.edit_diffusion import TAG_CHOICES
+from components.decoding.searches.edit_diffusion import TAG_CHOICES
 from components.refining.config import RefineConfig
 from components.refining.learners import EditDiffusionLearner
 

@@ -20,9 +20,9 @@ from components.experts.multilingual_learner import MultilingualLearner
 from components.experts.routing_plots import shorten_layer_name
 from components.experts.routing_stats import LayerRoutingStats
 from components.experts.sample_batches import Sample
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.models import resolve
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 from components.models.weights import count_parameters
 
 TITLE = "Sparse experts against dense models"

@@ -21,10 +21,10 @@ from benchmarks.common.tables import markdown_table
 from components.merging.io.model_folder import ModelFolder
 from components.merging.soups import uniform_soup
 from components.merging.weight_similarity import compare_weights
-from components.metrics.corpus_statistics import CorpusStatistics
-from components.training.checkpoint import checkpoint_folder, list_checkpoints
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.training.config import TrainingConfig
-from components.training.translation_learner import PairLearner, TranslationLearner
+from components.training.learners.translation_learner import PairLearner, TranslationLearner
+from components.training.loop.checkpoint import checkpoint_folder, list_checkpoints
 
 TITLE = "Trainings that fork: how much training must two models share to be averaged?"
 QUESTION = """

@@ -13,9 +13,9 @@ from benchmarks.claims.scoring import two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
-from components.metrics.corpus_statistics import CorpusStatistics
-from components.training.learner import MakeLearner
-from components.training.meta_learner import MetaConfig, MetaLearner
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.training.learners.learner import MakeLearner
+from components.training.learners.meta_learner import MetaConfig, MetaLearner
 
 TITLE = "Meta-learning: a new language from 100, 600 and 3,000 pairs"
 QUESTION = """

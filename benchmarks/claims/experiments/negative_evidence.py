@@ -15,7 +15,7 @@ from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
 from components.records import Utterance
-from components.training.language_model_learner import LanguageLearner
+from components.training.learners.language_model_learner import LanguageLearner
 
 TITLE = "Negative evidence: a domain added, another subtracted"
 QUESTION = """

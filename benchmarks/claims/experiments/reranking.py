@@ -18,7 +18,7 @@ from components.ensembling.output_level.config import SYSTEM_COMBINATION_VERSION
 from components.ensembling.output_level.mert import mert
 from components.ensembling.output_level.system_combination import combine_outputs
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Hypothesis, NBest, Utterance
 from components.translation.config import VERSION as TRANSLATION_VERSION
 from components.translation.config import TranslationConfig

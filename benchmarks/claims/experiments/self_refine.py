@@ -10,7 +10,7 @@ from benchmarks.claims.scoring import gain_difference, score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import NBest, Utterance
 from components.refining.config import RefineConfig
 from components.translation.config import VERSION, TranslationConfig

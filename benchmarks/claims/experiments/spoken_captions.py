@@ -15,7 +15,7 @@ from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace
 from benchmarks.common.recordings import load_recordings
 from benchmarks.common.tables import format_interval, markdown_table
-from components.metrics.bootstrap import FloatArray
+from components.metrics.statistics.bootstrap import FloatArray
 from components.records import Utterance
 
 TITLE = "Spoken captions: the recognizer's share, transcripts as a check, recognizers that vote"

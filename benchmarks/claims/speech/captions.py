@@ -12,8 +12,8 @@ import soundfile
 from benchmarks.claims.speech.dual_source import SPEECH
 from benchmarks.claims.workspace import PACKAGED, Workspace, digest_of
 from components import audio
-from components.digests import combine_digests
-from components.files import rename_durably
+from components.files.digests import combine_digests
+from components.files.files import rename_durably
 from components.perturbation.config import PerturbationConfig
 from components.perturbation.speech import perturb_speech
 from components.recognition.backend_choice import backend_of

@@ -10,18 +10,18 @@ from torch import Tensor
 
 from benchmarks.claims.workspace import PACKAGED
 from components.decoding.config import SearchConfig
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.models import resolve
 from components.networks.stacked_model import Sources
 from components.records import Utterance
 from components.stacking.config import VERSION, SpeechConfig
-from components.stacking.cross_scoring import force_texts
+from components.stacking.lists.cross_scoring import force_texts
 from components.stacking.model_folder import LoadedStackedModel, from_text_model, load_stacked
 from components.stacking.padding import pad_states, pad_texts
 from components.stacking.stacked_scorer import StackedScorer
 from components.stacking.training.learner import SpokenPair, StackLearner
 from components.training.config import TrainingConfig
-from components.training.learner import MakeLearner
+from components.training.learners.learner import MakeLearner
 
 SPEECH = SpeechConfig()
 WIDTH = 512

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.claims.outputs import Outputs
-from components.metrics.bootstrap import FloatArray
+from components.metrics.statistics.bootstrap import FloatArray
 
 
 def word_sums(outputs: Outputs, system: str, split: str, *, with_read: bool = True) -> FloatArray:

@@ -8,7 +8,7 @@ from itertools import product
 
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.system_combination import combine_outputs
-from components.metrics.recognition import recognition_scores, utterance_errors
+from components.metrics.error_rates.recognition import recognition_scores, utterance_errors
 from components.records import NBest, Utterance
 
 WEIGHTS = ((1, 1, 1), (2, 2, 1), (2, 1, 1), (3, 2, 1), (3, 2, 2))

@@ -9,7 +9,7 @@ import torch
 from benchmarks.gpu.context import DTYPES, Context, Timed
 from benchmarks.gpu.row import Row
 from benchmarks.gpu.stopwatch import as_graph
-from components.torch_facts import allow_tf32
+from components.compute.torch_facts import allow_tf32
 
 LAUNCHES = 100
 """Kernels in a row, of which the time of one is wanted."""

@@ -15,7 +15,7 @@ from benchmarks.gpu.random_models import count_bytes, make_marian, random_gate
 from benchmarks.gpu.row import Row, Value
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation, LogLinearInterpolation
 
 BEAM, SOURCE, STEPS = 5, 24, 32

@@ -26,8 +26,8 @@ from components.networks.moe.router import Router
 from components.pruning.masks import mask_by_magnitude
 from components.pruning.sparse_linear import SparseLinear, semi_structured_obstacle
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
-from components.training import batches
-from components.training.cross_entropy import label_smoothing_loss
+from components.training.examples import batches
+from components.training.loop.cross_entropy import label_smoothing_loss
 
 ARITHMETIC = ("float32", "tf32", "bfloat16", "float16")
 

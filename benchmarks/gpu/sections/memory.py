@@ -11,10 +11,10 @@ from benchmarks.gpu.inputs import noise_windows
 from benchmarks.gpu.random_models import count_bytes, make_marian, make_whisper
 from benchmarks.gpu.row import Row, Value
 from benchmarks.gpu.sections.whisper import TOKENS, decode
-from components.batch_sizes import BatchLimit
+from components.compute.batch_sizes import BatchLimit
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 
 SHARE = 0.1

@@ -14,10 +14,10 @@ from torch import Tensor
 from benchmarks.gpu.context import Context, Timed
 from benchmarks.gpu.random_models import make_marian
 from benchmarks.gpu.row import Row, Value
-from components.training import batches
 from components.training.config import TrainingConfig
-from components.training.cross_entropy import label_smoothing_loss
-from components.training.trainer import Trainer
+from components.training.examples import batches
+from components.training.loop.cross_entropy import label_smoothing_loss
+from components.training.loop.trainer import Trainer
 
 LENGTH, BATCH_TOKENS, UPDATES = 32, 8192, 20
 

@@ -13,9 +13,9 @@ from benchmarks.gpu.context import DTYPES, Context, Timed
 from benchmarks.gpu.inputs import noise_windows
 from benchmarks.gpu.random_models import dimensions_of, make_hub_whisper, make_whisper
 from benchmarks.gpu.row import Row, Value
-from components.decoding import token_constraints
 from components.decoding.config import SearchConfig
-from components.decoding.search import search
+from components.decoding.constraints import token_constraints
+from components.decoding.searches.search import search
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 

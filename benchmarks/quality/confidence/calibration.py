@@ -20,7 +20,7 @@ from components.confidence.evaluation.trials import Trials
 from components.metrics.metric import Segments
 from components.metrics.table import get_metric
 from components.records import Hypothesis, NBest
-from components.text_confidence import confidence_of
+from components.text.text_confidence import confidence_of
 from reports.views.scored_texts import NodeTexts, read_node_texts
 
 PAGE = "confidence"

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.common.recordings import load_recordings
 from benchmarks.common.sections import section_parser
 from benchmarks.quality.confidence.spoken_captions import CLEAN, write_manifest
-from components.files import write_bytes
+from components.files.files import write_bytes
 
 TEST, DEV, TRAIN = "test_2016_flickr", "val", "train"
 DEV_CAPTIONS = 300

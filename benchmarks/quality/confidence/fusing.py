@@ -24,9 +24,9 @@ from benchmarks.quality.confidence.graphs import Graph
 from benchmarks.quality.confidence.pools import best_texts, oracle_statistics
 from benchmarks.quality.confidence.spoken_captions import SPLITS
 from components import data
-from components.files import write_bytes
+from components.files.files import write_bytes
 from components.fusing.candidates import collect_texts
-from components.nodes.code_permission import allow_own_code
+from components.own_code.code_permission import allow_own_code
 from components.records import NBest
 
 PAGE = "pools"

@@ -17,7 +17,7 @@ from benchmarks.quality.confidence import graphs
 from benchmarks.quality.confidence.data import DEV, TEST, spoken_manifest, work_parser
 from components.metrics.table import get_metric
 from components.records import NBest, Utterance
-from components.text_confidence import confidence_of
+from components.text.text_confidence import confidence_of
 
 PAGE = "routing"
 RAW = "log-probability"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.claims.speech.captions import add_noise
 from components import data
-from components.files import write_bytes
+from components.files.files import write_bytes
 from components.records import Utterance
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.synthesizer import build

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.common.paths import SHARED
-from components.training import trainer
 from components.training.config import TrainingConfig
+from components.training.loop import trainer
 
 START = "packaged:multi30k-en-de"
 COMMON: dict[str, object] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.quality.merging.fine_tuning import multi30k, pair, tatoeba
-from components.files import write_bytes
+from components.files.files import write_bytes
 
 DOMAINS = ("captions", "captions back", "sentences", "sentences back")
 CAPTIONS, SENTENCES = 4000, 600

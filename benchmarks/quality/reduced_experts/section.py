@@ -33,11 +33,11 @@ from benchmarks.quality.reduced_experts.graph import (
     systems,
 )
 from components.experts.contribution import reference_log_likelihoods
+from components.experts.reducing.sparse_layers import find_sparse_layers
+from components.experts.reducing.trace import ExpertTrace
 from components.experts.sample_batches import Sample
-from components.experts.sparse_layers import find_sparse_layers
-from components.experts.trace import ExpertTrace
 from components.models import resolve
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 from components.models.weights import count_parameters
 from components.records import NBest, Utterance
 

@@ -11,10 +11,16 @@ import numpy as np
 from benchmarks.claims.rank_correlation import correlate_ranks
 from benchmarks.quality.reduced_experts.domains import DOMAINS
 from benchmarks.quality.reduced_experts.graph import DRAWS, WHOLE
-from components.experts.clusters import RANDOM
+from components.experts.reducing.clusters import RANDOM
 from components.experts.routing_stats import mutual_information
-from components.metrics.bootstrap import SEED, Estimate, FloatArray, bootstrap_interval, ratio_interval
-from components.metrics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
+from components.metrics.statistics.bootstrap import (
+    SEED,
+    Estimate,
+    FloatArray,
+    bootstrap_interval,
+    ratio_interval,
+)
+from components.metrics.statistics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from components.metrics.table import get_metric
 
 RESAMPLES = 2000

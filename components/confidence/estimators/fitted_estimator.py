@@ -15,7 +15,7 @@ from components.confidence.estimators.cross_fitting import predict
 from components.confidence.estimators.examples import TextFeatures
 from components.confidence.estimators.targets import TARGETS, Output
 from components.errors import ConfigError
-from components.files import write_json
+from components.files.files import write_json
 from components.records import NBest
 
 Numbers = dict[str, float]

@@ -8,9 +8,9 @@ from components.confidence.estimators.config import ESTIMATOR_FILE
 from components.errors import ConfigError
 from components.models.references import split_reference
 from components.models.sources.store import find_stage_folder, names_run, verify_stage_file
-from components.storage.seal import SEAL, read_seal
+from components.storage.stages.seal import SEAL, read_seal
 from components.storage.store import Store
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 
 PACKAGED = Path(__file__).parents[2] / "packaged" / "estimators"
 KIND = "train_estimate"

@@ -7,7 +7,7 @@ from typing import Literal
 
 from components.confidence.estimators.config import TargetName
 from components.number_ranges import PROBABILITY, Range
-from components.text_confidence import ESTIMATE_RANGES
+from components.text.text_confidence import ESTIMATE_RANGES
 
 Output = Literal["transcript", "translation"]
 

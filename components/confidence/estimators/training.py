@@ -15,7 +15,7 @@ from components.confidence.estimators.fitted_estimator import FittedEstimator, F
 from components.confidence.estimators.out_of_fold import measure_quality
 from components.confidence.estimators.targets import TARGETS, Output
 from components.errors import DataError
-from components.suggestions import suggest
+from components.text.suggestions import suggest
 
 LIBRARIES = (
     "numpy",

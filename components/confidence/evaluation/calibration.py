@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.confidence.evaluation.trials import Resampled, Trials
-from components.metrics.bootstrap import FloatArray, resample_sums
+from components.metrics.statistics.bootstrap import FloatArray, resample_sums
 from components.records import Record
 
 BINS = 15

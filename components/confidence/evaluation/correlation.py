@@ -7,8 +7,8 @@ from itertools import chain
 import numpy as np
 
 from components.confidence.evaluation.trials import Resampled
-from components.metrics import correlation
-from components.metrics.bootstrap import Estimate, FloatArray, draw_counts
+from components.metrics.statistics import correlation
+from components.metrics.statistics.bootstrap import Estimate, FloatArray, draw_counts
 
 RESAMPLES = 1000
 """Of Kendall's tau where its matrix of pairs would be too large: each is ranked anew."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from components.confidence.evaluation.trials import Resampled, Trials
-from components.metrics.bootstrap import FloatArray, draw_counts
+from components.metrics.statistics.bootstrap import FloatArray, draw_counts
 from components.records import Record
 
 _WEIGHTS_PER_BATCH = 1 << 18

@@ -10,7 +10,7 @@ from typing import Literal
 from components.confidence.word_tokens import tokens_of_words
 from components.metrics.metric import Output
 from components.records import Hypothesis
-from components.text_confidence import confidence_of
+from components.text.text_confidence import confidence_of
 
 OutcomeName = Literal["word", "utterance", "wer", "bad", "chrf"]
 RAW = "log-probability"

@@ -30,9 +30,9 @@ from components.confidence.evaluation.trial_tables import (
     tabulate_words,
 )
 from components.confidence.evaluation.trials import Resampled, Trials
-from components.metrics.bootstrap import PROTOCOL, Estimate, FloatArray
 from components.metrics.metric import Output
 from components.metrics.normalizers import BY_LANGUAGE
+from components.metrics.statistics.bootstrap import PROTOCOL, Estimate, FloatArray
 from components.records import Record
 
 VERSION = 2

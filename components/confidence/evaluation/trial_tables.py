@@ -18,12 +18,12 @@ from components.confidence.evaluation.outcomes import (
     signals_of_words,
 )
 from components.confidence.word_labels import label_words
-from components.languages import without_spaces
-from components.metrics.bootstrap import FloatArray
 from components.metrics.metric import Output, Segments
 from components.metrics.normalizers import normalizer_for
+from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.table import get_metric
 from components.records import Hypothesis
+from components.text.languages import without_spaces
 
 
 @dataclass(frozen=True)

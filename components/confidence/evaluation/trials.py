@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from components.metrics.bootstrap import Estimate, FloatArray, bootstrap_interval
+from components.metrics.statistics.bootstrap import Estimate, FloatArray, bootstrap_interval
 
 
 @dataclass(frozen=True, eq=False)

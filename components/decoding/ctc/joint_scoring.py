@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from components.decoding.constraints.logits_processors import FORBIDDEN, History
 from components.decoding.ctc.forward import LogProbs
-from components.decoding.logits_processors import FORBIDDEN, History
 
 NEVER = -1e5
 """Log-probability of tokens in frames behind the end, which hold blanks, and of texts that do not fit."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from components.decoding.models import kv_cache
+from components.decoding.caches import kv_cache
 from components.decoding.models.causal import CausalModel, CausalScorer
 from components.decoding.moves import Rows
 from components.errors import ModelError

@@ -16,10 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.decoding.generation_settings import eos_of, generation_setting, warn_about_ignored_settings
-from components.decoding.models import kv_cache
-from components.decoding.models.beam_cache import BeamCache, as_transformers_cache, attend_to
-from components.decoding.models.shared_attention import share_attention
+from components.decoding.caches import kv_cache
+from components.decoding.caches.beam_cache import BeamCache, as_transformers_cache, attend_to
+from components.decoding.caches.shared_attention import share_attention
+from components.decoding.models.generation_settings import (
+    eos_of,
+    generation_setting,
+    warn_about_ignored_settings,
+)
 from components.decoding.moves import Move, Rows
 from components.decoding.scorers import Vocabulary, common_count, hide_last
 from components.errors import ConfigError

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from components.decoding.mixing.step_mixture import StepMixture
 from components.decoding.models.marian import MarianDecoderState
-from components.decoding.models.marian_stack import architecture_of, stack_models
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
-from components.decoding.models.stacked_marian_scorers import StackedMarianScorers
 from components.decoding.moves import Move
-from components.decoding.step_mixture import StepMixture
+from components.decoding.recorded.marian_stack import architecture_of, stack_models
+from components.decoding.recorded.stacked_marian_scorers import StackedMarianScorers
 
 
 class MarianScorer(Seq2SeqScorer):
@@ -44,7 +44,7 @@ class DeviceMarianScorer(Seq2SeqScorer):
     """The same off the CPU, on :mod:`.stacked_marian_scorers`: alone, or with other members in one pass.
 
     Attributes:
-        mixture: See :class:`components.decoding.step_mixture.MixesInStep`.
+        mixture: See :class:`components.decoding.mixing.step_mixture.MixesInStep`.
     """
 
     mixture: StepMixture | None = None

@@ -7,14 +7,14 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import MarianMTModel
 
-from components.decoding.generation_settings import (
+from components.decoding.caches import kv_cache
+from components.decoding.caches.shared_attention import share_attention
+from components.decoding.models.generation_settings import (
     as_tuple,
     eos_of,
     generation_setting,
     warn_about_ignored_settings,
 )
-from components.decoding.models import kv_cache
-from components.decoding.models.shared_attention import share_attention
 from components.decoding.scorers import Vocabulary
 from components.errors import ConfigError, ModelError
 from components.kernels import Arithmetic

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
-from components.decoding.models import kv_cache
-from components.decoding.models.beam_cache import BeamCache, attend_to
+from components.decoding.caches import kv_cache
+from components.decoding.caches.beam_cache import BeamCache, attend_to
 from components.decoding.models.seq2seq_preparation import PreparedSeq2Seq
 from components.decoding.moves import Move, Rows
 from components.decoding.scorers import common_count

@@ -17,15 +17,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from components.compute.openai_whisper import Tokenizer
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import Vocabulary, digest_of, hide_last
 from components.kernels.folded_mask import attend
-from components.openai_whisper import Tokenizer
 
 
 @cache
 def _digest(name: str, languages: int) -> str:
-    from components.openai_whisper import get_encoding  # noqa: PLC0415 - reads the vocabulary, once per process
+    from components.compute.openai_whisper import get_encoding  # noqa: PLC0415 - reads the vocabulary, once per process
 
     encoding = get_encoding(name, languages)
     pieces = {repr(encoding.decode_single_token_bytes(i)): i for i in range(encoding.n_vocab)}

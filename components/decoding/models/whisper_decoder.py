@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from components.decoding.models.kept_workspaces import Workspaces
-from components.decoding.models.static_steps import DecoderSizes
+from components.compute.openai_whisper import LayerNorm, ResidualAttentionBlock, Whisper
+from components.decoding.recorded.kept_workspaces import Workspaces
+from components.decoding.recorded.static_steps import DecoderSizes
 from components.kernels import Arithmetic
 from components.kernels.cross_attention import cross_attention_kernel
 from components.kernels.folded_mask import FEATURES, NEVER
 from components.kernels.packed_linear import Projection, build_linear, fuse_linears
 from components.kernels.threads import map_in_threads
-from components.openai_whisper import LayerNorm, ResidualAttentionBlock, Whisper
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import ConfigError
-from components.text_confidence import quality_of
+from components.text.text_confidence import quality_of
 
 MIN_QUALITY = 0.01
 """Share of its weight that an estimate of no quality leaves a system, so that no pool is without weight."""

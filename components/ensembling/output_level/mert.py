@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from components.ensembling.output_level.candidates import collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.mbr_utilities import UtilityMetric
 from components.ensembling.output_level.reranking import compute_features
+from components.ensembling.output_level.risk.mbr_utilities import UtilityMetric
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import DataError
-from components.metrics.bootstrap import FloatArray
 from components.metrics.metric import CorpusScore, Segments
+from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.table import get_metric
 
 Array = NDArray[np.float64]

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from components.ensembling.output_level.confusion_network import build_confusion_network
-from components.ensembling.output_level.words import Word, split_units
-from components.languages import without_spaces
+from components.ensembling.output_level.voting.confusion_network import build_confusion_network
+from components.ensembling.output_level.voting.words import Word, split_units
 from components.metrics.metric import Metric
 from components.metrics.scoring_units import ScoringUnits
-from components.text_normalization import Normalizer
+from components.text.languages import without_spaces
+from components.text.text_normalization import Normalizer
 
 Pool = Mapping[str, Sequence[str]]
 """Utterance id -> candidates, the first first."""

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from components.ensembling.output_level.candidates import Candidates, collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.mbr_utilities import UtilityMetric, pairwise_utility
+from components.ensembling.output_level.risk.mbr_utilities import UtilityMetric, pairwise_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import ConfigError
-from components.languages import UNDETERMINED
 from components.metrics.table import get_metric
 from components.records import Hypothesis
+from components.text.languages import UNDETERMINED
 
 Vector = NDArray[np.float64]
 Feature = Callable[[Candidates, SystemCombinationConfig, str, UtilityMetric], dict[str, Vector]]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from components.ensembling.output_level.aggregated_utilities import AGGREGATED_UTILITIES
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.estimated_weights import weigh_by_estimates
-from components.ensembling.output_level.mbr_utilities import UtilityMetric
-from components.ensembling.output_level.minimum_bayes_risk import rank_by_expected_utility
 from components.ensembling.output_level.reranking import rerank
-from components.ensembling.output_level.rover import combine_by_rover
+from components.ensembling.output_level.risk.aggregated_utilities import AGGREGATED_UTILITIES
+from components.ensembling.output_level.risk.mbr_utilities import UtilityMetric
+from components.ensembling.output_level.risk.minimum_bayes_risk import rank_by_expected_utility
+from components.ensembling.output_level.voting.rover import combine_by_rover
 from components.ensembling.output_level.weighted_hypotheses import (
     SystemNBest,
     TextScorer,

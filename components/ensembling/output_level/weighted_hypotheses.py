@@ -30,7 +30,7 @@ class WeightedHypothesis:
 
 
 class TextScorer(Protocol):
-    """Scores whole texts; :mod:`components.models.language_model` has one."""
+    """Scores whole texts; :mod:`components.models.loaders.language_model` has one."""
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Log-probability (nats) of each text, its end included."""

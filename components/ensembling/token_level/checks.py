@@ -7,12 +7,6 @@ from collections.abc import Sequence
 from components import models
 from components.ensembling.token_level import factory, whisper_ensemble
 from components.ensembling.token_level.combiners import COMBINATIONS
-from components.ensembling.token_level.config import (
-    DROPOUT_PREFIX,
-    EnsembleConfig,
-    RecognizerEnsembleConfig,
-    list_members,
-)
 from components.ensembling.token_level.factory import build_combiner
 from components.ensembling.token_level.whisper_ensemble import (
     MIXED_BACKENDS,
@@ -22,7 +16,9 @@ from components.ensembling.token_level.whisper_ensemble import (
 from components.errors import ConfigError
 from components.recognition.backend_choice import infer_backend
 from components.recognition.checks import check as check_recognizer
+from components.recognition.ensemble_config import RecognizerEnsembleConfig
 from components.translation.checks import check as check_translator
+from components.translation.ensemble_config import DROPOUT_PREFIX, EnsembleConfig, list_members
 
 
 def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:

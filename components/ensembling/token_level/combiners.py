@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from components.decoding.combiner import Combiner, Gate, Mixture, mixture_of_one
+from components.decoding.member_settings import Filter
 from components.ensembling.token_level import interpolation
-from components.ensembling.token_level.config import Filter
 from components.ensembling.token_level.fused_interpolation import mix_linearly, mix_log_linearly
 from components.ensembling.token_level.interpolation import is_plausible, require_strength
 from components.errors import ConfigError

@@ -10,16 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from components.decoding import token_constraints
 from components.decoding.candidates import Candidate, member_scores_at
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import generation_setting
-from components.decoding.logits_processors import LogitsProcessor
+from components.decoding.constraints import token_constraints
+from components.decoding.constraints.logits_processors import LogitsProcessor
 from components.decoding.models.causal import CausalModel
+from components.decoding.models.generation_settings import generation_setting
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.ensembling.token_level.vocabulary_coverage import LOST_PREFIX
 from components.ensembling.token_level.vocabulary_mapping import (
     Lexicon,
@@ -31,9 +31,9 @@ from components.ensembling.token_level.vocabulary_mapping import (
 from components.errors import ConfigError, DataError
 from components.models.architectures import MULTILINGUAL
 from components.records import Token
-from components.translation.causal import CausalBackend
-from components.translation.prepared_text import Sentence
-from components.translation.seq2seq import Seq2SeqBackend
+from components.translation.backends.causal import CausalBackend
+from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.segments.prepared_text import Sentence
 from components.translation.translator import SentenceTranslation
 
 VOCABULARY_SHARING: dict[str, Callable[[Sequence[Lexicon]], SharedVocabulary]] = {

@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from components.decoding.config import SearchConfig
-from components.decoding.guidance import UNGUIDED
+from components.decoding.constraints.guidance import UNGUIDED
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.ensembling.token_level.dropout import DropoutScorer
+from components.translation.backends.seq2seq import Seq2SeqBackend
 from components.translation.checks import refuse_unsupported
 from components.translation.config import TranslationConfig
-from components.translation.domain import read_domain
+from components.translation.context.domain import read_domain
+from components.translation.context.terms import SourceTerms, load_terms
 from components.translation.factory import list_settings, load_resident
-from components.translation.prepared_text import Sentence
 from components.translation.search_settings import search_config_of
-from components.translation.seq2seq import Seq2SeqBackend
-from components.translation.terms import SourceTerms, load_terms
+from components.translation.segments.prepared_text import Sentence
 from components.translation.translator import SentenceTranslation, Translator
 
 MAX_PASSES = 1024

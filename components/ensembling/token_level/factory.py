@@ -8,15 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from components.decoding.combiner import Combiner
+from components.decoding.member_settings import MemberDevices, MixingConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.ensembling.token_level.combiners import COMBINATIONS
-from components.ensembling.token_level.config import (
-    DROPOUT_PREFIX,
-    MemberDevices,
-    MixingConfig,
-    list_members,
-)
 from components.ensembling.token_level.cross_vocabulary import CrossVocabularyBackend, VocabularyMember
 from components.ensembling.token_level.text_synchronous import TextMember, TextSynchronousBackend
 from components.ensembling.token_level.translator import (
@@ -32,13 +27,14 @@ from components.ensembling.token_level.translator import (
 from components.ensembling.token_level.vocabulary_mapping import build_lexicon
 from components.errors import ConfigError
 from components.records import Checkpoint
-from components.translation.causal import CausalBackend
+from components.translation.backends.causal import CausalBackend
+from components.translation.backends.seq2seq import Seq2SeqBackend
 from components.translation.config import TranslationConfig
-from components.translation.domain import read_domain
+from components.translation.context.domain import read_domain
+from components.translation.context.terms import load_terms
+from components.translation.ensemble_config import DROPOUT_PREFIX, list_members
 from components.translation.factory import list_settings, load_draft, load_resident
 from components.translation.search_settings import search_config_of
-from components.translation.seq2seq import Seq2SeqBackend
-from components.translation.terms import load_terms
 from components.translation.translator import Translator
 
 

@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-from components.ensembling.token_level.config import Filter
+from components.decoding.member_settings import Filter
 from components.errors import ConfigError
 
 _MAX_EXPONENT = 80.0

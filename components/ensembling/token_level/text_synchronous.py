@@ -1,7 +1,7 @@
 """A translation backend whose members have different tokenizers and agree on the text that they write.
 
 Each member reads the source and writes the translation in its own pieces; how they are kept in step is in
-:mod:`components.decoding.text_search`. Members of one vocabulary are mixed token by token, as one group.
+``text_search``. Members of one vocabulary are mixed token by token, as one group.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import require_same_constraints
-from components.decoding.logits_processors import LogitsProcessor
+from components.decoding.constraints.logits_processors import LogitsProcessor
 from components.decoding.models.causal import CausalModel
+from components.decoding.models.generation_settings import require_same_constraints
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.ragged_group import GroupSettings, RaggedGroup
 from components.decoding.scorers import TokenScorer, Vocabulary
-from components.decoding.text_agreement import AgreedPieces
-from components.decoding.text_pieces import END, TextPieces, list_texts, read_text
-from components.decoding.text_search import TextHypothesis, close_segment, text_search
+from components.decoding.text_synchronous.ragged_group import GroupSettings, RaggedGroup
+from components.decoding.text_synchronous.text_agreement import AgreedPieces
+from components.decoding.text_synchronous.text_pieces import END, TextPieces, list_texts, read_text
+from components.decoding.text_synchronous.text_search import TextHypothesis, close_segment, text_search
 from components.ensembling.token_level.combiners import LogLinearInterpolation
 from components.ensembling.token_level.cross_vocabulary import TokenizedPerMember, require_fitting
 from components.records import Token
-from components.translation.causal import CausalBackend
-from components.translation.prepared_text import Sentence
-from components.translation.seq2seq import Seq2SeqBackend
+from components.translation.backends.causal import CausalBackend
+from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.segments.prepared_text import Sentence
 from components.translation.translator import SentenceTranslation
 
 

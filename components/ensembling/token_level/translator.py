@@ -12,15 +12,15 @@ from torch import Tensor
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.draft_model import DraftModel
-from components.decoding.generation_settings import require_same_constraints
 from components.decoding.models.causal import CausalModel
+from components.decoding.models.generation_settings import require_same_constraints
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer, require_same_vocabulary
+from components.decoding.searches.draft_model import DraftModel
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.records import Checkpoint
-from components.translation.seq2seq import Seq2SeqBackend, to_sentence_translation
-from components.translation.terms import SourceTerms
+from components.translation.backends.seq2seq import Seq2SeqBackend, to_sentence_translation
+from components.translation.context.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
 
 BuildScorer = Callable[[Tensor, Tensor], TokenScorer]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.run_record import StageRef
-from components.storage.reader import read_nbests
+from components.storage.stages.reader import read_nbests
 
 LOST_PREFIX = "dropped:"
 """Before a member's name: the feature of a hypothesis that holds the probability which the member lost."""

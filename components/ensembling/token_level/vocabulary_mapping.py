@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.decoding.logits_processors import on_each_device
+from components.decoding.constraints.logits_processors import on_each_device
 from components.decoding.moves import Move, follow
 from components.decoding.scorers import TokenScorer, Vocabulary, digest_of
 from components.errors import ConfigError

@@ -15,16 +15,17 @@ import torch
 from torch import Tensor
 
 from components.decoding.config import SearchConfig
-from components.decoding.guidance import UNGUIDED, Guidance
-from components.decoding.search import search
+from components.decoding.constraints.guidance import UNGUIDED, Guidance
+from components.decoding.member_settings import Combination
+from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import COMBINATIONS
-from components.ensembling.token_level.config import Combination, RecognizerEnsembleConfig
 from components.ensembling.token_level.translator import ensemble_checkpoint, number_duplicates
 from components.errors import ConfigError
 from components.models import resolve
 from components.recognition.backend_choice import with_backend
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
-from components.recognition.backends.seq2seq import SpeechSeq2SeqDecoder, search_config_of
+from components.recognition.backends.seq2seq_models.seq2seq import SpeechSeq2SeqDecoder, search_config_of
+from components.recognition.ensemble_config import RecognizerEnsembleConfig
 from components.recognition.factory import add_draft, load_guides, load_resident
 from components.recognition.recognizer import Recognizer
 from components.recognition.whisper.backend import (

@@ -27,7 +27,7 @@ from components.models.adapters.adapted_model import check_adapters, write_model
 from components.models.adapters.config import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from components.models.adapters.sources import resolve_adapter
 from components.models.adapters.tensors import BASE_DIGEST, PREFIX, Adapter, open_adapter
-from components.models.fetching import print_to_stderr
+from components.models.packages.fetching import print_to_stderr
 
 
 def merge_adapters(

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from components.errors import MergeError, ModelError
-from components.json_text import parse_json
+from components.files.json_text import parse_json
 from components.merging.architecture.tied_weights import map_tied_names
 from components.models.checkpoints import read_header, read_json, weight_files
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.json_text import parse_json
+from components.files.json_text import parse_json
 from components.merging.architecture.layer_names import count_layers
 from components.merging.io.model_folder import ModelFolder
 from components.merging.io.tensor_task import TensorTask

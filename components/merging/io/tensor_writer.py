@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from components.errors import MergeError
-from components.files import sync_file
+from components.files.files import sync_file
 from components.merging.io.model_folder import DTYPE_NAMES
 from components.models.checkpoints import INDEX, WEIGHTS
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from components.merging.io.tensor_task import CachedPieces, TensorTask
-from components.merging.methods.streaming_topk import MagnitudeTopK
-from components.merging.methods.task_arithmetic import delta_pieces
+from components.merging.methods.task_vectors.streaming_topk import MagnitudeTopK
+from components.merging.methods.task_vectors.task_arithmetic import delta_pieces
 
 Pieces = CachedPieces[tuple[Tensor, list[Tensor]]]
 """The base and the deltas of all models, in pieces."""

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from components.merging.io.tensor_task import TensorTask
-from components.merging.methods.task_arithmetic import DeltaFamily
+from components.merging.methods.task_vectors.task_arithmetic import DeltaFamily
 from components.merging.recipe.parameters import Parameter
 
 MergeFunction = Callable[[TensorTask], Iterator[Tensor]]

@@ -1,6 +1,6 @@
 """Merging of task vectors with one pass over a piece: deltas are computed where they are used, never stored.
 
-The bits are those of the operators in :mod:`~components.merging.methods.task_arithmetic`.
+The bits are those of the operators in :mod:`~components.merging.methods.task_vectors.task_arithmetic`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from components.kernels.task_vectors import Delta, Sum, fuses, merge_deltas
 from components.merging.io.tensor_task import CachedPieces, TensorTask
-from components.merging.methods.sparsify import Sparsifier
+from components.merging.methods.task_vectors.sparsify import Sparsifier
 
 MIN_DIVISOR = 1e-8
 """Sums of weights that are smaller divide nothing."""

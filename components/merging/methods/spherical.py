@@ -15,7 +15,7 @@ from torch import Tensor
 from components.errors import MergeError
 from components.merging.io.tensor_task import CachedPieces, TensorInput, TensorTask
 from components.merging.methods.averaging import arithmetic_dtype, read_wide
-from components.merging.methods.task_arithmetic import delta_pieces
+from components.merging.methods.task_vectors.task_arithmetic import delta_pieces
 
 
 def check_weights(task: TensorTask) -> None:

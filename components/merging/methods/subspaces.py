@@ -14,7 +14,7 @@ from torch import Tensor
 
 from components.merging.io.tensor_task import TensorTask
 from components.merging.methods.averaging import arithmetic_dtype
-from components.merging.methods.task_arithmetic import delta_pieces
+from components.merging.methods.task_vectors.task_arithmetic import delta_pieces
 
 MergeMatrices = Callable[[TensorTask, list[Tensor]], Tensor]
 """(task, weighted deltas (rows, columns)) -> the merged delta."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from components.merging.methods import averaging, consensus, rebasin, spherical, two_models
 from components.merging.methods.method import INT8_MASK, WEIGHT, Method
 from components.merging.methods.subspace_rows import DATA_DRIVEN_ROWS, SUBSPACE_ROWS
-from components.merging.methods.task_vector_rows import TASK_VECTOR_ROWS
+from components.merging.methods.task_vectors.task_vector_rows import TASK_VECTOR_ROWS
 from components.merging.recipe.parameters import Parameter
 
 _MERGEKIT = "https://github.com/arcee-ai/mergekit"

@@ -6,7 +6,7 @@ from components.errors import MergeError
 from components.merging.adapters.methods import ADAPTER_METHODS, AdapterMergeSettings
 from components.merging.recipe.parameters import Parameter, Settings, resolve_parameter
 from components.merging.recipe.recipe import Recipe
-from components.suggestions import did_you_mean
+from components.text.suggestions import did_you_mean
 
 WEIGHT = Parameter(float, 1.0, "factor of the adapter", per_model=True)
 PARAMETERS = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.files.yaml_text import parse_yaml
 from components.merging.recipe.reader import DTYPES
 from components.merging.recipe.yaml_node import YamlNode
-from components.yaml_text import parse_yaml
 
 GATE_MODES = ("hidden", "cheap_embed", "random", "uniform_random")
 _UNSUPPORTED = {

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from components.files.yaml_text import parse_yaml, read_yaml_text
 from components.merging.recipe.chat_templates import AUTO, MIN_TEMPLATE_LENGTH, TEMPLATES
 from components.merging.recipe.parameters import Setting, Settings
 from components.merging.recipe.recipe import (
@@ -24,7 +25,6 @@ from components.merging.recipe.recipe import (
 )
 from components.merging.recipe.stages import join_stages, split_documents
 from components.merging.recipe.yaml_node import YamlNode
-from components.yaml_text import parse_yaml, read_yaml_text
 
 DTYPES = ("float32", "float16", "bfloat16", "float64")
 KEYS = (

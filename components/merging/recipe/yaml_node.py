@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.errors import MergeError
-from components.yaml_text import Lines
+from components.files.yaml_text import Lines
 
 
 class YamlNode:

@@ -11,10 +11,10 @@ from torch import Tensor
 from components.errors import DataError
 from components.merging.statistics.data_sets import DataSets
 from components.models.architectures import CAUSAL
-from components.models.loading import Kind, load_transformers
+from components.models.loaders.loading import Kind, load_transformers
 from components.records import Checkpoint, Utterance
-from components.training import speech_data
-from components.translation.sentence_tokenizer import SentenceTokenizer
+from components.training.examples import speech_data
+from components.translation.segments.sentence_tokenizer import SentenceTokenizer
 
 MAX_TOKENS = 512
 

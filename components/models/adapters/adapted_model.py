@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from components.digests import cache_folder, combine_digests
 from components.errors import ModelError
+from components.files.digests import cache_folder, combine_digests
 from components.models.adapters.base_check import refuse_other_base
 from components.models.adapters.merge import Update, plan_updates
 from components.models.adapters.tensors import Adapter
@@ -24,7 +24,7 @@ from components.models.checkpoints import (
     read_json,
     weight_files,
 )
-from components.models.install_manifest import install_once
+from components.models.packages.install_manifest import install_once
 from components.records import Checkpoint
 
 VERSION = 1

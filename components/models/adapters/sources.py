@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from components.errors import ConfigError, ModelError
 from components.models.adapters.config import ADAPTER_CONFIG, read_adapter_config
+from components.models.packages.wheels import ProgressCallback
 from components.models.references import display_reference, split_reference
-from components.models.wheels import ProgressCallback
 
 if TYPE_CHECKING:
     from components.models.adapters.tensors import Adapter

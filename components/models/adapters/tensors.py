@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from safetensors import safe_open
 
-from components.digests import combine_digests, sha256_of
 from components.errors import ModelError
+from components.files.digests import combine_digests, sha256_of
 from components.models.adapters.config import (
     ADAPTER_CONFIG,
     ADAPTER_WEIGHTS,

@@ -16,11 +16,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from components.errors import ConfigError, ModelError, to_one_line
-from components.file_limits import refuse_irregular
+from components.files.file_limits import refuse_irregular
+from components.files.yaml_text import parse_yaml
 from components.models.architectures import COMET
 from components.models.checkpoints import TOKENIZER_NAMES, VOCABULARIES, WEIGHTS, has_vocabulary, read_json
 from components.networks.comet import LAYER_WEIGHTS, POOLS
-from components.yaml_text import parse_yaml
 
 HPARAMS, CKPT = "hparams.yaml", Path("checkpoints/model.ckpt")
 CLASSES = ("regression_metric", "referenceless_regression_metric", "unified_metric", "xcomet_metric")

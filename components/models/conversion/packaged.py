@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
+from components.compute.openai_whisper import ModelDimensions
 from components.errors import ModelError
 from components.models.checkpoints import TOKENIZER_NAMES, WEIGHTS, read_json
 from components.models.conversion import gguf, whisper
 from components.models.conversion.ctranslate2 import whisper_tensors
-from components.models.packaged_models import PackagedModel
-from components.openai_whisper import ModelDimensions
+from components.models.packages.packaged_models import PackagedModel
 
 WHISPER_EXTRAS = ("config.json", "tokenizer.json", "vocabulary.txt", "vocabulary.json")
 

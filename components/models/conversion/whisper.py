@@ -18,10 +18,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from components import openai_whisper
+from components.compute import openai_whisper
+from components.compute.openai_whisper import LANGUAGES, ModelDimensions, get_tokenizer
 from components.errors import ModelError
 from components.models.conversion.whisper_tokenizer import write_tokenizer
-from components.openai_whisper import LANGUAGES, ModelDimensions, get_tokenizer
 
 # openai-whisper's part of a name -> the hub's, in the order in which they are replaced.
 RENAMES = (

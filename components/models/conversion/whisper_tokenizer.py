@@ -11,7 +11,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-from components.openai_whisper import ASSETS, get_tokenizer
+from components.compute.openai_whisper import ASSETS, get_tokenizer
 
 END = "<|endoftext|>"
 MULTILINGUAL_VOCABULARY = 51865

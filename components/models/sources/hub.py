@@ -22,8 +22,8 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from components.errors import ConfigError, ModelError, TransientError
 from components.models.checkpoints import architecture_of, checkpoint_of, has_vocabulary, weight_files
+from components.models.packages.wheels import ProgressCallback
 from components.models.references import display_reference
-from components.models.wheels import ProgressCallback
 from components.records import Checkpoint
 
 TEXTS = ("*.json", "*.txt", "*.model", "*.spm", "*.jinja")

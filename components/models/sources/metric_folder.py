@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from components.digests import cache_folder, combine_digests, sha256_of
 from components.errors import ModelError, TransientError
+from components.files.digests import cache_folder, combine_digests, sha256_of
 from components.models.checkpoints import TOKENIZER_NAMES, checkpoint_of, has_vocabulary
 from components.models.conversion import comet, metricx
-from components.models.install_manifest import install_once
-from components.models.wheels import ProgressCallback
+from components.models.packages.install_manifest import install_once
+from components.models.packages.wheels import ProgressCallback
 from components.records import Checkpoint
 
 CONVERSION_VERSION = 1

@@ -10,12 +10,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from components.digests import sha256_of
 from components.errors import ModelError, to_one_line
+from components.files.digests import sha256_of
 from components.models.checkpoints import PICKLES, checkpoint_of, read_header
 from components.models.conversion import gguf, whisper
 from components.models.conversion.packaged import convert_ctranslate2
-from components.models.install_manifest import install_once
+from components.models.packages.install_manifest import install_once
 from components.records import Checkpoint
 
 CONVERSION_VERSION = 1

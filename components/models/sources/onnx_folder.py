@@ -9,9 +9,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from components.digests import combine_digests, sha256_of
 from components.errors import ConfigError, ModelError
-from components.file_limits import refuse_irregular
+from components.files.digests import combine_digests, sha256_of
+from components.files.file_limits import refuse_irregular
 from components.models.architectures import ONNX_ASR
 from components.models.checkpoints import read_json
 from components.models.references import display_reference

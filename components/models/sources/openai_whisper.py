@@ -10,15 +10,15 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from components.digests import cache_folder, sha256_of
+from components.compute.openai_whisper import ADDRESSES, ALIGNMENT_HEADS
 from components.errors import ModelError, TransientError
-from components.files import open_atomically
+from components.files.digests import cache_folder, sha256_of
+from components.files.files import open_atomically
 from components.models.checkpoints import checkpoint_of
-from components.models.install_manifest import install_once
+from components.models.packages.install_manifest import install_once
+from components.models.packages.wheels import ProgressCallback
 from components.models.references import unknown_reference_error
 from components.models.sources.model_file import CONVERSION_VERSION, write_whisper
-from components.models.wheels import ProgressCallback
-from components.openai_whisper import ADDRESSES, ALIGNMENT_HEADS
 from components.records import Checkpoint
 
 TIMEOUT_SECONDS = 30

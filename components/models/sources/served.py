@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.canonical_json import digest_of
 from components.endpoints.connection import connect, require_extra
 from components.endpoints.endpoint import find_endpoint
 from components.errors import ConfigError
+from components.files.canonical_json import digest_of
 from components.models.architectures import SERVED
 from components.models.references import split_reference
 from components.records import Checkpoint

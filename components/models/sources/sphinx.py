@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from components.digests import combine_digests, sha256_of
 from components.errors import ConfigError, ModelError
+from components.files.digests import combine_digests, sha256_of
 from components.models.architectures import SPHINX
 from components.models.references import display_reference
 from components.records import Checkpoint

@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.digests import sha256_of
 from components.errors import ConfigError, ModelError, StoreError
+from components.files.digests import sha256_of
 from components.models.adapted_references import parts_of
 from components.models.checkpoints import checkpoint_of
 from components.models.references import display_reference, split_reference
 from components.records import Checkpoint
-from components.storage.object_store_backend import ObjectStoreBackend
-from components.storage.run_records import read_record
-from components.storage.seal import SEAL, read_seal
+from components.storage.places.object_store_backend import ObjectStoreBackend
+from components.storage.runs.run_records import read_record
+from components.storage.stages.seal import SEAL, read_seal
 from components.storage.store import Store, check_run_name
 
 KEY = re.compile(r"[0-9a-f]{8,64}")

@@ -3,7 +3,7 @@
 The folder is that of a Marian model with ``SparseMarianMTModel`` as its architecture, ``experts`` in its
 ``config.json``, and the layers' experts stacked: ``...layers.N.fc1.router.weight`` (E, D),
 ``...fc1.experts.up`` (E, F, D) and ``down`` (E, D, F) with their biases.
-:func:`components.models.loading.load_transformers` loads it; transformers alone refuses its ``model_type``.
+``load_transformers`` loads it; transformers alone refuses its ``model_type``.
 """
 
 from __future__ import annotations

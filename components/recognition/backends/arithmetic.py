@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from components.device import pick_dtype
+from components.compute.device import pick_dtype
+from components.compute.machine import resolve_dtype_name
 from components.errors import ConfigError
 from components.kernels import Arithmetic
 from components.kernels.packed_linear import can_pack
-from components.machine import resolve_dtype_name
 from components.recognition.config import RecognitionConfig
 
 

@@ -9,11 +9,11 @@ import torch
 from transformers import AutoFeatureExtractor
 
 from components.audio import SAMPLE_RATE, Samples
+from components.compute.device import pick_dtype
 from components.decoding.ctc.forward import LogProbs
-from components.device import pick_dtype
 from components.errors import ConfigError, ModelError, to_one_line
 from components.models.architectures import SPEECH_CTC
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 from components.recognition.config import RecognitionConfig
 from components.recognition.ctc.decoder import CtcDecoder
 from components.recognition.ctc.model import CtcModel, CtcVocabulary

@@ -15,12 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from components.compute.openai_whisper import TOKENS_PER_SECOND
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
-from components.decoding.guidance import UNGUIDED, Guidance
+from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.errors import ConfigError, ModelError
-from components.openai_whisper import TOKENS_PER_SECOND
-from components.recognition.whisper.alignment import start_sequence
 from components.recognition.whisper.backend import (
     DecodingResult,
     DetectedLanguage,
@@ -28,8 +27,9 @@ from components.recognition.whisper.backend import (
     TokenAlignment,
 )
 from components.recognition.whisper.logits_processors import MAX_INITIAL_TIMESTAMP, list_suppressed_tokens
-from components.recognition.whisper.segments import FRAMES_PER_STAMP, text_positions
-from components.recognition.whisper.time_warping import MEDIAN_WIDTH
+from components.recognition.whisper.words.alignment import start_sequence
+from components.recognition.whisper.words.segments import FRAMES_PER_STAMP, text_positions
+from components.recognition.whisper.words.time_warping import MEDIAN_WIDTH
 from components.records import Checkpoint
 
 MIN_PROBABILITY = 1e-10

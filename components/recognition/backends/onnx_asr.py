@@ -16,13 +16,13 @@ import torch
 
 from components.audio import SAMPLE_RATE
 from components.errors import ConfigError, ModelError, to_one_line
-from components.languages import is_undetermined, two_letters_of
 from components.models.checkpoints import read_json
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Window, WindowHypothesis
 from components.recognition.windowed.nbest import NBestDecoder
 from components.recognition.word_boundaries import word_boundaries
 from components.records import Checkpoint, Token, Word
+from components.text.languages import is_undetermined, two_letters_of
 
 LAST_TOKEN_SECONDS = 0.2
 """So long after its last token begins a word ends, if the next does not begin before: no ends are given."""

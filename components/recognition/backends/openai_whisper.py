@@ -8,21 +8,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from components.compute.openai_whisper import Whisper
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
-from components.decoding.guidance import UNGUIDED, Guidance
+from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.models.alignment_heads import alignment_scores
 from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import Vocabulary
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.kernels import Arithmetic
 from components.kernels.folded_mask import prefers_folding
-from components.models.whisper_loading import load_whisper
-from components.openai_whisper import Whisper
+from components.models.loaders.whisper_loading import load_whisper
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
-from components.recognition.whisper.alignment import align
 from components.recognition.whisper.backend import (
     DecodingResult,
     DetectedLanguage,
@@ -31,8 +30,9 @@ from components.recognition.whisper.backend import (
     likeliest_languages,
 )
 from components.recognition.whisper.encoder import WhisperEncoder
-from components.recognition.whisper.features import FRAMES_PER_SECOND, WINDOW_FRAMES
 from components.recognition.whisper.logits_processors import whisper_logits_processors
+from components.recognition.whisper.windows.features import FRAMES_PER_SECOND, WINDOW_FRAMES
+from components.recognition.whisper.words.alignment import align
 from components.records import Checkpoint
 
 
@@ -131,7 +131,7 @@ class OpenAIWhisperBackend:
         prompts = prompts.to(features.states.device)
         kind = WhisperTokenScorer
         if prompts.device.type != "cpu":
-            from components.decoding.models import whisper_on_device  # noqa: PLC0415 - imports transformers
+            from components.decoding.recorded import whisper_on_device  # noqa: PLC0415 - imports transformers
 
             kind = whisper_on_device.DeviceWhisperScorer
         return kind(self._decoder, tokenizer, cross, prompts, counts, keeps_windows)

@@ -20,10 +20,9 @@ from typing import Any
 import numpy as np
 
 from components import audio
+from components.compute.progress import track
 from components.errors import DataError, ModelError
-from components.languages import base_of, is_undetermined, two_letters_of
 from components.models.sources.sphinx import find_parts
-from components.progress import track
 from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import quarantine
 from components.recognition.vad.spans import Span
@@ -38,6 +37,7 @@ from components.records import (
     Utterance,
     Word,
 )
+from components.text.languages import base_of, is_undetermined, two_letters_of
 
 _PATHS_PER_TEXT = 20
 """Lattice paths looked at per hypothesis asked for: many differ in pauses and pronunciations only."""

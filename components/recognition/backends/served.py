@@ -19,7 +19,6 @@ from components.endpoints.transcription import (
     open_transcription,
 )
 from components.endpoints.usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
-from components.languages import NAMES, is_undetermined, two_letters_of, without_spaces
 from components.models.references import split_reference
 from components.recognition.config import RecognitionConfig
 from components.recognition.vad.spans import Span
@@ -33,7 +32,8 @@ from components.records import (
     Utterance,
     Word,
 )
-from components.resegmentation import resegment
+from components.text.languages import NAMES, is_undetermined, two_letters_of, without_spaces
+from components.text.resegmentation import resegment
 
 if TYPE_CHECKING:
     import torch

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from components.audio import SAMPLE_RATE
+from components.compute.device import pick_dtype
 from components.decoding.transducer.model import LogProbs, TransducerHypothesis
 from components.decoding.transducer.search import search
-from components.device import pick_dtype
 from components.errors import DataError, ModelError
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Request, Window, WindowHypothesis
 from components.recognition.windowed.nbest import NBestDecoder

@@ -9,19 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from components.compute.openai_whisper import Tokenizer
 from components.decoding.config import SearchConfig
-from components.decoding.guidance import UNGUIDED, Guidance
+from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.models.whisper import vocabulary_of
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.errors import ModelError
 from components.kernels import Arithmetic
-from components.models.loading import load_transformers
-from components.openai_whisper import Tokenizer
+from components.models.loaders.loading import load_transformers
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
-from components.recognition.whisper.alignment import align
 from components.recognition.whisper.backend import (
     DecodingResult,
     DetectedLanguage,
@@ -30,6 +29,7 @@ from components.recognition.whisper.backend import (
     likeliest_languages,
 )
 from components.recognition.whisper.logits_processors import whisper_logits_processors
+from components.recognition.whisper.words.alignment import align
 from components.records import Checkpoint
 
 

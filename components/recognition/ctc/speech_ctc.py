@@ -18,17 +18,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from components.audio import Samples
+from components.compute.openai_whisper import AudioEncoder, ModelDimensions, Whisper
 from components.decoding.ctc.forward import LogProbs
 from components.errors import ModelError, to_one_line
 from components.models.architectures import SPEECH_CTC
 from components.models.checkpoints import read_json, verify
 from components.models.tensor_checks import refuse_mismatch, refuse_non_finite
 from components.networks.ctc_head import CtcHead
-from components.openai_whisper import AudioEncoder, ModelDimensions, Whisper
 from components.recognition.ctc.characters import BLANK
 from components.recognition.ctc.model import CtcVocabulary
 from components.recognition.whisper.encoder import WhisperEncoder
-from components.recognition.whisper.states import average_pool, compute_states
+from components.recognition.whisper.windows.states import average_pool, compute_states
 from components.records import Checkpoint
 
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from components.compute.openai_whisper import Tokenizer, get_tokenizer
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
-from components.decoding.guidance import UNGUIDED, Guidance
-from components.openai_whisper import Tokenizer, get_tokenizer
+from components.decoding.constraints.guidance import UNGUIDED, Guidance
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A Whisper model, or several as one, to whose greedy search a smaller one proposes tokens.
 
 The smaller model has an encoder of its own, which runs once per window. Samples of the temperature fallback
-are drawn without it. Method: :mod:`components.decoding.speculative`.
+are drawn without it. Method: :mod:`components.decoding.searches.speculative`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from components.decoding.config import SearchConfig
-from components.decoding.draft_model import Draft
-from components.decoding.guidance import UNGUIDED, Guidance
+from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.scorers import TokenScorer, Vocabulary
-from components.decoding.speculative import require_draft_vocabulary
+from components.decoding.searches.draft_model import Draft
+from components.decoding.searches.speculative import require_draft_vocabulary
 from components.errors import ConfigError
 from components.recognition.whisper.backend import DecodingResult, DetectedLanguage, WhisperBackend
 

@@ -18,14 +18,14 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from components.compute.openai_whisper import AudioEncoder, ModelDimensions, ResidualAttentionBlock
 from components.kernels import Arithmetic
 from components.kernels.folded_mask import attend, fold_keys, fold_values, prefers_folding
 from components.kernels.packed_linear import build_linear, can_pack, fuse_linears
 from components.kernels.threads import map_in_threads
-from components.openai_whisper import AudioEncoder, ModelDimensions, ResidualAttentionBlock
-from components.recognition.whisper.features import WINDOW_FRAMES
-from components.recognition.whisper.padding import Padding, count_audio_positions, make_noise
-from components.recognition.whisper.padding_memory import recall_attention
+from components.recognition.whisper.windows.features import WINDOW_FRAMES
+from components.recognition.whisper.windows.padding import Padding, count_audio_positions, make_noise
+from components.recognition.whisper.windows.padding_memory import recall_attention
 
 QUERY_BLOCK = 500
 Result = TypeVar("Result")
@@ -67,7 +67,7 @@ class WhisperEncoder:
         return torch.cat(self._map_windows(self._encode, mel))
 
     def encode_with_summarized_padding(self, mel: Tensor, stride: int) -> tuple[Tensor, Tensor]:
-        """Encode whole windows in fewer positions: see :mod:`components.recognition.whisper.padding`.
+        """Encode whole windows in fewer positions: see :mod:`components.recognition.whisper.windows.padding`.
 
         Args:
             mel: Log-mel (N, mels, 3000), zeros where padded.

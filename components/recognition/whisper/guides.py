@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Protocol
 
 from components.audio import SAMPLE_RATE, Samples
+from components.compute.openai_whisper import Tokenizer
+from components.decoding.constraints.logits_processors import LogitsProcessor
+from components.decoding.constraints.phrase_trie import WordEdges
+from components.decoding.constraints.term_guidance import Phrase, TermGuidance
 from components.decoding.ctc.joint_scoring import CtcFrames, JointCtc
-from components.decoding.logits_processors import LogitsProcessor
-from components.decoding.phrase_trie import WordEdges
-from components.decoding.term_guidance import Phrase, TermGuidance
-from components.decoding.text_fusion import TextFusion, WeightedTextModel
+from components.decoding.text_synchronous.text_fusion import TextFusion, WeightedTextModel
 from components.errors import ConfigError
-from components.openai_whisper import Tokenizer
 from components.recognition.ctc.characters import spell
 from components.recognition.ctc.model import CtcModel
-from components.recognition.whisper.decoding_state import WindowStream
-from components.recognition.whisper.features import FRAMES_PER_SECOND
-from components.term_list import read_terms
+from components.recognition.whisper.windows.decoding_state import WindowStream
+from components.recognition.whisper.windows.features import FRAMES_PER_SECOND
+from components.text.term_list import read_terms
 
 OCCURRENCES_PER_WINDOW = 3
 """So often a term is boosted in the same 30 seconds; without a limit a large boost makes a loop of names."""
@@ -122,7 +122,7 @@ def number_characters(model: CtcModel, name: str) -> dict[str, int]:
 
 
 class LanguageModelGuide:
-    """Adds the scores of language models; see :mod:`components.decoding.text_fusion`.
+    """Adds the scores of language models; see :mod:`components.decoding.text_synchronous.text_fusion`.
 
     Args:
         models: Them, with their weights.

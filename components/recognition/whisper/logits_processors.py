@@ -13,9 +13,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from components.decoding.logits_processors import FORBIDDEN, AtSteps, History, LogitsProcessor, TokenRule
-from components.decoding.token_constraints import Renormalize, suppress, suppress_at
-from components.openai_whisper import Tokenizer
+from components.compute.openai_whisper import Tokenizer
+from components.decoding.constraints.logits_processors import (
+    FORBIDDEN,
+    AtSteps,
+    History,
+    LogitsProcessor,
+    TokenRule,
+)
+from components.decoding.constraints.token_constraints import Renormalize, suppress, suppress_at
 
 MAX_INITIAL_TIMESTAMP = 50  # 1.0 s in steps of 20 ms
 

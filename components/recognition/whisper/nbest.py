@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from components.compute.openai_whisper import Tokenizer
 from components.decoding.candidates import Candidate, member_scores_at, statistics_at
-from components.openai_whisper import Tokenizer
-from components.recognition.whisper.decoding_state import DecodedWindow
 from components.recognition.whisper.fallback import compression_ratio
-from components.recognition.whisper.features import FRAMES_PER_SECOND
-from components.recognition.whisper.segments import build_segments, split_into_segments
-from components.recognition.whisper.word_times import build_segments_with_words
+from components.recognition.whisper.windows.decoding_state import DecodedWindow
+from components.recognition.whisper.windows.features import FRAMES_PER_SECOND
+from components.recognition.whisper.words.segments import build_segments, split_into_segments
+from components.recognition.whisper.words.word_times import build_segments_with_words
 from components.records import Hypothesis, Segment, Token
 
 

@@ -14,31 +14,31 @@ from functools import partial
 import torch
 from pydantic import TypeAdapter
 
-from components.batch_sizes import BatchLimit, ItemTooLargeError
+from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
+from components.compute.progress import report_share
 from components.decoding.isolation import isolate
 from components.errors import ModelError
-from components.progress import report_share
 from components.recognition.batches import choose_windows
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched, choose_threads
 from components.recognition.recognizer import quarantine
 from components.recognition.vad.spans import MAX_WINDOW_SECONDS
 from components.recognition.whisper.backend import WhisperBackend
-from components.recognition.whisper.decoding_state import (
+from components.recognition.whisper.guides import Guide
+from components.recognition.whisper.nbest import build_nbest
+from components.recognition.whisper.windows.decoding_state import (
     DecodedWindow,
     KeptWindow,
     UtteranceState,
     WindowStream,
 )
-from components.recognition.whisper.features import FRAMES_PER_SECOND
-from components.recognition.whisper.guides import Guide
-from components.recognition.whisper.nbest import build_nbest
-from components.recognition.whisper.opening import OpenedUtterance, StreamQueue, UtteranceOpener
-from components.recognition.whisper.segments import split_into_segments
-from components.recognition.whisper.window_decoder import WhisperWindowDecoder
-from components.recognition.whisper.window_encoder import WindowEncoder
+from components.recognition.whisper.windows.features import FRAMES_PER_SECOND
+from components.recognition.whisper.windows.opening import OpenedUtterance, StreamQueue, UtteranceOpener
+from components.recognition.whisper.windows.window_decoder import WhisperWindowDecoder
+from components.recognition.whisper.windows.window_encoder import WindowEncoder
+from components.recognition.whisper.words.segments import split_into_segments
 from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
-from components.storage.window_journal import recall_or_compute
+from components.storage.stages.window_journal import recall_or_compute
 
 MAX_SKIPPED_SPEECH_SECONDS = 2.0
 """Speech after a window's last timestamp that may be left out. Where there is more, the next window begins at

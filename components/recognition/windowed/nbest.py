@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter
 
-from components.languages import is_undetermined, two_letters_of
 from components.recognition.vad.spans import Span
 from components.recognition.windowed.decoder import WindowDecoder, WindowHypothesis
 from components.records import Hypothesis, NBest, Segment, Token, Utterance, Word
+from components.text.languages import is_undetermined, two_letters_of
 
 Hypotheses = Sequence[WindowHypothesis]
 """What was found in a window, best first."""

@@ -10,11 +10,10 @@ from typing import Generic
 import numpy as np
 
 from components import audio
-from components.batch_sizes import BatchLimit, ItemTooLargeError
+from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
+from components.compute.progress import track
 from components.decoding.isolation import isolate
 from components.errors import DataError, ModelError, RecordError
-from components.languages import base_of, is_undetermined, two_letters_of
-from components.progress import track
 from components.recognition.batches import choose_windows
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched, choose_threads
@@ -23,7 +22,8 @@ from components.recognition.vad.spans import Span
 from components.recognition.vad.windows import cut, is_silent, windows_of
 from components.recognition.windowed.decoder import Request, Result, Task, Window, WindowDecoder
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
-from components.storage.window_journal import recall_or_compute
+from components.storage.stages.window_journal import recall_or_compute
+from components.text.languages import base_of, is_undetermined, two_letters_of
 
 
 @dataclass(frozen=True)

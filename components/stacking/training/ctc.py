@@ -9,21 +9,21 @@ from typing import NamedTuple
 import torch
 
 from components.errors import ConfigError, DataError
-from components.languages import two_letters_of
 from components.models import resolve
-from components.models.whisper_loading import load_whisper
+from components.models.loaders.whisper_loading import load_whisper
 from components.networks.ctc_head import CtcHead
 from components.recognition.ctc.characters import list_characters
 from components.recognition.ctc.speech_ctc import HeadSettings, save_speech_ctc
 from components.records import Utterance
 from components.stacking.config import SpeechConfig
 from components.stacking.encoder_states import EncoderStates
-from components.storage.whole_stage import Product
+from components.storage.stages.whole_stage import Product
+from components.text.languages import two_letters_of
 from components.training.config import TrainingConfig
 from components.training.ctc_config import CtcTrainingConfig
-from components.training.ctc_learner import CtcLearner, SpokenText
-from components.training.learner import Learner
-from components.training.product import make_model
+from components.training.learners.ctc_learner import CtcLearner, SpokenText
+from components.training.learners.learner import Learner
+from components.training.loop.product import make_model
 
 
 class SpokenData(NamedTuple):

@@ -14,18 +14,18 @@ from pathlib import Path
 import torch
 
 from components.errors import DataError
-from components.files import read_json, write_json
+from components.files.files import read_json, write_json
 from components.records import NBest, Utterance
 from components.stacking.config import JackknifeConfig, PreTranslationConfig
 from components.stacking.training.pre_translation import DraftLearner, join_texts, split_folds
 from components.stacking.training.train import Progress, training_config
-from components.storage.whole_stage import WORK, Product
+from components.storage.stages.whole_stage import WORK, Product
 from components.training.config import TrainingConfig
-from components.training.learner import Learner
-from components.training.parallel_data import Pair, pairs_of
-from components.training.product import MODEL, make_model
-from components.training.trainer import train
-from components.training.translation_learner import PairLearner, TranslationLearner
+from components.training.examples.parallel_data import Pair, pairs_of
+from components.training.learners.learner import Learner
+from components.training.learners.translation_learner import PairLearner, TranslationLearner
+from components.training.loop.product import MODEL, make_model
+from components.training.loop.trainer import train
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
 

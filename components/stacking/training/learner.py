@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from components.decoding.config import SearchConfig
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.errors import DataError
 from components.networks.stacked_model import Sources
 from components.stacking.model_folder import LoadedStackedModel, save_stacked
 from components.stacking.padding import pad_states, pad_texts
 from components.stacking.stacked_scorer import StackedScorer
-from components.training.batches import plan_batches
 from components.training.config import TrainingConfig
+from components.training.examples.batches import plan_batches
 from components.training.initialization import set_dropout
 
 

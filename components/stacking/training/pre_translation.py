@@ -13,12 +13,12 @@ import torch
 
 from components.errors import DataError
 from components.models import resolve
-from components.models.loading import load_transformers
-from components.training.batches import Example
+from components.models.loaders.loading import load_transformers
 from components.training.config import TrainingConfig
+from components.training.examples.batches import Example
+from components.training.examples.parallel_data import Pair
 from components.training.initialization import load_initial_model
-from components.training.parallel_data import Pair
-from components.training.translation_learner import PairLearner
+from components.training.learners.translation_learner import PairLearner
 
 SEPARATOR = "</s>"
 

@@ -14,10 +14,10 @@ from components.records import NBest, Utterance
 from components.stacking import encoder_states, model_folder
 from components.stacking.config import SpeechConfig, SpeechTrainingConfig, StackTrainingConfig
 from components.stacking.training.learner import SpokenPair, StackLearner
-from components.storage.whole_stage import Product
+from components.storage.stages.whole_stage import Product
 from components.training.config import TrainingConfig
-from components.training.learner import Learner
-from components.training.product import make_model
+from components.training.learners.learner import Learner
+from components.training.loop.product import make_model
 
 Progress = Callable[[float], None]
 """Called with the percentage of a training that is done."""

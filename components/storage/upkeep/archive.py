@@ -20,18 +20,18 @@ from typing import IO, Literal
 
 from pydantic import Field
 
-from components.canonical_json import add_digest
-from components.digests import file_digest, sha256_of
 from components.errors import ConfigError, DataError
-from components.files import encode_json, open_atomically, staging_folder, sync_file
+from components.files.canonical_json import add_digest
+from components.files.digests import file_digest, sha256_of
+from components.files.files import encode_json, open_atomically, staging_folder, sync_file
 from components.records import Record, Sha256, Utterance
 from components.run_record import StageRef
-from components.storage.acceptance import ACCEPTED
 from components.storage.layout import LAYOUT, VERSION
-from components.storage.reader import find_audio, read_utterances
-from components.storage.report_files import DIGESTS, REPORT
-from components.storage.run_records import CLAIMED
-from components.storage.seal import PLAN, SEAL
+from components.storage.runs.acceptance import ACCEPTED
+from components.storage.runs.report_files import DIGESTS, REPORT
+from components.storage.runs.run_records import CLAIMED
+from components.storage.stages.reader import find_audio, read_utterances
+from components.storage.stages.seal import PLAN, SEAL
 from components.storage.store import Store
 from components.storage.upkeep.references import RUNS, STAGES, References, list_keys
 

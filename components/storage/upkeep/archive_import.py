@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from components.canonical_json import add_digest
 from components.errors import ConfigError, StoreError
-from components.files import encode_json, sync_folder, write_bytes
-from components.storage.locks import LockWait, lock_seconds
-from components.storage.run_records import FAILED, RECORD, check_record, read_record
-from components.storage.seal import PLAN, SEAL, DamagedError, Seal
+from components.files.canonical_json import add_digest
+from components.files.files import encode_json, sync_folder, write_bytes
+from components.storage.places.locks import LockWait, lock_seconds
+from components.storage.runs.run_records import FAILED, RECORD, check_record, read_record
+from components.storage.stages.seal import PLAN, SEAL, DamagedError, Seal
 from components.storage.store import Store, check_run_name
 from components.storage.upkeep.archive import is_carried
 from components.storage.upkeep.archive_reader import unpack

@@ -15,11 +15,11 @@ from typing import IO, cast
 
 from pydantic import ValidationError
 
-from components.canonical_json import verify_digest
 from components.errors import StoreError, to_one_line
-from components.files import disk_full_as_store_error, sync_file
+from components.files.canonical_json import verify_digest
+from components.files.files import disk_full_as_store_error, sync_file
 from components.storage.layout import LAYOUT
-from components.storage.seal import PLAN, SEAL
+from components.storage.stages.seal import PLAN, SEAL
 from components.storage.upkeep.archive import MANIFEST, MAX_JSON, RUN_FILE, ArchivedFile, Manifest
 from components.storage.upkeep.inventory import AUDIO
 from components.storage.upkeep.references import RUNS

@@ -6,9 +6,9 @@ import re
 from collections import defaultdict
 from fnmatch import fnmatch
 
+from components.storage.runs.uses import USES
 from components.storage.store_files import TRASH, FileFacts, StoreFiles
 from components.storage.upkeep.references import KEY, RUNS, STAGES
-from components.storage.uses import USES
 
 IMPORTS, AUDIO = "imports", "audio"
 """Folders of a store for archives that are being imported, and for audio that came with one."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from components.storage import locks
-from components.storage.run_listing import RunEntry, list_runs
+from components.storage.places import locks
+from components.storage.runs.run_listing import RunEntry, list_runs
 from components.storage.store import Store
 
 

@@ -1,4 +1,4 @@
-"""Removing what nobody refers to, beside processes that are at work; see components/storage/uses.py.
+"""Removing what nobody refers to, beside processes that are at work; see components/storage/runs/uses.py.
 
 The order is what makes it safe: condemn, read the notes of runs and processes, read the records of runs, then
 remove. A run takes its notes back only after its record is written, so that it is seen in one or the other.
@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from components.errors import StoreError
-from components.files import disk_full_as_store_error
-from components.storage import locks
+from components.files.files import disk_full_as_store_error
+from components.storage.places import locks
 from components.storage.store import Store
 from components.storage.upkeep.inventory import Inventory, folder_of_leftover
 from components.storage.upkeep.old_runs import select_old_runs

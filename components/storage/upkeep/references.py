@@ -12,9 +12,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
-from components.json_text import parse_json
-from components.storage.run_records import FAILED, RECORD, check_record
-from components.storage.seal import PLAN
+from components.files.json_text import parse_json
+from components.storage.runs.run_records import FAILED, RECORD, check_record
+from components.storage.stages.seal import PLAN
 from components.storage.store_files import StoreFiles
 
 STAGES, RUNS = "stages", "runs"

@@ -7,11 +7,11 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from typing import Any
 
-from components.canonical_json import add_digest
 from components.errors import ConfigError, StoreError
-from components.files import encode_json
-from components.storage.acceptance import refuse_accepted
-from components.storage.run_records import FAILED, RECORD, check_record
+from components.files.canonical_json import add_digest
+from components.files.files import encode_json
+from components.storage.runs.acceptance import refuse_accepted
+from components.storage.runs.run_records import FAILED, RECORD, check_record
 from components.storage.store import Store, check_run_name
 from components.storage.upkeep.references import RUNS, read_systems
 

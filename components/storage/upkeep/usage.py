@@ -6,8 +6,8 @@ from collections import Counter
 from typing import NamedTuple
 
 from components.errors import StoreError
-from components.json_text import parse_json
-from components.storage.seal import PLAN
+from components.files.json_text import parse_json
+from components.storage.stages.seal import PLAN
 from components.storage.store import Store
 from components.storage.store_files import StoreFiles
 from components.storage.upkeep.inventory import AUDIO, Inventory

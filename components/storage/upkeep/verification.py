@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from components.errors import StoreError, to_one_line
-from components.json_text import parse_json
-from components.storage.locks import LockWait
-from components.storage.report_files import find_report_faults
-from components.storage.run_records import METRICS, RECORD, check_record
-from components.storage.seal import PLAN, SEAL, DamagedError, Seal, read_seal
-from components.storage.stage_plan import digest_plan
+from components.files.json_text import parse_json
+from components.storage.places.locks import LockWait
+from components.storage.runs.report_files import find_report_faults
+from components.storage.runs.run_records import METRICS, RECORD, check_record
+from components.storage.stages.seal import PLAN, SEAL, DamagedError, Seal, read_seal
+from components.storage.stages.stage_plan import digest_plan
 from components.storage.store import Store, check_run_name
 from components.storage.store_files import StoreFiles
 from components.storage.upkeep.inventory import AUDIO

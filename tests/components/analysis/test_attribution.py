@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from components.analysis.attribution import Attribution, attribute
-from components.analysis.cascade_attribution import AttributionCase, attribute_cascade
-from components.analysis.error_costs import measure_correlation
-from components.analysis.oracle_repair import ERROR_KINDS, FORM, WORD_ERRORS, correct_errors
+from components.attribution.attribution import Attribution, attribute
+from components.attribution.cascade_attribution import AttributionCase, attribute_cascade
+from components.attribution.error_costs import measure_correlation
+from components.attribution.oracle_repair import ERROR_KINDS, FORM, WORD_ERRORS, correct_errors
 from components.errors import DataError
-from components.metrics.corpus_statistics import translation_statistics
-from components.metrics.translation import translation_scores
+from components.metrics.statistics.corpus_statistics import translation_statistics
+from components.metrics.translation_quality.translation import translation_scores
 from components.records import Audio, Utterance
 from reports.analyses import attribution_report
 from tests.components.metrics.corpora import table_of

@@ -4,12 +4,12 @@ import pytest
 from pydantic import ValidationError
 
 from components.analysis.buckets import group_utterances
-from components.analysis.comparison import System, compare
-from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.comparing.comparison import System, compare
+from components.analysis.comparing.comparison_settings import ComparisonSettings
+from components.analysis.comparing.leaderboard import find_contrasts, pareto_front, score_buckets
 from components.analysis.cost import Cost
-from components.analysis.leaderboard import find_contrasts, pareto_front, score_buckets
 from components.errors import DataError
-from components.metrics.translation import translation_scores
+from components.metrics.translation_quality.translation import translation_scores
 from components.records import Audio, Utterance
 from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N, table_of
 

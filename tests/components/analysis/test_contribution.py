@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.analysis.contribution import measure_contribution, statistics_of_outputs
+from components.attribution.contribution import measure_contribution, statistics_of_outputs
 from components.errors import DataError
-from components.metrics.corpus_statistics import CorpusStatistics
-from components.metrics.shapley import Coalition, all_coalitions
-from components.metrics.translation import translation_scores
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.shapley import Coalition, all_coalitions
+from components.metrics.translation_quality.translation import translation_scores
 from tests.components.metrics.corpora import table_of
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über"]

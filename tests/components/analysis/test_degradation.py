@@ -7,10 +7,10 @@ import random
 import numpy as np
 import pytest
 
-from components.analysis.degradation import measure_degradation
-from components.analysis.strength_curves import Conditions, read_conditions
-from components.metrics.bootstrap import draw_counts
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.analysis.comparing.degradation import measure_degradation
+from components.analysis.comparing.strength_curves import Conditions, read_conditions
+from components.metrics.statistics.bootstrap import draw_counts
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from tests.components.metrics.corpora import FunctionScore
 
 SNR = [None, 20.0, 10.0, 0.0]

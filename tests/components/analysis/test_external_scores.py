@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.analysis.comparison import Comparison, compare
-from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.comparing.comparison import Comparison, compare
+from components.analysis.comparing.comparison_settings import ComparisonSettings
 from components.errors import ConfigError
-from components.metrics.bootstrap import draw_counts
 from components.metrics.scores_file import ExternalScores
+from components.metrics.statistics.bootstrap import draw_counts
 from tests.components.analysis.test_comparison import UTTERANCES, system
 from tests.components.metrics.corpora import N
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from components.analysis.group_scores import score_groups
-from components.metrics.recognition import recognition_scores
-from components.metrics.translation import translation_scores
+from components.metrics.error_rates.recognition import recognition_scores
+from components.metrics.translation_quality.translation import translation_scores
 from components.records import Audio, ReferenceSegment, Utterance
-from components.resegmentation import PROTOCOL
+from components.text.resegmentation import PROTOCOL
 
 AUDIO = Audio(path="a.wav", sha256="a" * 64, seconds=1, sample_rate=8000)
 UTTERANCES = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.data.dataset import content_digest
-from components.data.documents import count_pieces, cut_slices
+from components.data.files.documents import count_pieces, cut_slices
 from components.records import Utterance
 
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from components.data.drafts import Draft
-from components.data.formats import FORMATS
-from components.data.parsing import RecordError
+from components.data.files.drafts import Draft
+from components.data.files.formats import FORMATS
+from components.data.files.parsing import RecordError
 
 GOLDEN = [
     ("antiphon", {"id": "a", "text": "x"}, Draft(id="a", text="x")),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from components import audio
-from components.data import load, named_sets
+from components.data import load
+from components.data.files import named_sets
 from components.errors import DataError
 
 SHARED = Path(os.environ.get("ANTIPHON_SHARED") or Path(__file__).parents[4] / "shared")

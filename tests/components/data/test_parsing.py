@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.data import parsing
-from components.data.parsing import RecordError, read_csv_rows, read_json_rows, read_lines, read_tsv_rows
+from components.data.files import parsing
+from components.data.files.parsing import (
+    RecordError,
+    read_csv_rows,
+    read_json_rows,
+    read_lines,
+    read_tsv_rows,
+)
 from components.errors import DataError
 
 

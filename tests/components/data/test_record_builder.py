@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from components.data.drafts import Draft
-from components.data.parsing import RecordError
+from components.data.files.drafts import Draft
+from components.data.files.parsing import RecordError
 from components.data.record_builder import RecordBuilder, is_valid_id
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from components.data.stage import store_data
 from components.errors import ConfigError, DataError
-from components.storage.reader import read_utterances
+from components.storage.stages.reader import read_utterances
 from components.storage.store import Store
 
 

@@ -8,10 +8,10 @@ from functools import partial
 import pytest
 import torch
 
-from components.decoding import forced_scoring
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
-from components.decoding.search import force_decode
+from components.decoding.searches import forced_scoring
+from components.decoding.searches.search import force_decode
 from components.ensembling.token_level.combiners import LinearInterpolation
 from tests.components.decoding.test_laws import FAMILIES
 from tests.components.decoding.tiny_models import SEQ2SEQ, marian, packed_marian, sources

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.decoding.config import SearchConfig
-from components.decoding.guidance import Guidance
-from components.decoding.logits_processors import History
-from components.decoding.phrase_constraints import PhraseConstraints, Requirements
-from components.decoding.phrase_trie import PhraseTrie, TokenizedPhrase, WordEdges
-from components.decoding.search import search
-from components.decoding.term_bias import TermBias, gain_of
-from components.decoding.token_constraints import force_last
+from components.decoding.constraints.guidance import Guidance
+from components.decoding.constraints.logits_processors import History
+from components.decoding.constraints.phrase_constraints import PhraseConstraints, Requirements
+from components.decoding.constraints.phrase_trie import PhraseTrie, TokenizedPhrase, WordEdges
+from components.decoding.constraints.term_bias import TermBias, gain_of
+from components.decoding.constraints.token_constraints import force_last
+from components.decoding.searches.search import search
 from components.errors import ConfigError
 from tests.components.decoding.test_search import EOS, LENGTH, Table, ids
 

@@ -14,12 +14,12 @@ from torch import Tensor
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import logits_processors_of
-from components.decoding.logits_processors import LogitsProcessor
+from components.decoding.constraints.logits_processors import LogitsProcessor
 from components.decoding.models.causal import CausalModel
+from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
-from components.decoding.search import force_decode, search
+from components.decoding.searches.search import force_decode, search
 from components.ensembling.token_level.combiners import (
     LinearInterpolation,
     LogLinearInterpolation,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.decoding.lazy_scorer import LazyScorer
+from components.decoding.mixing.lazy_scorer import LazyScorer
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import MultiTokenScorer, TokenScorer

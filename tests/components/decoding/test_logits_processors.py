@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.decoding.logits_processors import FORBIDDEN, History, LogitsProcessor, TokenRule
-from components.decoding.token_constraints import (
+from components.decoding.constraints.logits_processors import FORBIDDEN, History, LogitsProcessor, TokenRule
+from components.decoding.constraints.token_constraints import (
     bias_sequences,
     forbid_sequences,
     force_at,

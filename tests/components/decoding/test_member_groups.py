@@ -8,16 +8,16 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from components.decoding import member_groups
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.member_groups import group_members
+from components.decoding.mixing import member_groups
+from components.decoding.mixing.member_groups import group_members
 from components.decoding.models.marian_scorers import DeviceMarianScorer
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.scorers import TokenScorer
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from tests.components.decoding import tiny_models
 from tests.stream_double import OrderError, StreamDouble, stream_double

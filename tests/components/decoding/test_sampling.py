@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import EpsilonLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from components.decoding.config import SearchConfig
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.decoding.token_draws import keep_likely
 from tests.components.decoding.test_search import LENGTH, Table, ids
 

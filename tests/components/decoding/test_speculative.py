@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from components.decoding.config import SearchConfig
-from components.decoding.draft_model import Draft
-from components.decoding.generation_settings import logits_processors_of
-from components.decoding.guidance import Guidance
-from components.decoding.logits_processors import LogitsProcessor
+from components.decoding.constraints.guidance import Guidance
+from components.decoding.constraints.logits_processors import LogitsProcessor
+from components.decoding.constraints.token_constraints import no_repeat_ngram
 from components.decoding.models.causal import CausalModel
+from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
-from components.decoding.search import search
-from components.decoding.token_constraints import no_repeat_ngram
+from components.decoding.searches.draft_model import Draft
+from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.errors import ConfigError
 from components.recognition.whisper.backend import ModelDimensions

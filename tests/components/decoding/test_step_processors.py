@@ -7,9 +7,8 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
-from components.decoding.logits_processors import History, apply_processors, apply_rules
-from components.decoding.step_processors import StepProcessors
-from components.decoding.token_constraints import (
+from components.decoding.constraints.logits_processors import History, apply_processors, apply_rules
+from components.decoding.constraints.token_constraints import (
     Renormalize,
     bias_sequences,
     force_last,
@@ -17,6 +16,7 @@ from components.decoding.token_constraints import (
     suppress,
     suppress_until,
 )
+from components.decoding.mixing.step_processors import StepProcessors
 
 LIMIT = 4
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from components.decoding.config import SearchConfig
-from components.decoding.guidance import Guidance
-from components.decoding.search import search
-from components.decoding.text_fusion import TextFusion, WeightedTextModel, complete_words
-from components.decoding.token_constraints import force_last
+from components.decoding.constraints.guidance import Guidance
+from components.decoding.constraints.token_constraints import force_last
+from components.decoding.searches.search import search
+from components.decoding.text_synchronous.text_fusion import TextFusion, WeightedTextModel, complete_words
 from components.errors import ModelError
-from components.models.ngram import UNKNOWN_LOG_PROB, NgramModel
+from components.models.loaders.ngram import UNKNOWN_LOG_PROB, NgramModel
 from tests.components.decoding.test_guidance import TEXTS, ended_texts, value
 from tests.components.decoding.test_search import EOS, LENGTH, Table, ids
 

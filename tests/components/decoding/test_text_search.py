@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from components.decoding.beam_search import beam_search
 from components.decoding.config import SearchConfig
-from components.decoding.ensemble_scorer import EnsembleScorer
-from components.decoding.generation_settings import logits_processors_of
+from components.decoding.constraints.token_constraints import no_repeat_ngram
+from components.decoding.mixing.ensemble_scorer import EnsembleScorer
 from components.decoding.models.causal import CausalModel
+from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.ragged_group import GroupSettings, RaggedGroup
 from components.decoding.scorers import TokenScorer, Vocabulary
-from components.decoding.text_agreement import AgreedPieces, Place
-from components.decoding.text_pieces import END, TextPieces, read_text
-from components.decoding.text_search import TextHypothesis, text_search
-from components.decoding.token_constraints import no_repeat_ngram
+from components.decoding.searches.beam_search import beam_search
+from components.decoding.text_synchronous.ragged_group import GroupSettings, RaggedGroup
+from components.decoding.text_synchronous.text_agreement import AgreedPieces, Place
+from components.decoding.text_synchronous.text_pieces import END, TextPieces, read_text
+from components.decoding.text_synchronous.text_search import TextHypothesis, text_search
 from components.ensembling.token_level.combiners import LogLinearInterpolation
 from tests.components.decoding.tiny_models import llama, marian, mbart, only, packed_marian, sources
 

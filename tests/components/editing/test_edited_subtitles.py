@@ -12,7 +12,7 @@ from components.editing.editable_text import EditableText, group_by_recording
 from components.editing.edited_subtitles import EditedSubtitles, read_edited_subtitles
 from components.errors import ConfigError
 from components.export.for_edit import render_subtitles
-from components.text_encoding import decode_text
+from components.text.text_encoding import decode_text
 from tests.components.editing.texts import by_id, segment, spoken
 
 FIRST = spoken("u1", segment(0.0, 2.0, "hello there"), segment(2.5, 4.0, "second cue"))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from components.editing.edited_table import read_edited_table
 from components.errors import ConfigError
 from components.export.for_edit import render_table
-from components.text_encoding import DecodedText, decode_text
+from components.text.text_encoding import DecodedText, decode_text
 from tests.components.editing.texts import by_id, spoken, written
 
 TEXTS = by_id(written("u1", "Two dogs run.", "Zwei Hunde laufen."), written("u2", "=SUM(A1) is a formula"))

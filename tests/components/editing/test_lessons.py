@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from components import data
-from components.digests import file_digest
 from components.editing import lessons as learning
 from components.editing.lessons import Lesson
+from components.files.digests import file_digest
 from components.records import Audio, Hypothesis, Utterance
-from components.training.parallel_data import read_pairs
-from components.translation.few_shot_examples import read_examples
+from components.training.examples.parallel_data import read_pairs
+from components.translation.context.few_shot_examples import read_examples
 
 
 @pytest.fixture

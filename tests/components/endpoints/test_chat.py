@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from components.compute.profiling import measure_cost
 from components.endpoints.chat import ChatModel, TextModel, open_chat
 from components.endpoints.chat_answer import ChatAnswer
 from components.endpoints.connection import AnswerError
 from components.endpoints.endpoint import find_endpoint
 from components.errors import ConfigError, ModelError, TransientError, UnknownModelError
 from components.models import resolve
-from components.profiling import measure_cost
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import StageWriter, open_stage
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import StageWriter, open_stage
 from components.storage.store import Store
 from tests.openai_server import KEY, OpenAIServer, cut, hang, on
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from components.experts.contribution import measure_contributions, reference_log_likelihoods
-from components.experts.masked_router import without_experts
+from components.experts.reducing.masked_router import without_experts
 from components.experts.upcycling import upcycle
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.moe_block import MoEBlock, moe_blocks

@@ -11,14 +11,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from components.errors import ConfigError, ModelError
-from components.experts.clusters import Cluster, check_keep, choose_clusters
-from components.experts.reduction import reduce_experts
+from components.experts.reducing.clusters import Cluster, check_keep, choose_clusters
+from components.experts.reducing.reduction import reduce_experts
+from components.experts.reducing.sparse_checkpoint import SparseShape
+from components.experts.reducing.sparse_layers import find_sparse_layers
+from components.experts.reducing.trace import LayerTrace
 from components.experts.routing_stats import LayerRoutingStats
-from components.experts.sparse_checkpoint import SparseShape
-from components.experts.sparse_layers import find_sparse_layers
-from components.experts.trace import LayerTrace
 from components.experts.upcycling import upcycle
-from components.metrics.bootstrap import Estimate
+from components.metrics.statistics.bootstrap import Estimate
 from components.networks.moe.sparse_marian import SparseMarianMTModel
 from tests.components.experts.sparse_models import forward, tiny
 from tests.components.experts.test_upcycling import marian

@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from components.errors import ModelError
-from components.experts.sparse_layers import (
+from components.experts.reducing.sparse_layers import (
     REFUSED,
     ExpertPass,
     TransformersLayer,

@@ -10,10 +10,10 @@ import torch
 from torch.nn import functional
 
 from components.errors import ModelError
+from components.experts.reducing.sparse_layers import ExpertPass, find_sparse_layers, watch_experts
+from components.experts.reducing.trace import ExpertTrace, report_tables, trace_experts
 from components.experts.routing_stats import TOKEN_CLASSES, classify_vocabulary
 from components.experts.sample_batches import Sample
-from components.experts.sparse_layers import ExpertPass, find_sparse_layers, watch_experts
-from components.experts.trace import ExpertTrace, report_tables, trace_experts
 from components.experts.upcycling import upcycle, upcycle_marian
 from tests.components.experts.sparse_models import WordTokenizer, tiny
 from tests.components.experts.test_routing_stats import SAMPLES, Tokenizer

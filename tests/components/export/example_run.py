@@ -8,8 +8,8 @@ from pathlib import Path
 
 from components.records import Audio, Hypothesis, NBest, Quarantined, Record, Segment, Utterance, Word
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.export.break_costs import break_costs
-from components.export.cue_breaks import Text, _CueCosts, _fits, divide
-from components.export.cues import Cue, build_cues, build_cues_of_blocks
-from components.export.lines import break_lines, count_lines
-from components.export.rule_check import check_rules
-from components.export.rules import SubtitleRules
-from components.export.timed_words import TimedWord, join_words, spread_text, width_of
+from components.export.subtitles.break_costs import break_costs
+from components.export.subtitles.cue_breaks import Text, _CueCosts, _fits, divide
+from components.export.subtitles.cues import Cue, build_cues, build_cues_of_blocks
+from components.export.subtitles.lines import break_lines, count_lines
+from components.export.subtitles.rule_check import check_rules
+from components.export.subtitles.rules import SubtitleRules
+from components.export.subtitles.timed_words import TimedWord, join_words, spread_text, width_of
 
 RULES = SubtitleRules()
 WORDS = st.text("aeiounst,.", min_size=1, max_size=14)

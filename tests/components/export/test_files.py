@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.export.cues import build_cues
-from components.export.rules import SubtitleRules
-from components.export.subtitle_files import encode_subtitles
-from components.export.timed_words import TimedWord, clean_text, spread_text
+from components.export.subtitles.cues import build_cues
+from components.export.subtitles.rules import SubtitleRules
+from components.export.subtitles.subtitle_files import encode_subtitles
+from components.export.subtitles.timed_words import TimedWord, clean_text, spread_text
 
 HOSTILE = r'<script>x</script> {\an8} C:\new & "a" --> b 00:00:01,000 --> 00:00:02,000 12'
 

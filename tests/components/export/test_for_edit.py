@@ -11,7 +11,7 @@ from components.editing.edited_subtitles import read_edited_subtitles
 from components.errors import ConfigError
 from components.export.for_edit import write_for_edit
 from components.records import Hypothesis, Segment, Utterance
-from components.text_encoding import DecodedText
+from components.text.text_encoding import DecodedText
 from tests.components.editing.texts import by_id, segment, spoken, written
 
 TEXTS = by_id(spoken("u1", segment(0.0, 2.0, "hello there")))

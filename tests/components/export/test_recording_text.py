@@ -7,9 +7,9 @@ import json
 
 from pyarrow import parquet
 
-from components.export.json_files import encode_jsonl
+from components.export.documents.json_files import encode_jsonl
+from components.export.documents.tables import COLUMNS, encode_parquet, encode_tsv
 from components.export.recording_text import RecordingText, make_part
-from components.export.tables import COLUMNS, encode_parquet, encode_tsv
 from components.records import Segment
 from tests.components.export.example_run import nbest, spoken, stretch, word
 

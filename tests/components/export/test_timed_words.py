@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.export.timed_words import clean_text, join_words, spread_text, words_of_segment
+from components.export.subtitles.timed_words import clean_text, join_words, spread_text, words_of_segment
 from components.records import Segment, Word
 
 TEXTS = st.text(st.sampled_from("ab ,.。ー你好ァ한국ไทยก้é\u0301<>{}\\\n"), max_size=60)

@@ -9,11 +9,11 @@ from pathlib import Path
 from docx import Document
 from docx.enum.text import WD_COLOR_INDEX
 
+from components.export.documents.word_document import encode_document
 from components.export.export import write_run
 from components.export.formats import ExportSettings
 from components.export.recording_text import RecordingText, make_part
 from components.export.run_texts import RunTexts
-from components.export.word_document import encode_document
 from components.records import Quarantined, Utterance
 from tests.components.export.example_run import nbest, new_store
 from tests.components.export.example_run import write_run as store_run

@@ -9,7 +9,7 @@ import torch
 from transformers import MarianMTModel
 
 from components.errors import ConfigError, DataError
-from components.files import read_json
+from components.files.files import read_json
 from components.fusing import checks
 from components.fusing.config import FuseConfig, FuseTrainingConfig
 from components.fusing.prompted import Question

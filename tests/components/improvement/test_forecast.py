@@ -15,7 +15,7 @@ from components.improvement.forecast import (
     judge,
     measure_outputs,
 )
-from components.metrics.bootstrap import Estimate
+from components.metrics.statistics.bootstrap import Estimate
 from components.records import Utterance
 
 WORDS = ["ein", "Hund", "rennt", "über", "das", "Gras", "und", "bellt", "eine", "Katze", "an"]

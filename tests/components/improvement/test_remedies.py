@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from components.analysis.attribution import Attribution, StageAttribution
+from components.attribution.attribution import Attribution, StageAttribution
+from components.attribution.substitution import chain_of
+from components.files.yaml_text import parse_yaml
 from components.improvement import remedies
 from components.improvement.bounds import bound_gain
 from components.improvement.remedies import format_pipeline, propose
 from components.improvement.situation import Choices, Situation
-from components.metrics.bootstrap import Estimate
+from components.metrics.statistics.bootstrap import Estimate
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
-from components.pipeline.substitution import chain_of
-from components.yaml_text import parse_yaml
 
 TINY, BASE = "packaged:whisper-tiny.en", "packaged:whisper-base"
 CASCADE = {

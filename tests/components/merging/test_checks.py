@@ -13,7 +13,7 @@ from components.merging.checks import Diagnosis, examine
 from components.merging.io.input_models import open_models
 from components.merging.recipe.reader import parse_recipe
 from components.models.checkpoints import checkpoint_of
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 from tests.components.merging.model_folders import folder, merged, recipe
 
 W = torch.randn(40, 50, generator=torch.Generator().manual_seed(0))

@@ -19,7 +19,7 @@ from components.merging.io import tensor_task
 from components.merging.merge import MergeOptions, merge
 from components.merging.recipe.reader import parse_recipe
 from components.models import resolve
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 from tests.components.merging.model_folders import folder, merged, recipe
 
 pytestmark = pytest.mark.core

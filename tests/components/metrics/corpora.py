@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from components.metrics.bootstrap import FloatArray
-from components.metrics.corpus_statistics import CorpusStatistics
 from components.metrics.metric import CorpusScore
+from components.metrics.statistics.bootstrap import FloatArray
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 
 WORDS = [
     "der",

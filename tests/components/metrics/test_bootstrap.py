@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.metrics import bootstrap
-from components.metrics.bootstrap import draw_counts, ratio_interval, widen_to_contain
+from components.metrics.statistics import bootstrap
+from components.metrics.statistics.bootstrap import draw_counts, ratio_interval, widen_to_contain
 
 
 def test_resamples_are_the_stated_draw() -> None:

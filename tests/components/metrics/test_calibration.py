@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.metrics.bootstrap import FloatArray, draw_counts
 from components.metrics.choices import Test
-from components.metrics.corpus_statistics import CorpusStatistics
-from components.metrics.null_distributions import draw_randomized_differences, two_sided_p
-from components.metrics.significance import paired_test
+from components.metrics.statistics.bootstrap import FloatArray, draw_counts
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.null_distributions import draw_randomized_differences, two_sided_p
+from components.metrics.statistics.significance import paired_test
 from components.metrics.table import METRICS
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "beam_statistics.npz"

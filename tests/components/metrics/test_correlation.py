@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.metrics import correlation
-from components.metrics.bootstrap import FloatArray, draw_counts
+from components.metrics.statistics import correlation
+from components.metrics.statistics.bootstrap import FloatArray, draw_counts
 
 
 def slow_tau(x: FloatArray, y: FloatArray) -> float:

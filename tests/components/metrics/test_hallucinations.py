@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.metrics.proportions import wilson_interval
-from components.metrics.recognition import recognition_scores
+from components.metrics.error_rates.recognition import recognition_scores
+from components.metrics.statistics.proportions import wilson_interval
 from components.records import Audio
 
 

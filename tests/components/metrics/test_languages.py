@@ -6,10 +6,10 @@ import pytest
 from sacrebleu.metrics.bleu import BLEU
 
 from components.errors import DataError
-from components.metrics.corpus_statistics import recognition_statistics, translation_statistics
+from components.metrics.error_rates.recognition import recognition_scores, utterance_errors
 from components.metrics.languages import assign_languages, group_by_language, merge_signatures
-from components.metrics.recognition import recognition_scores, utterance_errors
-from components.metrics.translation import sentence_scores, translation_scores
+from components.metrics.statistics.corpus_statistics import recognition_statistics, translation_statistics
+from components.metrics.translation_quality.translation import sentence_scores, translation_scores
 
 REFERENCES = {
     "a": "ein Hund läuft im Park .",

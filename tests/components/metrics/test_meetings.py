@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from components.analysis.comparison import System, compare
-from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.comparing.comparison import System, compare
+from components.analysis.comparing.comparison_settings import ComparisonSettings
 from components.analysis.cost import Cost
+from components.metrics.error_rates.turns import Turn, Turns, output_turns
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import metrics_of
-from components.metrics.turns import Turn, Turns, output_turns
 from components.records import Audio, Hypothesis, ReferenceSegment, Segment, Utterance
 from components.run_record import Score
 

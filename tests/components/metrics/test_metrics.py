@@ -11,22 +11,22 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from rich.console import Console
 
-from components.analysis.cascade_attribution import attribute_cascade
-from components.analysis.comparison import compare
-from components.analysis.comparison_settings import ComparisonSettings
-from components.analysis.contribution import measure_contribution, statistics_of_outputs
+from components.analysis.comparing.comparison import compare
+from components.analysis.comparing.comparison_settings import ComparisonSettings
+from components.attribution.cascade_attribution import attribute_cascade
+from components.attribution.contribution import measure_contribution, statistics_of_outputs
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.mert import mert
 from components.errors import ConfigError
-from components.metrics.bootstrap import FloatArray
 from components.metrics.choices import MetricChoice
-from components.metrics.error_rate import count_character_errors, count_word_errors
+from components.metrics.error_rates.error_rate import count_character_errors, count_word_errors
 from components.metrics.metric import Metric, Segments, align_segments
 from components.metrics.model_metric import ModelMetric
-from components.metrics.sacrebleu_metric import SacreBleuMetric
-from components.metrics.significance import translation_tests
+from components.metrics.statistics.bootstrap import FloatArray
+from components.metrics.statistics.significance import translation_tests
 from components.metrics.table import METRICS, get_metric, get_model_metric
-from components.metrics.translation import translation_scores
+from components.metrics.translation_quality.sacrebleu_metric import SacreBleuMetric
+from components.metrics.translation_quality.translation import translation_scores
 from reports.analyses import attribution_report, comparison_report
 from reports.plots import comparison_plots
 from tests.components.analysis import test_attribution

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
-from components.languages import without_spaces
+from components.metrics.error_rates.recognition import recognition_scores
 from components.metrics.normalizers import check_normalizer, normalizer_for
-from components.metrics.recognition import recognition_scores
 from components.run_record import Score
+from components.text.languages import without_spaces
 
 
 @pytest.mark.parametrize(

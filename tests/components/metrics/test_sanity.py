@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.analysis.comparison import Comparison, System, compare
-from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.comparing.comparison import Comparison, System, compare
+from components.analysis.comparing.comparison_settings import ComparisonSettings
 from components.analysis.cost import Cost
 from components.errors import DataError
-from components.metrics.corpus_statistics import recognition_statistics, translation_statistics
-from components.metrics.recognition import recognition_scores
-from components.metrics.translation import translation_scores
+from components.metrics.error_rates.recognition import recognition_scores
+from components.metrics.statistics.corpus_statistics import recognition_statistics, translation_statistics
+from components.metrics.translation_quality.translation import translation_scores
 from components.records import Utterance
 from components.run_record import Score
 

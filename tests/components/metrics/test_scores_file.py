@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from components.errors import ConfigError
-from components.metrics.agreement import krippendorff_alpha
 from components.metrics.scores_file import _name_of, load_scores, read_scores
 from components.metrics.scores_settings import ScoresFile
+from components.metrics.statistics.agreement import krippendorff_alpha
 
 
 def write(folder: Path, *rows: str, header: str = "id\tsystem\tvalue", name: str = "esa.tsv") -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from components.analysis.cascade_attribution import AttributionCase, attribute_cascade
-from components.analysis.comparison import System, compare
-from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.comparing.comparison import System, compare
+from components.analysis.comparing.comparison_settings import ComparisonSettings
 from components.analysis.cost import Cost
+from components.attribution.cascade_attribution import AttributionCase, attribute_cascade
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import metrics_of
-from components.metrics.translation import translation_scores
+from components.metrics.translation_quality.translation import translation_scores
 from components.records import Audio, ReferenceSegment, Utterance
-from components.resegmentation import PROTOCOL, cut_blocks
+from components.text.resegmentation import PROTOCOL, cut_blocks
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=100, sample_rate=16000, offset=5)
 SENTENCES = [f"Satz Nummer {n} ist nicht lang." for n in range(12)]

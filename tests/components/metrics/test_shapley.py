@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from components.ensembling.token_level.learning import fitting
 from components.ensembling.token_level.learning.coefficients import fit_constants
 from components.errors import ConfigError, DataError
-from components.metrics.shapley import (
+from components.metrics.statistics.shapley import (
     Coalition,
     CoalitionGame,
     all_coalitions,

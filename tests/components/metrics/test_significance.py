@@ -14,21 +14,21 @@ from sacrebleu.significance import PairedTest
 
 from components.errors import DataError
 from components.metrics.choices import Test
-from components.metrics.corpus_statistics import (
+from components.metrics.error_rates.recognition import recognition_scores
+from components.metrics.statistics.corpus_statistics import (
     CorpusStatistics,
     recognition_statistics,
     translation_statistics,
 )
-from components.metrics.null_distributions import correct_holm
-from components.metrics.recognition import recognition_scores
-from components.metrics.significance import (
+from components.metrics.statistics.null_distributions import correct_holm
+from components.metrics.statistics.significance import (
     Difference,
     compare_to_baseline,
     paired_test,
     recognition_tests,
     translation_tests,
 )
-from components.metrics.translation import translation_scores
+from components.metrics.translation_quality.translation import translation_scores
 from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N, table_of
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.metrics.bootstrap import FloatArray
-from components.metrics.null_distributions import choose_test
-from components.metrics.significance import Difference, paired_test
+from components.metrics.statistics.bootstrap import FloatArray
+from components.metrics.statistics.null_distributions import choose_test
+from components.metrics.statistics.significance import Difference, paired_test
 from tests.components.metrics.corpora import table_of
 
 N_NULLS = 2000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from components.metrics.corpus_statistics import measure
 from components.metrics.metric import Output, Segments
+from components.metrics.statistics.corpus_statistics import measure
 from components.metrics.table import METRICS, metrics_of
-from components.metrics.terms import TERM_METRICS, term_metrics
+from components.metrics.translation_quality.terms import TERM_METRICS, term_metrics
 
 TERMS = ("Kovalenko", "New York", "York")
 CASES = [

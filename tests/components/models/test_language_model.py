@@ -14,7 +14,7 @@ from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.system_combination import combine_outputs
 from components.ensembling.output_level.weighted_hypotheses import add_language_model_scores
 from components.errors import ModelError
-from components.models.language_model import CausalLanguageModel, load_language_model
+from components.models.loaders.language_model import CausalLanguageModel, load_language_model
 from components.records import NBest
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 

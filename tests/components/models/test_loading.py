@@ -15,14 +15,15 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from components.errors import ModelError
-from components.models import loading, resolve
+from components.models import resolve
 from components.models.checkpoints import checkpoint_of, count_stored_parameters, read_header
 from components.models.conversion import whisper
-from components.models.loading import load_transformers
+from components.models.loaders import loading
+from components.models.loaders.loading import load_transformers
+from components.models.loaders.whisper_loading import load_whisper
 from components.models.tensor_checks import refuse_report
 from components.models.tokenizer_files import missing_tokenizer_files
 from components.models.weights import count_parameters
-from components.models.whisper_loading import load_whisper
 from components.records import Checkpoint
 from tests.components.models.whisper_binary import DIMS, tiny_whisper
 

@@ -20,15 +20,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from components.canonical_json import digest_of
-from components.digests import sha256_of
 from components.errors import AntiphonError, ConfigError, ModelError, StoreError, TransientError
+from components.files.canonical_json import digest_of
+from components.files.digests import sha256_of
 from components.models import available_references, check, resolve
 from components.models.conversion import whisper
+from components.models.loaders.whisper_loading import load_whisper
 from components.models.sources import hub, openai_whisper
 from components.models.sources.store import find_model_key, pin_run_models
-from components.models.whisper_loading import load_whisper
-from components.storage.seal import Seal, read_seal, stage_ref
+from components.storage.stages.seal import Seal, read_seal, stage_ref
 from components.storage.store import Store
 from tests.components.models.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
 from tests.components.storage.upkeep.stores import save_run, write_stage

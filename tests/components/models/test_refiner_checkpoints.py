@@ -9,7 +9,7 @@ import pytest
 
 from components.errors import ModelError
 from components.models.architectures import DELIBERATION
-from components.models.refiner_checkpoints import load_network
+from components.models.loaders.refiner_checkpoints import load_network
 from components.records import Checkpoint
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from components.decoding.config import SearchConfig
-from components.decoding.models.deliberation import DeliberationModel
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.search import force_decode, search
+from components.decoding.searches.deliberation import DeliberationModel
+from components.decoding.searches.search import force_decode, search
 from components.networks.deliberation_objective import pad_drafts
 from tests.components.networks.tiny_networks import base, deliberation
 

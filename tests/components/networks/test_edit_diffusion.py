@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.decoding.config import SearchConfig
-from components.decoding.models import edit_diffusion
-from components.decoding.models.edit_diffusion import EditDiffusionModel, most_likely, select_expected_edits
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.search import search
+from components.decoding.searches import edit_diffusion
+from components.decoding.searches.edit_diffusion import EditDiffusionModel, most_likely, select_expected_edits
+from components.decoding.searches.search import search
 from components.networks.denoising_loss import batch_of, tagging_and_writing_loss
 from components.networks.edit_script import (
     DELETE,
@@ -77,7 +77,7 @@ def test_from_nothing_a_fresh_denoiser_translates_as_its_base(monkeypatch: pytes
     network = ready.network
     network.writer.layers[0].more_attn[0].out_proj.weight.data.zero_()
     first = Seq2SeqModel(base(), "v", "base").build_scorer(input_ids=SOURCE, attention_mask=MASK)
-    from components.decoding import token_constraints
+    from components.decoding.constraints import token_constraints
 
     theirs = search([first], config, logits_processors=[token_constraints.suppress([11])])
     assert [c.tokens for c in ours] == [row[0].tokens for row in theirs]

@@ -11,25 +11,29 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.ensembling.kinds.combine import Combine, CombineSettings
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.mbr_utilities import UtilityMetric, agreement_of, pairwise_utility
 from components.ensembling.output_level.mert import mert
-from components.ensembling.output_level.minimum_bayes_risk import rank_by_expected_utility
+from components.ensembling.output_level.risk.mbr_utilities import (
+    UtilityMetric,
+    agreement_of,
+    pairwise_utility,
+)
+from components.ensembling.output_level.risk.minimum_bayes_risk import rank_by_expected_utility
 from components.errors import ConfigError, ModelError
-from components.metrics.corpus_statistics import measure
 from components.metrics.model_metric import ModelMetric, Sample, SentenceScore
 from components.metrics.scoring_units import ScoringUnits
+from components.metrics.statistics.corpus_statistics import measure
 from components.metrics.table import METRICS, get_model_metric
 from components.networks.comet import RegressionNetwork, sparsemax
 from components.neural_metrics import factory
 from components.neural_metrics.error_spans import find_error_spans, mqm_score
 from components.neural_metrics.factory import bind_metric, bind_quality_metric
-from components.nodes.combine import Combine, CombineSettings
-from components.nodes.score import ScoreKind, ScoreSettings
 from components.nodes.site import Item, Site
 from components.records import Checkpoint, Hypothesis, NBest, Quarantined, Route, Utterance
 from components.refining.acceptance import GATES
 from components.refining.config import RoundsConfig
+from components.refining.kinds.score import ScoreKind, ScoreSettings
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 from tests.components.neural_metrics.tiny import segments
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.nodes import code_permission
+from components.own_code import code_permission
 
 
 @pytest.fixture

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
+from components.ensembling.kinds.combine import Combine, CombineSettings
+from components.ensembling.kinds.tune import Tune
 from components.errors import AntiphonError, ConfigError, DataError
-from components.nodes.combine import Combine, CombineSettings
 from components.nodes.site import Item, Site
-from components.nodes.tune import Tune
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, NodeOutcome, Outcome, Quarantined, Segment, Utterance
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.whole_stage import compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import compute_once
 
 VOTES = CombineSettings(n_best=1)
 RERANK = CombineSettings(method="reranking", utility="wer", tuned="weights")
@@ -53,7 +53,7 @@ def test_two_outvote_one_unless_its_vote_weighs_more() -> None:
 
 
 def test_the_language_model_of_a_feature_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from components.models import language_model
+    from components.models.loaders import language_model
 
     monkeypatch.setattr(language_model, "load_language_model", lambda *asked: asked)
     site = Site("asr", of=("x", "y"), store="s")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from components.errors import AntiphonError, ConfigError, TransientError
-from components.nodes import own_program
-from components.nodes.command import Command, CommandSettings
 from components.nodes.site import Item, Site
+from components.own_code import own_program
+from components.own_code.command import Command, CommandSettings
 from components.records import Quarantined, Route
 from tests.components.nodes.items import compute, item, items, texts_of
 

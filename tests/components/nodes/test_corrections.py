@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from components.editing.kinds.corrections import Corrections, CorrectionsSettings
 from components.errors import StoreError
-from components.nodes.corrections import Corrections, CorrectionsSettings
 from components.nodes.site import Site
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from components.distillation.distill import Distill, DistillSettings
 from components.errors import ConfigError
-from components.nodes.distill import Distill, DistillSettings
 from components.nodes.site import Item, Site
-from components.nodes.targets import TARGETS, Targets, TargetsSettings, read_targets
-from components.nodes.train_stack import StackTrainingSettings, TrainStack, _replace_references
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.records import Audio, Utterance
-from components.training.speech_data import load_utterances
+from components.stacking.kinds.train_stack import StackTrainingSettings, TrainStack, _replace_references
+from components.training.examples.speech_data import load_utterances
+from components.training.kinds.targets import TARGETS, Targets, TargetsSettings, read_targets
 from tests.components.nodes.items import nbest
 
 MT: dict[str, Any] = {"kind": "translate", "model": "m", "beam_size": 5}

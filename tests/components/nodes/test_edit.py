@@ -8,10 +8,10 @@ import pytest
 
 from components.editing.correction import Correction, correct
 from components.editing.corrections_stage import read_corrections_of, store_corrections
+from components.editing.kinds.edit import Edit, EditSettings, _edit, read_corrections
 from components.errors import ConfigError
-from components.nodes.edit import Edit, EditSettings, _edit, read_corrections
+from components.nodes.kinds import KINDS
 from components.nodes.site import Item
-from components.nodes.table import KINDS
 from components.records import Segment, Utterance
 from components.storage.store import Store
 from tests.components.nodes.items import compute, item, items, nbest, texts_of

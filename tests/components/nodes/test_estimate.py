@@ -11,16 +11,16 @@ import pytest
 from pydantic import ValidationError
 
 from components.confidence.estimators.config import EstimatorConfig
+from components.confidence.kinds.estimate import Estimate, EstimateSettings
+from components.confidence.kinds.train_estimate import TrainEstimate
 from components.errors import AntiphonError, ConfigError, DataError
-from components.nodes.estimate import Estimate, EstimateSettings
 from components.nodes.site import Item, Site
-from components.nodes.train_estimate import TrainEstimate
 from components.pipeline.reader import read_pipeline
 from components.records import NBest, Quarantined, Route, Utterance
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.whole_stage import compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import compute_once
 from tests.components.nodes.items import SOUND, nbest
 
 CONFIG = EstimatorConfig(targets=("p_correct", "word"), normalizer="none")

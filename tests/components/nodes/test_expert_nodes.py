@@ -12,11 +12,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from components.errors import ConfigError, DataError, ModelError
-from components.experts.trace import ExpertTrace
-from components.files import read_json
-from components.nodes.reduce_experts import MODEL, ReduceExperts, ReduceExpertsSettings
+from components.experts.kinds.reduce_experts import MODEL, ReduceExperts, ReduceExpertsSettings
+from components.experts.kinds.trace_experts import TraceExperts, TraceExpertsSettings
+from components.experts.reducing.trace import ExpertTrace
+from components.files.files import read_json
 from components.nodes.site import Item, Site
-from components.nodes.trace_experts import TraceExperts, TraceExpertsSettings
 from components.records import Utterance
 from tests.components.experts.sparse_models import tiny
 

@@ -8,7 +8,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.fusing import fuser
-from components.nodes.fuse import Fuse
+from components.fusing.kinds.fuse import Fuse
 from components.nodes.site import Site
 from components.pipeline.reader import read_pipeline
 from components.records import Quarantined

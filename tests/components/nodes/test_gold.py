@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from components.attribution.gold import Gold
 from components.errors import ConfigError
-from components.nodes.gold import Gold
 from components.nodes.site import Item
 from components.pipeline.reader import read_pipeline
 from components.records import NBest, ReferenceSegment

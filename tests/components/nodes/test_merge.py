@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from components.merging.config import MergeConfig
-from components.nodes.merge import Merge
+from components.merging.kinds.merge import Merge
 from components.nodes.site import Site
-from components.storage.whole_stage import TABLES
+from components.storage.stages.whole_stage import TABLES
 from tests.components.merging import model_folders
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from components import audio
 from components.errors import ConfigError
-from components.nodes.perturb import Perturb
 from components.nodes.site import Item, Site
 from components.perturbation.config import PerturbationConfig
+from components.perturbation.kinds.perturb import Perturb
 from components.pipeline.reader import parse_pipeline
 from components.records import NBest, ReferenceSegment, Utterance
-from components.storage.reader import resolve_audio_path
-from components.storage.record_files import ERRORS, OUTPUTS
+from components.storage.stages.reader import resolve_audio_path
+from components.storage.stages.record_files import ERRORS, OUTPUTS
 
 SAMPLES = Path(__file__).parents[3] / "components/samples"
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from components.errors import AntiphonError, ConfigError, TransientError
-from components.nodes.python import Python, PythonSettings
 from components.nodes.site import Item, Site
+from components.own_code.python import Python, PythonSettings
 from components.records import NBest, Quarantined, Route, Utterance
 from tests.components.nodes.items import compute, item, items, nbest, texts_of
 

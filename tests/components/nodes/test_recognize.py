@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from components.nodes.recognize import Recognize, RecognizeSettings
 from components.nodes.site import Site
+from components.recognition.kinds.recognize import Recognize, RecognizeSettings
 
 
 def test_a_setting_that_was_added_later_is_keyed_where_it_is_used() -> None:

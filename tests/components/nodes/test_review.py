@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from components.editing.correction import Correction, read_stored_corrections
-from components.editing.questions import Answers, Question
+from components.editing.kinds.review import ReviewAnswers, ReviewAnswersSettings
 from components.errors import ConfigError
-from components.nodes.review import ReviewAnswers, ReviewAnswersSettings
+from components.nodes.questions import Answers, Question
 from components.nodes.site import Item, Site
 from components.pipeline.reader import parse_pipeline
 from components.records import Hypothesis, NBest

@@ -9,14 +9,14 @@ import pytest
 
 from components import neural_metrics
 from components.errors import ConfigError
-from components.nodes.loop import LoopRound, LoopRoundSettings
-from components.nodes.refine import Refine, RefineRound, RefineRoundSettings
 from components.nodes.site import Site
 from components.pipeline.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import parse_pipeline, read_pipeline
 from components.records import Checkpoint, Decision, NBest
+from components.refining.kinds.loop import LoopRound, LoopRoundSettings
+from components.refining.kinds.refine import Refine, RefineRound, RefineRoundSettings
 from components.run_record import StageRef
 from tests.components.pipeline.test_item_gatherer import bad, spoken, stage, text, written
 from tests.components.pipeline.test_planning import RECORDINGS

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from components.data import load
 from components.errors import ConfigError
 from components.nodes.measures import measure
-from components.nodes.route import RouteKind
 from components.nodes.site import Item, Site
 from components.pipeline.reader import read_pipeline
 from components.records import NBest, Route, Utterance
+from components.routing.kinds.route import RouteKind
 from tests.components.nodes.items import compute, item, items, nbest
 
 

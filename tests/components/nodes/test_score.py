@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError, ModelError
-from components.nodes.score import ScoreKind, ScoreSettings
 from components.nodes.site import Site
 from components.pipeline.reader import read_pipeline
 from components.records import Route
 from components.refining.config import TEXT_ESTIMATE_NAMES
+from components.refining.kinds.score import ScoreKind, ScoreSettings
 from components.refining.text_estimators import TEXT_ESTIMATORS
 from tests.components.nodes.items import compute, item, nbest
 from tests.components.pipeline.test_planning import cascade, keys

@@ -8,11 +8,12 @@ import pytest
 
 from components.errors import ConfigError
 from components.nodes.site import Item, Site
-from components.nodes.stack import Stack, StackSettings
-from components.nodes.tune_stack import TuneStack
 from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, Utterance
-from components.stacking import nbest_fusion, translator
+from components.stacking import translator
+from components.stacking.kinds.stack import Stack, StackSettings
+from components.stacking.kinds.tune_stack import TuneStack
+from components.stacking.lists import nbest_fusion
 
 CASCADE = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
 READ = ["data", "asr", "mt"]

@@ -10,8 +10,8 @@ from components.errors import StoreError
 from components.nodes.site import Site
 from components.nodes.stored import Stored, StoredSettings
 from components.pipeline.reader import read_pipeline
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 
 

@@ -9,13 +9,13 @@ import pytest
 from components import audio
 from components.errors import ConfigError
 from components.nodes.site import Item, Site
-from components.nodes.synthesize import Synthesize
 from components.records import Quarantined, Utterance
-from components.storage.reader import resolve_audio_path
-from components.storage.record_files import ERRORS, OUTPUTS
-from components.storage.whole_stage import Product
+from components.storage.stages.reader import resolve_audio_path
+from components.storage.stages.record_files import ERRORS, OUTPUTS
+from components.storage.stages.whole_stage import Product
 from components.synthesis import engines
 from components.synthesis.config import SynthesisConfig
+from components.synthesis.kinds.synthesize import Synthesize
 from tests.components.synthesis.double import ENGINE, SAMPLES
 
 SETTINGS = SynthesisConfig(engine="flite")

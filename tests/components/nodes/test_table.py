@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from components.models.packaged_models import PACKAGED_MODELS
+from components.files.yaml_text import parse_yaml
+from components.models.packages.packaged_models import PACKAGED_MODELS
 from components.nodes.kind import Kind
-from components.nodes.table import KINDS
+from components.nodes.kinds import KINDS
 from components.pipeline.reader import KEYS, read_pipeline
-from components.yaml_text import parse_yaml
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "pipelines.md").read_text("utf-8")

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from components.errors import ConfigError, DataError
 from components.nodes.site import Item, Site
-from components.nodes.targets import TARGETS, Targets, TargetsSettings
 from components.pipeline.reader import read_pipeline
 from components.records import Utterance
+from components.training.kinds.targets import TARGETS, Targets, TargetsSettings
 from tests.components.nodes.items import nbest
 
 SITE = Site("lessons", of=("mt",))

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError, DataError
-from components.nodes.route import RouteKind
-from components.nodes.route_settings import TrainRouteSettings
 from components.nodes.site import Item, Site
-from components.nodes.train_route import TrainRoute
 from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, Route
+from components.routing.kinds.route import RouteKind
+from components.routing.kinds.route_settings import TrainRouteSettings
+from components.routing.kinds.train_route import TrainRoute
 from components.routing.route_fit import RouteFit, read_route_fit
 from components.routing.summary import describe_fit
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan
+from components.storage.stages.stage_plan import StagePlan
 from tests.components.nodes.items import item
 
 SITE = Site("fit", of=("fast", "good"), sorts=("text", "text"), called=("fast", "good"), transcripts=True)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from components.ensembling.kinds.mixture_weights import MixtureWeights
 from components.errors import ConfigError
-from components.nodes.mixture_weights import MixtureWeights
-from components.nodes.recognize import Recognize, RecognizeSettings
 from components.nodes.site import Site
-from components.nodes.translate import Translate, TranslateSettings
 from components.pipeline.pipeline import replace_references
 from components.pipeline.reader import read_pipeline
+from components.recognition.kinds.recognize import Recognize, RecognizeSettings
+from components.translation.kinds.translate import Translate, TranslateSettings
 
 EVIDENCE = {"method": "negative_evidence", "positive": "node:good", "negative": "bad"}
 

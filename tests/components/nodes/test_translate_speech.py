@@ -9,10 +9,10 @@ import pytest
 from components.decoding.sampling_settings import Sampling
 from components.errors import ConfigError, ModelError
 from components.nodes.site import Site
-from components.nodes.translate_speech import TranslateSpeech
 from components.recognition.config import RecognitionConfig
 from components.records import NBest, Utterance
 from components.translation import speech
+from components.translation.kinds.translate_speech import TranslateSpeech
 from tests.components.nodes.items import item, nbest, texts_of
 from tests.components.pipeline.test_planning import keys
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.nodes.upcycle import UpcycleSettings
+from components.experts.kinds.upcycle import UpcycleSettings
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from components.attribution.ablation import ablations_of
 from components.errors import ConfigError
-from components.pipeline.ablation import ablations_of
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
-from components.pipeline import recommended_models
-from components.pipeline.auto_models import choose_models
+from components.pipeline.advice import recommended_models
+from components.pipeline.advice.auto_models import choose_models
+from components.pipeline.advice.recommended_models import WHISPER
 from components.pipeline.reader import read_pipeline
-from components.pipeline.recommended_models import WHISPER
 
 ASR = {"kind": "recognize", "model": "auto", "beam_size": 2, "n_best": 1}
 

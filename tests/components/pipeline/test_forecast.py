@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from components.pipeline.forecast import Forecast, forecast_nodes
+from components.pipeline.advice.forecast import Forecast, forecast_nodes
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import NodePlan, plan_nodes
 from components.pipeline.reader import read_pipeline
-from components.storage.seal import SEAL
-from components.storage.stage_writer import open_stage
+from components.storage.stages.seal import SEAL
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tests.components.nodes.items import nbest
 from tests.components.pipeline.test_planning import REF, cascade

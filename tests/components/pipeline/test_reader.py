@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
+from components.pipeline.advice.mermaid import to_mermaid
 from components.pipeline.matrix import expand_matrix
-from components.pipeline.mermaid import to_mermaid
 from components.pipeline.reader import parse_pipeline, read_pipeline
 
 TALK = """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.pipeline import recommended_models
-from components.pipeline.recommended_models import M2M, OPUS, ROWS, WHISPER, WHISPER_TURBO, recommend
+from components.pipeline.advice import recommended_models
+from components.pipeline.advice.recommended_models import M2M, OPUS, ROWS, WHISPER, WHISPER_TURBO, recommend
 
 
 def test_each_row_names_its_languages() -> None:

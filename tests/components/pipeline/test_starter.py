@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
-from components.pipeline.starter import DataFacts, choose_translator
+from components.pipeline.advice.starter import DataFacts, choose_translator
 
 
 def facts(*sources: str, recordings: int = 0) -> DataFacts:

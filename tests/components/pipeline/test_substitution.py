@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from components.analysis.oracle_repair import ERROR_KINDS, WORD_ERRORS
+from components.attribution.oracle_repair import ERROR_KINDS, WORD_ERRORS
+from components.attribution.substitution import chain_of, list_attributed_stages, variants_of
 from components.errors import ConfigError
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
-from components.pipeline.substitution import chain_of, list_attributed_stages, variants_of
 
 ASR: dict[str, Any] = {"kind": "recognize"}
 

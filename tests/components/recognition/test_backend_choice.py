@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from components.ensembling.token_level.checks import check_recognizers
-from components.ensembling.token_level.config import RecognizerEnsembleConfig
 from components.errors import ConfigError
 from components.models.adapters.config import ADAPTER_CONFIG
 from components.models.sources import hub
@@ -19,6 +18,7 @@ from components.recognition import backend_choice
 from components.recognition.backend_choice import backend_of, infer_backend, with_backend
 from components.recognition.backends import BACKENDS, architectures
 from components.recognition.config import RecognitionConfig
+from components.recognition.ensemble_config import RecognizerEnsembleConfig
 
 ROWS = {
     "ctc": architectures.CTC,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from components.audio import Samples
-from components.batch_sizes import ItemTooLargeError
+from components.compute.batch_sizes import ItemTooLargeError
 from components.decoding.ctc.forward import LogProbs
 from components.errors import RecordError
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
@@ -22,7 +22,7 @@ from components.recognition.windowed.decoder import Window, WindowHypothesis
 from components.recognition.windowed.nbest import Hypotheses, NBestDecoder
 from components.recognition.windowed.recognizer import WindowRecognizer
 from components.records import Token, Utterance
-from components.storage.window_journal import keep_windows
+from components.storage.stages.window_journal import keep_windows
 from tests.components.recognition.tiny import tiny
 from tests.components.recognition.whisper.scripted import CHECKPOINT, utterance
 

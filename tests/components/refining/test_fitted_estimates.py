@@ -19,10 +19,10 @@ from components.fusing import fuser
 from components.fusing.config import FuseConfig
 from components.fusing.fuser import Fuser, Lists
 from components.fusing.prompted import Answer
-from components.nodes.loop import Loop, LoopRoundSettings
 from components.records import NBest, Utterance
 from components.refining import checks, methods, rounds
 from components.refining.config import RefineConfig
+from components.refining.kinds.loop import Loop, LoopRoundSettings
 from components.refining.proposal_judge import ProposalJudge
 from tests.components.nodes.items import nbest
 from tests.components.refining.test_rounds import Script, stopped

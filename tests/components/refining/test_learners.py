@@ -10,13 +10,13 @@ from sacrebleu.metrics.chrf import CHRF
 
 from components.data import load
 from components.errors import ConfigError
-from components.nodes.learners import LEARNERS
 from components.records import Hypothesis, NBest, Utterance
 from components.refining.config import RefineConfig
 from components.refining.rounds import Refiner
 from components.refining.scoring import score_refiner
 from components.training.config import TrainingConfig
-from components.training.trainer import train
+from components.training.kinds.learners import LEARNERS
+from components.training.loop.trainer import train
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.nodes.loop import LoopRoundSettings
 from components.records import Checkpoint, Decision, Hypothesis, NBest, Quarantined, Segment, Utterance
 from components.refining import acceptance, methods, rounds, self_refine
 from components.refining.config import RefineConfig
 from components.refining.decisions import Estimates, Proposal, decide
+from components.refining.kinds.loop import LoopRoundSettings
 from components.refining.proposal_judge import ProposalJudge
 from components.refining.self_refine import SelfRefiner
 from components.refining.stopping import STOP_RULES, RefinementHistory, stop_reason

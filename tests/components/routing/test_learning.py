@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import DataError
-from components.metrics.wer import WordErrorRate
+from components.metrics.error_rates.wer import WordErrorRate
 from components.routing.cost_quality import trace_curve
 from components.routing.cuts import find_cuts
 from components.routing.learning import DevelopmentSet, learn_route

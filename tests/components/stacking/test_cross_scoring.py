@@ -15,11 +15,16 @@ from whisper.tokenizer import get_tokenizer
 from components import audio
 from components.errors import ConfigError
 from components.models import resolve
-from components.models.loading import load_transformers
-from components.models.whisper_loading import load_whisper
-from components.recognition.whisper.features import compute_log_mel, cut_window
+from components.models.loaders.loading import load_transformers
+from components.models.loaders.whisper_loading import load_whisper
+from components.recognition.whisper.windows.features import compute_log_mel, cut_window
 from components.records import Hypothesis, NBest, Utterance
-from components.stacking.cross_scoring import ScoreTexts, WhisperTextScorer, build_text_scorer, fuse_nbests
+from components.stacking.lists.cross_scoring import (
+    ScoreTexts,
+    WhisperTextScorer,
+    build_text_scorer,
+    fuse_nbests,
+)
 from tests.components.stacking import tiny
 
 UTTERANCE = Utterance(id="u", text="ein hund", source_language="en")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from components.errors import DataError
 from components.records import NBest, Utterance
 from components.stacking.config import StackConfig
-from components.stacking.late_fusion import learn_coefficient, search_weight
+from components.stacking.lists.late_fusion import learn_coefficient, search_weight
 from components.stacking.model_folder import LoadedStackedModel, save_stacked
 from components.stacking.translator import build_translator
 from tests.components.stacking import tiny

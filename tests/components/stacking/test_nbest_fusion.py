@@ -13,10 +13,10 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.errors import ConfigError, DataError
 from components.records import Hypothesis, NBest, Outcome, Quarantined, Utterance
-from components.stacking import cross_scoring, nbest_fusion
 from components.stacking.config import StackConfig
-from components.stacking.nbest_fusion import NBestFusionTranslator, search_weight
-from components.translation.causal import CausalBackend
+from components.stacking.lists import cross_scoring, nbest_fusion
+from components.stacking.lists.nbest_fusion import NBestFusionTranslator, search_weight
+from components.translation.backends.causal import CausalBackend
 from tests.components.decoding.tiny_models import llama
 from tests.components.translation.tokenizers import characters
 

@@ -12,8 +12,8 @@ from components import audio
 from components.data import load
 from components.errors import DataError
 from components.models import resolve
-from components.models.whisper_loading import load_whisper
-from components.recognition.whisper.features import compute_log_mel
+from components.models.loaders.whisper_loading import load_whisper
+from components.recognition.whisper.windows.features import compute_log_mel
 from components.records import Utterance
 from components.stacking.config import SpeechConfig
 from components.stacking.encoder_states import EncoderStates, write_states

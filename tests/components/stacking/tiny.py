@@ -16,8 +16,8 @@ from components.records import Utterance
 from components.stacking.config import SpeechConfig
 from components.stacking.model_folder import LoadedStackedModel, from_text_model, save_stacked
 from components.stacking.padding import pad_texts
-from components.training import vocabulary
 from components.training.config import TrainingConfig
+from components.training.examples import vocabulary
 from components.training.marian_model import build_marian
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]

@@ -9,10 +9,10 @@ import uuid
 import pytest
 
 from components.errors import TransientError
-from components.storage import lease as leases
-from components.storage.lease import Lease, is_leased
-from components.storage.locks import LockWait
-from components.storage.object_store import ObjectStore
+from components.storage.places import lease as leases
+from components.storage.places.lease import Lease, is_leased
+from components.storage.places.locks import LockWait
+from components.storage.places.object_store import ObjectStore
 
 
 @pytest.fixture

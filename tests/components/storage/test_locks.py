@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from components.storage import locks
+from components.storage.places import locks
 
 
 def tell(root: Path, **claim: object) -> None:

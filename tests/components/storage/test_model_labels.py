@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.storage.model_labels import label_models
+from components.storage.stages.model_labels import label_models
 from components.storage.store import Store
 from tests.components.storage.upkeep.stores import write_stage
 

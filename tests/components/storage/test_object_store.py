@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from components.errors import AntiphonError, ConfigError, StoreError, TransientError
-from components.storage import object_store
-from components.storage.location import local_root
-from components.storage.object_store import ObjectStore
+from components.storage.places import object_store
+from components.storage.places.location import local_root
+from components.storage.places.object_store import ObjectStore
 
 
 @pytest.fixture(params=["memory", "s3", "file"])

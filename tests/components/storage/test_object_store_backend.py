@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
-from components.canonical_json import digest_of
-from components.digests import sha256_of
 from components.errors import ConfigError, StoreError
+from components.files.canonical_json import digest_of
+from components.files.digests import sha256_of
 from components.models import resolve
 from components.run_record import NodeRecord, PipelineRecord
-from components.storage import lease as leases
-from components.storage import locks
-from components.storage.object_store import ObjectStore
-from components.storage.record_files import ERRORS, OUTPUTS
-from components.storage.run_listing import list_runs
-from components.storage.seal import Seal
-from components.storage.stage_writer import open_stage
+from components.storage.places import lease as leases
+from components.storage.places import locks
+from components.storage.places.object_store import ObjectStore
+from components.storage.runs.run_listing import list_runs
+from components.storage.stages.record_files import ERRORS, OUTPUTS
+from components.storage.stages.seal import Seal
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from reports.views.run_outputs import parameters_of
 from tests.components.storage.test_stage_writer import IDS, PLAN, SHARDS, content, record, run

@@ -7,7 +7,7 @@ import pytest
 from components.errors import DataError
 from components.records import Hypothesis, NBest, Quarantined, Utterance
 from components.run_record import StageRef
-from components.storage.reader import (
+from components.storage.stages.reader import (
     StoredOutcomes,
     StoredUtterances,
     languages_of,
@@ -16,8 +16,8 @@ from components.storage.reader import (
     read_quarantined,
     read_utterances,
 )
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 
 NAMES = ["é", "b", "c", "d"]

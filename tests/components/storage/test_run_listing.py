@@ -9,8 +9,8 @@ from itertools import islice
 
 import pytest
 
-from components.storage import run_listing
-from components.storage.run_listing import iterate_runs, list_runs
+from components.storage.runs import run_listing
+from components.storage.runs.run_listing import iterate_runs, list_runs
 from components.storage.store import Store
 from tests.components.storage.test_store import record
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from components.canonical_json import digest_of, encode_canonical
-from components.device import use_threads
+from components.compute.device import use_threads
+from components.files.canonical_json import digest_of, encode_canonical
 from components.kernels.llvm import native_code
 from components.models.weight_digests import digest_weights
 from components.records import Checkpoint
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan, library_versions, upstream_of
+from components.storage.stages.stage_plan import StagePlan, library_versions, upstream_of
 
 PLAN = StagePlan(
     stage="mt",

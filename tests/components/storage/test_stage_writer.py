@@ -15,16 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.digests import file_digest
 from components.errors import ConfigError, StoreError
+from components.files.digests import file_digest
 from components.run_record import StageRef
-from components.storage import locks, seal
-from components.storage.record_files import ERRORS, JOURNAL, OUTPUTS, read_journal
-from components.storage.seal import SEAL, DamagedError
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.places import locks
+from components.storage.stages import seal
+from components.storage.stages.record_files import ERRORS, JOURNAL, OUTPUTS, read_journal
+from components.storage.stages.seal import SEAL, DamagedError
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
+from components.storage.stages.whole_stage import WORK, Product, compute_once
 from components.storage.store import Store
-from components.storage.whole_stage import WORK, Product, compute_once
 
 PLAN = StagePlan(stage="asr", version="test/1", shard_size=2)
 SHARDS = [(["a", "b"], []), (["c"], ["d"]), ([], ["e", "f"]), (["g"], [])]

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from components.canonical_json import add_digest, verify_digest
 from components.errors import ConfigError, StoreError
+from components.files.canonical_json import add_digest, verify_digest
 from components.run_record import RunRecord, Score
-from components.storage.location import local_root
+from components.storage.places.location import local_root
 from components.storage.store import Store
 from tests.components.storage.test_reader import written
 
@@ -182,7 +182,7 @@ def test_a_run_killed_between_its_two_last_files_is_completed_by_the_same_comman
 ) -> None:
     store = Store(str(tmp_path))
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr("components.storage.run_records.write_json", interrupt)
+        killed.setattr("components.storage.runs.run_records.write_json", interrupt)
         store.save_run(record("mine"))
     assert store.load_run("mine").completed
     assert claim(store, "mine") == "mine"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.training.bagging import draw_bootstrap_sample, resample_items
+from components.training.examples.bagging import draw_bootstrap_sample, resample_items
 
 
 @given(st.integers(1, 300), st.integers(0, 5), st.integers(1, 5))

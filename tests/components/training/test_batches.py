@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.training.batches import Example, collate, plan_batches, plan_epoch
+from components.training.examples.batches import Example, collate, plan_batches, plan_epoch
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=200)
 

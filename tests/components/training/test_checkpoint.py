@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from components.errors import StoreError
-from components.training import checkpoint
+from components.training.loop import checkpoint
 
 
 class Model(nn.Linear):

@@ -12,10 +12,11 @@ import torch
 from torch._dynamo.utils import counters
 
 from components.errors import ConfigError
-from components.training import checks, compilation
+from components.training import checks
 from components.training.config import TrainingConfig
+from components.training.loop.trainer import train
 from components.training.marian_model import build_marian
-from components.training.trainer import train
+from components.training.parallel import compilation
 from tests.components.training.toy_learner import ToyLearner, exported_weights, toy_settings
 
 TINY = TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2, device="cpu", compile=True)

@@ -8,10 +8,10 @@ import math
 import pytest
 import torch
 
-from components.training.batches import Example, collate
 from components.training.config import TrainingConfig
-from components.training.cross_entropy import label_smoothing_loss
-from components.training.lr_schedule import SCHEDULES, learning_rate
+from components.training.examples.batches import Example, collate
+from components.training.loop.cross_entropy import label_smoothing_loss
+from components.training.loop.lr_schedule import SCHEDULES, learning_rate
 from components.training.marian_model import build_marian
 
 

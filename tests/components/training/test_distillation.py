@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import ConfigError
-from components.training.distillation import kd_loss, mix_distributions
+from components.training.students.distillation import kd_loss, mix_distributions
 
 
 def softmax(row: list[float], temperature: float = 1.0) -> list[float]:

@@ -11,9 +11,9 @@ import torch
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest
 from components.training.config import TrainingConfig
-from components.training.distillation import DistillationConfig, DistillationLearner
-from components.training.sequence_distillation import TARGET_CHOICES
-from components.training.trainer import FINAL, train
+from components.training.loop.trainer import FINAL, train
+from components.training.students.distillation import DistillationConfig, DistillationLearner
+from components.training.students.sequence_distillation import TARGET_CHOICES
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "sieht", "unter", "zwei"]
 CPU = torch.device("cpu")

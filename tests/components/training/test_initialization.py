@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError, ModelError
-from components.training import vocabulary
 from components.training.config import TrainingConfig
+from components.training.examples import vocabulary
 from components.training.initialization import load_initial_model, load_or_learn_vocabulary
-from components.training.language_model_learner import build_language_model
+from components.training.learners.language_model_learner import build_language_model
 from components.training.marian_model import build_marian
 
 WORDS = ["ein rot blau hund katze baum haus sieht unter zwei"] * 3

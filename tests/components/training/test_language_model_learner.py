@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from components.nodes.learners import LEARNERS
-from components.training import language_model_learner, scoring
-from components.training.batches import Example
 from components.training.config import TrainingConfig
-from components.training.trainer import train
+from components.training.examples.batches import Example
+from components.training.kinds.learners import LEARNERS
+from components.training.learners import language_model_learner
+from components.training.loop import scoring
+from components.training.loop.trainer import train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft"]
 

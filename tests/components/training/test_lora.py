@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 
 from components import models
 from components.errors import ConfigError, ModelError
-from components.models.loading import load_transformers
-from components.nodes.learners import LEARNERS
+from components.models.loaders.loading import load_transformers
 from components.training import checks
 from components.training.fine_tuning_config import FineTuningConfig
-from components.training.trainer import train
+from components.training.kinds.learners import LEARNERS
+from components.training.loop.trainer import train
 
 peft = pytest.importorskip("peft", reason="needs the extra adapters")
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft"]

@@ -10,11 +10,13 @@ import torch
 from transformers import MarianTokenizer
 
 from components.errors import ConfigError
-from components.training import meta_learning, parallel_data, validation, vocabulary
+from components.training import meta_learning
 from components.training.config import TrainingConfig
-from components.training.meta_learner import MetaConfig, MetaLearner
-from components.training.scoring import load_translation_model
-from components.training.trainer import train
+from components.training.examples import parallel_data, vocabulary
+from components.training.learners.meta_learner import MetaConfig, MetaLearner
+from components.training.loop import validation
+from components.training.loop.scoring import load_translation_model
+from components.training.loop.trainer import train
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "sieht", "unter", "zwei"]
 

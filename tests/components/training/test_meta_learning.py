@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from components.training import cross_entropy, meta_learning
-from components.training.batches import Batch, Example, collate
+from components.training import meta_learning
 from components.training.config import TrainingConfig
+from components.training.examples.batches import Batch, Example, collate
+from components.training.loop import cross_entropy
 from components.training.marian_model import build_marian
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import ConfigError
-from components.training.microbatches import microbatch_seed, split_rows
-from components.training.trainer import train
+from components.training.loop.trainer import train
+from components.training.parallel.microbatches import microbatch_seed, split_rows
 from tests.components.training.toy_learner import ToyLearner, exported_weights, toy_settings
 
 

@@ -9,8 +9,8 @@ import pytest
 from safetensors import safe_open
 
 import components
-from components.training import scoring, validation
-from components.training.scoring import load_translation_model
+from components.training.loop import scoring, validation
+from components.training.loop.scoring import load_translation_model
 
 FOLDER = Path(components.__file__).parent / "packaged" / "multi30k-en-de"
 SHARED = Path(os.environ.get("ANTIPHON_SHARED", Path(__file__).parents[3] / ".." / "shared"))

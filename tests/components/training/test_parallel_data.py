@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import DataError
-from components.training.parallel_data import read_pairs
+from components.training.examples.parallel_data import read_pairs
 
 
 def test_a_data_set_without_pairs_is_refused(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.training.batches import Batch, Example, collate
 from components.training.config import TrainingConfig
-from components.training.prefetch import BatchLoader
-from components.training.trainer import train
+from components.training.examples.batches import Batch, Example, collate
+from components.training.loop.trainer import train
+from components.training.parallel.prefetch import BatchLoader
 from tests.components.training.toy_learner import ToyLearner, exported_weights, toy_settings
 
 EXAMPLES = [Example(tuple(range(1, n)), tuple(range(2, n + 1))) for n in range(2, 9)]

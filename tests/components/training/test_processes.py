@@ -16,10 +16,11 @@ import torch
 import torch.distributed as dist
 
 from components.errors import ConfigError, ModelError
-from components.training import checks, processes
-from components.training.processes import ALONE, Processes, ProcessLostError, joined_processes
-from components.training.trainer import train
-from components.training.training_order import TrainingOrder, receive_order, send_order
+from components.training import checks
+from components.training.examples.training_order import TrainingOrder, receive_order, send_order
+from components.training.loop.trainer import train
+from components.training.parallel import processes
+from components.training.parallel.processes import ALONE, Processes, ProcessLostError, joined_processes
 from tests.components.training.toy_learner import ToyLearner, exported_weights, toy_settings
 
 MICROBATCHES = toy_settings(num_microbatches=3, max_minutes=60.0)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from components.digests import file_digest
-from components.storage.whole_stage import WORK
+from components.files.digests import file_digest
+from components.storage.stages.whole_stage import WORK
 from components.training.config import TrainingConfig
-from components.training.product import METRICS, _percent_done, make_model
-from components.training.translation_learner import TranslationLearner
+from components.training.learners.translation_learner import TranslationLearner
+from components.training.loop.product import METRICS, _percent_done, make_model
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 

@@ -23,15 +23,16 @@ from whisper.tokenizer import get_tokenizer
 from components import models
 from components.errors import DataError, ModelError
 from components.models.conversion.whisper_tokenizer import write_tokenizer
-from components.models.whisper_loading import load_whisper
+from components.models.loaders.whisper_loading import load_whisper
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.records import NBest, Utterance
-from components.training import checks, speech_data
+from components.training import checks
+from components.training.examples import speech_data
 from components.training.fine_tuning_config import FineTuningConfig
-from components.training.recognition_learner import RecognitionLearner
-from components.training.recognition_scoring import score_recognizer
-from components.training.trainer import train
+from components.training.learners.recognition_learner import RecognitionLearner
+from components.training.learners.recognition_scoring import score_recognizer
+from components.training.loop.trainer import train
 
 TEXTS = ["A dog.", "Two red boats", "The house is old.", "No"]
 

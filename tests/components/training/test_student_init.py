@@ -8,7 +8,7 @@ import torch
 from components.errors import ModelError
 from components.training.config import TrainingConfig
 from components.training.marian_model import build_marian
-from components.training.student_init import copy_layers, evenly_spaced
+from components.training.students.student_init import copy_layers, evenly_spaced
 
 
 @pytest.mark.parametrize(

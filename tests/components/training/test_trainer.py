@@ -15,11 +15,13 @@ from safetensors.torch import load_file
 from transformers import MarianMTModel, MarianTokenizer
 
 from components.errors import ConfigError, ModelError
-from components.training import bagging, checkpoint, train_step, trainer, translation_learner, validation
-from components.training import parallel_data as training_pairs
 from components.training.config import TrainingConfig
-from components.training.scoring import load_translation_model
-from components.training.trainer import train
+from components.training.examples import bagging
+from components.training.examples import parallel_data as training_pairs
+from components.training.learners import translation_learner
+from components.training.loop import checkpoint, train_step, trainer, validation
+from components.training.loop.scoring import load_translation_model
+from components.training.loop.trainer import train
 
 pytestmark = pytest.mark.core
 

@@ -9,7 +9,7 @@ import pytest
 from components.errors import ConfigError
 from components.experts.config import ExpertsConfig
 from components.training.config import TrainingConfig
-from components.training.training_folder import claim_folder
+from components.training.loop.training_folder import claim_folder
 
 
 @pytest.mark.parametrize(

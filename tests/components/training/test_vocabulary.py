@@ -9,8 +9,8 @@ import pytest
 from transformers import MarianTokenizer
 
 from components.errors import DataError
-from components.training import vocabulary
-from components.training.parallel_data import encode_pairs
+from components.training.examples import vocabulary
+from components.training.examples.parallel_data import encode_pairs
 
 LINES = [
     "Ein Mann fährt Fahrrad.",

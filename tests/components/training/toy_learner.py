@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from components.training import batches
 from components.training.config import TrainingConfig
-from components.training.cross_entropy import label_smoothing_loss
+from components.training.examples import batches
+from components.training.loop.cross_entropy import label_smoothing_loss
 from components.training.marian_model import build_marian
-from components.training.prefetch import BatchLoader
+from components.training.parallel.prefetch import BatchLoader
 
 PIECES = 20
 

@@ -12,9 +12,9 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, DataError
-from components.sanitization import sanitize
-from components.translation import causal
-from components.translation.causal import CausalBackend, find_newline_tokens, read_examples
+from components.text.sanitization import sanitize
+from components.translation.backends import causal
+from components.translation.backends.causal import CausalBackend, find_newline_tokens, read_examples
 from components.translation.prompting import build_chat_messages, build_few_shot_prompt, repeats
 from tests.components.decoding.tiny_models import llama
 

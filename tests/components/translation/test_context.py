@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import torch
 
+from components.compute.profiling import measure_cost
 from components.errors import ConfigError, ModelError
 from components.models.architectures import DELIBERATION, EDIT_DIFFUSION
-from components.profiling import measure_cost
 from components.records import Checkpoint, NBest, Quarantined, Segment, Token, Utterance
 from components.translation import checks
 from components.translation.config import Context, TranslationConfig
-from components.translation.context import ContextTranslator
-from components.translation.prepared_text import Sentence
+from components.translation.context.context import ContextTranslator
+from components.translation.segments.prepared_text import Sentence
 from components.translation.translator import SentenceTranslation, Translator
 
 CHECKPOINT = Checkpoint(reference="echo", path="/x", sha256="0" * 64, architecture="Echo")

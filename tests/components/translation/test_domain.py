@@ -10,9 +10,14 @@ import pytest
 from components.errors import ModelError
 from components.models.checkpoints import DOMAIN, checkpoint_of
 from components.records import NBest, Utterance
-from components.translation import domain_notes
 from components.translation.config import TranslationConfig
-from components.translation.domain import UNFAMILIAR_FEATURE, format_warning, measure_domain, read_domain
+from components.translation.context import domain_notes
+from components.translation.context.domain import (
+    UNFAMILIAR_FEATURE,
+    format_warning,
+    measure_domain,
+    read_domain,
+)
 from components.translation.factory import build
 from tests.components.nodes.items import nbest
 from tests.components.pipeline.test_planning import REF

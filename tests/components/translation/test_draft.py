@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.checks import check_translators
-from components.ensembling.token_level.config import EnsembleConfig, MixingConfig
 from components.ensembling.token_level.factory import build_translator
 from components.errors import ConfigError
 from components.nodes.site import Site
-from components.nodes.translate import Translate, TranslateSettings
 from components.records import NBest, Outcome, Utterance
 from components.translation import factory
 from components.translation.config import TranslationConfig
+from components.translation.ensemble_config import EnsembleConfig
+from components.translation.kinds.translate import Translate, TranslateSettings
 from tests.components.ensembling.token_level.test_cross_vocabulary import save_model
 from tests.components.stacking.tiny import WORDS
 

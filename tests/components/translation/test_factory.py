@@ -12,7 +12,7 @@ from components.errors import ConfigError
 from components.records import Checkpoint
 from components.translation import factory
 from components.translation.config import Context, TranslationConfig
-from components.translation.context import ContextTranslator
+from components.translation.context.context import ContextTranslator
 from tests.components.decoding.tiny_models import llama
 
 from .tokenizers import characters

@@ -11,10 +11,10 @@ from components.errors import ConfigError
 from components.models.architectures import EDIT_DIFFUSION
 from components.records import Checkpoint, NBest
 from components.translation import checks
+from components.translation.backends.seq2seq import Seq2SeqBackend
 from components.translation.config import TranslationConfig
 from components.translation.search_settings import search_config_of
-from components.translation.sentences import combine_draws
-from components.translation.seq2seq import Seq2SeqBackend
+from components.translation.segments.sentences import combine_draws
 from components.translation.translator import Translator
 from tests.components.translation.test_seq2seq import CHECKPOINT, plain, utterance
 

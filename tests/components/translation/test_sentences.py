@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.translation.sentences import find_best_combinations, split_sentences
+from components.translation.segments.sentences import find_best_combinations, split_sentences
 
 GOLDEN = [
     ("en", "A dog runs. Two men sit.", ["A dog runs.", "Two men sit."]),

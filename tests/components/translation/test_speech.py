@@ -6,7 +6,7 @@ import pytest
 
 from components.data import load
 from components.errors import ConfigError
-from components.metrics.recognition import recognition_scores
+from components.metrics.error_rates.recognition import recognition_scores
 from components.recognition.config import RecognitionConfig
 from components.records import NBest, Quarantined
 from components.translation.speech import SpeechTranslator

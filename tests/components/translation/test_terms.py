@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from components.decoding.config import SearchConfig
+from components.decoding.constraints.term_guidance import tokenizations, word_edges
+from components.decoding.member_settings import MixingConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.scorers import digest_of
-from components.decoding.term_guidance import tokenizations, word_edges
 from components.ensembling.token_level import factory as ensembles
-from components.ensembling.token_level.config import MixingConfig
 from components.errors import ConfigError
 from components.records import NBest, Utterance
-from components.term_list import Term
+from components.text.term_list import Term
 from components.translation import checks, factory
-from components.translation.causal import CausalBackend
+from components.translation.backends.causal import CausalBackend
 from components.translation.config import TranslationConfig
-from components.translation.terms import MISSING_FEATURE, SourceTerms
+from components.translation.context.terms import MISSING_FEATURE, SourceTerms
 from components.translation.translator import Translator
 from tests.components.decoding.tiny_models import llama
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.records import Segment, Word
-from components.translation.sentences import split_sentences
-from components.translation.timed_text import MAX_CHARACTERS, MAX_WORDS, TimedText
+from components.translation.segments.sentences import split_sentences
+from components.translation.segments.timed_text import MAX_CHARACTERS, MAX_WORDS, TimedText
 
 
 def segment(start: float, end: float, text: str, *, words: bool = False) -> Segment:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from components.errors import ConfigError
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.table import get_metric
 from components.records import Audio, Utterance
 from components.tuning.confirmation import confirm_winner, refuse_overlap, set_aside

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from components.canonical_json import digest_of
 from components.errors import ConfigError
+from components.files.canonical_json import digest_of
 from components.tuning import samplers
 from components.tuning.journal import StudyJournal
 from components.tuning.samplers import SAMPLERS, Searcher, choose_sampler

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from components.campaign.folder import write_campaign
-from flows.cli.campaign import _describe
 from flows.cli.main import main
+from flows.cli.storage.campaign import _describe
 from tests.components.campaign.example import GOLDEN, campaign
 from tests.components.campaign.test_unblinding import FILES
 

@@ -4,7 +4,7 @@ import json
 
 from typer.testing import CliRunner
 
-from flows.cli.data import data_app as app
+from flows.cli.storage.data import data_app as app
 from tests.malformed import LATE_FAULTS, write_bad_manifest, write_tone
 
 

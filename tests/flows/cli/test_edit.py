@@ -9,7 +9,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.storage.store import Store
-from flows.cli.edit import read_edits_of, system_user
+from flows.cli.files.edit import read_edits_of, system_user
 from flows.cli.main import main
 from tests.components.export.example_run import new_store, write_run
 from tests.components.storage.test_store import record

@@ -11,7 +11,7 @@ import pytest
 from components.export.export import Export
 from components.records import Quarantined
 from components.storage.store import Store
-from flows.cli.export import MAX_LISTED, print_files, report
+from flows.cli.files.export import MAX_LISTED, print_files, report
 from flows.cli.main import main
 from tests.components.export.example_run import TRANSCRIPTS, UTTERANCES, new_store, write_run
 

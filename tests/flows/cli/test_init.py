@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from components.data.named_sets import SAMPLES
+from components.data.files.named_sets import SAMPLES
+from components.files.yaml_text import parse_yaml
 from components.pipeline.reader import read_pipeline
-from components.yaml_text import parse_yaml
 from flows.cli.main import main
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.nodes.table import KINDS
+from components.nodes.kinds import KINDS
 from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
 from flows.cli.main import main

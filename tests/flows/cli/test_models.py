@@ -7,12 +7,12 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from components.models.packaged_models import PACKAGED_MODELS
-from components.progress import report_download
-from flows.cli import verbosity
+from components.compute.progress import report_download
+from components.models.packages.packaged_models import PACKAGED_MODELS
+from flows.cli.help import verbosity
+from flows.cli.help.verbosity import Verbosity
 from flows.cli.main import main
-from flows.cli.models import _show_downloads, models_app
-from flows.cli.verbosity import Verbosity
+from flows.cli.storage.models import _show_downloads, models_app
 
 run = CliRunner().invoke
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from flows.cli.config_file import gather
+from flows.cli.compute.config_file import gather
+from flows.cli.help.parameter_printing import print_parameters
+from flows.cli.help.parameters import GROUPS, ParameterRow, parameter_rows
 from flows.cli.main import main
-from flows.cli.parameter_printing import print_parameters
-from flows.cli.parameters import GROUPS, ParameterRow, parameter_rows
 from flows.registry import FLOWS, flow_named
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from components.pipeline.forecast import Forecast
+from components.pipeline.advice.forecast import Forecast
+from flows.cli.compute.plan import _describe_forecast
 from flows.cli.main import main
-from flows.cli.plan import _describe_forecast
 
 GRAPH = """
 data: sample

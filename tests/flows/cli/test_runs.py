@@ -219,7 +219,7 @@ def test_an_interrupted_command_says_so(
     def interrupt(_: Store) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("components.storage.run_listing.iterate_runs", interrupt)
+    monkeypatch.setattr("components.storage.runs.run_listing.iterate_runs", interrupt)
     with pytest.raises(SystemExit) as ending:
         main(["runs", "list", "--store", str(store.root)])
     assert (ending.value.code, capsys.readouterr().err) == (130, "antiphon: interrupted\n")

@@ -12,9 +12,9 @@ from components.errors import ConfigError, NotWritableError
 from components.storage.store import Store
 from components.storage.store_files import LocalFiles
 from components.storage.upkeep.prune import Pruned
-from flows.cli.amounts import format_size, parse_age, parse_date
+from flows.cli.help.amounts import format_size, parse_age, parse_date
 from flows.cli.main import main
-from flows.cli.store import _print_pruned
+from flows.cli.storage.store import _print_pruned
 from tests.components.storage.upkeep.stores import (
     age,
     forget_own_uses,

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from components.errors import ConfigError
-from components.pipeline.recommended_models import recommend
-from flows.cli import text_commands
-from flows.cli import translate as translate_command
-from flows.cli.export import print_content
-from flows.cli.input_files import InputFiles, find_inputs
+from components.pipeline.advice.recommended_models import recommend
+from flows.cli.files import text_commands
+from flows.cli.files import translate as translate_command
+from flows.cli.files.export import print_content
+from flows.cli.files.input_files import InputFiles, find_inputs
 from flows.cli.main import main
 from tests.flows import fakes
 

@@ -12,19 +12,21 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.nodes.train import TrainSettings
-from components.training import processes, trainer, training_order
-from components.training.processes import Processes, ProcessLostError
-from components.training.training_order import TrainingOrder
-from components.training.translation_learner import TranslationLearner
-from flows.cli.main import main
-from flows.cli.torchrun import (
+from components.training.examples import training_order
+from components.training.examples.training_order import TrainingOrder
+from components.training.kinds.train import TrainSettings
+from components.training.learners.translation_learner import TranslationLearner
+from components.training.loop import trainer
+from components.training.parallel import processes
+from components.training.parallel.processes import Processes, ProcessLostError
+from flows.cli.compute.torchrun import (
     EXIT_CODE_FILE,
     hand_over,
     is_one_of_several,
     lead_or_follow,
     run_over_processes,
 )
+from flows.cli.main import main
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 import prefect
 import pytest
 
-from components.progress import report_download
+from components.compute.progress import report_download
+from flows.cli.compute.run_display import OwnLines, ShortLines, display_run
+from flows.cli.help.verbosity import Verbosity, set_verbosity, verbosity
 from flows.cli.main import app, main
-from flows.cli.run_display import OwnLines, ShortLines, display_run
-from flows.cli.verbosity import Verbosity, set_verbosity, verbosity
 
 PREFECT = str(Path(prefect.__file__).parent / "flow_engine.py")
 

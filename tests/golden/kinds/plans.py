@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from components.digests import file_digest
+from components.files.digests import file_digest
+from components.files.yaml_text import parse_yaml
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
 from components.records import Audio, Utterance
 from components.run_record import StageRef
 from components.storage.store import Store
-from components.yaml_text import parse_yaml
 from tests.components.storage.upkeep.stores import write_stage
 from tests.openai_server import openai_server
 

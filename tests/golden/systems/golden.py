@@ -12,8 +12,8 @@ from typing import Any
 from unittest import mock
 
 import antiphon
-from components.device import use_threads
-from components.yaml_text import parse_yaml
+from components.compute.device import use_threads
+from components.files.yaml_text import parse_yaml
 from tests.openai_server import OpenAIServer, openai_server
 
 FOLDER = Path(__file__).parent

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from components.analysis.cascade_attribution import attribute_cascade
+from components.attribution.cascade_attribution import attribute_cascade
 from reports.analyses import attribution_report
 from tests.components.analysis.test_attribution import (
     STAGES,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from components.analysis.comparison import Comparison, compare
-from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.comparing.comparison import Comparison, compare
+from components.analysis.comparing.comparison_settings import ComparisonSettings
 from reports import formatting
 from reports.analyses import comparison_report
 from reports.plots import comparison_plots

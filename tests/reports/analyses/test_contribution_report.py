@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from components.analysis.contribution import Contribution, Share
-from components.metrics.bootstrap import Estimate
+from components.attribution.contribution import Contribution, Share
+from components.metrics.statistics.bootstrap import Estimate
 from reports.analyses.contribution_report import print_contributions
 
 

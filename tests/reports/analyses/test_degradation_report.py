@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from components.analysis.comparison import Comparison, compare
-from components.analysis.comparison_settings import ComparisonSettings
-from components.analysis.strength_curves import read_conditions
+from components.analysis.comparing.comparison import Comparison, compare
+from components.analysis.comparing.comparison_settings import ComparisonSettings
+from components.analysis.comparing.strength_curves import read_conditions
 from components.metrics.scores_file import ExternalScores
 from reports.analyses import comparison_report, degradation_report, verdict
 from reports.plots import comparison_plots

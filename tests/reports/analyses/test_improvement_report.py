@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from components.improvement.forecast import Attempt, Forecast, Improvement
-from components.metrics.bootstrap import Estimate
+from components.metrics.statistics.bootstrap import Estimate
 from reports.analyses.improvement_report import build_rows, summarize
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from components.analysis.comparison import compare
-from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.comparing.comparison import compare
+from components.analysis.comparing.comparison_settings import ComparisonSettings
 from components.analysis.cost import Cost
 from reports.analyses import verdict
 from reports.analyses.comparison_report import describe_verdict

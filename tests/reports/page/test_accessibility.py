@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.storage.run_listing import RunEntry
+from components.storage.runs.run_listing import RunEntry
 from reports.page import html_page, index_page
 from reports.views.sections import Link, Section, Sentence
 from tests.reports.example_runs import HOSTILE, cascade, routed

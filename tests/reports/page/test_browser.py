@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from components.analysis.comparison import compare
-from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.comparing.comparison import compare
+from components.analysis.comparing.comparison_settings import ComparisonSettings
 from reports.analyses import comparison_report
 from reports.page import html_page
 from reports.views.sections import Column, Section

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components.run_record import RunRecord
-from components.storage.run_listing import RunEntry
+from components.storage.runs.run_listing import RunEntry
 from reports.page.index_page import write_index
 from tests.reports.example_runs import cascade, node
 

@@ -11,8 +11,8 @@ import pytest
 from components.errors import StoreError
 from components.records import Quarantined
 from components.run_record import PipelineRecord, StageRef
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from reports.page import html_page
 from reports.page.report_view import (

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 import pytest
 
 from components.nodes.facts import Mode
-from components.nodes.table import KINDS
-from components.nodes.translate import Translate
+from components.nodes.kinds import KINDS
 from components.run_record import PipelineRecord
+from components.translation.kinds.translate import Translate
 from reports.plots.graph import draw_graph
 from reports.views.run_view import RunView
 from tests.reports.example_runs import HOSTILE, cascade, node, routed

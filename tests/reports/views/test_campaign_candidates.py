@@ -6,8 +6,8 @@ import pytest
 
 from components.errors import ConfigError
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from reports.views.campaign_candidates import choose_output, load_systems
 from tests.reports.example_runs import nbest

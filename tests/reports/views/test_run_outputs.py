@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from components import models
-from components.analysis.comparison import Comparison
+from components.analysis.comparing.comparison import Comparison
 from components.analysis.cost import summarize_latency
 from components.errors import DataError, StoreError
-from components.files import write_json
+from components.files.files import write_json
 from components.records import Audio, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
 from components.storage.store import Store

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.metrics.error_rates.recognition import utterance_errors
 from components.metrics.normalizers import OPEN_ASR
-from components.metrics.recognition import utterance_errors
 from reports.views.utterance_alignment import align_to_references, split_units
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from components.device import use_threads
+from components.compute.device import use_threads
+from components.compute.model_cache import model_cache
 from components.errors import StoreError
-from components.model_cache import model_cache
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.site import Item
 from components.pipeline.planning import plan_nodes
@@ -21,11 +21,11 @@ from components.pipeline.reader import read_pipeline
 from components.recognition.config import RecognitionConfig
 from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan, library_versions
+from components.storage.stages.stage_plan import StagePlan, library_versions
 from components.translation.config import TranslationConfig
-from tasks.execution import component_cache
-from tasks.execution.shard_computation import compute_packed
-from tasks.execution.shard_job import ShardJob, ShardResult, pack_items
+from tasks.execution.shards import component_cache
+from tasks.execution.shards.shard_computation import compute_packed
+from tasks.execution.shards.shard_job import ShardJob, ShardResult, pack_items
 from tests.components.decoding.tiny_models import llama
 from tests.components.stacking import tiny
 from tests.components.translation.tokenizers import characters
@@ -180,7 +180,7 @@ def test_what_the_pool_lets_go_is_kept_by_no_component() -> None:
 
 ROOMS = ("tasks", "flows", "components/storage", "components/nodes", "components/pipeline")
 BY_NAME = {
-    "components/storage/stage_plan.py:_version_of": "a library, which a process loads once",
+    "components/storage/stages/stage_plan.py:_version_of": "a library, which a process loads once",
     "components/models/sources/hub.py:ask_hub": "whether the hub answers, no stage's content",
     "tasks/endpoint_blocks.py:read_block": "the address of a server, which is in no stage",
 }

@@ -22,21 +22,22 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import Pause, TerminationSignal
 from prefect.states import Failed, Suspended
 
-from components.editing.questions import Answers, Question
-from components.files import utc_now
-from components.nodes.table import KINDS
+from components.files.files import utc_now
+from components.nodes.kinds import KINDS
+from components.nodes.questions import Answers, Question
 from components.pipeline.pipeline import DATA
 from components.pipeline.reader import read_pipeline
 from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.reader import read_best_texts
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.stages.reader import read_best_texts
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
-from tasks.execution import executor, node_run, reviewing, sharded_stage
+from tasks.execution import executor, node_run, reviewing
 from tasks.execution.executor import PipelineResult, execute
 from tasks.execution.joint_execution import execute_together
 from tasks.execution.run_coordinator import HaltedError, RunCoordinator
+from tasks.execution.shards import sharded_stage
 from tests.tasks.kinds import FAKES
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]

@@ -11,8 +11,8 @@ from prefect import flow
 from components.pipeline.pipeline import DATA
 from components.pipeline.reader import read_pipeline
 from components.recognition.whisper.recognizer import WhisperRecognizer
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tasks.execution.executor import PipelineResult, execute
 from tests.components.recognition.whisper.scripted import utterance

@@ -10,13 +10,13 @@ import pytest
 
 from components.analysis.cost import summarize_latency
 from components.errors import DataError
+from components.nodes.kinds import KINDS
 from components.nodes.site import Component, Site
-from components.nodes.table import KINDS
 from components.pipeline.reader import read_pipeline
 from components.records import Audio, Hypothesis, NBest, Quarantined, Utterance
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tasks.execution.latency import measure_latency
 from tests.tasks.kinds import FAKES, Shout, ShoutSettings
@@ -129,7 +129,7 @@ def test_what_computes_with_torch_does_so_as_in_a_run(
             return super().build(settings, site)
 
     monkeypatch.setitem(KINDS, "shout", Model())
-    monkeypatch.setattr("components.device.count_torch_threads", lambda: 3)
+    monkeypatch.setattr("components.compute.device.count_torch_threads", lambda: 3)
     pipeline = read_pipeline({"nodes": shouting(tmp_path / "calls")})
     stages = {
         "data": seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS]),

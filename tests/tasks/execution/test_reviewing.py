@@ -13,8 +13,8 @@ from prefect.client.schemas.objects import StateDetails
 from prefect.exceptions import FlowPauseTimeout
 from prefect.states import Running
 
-from components.editing.questions import Answers, Question
 from components.errors import ConfigError, StoreError
+from components.nodes.questions import Answers, Question
 from components.pipeline.reader import read_pipeline
 from tasks.execution import reviewing
 

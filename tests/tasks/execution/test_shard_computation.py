@@ -6,7 +6,7 @@ import pytest
 
 from components.nodes.site import Item
 from components.records import NodeOutcome, Quarantined, Utterance
-from tasks.execution.shard_computation import _compute_checked
+from tasks.execution.shards.shard_computation import _compute_checked
 from tests.reports.example_runs import nbest
 
 ITEMS = [Item(utterance=Utterance(id=key, text=key, source_language="en")) for key in ("u0", "u1")]

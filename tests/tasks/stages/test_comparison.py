@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from components.analysis.comparison import compare
-from components.analysis.comparison_settings import ComparisonSettings
+from components.analysis.comparing.comparison import compare
+from components.analysis.comparing.comparison_settings import ComparisonSettings
 from tasks.stages import comparison
 from tests.components.analysis.test_comparison import UTTERANCES, system
 from tests.reports.example_runs import stage

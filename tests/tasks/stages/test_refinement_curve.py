@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.nodes.table import KINDS
+from components.nodes.kinds import KINDS
 from components.pipeline.reader import read_pipeline
 from tasks.stages.refinement_curve import find_rounds
 from tests.reports.page.test_report_view import stage

@@ -13,8 +13,8 @@ from components.neural_metrics import stored_scores
 from components.neural_metrics.stored_scores import index_scores, score_in_chunks
 from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.stage_plan import StagePlan
-from components.storage.stage_writer import open_stage
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tasks.stages.metrics import ModelScores, read_scores, score_texts
 from tasks.stages.sentence_scores import StagedScorer, bind_staged, score_samples, score_sentences

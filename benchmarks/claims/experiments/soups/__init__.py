@@ -26,7 +26,7 @@ from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, Model, Workspace
 from benchmarks.common.tables import markdown_table
 from components.merging.soups import uniform_soup
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Utterance
 
 TITLE = "Soups of fine-tunings, and means of two models against their ensemble"

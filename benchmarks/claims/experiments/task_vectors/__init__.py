@@ -21,7 +21,7 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import over_tasks, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, Model, Workspace
-from components.metrics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 
 __all__ = ["QUESTION", "TITLE", "page", "results", "run"]
 

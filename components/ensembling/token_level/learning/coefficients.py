@@ -29,7 +29,7 @@ from components.ensembling.token_level.learning.gating_network import (
 )
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
 from components.errors import ConfigError, DataError
-from components.json_text import parse_json
+from components.files.json_text import parse_json
 
 InterpolationKind = Literal["linear", "log_linear"]
 _RIDGE = 1e-4

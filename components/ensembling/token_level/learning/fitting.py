@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from components.ensembling.token_level.config import MixingConfig
+from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.learning.coefficients import (
     LearnedCoefficients,
     fit_constants,
@@ -20,7 +20,7 @@ from components.ensembling.token_level.learning.reference_log_probs import (
 )
 from components.ensembling.token_level.translator import EnsembleBackend, number_duplicates
 from components.errors import ConfigError, DataError
-from components.metrics.shapley import (
+from components.metrics.statistics.shapley import (
     CoalitionGame,
     MemberContribution,
     estimate_contributions,

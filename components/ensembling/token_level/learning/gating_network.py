@@ -1,6 +1,6 @@
 """A gating network that weights an ensemble's members at every token: a linear layer and a softmax.
 
-Its inputs are the features of :mod:`components.decoding.gate_features`, four per member, and the position.
+Its inputs are the features of ``gate_features``, four per member, and the position.
 With ``top_k`` it gives weight to that many members only, and decides before they are run (it is ``lagged``),
 so that the others are not run at all (Shazeer et al., 2017, arXiv:1701.06538, top-k gating without noise).
 """
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.decoding.gate_features import N_FEATURES
+from components.decoding.mixing.gate_features import N_FEATURES
 from components.ensembling.token_level import interpolation
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
 from components.errors import ConfigError

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Gate, Mixture, mixture_of_one
-from components.decoding.gate_features import (
+from components.decoding.mixing.gate_features import (
     ENTROPY,
     MIN_LOG_PROB,
     N_FEATURES,
@@ -26,7 +26,7 @@ from components.decoding.gate_features import (
     steps_of,
 )
 from components.decoding.scorers import TokenScorer
-from components.decoding.search import force_decode
+from components.decoding.searches.search import force_decode
 from components.errors import ConfigError, DataError, ModelError
 
 MAX_BYTES = 4 << 30
@@ -41,7 +41,7 @@ class ReferenceLogProbs:
         names: of the members.
         token_log_probs: (M, T), of the reference tokens, in nats.
         distributions: (M, T, V) log-probabilities of every token, or None where they were not kept.
-        features: (M, T, F) of :mod:`components.decoding.gate_features`, the present position included.
+        features: (M, T, F) of :mod:`components.decoding.mixing.gate_features`, the present position included.
         sentences: (T,), the number of each token's sentence.
         steps: (T,), the number of tokens before it in its sentence.
     """
@@ -188,7 +188,7 @@ def _replay_features(
 ) -> tuple[Tensor, Tensor]:
     """Gate features (M, T, F) before and after each step of a search that takes the reference tokens.
 
-    The sentences go side by side through the search's own :mod:`~components.decoding.gate_features`.
+    The sentences go side by side through the search's own :mod:`~components.decoding.mixing.gate_features`.
 
     Args:
         distribution: (M, T, 2), the :func:`distribution_features` at every token.

@@ -6,21 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.decoding.combiner import Combiner
+from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level import factory
 from components.ensembling.token_level.combiners import NegativeEvidence
-from components.ensembling.token_level.config import (
-    COEFFICIENTS_FILE,
-    EnsembleConfig,
-    MixingConfig,
-    list_members,
-)
 from components.ensembling.token_level.learning import fitting
 from components.ensembling.token_level.learning.coefficients import LearnedCoefficients
 from components.ensembling.token_level.learning.fitting import SentencePair
 from components.errors import StoreError
-from components.files import read_json, write_json
-from components.metrics.shapley import MAX_MEMBERS, MemberContribution
-from components.storage.model_labels import label_models
+from components.files.files import read_json, write_json
+from components.metrics.statistics.shapley import MAX_MEMBERS, MemberContribution
+from components.storage.stages.model_labels import label_models
+from components.translation.ensemble_config import COEFFICIENTS_FILE, EnsembleConfig, list_members
 
 CONTRIBUTIONS = "contributions.json"
 """File of the members' contributions to the development likelihood."""

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kendalltau, pearsonr
 
 from components.confidence.evaluation import correlation
-from components.metrics import correlation as of_pairs
+from components.metrics.statistics import correlation as of_pairs
 
 
 def test_correlations_are_those_of_scipy_however_many_utterances(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from components.confidence.evaluation.discrimination import measure_discrimination, risk_coverage_curve
 from components.confidence.evaluation.trials import Trials
-from components.metrics.bootstrap import draw_counts
+from components.metrics.statistics.bootstrap import draw_counts
 
 
 def trials(confidence: list[float], loss: list[float], per_utterance: int = 1) -> Trials:

@@ -7,7 +7,7 @@ import pytest
 from components.confidence.evaluation.outcomes import OUTCOMES, RAW
 from components.confidence.evaluation.quality import MEASURES, SignalQuality, measure_quality
 from components.confidence.evaluation.trial_tables import ScoredText
-from components.metrics.bootstrap import Estimate
+from components.metrics.statistics.bootstrap import Estimate
 from components.records import Hypothesis, Token
 
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.decoding.config import SearchConfig
+from components.decoding.constraints.guidance import Guidance
+from components.decoding.constraints.token_constraints import force_last
 from components.decoding.ctc.forward import LogProbs, compute_forward, score_prefixes
 from components.decoding.ctc.joint_scoring import CtcFrames, JointCtc
-from components.decoding.guidance import Guidance
-from components.decoding.search import search
-from components.decoding.token_constraints import force_last
+from components.decoding.searches.search import search
 from tests.components.decoding.test_guidance import ended_texts, value
 from tests.components.decoding.test_search import EOS, LENGTH, Table, ids
 

@@ -10,10 +10,10 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig, GenerationConfig
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import logits_processors_of
 from components.decoding.models.causal import CausalModel
+from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.errors import ConfigError
 from tests.components.decoding.tiny_models import generated, llama, marian, ready_to_end
 

@@ -7,8 +7,8 @@ import gc
 import pytest
 import torch
 
-from components.decoding.models.marian_stack import _STACKS, MAX_STACKS, architecture_of, stack_models
-from components.decoding.models.stacked_marian_scorers import StackedMarianState
+from components.decoding.recorded.marian_stack import _STACKS, MAX_STACKS, architecture_of, stack_models
+from components.decoding.recorded.stacked_marian_scorers import StackedMarianState
 from tests.components.decoding import tiny_models
 
 

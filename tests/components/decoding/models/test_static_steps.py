@@ -17,25 +17,14 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from whisper.model import LayerNorm
 
-from components import batch_sizes
-from components.decoding.beam_step import Choice
+from components.compute import batch_sizes
+from components.compute.model_cache import ModelCache
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.draft_model import Draft
-from components.decoding.guidance import Guidance
-from components.decoding.logits_processors import History, LogitsProcessor
-from components.decoding.models import kept_workspaces, static_cache, static_workspace, step_graph
-from components.decoding.models.kept_workspaces import Workspaces
-from components.decoding.models.marian_scorers import DeviceMarianScorer
-from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.models.static_cache import StaticBeamCache
-from components.decoding.models.step_graph import Step, StepGraph
-from components.decoding.models.whisper_on_device import DeviceWhisperScorer
-from components.decoding.recorded_choice import RecordedChoices
-from components.decoding.scorers import TokenScorer
-from components.decoding.search import search
-from components.decoding.token_constraints import (
+from components.decoding.constraints.guidance import Guidance
+from components.decoding.constraints.logits_processors import History, LogitsProcessor
+from components.decoding.constraints.token_constraints import (
     Renormalize,
     bias_sequences,
     forbid_sequences,
@@ -45,14 +34,25 @@ from components.decoding.token_constraints import (
     suppress_at,
     suppress_until,
 )
+from components.decoding.member_settings import Filter
+from components.decoding.models.marian_scorers import DeviceMarianScorer
+from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.recorded import kept_workspaces, static_cache, static_workspace, step_graph
+from components.decoding.recorded.kept_workspaces import Workspaces
+from components.decoding.recorded.recorded_choice import RecordedChoices
+from components.decoding.recorded.static_cache import StaticBeamCache
+from components.decoding.recorded.step_graph import Step, StepGraph
+from components.decoding.recorded.whisper_on_device import DeviceWhisperScorer
+from components.decoding.scorers import TokenScorer
+from components.decoding.searches.beam_step import Choice
+from components.decoding.searches.draft_model import Draft
+from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import (
     LinearInterpolation,
     LogLinearInterpolation,
     NegativeEvidence,
 )
-from components.ensembling.token_level.config import Filter
 from components.kernels import packed_linear
-from components.model_cache import ModelCache
 from components.recognition.backends import openai_whisper
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.whisper import logits_processors as whisper_rules

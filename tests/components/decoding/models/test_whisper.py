@@ -11,7 +11,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.whisper import WhisperTokenScorer
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import TokenScorer
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.recognition.whisper.backend import ModelDimensions
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from tests.components.recognition.tiny import mels, tiny

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.ensembling.output_level.confusion_network import build_confusion_network
-from components.ensembling.output_level.words import Word
+from components.ensembling.output_level.voting.confusion_network import build_confusion_network
+from components.ensembling.output_level.voting.words import Word
 
 texts = st.lists(st.sampled_from("abc"), max_size=6).map("".join)
 

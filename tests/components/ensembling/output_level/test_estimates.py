@@ -6,10 +6,10 @@ import pytest
 
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.system_combination import check_combination, combine_outputs
-from components.ensembling.output_level.words import split_words
+from components.ensembling.output_level.voting.words import split_words
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest
-from components.text_normalization import Normalizer
+from components.text.text_normalization import Normalizer
 
 
 def text_of(config: dict[str, object], *hypotheses: Hypothesis) -> str:

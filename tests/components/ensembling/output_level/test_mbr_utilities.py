@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from components.ensembling.output_level.clipped_matches import count_clipped_matches
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.mbr_utilities import (
+from components.ensembling.output_level.risk.clipped_matches import count_clipped_matches
+from components.ensembling.output_level.risk.mbr_utilities import (
     UTILITIES,
     UtilityMetric,
     negative_wer,
@@ -19,7 +19,7 @@ from components.ensembling.output_level.mbr_utilities import (
     sentence_bleu,
     sentence_chrf,
 )
-from components.metrics.recognition import utterance_errors
+from components.metrics.error_rates.recognition import utterance_errors
 from components.metrics.table import get_metric
 
 HARD = ["", " ", "a", "A dog runs.", "a dog runs", "the the the the", "Der Hund, er läuft!", "ein  Hund", "…"]

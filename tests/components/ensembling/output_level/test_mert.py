@@ -18,7 +18,7 @@ from components.ensembling.output_level.mert import (
 from components.ensembling.output_level.reranking import rerank
 from components.errors import DataError
 from components.metrics.table import METRICS
-from components.metrics.translation import translation_scores
+from components.metrics.translation_quality.translation import translation_scores
 from components.records import Hypothesis
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.chrf import CHRF
 
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.minimum_bayes_risk import rank_by_expected_utility
+from components.ensembling.output_level.risk.minimum_bayes_risk import rank_by_expected_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import DataError
 from components.records import Hypothesis

@@ -4,8 +4,8 @@ import pytest
 
 from components.ensembling.output_level.candidates import collect_candidates
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.minimum_bayes_risk import rank_by_expected_utility
 from components.ensembling.output_level.reranking import compute_features, rerank
+from components.ensembling.output_level.risk.minimum_bayes_risk import rank_by_expected_utility
 from components.errors import ConfigError
 from components.records import Hypothesis
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests

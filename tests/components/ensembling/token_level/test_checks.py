@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.checks import check_learning, check_translators
-from components.ensembling.token_level.config import EnsembleConfig, MixingConfig
 from components.errors import ConfigError
 from components.translation.config import Context
+from components.translation.ensemble_config import EnsembleConfig
 
 PAIR = EnsembleConfig(members=("a", "b"), mixing=MixingConfig())
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.checks import check_translators
-from components.ensembling.token_level.config import (
-    EnsembleConfig,
-    MixingConfig,
-    TranslatorMembers,
-    list_members,
-)
 from components.errors import ConfigError
+from components.translation.ensemble_config import EnsembleConfig, TranslatorMembers, list_members
 
 
 @pytest.mark.parametrize("name", ["pool", "pooled"])

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from components.decoding.combiner import Combiner
+from components.decoding.member_settings import MixingConfig
 from components.decoding.models.causal import CausalModel
 from components.ensembling.token_level import factory
 from components.ensembling.token_level.combiners import LinearInterpolation, LogLinearInterpolation
-from components.ensembling.token_level.config import MixingConfig
 from components.ensembling.token_level.cross_vocabulary import LOST_PREFIX, CrossVocabularyBackend
 from components.ensembling.token_level.factory import build_cross_vocabulary_backend, build_translator
 from components.ensembling.token_level.translator import EnsembleBackend
 from components.errors import ConfigError, DataError
 from components.records import NBest, Utterance
-from components.training import vocabulary
 from components.training.config import TrainingConfig
+from components.training.examples import vocabulary
 from components.training.marian_model import build_marian
 from components.translation.config import TranslationConfig
 from tests.components.decoding.tiny_models import llama

@@ -9,10 +9,10 @@ import torch
 from transformers import GenerationConfig, GPT2Config, GPT2LMHeadModel
 
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import logits_processors_of
 from components.decoding.models.causal import CausalModel
+from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.search import force_decode, search
+from components.decoding.searches.search import force_decode, search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.errors import ConfigError

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from components.decoding.config import SearchConfig
-from components.decoding.generation_settings import logits_processors_of
+from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.ensembling.token_level.checks import check_translators
-from components.ensembling.token_level.config import EnsembleConfig
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.ensembling.token_level.dropout_passes import MAX_PASSES, DropoutPassesBackend
 from components.errors import ConfigError
 from components.records import NBest
+from components.translation.ensemble_config import EnsembleConfig
 from components.translation.translator import Translator
 from tests.components.translation.test_seq2seq import CHECKPOINT, plain, utterance
 

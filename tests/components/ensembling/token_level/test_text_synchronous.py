@@ -9,18 +9,19 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from components.decoding.member_settings import MixingConfig
 from components.decoding.scorers import Vocabulary
-from components.decoding.text_pieces import END, list_texts, read_text
+from components.decoding.text_synchronous.text_pieces import END, list_texts, read_text
 from components.ensembling.token_level.checks import check_translators
 from components.ensembling.token_level.combiners import LogLinearInterpolation
-from components.ensembling.token_level.config import EnsembleConfig, MixingConfig
 from components.ensembling.token_level.factory import build_text_backend, build_translator
 from components.ensembling.token_level.text_synchronous import TextSynchronousBackend
 from components.ensembling.token_level.translator import EnsembleBackend
 from components.errors import ConfigError
 from components.records import NBest, Utterance
-from components.training import vocabulary
+from components.training.examples import vocabulary
 from components.translation.config import TranslationConfig
+from components.translation.ensemble_config import EnsembleConfig
 from tests.components.decoding.tiny_models import llama
 from tests.components.ensembling.token_level.test_cross_vocabulary import save_model
 from tests.components.stacking.tiny import WORDS

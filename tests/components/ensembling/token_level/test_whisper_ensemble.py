@@ -14,8 +14,8 @@ from components.ensembling.token_level.whisper_ensemble import (
 from components.errors import ConfigError
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.whisper.backend import DecodingResult
-from components.recognition.whisper.decoding_state import DecodedWindow
 from components.recognition.whisper.nbest import build_nbest
+from components.recognition.whisper.windows.decoding_state import DecodedWindow
 from tests.components.recognition.tiny import mels, tiny
 
 pytestmark = pytest.mark.core

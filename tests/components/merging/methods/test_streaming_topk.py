@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from components.merging.methods.streaming_topk import MagnitudeTopK
+from components.merging.methods.task_vectors.streaming_topk import MagnitudeTopK
 
 
 def select(pieces: list[Tensor], keep: int) -> Tensor:

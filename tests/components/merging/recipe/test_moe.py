@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from components.experts.kinds.upcycle import Upcycle, UpcycleSettings
 from components.nodes.site import Site
-from components.nodes.upcycle import Upcycle, UpcycleSettings
 
 RECIPE = """\
 base_model: org/b

@@ -17,8 +17,8 @@ from components.models.checkpoints import checkpoint_of
 from components.models.conversion.ctranslate2 import whisper_tensors
 from components.models.conversion.ctranslate2_format import read_binary
 from components.models.conversion.packaged import convert_ctranslate2
-from components.models.loading import load_transformers
-from components.models.whisper_loading import load_whisper
+from components.models.loaders.loading import load_transformers
+from components.models.loaders.whisper_loading import load_whisper
 from tests.components.models.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
 
 

@@ -14,7 +14,7 @@ from components import models
 from components.errors import ConfigError, ModelError
 from components.models import extras
 from components.models.conversion.gguf import convert_gguf
-from components.models.packaged_models import PACKAGED_MODELS
+from components.models.packages.packaged_models import PACKAGED_MODELS
 
 HEADS = 2
 NAMES = {

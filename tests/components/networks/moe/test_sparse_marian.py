@@ -12,18 +12,18 @@ import torch
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of
-from components.decoding.search import search
+from components.decoding.searches.search import search
 from components.errors import ConfigError, DataError, ModelError
 from components.experts import multilingual
 from components.experts.config import ExpertsConfig
 from components.experts.multilingual_learner import MultilingualLearner, build_model
 from components.models import resolve
-from components.models.loading import load_transformers
+from components.models.loaders.loading import load_transformers
 from components.networks.moe.moe_block import moe_blocks
 from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import NBest, Utterance
-from components.training import vocabulary
-from components.training.trainer import train
+from components.training.examples import vocabulary
+from components.training.loop.trainer import train
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
 

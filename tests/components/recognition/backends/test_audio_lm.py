@@ -18,8 +18,9 @@ from transformers.models.granite_speech import feature_extraction_granite_speech
 from components import audio, data
 from components.errors import ConfigError
 from components.recognition import checks
-from components.recognition.backends import architectures, audio_lm, audio_lm_requests
-from components.recognition.backends.seq2seq import search_config_of
+from components.recognition.backends import architectures
+from components.recognition.backends.seq2seq_models import audio_lm, audio_lm_requests
+from components.recognition.backends.seq2seq_models.seq2seq import search_config_of
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build, load_resident
 from components.recognition.windowed.decoder import Request, Window

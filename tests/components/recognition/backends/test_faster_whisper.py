@@ -19,7 +19,7 @@ from components.recognition.backends.faster_whisper import (
     find_ctranslate2_folder,
 )
 from components.recognition.whisper.backend import TokenAlignment
-from components.recognition.whisper.features import compute_log_mel, cut_window
+from components.recognition.whisper.windows.features import compute_log_mel, cut_window
 from components.records import Checkpoint
 
 

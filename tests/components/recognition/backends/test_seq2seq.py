@@ -11,13 +11,13 @@ import torch
 import transformers
 
 from components import audio, data
-from components.ensembling.token_level.config import RecognizerEnsembleConfig
 from components.ensembling.token_level.whisper_ensemble import build_recognizer
 from components.errors import ConfigError
 from components.recognition import checks
 from components.recognition.backends.architectures import SEQ2SEQ
-from components.recognition.backends.seq2seq_starts import STARTS
+from components.recognition.backends.seq2seq_models.seq2seq_starts import STARTS
 from components.recognition.config import RecognitionConfig
+from components.recognition.ensemble_config import RecognizerEnsembleConfig
 from components.recognition.factory import build
 from components.recognition.windowed.decoder import Request
 from components.records import NBest, Quarantined, Utterance

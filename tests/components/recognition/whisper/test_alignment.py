@@ -12,9 +12,9 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.backends.transformers import TransformersWhisperBackend
-from components.recognition.whisper.alignment import align, start_sequence
 from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
-from components.recognition.whisper.segments import text_positions
+from components.recognition.whisper.words.alignment import align, start_sequence
+from components.recognition.whisper.words.segments import text_positions
 from tests.components.recognition.backends.test_transformers import as_hub
 from tests.components.recognition.tiny import mels, tiny
 

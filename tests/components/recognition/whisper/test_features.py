@@ -5,7 +5,7 @@ import pytest
 import torch
 from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, pad_or_trim
 
-from components.recognition.whisper import features
+from components.recognition.whisper.windows import features
 
 
 @pytest.mark.parametrize("n", [1, 159, 160, 400, 16000, 16123, 480000, 500001])

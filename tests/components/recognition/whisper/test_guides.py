@@ -11,9 +11,9 @@ import torch
 from whisper.tokenizer import get_tokenizer
 
 from components.decoding.config import SearchConfig
+from components.decoding.constraints.guidance import Guidance
+from components.decoding.constraints.logits_processors import History
 from components.decoding.ctc.forward import LogProbs, compute_forward, score_prefixes
-from components.decoding.guidance import Guidance
-from components.decoding.logits_processors import History
 from components.ensembling.token_level.whisper_ensemble import WhisperEnsemble
 from components.errors import ConfigError
 from components.recognition import checks, factory
@@ -21,8 +21,8 @@ from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.ctc.model import CtcVocabulary
 from components.recognition.vad.spans import Span
-from components.recognition.whisper.decoding_state import UtteranceState, WindowStream
 from components.recognition.whisper.guides import CtcGuide, TermGuide, number_characters
+from components.recognition.whisper.windows.decoding_state import UtteranceState, WindowStream
 from components.records import Utterance
 from tests.components.recognition.tiny import mels, tiny
 

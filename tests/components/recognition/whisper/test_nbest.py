@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from components.decoding.candidates import Candidate
 from components.recognition.whisper.backend import ModelDimensions
-from components.recognition.whisper.decoding_state import DecodedWindow
 from components.recognition.whisper.nbest import build_nbest, piece_of
+from components.recognition.whisper.windows.decoding_state import DecodedWindow
 
 pytestmark = pytest.mark.core
 

@@ -15,9 +15,9 @@ import whisper
 
 from components import audio
 from components.data import load
-from components.metrics.recognition import recognition_scores
+from components.metrics.error_rates.recognition import recognition_scores
 from components.models import resolve
-from components.models.whisper_loading import load_whisper
+from components.models.loaders.whisper_loading import load_whisper
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.records import NBest, Utterance

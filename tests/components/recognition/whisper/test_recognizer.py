@@ -11,16 +11,16 @@ import soundfile
 import torch
 from torch import Tensor
 
+from components.compute.profiling import measure_cost
+from components.compute.progress import listen
 from components.decoding.candidates import Candidate
 from components.errors import ModelError
-from components.profiling import measure_cost
-from components.progress import listen
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.vad.spans import Span
-from components.recognition.whisper import opening
 from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
 from components.recognition.whisper.recognizer import WhisperRecognizer
+from components.recognition.whisper.windows import opening
 from components.records import NBest, Quarantined, Utterance
 from tests.components.recognition.tiny import tiny
 from tests.components.recognition.whisper.scripted import (

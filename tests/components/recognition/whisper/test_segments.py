@@ -12,7 +12,7 @@ from whisper.decoding import DecodingResult
 from whisper.transcribe import transcribe
 
 from components.recognition.whisper.backend import ModelDimensions
-from components.recognition.whisper.segments import split_into_segments
+from components.recognition.whisper.words.segments import split_into_segments
 
 TOKENIZER = ModelDimensions(80, 448, 51865).get_tokenizer("en", "transcribe")
 STAMP = TOKENIZER.timestamp_begin

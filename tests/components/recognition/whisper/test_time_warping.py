@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as st_numpy
 from numpy.typing import NDArray
 from whisper.timing import dtw_cpu, median_filter
 
-from components.recognition.whisper.time_warping import filter_median, warp
+from components.recognition.whisper.words.time_warping import filter_median, warp
 
 
 def first_columns(path: NDArray[np.int64]) -> list[int]:

@@ -17,8 +17,8 @@ from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched
 from components.recognition.vad.spans import Span
-from components.recognition.whisper import features, opening
 from components.recognition.whisper.recognizer import WhisperRecognizer
+from components.recognition.whisper.windows import features, opening
 from components.records import NBest, Outcome, Quarantined, Utterance
 from tests.components.recognition.tiny import tiny
 from tests.components.recognition.whisper.scripted import CHECKPOINT, scripted_recognizer, utterance

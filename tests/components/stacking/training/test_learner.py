@@ -22,7 +22,7 @@ from components.stacking.training.train import (
     train_speech_model,
 )
 from components.training.config import TrainingConfig
-from components.training.trainer import train
+from components.training.loop.trainer import train
 from tests.components.stacking import tiny
 
 TARGETS = ("rot rot rot rot", "blau blau blau blau")

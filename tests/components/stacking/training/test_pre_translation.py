@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import DataError
-from components.files import write_json
+from components.files.files import write_json
 from components.records import Utterance
 from components.stacking.config import PreTranslationConfig
 from components.stacking.methods import join_tokens
 from components.stacking.training import jackknife
 from components.stacking.training.pre_translation import DraftLearner, join_texts, split_folds
-from components.training.batches import collate
 from components.training.config import TrainingConfig
+from components.training.examples.batches import collate
 from tests.components.stacking.tiny import stacked
 
 

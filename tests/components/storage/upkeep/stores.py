@@ -11,9 +11,10 @@ import pytest
 
 from components.records import Audio, Hypothesis, NBest, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
-from components.storage import lease, uses
-from components.storage.stage_plan import StagePlan, content_of
-from components.storage.stage_writer import open_stage
+from components.storage.places import lease
+from components.storage.runs import uses
+from components.storage.stages.stage_plan import StagePlan, content_of
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tests.components.storage.test_store import record
 

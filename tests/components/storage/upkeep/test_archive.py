@@ -19,14 +19,14 @@ from pathlib import Path
 
 import pytest
 
-from components.canonical_json import add_digest, verify_digest
-from components.digests import sha256_of
 from components.errors import AntiphonError, ConfigError, DataError, StoreError
+from components.files.canonical_json import add_digest, verify_digest
+from components.files.digests import sha256_of
 from components.records import Audio
-from components.storage import lease
-from components.storage.acceptance import accept_run, list_accepted
-from components.storage.reader import read_utterances
-from components.storage.stage_writer import open_stage
+from components.storage.places import lease
+from components.storage.runs.acceptance import accept_run, list_accepted
+from components.storage.stages.reader import read_utterances
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from components.storage.upkeep import archive_reader
 from components.storage.upkeep.archive import MANIFEST, export_run

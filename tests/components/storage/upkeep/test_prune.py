@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import StoreError
-from components.storage import locks
-from components.storage.acceptance import accept_run
-from components.storage.stage_writer import open_stage
+from components.storage.places import locks
+from components.storage.runs.acceptance import accept_run
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from components.storage.upkeep import prune as pruning
 from components.storage.upkeep.prune import Pruned, PruneOptions, plan_prune, prune
@@ -103,7 +103,7 @@ def test_an_interrupted_run_keeps_what_it_worked_on_until_it_is_deleted_or_compl
 
 
 def plan_of(store: Store, name: str) -> object:
-    from components.storage.stage_plan import StagePlan
+    from components.storage.stages.stage_plan import StagePlan
 
     return StagePlan(stage=name, kind="translate", version="unfinished/1")
 

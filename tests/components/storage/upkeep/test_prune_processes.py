@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from components.storage import uses
-from components.storage.acceptance import accept_run
+from components.storage.runs import uses
+from components.storage.runs.acceptance import accept_run
 from components.storage.store import Store
 from components.storage.store_files import LocalFiles
 from components.storage.upkeep import prune as pruning

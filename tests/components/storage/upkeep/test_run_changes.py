@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError, StoreError
-from components.storage.acceptance import accept_run, find_baseline, read_acceptance, revoke_acceptance
-from components.storage.run_listing import list_runs
+from components.storage.runs.acceptance import accept_run, find_baseline, read_acceptance, revoke_acceptance
+from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
 from components.storage.store_files import LocalFiles
 from components.storage.upkeep.run_changes import check_deletable, delete_run, rename_run

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from components.canonical_json import add_digest, verify_digest
 from components.errors import StoreError
-from components.storage.report_files import seal_report
-from components.storage.seal import read_seal
-from components.storage.stage_writer import open_stage
+from components.files.canonical_json import add_digest, verify_digest
+from components.storage.runs.report_files import seal_report
+from components.storage.stages.seal import read_seal
+from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from components.storage.upkeep.usage import measure_usage
 from components.storage.upkeep.verification import key_of_plan, set_stage_aside, verify_store

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from components.decoding.config import SearchConfig
-from components.decoding.search import force_decode, search
+from components.decoding.member_settings import MixingConfig
+from components.decoding.searches.search import force_decode, search
 from components.ensembling.token_level.combiners import LinearInterpolation
-from components.ensembling.token_level.config import COEFFICIENTS_FILE, MixingConfig
 from components.ensembling.token_level.learning import fitting
 from components.ensembling.token_level.learning.coefficients import (
     LearnedCoefficients,
@@ -36,6 +36,7 @@ from components.ensembling.token_level.learning.reference_log_probs import (
 )
 from components.ensembling.token_level.learning.weights_folder import read_combiner
 from components.errors import AntiphonError, ConfigError, DataError, ModelError, StoreError
+from components.translation.ensemble_config import COEFFICIENTS_FILE
 from tests.components.decoding.test_search import EOS, Table, ids
 
 

@@ -1,0 +1,1 @@
+"""The machine: devices, memory, batch sizes, cached models, profiling, progress."""

@@ -1,0 +1,136 @@
+"""Torch devices, arithmetic types, threads and seeds."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from components.compute.machine import WORKER_CARD, resolve_device_name, resolve_dtype_name
+from components.compute.torch_facts import allow_tf32
+from components.errors import ConfigError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return the torch device of a name, as :func:`components.compute.machine.resolve_device_name` reads it.
+
+    Raises:
+        ConfigError: the name is unknown, or this machine has no such device.
+    """
+    device = torch.device(resolve_device_name(name))
+    if device.type == "cuda":
+        if not torch.cuda.is_available():  # planned for workers, and computed here
+            raise ConfigError(
+                f"device: expected a CUDA device here, found none: {WORKER_CARD} says that workers have one, "
+                "but this is computed by the process of the flow; set its device to cpu"
+            )
+        allow_tf32()
+    return device
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """Return the torch type of a name, after a trial computation on the device.
+
+    Args:
+        name: float32, bfloat16, float16, or auto (see :func:`components.compute.machine.resolve_dtype_name`).
+        device: the device that has to compute in it.
+
+    Raises:
+        ConfigError: the name is unknown, or the device cannot compute in it.
+    """
+    name = resolve_dtype_name(name, str(device))
+    if name not in DTYPES:
+        raise ConfigError(f"dtype: expected one of {', '.join(DTYPES)}, found {name!r}")
+    dtype = DTYPES[name]
+    try:
+        row = torch.ones(2, 4, dtype=dtype, device=device)
+        nn.functional.layer_norm(nn.functional.linear(row, row), (2,)).softmax(-1)
+    except RuntimeError as error:
+        raise ConfigError(f"dtype: {device} cannot compute in {name} ({error}); use float32") from error
+    return dtype
+
+
+@contextmanager
+def use_threads(number: int) -> Iterator[None]:
+    """Let torch use ``number`` CPU threads in this thread; the last bits of products depend on it.
+
+    torch's number is one of the thread, and what threads that are made later begin with. Several threads may
+    be in here at once, so the number of the process is noted by the first and put back by each.
+    """
+    before = _THREADS.enter()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        _THREADS.leave()
+
+
+class _ThreadNumbers(threading.local):
+    """The number to put back: a thread's own where it is in here already, else the process's."""
+
+    _lock = threading.Lock()
+    _inside, _default = 0, 0
+    _depth = 0
+
+    def enter(self) -> int:
+        own = torch.get_num_threads()
+        with self._lock:
+            if _ThreadNumbers._inside == 0:
+                _ThreadNumbers._default = own
+            _ThreadNumbers._inside += 1
+        self._depth += 1
+        return own if self._depth > 1 else _ThreadNumbers._default
+
+    def leave(self) -> None:
+        self._depth -= 1
+        with self._lock:
+            _ThreadNumbers._inside -= 1
+
+
+_THREADS = _ThreadNumbers()
+
+
+def seed_everything(seed: int) -> torch.Generator:
+    """Seed the global generators of Python, numpy and torch, and return a separate CPU generator.
+
+    Raises:
+        ConfigError: the seed is not between 0 and 2**32 - 1.
+    """
+    if not 0 <= seed < 2**32:
+        raise ConfigError(f"seed: expected 0 to {2**32 - 1}, found {seed}")
+    random.seed(seed)
+    np.random.seed(seed)  # libraries below us draw from the global generator
+    torch.manual_seed(seed)
+    return torch.Generator().manual_seed(seed)
+
+
+def seed_device(device: str, seed: int) -> None:
+    """Seed what is drawn from on a device: everything of this process on the CPU, a GPU's own generator.
+
+    Shards of other devices compute at the same time, whose draws must not begin again.
+
+    Args:
+        device: as :func:`pick_device` reads it.
+        seed: between 0 and 2**32 - 1.
+    """
+    torch_device = pick_device(device)
+    if torch_device.type == "cuda":
+        with torch.cuda.device(torch_device):
+            torch.cuda.manual_seed(seed)
+    elif torch_device.type == "mps":
+        torch.mps.manual_seed(seed)
+    else:
+        seed_everything(seed)
+
+
+def count_torch_threads() -> int:
+    """Return how many CPU threads torch uses in this process."""
+    return torch.get_num_threads()

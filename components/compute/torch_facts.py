@@ -1,0 +1,80 @@
+"""What torch reports about this machine; the part of :mod:`components.compute.machine` that imports torch."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from components.errors import ConfigError
+from components.kernels.backend import allowed_backend
+from components.kernels.llvm.native_code import features, supports_native
+
+_DECIDING = ("avx2", "avx512f", "avx512bf16", "avx512vnni", "avxvnni", "amx-tile", "bf16", "i8mm", "sve")
+"""Features, in LLVM's names, by which torch, oneDNN or our own kernels choose their products."""
+
+
+def describe_processor() -> str:
+    """Describe the processor: vendor (MKL chooses by it), torch's instruction set, deciding features."""
+    able = features()
+    words = (platform.machine(), _read_vendor(), torch.backends.cpu.get_cpu_capability())
+    return " ".join([word for word in words if word] + [name for name in _DECIDING if name in able])
+
+
+@cache
+def _read_vendor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")
+
+
+def describe_kernels() -> str:
+    """Name the kernels in use: ``own``, ``onednn`` or ``plain``.
+
+    Raises:
+        ConfigError: the environment asks for others.
+    """
+    try:
+        allowed = allowed_backend()
+    except ValueError as fault:
+        raise ConfigError(str(fault)) from None
+    return "onednn" if allowed == "own" and not supports_native() else allowed
+
+
+def count_threads() -> int:
+    """Return how many CPU threads torch uses."""
+    return torch.get_num_threads()
+
+
+def allow_tf32() -> None:
+    """Compute float32 products on a GPU in TF32, 8 times as fast on cards that have it; the CPU's stay.
+
+    ``NVIDIA_TF32_OVERRIDE=0`` in the environment forbids it.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = True
+
+
+def matmul_precision() -> str:
+    """Return the precision of float32 products on a GPU, once it is set."""
+    allow_tf32()
+    return torch.get_float32_matmul_precision()
+
+
+def supports_bfloat16(index: int) -> bool:
+    """Return whether a CUDA device computes in bfloat16 itself: from compute capability 8.0 on."""
+    return torch.cuda.get_device_capability(index) >= (8, 0)
+
+
+def count_devices() -> tuple[int, bool]:
+    """Return the number of CUDA devices, and whether Apple's GPU is there."""
+    cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return cuda, torch.backends.mps.is_available()
+
+
+def card_name(index: int) -> str:
+    """Return the name of a CUDA device."""
+    return torch.cuda.get_device_name(index)

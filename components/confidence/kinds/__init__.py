@@ -1,0 +1,1 @@
+"""Kinds of nodes that fit and apply confidence estimators."""

@@ -1,0 +1,196 @@
+"""``estimate``: a text again, with calibrated probabilities that it and its words are right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, model_validator
+from typing_extensions import override
+
+from components.confidence.estimators.config import VERSION, EstimatorConfig
+from components.errors import ConfigError
+from components.files.digests import file_digest
+from components.nodes.facts import Carry, Facts, Items, Language, Need
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, Site
+from components.records import NBest, Outcome, Quarantined
+from components.stage_settings import TableOf
+from components.text.text_confidence import ESTIMATES
+
+if TYPE_CHECKING:
+    from components.confidence.estimators.examples import TextFeatures
+    from components.confidence.estimators.fitted_estimator import FittedEstimator
+
+LIBRARIES = ("numpy", "lightgbm", "rapidfuzz", "sacrebleu")
+"""Distributions whose versions decide features and estimates."""
+
+
+class EstimateSettings(EstimatorConfig):
+    """Where the estimator comes from; with ``dev`` also how it is fitted."""
+
+    fitted: Annotated[str | None, TableOf("train_estimate", from_dev=True)] = Field(
+        None, description="a node of kind train_estimate, which fitted the estimator"
+    )
+    model: str | None = Field(
+        None,
+        description="a finished one instead: packaged:NAME, store:KEY, store:RUN (of antiphon run estimate), "
+        "or a path",
+        examples=["packaged:whisper-base"],
+    )
+
+    @model_validator(mode="after")
+    def _check_origin(self) -> EstimateSettings:
+        if (self.fitted is None) == (self.model is None):
+            raise ValueError(
+                "expected one of model (packaged:NAME, store:KEY or a path), fitted (a node of kind "
+                f"train_estimate) and dev (a data set with references), found "
+                f"{'none' if self.model is None else 'model and another'}"
+            )
+        fields = EstimatorConfig.model_fields.items()
+        extra = [name for name, field in fields if getattr(self, name) != field.default]
+        if self.model is not None and extra:
+            raise ValueError(f"{extra[0]}: a setting of the fitting, and model is fitted; leave one out")
+        return self
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return nothing: the fitted estimator decides."""
+        return {}
+
+
+def _files_of(settings: EstimateSettings) -> dict[str, str]:
+    """Return the file of an estimator that is named by its path."""
+    from components.confidence.estimators import sources  # noqa: PLC0415 - 0.1 s, when it is used
+
+    return {"model": settings.model} if settings.model and sources.is_path(settings.model) else {}
+
+
+class Estimate(Kind[EstimateSettings]):
+    """Gives the first of its texts again; further texts and tables are compared with it."""
+
+    name = "estimate"
+    summary = "a text again, with calibrated probabilities that it and its words are right"
+    settings = EstimateSettings
+    reads = ("text", "table")
+    inputs = (1, 16)
+    features = tuple(ESTIMATES)
+    items = Items(Carry.SOURCE, Need.ANY)
+    language = Language.OF_FIRST
+    version = str(VERSION)
+    libraries = LIBRARIES
+
+    @override
+    def facts(self, settings: EstimateSettings) -> Facts:
+        return replace(
+            super().facts(settings),
+            files=_files_of(settings),
+            estimators=(settings.model or f"node:{settings.fitted}",),
+            may_drop=True,
+        )
+
+    @override
+    def digests(self, settings: EstimateSettings, site: Site) -> dict[str, str]:
+        """Return the digest of an estimator that is packaged or in the store."""
+        if settings.model is None or _files_of(settings):
+            return {}
+        return {"model": file_digest(_locate(settings.model, site))}
+
+    @override
+    def check_inputs(self, settings: EstimateSettings, site: Site) -> None:
+        """Check that the first input is the text that is estimated."""
+        check_first_is_text(site)
+
+    @override
+    def check(self, settings: EstimateSettings, site: Site) -> None:
+        """Check that a finished estimator is there and was fitted for such texts."""
+        if settings.model is not None:
+            _read(settings, site)
+
+    @override
+    def build(self, settings: EstimateSettings, site: Site) -> Component:
+        """Return the estimator."""
+        estimator = _read(settings, site)
+
+        def estimate(items: Sequence[Item]) -> list[Outcome | None]:
+            texts = [item for item in items if isinstance(item.inputs.get(site.of[0]), NBest)]
+            features = [features_of(item, site.of) for item in texts]
+            if missing := estimator.find_missing_features(features):
+                raise ConfigError(_describe_missing(missing, site))
+            annotated = estimator.annotate([first_text(item, site.of) for item in texts], features)
+            by_id: dict[str, NBest] = {nbest.utterance_id: nbest for nbest in annotated}
+            return [by_id.get(item.utterance.id) or _pass_on(item, site) for item in items]
+
+        return estimate
+
+
+def check_first_is_text(site: Site) -> None:
+    """Refuse inputs whose first is no text.
+
+    Raises:
+        ConfigError: it is a table.
+    """
+    if site.sorts[:1] == ("table",):
+        raise ConfigError(f"of: expected the text that is estimated first, found {site.called[0]}, a table")
+
+
+def first_text(item: Item, of: Sequence[str]) -> NBest:
+    """Return the text of the first input, which is there."""
+    nbest = item.inputs[of[0]]
+    assert isinstance(nbest, NBest)
+    return nbest
+
+
+def features_of(item: Item, of: Sequence[str]) -> TextFeatures:
+    """Return the features of the first input; further ones are named by their numbers, such as ``.2``."""
+    from components.confidence.estimators.examples import TextFeatures  # noqa: PLC0415 - imports numpy
+    from components.confidence.features import extract_features, extract_word_features  # noqa: PLC0415
+
+    nbest = first_text(item, of)
+    others = {str(n): item.inputs[name] for n, name in enumerate(of[1:], 2) if name in item.inputs}
+    return TextFeatures(extract_features(nbest, item.utterance, others), extract_word_features(nbest, others))
+
+
+def _locate(model: str, site: Site) -> Path:
+    from components.confidence.estimators.sources import locate_estimator  # noqa: PLC0415 - when it is used
+
+    try:
+        return locate_estimator(model, site.store)
+    except ConfigError as error:
+        raise ConfigError(f"model: {error}") from None
+
+
+def _read(settings: EstimateSettings, site: Site) -> FittedEstimator:
+    """Read the estimator, and refuse one that was fitted for other texts."""
+    from components.confidence.estimators.fitted_estimator import read_estimator  # noqa: PLC0415 - imports numpy
+
+    model = settings.model
+    estimator = read_estimator(site.table_folder("fitted") if model is None else _locate(model, site))
+    output = "transcript" if site.transcripts else "translation"
+    if estimator.of != output:
+        raise ConfigError(
+            f"{'fitted' if model is None else 'model'}: expected an estimator of {output}s, as "
+            f"{site.of[0]} gives, found one of {estimator.of}s"
+        )
+    return estimator
+
+
+def _describe_missing(missing: Sequence[str], site: Site) -> str:
+    """Describe features that no text has, and what gives them."""
+    from components.confidence.features import FEATURES  # noqa: PLC0415 - when something is wrong
+
+    needs: Mapping[str, str] = {name: row.needs for name, row in FEATURES.items()}
+    first = missing[0].removeprefix("text.")
+    stem, _, number = first.partition(".")
+    need = needs.get(first) or needs.get(f"{stem}.INPUT")
+    where = f" as number {number} of `of`" if number else f" of {site.of[0]}"
+    hint = f"; {first} needs {need}{where}" if need else ""
+    listing = ", ".join(dict.fromkeys(name.removeprefix("text.") for name in missing))
+    return f"{site.name}: expected the features that the estimator was fitted with, found no {listing}{hint}"
+
+
+def _pass_on(item: Item, site: Site) -> Quarantined | None:
+    """Pass on why there is no text; None where the text went another way."""
+    first = item.inputs.get(site.of[0])
+    return first.model_copy(update={"stage": site.name}) if isinstance(first, Quarantined) else None

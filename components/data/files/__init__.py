@@ -1,0 +1,1 @@
+"""Readers of data files: manifests, documents, subtitles, named sets."""

@@ -1,0 +1,149 @@
+"""A manifest, plain text or subtitles -> a data set: the format of a file, and its records."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from components.data.dataset import Dataset
+from components.data.files.formats import FORMATS, Format
+from components.data.files.parsing import (
+    RecordError,
+    read_json_rows,
+    read_lines,
+    read_paragraph_rows,
+    read_text_rows,
+)
+from components.data.files.subtitles import SUBTITLES, language_before_ending, read_subtitle_rows
+from components.data.record_builder import RecordBuilder
+from components.data.recordings import RECORDING_EXTENSIONS
+from components.errors import DataError
+from components.text.counted_nouns import format_count
+
+EXTENSIONS = {".tsv": "tsv", ".csv": "csv"}
+COVOST = re.compile(r"covost_v2\.([a-z]{2}(?:-[A-Za-z]{2})?)_([a-z]{2}(?:-[A-Za-z]{2})?)\.")
+LOOK_AHEAD = 100
+"""Records read to find out the format of a JSONL file."""
+_SYNONYMS = (
+    ("references", "answer", "translation", "translations", "target", "tgt", "reference", "ref"),
+    ("source_language", "lang", "language", "locale"),
+    ("text", "sentence", "src"),
+)
+"""What formats call the same thing, which no spelling tells."""
+
+
+def load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: int | None) -> Dataset:
+    """Load the records of a file.
+
+    Args:
+        builder: Collects them.
+        path: The file.
+        name: A key of ``FORMATS``; None: what content and extension say.
+        limit: Takes the first records only.
+
+    Raises:
+        DataError: The file cannot be read, or has none.
+    """
+    name = name or _detect_format(path)
+    manifest_format = FORMATS[name]
+    if match := COVOST.match(path.name):
+        builder.source_language = builder.source_language or match[1]
+        builder.target_language = builder.target_language or match[2]
+    is_subtitles = manifest_format.read is read_subtitle_rows
+    if is_subtitles or manifest_format.read in (read_text_rows, read_paragraph_rows):
+        named = language_before_ending(path) if is_subtitles else _extension_language(path)
+        builder.source_language = builder.source_language or named
+        if builder.source_language is None:
+            raise DataError(f"{path}: expected the source language of plain text, found none; state it")
+    ignored: Counter[str] = Counter()
+    notes = list[str]()
+    rows = (
+        read_subtitle_rows(path, builder.source_language, notes)
+        if is_subtitles
+        else manifest_format.read(path)
+    )
+    for row in rows:
+        if limit is not None and builder.n_records >= limit:
+            break
+        where = f"{path.name}:{row.line}"
+        if isinstance(row.content, RecordError):
+            builder.quarantine(row.content, where)
+            continue
+        ignored.update(field for field in row.content if field not in manifest_format.known_fields)
+        try:
+            draft = manifest_format.convert(row.content)
+        except RecordError as error:
+            builder.quarantine(error, where, builder.usable_id(row.content.get("id")))
+        else:
+            builder.add(draft, where, where)
+    if not builder.n_records and not builder.skipped:
+        raise DataError(f"{path}: expected records, found none; {manifest_format.summary}")
+    return builder.build_dataset(iter([*notes, *_note_ignored_fields(ignored, manifest_format)]))
+
+
+def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
+    for name, count in sorted(ignored.items()):
+        synonyms = [other for group in _SYNONYMS if name in group for other in group]
+        close = difflib.get_close_matches(name[:64], form.known_fields, n=1)
+        meant = next((other for other in (*synonyms, *close) if other in form.known_fields), None)
+        hint = f"; meant {meant!r}?" if meant else ""
+        yield f"field {ascii(name)[:80]} ignored in {format_count(count, 'record')}{hint}"
+
+
+def _detect_format(path: Path) -> str:
+    """The format's name by extension, or by the first lines."""
+    suffix = path.suffix.lower()
+    if suffix in RECORDING_EXTENSIONS:
+        raise DataError(f"{path}: expected a manifest, found an audio file; give it as audio (--audio)")
+    if suffix in SUBTITLES:
+        return "subtitles"
+    if suffix in EXTENSIONS:
+        return _check_columns(path, EXTENSIONS[suffix])
+    if _extension_language(path):
+        return "text"
+    first = next((line for _, line in read_lines(path) if isinstance(line, str)), "")
+    if suffix == ".json" and first.lstrip().startswith("["):
+        raise DataError(f"{path}: expected one JSON object per line, found a JSON array; write JSONL")
+    if suffix in (".jsonl", ".ndjson", ".json", ".manifest") or first.lstrip().startswith("{"):
+        return _detect_json_format(path)
+    if "\t" in first:
+        return _check_columns(path, "tsv")
+    if suffix == ".txt":
+        return "text"
+    raise DataError(
+        f"{path}: expected one of {', '.join(FORMATS)}, found something else; name plain text NAME.txt or "
+        "NAME.LANGUAGE"
+    )
+
+
+def _extension_language(path: Path) -> str | None:
+    """The language that a file of plain text has as its extension: two letters, as in ``talk.it``."""
+    suffix = path.suffix.removeprefix(".")
+    return suffix if len(suffix) == 2 and suffix.isascii() and suffix.isalpha() else None
+
+
+def _detect_json_format(path: Path) -> str:
+    for row in islice(read_json_rows(path), LOOK_AHEAD):
+        if isinstance(row.content, dict):
+            for name, form in FORMATS.items():
+                if form.read is read_json_rows and any(
+                    mark in row.content for mark in form.identifying_fields
+                ):
+                    return name
+    return "antiphon"
+
+
+def _check_columns(path: Path, name: str) -> str:
+    """``name``, after a look at the header line."""
+    separator = "\t" if name == "tsv" else ","
+    header = next((line for _, line in read_lines(path)), "")
+    if isinstance(header, str) and header:
+        columns = [cell.strip().strip('"') for cell in header.split(separator)]
+        if not set(FORMATS[name].identifying_fields) & set(columns):
+            expected = " or ".join(FORMATS[name].identifying_fields)
+            raise DataError(f"{path}:1: expected a header with {expected}, found {ascii(columns)[:120]}")
+    return name

@@ -1,0 +1,136 @@
+"""Data sets without a manifest: those that have a name, and parallel text."""
+
+from __future__ import annotations
+
+import os
+from itertools import zip_longest
+from pathlib import Path
+
+from components.data.dataset import Dataset
+from components.data.files.drafts import Draft
+from components.data.files.parsing import RecordError, read_lines
+from components.data.record_builder import RecordBuilder
+from components.errors import DataError
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "manifest.jsonl"
+MULTI30K_VARIABLE = "ANTIPHON_MULTI30K"
+PARAGRAPHS = "paragraphs:"
+NAMED = {
+    "sample": "spoken English captions of our own with German references (audio)",
+    "multi30k:SPLIT": f"Multi30k captions from ${MULTI30K_VARIABLE} or ../shared/data/multi30k (text)",
+    "multi30k:FOLDER:SPLIT": "the same from a folder that you name",
+    "paragraphs:FILE": "plain text whose paragraphs are divided by blank lines, each one record",
+    "fold:K/N:SOURCE": "part K of N of any of these, by the ids; fold:-K/N:SOURCE: all but that part",
+}
+
+
+def load_multi30k(name: str, source: str | None, target: str | None, limit: int | None) -> Dataset:
+    """``multi30k:[FOLDER:]SPLIT``: image captions, English to German unless other languages are asked for.
+
+    Elliott et al. 2016 and 2017. The files are ``SPLIT.LANGUAGE``, one caption a line.
+    """
+    return load_parallel(find_multi30k_files(name, source, target), name=name, limit=limit)
+
+
+def find_multi30k_files(name: str, source: str | None, target: str | None) -> list[Path]:
+    """The source and target file of a set of Multi30k. DataError where one is missing."""
+    folder_name, _, split = name.removeprefix("multi30k:").rpartition(":")
+    folder = Path(folder_name) if folder_name else _find_multi30k_folder()
+    if not split or Path(split).name != split:
+        raise DataError(f"{name}: expected multi30k:SPLIT or multi30k:FOLDER:SPLIT")
+    files = [folder / f"{split}.{language}" for language in (source or "en", target or "de")]
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        splits = sorted({file.stem for file in folder.glob("*.*") if file.is_file()})
+        raise DataError(
+            f"{name}: expected {missing[0]}, found none; the folder has: {', '.join(splits) or 'nothing'}"
+        )
+    return files
+
+
+def _find_multi30k_folder() -> Path:
+    named = os.environ.get(MULTI30K_VARIABLE)
+    shared = os.environ.get("ANTIPHON_SHARED")
+    candidates = [
+        *([Path(named)] if named else []),
+        *([Path(shared) / "data" / "multi30k"] if shared else []),
+        Path(__file__).parents[3].parent / "shared" / "data" / "multi30k",
+        Path.cwd().parent / "shared" / "data" / "multi30k",
+    ]
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    looked = f"${MULTI30K_VARIABLE} and next to the project"
+    raise DataError(f"multi30k: expected its folder in {looked}, found none; write multi30k:FOLDER:SPLIT")
+
+
+def split_file_list(source: str) -> list[Path] | None:
+    """The files of ``a.en,a.de``, or None when ``source`` is not such a list."""
+    parts = [Path(part.strip()) for part in source.split(",")]
+    return parts if len(parts) > 1 and all(part.suffix and part.name for part in parts) else None
+
+
+def load_parallel(
+    files: list[Path],
+    *,
+    name: str | None = None,
+    source: str | None = None,
+    target: str | None = None,
+    limit: int | None = None,
+) -> Dataset:
+    """Load line-aligned text.
+
+    Args:
+        files: The source, and one or more files of references.
+        name: Of the data set; None: that of the first file.
+        source: Language of the source; None: the file's last extension.
+        target: Language of the references; None: the second file's last extension.
+        limit: Takes the first lines only.
+
+    Raises:
+        DataError: The numbers of lines differ, so that nothing can be aligned.
+    """
+    first, *others = files
+    builder = RecordBuilder(name or first.stem, first.parent, None, target or _extension_language(others[0]))
+    columns = [_read_all_lines(file) for file in files]
+    counts = [len(column) for column in columns]
+    if len(set(counts)) > 1 or not counts[0]:
+        sizes = ", ".join(f"{file} {count}" for file, count in zip(files, counts, strict=True))
+        raise DataError(
+            f"expected the same number of lines (at least one) in each file, found {sizes}; align them"
+        )
+    for number, (text, *references) in enumerate(zip_longest(*columns), 1):
+        if limit is not None and builder.n_records >= limit:
+            break
+        where = f"{first}:{number}"
+        fallback = f"{first.stem}-{number:06d}"
+        error = next((item for item in (text, *references) if isinstance(item, RecordError)), None)
+        if error is not None:
+            builder.quarantine(error, where, fallback)
+            continue
+        source_text = text if isinstance(text, str) else ""
+        nonempty = [item for item in references if isinstance(item, str) and item.strip()]
+        draft = Draft(
+            id=fallback,
+            text=source_text,
+            source_language=source or _extension_language(first),
+            references={None: nonempty},
+        )
+        builder.add(draft, where, fallback)
+    return builder.build_dataset(iter(()))
+
+
+def _extension_language(file: Path) -> str:
+    return file.suffix.removeprefix(".")
+
+
+def _read_all_lines(file: Path) -> list[str | RecordError]:
+    """Every line, blank ones included, so that alignment is kept."""
+    by_number = dict(read_lines(file))
+    last = max(by_number, default=0)
+    return [by_number.get(number, "") for number in range(1, max(last, _count_lines(file)) + 1)]
+
+
+def _count_lines(file: Path) -> int:
+    with file.open("rb") as handle:
+        return sum(1 for _ in handle)

@@ -1,0 +1,201 @@
+r"""A manifest's bytes -> rows, one per line, each either fields or a fault. The file is not trusted.
+
+A line ends at ``\n`` only: U+2028 and the like belong to the text that holds them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from components.audio.container import open_regular_file
+from components.errors import DataError
+from components.files.json_text import parse_json
+
+MAX_MANIFEST_BYTES = 2**30
+MAX_LINE_BYTES = 2**20
+BOM = b"\xef\xbb\xbf"
+SIGNATURES = {
+    b"\xff\xfe": "UTF-16 text; save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text; save it as UTF-8",
+    b"\x1f\x8b": "a gzip file; unpack it",
+    b"PK\x03\x04": "a zip file or spreadsheet; export it as TSV or JSONL",
+    b"RIFF": "an audio file; give it as audio (--audio)",
+    b"fLaC": "an audio file; give it as audio (--audio)",
+    b"OggS": "an audio file; give it as audio (--audio)",
+    b"ID3": "an audio file; give it as audio (--audio)",
+}
+"""First bytes of files that are often given by mistake, and what to say of them."""
+
+Fields = dict[str, Any]
+
+
+class RecordError(DataError):
+    """One record is wrong. ``reason`` is the short class of the fault that reports count by."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record of a manifest: its line, counted from 1, and its fields or its fault."""
+
+    line: int
+    content: Fields | RecordError
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str | RecordError]]:
+    """Numbered lines without their ends (LF or CRLF); blank ones are left out.
+
+    Raises:
+        DataError: The file is missing, not a regular file, too large or plainly not text.
+    """
+    with open_regular_file(path) as file:
+        head = file.read(4)
+        for signature, what in SIGNATURES.items():
+            if head.startswith(signature):
+                raise DataError(f"{path}: expected a UTF-8 manifest, found {what}")
+        if file.seek(0, 2) > MAX_MANIFEST_BYTES:
+            raise DataError(f"{path}: expected at most {MAX_MANIFEST_BYTES} bytes, found more; split it")
+        file.seek(len(BOM) if head.startswith(BOM) else 0)
+        number = 0
+        while line := file.readline(MAX_LINE_BYTES):
+            number += 1
+            if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+                while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+                    pass
+                expected = (
+                    f"expected a line of at most {MAX_LINE_BYTES} bytes, found a longer one; shorten it"
+                )
+                yield number, RecordError("unreadable record", expected)
+            elif line.strip():
+                yield number, _decode_line(line.removesuffix(b"\n").removesuffix(b"\r"))
+
+
+def _decode_line(line: bytes) -> str | RecordError:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        fault = f"found byte 0x{line[error.start]:02x} at column {error.start + 1}"
+        return RecordError("unreadable record", f"expected UTF-8, {fault}; save the file as UTF-8")
+
+
+def read_text_rows(path: Path) -> Iterator[Row]:
+    """Rows of plain text: one sentence a line, and how many blank ones are before it."""
+    last = 0
+    for number, line in read_lines(path):
+        blank = {"blank_lines": number - last - 1} if number > last + 1 else {}
+        yield Row(number, line if isinstance(line, RecordError) else {"text": line, **blank})
+        last = number
+
+
+def read_paragraph_rows(path: Path) -> Iterator[Row]:
+    """Rows of plain text: one paragraph each, its lines joined; numbered by its first line."""
+    first, last, parts, blank = 0, 0, list[str](), dict[str, int]()
+    for number, line in read_lines(path):
+        if parts and (number > last + 1 or isinstance(line, RecordError)):
+            yield Row(first, {"text": " ".join(parts), **blank})
+            parts, blank = [], {"blank_lines": 1}
+        if isinstance(line, RecordError):
+            yield Row(number, line)
+        else:
+            first = first if parts else number
+            parts.append(line.strip())
+        last = number
+    if parts:
+        yield Row(first, {"text": " ".join(parts), **blank})
+
+
+def read_json_rows(path: Path) -> Iterator[Row]:
+    """Rows of a JSONL file: one object per line, strict JSON, no key twice."""
+    for number, line in read_lines(path):
+        yield Row(number, line if isinstance(line, RecordError) else _parse_object(line))
+
+
+def _parse_object(line: str) -> Fields | RecordError:
+    try:
+        value = parse_json(line, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
+    except ValueError as error:
+        return RecordError("unreadable record", f"expected one JSON object, found faulty JSON: {error}")
+    if not isinstance(value, dict):
+        return RecordError("unreadable record", f"expected one JSON object, found {_name_json_type(value)}")
+    return value
+
+
+def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> Fields:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"key {twice!a:.80} occurs twice; keep one")
+    return fields
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number; leave the field out")
+
+
+def _name_json_type(value: object) -> str:
+    return {list: "an array", str: "a string", type(None): "null", bool: "a boolean"}.get(
+        type(value), "a number"
+    )
+
+
+def read_tsv_rows(path: Path) -> Iterator[Row]:
+    """Rows of a tab-separated file with a header line. Quotes are text, so none can swallow lines."""
+    return _read_table(path, lambda line: [_unquote(cell) for cell in line.split("\t")])
+
+
+def read_csv_rows(path: Path) -> Iterator[Row]:
+    """Rows of a comma-separated file with a header line; a quoted cell must end on its line."""
+    return _read_table(path, _split_csv)
+
+
+def _unquote(cell: str) -> str:
+    """Undo the quoting of programs that write TSV as CSV: only cells with doubled quotes are such."""
+    inner = cell[1:-1]
+    quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '""' in inner
+    if quoted and '"' not in inner.replace('""', ""):
+        return inner.replace('""', '"')
+    return cell
+
+
+def _split_csv(line: str) -> list[str]:
+    try:
+        # A field longer than csv's limit cannot occur: lines are shorter.
+        return next(csv.reader([line], strict=True))
+    except (csv.Error, StopIteration) as error:
+        raise RecordError(
+            "unreadable record", f"expected CSV cells, found {error}; close the quote"
+        ) from error
+
+
+def _read_table(path: Path, cells_of: Callable[[str], list[str]]) -> Iterator[Row]:
+    numbered = read_lines(path)
+    _, header = next(numbered, (0, ""))
+    if isinstance(header, RecordError):
+        raise DataError(f"{path}:1: {header}")
+    try:
+        names = [name.strip() for name in cells_of(header)]
+    except RecordError as error:
+        raise DataError(f"{path}:1: {error}") from error
+    if len(set(names)) < len(names):
+        raise DataError(f"{path}:1: expected every column once, found {names}; rename one")
+    for number, line in numbered:
+        yield Row(number, line if isinstance(line, RecordError) else _parse_record(line, names, cells_of))
+
+
+def _parse_record(line: str, names: list[str], cells_of: Callable[[str], list[str]]) -> Fields | RecordError:
+    try:
+        cells = cells_of(line)
+    except RecordError as error:
+        return error
+    if len(cells) != len(names):
+        counts = f"expected {len(names)} cells as in the header, found {len(cells)}"
+        return RecordError("unreadable record", f"{counts}; look for a stray or missing separator")
+    return dict(zip(names, cells, strict=True))

@@ -1,0 +1,79 @@
+"""Cross-attention shared by the beams of an utterance.
+
+The k rows of one utterance attend to the same keys. Instead of copying keys and values k times, their k
+queries are stacked: (n * k, H, 1, d) becomes (n, H, k, d). It is torch's scaled dot product attention under a
+name of its own, registered with transformers; where there is one query per key set nothing changes. The
+self-attention of a beam whose rows share a cache (:mod:`.beam_cache`) is computed in the same way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from components.decoding.caches.beam_cache import cache_of
+
+SHARED_ATTENTION = "antiphon_shared"
+
+
+def attend_shared(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """Scaled dot product attention; the signature is that of transformers' attention functions.
+
+    Args:
+        module: The attention layer.
+        query: (n * k, H, t, d).
+        key: (n, H, S, d), or one per row.
+        value: As ``key``.
+        attention_mask: Additive mask, or None.
+        kwargs: What else transformers passes on.
+
+    Returns:
+        (n * k, t, H, d), and None in place of the attention weights.
+    """
+    if (cache := cache_of(key)) is not None:
+        if attention_mask is not cache.mask:
+            raise ValueError("expected the mask of the beam's cache, found one that it would ignore")
+        kwargs["is_causal"] = False
+        queries = cache.stack_queries(query)
+        output, _ = sdpa_attention_forward(module, queries, key, value, cache.mask, **kwargs)
+        return cache.to_rows(output), None
+    rows, n = query.shape[0], key.shape[0]
+    if rows == n:
+        output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+        return output, None
+    heads, t, width = query.shape[1:]
+    kwargs["is_causal"] = False
+    if t > 1:  # a scorer that catches up on several tokens, which is rare: copies
+        key, value = (states.repeat_interleave(rows // n, dim=0) for states in (key, value))
+        if attention_mask is not None and attention_mask.shape[0] == n:
+            attention_mask = attention_mask.repeat_interleave(rows // n, dim=0)
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)[0], None
+    queries = query.view(n, rows // n, heads, width).transpose(1, 2)
+    output, _ = sdpa_attention_forward(module, queries, key, value, attention_mask, **kwargs)
+    return output.reshape(rows, 1, heads, -1), None
+
+
+AttentionInterface.register(SHARED_ATTENTION, attend_shared)
+AttentionMaskInterface.register(SHARED_ATTENTION, sdpa_mask)
+
+
+def share_attention(model: Any) -> bool:
+    """Switch a model of transformers from torch's attention to the shared one.
+
+    Returns:
+        False where the model runs another attention, or cannot be switched.
+    """
+    if model.config._attn_implementation == "sdpa":
+        model.set_attn_implementation(SHARED_ATTENTION)
+    return bool(model.config._attn_implementation == SHARED_ATTENTION)

@@ -1,0 +1,1 @@
+"""What a search may not choose, or prefers: phrases, terms, token rules."""

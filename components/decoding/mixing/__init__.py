@@ -1,0 +1,1 @@
+"""Many scorers as one: members, groups, the mixture at each step."""

@@ -1,0 +1,1 @@
+"""Steps recorded as CUDA graphs; they choose what plain steps choose."""

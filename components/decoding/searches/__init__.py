@@ -1,0 +1,1 @@
+"""The searches: beam, greedy, sampling, speculative, forced, deliberation, edit diffusion."""

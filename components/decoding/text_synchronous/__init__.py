@@ -1,0 +1,1 @@
+"""Search over texts for members with different vocabularies."""

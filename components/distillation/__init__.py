@@ -1,0 +1,1 @@
+"""Distillation: one small student learns from a system of any size."""

@@ -1,0 +1,1 @@
+"""Kinds of nodes by which people correct texts."""

@@ -1,0 +1,144 @@
+"""``review``: the run waits until a person has approved or corrected the doubtful texts, in Prefect's UI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from typing_extensions import override
+
+from components.editing.correction import CORRECTIONS, read_stored_corrections, write_corrections
+from components.editing.editable_text import certainty_of
+from components.editing.kinds.corrections import list_ids
+from components.editing.kinds.edit import ROLE
+from components.editing.questions import answers_as_corrections, choose_doubtful
+from components.nodes.facts import Carry, Facts, Items, Mode
+from components.nodes.kind import Kind
+from components.nodes.questions import Question
+from components.nodes.site import Item, NodeSettings, Site
+from components.run_record import StageRef
+from components.storage.stages.whole_stage import Product
+
+VERSION = 1
+"""Version of the choice of questions and of how answers are stored."""
+DEFAULT_QUESTIONS = 20
+ANSWERS = "answers"
+"""End of the name of the node that asks."""
+Values = dict[str, Any]
+
+
+class ReviewSettings(NodeSettings):
+    """Which texts are doubtful, and how long the run waits."""
+
+    below: float | None = Field(
+        None, gt=0, le=1, description="ask where the confidence (mean probability of a token) is lower"
+    )
+    worst: int | None = Field(
+        None, ge=1, le=200, description="instead: ask for so many, the least sure first"
+    )
+    max: int = Field(DEFAULT_QUESTIONS, ge=1, le=200, description="texts in the form at most")
+    timeout_hours: float = Field(24.0, gt=0, le=24 * 90, description="how long the run waits for answers")
+    unattended: Literal["refuse", "pass"] = Field(
+        "refuse", description="where nobody can be asked: refuse to run, or pass all texts as they are"
+    )
+
+    @model_validator(mode="after")
+    def _check_single_choice(self) -> ReviewSettings:
+        if (self.below is None) == (self.worst is None):
+            raise ValueError("expected below (a confidence) or worst (a number of texts), one of the two")
+        return self
+
+
+class Review(Kind[ReviewSettings]):
+    """Texts that a person has approved or corrected; stands for a node that asks and one that edits."""
+
+    name = "review"
+    summary = "the run waits in Prefect's UI until the doubtful texts are approved or corrected"
+    settings = ReviewSettings
+
+    @override
+    def expand(self, name: str, values: Values) -> dict[str, Values]:
+        """Return NAME-answers, which asks, and NAME, which applies the answers."""
+        answers = f"{name}-{ANSWERS}"
+        common: Values = {key: values[key] for key in ("of", "when") if key in values}
+        settings = {key: value for key, value in values.items() if key not in ("kind", *common)}
+        return {
+            answers: {"kind": ReviewAnswers.name, **common, **settings},
+            name: {"kind": "edit", **common, ROLE: answers},
+        }
+
+
+class ReviewAnswersSettings(ReviewSettings):
+    """Those of the review, and whether the texts pass without one."""
+
+    passed: bool = Field(False, description="set by a run where nobody can be asked: nothing is asked")
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what decides which texts are asked for; whether any are, only where none is."""
+        asked = self.model_dump(mode="json", include={"below", "worst", "max"})
+        return {**asked, "passed": True} if self.passed else asked
+
+
+class ReviewAnswers(Kind[ReviewAnswersSettings]):
+    """Asks a person and gives the answers as corrections."""
+
+    name = "review_answers"
+    summary = "asks a person; what review stands for"
+    settings = ReviewAnswersSettings
+    gives = "table"
+    mode = Mode.BY_HAND
+    items = Items(Carry.SOURCE)
+    version = str(VERSION)
+
+    @override
+    def facts(self, settings: ReviewAnswersSettings) -> Facts:
+        # Waiting for a person holds no device.
+        return replace(
+            super().facts(settings),
+            device=None,
+        )
+
+    @override
+    def collect(
+        self, settings: ReviewAnswersSettings, site: Site, items: Iterator[Item], folder: Path
+    ) -> Product:
+        """Ask for the doubtful texts and store the answers."""
+        most = min(settings.max, settings.worst or settings.max)
+        questions = choose_doubtful(_make_questions(items), settings.below, 0 if settings.passed else most)
+        corrections = []
+        if questions:
+            answers = site.ask(site.name.removesuffix(f"-{ANSWERS}"), questions, settings.timeout_hours)
+            corrections = answers_as_corrections(questions, answers, site.of[0])
+        write_corrections(folder, corrections)
+        return Product([CORRECTIONS], items=len(corrections))
+
+    @override
+    def notes(
+        self, settings: ReviewAnswersSettings, site: Site, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
+        """Say who answered, and what changed."""
+        if settings.passed:
+            return [f"{ref.stage}: nobody could be asked; all texts passed as they were (unattended: pass)"]
+        answers = read_stored_corrections(Path(ref.path))
+        if not answers:
+            return [f"{ref.stage}: no text was doubtful enough to ask"]
+        changed = [each.id for each in answers if each.text != each.before]
+        which = f", corrected: {list_ids(changed)}" if changed else ""
+        first = answers[0]
+        return [
+            f"{ref.stage}: {len(answers) - len(changed)} approved and {len(changed)} corrected by {first.by} "
+            f"at {first.at[:16].replace('T', ' ')}{which}"
+        ]
+
+
+def _make_questions(items: Iterator[Item]) -> Iterator[Question]:
+    for item in items:
+        if item.nbest is None:
+            continue
+        utterance, best = item.utterance, item.nbest.best
+        recording = "" if utterance.audio is None else Path(utterance.audio.path).name
+        source = utterance.text if utterance.text != best.text else None
+        yield Question(utterance.id, best.text, certainty_of(best), source or recording)

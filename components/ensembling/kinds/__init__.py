@@ -1,0 +1,1 @@
+"""Kinds of nodes that combine outputs of systems and learn how."""

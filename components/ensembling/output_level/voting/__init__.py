@@ -1,0 +1,1 @@
+"""ROVER: confusion networks of words and voting."""

@@ -1,0 +1,1 @@
+"""Kinds of nodes for models with experts: trained, upcycled, traced, reduced."""

@@ -1,0 +1,1 @@
+"""Tracing experts, and removing or merging those that do little."""

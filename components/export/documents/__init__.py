@@ -1,0 +1,1 @@
+"""Documents, tables, plain text and JSON."""

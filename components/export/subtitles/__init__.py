@@ -1,0 +1,1 @@
+"""Subtitles: cues, where they break, rules for reading speed."""

@@ -1,0 +1,138 @@
+"""Subtitles of a recording: cut from timed words, broken into lines, shown long enough to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
+
+from components.export.subtitles.break_costs import break_costs
+from components.export.subtitles.cue_breaks import Text, divide
+from components.export.subtitles.lines import break_lines
+from components.export.subtitles.rules import SubtitleRules
+from components.export.subtitles.timed_words import TimedWord, join_words, width_of
+
+Line = tuple[TimedWord, ...]
+Block = tuple[Sequence[TimedWord], Sequence[TimedWord]]
+"""Words, and those of the same in another language."""
+SHORTEST = 0.04
+"""Seconds that a subtitle lasts at least, whatever the times of its words: one frame of film."""
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A subtitle.
+
+    Attributes:
+        start: seconds into the recording, to the millisecond.
+        end: the same.
+        lines: its words by line.
+        second: the same in another language, below or above them.
+    """
+
+    start: float
+    end: float
+    lines: tuple[Line, ...]
+    second: tuple[Line, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Its lines, and those of the other language after them."""
+        return "\n".join(join_words(line) for line in (*self.lines, *self.second))
+
+    @property
+    def reading_speed(self) -> float:
+        """Columns a second, of the language that has more."""
+        columns = max(sum(map(width_of, lines)) for lines in (self.lines, self.second))
+        return columns / (self.end - self.start)
+
+
+def build_cues(
+    words: Sequence[TimedWord],
+    language: str,
+    rules: SubtitleRules,
+    second: Sequence[TimedWord] = (),
+    second_language: str = "und",
+) -> list[Cue]:
+    """Subtitles of a text, in order, without overlap; every word is in exactly one of them.
+
+    Args:
+        words: of the recording, in the order of the text; times that run back are pushed forward.
+        language: of the words.
+        rules: kept where they can be; :mod:`components.export.subtitles.rule_check` says where they are not.
+        second: the words of the same in another language, for bilingual subtitles.
+        second_language: theirs.
+    """
+    return build_cues_of_blocks([(words, second)], language, rules, second_language)
+
+
+def build_cues_of_blocks(
+    blocks: Iterable[Block], language: str, rules: SubtitleRules, second_language: str = "und"
+) -> list[Cue]:
+    """The same of a text in blocks, none of whose subtitles has words of two blocks."""
+    groups = [
+        group
+        for words, second in blocks
+        for group in _divide_block(_in_order(words), language, rules, _in_order(second), second_language)
+    ]
+    spans = _show_times([(text.words, below.words) for text, below in groups], rules)
+    width = rules.max_line_width
+    return [
+        Cue(
+            start,
+            end,
+            break_lines(text.words, text.costs, width),
+            break_lines(below.words, below.costs, width),
+        )
+        for (start, end), (text, below) in zip(spans, groups, strict=True)
+    ]
+
+
+def _divide_block(
+    words: Sequence[TimedWord],
+    language: str,
+    rules: SubtitleRules,
+    second: Sequence[TimedWord],
+    second_language: str,
+) -> list[tuple[Text, Text]]:
+    """The words of each subtitle of a block, and those below them, with the costs of breaks."""
+    if not words:
+        words, second, language = second, [], second_language
+    text = Text(words, break_costs(words, language))
+    below = Text(second, break_costs(second, second_language))
+    ends = divide(text, below, rules)
+    return [
+        (
+            Text(words[begin:end], text.costs[begin:end]),
+            Text(second[begin_second:end_second], below.costs[begin_second:end_second]),
+        )
+        for (begin, begin_second), (end, end_second) in pairwise([(0, 0), *ends])
+    ]
+
+
+def _in_order(words: Sequence[TimedWord]) -> list[TimedWord]:
+    """The words, none of which begins before the one before it or ends before it begins."""
+    ordered: list[TimedWord] = []
+    clock = 0.0
+    for word in words:
+        clock = max(clock, word.start)
+        ordered.append(TimedWord(clock, max(clock, word.end), word.text, word.spaced, word.confidence))
+    return ordered
+
+
+def _show_times(groups: Sequence[Block], rules: SubtitleRules) -> list[tuple[float, float]]:
+    """When each group of words is shown: from its first word on, until it has been said and read."""
+    starts: list[float] = []
+    for words, _ in groups:
+        earliest = starts[-1] + SHORTEST + rules.min_gap if starts else 0.0
+        starts.append(max(earliest, words[0].start))
+    spans = []
+    for number, ((words, second), start) in enumerate(zip(groups, starts, strict=True)):
+        following = starts[number + 1] if number + 1 < len(groups) else inf
+        latest = following - rules.min_gap
+        columns = max(width_of(words), width_of(second))
+        needed = max(rules.min_seconds, columns / rules.max_reading_speed)
+        end = min(max(words[-1].end, start + needed), start + rules.max_seconds, latest)
+        spans.append((round(start, 3), round(end, 3)))
+    return spans

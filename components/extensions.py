@@ -1,0 +1,97 @@
+"""What packages add by entry points, ours among them: kinds, backends, metrics, sources, analyses, commands.
+
+A package, and Antiphon itself, names in its ``pyproject.toml`` what it adds::
+
+    [project.entry-points."antiphon.kinds"]
+    punctuate = "my_package.nodes:Punctuate"
+
+Nothing of it is imported before it is asked for by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, MutableMapping
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from components.errors import ConfigError
+
+T = TypeVar("T")
+
+
+class Extensions(MutableMapping[str, T], Generic[T]):
+    """The extensions of one entry-point group by name.
+
+    Asking for one raises ConfigError, in one line, where two packages have its name or its package is broken.
+
+    Args:
+        group: of the entry points.
+        what: what one of them is, in a word, for messages.
+        accept: makes of the name, the entry's value and what was imported the extension itself.
+
+    Raises of ``accept``: ConfigError, that begins with what was expected.
+    """
+
+    def __init__(self, group: str, what: str, accept: Callable[[str, str, Any], T]) -> None:
+        self.group, self.what = group, what
+        self._accept = accept
+        self._loaded: dict[str, T] = {}
+
+    @cached_property
+    def _entries(self) -> dict[str, list[EntryPoint]]:
+        entries: dict[str, list[EntryPoint]] = {}
+        for entry in dict.fromkeys(entry_points(group=self.group)):
+            entries.setdefault(entry.name, []).append(entry)
+        return entries
+
+    def __getitem__(self, name: str) -> T:
+        entries = self._entries.get(name, [])
+        if len(entries) > 1:
+            owners = ", ".join(sorted(map(_owner_of, entries)))
+            raise ConfigError(f"{self.what} {name}: expected one of this name, found those of {owners}")
+        if name not in self._loaded:
+            self._loaded[name] = self._load(entries[0]) if entries else self._missing(name)
+        return self._loaded[name]
+
+    def _missing(self, name: str) -> T:
+        raise KeyError(name)
+
+    def _load(self, entry: EntryPoint) -> T:
+        what = f"{self.what} {entry.name} of {_owner_of(entry)}"
+        try:
+            value = entry.load()
+        except Exception as error:
+            text = " ".join(str(error).split())[:300]
+            raise ConfigError(
+                f"{what}: expected to import {entry.value}, found {type(error).__name__}: {text}"
+            ) from error
+        try:
+            return self._accept(entry.name, entry.value, value)
+        except ConfigError as error:
+            raise ConfigError(f"{what}: {error}") from error
+
+    def __setitem__(self, name: str, value: T) -> None:
+        self._loaded[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._loaded or name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._loaded.keys() | self._entries.keys()))
+
+    def __len__(self) -> int:
+        return len(self._loaded.keys() | self._entries.keys())
+
+
+def _owner_of(entry: EntryPoint) -> str:
+    return "an unknown package" if entry.dist is None else entry.dist.name
+
+
+def accept_any(name: str, value: str, extension: Any) -> Any:
+    """Return an extension as it is."""
+    del name, value
+    return extension

@@ -1,0 +1,1 @@
+"""Files and what is in them: names, digests, limits, JSON, YAML, redaction."""

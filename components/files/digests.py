@@ -1,0 +1,104 @@
+"""SHA-256 digests of files, remembered while a file is unchanged: no run reads gigabytes a second time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import platformdirs
+
+from components.files.file_limits import refuse_irregular
+from components.files.files import write_atomically
+from components.files.json_text import parse_json
+
+CACHE_VARIABLE = "ANTIPHON_CACHE"
+REMEMBERED_FROM = 1 << 20
+"""Files below this many bytes are simply read again."""
+_RECENT_NANOSECONDS = 2_000_000_000
+"""A file that changed this recently may change again without a change of its time stamps."""
+
+
+def cache_folder() -> Path:
+    """The folder of fetched models and remembered digests: ``ANTIPHON_CACHE``, else the user's cache."""
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named).expanduser().absolute()
+    return Path(platformdirs.user_cache_dir("antiphon"))
+
+
+def sha256_of(path: Path, *, reread: bool = False) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    A large file's digest is remembered for its path, size, modification and change times; the change time
+    cannot be set back by a program, so an altered file is read again.
+
+    Args:
+        path: The file.
+        reread: Whether to read it in any case.
+
+    Raises:
+        ModelError: It is a pipe, a socket or a device.
+    """
+    refuse_irregular(path)
+    before = path.stat()
+    if before.st_size < REMEMBERED_FROM:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    stamp: list[object] = [str(path.absolute()), before.st_size, before.st_mtime_ns, before.st_ctime_ns]
+    memory = cache_folder() / "digests" / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()}.json"
+    if not reread and (remembered := _recall(memory, stamp)):
+        return remembered
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    after = path.stat()
+    if (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
+        _remember(memory, stamp, digest)
+    return digest
+
+
+def _recall(memory: Path, stamp: list[object]) -> str | None:
+    try:
+        record = parse_json(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    digest = record.get("sha256") if isinstance(record, dict) and record.get("stamp") == stamp else None
+    return digest if isinstance(digest, str) else None
+
+
+def _remember(memory: Path, stamp: list[object], digest: str) -> None:
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(memory, json.dumps({"stamp": stamp, "sha256": digest}).encode())
+    except OSError:
+        return  # a cache that cannot be written costs time, nothing else
+
+
+def combine_digests(digests: Mapping[str, str]) -> str:
+    """One digest for several files: SHA-256 over lines ``name digest``, sorted by name."""
+    lines: Iterable[str] = (f"{name} {digests[name]}\n" for name in sorted(digests))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, remembered by this process while the file is not touched.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    status = path.stat()
+    stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _RECENT_NANOSECONDS:
+        return _hash_file(path, stamp)
+    return _hash_file_cached(path, stamp)
+
+
+def _hash_file(path: Path, stamp: tuple[int, ...]) -> str:
+    del stamp
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_hash_file_cached = lru_cache(maxsize=8192)(_hash_file)

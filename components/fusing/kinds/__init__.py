@@ -1,0 +1,1 @@
+"""Kinds of nodes that fuse hypothesis lists into one text."""

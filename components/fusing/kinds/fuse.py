@@ -1,0 +1,124 @@
+"""``fuse``: one new text from several n-best lists, by a prompted or a trained model, behind gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pydantic import BaseModel
+from typing_extensions import override
+
+from components import neural_metrics
+from components.compute.machine import dtype_for_key
+from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
+from components.endpoints.usage import COUNTS
+from components.fusing.config import VERSION, FuseConfig
+from components.models.sources.served import chat_fingerprints
+from components.nodes.facts import Carry, Facts, Items, Language, Need
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, LanguagePairs, Site
+from components.records import NBest, Outcome
+from components.refining.config import ESTIMATE, MODEL_GATES
+from components.refining.kinds import estimator_reference
+from components.refining.kinds.rounds import LIBRARIES, texts_of
+from components.run_record import StageRef
+from components.storage.stages.reader import read_nbests
+from components.text.text_confidence import ESTIMATES
+
+
+def _candidates(settings: FuseConfig, nbests: Sequence[NBest]) -> list[str]:
+    """Return the candidates that the model reads."""
+    from components.fusing.candidates import collect_texts  # noqa: PLC0415 - imports numpy
+
+    return collect_texts(nbests, settings.candidates)
+
+
+class Fuse(Kind[FuseConfig]):
+    """Writes a new text from texts of one language; the best of the first input is what a gate keeps."""
+
+    name = "fuse"
+    summary = "n-best lists -> one new text, by a prompted or a trained model, behind gates"
+    settings = FuseConfig
+    reads = ("text",)
+    inputs = (1, 64)
+    features = ("systems", "edit_distance", "fused", "gate_before", "gate_proposed", *ESTIMATES, *COUNTS)
+    items = Items(Carry.SOURCE, Need.ANY)
+    language = Language.SAME
+    version = str(VERSION)
+    libraries = (*LIBRARIES, "rapidfuzz")
+
+    @override
+    def facts(self, settings: FuseConfig) -> Facts:
+        facts = super().facts(settings)
+        gate = () if settings.gate in MODEL_GATES else ("gate_model",)
+        return replace(
+            estimator_reference.with_estimator(facts, settings.estimator),
+            version=f"{VERSION}/estimates/{ESTIMATOR_VERSION}" if settings.gate == ESTIMATE else self.version,
+            models={role: name for role, name in facts.models.items() if role not in gate},
+            needs_unseen=settings.gate == ESTIMATE,
+            candidates=partial(_candidates, settings),
+        )
+
+    @override
+    def parameters(self, settings: FuseConfig, site: Site) -> dict[str, Any]:
+        values = super().parameters(settings, site)
+        if settings.estimate is None:
+            del values["estimate"]
+        del values["dtype"]
+        values |= dtype_for_key(settings.dtype, settings.device)
+        if settings.gate == "quality_estimation":
+            values["neural_metrics"] = neural_metrics.version
+        return values
+
+    @override
+    def check_table(self, settings: FuseConfig, site: Site, role: str, maker: BaseModel) -> None:
+        """Check that the estimator will be fitted on features that a new text has."""
+        estimator_reference.check_features(settings.estimator, maker, len(site.of))
+
+    @override
+    def digests(self, settings: FuseConfig, site: Site) -> dict[str, str]:
+        """Return what the servers of served models say of themselves, and the digest of the estimator."""
+        estimator = estimator_reference.digest_of(settings.estimator, site.store)
+        return {**chat_fingerprints(self.facts(settings).models), **estimator}
+
+    @override
+    def check(self, settings: FuseConfig, site: Site) -> None:
+        """Check the gate, the device and the models' names."""
+        from components.fusing import checks  # noqa: PLC0415 - imports torch
+
+        checks.check(settings, site.store, transcripts=site.transcripts, texts=len(site.of))
+
+    @override
+    def validate_models(self, settings: FuseConfig, site: Site, pairs: LanguagePairs) -> None:
+        """Check that its models can write and judge these texts."""
+        from components.fusing import checks  # noqa: PLC0415 - imports torch
+
+        checks.validate_models(settings, site.store, pairs, transcripts=site.transcripts)
+
+    @override
+    def build(self, settings: FuseConfig, site: Site) -> Component:
+        """Return the fuser, its models loaded."""
+        from components.fusing.fuser import Fuser, Lists  # noqa: PLC0415 - imports torch
+
+        fuser = Fuser(settings, site.store, transcripts=site.transcripts)
+
+        def fuse(items: Sequence[Item]) -> list[Outcome]:
+            return list(fuser.fuse([Lists(item.utterance, *_split(item, site.of)) for item in items]))
+
+        return fuse
+
+    @override
+    def notes(self, settings: FuseConfig, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+        """Say how many new texts were accepted."""
+        fused = [nbest.best.features["fused"] for nbest in read_nbests(ref)]
+        return [
+            f"{ref.stage}: {sum(fused):.0f} of {len(fused)} texts are new, the others the first candidate"
+        ]
+
+
+def _split(item: Item, of: Sequence[str]) -> tuple[list[NBest], dict[str, NBest]]:
+    """Return the lists, and the further ones by their numbers in ``of``."""
+    numbered = {str(n): item.inputs.get(name) for n, name in enumerate(of[1:], 2)}
+    return texts_of(item), {n: nbest for n, nbest in numbered.items() if isinstance(nbest, NBest)}

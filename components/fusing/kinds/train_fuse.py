@@ -1,0 +1,73 @@
+"""``train_fuse``: a correction model from n-best lists and references, for a ``fuse`` node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from typing_extensions import override
+
+from components.errors import ConfigError
+from components.fusing.config import FuseTrainingConfig
+from components.nodes.facts import Mode
+from components.nodes.kind import Kind
+from components.nodes.site import LanguagePairs, Site
+from components.run_record import StageRef
+from components.stacking.kinds.train_stack import LIBRARIES
+from components.storage.stages.reader import read_nbests_by_id, read_utterances
+from components.storage.stages.whole_stage import Product
+from components.training import config as training
+
+VERSION = "2"
+"""Version of the training, besides that of the loop; raised when its models change."""
+
+
+class TrainFuse(Kind[FuseTrainingConfig]):
+    """Learns on the first data set and its lists; the second, with as many, picks the checkpoint."""
+
+    name = "train_fuse"
+    summary = "data, development data, and n-best lists of both -> a correction model for fuse"
+    settings = FuseTrainingConfig
+    reads = ("data", "text")
+    inputs = (4, 64)
+    gives = "model"
+    mode = Mode.WHOLE
+    version = f"{VERSION}/{training.VERSION}"
+    libraries = LIBRARIES
+
+    @override
+    def check_inputs(self, settings: FuseTrainingConfig, site: Site) -> None:
+        """Check that the inputs are two data sets, and as many texts over the one as over the other."""
+        texts = site.sorts[2:]
+        if site.sorts[:2] != ("data", "data") or set(texts) != {"text"} or len(texts) % 2:
+            raise ConfigError(
+                f"{self.name}: expected of: [data, development data, lists of the first, as many lists of "
+                f"the second], found {', '.join(site.called or site.of)}"
+            )
+
+    @override
+    def validate_models(self, settings: FuseTrainingConfig, site: Site, pairs: LanguagePairs) -> None:
+        """Refuse a model that it cannot start from."""
+        from components.stacking import checks  # noqa: PLC0415 - imports torch
+
+        checks.validate_start_model(settings.init_from, site.store)
+
+    @override
+    def make(
+        self, settings: FuseTrainingConfig, site: Site, read: Mapping[str, StageRef], folder: Path
+    ) -> Product:
+        """Write the model, its metrics and their curve."""
+        from components.fusing.training import FusedSet, train_fuser  # noqa: PLC0415 - imports torch
+
+        count = (len(site.of) - 2) // 2
+        sets = [
+            FusedSet(
+                read_utterances(read[f"of{number}"]),
+                [read_nbests_by_id(read.get(f"of{2 + number * count + k}")) for k in range(count)],
+            )
+            for number in range(2)
+        ]
+        transcripts = not site.translated
+        return train_fuser(
+            folder, settings, (sets[0], sets[1]), site.store, site.progress, transcripts=transcripts
+        )

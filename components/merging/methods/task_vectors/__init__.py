@@ -1,0 +1,1 @@
+"""Task arithmetic: sparsified deltas, sign election, whole-model statistics."""

@@ -1,0 +1,1 @@
+"""Statistics: resampling, tests, correlations, Shapley values."""

@@ -1,0 +1,115 @@
+"""Hallucinations: what a recognizer writes where nothing is said.
+
+Utterances whose reference is empty after normalization (``text: ""`` in a manifest) hold no speech: noise,
+music, silence. Error rates leave them out, since nothing can be divided by no words; these two count them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from components.metrics.error_rates.error_rate import normalize_segments, normalizer_signature
+from components.metrics.metric import Metric, Segments
+from components.metrics.normalizers import BY_LANGUAGE
+from components.metrics.statistics.bootstrap import FloatArray, Interval
+from components.metrics.statistics.proportions import wilson_interval
+
+
+@dataclass(frozen=True)
+class _OfNonSpeech(Metric):
+    """A metric of utterances in which nothing is said."""
+
+    output = "transcript"
+    needs = frozenset({"reference"})
+    higher_is_better = False
+    ceiling = 0.0
+    is_utility = False
+    normalizer: str = BY_LANGUAGE
+
+    def select(self, segments: Segments) -> Segments:
+        """The utterances whose reference is empty after normalization."""
+        references, _ = normalize_segments(segments, self.normalizer)
+        return segments.subset([n for n, reference in enumerate(references) if not reference])
+
+    def count_words(self, segments: Segments) -> list[int]:
+        """Words of each output after normalization."""
+        _, hypotheses = normalize_segments(segments, self.normalizer)
+        return [len(text.split()) for text in hypotheses]
+
+    def signature(self, segments: Segments) -> str:
+        """The normalizers of the languages."""
+        return f"{self.name}|norm:{normalizer_signature(segments, self.normalizer)}"
+
+
+@dataclass(frozen=True)
+class Hallucinations(_OfNonSpeech):
+    """Percentage of the utterances without speech that got words; statistics are that (0 or 1), 1, words.
+
+    The interval is Wilson's, not a bootstrap's, so that none of n says how many there may still be: 0 of 300
+    is 0 to 1.3% (by the rule of three, which is one-sided, up to 1%).
+    """
+
+    name = "hallucinations"
+    label = "hallucinations"
+
+    def score(self, sums: FloatArray) -> FloatArray:
+        """Percentages (...) of sums (..., 3)."""
+        return 100.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1))
+
+    def interval(self, rows: FloatArray, resampled_scores: FloatArray) -> Interval | None:
+        """Wilson's 95% interval."""
+        del resampled_scores
+        share = wilson_interval(int(rows[:, 0].sum()), len(rows))
+        return share and (100.0 * share[0], 100.0 * share[1])
+
+    def statistics(self, segments: Segments) -> FloatArray:
+        """(n, 3): whether there are words, 1, and how many words."""
+        counts = [(bool(words), 1, words) for words in self.count_words(segments)]
+        return np.asarray(counts, np.float64).reshape(-1, 3)
+
+    def score_signature(self, segments: Segments, rows: FloatArray) -> str:
+        """How many utterances without speech got words, and how many words."""
+        normalizers = normalizer_signature(self.select(segments), self.normalizer)
+        got, n, words = (int(total) for total in rows.sum(0))
+        return f"{self.name}|{got} of {n} without speech|words:{words}|norm:{normalizers}|interval:wilson"
+
+
+@dataclass(frozen=True)
+class HallucinatedWords(_OfNonSpeech):
+    """Words per minute of audio without speech; statistics are words and seconds.
+
+    Where there are none there is no interval: words come in sentences, so their number says little of how
+    rare they are; the rate of utterances (:class:`Hallucinations`) has one.
+    """
+
+    name = "hallucinated_words"
+    label = "hallucinated words/min"
+    needs = frozenset({"reference", "audio"})
+
+    def score(self, sums: FloatArray) -> FloatArray:
+        """Words per minute (...) of sums (..., 2)."""
+        return 60.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1e-9))
+
+    def interval(self, rows: FloatArray, resampled_scores: FloatArray) -> Interval | None:
+        """95% bootstrap interval over utterances; None where no words are."""
+        return super().interval(rows, resampled_scores) if rows[:, 0].any() else None
+
+    def select(self, segments: Segments) -> Segments:
+        """The utterances without speech whose audio is there."""
+        silent = super().select(segments)
+        return silent.subset([n for n, audio in enumerate(silent.audio) if audio is not None])
+
+    def statistics(self, segments: Segments) -> FloatArray:
+        """(n, 2): words and seconds."""
+        recordings = segments.audio or (None,) * len(segments)
+        seconds = [0.0 if audio is None else audio.seconds for audio in recordings]
+        counts = list(zip(self.count_words(segments), seconds, strict=True))
+        return np.asarray(counts, np.float64).reshape(-1, 2)
+
+    def score_signature(self, segments: Segments, rows: FloatArray) -> str:
+        """How many words there are in how many seconds."""
+        words, seconds = rows.sum(0)
+        normalizers = normalizer_signature(self.select(segments), self.normalizer)
+        return f"{self.name}|words:{int(words)}|seconds:{seconds:.1f}|norm:{normalizers}"

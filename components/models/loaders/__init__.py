@@ -1,0 +1,1 @@
+"""Loaders: from a resolved folder to a module on a device."""

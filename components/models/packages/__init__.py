@@ -1,0 +1,1 @@
+"""Models that ship or come from package registries."""

@@ -1,0 +1,1 @@
+"""Nodes that run a user's own Python function or program."""

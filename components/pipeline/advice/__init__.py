@@ -1,0 +1,1 @@
+"""What a graph needs or may expect: models, costs, known numbers, a first file."""

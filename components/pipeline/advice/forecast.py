@@ -1,0 +1,121 @@
+"""Forecast of a run: whether each node's stage is reused, resumed or run, and how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from components.files.json_text import parse_json
+from components.pipeline.pipeline import DATA
+from components.pipeline.planning import NodePlan
+from components.records import Record
+from components.run_record import StageRef
+from components.storage.stages.reader import count_journal_shards
+from components.storage.stages.seal import PLAN, SEAL
+from components.storage.store import Store
+
+_MAX_PAST_STAGES = 200
+"""The estimates are made from this many stages of the store, the latest."""
+
+
+class Forecast(Record):
+    """The forecast of one node. ``seconds`` is estimated from past stages; None where there are none."""
+
+    node: str
+    kind: str
+    status: Literal["reused", "resumed", "run"]
+    key: str
+    shards_done: int = 0
+    shards: int = 0
+    seconds: float | None = None
+
+
+def forecast_nodes(
+    plans: Mapping[str, NodePlan], data: Mapping[str, StageRef], store: Store
+) -> list[Forecast]:
+    """Forecast every node of a plan, in its order; nothing is computed or written.
+
+    Args:
+        plans: the plan of each node.
+        data: the data sets by name.
+        store: where finished stages are looked up.
+    """
+    finished: dict[str, str] = {name: ref.sha256 for name, ref in data.items() if ref.content is None}
+    past = _PastTimes(store)
+    forecasts = []
+    for name, planned in plans.items():
+        edges = planned.node.reads
+        # What reads a stage that is still to be computed is fresh if that comes out as it was.
+        read = {role: finished[source] for role, source in edges.items() if source in finished}
+        ref = store.find_stage(planned.stage, read)
+        if ref is not None:
+            finished[name] = ref.sha256
+        items = _count_items(planned, data)
+        forecasts.append(_forecast_node(planned, ref, items, past, store))
+    return forecasts
+
+
+def _count_items(planned: NodePlan, data: Mapping[str, StageRef]) -> int:
+    """Return how many utterances a node's data set has; for a node that reads none, the largest one."""
+    own = planned.stage.upstream.get(DATA)
+    refs = [ref for ref in data.values() if (ref.content or ref.key) == own] or data.values()
+    return max((ref.items - ref.quarantined for ref in refs), default=0)
+
+
+def _forecast_node(
+    planned: NodePlan, ref: StageRef | None, items: int, past: _PastTimes, store: Store
+) -> Forecast:
+    stage, size = planned.stage, planned.stage.shard_size
+    values = {"node": planned.node.name, "kind": planned.node.kind.name, "key": stage.key}
+    shards = -(-items // size) if size else 0
+    if ref is not None:
+        return Forecast.model_validate(
+            {**values, "status": "reused", "shards": shards, "shards_done": shards}
+        )
+    folder = store.stage_folder(stage.key)
+    begun = size and not (folder / SEAL).exists()  # a finished one that is damaged or stale begins anew
+    shards_done = count_journal_shards(folder) if begun else 0
+    seconds = past.seconds_per_item(planned)
+    left = max(0, items - shards_done * size) if size else 1
+    return Forecast.model_validate(
+        {
+            **values,
+            "status": "resumed" if shards_done else "run",
+            "shards": shards,
+            "shards_done": shards_done,
+            "seconds": None if seconds is None else seconds * left,
+        }
+    )
+
+
+class _PastTimes:
+    """Seconds per item of past stages, by kind and by the digests of their models."""
+
+    def __init__(self, store: Store) -> None:
+        self._by_models: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+        self._by_kind: dict[str, list[float]] = {}
+        for plan, seal in _read_latest(store.stages):
+            items = seal["items"] if plan.get("shard_size") else 1
+            if plan.get("kind") and items:
+                seconds = seal["seconds"] / items
+                models = tuple(sorted(plan.get("weights", {}).values()))
+                self._by_models.setdefault((plan["kind"], models), []).append(seconds)
+                self._by_kind.setdefault(plan["kind"], []).append(seconds)
+
+    def seconds_per_item(self, planned: NodePlan) -> float | None:
+        """Return the median for the same models, else for the kind; None if neither has ever run."""
+        stage = planned.stage
+        same = self._by_models.get((stage.kind, tuple(sorted(stage.weights.values()))))
+        values = same or self._by_kind.get(stage.kind)
+        return median(values) if values else None
+
+
+def _read_latest(stages: Path) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
+    folders = sorted(stages.glob(f"*/{SEAL}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for seal in folders[:_MAX_PAST_STAGES]:
+        try:
+            yield parse_json((seal.parent / PLAN).read_bytes()), parse_json(seal.read_bytes())
+        except (OSError, ValueError):
+            continue

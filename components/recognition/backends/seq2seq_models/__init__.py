@@ -1,0 +1,1 @@
+"""Backends for encoder-decoder and audio language models of transformers."""

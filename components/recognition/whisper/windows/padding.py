@@ -1,0 +1,99 @@
+"""Summarized padding: a window's padding in fewer encoder positions.
+
+Whisper reads 30 s at a time: a recording of five seconds fills 250 of the encoder's 1,500 positions, and the
+padding costs five times as much as the speech. Here every ``stride``-th position of the padding is computed
+and counts for those around it: the logarithm of their number is added to its attention scores
+("proportional attention": Bolya et al., 2023, arXiv:2210.09461). The states of the speech stay within
+one to two percent of the whole window's, for three reasons:
+
+- The few padded positions that attention looks at from everywhere (sinks: Xiao et al., 2024,
+  arXiv:2309.17453; registers: Darcet et al., 2024, arXiv:2309.16588) are always computed and count once.
+  Which they are is the model's: one window of noise shows them.
+- To the first block padding looks the same in every window, so there all its keys and values are known.
+- The sinusoids of the positions turn by at most one radian a position. Every sixth still tells the fastest
+  of them from one that stands still; with rarer ones the error jumps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from components.recognition.whisper.windows.features import compute_log_mel, cut_window
+
+MARGIN = 8
+"""Positions of padding after the sound (0.16 s) that are computed one by one."""
+SINKS = 64
+"""Positions further on that are computed because attention looks at them."""
+NOISE_SECONDS = 5
+"""Of the noise that shows which positions those are."""
+
+
+@dataclass(frozen=True)
+class Padding:
+    """What a model's encoder makes of an empty window, and where in the padding attention looks.
+
+    Attributes:
+        states: Inputs of the first block, (T, d).
+        keys: Of the first block, (heads, T, d / heads).
+        values: Of the first block, (heads, T, d / heads).
+        attention: That each position receives, summed over the blocks, (T,).
+    """
+
+    states: Tensor
+    keys: Tensor
+    values: Tensor
+    attention: Tensor
+
+    def summarize(self, n_audio: list[int], stride: int) -> tuple[Tensor, Tensor]:
+        """Which positions to compute of N windows, and how many each stands for.
+
+        Args:
+            n_audio: How many positions of each window are not padding.
+            stride: Of the other positions every n-th is computed.
+
+        Returns:
+            Positions (N, L) in order, and the logarithms (N, L) of how many each stands for. Where windows
+            differ in length, the first position fills up and stands for none (-inf).
+        """
+        selections = [self._select_positions(n, stride) for n in n_audio]
+        positions = pad_sequence([where for where, _ in selections], batch_first=True)
+        counts = pad_sequence([count for _, count in selections], batch_first=True)
+        return positions.to(self.states.device), counts.log().to(self.states)
+
+    def _select_positions(self, n_audio: int, stride: int) -> tuple[Tensor, Tensor]:
+        total = len(self.states)
+        dense = min(total, n_audio + MARGIN)
+        counts = torch.zeros(total)
+        counts[:dense] = 1
+        counts[dense + self.attention[dense:].cpu().topk(min(SINKS, total - dense)).indices] = 1
+        rest = (counts == 0).nonzero()[:, 0]
+        representatives = rest[min(stride // 2, max(len(rest) - 1, 0)) :: stride]
+        counts[representatives] = len(rest) / max(len(representatives), 1)
+        positions = counts.nonzero()[:, 0]
+        return positions, counts[positions]
+
+
+def count_audio_positions(mel: Tensor) -> list[int]:
+    """How many encoder positions of each window see anything but padding.
+
+    Position p sees the frames 2 p - 2 to 2 p + 2 (two convolutions of three, the second with stride 2).
+
+    Args:
+        mel: Log-mel (N, mels, frames), zeros where padded.
+    """
+    frames = torch.arange(1, mel.shape[2] + 1, device=mel.device)
+    last = (mel.any(1) * frames).amax(1)
+    return ((last + 1) // 2 + 1).clamp(max=mel.shape[2] // 2).tolist()
+
+
+def make_noise(n_mels: int) -> Tensor:
+    """Log-mel (1, n_mels, 3000) of five seconds of white noise, louder and softer four times a second."""
+    time = np.arange(NOISE_SECONDS * 16000) / 16000
+    loudness = 0.055 + 0.045 * np.sin(2 * np.pi * 4 * time)
+    samples = loudness * np.random.default_rng(0).standard_normal(len(time))
+    return cut_window(compute_log_mel(samples.astype(np.float32), n_mels), 0)[None]

@@ -1,0 +1,1 @@
+"""Words and segments of Whisper's output, with times."""

@@ -1,0 +1,1 @@
+"""Kinds of nodes that revise texts in rounds and judge them."""

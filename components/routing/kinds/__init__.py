@@ -1,0 +1,1 @@
+"""Kinds of nodes that send utterances to branches, and learn which."""

@@ -1,0 +1,149 @@
+"""``stack``: translation by a second system that reads speech and the outputs of other nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+from pydantic import Field
+from typing_extensions import override
+
+from components.compute.machine import dtype_for_key
+from components.errors import ConfigError
+from components.nodes.facts import Carry, Facts, Items, Language
+from components.nodes.feature_names import RECOGNIZER_FEATURES, TRANSLATOR_FEATURES
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, LanguagePairs, Site
+from components.records import NBest, Outcome
+from components.stacking.config import (
+    FUSION_METHODS,
+    NBEST_FUSION_VERSION,
+    PROMPTED_VERSION,
+    VERSION,
+    StackConfig,
+)
+from components.stacking.lists.coefficient_file import read_coefficient
+from components.stage_settings import Marker, TableOf, key_values
+
+LIBRARIES = (
+    *("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses", "openai-whisper", "av"),
+)
+VERSIONS = {"pooled": NBEST_FUSION_VERSION, "prompted": PROMPTED_VERSION}
+"""Method -> its version, where it has one of its own."""
+TEXTS = {"direct": 0, "pre_translation": 2, "pooled": 2}
+"""Method -> how many texts it reads: a transcript, then a translation of it. Other methods read one."""
+
+
+class StackSettings(StackConfig):
+    """The method and its models."""
+
+    text_model: Annotated[str | None, Marker("model", role="text")] = Field(
+        None, description="late_fusion, pooled: the translator that is mixed with the direct model"
+    )
+    learned: Annotated[str | None, TableOf("tune_stack", role="coefficient")] = Field(
+        None,
+        description="late_fusion, pooled: the tune_stack node that gives the coefficient, if none is set",
+    )
+
+    @property
+    def config(self) -> StackConfig:
+        """The settings that the method itself takes."""
+        return StackConfig.model_validate(self.model_dump(include=set(StackConfig.model_fields)))
+
+
+class Stack(Kind[StackSettings]):
+    """Late fusion, pre-translation, dual source, fused n-best lists, a prompted model, or speech alone."""
+
+    name = "stack"
+    summary = "speech and texts -> text, by a second system that sees them all"
+    settings = StackSettings
+    reads = ("speech", "text")
+    inputs = (1, 3)
+    features = ("first", "second", "fused", *RECOGNIZER_FEATURES, *TRANSLATOR_FEATURES)
+    items = Items(Carry.INPUTS)
+    language = Language.WRITTEN
+    version = VERSION
+    libraries = LIBRARIES
+
+    @override
+    def facts(self, settings: StackSettings) -> Facts:
+        facts = super().facts(settings)
+        fuses = settings.method in FUSION_METHODS
+        return replace(
+            facts,
+            version=VERSIONS.get(settings.method, VERSION),
+            models={role: name for role, name in facts.models.items() if fuses or role != "text"},
+            tables=facts.tables if fuses and settings.coefficient is None else {},
+            list_length=settings.n_best,
+        )
+
+    @override
+    def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
+        return key_values(settings.config, {"dtype"}) | dtype_for_key(settings.dtype, settings.device)
+
+    @override
+    def check_inputs(self, settings: StackSettings, site: Site) -> None:
+        """Check the inputs, the model and the coefficient that the method needs."""
+        texts, spoken = site.sorts.count("text"), bool({"data", "speech"} & set(site.sorts))
+        method, fewest = settings.method, TEXTS.get(settings.method, 1)
+        if texts < fewest or (not spoken and method != "pre_translation"):
+            expected = ["speech"] if method != "pre_translation" else []
+            expected += ["a transcript", "its translation"][:fewest]
+            raise ConfigError(
+                f"{method} reads {', '.join(expected)}, in this order, found {', '.join(site.of)}"
+            )
+        if settings.model is None:
+            raise ConfigError(f"{method} needs a model such as store:KEY or node:NAME, found none")
+        if method in FUSION_METHODS and settings.text_model is None:
+            raise ConfigError(f"{method} needs a text_model to mix with, found none")
+        if method in FUSION_METHODS and settings.coefficient is None and settings.learned is None:
+            raise ConfigError(
+                f"{method} needs a coefficient, or learned: NODE of kind tune_stack, found neither"
+            )
+
+    @override
+    def check(self, settings: StackSettings, site: Site) -> None:
+        """Check its device and its models' names."""
+        from components.stacking import checks  # noqa: PLC0415 - imports torch
+
+        checks.check_references(settings, self.facts(settings).models.values(), site.store)
+
+    @override
+    def validate_models(self, settings: StackSettings, site: Site, pairs: LanguagePairs) -> None:
+        """Check that the model is one of the method's."""
+        from components.stacking import checks  # noqa: PLC0415 - imports torch
+
+        checks.validate_model(settings, site.store, pairs)
+
+    @override
+    def build(self, settings: StackSettings, site: Site) -> Component:
+        """Return the stacked system, with the coefficient that was learned."""
+        from components.stacking import prompted, source_lines, translator  # noqa: PLC0415 - they need torch
+        from components.stacking.lists import nbest_fusion  # noqa: PLC0415 - it needs torch
+
+        config = settings.config
+        if "coefficient" in site.tables:
+            value = read_coefficient(site.table_folder("coefficient"))
+            config = config.model_copy(update={"coefficient": value})
+        texts = [name for name, sort in zip(site.of, site.sorts, strict=True) if sort == "text"]
+        first, last = (texts[0], texts[-1]) if texts else ("", "")
+        stacked: (
+            prompted.PromptedTranslator | nbest_fusion.NBestFusionTranslator | translator.StackedTranslator
+        )
+        if config.method == "prompted":
+            stacked = prompted.PromptedTranslator(config, site.store)
+        else:
+            module = nbest_fusion if config.method == "pooled" else translator
+            stacked = module.build_translator(config, settings.text_model or "", site.store)
+
+        def stack(items: Sequence[Item]) -> list[Outcome]:
+            read = []
+            for item in items:
+                transcript = item.inputs.get(first)
+                draft = item.inputs.get(last) if len(texts) > 1 else None
+                nbests = [outcome if isinstance(outcome, NBest) else None for outcome in (transcript, draft)]
+                read.append(source_lines.add_source_lines(config, item.utterance, *nbests))
+            return stacked.translate(read)
+
+        return stack

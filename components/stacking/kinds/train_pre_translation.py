@@ -1,0 +1,73 @@
+"""``train_pre_translation``: a model that reads source and draft, for a ``stack`` node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from typing_extensions import override
+
+from components.errors import ConfigError
+from components.nodes.facts import Mode
+from components.nodes.kind import Kind
+from components.nodes.site import LanguagePairs, Site
+from components.run_record import StageRef
+from components.stacking.config import PreTranslationConfig
+from components.stacking.kinds.train_stack import LIBRARIES
+from components.storage.stages.reader import languages_of, read_best_texts, read_utterances
+from components.storage.stages.whole_stage import Product
+from components.training import config as training
+
+VERSION = "2"
+"""Version of the training, besides that of the loop; raised when its models change."""
+
+
+class TrainPreTranslation(Kind[PreTranslationConfig]):
+    """Jackknifes the first data set; the second, with its transcripts and drafts, picks the checkpoint."""
+
+    name = "train_pre_translation"
+    summary = "data, then development data, transcripts and drafts -> a model for stack"
+    settings = PreTranslationConfig
+    reads = ("data", "text")
+    inputs = (4, 4)
+    gives = "model"
+    mode = Mode.WHOLE
+    version = f"{VERSION}/{training.VERSION}"
+    libraries = LIBRARIES
+
+    @override
+    def check_inputs(self, settings: PreTranslationConfig, site: Site) -> None:
+        """Check that the inputs are two data sets and two texts."""
+        if site.sorts != ("data", "data", "text", "text"):
+            raise ConfigError(
+                f"{self.name} reads data, development data, their transcripts and their drafts, found "
+                f"{', '.join(site.of)}"
+            )
+
+    @override
+    def validate_models(self, settings: PreTranslationConfig, site: Site, pairs: LanguagePairs) -> None:
+        """Refuse a model that it cannot start from."""
+        from components.stacking import checks  # noqa: PLC0415 - imports torch
+
+        checks.validate_start_model(settings.init_from, site.store)
+
+    @override
+    def make(
+        self, settings: PreTranslationConfig, site: Site, read: Mapping[str, StageRef], folder: Path
+    ) -> Product:
+        """Write the model, its metrics and their curve."""
+        from components.stacking.training import jackknife  # noqa: PLC0415 - imports torch
+
+        dev = list(read_utterances(read["of1"]))
+        transcripts = read_best_texts(read["of2"]) if "of2" in read else {}  # what is only written has none
+        drafted = jackknife.pair_with_drafts(dev, transcripts, read_best_texts(read["of3"]))
+        languages = languages_of(read["of0"])
+        return jackknife.train_pre_translation(
+            folder,
+            settings,
+            read_utterances(read["of0"]),
+            (dev, drafted),
+            languages,
+            site.store,
+            site.progress,
+        )

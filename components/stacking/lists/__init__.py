@@ -1,0 +1,1 @@
+"""Late fusion: lists rescored by both systems, fitted coefficients."""

@@ -1,0 +1,51 @@
+"""The location of a store: a local folder, or objects behind an fsspec URL."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from components.errors import ConfigError
+from components.files.redaction import redact
+
+STORE_VARIABLE = "ANTIPHON_STORE"
+
+
+def resolve_store_url(url: str | None) -> str:
+    """Return the store to use: ``url``, else ANTIPHON_STORE, else ``antiphon-store`` in this folder."""
+    return url or os.environ.get(STORE_VARIABLE) or "antiphon-store"
+
+
+def local_root(url: str | None) -> Path | None:
+    """Return the folder of a store given as a path or ``file://`` URL; None for another fsspec URL.
+
+    Raises:
+        ConfigError: a path that is no folder, a ``file://`` URL of another host, a URL of several, or
+            credentials inside a URL (URLs are shown).
+    """
+    url = resolve_store_url(url)
+    if "://" not in url:
+        return _check_folder(Path(url).expanduser())
+    if redact(url) != url or "?" in url:
+        visible, options, _ = redact(url).partition("?")
+        raise ConfigError(
+            f"store: expected a URL without credentials and options, found {visible}{options}; set "
+            "them in the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and the like)"
+        )
+    parts = urlsplit(url)
+    if "::" in url or not parts.scheme:
+        raise ConfigError(f"store: expected one URL such as s3://bucket/folder, found {url!r}")
+    if parts.scheme == "file":
+        if parts.netloc in {"", "localhost"}:
+            return _check_folder(Path(unquote(parts.path)))
+        raise ConfigError(f"store: expected file:///path, found {url!r}, on another host")
+    if not parts.netloc:
+        raise ConfigError(f"store: expected {parts.scheme}://bucket/folder, found {url!r}, without a bucket")
+    return None
+
+
+def _check_folder(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"store: expected a folder, found a file: {path}; name another one")
+    return path.absolute()

@@ -1,0 +1,81 @@
+"""Local mirror of an object store: finished stages, copied whole and verified."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from filelock import FileLock
+
+from components.files.digests import cache_folder
+from components.storage.places.object_store import ObjectStore
+from components.storage.stages.seal import PLAN, SEAL, DamagedError, Seal, read_seal, verify_files
+
+
+class Mirror:
+    """Objects of a store and the local folder with copies of them, laid out alike.
+
+    The folder is ``ANTIPHON_CACHE/stores/NAME``, where NAME is a digest of the URL; deleting it loses nothing
+    that is sealed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.objects = ObjectStore(url)
+        name = hashlib.sha256(self.objects.url.encode()).hexdigest()[:16]
+        self.root = cache_folder() / "stores" / name
+
+    def download(self, key: str) -> Seal | None:
+        """Copy a finished stage here, unless an intact copy is here already.
+
+        Returns:
+            Its seal; None where the stage is not finished in the object store.
+
+        Raises:
+            DamagedError: a file of the object store is missing, or is not what the seal says.
+        """
+        content = self.objects.read(f"stages/{key}/{SEAL}")
+        if content is None:
+            return None
+        seal = read_seal(content, f"{self.objects.url}/stages/{key}/{SEAL}", key)
+        folder = self.root / "stages" / key
+        if _is_intact(folder, seal, content):
+            return seal
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{key}.lock")):  # of those on this machine one copies
+            if not _is_intact(folder, seal, content):
+                self._copy(seal, content, folder)
+        return seal
+
+    def _copy(self, seal: Seal, content: bytes, folder: Path) -> None:
+        for left in folder.parent.glob(f".{folder.name}.*.*"):  # of those that were killed while they copied
+            shutil.rmtree(left, ignore_errors=True)
+        fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+        try:
+            stage = f"stages/{folder.name}"
+            for name in (*seal.files, PLAN):
+                path = fresh / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if not self.objects.download(f"{stage}/{name}", path):
+                    raise DamagedError(f"{self.objects.url}/{stage}/{name}: expected a file, found none")
+            verify_files(fresh, seal, f"{self.objects.url}/{stage}")
+            (fresh / SEAL).write_bytes(content)
+            if folder.exists():  # what this machine had begun
+                old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+                folder.rename(old)
+                shutil.rmtree(old)
+            fresh.rename(folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _is_intact(folder: Path, seal: Seal, content: bytes) -> bool:
+    """Return whether the copy in a folder is whole and has this seal."""
+    try:
+        if (folder / SEAL).read_bytes() != content:
+            return False
+        verify_files(folder, seal)
+    except (OSError, DamagedError):
+        return False
+    return True

@@ -1,0 +1,176 @@
+"""A store of objects below an fsspec URL, worked on in a local mirror."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import takewhile
+from pathlib import Path
+from typing import cast
+
+from filelock import FileLock
+
+from components.errors import StoreError
+from components.files.files import read_json, write_bytes
+from components.run_record import StageRef
+from components.storage.places.lease import Lease, is_leased
+from components.storage.places.local_backend import LocalBackend
+from components.storage.places.locks import LockWait
+from components.storage.places.mirror import Mirror
+from components.storage.runs.run_records import CLAIMED, METRICS, RECORD
+from components.storage.runs.uses import Uses
+from components.storage.stages.reader import find_audio, read_utterances
+from components.storage.stages.seal import PLAN, SEAL, Seal
+from components.storage.store_files import ObjectFiles
+
+
+class ObjectStoreBackend(LocalBackend):
+    """A store of objects below an fsspec URL.
+
+    Work is done in the folder of the local mirror, under the lock there and a lease among machines.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._mirror = Mirror(url)
+        self._objects = self._mirror.objects
+        super().__init__(self._mirror.root)
+        self.url = self._objects.url
+        self.files = ObjectFiles(self._objects)
+        self.uses = Uses(self.url, self.files, None, self.lock_prune)  # its readers read copies
+        self._leases: dict[str, Lease] = {}
+
+    @contextmanager
+    def lock(self, name: str, what: str, waiting: LockWait) -> Iterator[None]:
+        """Be the only writer of ``name`` among all machines."""
+        with super().lock(name, what, waiting):
+            lease = Lease(self._objects, name, what, self._cache_id())
+            with lease.hold(waiting):
+                self._leases[name] = lease
+                yield
+
+    def is_locked(self, name: str) -> bool:
+        """Return whether a process of any machine holds the lease ``name``, or may hold it."""
+        return is_leased(self._objects, name)
+
+    def download(self, key: str) -> Seal | None:
+        """Copy a finished stage to the mirror and verify it."""
+        self.uses.note(key)
+        return self._mirror.download(key)
+
+    def localize(self, ref: StageRef) -> StageRef:
+        """Return a finished stage as it can be read here, with recordings that came with an imported run."""
+        here = super().localize(ref)
+        if ref.content is not None:
+            self._fetch_audio(here)
+        return here
+
+    def _fetch_audio(self, data: StageRef) -> None:
+        """Download the recordings of utterances that the store has and this machine has not."""
+        stored = set(self._objects.list_names("audio"))
+        for utterance in read_utterances(data) if stored else ():
+            if utterance.audio is not None and not Path(utterance.audio.path).exists():
+                path = find_audio(self.root, utterance.audio.sha256, Path(utterance.audio.path).suffix)
+                name = path.relative_to(self.root).as_posix()
+                if name in stored:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+                    if self._objects.download(name, fresh):  # it may have been removed meanwhile
+                        fresh.replace(path)
+
+    def set_aside(self, key: str) -> None:
+        """Remove the seal of a damaged or stale stage, and a finished copy here; what is begun here stays."""
+        self._leases[key].check()
+        self._objects.remove(f"stages/{key}/{SEAL}")
+        folder = self.root / "stages" / key
+        if (folder / SEAL).exists():
+            shutil.rmtree(folder)
+
+    def read_shards(self, key: str) -> Iterator[bytes] | None:
+        """Yield the shard objects up to the first that is missing."""
+        count = len(self._objects.list_names(f"stages/{key}/shards"))
+        shards = (self._objects.read(_shard_name(key, number)) for number in range(count))
+        return cast("Iterator[bytes]", takewhile(lambda shard: shard is not None, shards))
+
+    def save_shard(self, key: str, number: int, shard: bytes) -> None:
+        """Upload a shard, so that any machine can go on after it."""
+        self._leases[key].check()
+        self._objects.write(_shard_name(key, number), shard)
+
+    def publish_stage(self, key: str, files: Iterable[str], seal: bytes) -> None:
+        """Upload every file, then the seal, which one writer alone can create; then remove the shards."""
+        folder = self.root / "stages" / key
+        for name in (*files, PLAN):
+            self._leases[key].check()
+            self._objects.upload(folder / name, f"stages/{key}/{name}")
+        self._leases[key].check()
+        name = f"stages/{key}/{SEAL}"
+        if not self._objects.create(name, seal) and self._objects.read(name) != seal:
+            raise StoreError(f"stage {key[:12]}… was sealed by another process; run the same command again")
+        for name in self._objects.list_names(f"stages/{key}/shards"):
+            self._objects.remove(name)
+
+    def has_run(self, name: str) -> bool:
+        """Return whether any machine has begun or recorded a run of that name."""
+        return super().has_run(name) or name in self.list_run_names()
+
+    def claim_run(self, name: str) -> bool:
+        """Claim the name of a new run among all machines; return False if it is in use."""
+        if not self._objects.create(f"runs/{name}/{CLAIMED}", b"{}\n"):
+            return False
+        (self.root / "runs" / name).mkdir(parents=True, exist_ok=True)
+        return True
+
+    def upload_run(self, name: str) -> None:
+        """Upload every file of the run, its record after them, and its scores last.
+
+        A kill in between leaves no scores of one run beside another's record.
+        """
+        folder = self.root / "runs" / name
+        files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+        # Read first: whoever lists the runs meanwhile brings back here those of a run that is replaced.
+        last = {file: (folder / file).read_bytes() for file in (RECORD, METRICS) if (folder / file).exists()}
+        self._objects.remove(f"runs/{name}/{METRICS}")
+        for path in sorted(files):
+            if (file := path.relative_to(folder).as_posix()) not in last:
+                self._objects.upload(path, f"runs/{name}/{file}")
+        for file, content in last.items():
+            self._objects.write(f"runs/{name}/{file}", content)
+
+    def download_run(self, name: str) -> bool:
+        """Download the run's record; plots and pages are made from it again."""
+        folder, content = self.root / "runs" / name, None
+        for file in (METRICS, RECORD):
+            content = self._objects.read(f"runs/{name}/{file}")
+            if content is not None:
+                write_bytes(folder / file, content)
+            elif file == METRICS:
+                (folder / file).unlink(missing_ok=True)
+        return content is not None
+
+    def forget_run(self, name: str) -> None:
+        """Remove the mirror's copy of a run."""
+        shutil.rmtree(self.root / "runs" / name, ignore_errors=True)
+
+    def list_run_names(self) -> list[str]:
+        """Return the names of the runs of all machines."""
+        return self._objects.list_folders("runs")
+
+    def list_record_times(self) -> dict[str, float | None]:
+        """Return when the record of each run was written, as the object store says."""
+        facts = self._objects.list_facts("runs")
+        return {name: facts.get(f"runs/{name}/{RECORD}", (0, None))[1] for name in self.list_run_names()}
+
+    def _cache_id(self) -> str:
+        """Return the identifier of this mirror, which no other mirror has."""
+        path = self.root / "mirror.json"
+        with FileLock(self.root / "mirror.lock"):
+            if not path.exists():
+                write_bytes(path, json.dumps({"id": uuid.uuid4().hex, "url": self.url}).encode())
+        return str(read_json(path)["id"])
+
+
+def _shard_name(key: str, number: int) -> str:
+    return f"stages/{key}/shards/{number:04d}.jsonl"

@@ -1,0 +1,1 @@
+"""Stages: plans, writers, readers, record files, seals."""

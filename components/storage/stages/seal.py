@@ -1,0 +1,130 @@
+"""The seal of a finished stage, ``DONE.json``: digests of all its files, and of the seal itself."""
+
+from __future__ import annotations
+
+import json
+import operator
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from components.errors import StoreError
+from components.files.canonical_json import add_digest, digest_of, verify_digest
+from components.files.digests import file_digest
+from components.records import Record, Sha256
+from components.run_record import CardMemory, StageRef, Usage
+
+SEAL, PLAN = "DONE.json", "plan.json"
+FORMAT: Final = 2
+"""Version of the format."""
+
+
+class DamagedError(StoreError):
+    """The files of a finished stage do not match its seal."""
+
+
+class Seal(Record):
+    """The content of ``DONE.json``. ``sha256`` is the digest of ``files``, ``plan`` that of plan.json."""
+
+    format: Literal[2] = FORMAT
+    stage: str
+    kind: str = ""
+    key: Sha256
+    plan: Sha256
+    files: dict[str, Sha256]
+    sha256: Sha256
+    content: Sha256 | None = None
+    read: dict[str, Sha256] = Field(default_factory=dict, description="role -> digest of the stage read")
+    items: int = Field(ge=0)
+    quarantined: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+    peak_memory_bytes: int = Field(ge=0)
+    batch_size: int = Field(default=0, ge=0, exclude_if=operator.not_)
+    usage: Usage = Field(default_factory=dict, exclude_if=operator.not_)
+    card_memory: CardMemory = Field(default_factory=dict, exclude_if=operator.not_)
+    finished: str = Field(description="ISO 8601, UTC")
+
+    @field_validator("files")
+    @classmethod
+    def _check_names(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            path = PurePosixPath(name)
+            if not name or path.is_absolute() or ".." in path.parts or "\\" in name:
+                raise ValueError(f"expected names of files inside the stage, found {name!r}")
+        return files
+
+    def encode(self) -> bytes:
+        """Return the bytes of ``DONE.json``."""
+        values = add_digest(self.model_dump(mode="json"))
+        return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def read_seal(content: bytes, where: str, key: str) -> Seal:
+    """Read and check the bytes of a ``DONE.json``.
+
+    Args:
+        content: the bytes.
+        where: the file, for messages.
+        key: the key that the stage's folder is named after.
+
+    Raises:
+        DamagedError: it is damaged, another stage's, or of another version.
+    """
+    try:
+        values = verify_digest(content)
+        seal = Seal.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = ".".join(map(str, fault["loc"]))
+        raise DamagedError(f"{where}: {name}: {fault['msg']}") from error
+    except ValueError as error:
+        raise DamagedError(f"{where}: {error}") from error
+    if digest_of(seal.files) != seal.sha256 or seal.key != key:
+        raise DamagedError(f"{where}: expected the seal of {key[:12]}…, found another's, of {seal.key[:12]}…")
+    return seal
+
+
+def verify_files(folder: Path, seal: Seal, where: str | None = None) -> None:
+    """Check every file of a stage against its seal.
+
+    Args:
+        folder: the stage's.
+        seal: what its files must match.
+        where: what the folder is a copy of, for the message.
+
+    Raises:
+        DamagedError: names the first file that differs.
+    """
+    for name, expected in {**seal.files, PLAN: seal.plan}.items():
+        try:
+            actual = file_digest(folder / name)
+        except OSError as error:
+            raise DamagedError(
+                f"{where or folder}/{name}: expected a file, found: {error.strerror}"
+            ) from error
+        if actual != expected:
+            raise DamagedError(
+                f"{where or folder}/{name}: expected sha256 {expected[:12]}…, as {SEAL} says, found "
+                f"{actual[:12]}…; it was changed or damaged"
+            )
+
+
+def stage_ref(seal: Seal, folder: Path, *, reused: bool) -> StageRef:
+    """Return the reference to a finished stage, from its seal."""
+    fields = (
+        "stage",
+        "kind",
+        "key",
+        "items",
+        "quarantined",
+        "sha256",
+        "content",
+        "seconds",
+        "peak_memory_bytes",
+        "batch_size",
+        "usage",
+        "card_memory",
+    )
+    values = {name: getattr(seal, name) for name in fields}
+    return StageRef.model_validate({**values, "path": str(folder), "reused": reused})

@@ -1,0 +1,82 @@
+"""The protocol of a stage that is made in one piece, such as a model or a table: measured, sealed, reused."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.compute.profiling import measure_cost
+from components.files.files import disk_full_as_store_error, read_json, write_json
+from components.run_record import StageRef
+from components.storage.stages.seal import PLAN
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import StageWriter, open_stage
+from components.storage.store import Store
+
+READ = "read.json"
+WORK = "work"
+"""Folder of a stage made in one piece for what only resuming needs; removed once it is sealed."""
+TABLES = "tables.json"
+"""Tables that a stage may seal for the report: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """The files that a stage made in one piece left in its folder, and how many items they stand for."""
+
+    files: Iterable[str]
+    items: int
+    quarantined: int = 0
+    seconds: float | None = None
+    """Wall time of computing, where that began in an earlier attempt."""
+
+
+def compute_once(
+    store: Store,
+    plan: StagePlan,
+    work: Callable[[Path], Product],
+    read_digests: Mapping[str, str] | None = None,
+) -> StageRef:
+    """Return the stage of a plan that is made in one piece: reused if it is finished, else made and sealed.
+
+    Args:
+        store: where.
+        plan: the stage's.
+        work: makes the files in the stage's folder, where an earlier attempt may have left some.
+        read_digests: see :func:`~components.storage.stages.stage_writer.open_stage`.
+    """
+    with open_stage(store, plan, records=False, read_digests=read_digests) as writer:
+        ref = writer.ref or _make_and_seal(writer, work)
+    discard_work(writer.path)
+    return ref
+
+
+def _make_and_seal(writer: StageWriter, work: Callable[[Path], Product]) -> StageRef:
+    _clear_stale_work(writer)
+    with measure_cost() as cost:
+        product = work(writer.path)
+    writer.seconds = cost.seconds if product.seconds is None else product.seconds
+    writer.peak_memory_bytes = cost.peak_memory_bytes
+    writer.batch_size, writer.usage, writer.card_memory = cost.batch_size, cost.usage, cost.card_memory
+    return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
+
+
+def _clear_stale_work(writer: StageWriter) -> None:
+    """Remove what an earlier attempt made from other inputs than this one's."""
+    noted = writer.path / WORK / READ
+    if noted.is_file() and read_json(noted) != writer.read_digests:
+        for path in writer.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != PLAN:
+                path.unlink()
+    with disk_full_as_store_error(f"stage {writer.plan.stage}", writer.path):
+        noted.parent.mkdir(exist_ok=True)
+        write_json(noted, writer.read_digests)
+
+
+def discard_work(folder: Path) -> None:
+    """Remove the work folder of a finished stage, also one that a kill after the seal left."""
+    shutil.rmtree(folder / WORK, ignore_errors=True)

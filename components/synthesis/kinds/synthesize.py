@@ -1,0 +1,104 @@
+"""``synthesize``: speech from text; utterances that are spoken already stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from typing_extensions import override
+
+from components.files.files import write_bytes
+from components.nodes.facts import Facts, Mode
+from components.nodes.kind import Kind
+from components.nodes.site import Item, LanguagePairs, Site
+from components.records import Quarantined, Utterance
+from components.storage.stages.record_files import ERRORS, OUTPUTS
+from components.storage.stages.whole_stage import Product
+from components.synthesis.config import VERSION, SynthesisConfig
+
+AUDIO = "audio"
+_BATCH = 32
+
+
+class Synthesize(Kind[SynthesisConfig]):
+    """Speaks utterances that have no audio; after a text node it speaks that node's texts."""
+
+    name = "synthesize"
+    summary = "text -> speech, for data that are only written"
+    settings = SynthesisConfig
+    reads = ("text", "speech")
+    gives = "speech"
+    mode = Mode.AGGREGATE
+    version = str(VERSION)
+    libraries = ("av", "numpy", "soundfile", "onnxruntime")
+
+    @override
+    def facts(self, settings: SynthesisConfig) -> Facts:
+        return replace(
+            super().facts(settings),
+            keeps_spoken=True,
+        )
+
+    @override
+    def digests(self, settings: SynthesisConfig, site: Site) -> dict[str, str]:
+        """Return the digests of engine and voices as installed.
+
+        Raises:
+            ConfigError: they are not installed.
+        """
+        from components.synthesis import synthesizer  # noqa: PLC0415 - decodes audio
+
+        return synthesizer.build(settings).identity
+
+    @override
+    def validate_models(self, settings: SynthesisConfig, site: Site, pairs: LanguagePairs) -> None:
+        """Refuse an engine or a voice that is not installed."""
+        self.digests(settings, site)
+
+    @override
+    def collect(self, settings: SynthesisConfig, site: Site, items: Iterator[Item], folder: Path) -> Product:
+        """Write the utterances with audio in the stage's own folder; files of an earlier attempt are used."""
+        from components.synthesis import synthesizer  # noqa: PLC0415 - decodes audio
+
+        speaker = synthesizer.build(settings)
+        replaces = site.sorts[0] == "text"
+        spoken: list[Utterance] = []
+        refused: list[Quarantined] = []
+        while batch := list(islice(items, _BATCH)):
+            written = [_without_audio(item.utterance) if replaces else item.utterance for item in batch]
+            for outcome in speaker.synthesize(written, folder / AUDIO):
+                if isinstance(outcome, Quarantined):
+                    refused.append(outcome.model_copy(update={"stage": site.name}))
+                else:
+                    spoken.append(_with_relative_path(folder, outcome))
+        _write(folder / OUTPUTS, spoken)
+        _write(folder / ERRORS, refused)
+        files = sorted(
+            {
+                utterance.audio.path
+                for utterance in spoken
+                if utterance.audio and utterance.audio.path.startswith(AUDIO)
+            }
+        )
+        return Product([OUTPUTS, ERRORS, *files], len(spoken) + len(refused), len(refused))
+
+
+def _without_audio(utterance: Utterance) -> Utterance:
+    """Return the utterance without its recording, so that its text is spoken."""
+    return utterance.model_copy(update={"audio": None})
+
+
+def _with_relative_path(folder: Path, utterance: Utterance) -> Utterance:
+    """Return the utterance with the path of its audio relative to the stage, so that a store can be moved."""
+    sound = utterance.audio
+    if sound is None or not Path(sound.path).is_relative_to(folder):
+        return utterance
+    path = Path(sound.path).relative_to(folder).as_posix()
+    return utterance.model_copy(update={"audio": sound.model_copy(update={"path": path})})
+
+
+def _write(path: Path, records: list[Utterance] | list[Quarantined]) -> None:
+    lines = (record.model_dump_json(exclude_defaults=True) + "\n" for record in records)
+    write_bytes(path, "".join(lines).encode("utf-8"))

@@ -1,0 +1,1 @@
+"""Texts and their languages: normalization, alignment, languages, terms."""

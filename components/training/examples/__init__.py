@@ -1,0 +1,1 @@
+"""Training examples: readers, vocabularies, batches, their order."""

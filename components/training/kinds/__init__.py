@@ -1,0 +1,1 @@
+"""Kinds of nodes that train models, and their common base."""

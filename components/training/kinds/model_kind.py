@@ -1,0 +1,94 @@
+"""Base classes of the kinds of nodes that make a model."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from typing_extensions import override
+
+from components.nodes.facts import Facts, Mode
+from components.nodes.kind import Kind, S
+from components.nodes.site import Site
+from components.run_record import StageRef
+from components.storage.stages.whole_stage import Product
+from components.training.config import INITIAL_MODEL_VERSION, VERSION, TrainingConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from components.training.learners.learner import Learner, MakeLearner
+
+T = TypeVar("T", bound=TrainingConfig)
+
+
+class ModelKind(Kind[S]):
+    """Makes a model from models and data of its own; other nodes use it as ``node:NAME``."""
+
+    reads = ()
+    inputs = (0, 0)
+    gives = "model"
+    mode = Mode.WHOLE
+
+
+class TrainingKind(ModelKind[T]):
+    """Makes a model by the training loop."""
+
+    version = str(VERSION)
+    libraries = ("torch", "transformers", "sentencepiece", "sacrebleu")
+
+    @override
+    def facts(self, settings: T) -> Facts:
+        facts = super().facts(settings)
+        has_dropout = settings.init_from is not None and settings.kind != "recognition"
+        return replace(facts, version=f"{VERSION}/from/{INITIAL_MODEL_VERSION}") if has_dropout else facts
+
+    @override
+    def digests(self, settings: T, site: Site) -> dict[str, str]:
+        """Return the digests of training and development data."""
+        return {
+            "data": self.data_digest(settings, settings.data, settings.limit),
+            "dev": self.data_digest(settings, settings.dev),
+        }
+
+    def data_digest(self, settings: T, source: str, limit: int | None = None) -> str:
+        """Return the digest of a data set in the languages of the training."""
+        from components import data  # noqa: PLC0415 - decodes audio
+
+        languages = {"source_language": settings.source_language, "target_language": settings.target_language}
+        return data.load(source, limit=limit, **languages).digest
+
+    @override
+    def check(self, settings: T, site: Site) -> None:
+        """Check shapes, languages, files and models' names."""
+        from components.training import checks  # noqa: PLC0415 - imports torch
+
+        checks.check(settings, site.store)
+
+    @abstractmethod
+    def learner(self, settings: T) -> Any:
+        """Return the class of the learner."""
+
+    @override
+    def make(self, settings: T, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
+        """Train, or resume; what the learner has read is verified against the plan."""
+        from components.training.examples.training_order import send_order  # noqa: PLC0415 - imports torch
+        from components.training.loop.product import make_model, work_folder  # noqa: PLC0415 - imports torch
+
+        send_order(self.name, settings, site.store, work_folder(folder))
+        learner = self.learner(settings)
+        make = _verify_after_reading(partial(learner, store=site.store), site)
+        return make_model(settings, folder, make, learner.score_name, site.progress)
+
+
+def _verify_after_reading(make: MakeLearner, site: Site) -> MakeLearner:
+    def learner(config: TrainingConfig, out: Path, device: torch.device) -> Learner:
+        trained = make(config, out, device)
+        site.verify()
+        return trained
+
+    return learner

@@ -1,0 +1,1 @@
+"""What is trained, one class for each kind of model."""

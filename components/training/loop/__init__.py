@@ -1,0 +1,1 @@
+"""The one training loop: steps, validation, checkpoints, learning curve."""

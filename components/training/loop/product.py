@@ -1,0 +1,70 @@
+"""A training as the content of a stage: model, kept checkpoints, metrics and learning curve."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from components.files.files import disk_full_as_store_error
+from components.storage.stages.whole_stage import WORK, Product
+from components.training.config import TrainingConfig
+from components.training.learners.learner import MakeLearner
+from components.training.loop import learning_curve
+from components.training.loop.trainer import train
+
+MODEL, METRICS, CURVE = "model", "metrics.jsonl", "learning-curve.png"
+CHECKPOINTS = "checkpoints"  # as components.models finds ``store:KEY@STEP``
+_log = logging.getLogger("antiphon.training")
+
+
+def make_model(
+    config: TrainingConfig,
+    folder: Path,
+    learner: MakeLearner,
+    score: str,
+    progress: Callable[[float], None] = lambda percent: None,
+) -> Product:
+    """Train into a stage's folder, or go on from the last checkpoint of an earlier attempt.
+
+    Args:
+        config: the training's settings.
+        folder: the stage's folder.
+        learner: makes the learner.
+        score: name of the learner's development score.
+        progress: sees how much of the budget is spent, in percent, after every evaluation and its checkpoint.
+    """
+    work = work_folder(folder)
+
+    def report(row: dict[str, float]) -> None:
+        _log.info(
+            "step %d of %d, epoch %d, %.1f min: loss %.3f, dev loss %.3f, dev %s %.2f (best at step %d)",
+            *(row["step"], config.max_steps, row["epoch"], row["minutes"], row["train_loss"]),
+            *(row["dev_loss"], score, row[f"dev_{score}"], row["best_step"]),
+        )
+        progress(_percent_done(config, row))
+
+    with disk_full_as_store_error("the training", folder):
+        state = train(config, work, report, learner)
+        learning_curve.plot_learning_curve(state.history, folder / CURVE, score)
+        shutil.copyfile(work / METRICS, folder / METRICS)
+        shutil.copytree(work / MODEL, folder / MODEL, dirs_exist_ok=True)
+        if config.keep_checkpoints:
+            shutil.copytree(work / "kept", folder / CHECKPOINTS, dirs_exist_ok=True)
+    models = [file for name in (MODEL, CHECKPOINTS) for file in (folder / name).rglob("*.*")]
+    files = [str(path.relative_to(folder)) for path in models if path.is_file()]
+    return Product([METRICS, CURVE, *files], items=len(state.history), seconds=state.seconds)
+
+
+def work_folder(folder: Path) -> Path:
+    """Return where the training of a stage's folder leaves its unfinished work."""
+    return folder / WORK
+
+
+def _percent_done(config: TrainingConfig, row: dict[str, float]) -> float:
+    """Return how much of the budget of steps or minutes is spent, in percent, whichever ends first."""
+    share = row["step"] / config.max_steps
+    if config.max_minutes is not None:
+        share = max(share, row["minutes"] / config.max_minutes)
+    return min(100.0, 100.0 * share)

@@ -1,0 +1,1 @@
+"""Training on several cards: processes, microbatches, ordered sums, compilation."""

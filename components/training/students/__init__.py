@@ -1,0 +1,1 @@
+"""Students: word and sequence level losses, their first weights."""

@@ -1,0 +1,1 @@
+"""Translator backends, one file each."""

@@ -1,0 +1,1 @@
+"""What a translator is told beside the text: context, terms, domain, examples."""

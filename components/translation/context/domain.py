@@ -1,0 +1,132 @@
+"""The domain of a translation model: what it was made for, and whether a text is like it.
+
+A small model translates whatever it is given, fluently, also when it has seen nothing of the kind. Beside
+its weights a model of ours keeps ``domain.json``: which pieces of its vocabulary its training had met, how
+long its development sentences were, and how likely its own translations of them were. A sentence that lies
+outside in one of the three is *unfamiliar*. Measured on ``packaged:multi30k-en-de``: 4 to 6% of unseen
+captions are unfamiliar, 70% of the transcripts of human recordings, 80% of Tatoeba's English
+(docs/results/domain.md).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from components.errors import ModelError
+from components.models.adapted_references import parts_of
+from components.models.checkpoints import DOMAIN, read_json
+from components.models.packages.packaged_models import find_packaged_translators
+from components.records import Record
+from components.text.languages import two_letters_of
+
+UNFAMILIAR_FEATURE = "unfamiliar"
+"""The feature of a hypothesis: the share of its source's sentences that are unfamiliar, 0 to 1."""
+MIN_TRAINING_COUNT = 5
+"""Times that training must have met a piece for it to be known."""
+TAIL_PERCENT = 1.0
+"""Percent of the development sentences that may lie outside each limit."""
+WARN_ABOVE = 0.1
+"""Share of unfamiliar texts above which a run says so; unseen captions stay below it."""
+
+Piece = int
+ScoredSentence = tuple[Sequence[Piece], float, int]
+"""A sentence's source pieces, summed log-probability (nats) of its best translation, tokens of that."""
+
+
+class Domain(Record):
+    """The limits of a model's development sentences."""
+
+    description: str = Field(description="what the model was made for, as one would say it")
+    known: str = Field(
+        pattern=r"^[0-9a-f]+$", description="bit mask in hexadecimal; piece 0 is the lowest bit"
+    )
+    max_pieces: int = Field(ge=1, description="pieces of a sentence")
+    max_unknown: float = Field(ge=0, le=1, description="share of pieces that training hardly met")
+    min_log_prob: float = Field(le=0, description="nats per token of the best translation")
+    n_dev: int = Field(ge=1, description="development sentences that the limits were measured on")
+
+    def is_unfamiliar(self, sentence: ScoredSentence) -> bool:
+        """Whether a sentence lies outside."""
+        pieces, score, n_tokens = sentence
+        return (
+            len(pieces) > self.max_pieces
+            or _unknown_share(pieces, self._known) > self.max_unknown
+            or score / max(1, n_tokens) < self.min_log_prob
+        )
+
+    @cached_property
+    def _known(self) -> frozenset[Piece]:
+        bits = bin(int(self.known, 16))[:1:-1]
+        return frozenset(piece for piece, bit in enumerate(bits) if bit == "1")
+
+
+def measure_domain(
+    description: str, training: Iterable[Sequence[Piece]], development: Sequence[ScoredSentence]
+) -> Domain:
+    """The domain of a model.
+
+    Args:
+        description: What it was made for, as one would say it.
+        training: Pieces of the sources that it learned from.
+        development: Development sentences with its translations' scores.
+    """
+    counts = Counter(piece for sentence in training for piece in sentence)
+    frequent = frozenset(piece for piece, times in counts.items() if times >= MIN_TRAINING_COUNT)
+    unknown = [_unknown_share(pieces, frequent) for pieces, _, _ in development]
+    log_probs = [score / max(1, n_tokens) for _, score, n_tokens in development]
+    return Domain(
+        description=description,
+        known=f"{sum(1 << piece for piece in frequent):x}",
+        max_pieces=int(
+            np.percentile([len(pieces) for pieces, _, _ in development], 100 - TAIL_PERCENT, method="higher")
+        ),
+        max_unknown=float(np.percentile(unknown, 100 - TAIL_PERCENT)),
+        min_log_prob=min(0.0, float(np.percentile(log_probs, TAIL_PERCENT))),
+        n_dev=len(development),
+    )
+
+
+def read_domain(folder: Path) -> Domain | None:
+    """The domain in a model's folder; None where it has none. ModelError where it is damaged."""
+    if not (folder / DOMAIN).is_file():
+        return None
+    try:
+        return Domain.model_validate(read_json(folder / DOMAIN))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise ModelError(f"{folder / DOMAIN}: {where}: {fault['msg']}; fetch the model again") from None
+
+
+def format_warning(model: str, domain: Domain, unfamiliar: int, total: int, languages: Sequence[str]) -> str:
+    """The line for a user many of whose texts are unfamiliar, with models that may do better.
+
+    Args:
+        model: Reference of the model.
+        domain: What it was made for.
+        unfamiliar: Texts that are unfamiliar.
+        total: All texts.
+        languages: Source and target, as far as they are known.
+    """
+    codes = [two_letters_of(language) for language in languages]
+    others = (
+        [name for name in find_packaged_translators(*codes) if name != parts_of(model)[0]]
+        if len(codes) == 2
+        else []
+    )
+    packaged = "".join(f", {name} (a language model)" for name in others)
+    return (
+        f"{model} was made for {domain.description}, and {unfamiliar:,} of {total:,} texts are unlike these: "
+        f"their translations are probably wrong. Better: "
+        f"hub:Helsinki-NLP/opus-mt-{'-'.join(codes)} or another of the hub{packaged}"
+    )
+
+
+def _unknown_share(pieces: Sequence[Piece], frequent: frozenset[Piece]) -> float:
+    return sum(piece not in frequent for piece in pieces) / len(pieces) if pieces else 0.0

@@ -1,0 +1,1 @@
+"""Kinds of nodes that translate text."""

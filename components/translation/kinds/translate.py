@@ -1,0 +1,223 @@
+"""``translate``: text in another language, by any translator or several mixed token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+from typing_extensions import override
+
+from components.compute.machine import resolve_dtype_name
+from components.decoding.member_settings import ENSEMBLES, MixingConfig
+from components.models.sources.served import chat_fingerprints, is_served
+from components.nodes.facts import Facts, Language
+from components.nodes.feature_names import TRANSLATOR_FEATURES
+from components.nodes.kind import Kind
+from components.nodes.site import Component, Item, LanguagePairs, Site
+from components.records import Outcome
+from components.run_record import StageRef
+from components.stage_settings import TableOf
+from components.translation import checks
+from components.translation.config import SERVED_VERSION, VERSION
+from components.translation.ensemble_config import (
+    DROPOUT_PREFIX,
+    SHARING_VERSION,
+    EnsembleConfig,
+    TranslatorMembers,
+)
+from components.translation.ensemble_config import TRANSLATION_VERSION as MIXING_VERSION
+
+if TYPE_CHECKING:
+    from components.translation.translator import Translator
+
+LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
+WHOSE = {"model", "members", "dropout_members"}
+"""Settings that say who translates."""
+ASKED = {"max_tokens", "prompt"}
+"""Settings that decide what a served model is asked."""
+ELSEWHERE = {"learn", "dev", "dev_sentences", "positive", "negative"}
+"""Settings of the mixing that are no parameters: learned coefficients and weights are in the plan instead."""
+
+
+class TokenMixing(MixingConfig):
+    """How the distributions of several translators are combined at every token."""
+
+    method: Literal["linear", "log_linear", "negative_evidence"] = Field(
+        "linear",
+        description="linear = weighted mean of probabilities (OR); log_linear = weighted product (AND); "
+        "negative_evidence = model x (positive / negative) ** strength",
+    )
+
+
+class TranslateSettings(TranslatorMembers):
+    """Settings of a translator, or of several that are searched as one."""
+
+    dropout_seed: int = Field(0, ge=0, description="dropout_members: number of the first one's masks")
+    combine: TokenMixing = Field(TokenMixing(), description="several members: how they are mixed")
+    learned: Annotated[str | None, TableOf("mixture_weights")] = Field(
+        None, description="a node of kind mixture_weights, which learned the coefficients"
+    )
+
+    @property
+    def ensemble(self) -> EnsembleConfig | None:
+        """The members and their mixing; None for a single translator."""
+        if not (self.members or self.dropout_members or self.combine.method == "negative_evidence"):
+            return None
+        search = self.model_dump(exclude={*WHOSE, "dropout_seed", "combine", "learned"})
+        values = {**search, "model": self.model, "members": self.references, "mixing": self.combine}
+        values["member_devices"] = self.devices_after(max(1, self.dropout_members))
+        return EnsembleConfig.model_validate(values)
+
+    @property
+    def mixed(self) -> tuple[str, ...]:
+        """Every model of the ensemble that is named, those with dropout marked."""
+        evidence = (self.combine.positive, self.combine.negative)
+        if self.combine.method != "negative_evidence":
+            evidence = (None, None)
+        return (*self.references, *(name for name in evidence if name is not None))
+
+
+def _version_of(settings: TranslateSettings) -> str:
+    """Return the version of the translator, and that of the mixing where there are several."""
+    if settings.ensemble:
+        is_shared = settings.combine.vocabulary in ("intersection", "union")
+        sharing = f"/sharing/{SHARING_VERSION}" if is_shared else ""
+        return f"{VERSION}/ensemble/{MIXING_VERSION}{sharing}"
+    return f"{VERSION}/served/{SERVED_VERSION}" if _is_asked(settings) else str(VERSION)
+
+
+class Translate(Kind[TranslateSettings]):
+    """Translates into the language ``to``, else the data's target language."""
+
+    name = "translate"
+    summary = "text -> text in another language, by any translator or several as one"
+    settings = TranslateSettings
+    reads = ("text",)
+    features = TRANSLATOR_FEATURES
+    language = Language.WRITTEN
+
+    @override
+    def facts(self, settings: TranslateSettings) -> Facts:
+        facts, is_asked = super().facts(settings), _is_asked(settings)
+        libraries = LIBRARIES if settings.backend == "torch" else (*LIBRARIES, "ctranslate2")
+        whose = members_by_role(settings) if settings.ensemble else {"model": settings.model}
+        # The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
+        draft = {} if settings.draft is None else {"draft": settings.draft}
+        return replace(
+            facts,
+            version=_version_of(settings),
+            libraries=() if is_asked else libraries,
+            models=whose | draft,
+            device=None if is_asked else settings.device,
+            list_length=settings.n_best if settings.sampling is None else settings.sampling.count,
+        )
+
+    @override
+    def digests(self, settings: TranslateSettings, site: Site) -> dict[str, str]:
+        """Return what the server of a served model says of itself."""
+        if not _is_asked(settings):
+            return {}
+        return chat_fingerprints({"model": settings.model}, completions=settings.prompt == "completion")
+
+    @override
+    def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
+        """Return everything but the models, the file of examples and the device."""
+        if _is_asked(settings):
+            later = {name for name in ("context", "sampling") if getattr(settings, name) is not None}
+            return settings.model_dump(mode="json", include=ASKED | later)
+        parameters = settings.settings_for_key(
+            {*WHOSE, "draft", "examples", "terms", "device", "dropout_seed", "combine", "learned"}
+        )
+        parameters["dtype"] = resolve_dtype_name(settings.dtype, settings.device)
+        if settings.ensemble is None:
+            return parameters
+        mixing = settings.combine.model_dump(mode="json", exclude=ELSEWHERE)
+        masks = {"dropout_seed": settings.dropout_seed} if settings.dropout_members else {}
+        return {**parameters, "combine": mixing, "thinned": settings.dropout_members, **masks}
+
+    @override
+    def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
+        """Where coefficients are to be learned, add the nodes that hold the data and learn them."""
+        combine = values.get("combine")
+        if not isinstance(combine, dict) or combine.get("learn", "nothing") == "nothing":
+            return None
+        if values.get("learned") is not None:
+            return None
+        settings = {key: value for key, value in values.items() if key not in ("of", "when", "to", "terms")}
+        usual = TokenMixing()
+        source, limit = combine.get("dev", usual.dev), combine.get("dev_sentences", usual.dev_sentences)
+        dev, learned = f"{name}-dev", f"{name}-coefficients"
+        return {
+            dev: {"kind": "data", "source": source, "limit": limit},
+            learned: {**settings, "kind": "mixture_weights", "of": dev},
+            name: {**values, "learned": learned},
+        }
+
+    @override
+    def check(self, settings: TranslateSettings, site: Site) -> None:
+        """Check its search, its device, its models' names, and the number of coefficients."""
+        if settings.ensemble is not None:
+            ENSEMBLES["translators"].check(settings.ensemble, site.store)
+        else:
+            checks.check(settings, site.store, served=True)
+
+    @override
+    def validate_models(self, settings: TranslateSettings, site: Site, pairs: LanguagePairs) -> None:
+        """Check that a model knows the languages, and that the members can be mixed."""
+        checks.validate_model(settings, site.store, pairs)
+        if settings.ensemble is not None:
+            ENSEMBLES["translators"].validate(settings.ensemble, site.store)
+        elif checks.needs_vocabulary_check(settings.model, settings.draft, site.store):
+            from components.translation import factory  # noqa: PLC0415 - imports torch
+
+            factory.build(settings, site.store)
+
+    @override
+    def build(self, settings: TranslateSettings, site: Site) -> Component:
+        """Return the translator."""
+        ensemble, sampling = settings.ensemble, settings.sampling
+        translator: Translator
+        if sampling is not None and sampling.dropout:
+            translator = ENSEMBLES["translators"].build_passes(settings, site.store, site.seed)
+        elif ensemble is None:
+            from components.translation import factory  # noqa: PLC0415 - imports torch
+
+            translator = factory.build(settings, site.store, site.seed)
+        else:
+            translator = ENSEMBLES["translators"].build(
+                ensemble,
+                site.table_folder("learned") if settings.learned else None,
+                settings.dropout_seed,
+                site.store,
+                site.seed,
+            )
+
+        def translate(items: Sequence[Item]) -> list[Outcome]:
+            return translator.translate([item.utterance for item in items], [item.segments for item in items])
+
+        return translate
+
+    @override
+    def notes(
+        self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
+        """Warn where many texts are unfamiliar to the model, and of members that lost probability."""
+        from components.translation.context.domain_notes import domain_notes  # noqa: PLC0415 - imports torch
+
+        if _is_asked(settings):
+            return []
+        lost = ENSEMBLES["translators"].notes(ref) if settings.combine.vocabulary != "same" else []
+        assert data is not None  # it reads text
+        return [*lost, *domain_notes(ref, settings.model, data, site.store)]
+
+
+def _is_asked(settings: TranslateSettings) -> bool:
+    """Return whether the translator is a served model, which is asked instead of searched."""
+    return settings.ensemble is None and is_served(settings.model)
+
+
+def members_by_role(settings: TranslateSettings) -> dict[str, str]:
+    """Return the references of the models that are mixed, by role, in their order."""
+    return {f"member{n}": name.removeprefix(DROPOUT_PREFIX) for n, name in enumerate(settings.mixed, 1)}

@@ -1,0 +1,1 @@
+"""Cutting texts into sentences, and putting their translations together."""

@@ -1,0 +1,1 @@
+"""Commands that compute: run, plan, tune, merge and the analyses."""

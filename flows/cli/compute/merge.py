@@ -1,0 +1,101 @@
+"""`antiphon merge`: check a recipe, and write the merged model's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.help.options import StoreUrl
+
+if TYPE_CHECKING:
+    from components.merging.merge import MergeOptions
+    from components.merging.recipe.recipe import Recipe
+    from components.merging.statistics.data_sets import DataSets
+
+
+def merge(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="mergekit's YAML")],
+    out: Annotated[Path | None, typer.Argument(metavar="OUT", help="the new model's folder")] = None,
+    check: Annotated[bool, typer.Option("--check", help="only examine: can these models be merged?")] = False,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", metavar="[MODEL=]SET", help="what fisher and regmean measure the models on; repeatable"
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="of the methods that draw random numbers")] = 0,
+    device: Annotated[
+        str, typer.Option("--device", help="cuda: methods on task or singular vectors compute there")
+    ] = "cpu",
+    store: StoreUrl = None,
+) -> None:
+    """Merge models into a new model folder, after a check; the recipe is mergekit's YAML, as it is.
+
+    Examples: `antiphon merge recipe.yml --check`, `antiphon merge recipe.yml merged-model`.
+
+    Models are paths, ORG/NAME of the hub, `packaged:NAME`, `store:KEY`, or MODEL+ADAPTER with a LoRA; a
+    recipe with `adapters` merges LoRAs with each other. `antiphon run merge` also scores the result.
+    """
+    from components.merging.merge import MergeOptions
+
+    options = MergeOptions(seed=seed, store=store, data=_data_sets(data or []), device=device)
+    _merge(recipe, out, options, check=check)
+
+
+def _data_sets(texts: list[str]) -> DataSets:
+    """The sets of ``--data SET`` and ``--data MODEL=SET``."""
+    from components.merging.config import ALL_MODELS
+    from components.merging.statistics.data_sets import DataSets
+
+    parts = [text.partition("=") for text in texts]
+    return DataSets({model if equals else ALL_MODELS: source or model for model, equals, source in parts})
+
+
+def _count_models(recipe: Recipe) -> str:
+    """How many models are merged; a base that the others are compared with is none of them."""
+    from components.merging.methods.table import METHODS
+    from components.text.counted_nouns import format_count
+
+    if recipe.adapters:
+        return format_count(len(recipe.adapters), "adapter")
+    is_counted = recipe.base_model is None or METHODS[recipe.method].base == "counted"
+    models = [model for model in recipe.models if is_counted or model != recipe.base_model]
+    count = format_count(len(models), "model")
+    return count if is_counted else f"{count} and {'its' if len(models) == 1 else 'their'} base"
+
+
+def _merge(recipe_path: Path, out: Path | None, options: MergeOptions, *, check: bool) -> None:
+    """Examine the merge of a recipe, print what there is to say, and (unless ``check``) do it."""
+    from components.errors import ConfigError
+    from components.files.files import disk_full_as_store_error
+    from components.merging.checks import examine_recipe
+    from components.merging.merge import merge
+    from components.merging.preflight import check_recipe
+    from components.merging.recipe.reader import read_recipe
+    from components.models.adapters.sources import is_adapter
+    from components.models.adapters.tensors import open_adapter
+    from components.models.checkpoints import checkpoint_of
+
+    recipe = read_recipe(recipe_path)
+    check_recipe(recipe, options.store, options.data)
+    if out is None and not check:
+        raise ConfigError("merge: expected OUT, the new model's folder (or --check to examine only)")
+    diagnosis = examine_recipe(recipe, options.store)
+    for similarity in diagnosis.similarities:
+        typer.echo(str(similarity), err=True)
+    for finding in diagnosis.findings:
+        typer.echo(str(finding), err=True)
+    diagnosis.require()
+    if check or out is None:
+        typer.echo(f"{recipe_path}: {recipe.method} of {_count_models(recipe)} can be merged")
+        return
+    with disk_full_as_store_error("the merged model", out.absolute().parent):
+        merge(recipe, out, options)
+    if is_adapter(out):
+        adapter = open_adapter(out.absolute(), str(out))
+        typer.echo(f"{adapter.folder}  adapter of rank {adapter.config.rank}  sha256 {adapter.sha256}")
+        return
+    checkpoint = checkpoint_of(out.absolute(), str(out))
+    typer.echo(f"{checkpoint.path}  {checkpoint.architecture}  sha256 {checkpoint.sha256}")

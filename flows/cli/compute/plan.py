@@ -1,0 +1,187 @@
+"""`antiphon plan`: the graph, and of each node whether its stage is reused, resumed or run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from flows.cli.help.options import (
+    Assignments,
+    AudioFile,
+    Config,
+    DataSet,
+    FlowOrFile,
+    Language,
+    Limit,
+    ModelMetrics,
+    StoreUrl,
+    Until,
+)
+
+if TYPE_CHECKING:
+    from components.pipeline.advice.forecast import Forecast
+    from components.pipeline.pipeline import Pipeline
+    from flows.registry import FlowEntry
+
+AsMermaid = Annotated[bool, typer.Option("--mermaid", help="print the graph as Mermaid text")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="print nodes, keys and forecasts as JSON, a system in a line")
+]
+
+
+def plan(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+    flow: FlowOrFile,
+    config: Config = None,
+    assignments: Assignments = None,
+    store: StoreUrl = None,
+    audio: AudioFile = None,
+    data: DataSet = None,
+    target_language: Language = None,
+    limit: Limit = None,
+    until: Until = None,
+    model_metrics: ModelMetrics = None,
+    mermaid: AsMermaid = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run would do, without running it: the nodes, what is reused, and how long the rest takes.
+
+    FILE.yaml holds a graph of models (docs/pipelines.md); each system of its `matrix` is shown. What a run
+    would refuse (models, licences, languages, programs) is refused here. Examples:
+
+    - `antiphon plan examples/routed_cascade.yaml --until asr`
+
+    - `antiphon plan cascade --data manifest.jsonl --mermaid`
+    """
+    shortcuts: dict[str, object] = {
+        "store": store,
+        "audio": audio,
+        "data": data,
+        "target_language": target_language,
+        "limit": limit,
+        "until": until,
+        "model_metrics": model_metrics or None,
+    }
+    for name, graph, forecasts, metrics in plan_systems(flow, config, assignments or [], shortcuts):
+        _print_plan(name, graph, forecasts, metrics, mermaid=mermaid, as_json=as_json)
+
+
+def plan_systems(
+    flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
+) -> list[tuple[str, Pipeline, list[Forecast], tuple[str, ...]]]:
+    """Every system of a run: its name ("" for the only one), graph, forecast, and metrics by models."""
+    from flows.cli.compute.run_parameters import resolve_parameters
+    from flows.parameters.pipeline import PipelineParameters, systems_of
+
+    entry, parameters = resolve_parameters(flow, config, assignments, shortcuts)
+    systems = systems_of(parameters) if isinstance(parameters, PipelineParameters) else {"": parameters}
+    return [(name, *_plan_system(entry, system)) for name, system in systems.items()]
+
+
+def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Forecast], tuple[str, ...]]:
+    from components.data.stage import store_data
+    from components.models.weight_digests import resolve_weight_digests
+    from components.pipeline.advice.forecast import forecast_nodes
+    from components.pipeline.pipeline import DATA
+    from components.pipeline.planning import plan_nodes
+    from components.storage.store import Store
+    from flows.preflight import (
+        admit_data,
+        admit_learning,
+        check_needs,
+        choose_models,
+        need_of_data,
+        needs_of_metrics,
+        needs_of_pipeline,
+    )
+
+    graph = entry.pipeline(parameters)
+    metrics = tuple(getattr(parameters, "model_metrics", ()))
+    of_metrics = needs_of_metrics(metrics, parameters.store, "model_metrics")
+    needs = needs_of_pipeline(graph, parameters.store, parameters.seed)
+    has_draft = getattr(parameters, "draft", None) is not None  # it goes on with the data of a finished run
+    of_data = [] if has_draft or parameters.data_set is None else [need_of_data(parameters.data_set)]
+    check_needs([*of_data, *needs, *of_metrics])
+    store, sets = Store(parameters.store), {}
+    if has_draft:
+        sets[DATA] = entry.hooks.data(parameters)
+    elif parameters.data_set is not None:
+        source, audio, *languages, limit = parameters.data_set
+        sets[DATA] = store_data(source, audio, tuple(languages), limit, store)
+    if DATA in sets:
+        graph, _ = choose_models(graph, sets[DATA])
+        needs = needs_of_pipeline(graph, parameters.store, parameters.seed)
+    for node in graph.data_nodes():
+        settings: Any = node.settings
+        sets[node.name] = store_data(settings.source, None, graph.languages, settings.limit, store)
+    for name, ref in sets.items():
+        admit_data([*needs, *of_metrics], ref, name)
+    admit_learning(graph, sets, parameters.store)
+    plans = plan_nodes(graph, sets, parameters.store, parameters.seed, resolve_weight_digests)
+    return graph, forecast_nodes(plans, sets, store), metrics
+
+
+def _print_plan(
+    name: str,
+    graph: Pipeline,
+    forecasts: Sequence[Forecast],
+    metrics: Sequence[str],
+    *,
+    mermaid: bool,
+    as_json: bool,
+) -> None:
+    notes = _list_license_notes(graph, metrics)
+    if as_json:
+        nodes = {node_forecast.node: node_forecast.model_dump(mode="json") for node_forecast in forecasts}
+        values = {"system": name, "pipeline": graph.to_record().model_dump(mode="json"), "forecast": nodes}
+        values |= {"model_metrics": list(metrics), "licences": notes}
+        typer.echo(json.dumps(values, ensure_ascii=True))
+        return
+    remarks = {node_forecast.node: _describe_forecast(node_forecast) for node_forecast in forecasts}
+    if mermaid:
+        from components.pipeline.advice.mermaid import to_mermaid as drawn
+
+        typer.echo(drawn(graph, remarks), nl=False)
+        return
+    from flows.cli.help.console import console
+    from reports.terminal.tables import new_table
+
+    table = new_table("node", "kind", "reads", "models", "becomes")
+    table.title, table.title_justify = name or None, "left"
+    for node in graph:
+        models = ", ".join(dict.fromkeys(node.models.values()))
+        inputs = [*node.of, f"when {'.'.join(node.when)}"] if node.when else node.of
+        kind = f"{node.kind.name} {node.facts.description}".rstrip()
+        cells = (node.name, kind, ", ".join(inputs), models, remarks.get(node.name, ""))
+        table.add_row(*map(Text, cells))
+    console().print(table)
+    if graph.outputs:
+        outputs = ", ".join(f"{role} {output}" for role, output in graph.outputs.items())
+        console().print(Text(f"scored: {outputs}"))
+    for line in (*(f"metric: {metric}" for metric in metrics), *(f"licence: {note}" for note in notes)):
+        console().print(Text(line))
+
+
+def _list_license_notes(graph: Pipeline, metrics: Sequence[str]) -> list[str]:
+    """What the licences of models restrict, a line each."""
+    from components.metrics.metric_names import split_metric
+    from components.models.licenses import license_notes
+
+    references = [reference for node in graph for reference in node.models.values()]
+    return license_notes([*references, *(str(split_metric(metric)[1]) for metric in metrics)])
+
+
+def _describe_forecast(forecast: Forecast) -> str:
+    """The forecast of a node in words."""
+    if forecast.status == "reused":
+        return "reused"
+    from reports.formatting import format_duration
+
+    how_long = "" if forecast.seconds is None else f", about {format_duration(forecast.seconds)}"
+    if forecast.status == "resumed":
+        return f"resumed at shard {forecast.shards_done} of {forecast.shards}{how_long}"
+    return f"run{how_long}"

@@ -1,0 +1,232 @@
+"""`antiphon run`: parameters from file and flags, the flow in this process, its result printed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from flows.cli.compute.run_display import RunDisplay, display_run
+from flows.cli.compute.run_parameters import check_size, is_pipeline_file, resolve_parameters
+from flows.cli.help.options import (
+    AsJson,
+    Assignments,
+    AudioFile,
+    Config,
+    DataSet,
+    FlowOrFile,
+    Language,
+    Limit,
+    ListParameters,
+    ModelMetrics,
+    Processes,
+    Replace,
+    RunName,
+    StoreUrl,
+    Template,
+    Until,
+    Yes,
+)
+from flows.cli.help.verbosity import Verbosity, verbosity
+from flows.registry import FLOWS, FlowEntry
+from flows.server.server_process import ServerProcess, start_importing
+
+if TYPE_CHECKING:
+    from components.run_record import RunRecord
+
+EXIT_QUARANTINED = 3
+
+
+def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+    flow: FlowOrFile,
+    config: Config = None,
+    assignments: Assignments = None,
+    store: StoreUrl = None,
+    name: RunName = None,
+    replace: Replace = False,
+    as_json: AsJson = False,
+    audio: AudioFile = None,
+    data: DataSet = None,
+    target_language: Language = None,
+    limit: Limit = None,
+    until: Until = None,
+    model_metrics: ModelMetrics = None,
+    parameters: ListParameters = False,
+    template: Template = False,
+    yes: Yes = False,
+    processes: Processes = 1,
+) -> None:
+    """Run a flow or a pipeline of your own; a finished stage is reused, an interrupted one goes on.
+
+    FILE.yaml holds a graph of models and what it is run on (docs/pipelines.md); a `matrix` of settings in it
+    is compared, and `--until NODE` runs a part. Every flow has parameters of its own: `antiphon run FLOW
+    --help` explains them, and `--set` or a FILE sets them. A flag below that stands for a parameter which
+    FLOW has not is refused.
+
+    For example:
+
+    - `antiphon run cascade` runs the sample set: speech, transcript, translation, scores, report.
+
+    - `antiphon run cascade --audio talk.wav --target-language de` needs no manifest.
+
+    - `antiphon run cascade --data manifest.jsonl --set asr.beam_size=1 --set mt.model=hub:ORG/NAME`
+
+    - `antiphon run examples/routed_cascade.yaml --data talks.jsonl --set nodes.good.beam_size=8`
+
+    - `antiphon run cascade --model-metrics comet:hub:Unbabel/wmt22-comet-da`
+
+    - `antiphon run cascade -c cascade.yaml --set mt.beam_size=5 --json`
+
+    A later value wins: the defaults, then FILE, then the flags, then --set.
+    """
+    if parameters or template:
+        from flows.cli.help.parameter_printing import print_parameters, print_template
+
+        shown = "pipeline" if is_pipeline_file(flow) else flow
+        print_template(shown) if template else print_parameters(shown, as_json=as_json)
+        return
+    if processes > 1 and os.environ.get("WORLD_SIZE", "1") == "1":  # else it is one of them
+        from flows.cli.compute.torchrun import run_over_processes
+
+        raise typer.Exit(run_over_processes(processes, sys.argv[1:]))
+    shortcuts: dict[str, object] = {
+        "store": store,
+        "name": name,
+        "replace": replace or None,
+        "audio": audio,
+        "data": data,
+        "target_language": target_language,
+        "limit": limit,
+        "until": until,
+        "model_metrics": model_metrics or None,
+    }
+    raise typer.Exit(run_flow(flow, config, assignments or [], shortcuts, as_json=as_json, yes=yes))
+
+
+def run_flow(
+    name: str,
+    config: Path | None,
+    assignments: Sequence[str],
+    shortcuts: Mapping[str, object],
+    *,
+    as_json: bool,
+    yes: bool = True,
+) -> int:
+    """Run a flow to its end and print its result; returns the exit code.
+
+    What can be refused is refused before Prefect starts; ``yes``: also a training by mere defaults.
+
+    Raises:
+        AntiphonError: what the flow raised.
+    """
+    ended, store = compute_flow(name, config, assignments, shortcuts, yes=yes)
+    if isinstance(ended, int):
+        return ended
+    analysis = FLOWS[name].adds if name in FLOWS and verbosity() < Verbosity.VERBOSE else None
+    return print_result(ended, store, as_json=as_json, analysis=analysis)
+
+
+def compute_flow(
+    name: str,
+    config: Path | None,
+    assignments: Sequence[str],
+    shortcuts: Mapping[str, object],
+    *,
+    yes: bool = True,
+) -> tuple[RunRecord | int, str | None]:
+    """Run a flow to its end without printing; returns its record, or an exit code, and the URL of its store.
+
+    Raises:
+        AntiphonError: what the flow raised.
+    """
+    server = start_importing()
+    entry, parameters = resolve_parameters(name, config, assignments, shortcuts)
+    if not yes:
+        from flows.cli.compute.long_training import require_intent
+
+        require_intent(name, parameters)
+    with display_run() as display:
+        return _call_flow(entry, parameters, server, display), parameters.store
+
+
+def run_checked(entry: FlowEntry, parameters: Any, server: ServerProcess | None, *, as_json: bool) -> int:
+    """Run a flow with checked parameters to its end and print its result; returns the exit code.
+
+    Args:
+        entry: the flow.
+        parameters: of its model.
+        server: the process of Prefect's server that imports already, if one was started.
+        as_json: whether the last line of standard output is one JSON object.
+
+    Raises:
+        AntiphonError: what the flow raised.
+    """
+    with display_run() as display:
+        ended = _call_flow(entry, parameters, server, display)
+    return ended if isinstance(ended, int) else print_result(ended, parameters.store, as_json=as_json)
+
+
+_IMPORTED_BY_RUNS = ("prefect.flow_engine", "fastapi.encoders", "sacrebleu.metrics", "jiwer", "graphviz")
+"""What every run comes to import when it begins, scores and writes its report."""
+
+
+def _call_flow(
+    entry: FlowEntry, parameters: Any, server: ServerProcess | None, display: RunDisplay
+) -> RunRecord | int:
+    """The record of a flow that ran to its end; an exit code if SIGTERM ended it."""
+    from flows.server.ephemeral_server import (
+        check_server,
+        describe_lost_server,
+        spare_heartbeats,
+        start_server,
+    )
+
+    check_size(parameters)
+    start_server(server)  # meanwhile what follows is imported and checked
+    from flows import signals
+    from flows.preflight import check_needs
+    from tasks.task_options import unwrap
+
+    check_needs(entry.needs(parameters))
+    call = entry.call
+    display.attach()
+    for name in _IMPORTED_BY_RUNS:
+        import_module(name)  # while the server starts, on another core
+    check_server()
+    try:
+        with signals.handle_signals(display.close), spare_heartbeats():
+            returned = call(**{field: getattr(parameters, field) for field in type(parameters).model_fields})
+    except signals.SigtermReceived:
+        return signals.exit_after_sigterm()
+    except Exception as error:
+        if message := describe_lost_server(error):
+            display.close()
+            sys.stderr.write(f"antiphon: {message}\n")
+            signals.exit_now(1)  # Prefect would try for minutes to send its last events
+        raise
+    record: RunRecord = unwrap(returned)
+    return record
+
+
+def print_result(run: RunRecord, store_url: str | None, *, as_json: bool, analysis: str | None = None) -> int:
+    """Print a run, or only what its stage of the kind ``analysis`` says; returns the exit code.
+
+    The code is 3 if records were quarantined.
+    """
+    from components.storage.store import Store
+    from flows.cli.look.printing import print_analysis, print_run, run_json
+
+    store = Store(store_url)
+    if analysis is not None:
+        print_analysis(run, analysis)
+    else:
+        print_run(run, store)
+    if as_json:
+        sys.stdout.write(run_json(run, store.run_folder(run.name)) + "\n")
+    sys.stdout.flush()
+    return EXIT_QUARANTINED if run.status == "completed with quarantine" else 0

@@ -1,0 +1,1 @@
+"""Commands that read or write people's files: transcribe, translate, export, edit."""

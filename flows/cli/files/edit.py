@@ -1,0 +1,177 @@
+"""`antiphon edit`: corrections by hand of a finished run's texts; what lies below them runs again."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from components.errors import ConfigError
+from flows.cli.help.options import AsJson, Replace, StoreUrl
+
+if TYPE_CHECKING:
+    from components.editing.edited_files import Edits
+    from components.run_record import NodeRecord, RunRecord
+    from components.storage.store import Store
+
+_NUMBERED = re.compile(r"(.+)-edited(?:-(\d+))?")
+
+
+def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a finished run")],
+    node: Annotated[str, typer.Argument(metavar="NODE", help="whose texts were edited, such as asr or mt")],
+    source: Annotated[
+        Path,
+        typer.Option(
+            "--from", metavar="FILE", help="edited .tsv, .docx, .jsonl or .srt file, or a folder of .srt"
+        ),
+    ],
+    by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="who; the system's user")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="name of the new run; RUN-edited")] = None,
+    store: StoreUrl = None,
+    replace: Replace = False,
+    as_json: AsJson = False,
+) -> None:
+    """Correct the texts of a node by hand; a new run reuses what lies above and runs again what lies below.
+
+    The corrections stay in the store, with who made them, when, and what the texts were before; the edited
+    file is not needed any more. RUN stays as it is. Editing a run that was edited adds to its corrections.
+
+    For example:
+
+    - `antiphon export RUN --node asr --for-edit --out asr.tsv` writes the texts of the node `asr`; edit the
+      column `text`.
+
+    - `antiphon edit RUN asr --from asr.tsv` makes the run RUN-edited, in which `asr-edited` follows `asr`.
+
+    - `antiphon export RUN --node asr --for-edit --format srt --out subtitles`, and `--from subtitles`: a file
+      per recording, whose cues may be corrected, split, merged and moved.
+    """
+    raise typer.Exit(run_edited(run, node, source, by, name, store, replace=replace, as_json=as_json))
+
+
+def run_edited(  # noqa: PLR0913 - what the command line gives
+    run_name: str,
+    node_name: str,
+    source: Path,
+    by: str | None,
+    name: str | None,
+    store_url: str | None,
+    *,
+    replace: bool,
+    as_json: bool,
+) -> int:
+    """Store the corrections in a file and run what they change; returns the exit code.
+
+    Raises:
+        AntiphonError: the run works still, the file does not fit it, or what the flow raised.
+    """
+    from components.storage.store import Store
+    from flows.cli.compute.run import run_checked
+    from flows.parameters.base import DataParameters
+    from flows.registry import flow_named
+    from flows.server.server_process import start_importing
+
+    store = Store(store_url)
+    run = store.load_run(run_name)
+    entry = flow_named(run.flow)
+    if not issubclass(entry.parameters, DataParameters) or not run.pipeline.nodes:
+        raise ConfigError(
+            f"run {run_name}: expected a run of one pipeline over data, found one of {run.flow}"
+        )
+    check_data_of(run)
+    parameters = make_parameters(run, node_name, source, by, store)
+    server = start_importing()
+    update = {"name": name or name_of_edit(run_name, store), "store": store_url, "replace": replace}
+    return run_checked(
+        entry, entry.parameters.model_validate({**parameters, **update}), server, as_json=as_json
+    )
+
+
+def check_data_of(run: RunRecord) -> None:
+    """Refuse, before corrections are stored, a run whose data cannot be read from here.
+
+    Raises:
+        ConfigError: they are not there; a relative path may be that of another folder.
+    """
+    from components import data as sets
+    from components.errors import DataError
+
+    values = map(run.parameters.get, ("data", "audio", "source_language", "target_language"))
+    source, audio, *languages = (None if value is None else str(value) for value in values)
+    try:
+        if audio is not None:
+            sets.check_audio(audio)
+        elif source is not None:
+            sets.check(source, *languages)
+    except DataError as error:
+        raise ConfigError(
+            f"data: {error}; a relative path begins where run {run.name} was started: edit it there"
+        ) from None
+
+
+def make_parameters(
+    run: RunRecord, node_name: str, source: Path, by: str | None, store: Store
+) -> dict[str, object]:
+    """Store the corrections in a file and return the parameters of a run that has them."""
+    from pydantic import TypeAdapter
+
+    from components.editing.corrections_stage import store_corrections
+    from components.editing.run_texts import SUFFIX, node_to_edit
+    from components.pipeline.editing import NodeEdit, check_editable
+    from flows.registry import pipeline_of
+
+    node = node_to_edit(run, node_name)
+    base = node.name.removesuffix(SUFFIX)
+    check_editable(pipeline_of(run), base)
+    edits = read_edits_of(run, node, source, by or system_user())
+    recorded = TypeAdapter(tuple[NodeEdit, ...]).validate_python(run.parameters.get("edits", ()))
+    earlier = {each.node: each for each in recorded}
+    before = earlier[base].corrections if base in earlier else None
+    stage = store_corrections(store, base, edits.corrections, before)
+    earlier[base] = NodeEdit(node=base, corrections=stage.key)
+    return {**run.parameters, "edits": [each.model_dump() for each in earlier.values()]}
+
+
+def system_user() -> str:
+    """Return the name of the user whose process this is.
+
+    Raises:
+        ConfigError: the system knows none, as in a container that runs under some number.
+    """
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the first before Python 3.13
+        raise ConfigError(
+            "--by: expected a name, since the system has none for this user, found none"
+        ) from None
+
+
+def read_edits_of(run: RunRecord, node: NodeRecord, source: Path, by: str) -> Edits:
+    """Return what a file changes in a node's texts, and print how it was read."""
+    from components.editing.edited_files import Origin, read_edits
+    from components.editing.kinds.corrections import list_ids
+    from components.editing.run_texts import language_of_texts, texts_of_node
+    from components.files.files import utc_now
+
+    key = next(ref.key for ref in run.stages if ref.stage == node.name)
+    texts = texts_of_node(run, node)
+    edits = read_edits(source, texts, Origin(node.name, key, by, utc_now()), language_of_texts(node, texts))
+    for note in edits.notes:
+        typer.echo(f"antiphon: {note}", err=True)
+    ids = [each.id for each in edits.corrections]
+    typer.echo(
+        f"antiphon: {len(ids)} of {len(texts)} texts of {node.name} corrected: {list_ids(ids)}", err=True
+    )
+    return edits
+
+
+def name_of_edit(run_name: str, store: Store) -> str:
+    """Return RUN-edited, or with the first number that no run has."""
+    match = _NUMBERED.fullmatch(run_name)
+    stem = f"{match[1] if match else run_name}"[:80] + "-edited"
+    names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, 10_000))
+    return next(each for each in names if not store.backend.has_run(each))

@@ -1,0 +1,194 @@
+"""`antiphon export`: the texts of a finished run as files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from components.errors import ConfigError
+from flows.cli.compute.run import EXIT_QUARANTINED
+from flows.cli.files.export_options import (
+    STANDARD_OUTPUT,
+    Bilingual,
+    ForEdit,
+    Formats,
+    MarkBelow,
+    OutPath,
+    Overwrite,
+    Rules,
+    formats_of,
+    refuse_binary_output,
+    settings_of,
+    single_file,
+    with_rules,
+)
+from flows.cli.files.for_edit import export_for_edit
+from flows.cli.help.options import AsJson, StoreUrl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from components.export.export import Export
+    from components.export.format_names import TextFormat
+    from components.export.formats import ExportSettings
+    from components.export.run_texts import RunTexts
+
+MAX_LISTED = 20
+"""Files or quarantined records that are named."""
+
+Nodes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--node", metavar="NAME", help="the texts of this node; repeatable. The run's outputs if omitted"
+    ),
+]
+
+
+@with_rules
+def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
+    node: Nodes = None,
+    formats: Formats = None,
+    out: OutPath = None,
+    bilingual: Bilingual = False,
+    confidence: MarkBelow = None,
+    overwrite: Overwrite = False,
+    for_edit: ForEdit = False,
+    *,
+    rules: Rules,
+    store: StoreUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    r"""Write what a run made as text, subtitles or tables, a file per recording; times are the recording's.
+
+    Files are named RECORDING.LANGUAGE.FORMAT and go into the folder RUN, unless --out says where. A table
+    (tsv, jsonl, parquet) holds all recordings. docs/export.md has the columns and the rules of subtitles.
+
+    For example:
+
+    - `antiphon export RUN --format srt,vtt,txt` writes transcript and translation of every recording.
+
+    - `antiphon export RUN --node mt --out talk.de.srt` writes one file.
+
+    - `antiphon export RUN --format vtt --bilingual --confidence 0.5`: both languages, doubtful words marked.
+
+    - `antiphon export RUN --node asr --for-edit`: a table to correct, which `antiphon edit` reads back (or
+      `--format docx`: a Word document, or `--format srt`: subtitles).
+
+    - `antiphon export RUN --node asr --format tsv --out - | column -t -s $'\t'`
+
+    Exit codes: 0 done; 3 done, some records of the run are quarantined and have no text.
+    """
+    if for_edit:
+        export_for_edit(run, node or [], formats, out, store, overwrite=overwrite)
+        return
+    settings = settings_of(rules, bilingual=bilingual, low=confidence)
+    texts, nodes = load_texts(run, node, store)
+    written = write_texts(texts, nodes, formats_of(formats, out), settings, out or run, overwrite=overwrite)
+    if out != STANDARD_OUTPUT:
+        print_files(written.files)
+    report(written)
+    if as_json:
+        sys.stdout.write(_as_json(run, written) + "\n")
+    raise typer.Exit(EXIT_QUARANTINED if written.quarantined else 0)
+
+
+def load_texts(name: str, nodes: Sequence[str] | None, store_url: str | None) -> tuple[RunTexts, list[str]]:
+    """The texts of a run, and the nodes that are asked for: its outputs if none is named.
+
+    Raises:
+        StoreError: no such run, or a damaged one.
+        ConfigError: no such node, or a run that made no texts.
+    """
+    texts = open_texts(name, store_url)
+    return texts, texts.select_nodes(nodes or ())
+
+
+def open_texts(name: str, store_url: str | None) -> RunTexts:
+    """The texts of a run.
+
+    Raises:
+        StoreError: no such run, or a damaged one.
+        ConfigError: it compares others.
+    """
+    from components.export.run_texts import RunTexts
+    from components.storage.store import Store
+
+    run = Store(store_url).load_run(name)
+    if run.systems:
+        compared = ", ".join(run.systems.values())
+        raise ConfigError(f"run {name} compares others: export one of them: {compared}")
+    return RunTexts(run)
+
+
+def write_texts(
+    texts: RunTexts,
+    nodes: Sequence[str],
+    formats: Sequence[TextFormat],
+    settings: ExportSettings,
+    out: str,
+    *,
+    overwrite: bool,
+) -> Export:
+    """Write texts into a folder or a file, or print them.
+
+    Raises:
+        ConfigError: they are not one file, and one is asked for; or a file holds something else.
+    """
+    from components.export.export import Export, encode_single, write_run, write_single
+
+    path = single_file(out, formats)
+    if out != STANDARD_OUTPUT and path is None:
+        return write_run(texts, nodes, formats, settings, Path(out), overwrite=overwrite)
+    if len(formats) > 1:
+        raise ConfigError(f"--format: expected one for {out}, found {', '.join(formats)}; name a folder")
+    if path is not None:
+        return write_single(texts, nodes, formats[0], settings, path, overwrite=overwrite)
+    refuse_binary_output(formats)
+    print_content(encode_single(texts, nodes, formats[0], settings).content)
+    return Export(quarantined=texts.missing_from(nodes))
+
+
+def print_content(content: bytes) -> None:
+    """Print what would stand in a file: the same bytes, but for what a terminal would take for commands."""
+    from reports.escaping import to_printable
+
+    sys.stdout.flush()
+    printable = to_printable(content.decode(errors="replace")).encode() if sys.stdout.isatty() else content
+    sys.stdout.buffer.write(printable)
+    sys.stdout.flush()
+
+
+def print_files(files: Sequence[Path]) -> None:
+    """Print the paths of files, the first of many."""
+    for path in files[:MAX_LISTED]:
+        sys.stdout.write(f"{path}\n")
+    if len(files) > MAX_LISTED:
+        sys.stdout.write(f"... {len(files):,} files in {files[0].parent}\n")
+
+
+def report(written: Export) -> None:
+    """Say on standard error which rules subtitles do not keep, and which records have no text."""
+    from reports.escaping import to_printable
+
+    if written.check is not None:
+        sys.stderr.write(f"antiphon: {written.check.describe()}\n")
+    for bad in written.quarantined[:MAX_LISTED]:
+        line = f"{bad.utterance_id}: no text: {bad.stage}: {bad.reason}: {bad.detail}"
+        sys.stderr.write(f"antiphon: {to_printable(' '.join(line.split()))}\n")
+    if len(written.quarantined) > MAX_LISTED:
+        sys.stderr.write(f"antiphon: ... {len(written.quarantined):,} records have no text\n")
+
+
+def _as_json(run: str, written: Export) -> str:
+    line = {
+        "run": run,
+        "files": [str(path) for path in written.files],
+        "subtitles": written.check and written.check.model_dump(mode="json"),
+        "quarantined": [bad.model_dump(mode="json") for bad in written.quarantined],
+    }
+    return json.dumps(line)

@@ -1,0 +1,101 @@
+"""The files that `antiphon transcribe` and `antiphon translate` are given: recordings, or texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from components.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from components.export.format_names import TextFormat
+
+SUBTITLE_ENDINGS = (".srt", ".vtt")
+TEXT_ENDINGS = (".txt", ".text", *SUBTITLE_ENDINGS)
+UNREAD_ENDINGS = (
+    *(".ass", ".ssa", ".sub", ".ttml"),
+    *(".doc", ".docx", ".odt", ".rtf", ".pdf", ".htm", ".html", ".xlsx", ".pptx", ".tmx", ".xlf", ".xliff"),
+)
+"""Endings of texts that are not read; ffmpeg would be asked for their sound."""
+
+
+class InputFiles(NamedTuple):
+    """Files of one sort: recordings go through one run together, each text through one of its own."""
+
+    recordings: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """How many they are."""
+        return len(self.recordings) + len(self.texts)
+
+
+def find_inputs(paths: Sequence[str], *, texts: bool) -> InputFiles:
+    """The files that arguments stand for: files, folders of recordings, patterns.
+
+    Args:
+        paths: as they were given.
+        texts: whether texts can be taken; else every file is a recording.
+
+    Raises:
+        ConfigError: there is no such file, or recordings and texts were given together.
+    """
+    from components.data.recordings import find_recordings
+
+    try:
+        files = find_recordings(paths)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
+    written = [file for file in files if is_text(file)]
+    refused = next((file for file in files if Path(file).suffix.lower() in UNREAD_ENDINGS), None)
+    if refused is not None or (written and not texts):
+        expected = "recordings, texts (.txt) or subtitles (.srt, .vtt)" if texts else "recordings"
+        advice = f"; save it as plain text ({TEXT_ENDINGS[0]})" if refused and texts else ""
+        raise ConfigError(f"expected {expected}, found {refused or written[0]}{advice}")
+    if written and len(written) < len(files):
+        recording = next(file for file in files if file not in written)
+        raise ConfigError(
+            f"expected recordings or texts, found both ({recording} and {written[0]}); run twice"
+        )
+    return InputFiles((), tuple(files)) if written else InputFiles(tuple(files))
+
+
+def refuse_untimed_texts(texts: Sequence[str], formats: Sequence[TextFormat]) -> None:
+    """Refuse texts without times where only subtitles are to be written.
+
+    Raises:
+        ConfigError: the first of them is named.
+    """
+    from components.export.formats import FORMATS
+
+    untimed = [text for text in texts if not text.lower().endswith(SUBTITLE_ENDINGS)]
+    if untimed and formats and all(FORMATS[form].is_subtitle for form in formats):
+        raise ConfigError(
+            f"{untimed[0].removeprefix('paragraphs:')}: expected speech or subtitles, which have times, for "
+            f"the format {formats[0]}, found a text; choose txt, tsv, jsonl or json"
+        )
+
+
+def is_text(file: str) -> bool:
+    """Whether a file is text or subtitles: by its ending, which may be its language as in ``talk.it``."""
+    ending = Path(file).suffix.lower()
+    return ending in TEXT_ENDINGS or language_of_name(file) is not None
+
+
+def language_of_name(file: str) -> str | None:
+    """The language that a text has as its ending or before it: ``talk.it``, ``talk.it.txt``, ``talk.it.srt``.
+
+    None where that is none of the known languages' codes.
+    """
+    from components.data.files.subtitles import SUBTITLES, language_before_ending
+    from components.data.recordings import RECORDING_EXTENSIONS
+    from components.text.languages import NAMES
+
+    path = Path(file)
+    if path.suffix.lower() in SUBTITLES:
+        return language_before_ending(path)
+    ending = path.with_suffix("").suffix if path.suffix.lower() in TEXT_ENDINGS else path.suffix
+    code = ending.removeprefix(".")
+    return code if len(code) == 2 and code in NAMES and ending not in RECORDING_EXTENSIONS else None

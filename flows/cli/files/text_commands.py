@@ -1,0 +1,191 @@
+"""What `antiphon transcribe` and `antiphon translate` share: run a graph over files, write its texts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from components.errors import ConfigError, DataError
+from flows.cli.compute.run import EXIT_QUARANTINED, compute_flow
+from flows.cli.files.export import open_texts, print_content, print_files, report, write_texts
+from flows.cli.files.export_options import STANDARD_OUTPUT, refuse_binary_output, single_file
+from flows.cli.files.input_files import TEXT_ENDINGS, InputFiles, language_of_name, refuse_untimed_texts
+from flows.cli.help.verbosity import Verbosity, verbosity
+
+if TYPE_CHECKING:
+    from components.export.export import Export
+    from components.export.format_names import TextFormat
+    from components.export.formats import ExportSettings
+    from components.export.run_texts import RunTexts
+
+
+class Output(NamedTuple):
+    """Where texts go, and how.
+
+    Attributes:
+        formats: of the files.
+        settings: of their content.
+        out: a folder, a file, ``-``; None: plain text, or the one file, on standard output.
+        overwrite: files that hold something else.
+    """
+
+    formats: Sequence[TextFormat]
+    settings: ExportSettings
+    out: str | None
+    overwrite: bool
+
+
+def run_files(
+    graph: Mapping[str, Any],
+    inputs: InputFiles,
+    output: Output,
+    shortcuts: Mapping[str, object],
+) -> int:
+    """Run a graph over recordings, or over one text after the other, and write what its last node gave.
+
+    Args:
+        graph: a pipeline as plain values.
+        inputs: the files.
+        output: where the texts go.
+        shortcuts: parameters of the run, its title among them; the runs of further texts get numbers behind
+            its name.
+
+    Returns:
+        the exit code: 3 if a record was quarantined.
+    """
+    check_output(inputs.total, output)
+    if inputs.recordings:
+        sources: list[dict[str, object]] = [{"audio": "\n".join(inputs.recordings)}]
+    else:
+        sources = [_source_of(text, shortcuts) for text in inputs.texts]
+        _check_texts(inputs.texts, sources, output)
+    codes = []
+    for number, source in enumerate(sources):
+        name = shortcuts.get("name")
+        values = {**shortcuts, **source, "name": f"{name}-{number + 1}" if name and number else name}
+        ended, store = compute_flow("pipeline", None, [], {"graph": graph, **values})
+        if isinstance(ended, int):
+            return ended
+        headed = inputs.total > 1
+        codes.append(_write(ended.name, store, output, headed=headed, first=number == 0))
+        if verbosity() > Verbosity.QUIET:  # whoever corrects the texts, or doubts them, needs the name
+            sys.stderr.write(f"antiphon: this was the run {ended.name}: antiphon inspect {ended.name}\n")
+    return max(codes)
+
+
+def _source_of(text: str, shortcuts: Mapping[str, object]) -> dict[str, object]:
+    """Parameters of the run over a text: it, and its language, where only its name says it."""
+    language = shortcuts.get("source_language")
+    if language is None and text.lower().endswith(TEXT_ENDINGS):
+        language = language_of_name(text)
+    return {"data": text, **({} if language is None else {"source_language": language})}
+
+
+def _check_texts(texts: Sequence[str], sources: Sequence[Mapping[str, Any]], output: Output) -> None:
+    """Refuse, before the first is translated, what cannot be read, and two of one name for a folder."""
+    from components.data import check
+    from components.data.files.subtitles import name_without_language
+
+    refuse_untimed_texts(texts, output.formats)
+    by_name: dict[str, str] = {}
+    for text, source in zip(texts, sources, strict=True):
+        try:
+            check(text, source.get("source_language"))
+        except DataError as error:
+            raise ConfigError(str(error)) from None
+        other = by_name.setdefault(name_without_language(Path(text)).casefold(), text)
+        if other != text and output.out not in (None, STANDARD_OUTPUT):
+            raise ConfigError(
+                f"--out: expected texts whose files have names of their own, found {other} and {text}; "
+                "translate them into different folders"
+            )
+
+
+def check_output(count: int, output: Output) -> None:
+    """Refuse, before anything runs, to write many files into one.
+
+    Raises:
+        ConfigError: what is asked for is several files, and no folder is named.
+    """
+    file = single_file(output.out, output.formats)
+    prints = output.out in (None, STANDARD_OUTPUT)
+    if prints:
+        refuse_binary_output(output.formats)
+    plain = list(output.formats) == ["txt"]
+    if (prints or file) and len(output.formats) > 1:
+        raise ConfigError(
+            f"--out: expected a folder for {' and '.join(output.formats)}, found {output.out or 'none'}"
+        )
+    if count > 1 and ((prints and not plain) or file):
+        raise ConfigError(
+            f"--out: expected a folder for the texts of {count} files, found {output.out or 'none'}"
+        )
+    if file is not None and not file.parent.is_dir():
+        raise ConfigError(
+            f"--out: expected a file in a folder that is there, found {file}; create its folder"
+        )
+
+
+def _write(name: str, store: str | None, output: Output, *, headed: bool, first: bool) -> int:
+    from components.export.export import Export
+    from components.run_record import NOTHING_SCORED
+    from reports.escaping import to_printable
+
+    texts = open_texts(name, store)
+    node = texts.outputs[-1:]  # the translation, else the transcript
+    if not node:
+        written = Export(quarantined=list(texts.quarantined.values()))
+    elif output.out in (None, STANDARD_OUTPUT):
+        written = _print_texts(texts, node, output, headed=headed, first=first)
+    else:
+        written = write_texts(
+            texts, node, output.formats, output.settings, str(output.out), overwrite=output.overwrite
+        )
+        print_files(written.files)
+    report(written)
+    for note in (*texts.run.notes, *_doubtful_languages(texts)):
+        if note != NOTHING_SCORED:
+            sys.stderr.write(f"antiphon: {to_printable(note)}\n")
+    return EXIT_QUARANTINED if written.quarantined else 0
+
+
+def _doubtful_languages(texts: RunTexts) -> Iterator[str]:
+    """A line about every recording whose name says another language than the one that was heard."""
+    from components.data.files.subtitles import language_before_ending
+    from components.text.languages import english_name, is_same_language, is_undetermined
+
+    if texts.run.parameters.get("source_language") is not None:
+        return
+    for recording in texts.texts_of(texts.outputs[0]) if texts.outputs else ():
+        audio, detected = recording.parts[0].utterance.audio, recording.language
+        stated = None if audio is None else language_before_ending(Path(audio.path))
+        if audio is None or stated is None or recording.is_translation or is_undetermined(detected):
+            continue
+        if not is_same_language(stated, detected):
+            yield (
+                f"{Path(audio.path).name}: heard as {english_name(detected)} ({detected}), though its name "
+                f"says {stated}; if that is wrong, say --language {stated}"
+            )
+
+
+def _print_texts(
+    texts: RunTexts, nodes: Sequence[str], output: Output, *, headed: bool, first: bool
+) -> Export:
+    """Print every text; several have a line with their name above, as ``head`` prints several files."""
+    from components.export.export import Export, encode_run
+    from components.export.subtitles.rule_check import check_rules
+    from reports.escaping import to_printable
+
+    export = Export(quarantined=texts.missing_from(nodes))
+    for name, file in encode_run(texts, nodes, output.formats, output.settings):
+        if file.is_missing:
+            continue  # the report says why
+        if headed:
+            sys.stdout.write(f"{'' if first else chr(10)}==> {to_printable(name)} <==\n")
+        first = False
+        print_content(file.content)
+        if file.cues:
+            export.check = check_rules([file.cues], output.settings.rules)
+    return export

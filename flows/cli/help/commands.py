@@ -1,0 +1,52 @@
+"""Commands of ``antiphon`` beyond what typer makes of a function: `run FLOW --help`, hints, help in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from flows.registry import FLOWS
+
+
+def _plain_help_option(option: Any) -> Any:
+    """The option ``--help`` without a type, which it has not."""
+    if option is not None:
+        option.metavar = ""
+    return option
+
+
+class Command(TyperCommand):
+    """A command whose flags name no type."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option ``--help``."""
+        return _plain_help_option(super().get_help_option(ctx))
+
+
+class RunCommand(Command):
+    """`antiphon run`; with the name of a flow before ``--help`` it explains that flow."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Print a flow's help and end, or go on as usual."""
+        if args and args[0] in FLOWS and {"--help", "-h"} & set(args):
+            from flows.cli.help.parameter_printing import print_help
+
+            print_help(args[0])
+            ctx.exit()
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
+
+
+class Group(TyperGroup):
+    """`antiphon`: the name of a flow is no command, but says what was meant."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option ``--help``."""
+        return _plain_help_option(super().get_help_option(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first argument names; a flow is refused with the command that runs it."""
+        if args and args[0] in FLOWS.keys() - self.commands.keys():
+            ctx.fail(f"No such command '{args[0]}'. Did you mean 'antiphon run {args[0]}'?")
+        return super().resolve_command(ctx, args)

@@ -1,0 +1,100 @@
+"""Arguments and flags that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.help.completion import (
+    complete_assignments,
+    complete_flows,
+    complete_model_metrics,
+    complete_runs,
+)
+from flows.registry import FLOWS
+
+FlowOrFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="FLOW|FILE.yaml",
+        help=f"{', '.join(FLOWS)}, or a file with a pipeline",
+        autocompletion=complete_flows,
+    ),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="NODE", help="of a pipeline only this node and what it needs")
+]
+FinishedRun = Annotated[
+    str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)
+]
+Config = Annotated[
+    Path | None, typer.Option("-c", "--config", metavar="FILE", help="YAML file of parameters")
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="A.B=VALUE",
+        help="one parameter, such as mt.beam_size=5; may be repeated",
+        autocompletion=complete_assignments,
+    ),
+]
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", metavar="URL", help="store: a folder, or s3://bucket/folder")
+]
+RunName = Annotated[str | None, typer.Option("--name", help="name of the run; the time and flow if omitted")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="replace the finished run of that name, once this one is finished")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="the last line of standard output is one JSON object")]
+AudioFile = Annotated[
+    str | None,
+    typer.Option(
+        "--audio",
+        metavar="FILE",
+        help="a recording or video, a folder of them, or 'talks/*.m4a', instead of a data set",
+    ),
+]
+DataSet = Annotated[
+    str | None,
+    typer.Option("--data", metavar="SET", help="manifest, 'a.en,a.de', sample or multi30k:SPLIT"),
+]
+Language = Annotated[str | None, typer.Option("--target-language", metavar="CODE", help="such as de")]
+ModelMetrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model-metrics",
+        metavar="NAME:MODEL",
+        help="also score translations by a model: comet, cometkiwi, xcomet, xcomet_qe, metricx, metricx_qe, "
+        "bertscore, sentence_cosine (docs/metrics.md); may be repeated",
+        autocompletion=complete_model_metrics,
+    ),
+]
+ListParameters = Annotated[
+    bool, typer.Option("--parameters", help="list what can be set on the flow, with defaults, and stop")
+]
+Template = Annotated[
+    bool, typer.Option("--template", help="print a YAML file with all that can be set on the flow, and stop")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="start a long training although nothing was set on it")]
+Processes = Annotated[
+    int,
+    typer.Option(
+        "--processes",
+        metavar="N",
+        min=1,
+        help="of this machine, which compute the microbatches of trainings side by side (docs/gpu.md)",
+    ),
+]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="only the first N utterances")]
+ExternalScores = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scores",
+        metavar="NAME=FILE",
+        help="scores that somebody else gave: a TSV with the columns id, system (the run), value; "
+        "NAME=FILE:lower where lower is better; repeatable",
+    ),
+]

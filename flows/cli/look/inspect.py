@@ -1,0 +1,71 @@
+"""`antiphon inspect`: a run, one of its nodes, or one utterance through all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from components.errors import ConfigError
+from components.text.suggestions import did_you_mean
+from flows.cli.help.completion import complete_nodes
+from flows.cli.help.options import FinishedRun, StoreUrl
+
+
+def inspect(
+    run: FinishedRun,
+    node: Annotated[
+        str | None,
+        typer.Option(
+            "--node",
+            "--stage",
+            metavar="NAME",
+            help="only this node, such as mt or data",
+            autocompletion=complete_nodes,
+        ),
+    ] = None,
+    utterance: Annotated[str | None, typer.Option("--utterance", metavar="ID", help="one utterance")] = None,
+    store: StoreUrl = None,
+) -> None:
+    """Show a run: its nodes and scores, what a node produced, or one utterance's way through all of them.
+
+    Examples: `antiphon inspect RUN`, with `--node mt`, with `--utterance ID`.
+    """
+    _print_inspection(run, node, utterance, store)
+
+
+def _print_inspection(name: str, node: str | None, utterance: str | None, store_url: str | None) -> None:
+    """Print what was asked for on standard output.
+
+    Raises:
+        ConfigError: the run has no such node of records.
+        DataError: the run has no such utterance.
+    """
+    from components.storage.stages.reader import read_quarantined
+    from components.storage.store import Store
+    from flows.cli.help.console import console
+    from flows.cli.look.printing import print_run
+    from reports.page.report_view import view_of
+    from reports.terminal import run_printing, utterance_printing
+
+    store = Store(store_url)
+    run = store.load_run(name)
+    view = view_of(run, store)
+    data = next((ref for ref in run.stages if ref.stage == "data"), None)
+    if node is not None and node not in view.outcomes and (data is None or node != "data"):
+        names = ", ".join([*(["data"] if data else []), *view.outcomes]) or "none"
+        hint = did_you_mean(node, ["data", *view.outcomes])
+        raise ConfigError(f"--node: expected a node with records, one of {names}; found {node!r}{hint}")
+    refused = {} if data is None else {record.utterance_id: record for record in read_quarantined(data)}
+    if utterance in refused and view.row(utterance) is None:
+        run_printing.print_quarantined("data", [refused[utterance]], 1, name, console())
+    elif utterance is not None:
+        outcomes = {name: records for name, records in view.outcomes.items() if node in (None, name)}
+        utterance_printing.print_utterance(replace(view, outcomes=outcomes), utterance, console())
+    elif node == "data" and data is not None:
+        run_printing.print_data(view, refused.values(), console())
+    elif node is not None:
+        run_printing.print_stage(view, node, console())
+    else:
+        print_run(run, store)

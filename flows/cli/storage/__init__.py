@@ -1,0 +1,1 @@
+"""Commands on what is kept: runs, store, models, data, campaigns."""

@@ -1,0 +1,206 @@
+"""`antiphon campaign`: ask people which system is better, and read their answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from components.text.counted_nouns import format_count
+from flows.cli.help.commands import Group
+from flows.cli.help.completion import complete_choices, complete_runs
+from flows.cli.help.options import AsJson, StoreUrl
+from flows.cli.storage.campaign_answers import import_answers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from components.campaign.settings import CampaignSettings
+
+
+class CampaignGroup(Group):
+    """`antiphon campaign RUN` is `antiphon campaign create RUN`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `create` before anything that is neither a command nor a question for help."""
+        if args and args[0] not in {*self.commands, "--help", "-h"}:
+            args = ["create", *args]
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
+
+
+campaign_app = typer.Typer(
+    cls=CampaignGroup,
+    no_args_is_help=True,
+    help="""Ask people which system is better: items for pearmut or a table, and their answers as scores.
+
+`antiphon campaign RUN RUN` writes a campaign (`antiphon campaign create --help`: its options),
+`antiphon campaign import` reads the answers, and
+`antiphon compare RUN RUN --scores esa=scores.tsv --metric esa` tests them (docs/judgements.md).""",
+)
+
+
+def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="a comparison, or finished runs", autocompletion=complete_runs),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="new folder; campaign-RUN if omitted")
+    ] = None,
+    items: Annotated[int, typer.Option("--items", metavar="N", help="utterances to judge")] = 50,
+    select: Annotated[
+        str,
+        typer.Option(
+            "--select",
+            metavar="HOW",
+            help="disagreement (scores differ most), diversity (outputs differ most; needs no references) or "
+            "random",
+            autocompletion=complete_choices("components.campaign.settings", "Selection"),
+        ),
+    ] = "disagreement",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            "--protocol",
+            metavar="NAME",
+            help="ESA (error spans and a score), cESA (the same, all systems side by side) or DA (a score)",
+            autocompletion=complete_choices("components.campaign.settings", "Protocol"),
+        ),
+    ] = "ESA",
+    annotators: Annotated[int, typer.Option("--annotators", metavar="N", help="people who judge")] = 1,
+    copies: Annotated[
+        int, typer.Option("--copies", metavar="N", help="people who judge the same item, for their agreement")
+    ] = 1,
+    checks: Annotated[
+        int | None,
+        typer.Option("--checks", metavar="N", help="attention checks of each; one for ten items if omitted"),
+    ] = None,
+    prefill: Annotated[
+        float,
+        typer.Option("--prefill", metavar="P", help="mark words below this confidence as errors; 0: none"),
+    ] = 0.3,
+    references: Annotated[bool, typer.Option("--references", help="show the first reference, too")] = False,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            metavar="KIND",
+            help="translation or transcript; what all runs have if omitted",
+            autocompletion=complete_choices("components.metrics.choices", "Output"),
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="of choice, order and blinding")] = 0,
+    store: StoreUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a campaign: blinded items, for pearmut and as tables, and the key that leads back to the systems.
+
+    Examples:
+    - `antiphon campaign small large --items 50`
+
+    - `antiphon campaign COMPARISON --protocol cESA --annotators 3 --copies 2 --select diversity`
+    """
+    values = {
+        "items": items,
+        "select": select,
+        "protocol": protocol,
+        "annotators": annotators,
+        "copies": copies,
+        "checks": checks,
+        "prefill": prefill,
+        "references": references,
+        "seed": seed,
+    }
+    written = _create(runs, out, output, values, store)
+    sys.stdout.write("".join(f"{line}\n" for line in _describe(written)))
+    if as_json:
+        sys.stdout.write(json.dumps(written) + "\n")
+
+
+def _create(
+    runs: Sequence[str], out: Path | None, output: str | None, values: Mapping[str, object], store: str | None
+) -> dict[str, Any]:
+    """Write a campaign; returns what it holds, for a person and as JSON."""
+    from components.campaign.blinding import CampaignKey, blind
+    from components.campaign.folder import refuse_existing, write_campaign
+    from components.campaign.selection import select_candidates
+    from components.storage.store import Store
+    from reports.views.campaign_candidates import choose_output, load_candidates, load_systems
+
+    settings = _read_settings(values)
+    folder = out or Path(f"campaign-{runs[0]}")
+    refuse_existing(folder)
+    systems = load_systems(runs, Store(store))
+    kind = choose_output(systems, output)
+    candidates = load_candidates(systems, kind, settings.prefill)
+    judged = select_candidates(candidates, settings.select, settings.items, settings.seed)
+    ids = {candidate.utterance.id for candidate in judged}
+    items = blind(judged, [each for each in candidates if each.utterance.id not in ids], settings)
+    key = CampaignKey(
+        campaign=re.sub(r"[^A-Za-z0-9_-]+", "-", folder.resolve().name).strip("-") or "campaign",
+        output=kind,
+        protocol=settings.protocol,
+        systems=tuple(systems),
+        settings=settings.model_dump(mode="json"),
+        items=tuple(item.blinded for item in items),
+    )
+    files = write_campaign(folder, items, key, settings)
+    return {
+        "folder": str(folder),
+        "campaign": key.campaign,
+        "systems": list(systems),
+        "utterances": len(judged),
+        "of": len(candidates),
+        "equal": sum(len(set(candidate.outputs.values())) == 1 for candidate in judged),
+        "items": sum(item.damaged is None for item in key.items),
+        "checks": sum(item.damaged is not None for item in key.items),
+        **files._asdict(),
+    }
+
+
+def _read_settings(values: Mapping[str, object]) -> CampaignSettings:
+    """The settings of a campaign.
+
+    Raises:
+        ConfigError: a line per value that is none.
+    """
+    from pydantic import ValidationError
+
+    from components.campaign.settings import CampaignSettings
+    from components.errors import ConfigError
+    from flows.parameters.faults import describe_fault
+
+    try:
+        return CampaignSettings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"--{describe_fault(dict(fault))}" for fault in error.errors())) from None
+
+
+def _describe(written: Mapping[str, Any]) -> list[str]:
+    """What was written, and what to do with it."""
+    folder, campaign = written["folder"], written["campaign"]
+    lines = [
+        f"{written['utterances']:,} of {written['of']:,} utterances, {len(written['systems'])} systems: "
+        f"{format_count(written['items'], 'item')} and "
+        f"{format_count(written['checks'], 'attention check')} in {folder}"
+    ]
+    if written["equal"]:
+        lines.append(f"of {format_count(written['equal'], 'utterance')} all systems gave the same output")
+    if written["recordings"]:
+        lines.append(f"recordings: copy {folder}/assets/{campaign} into data/assets of pearmut")
+    return [
+        *lines,
+        f"pearmut: pearmut add {folder}/{written['pearmut']} && pearmut run",
+        f"tables to fill in (column score, 0 to 100): {', '.join(written['tables'])}",
+        f"keep {folder}/{written['key']} from annotators: it names the systems",
+        f"then: antiphon campaign import ANSWERS --campaign {folder} --out scores.tsv",
+    ]
+
+
+campaign_app.command("create")(create)
+campaign_app.command("import")(import_answers)

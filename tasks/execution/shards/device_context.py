@@ -1,0 +1,35 @@
+"""Contexts in which torch computes: the device's lock, threads, the shard's seed, the cached component."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from components.compute.device import seed_device, use_threads
+from components.compute.profiling import measure_card
+from components.nodes.site import Component
+from tasks.execution.plan_check import check_plan
+from tasks.execution.shards.component_cache import get_component
+from tasks.execution.shards.shard_job import ShardJob
+from tasks.gpu_lock import lock_device
+
+
+@contextmanager
+def shard_context(
+    job: ShardJob, number: int, build: Callable[[], Component], files: Mapping[str, str]
+) -> Iterator[Component]:
+    """Give the component of a job, ready for shard ``number``; it is alone on its device."""
+    with lock_device(job.device), use_threads(job.threads):
+        component = get_component(job.plan, (job.settings, job.site.seed), job.site.store, build, files)
+        seed_device(job.device, job.site.seed + number)
+        yield component
+
+
+@contextmanager
+def whole_stage_context(job: ShardJob, files: Mapping[str, str]) -> Iterator[None]:
+    """Hold device and process for a stage that is made whole, and check its models and files afterwards."""
+    with lock_device(job.device, alone=True), measure_card(job.device):
+        yield
+    check_plan(
+        job.plan, job.site.store, files
+    )  # afterwards: what changed while it was read is noticed as well
