@@ -36,6 +36,7 @@ class Stored(Kind[StoredSettings]):
         return replace(
             super().facts(settings),
             list_length=2,
+            analyses=("confidence",),  # its texts may have estimates, too
         )
 
     @override

@@ -83,6 +83,7 @@ class Command(Kind[CommandSettings]):
             gives=settings.gives,
             ways=settings.ways,
             device=None,
+            analyses=("confidence",),  # its texts may have estimates
         )
 
     @override

@@ -86,6 +86,7 @@ class Python(Kind[PythonSettings]):
             ways=settings.ways,
             libraries=(*package, *settings.libraries),
             device=settings.device if "torch" in settings.libraries else None,
+            analyses=("confidence",),  # its texts may have estimates
         )
 
     @override

@@ -88,6 +88,7 @@ class Estimate(Kind[EstimateSettings]):
             files=_files_of(settings),
             estimators=(settings.model or f"node:{settings.fitted}",),
             may_drop=True,
+            analyses=("confidence",),
         )
 
     @override

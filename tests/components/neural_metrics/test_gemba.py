@@ -6,8 +6,9 @@ import pytest
 
 from components.endpoints.connection import AnswerError
 from components.metrics.model_metric import Sample
+from components.metrics.table import bind_metric
 from components.models import resolve
-from components.neural_metrics.factory import bind_metric, bind_quality_metric
+from components.neural_metrics.factory import bind_quality_metric
 from components.neural_metrics.gemba import read_number
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import load_resident

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components.metrics.model_metric import ErrorSpan, Sample
-from components.neural_metrics.stored_scores import StoredScore, digest_sample, write_scores
+from components.metrics.sentence_scores import StoredScore, digest_sample, write_scores
 from components.records import NBest
 from reports.page.utterance_json import build_details
 from reports.terminal.utterance_printing import print_utterance
