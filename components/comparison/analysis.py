@@ -164,12 +164,7 @@ COMPARISON = ComparisonAnalysis()
 
 def find_significant_drops(comparison: Comparison) -> list[Difference]:
     """Return the systems that are significantly worse than the baseline in the ranking metric."""
-    return [
-        difference
-        for difference in comparison.differences
-        if difference.verdict == "worse"
-        and (difference.metric, difference.baseline) == (comparison.ranking, comparison.baseline)
-    ]
+    return [each for each in comparison.ranked_differences if each.verdict == "worse"]
 
 
 def _count_changes(ref: StageRef, baseline: str, systems: Sequence[str]) -> Numbers:

@@ -81,6 +81,15 @@ class Comparison(Record):
     correlations: tuple[Correlation, ...] = ()
     degradations: tuple[Degradation, ...] = ()
 
+    @property
+    def ranked_differences(self) -> list[Difference]:
+        """The differences to the baseline in the metric that ranks."""
+        return [
+            difference
+            for difference in self.differences
+            if (difference.metric, difference.baseline) == (self.ranking, self.baseline)
+        ]
+
 
 def compare(
     utterances: Sequence[Utterance],

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from components.analysis.figures import new_axes, plot_style
 from components.comparison.comparison import Comparison
-from components.comparison.tables import ranked_differences
 from components.metrics.table import label_of
 from components.text.escaping import to_printable
 
@@ -33,7 +32,7 @@ def _quality_cost(comparison: Comparison) -> Figure:
 
 
 def _differences(comparison: Comparison) -> Figure:
-    differences = ranked_differences(comparison)
+    differences = comparison.ranked_differences
     with plot_style():
         figure, plot = new_axes(1.0 + 0.36 * len(differences))
         for position, difference in enumerate(differences):

@@ -32,18 +32,9 @@ def list_plots(comparison: Comparison) -> tuple[Plot, ...]:
     if comparison.ranking is None:
         return ()
     titles = {"quality_cost": "Quality against cost"}
-    if ranked_differences(comparison):
+    if comparison.ranked_differences:
         titles["differences"] = "Differences to the baseline"
     return tuple(Plot(name, title, partial(draw, name)) for name, title in titles.items())
-
-
-def ranked_differences(comparison: Comparison) -> list[Difference]:
-    """Return the differences to the baseline in the metric that ranks."""
-    return [
-        difference
-        for difference in comparison.differences
-        if (difference.metric, difference.baseline) == (comparison.ranking, comparison.baseline)
-    ]
 
 
 def describe_verdict(difference: Difference) -> str:
@@ -147,7 +138,7 @@ def build_tables(comparison: Comparison) -> list[Table]:
     """The comparison as parts of a report: the table, plots, groups, largest differences."""
     differences = comparison.differences
     protocols = dict.fromkeys(f"{label_of(test.metric)} {test.signature}" for test in differences)
-    ranked = map(summarize, ranked_differences(comparison))
+    ranked = map(summarize, comparison.ranked_differences)
     note = f"{'. '.join(ranked)}. Differences to {to_printable(comparison.baseline)} on {comparison.n:,} of "
     note += f"{comparison.n_total:,} utterances. {describe_family(comparison)}"
     sections = [

@@ -6,7 +6,7 @@ A metric of the group ``antiphon.metrics`` is counted wherever the references of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -30,11 +30,17 @@ COUNTED: Extensions[Metric] = Extensions("antiphon.metrics", "metric", _accept_m
 REQUESTED: Extensions[Metric] = Extensions("antiphon.requested_metrics", "metric", _accept_metric)
 
 
-class _AllMetrics(Mapping[str, Metric]):
+class _AllMetrics(MutableMapping[str, Metric]):
     """The metrics of both groups; their names are known before any is imported."""
 
     def __getitem__(self, name: str) -> Metric:
         return COUNTED[name] if name in COUNTED else REQUESTED[name]
+
+    def __setitem__(self, name: str, metric: Metric) -> None:
+        (REQUESTED if metric.needs_model or metric.needs_terms else COUNTED)[name] = metric
+
+    def __delitem__(self, name: str) -> None:
+        del (REQUESTED if name in REQUESTED else COUNTED)[name]
 
     def __contains__(self, name: object) -> bool:
         return name in COUNTED or name in REQUESTED
@@ -47,7 +53,7 @@ class _AllMetrics(Mapping[str, Metric]):
         return len(COUNTED) + len(REQUESTED)
 
 
-METRICS: Mapping[str, Metric] = _AllMetrics()
+METRICS: MutableMapping[str, Metric] = _AllMetrics()
 """Name -> metric."""
 
 
@@ -64,7 +70,7 @@ def get_metric(name: str, normalizer: str = BY_LANGUAGE) -> Metric:
     """
     if name not in METRICS:
         hint = did_you_mean(name, METRICS)
-        raise ConfigError(f"metric: expected one of {', '.join(METRICS)}, found {name!r}{hint}")
+        raise ConfigError(f"metric: expected one of {', '.join(sort_metrics(METRICS))}, found {name!r}{hint}")
     metric = METRICS[name]
     if isinstance(metric, ModelMetric):
         raise missing_model(name, metric.example)
@@ -87,7 +93,7 @@ def get_model_metric(text: str) -> ModelMetric:
     name, model = split_metric(text)
     metric = METRICS.get(name)
     if not isinstance(metric, ModelMetric):
-        names = [row.name for row in REQUESTED.values() if row.needs_model]
+        names = sort_metrics(row.name for row in REQUESTED.values() if row.needs_model)
         hint = did_you_mean(name, names)
         raise ConfigError(f"metric: expected NAME:MODEL with one of {', '.join(names)}, found {text!r}{hint}")
     if not model:

@@ -24,8 +24,8 @@ from components.models.weights import copy_weights_into
 from components.networks.comet import RegressionNetwork, UnifiedNetwork
 from components.neural_metrics.comet import RegressionScorer, UnifiedScorer
 from components.neural_metrics.gemba import GembaScorer
-from components.neural_metrics.metrics import COMETKIWI, GEMBA, METRICX_QE, XCOMET_QE, NeuralMetric
 from components.neural_metrics.metricx import MetricXScorer
+from components.neural_metrics.neural_metric import NeuralMetric
 from components.neural_metrics.similarity import (
     BertScorer,
     SentenceCosineScorer,
@@ -37,6 +37,11 @@ from components.records import Checkpoint
 XCOMET_CLASS = "xcomet_metric"
 
 
+def is_xcomet(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is an xCOMET."""
+    return checkpoint.architecture == COMET and _settings(checkpoint)["class_identifier"] == XCOMET_CLASS
+
+
 def open_metric(row: NeuralMetric, reference: str, store: str | None, device: str) -> ModelMetric:
     """A metric with its model, which is loaded at the first score; see :meth:`ModelMetric.open`.
 
@@ -46,20 +51,6 @@ def open_metric(row: NeuralMetric, reference: str, store: str | None, device: st
     checkpoint = models.resolve(reference, store)
     validate(row, checkpoint)
     return row.bind(_LazyScorer(row, checkpoint, str(pick_device(device))), describe(row, checkpoint))
-
-
-def bind_quality_metric(reference: str, store: str | None = None, device: str = "auto") -> ModelMetric:
-    """The metric that a model computes without a reference: CometKiwi, xCOMET, MetricX, or a served judge.
-
-    Raises:
-        ModelError: the model is not there, damaged, or computes none.
-    """
-    checkpoint = models.resolve(reference, store)
-    is_xcomet = checkpoint.architecture == COMET and _settings(checkpoint)["class_identifier"] == XCOMET_CLASS
-    if checkpoint.architecture == SERVED:
-        return GEMBA.open(reference, store, device)
-    row = METRICX_QE if checkpoint.architecture == METRICX else XCOMET_QE if is_xcomet else COMETKIWI
-    return row.open(reference, store, device)
 
 
 class _LazyScorer:

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from typing_extensions import override
 
 from components.metrics.metric import Need
 from components.metrics.model_metric import ModelMetric
-
-Family = Literal["comet", "xcomet", "metricx", "similarity", "chat"]
+from components.neural_metrics.neural_metric import NeuralMetric
 
 
 @dataclass(frozen=True)
-class NeuralMetric(ModelMetric):
-    """A metric of a model that this family loads; ``family`` says how."""
-
-    family: Family = "comet"
-
+class _NeuralMetric(NeuralMetric):
     @override
     def open(self, reference: str, store: str | None, device: str) -> ModelMetric:
         from components.neural_metrics.factory import open_metric  # noqa: PLC0415 - imports torch
@@ -35,10 +29,10 @@ BOTH: frozenset[Need] = frozenset({"source", "reference"})
 SOURCE: frozenset[Need] = frozenset({"source"})
 REFERENCE: frozenset[Need] = frozenset({"reference"})
 
-COMET = NeuralMetric(
+COMET = _NeuralMetric(
     "comet", "COMET", BOTH, rank=100, about=_COMET, example="comet:hub:Unbabel/wmt22-comet-da"
 )
-COMETKIWI = NeuralMetric(
+COMETKIWI = _NeuralMetric(
     "cometkiwi",
     "CometKiwi",
     SOURCE,
@@ -46,7 +40,7 @@ COMETKIWI = NeuralMetric(
     about=_KIWI,
     example="cometkiwi:hub:Unbabel/wmt22-cometkiwi-da",
 )
-XCOMET = NeuralMetric(
+XCOMET = _NeuralMetric(
     "xcomet",
     "xCOMET",
     BOTH,
@@ -55,7 +49,7 @@ XCOMET = NeuralMetric(
     about=_XCOMET,
     example="xcomet:hub:Unbabel/XCOMET-XL",
 )
-XCOMET_QE = NeuralMetric(
+XCOMET_QE = _NeuralMetric(
     "xcomet_qe",
     "xCOMET-QE",
     SOURCE,
@@ -64,7 +58,7 @@ XCOMET_QE = NeuralMetric(
     about=_XCOMET,
     example="xcomet_qe:hub:Unbabel/XCOMET-XL",
 )
-METRICX = NeuralMetric(
+METRICX = _NeuralMetric(
     "metricx",
     "MetricX",
     BOTH,
@@ -77,7 +71,7 @@ METRICX = NeuralMetric(
     about=_METRICX,
     example="metricx:hub:google/metricx-24-hybrid-large-v2p6",
 )
-METRICX_QE = NeuralMetric(
+METRICX_QE = _NeuralMetric(
     "metricx_qe",
     "MetricX-QE",
     SOURCE,
@@ -90,7 +84,7 @@ METRICX_QE = NeuralMetric(
     about=_METRICX,
     example="metricx_qe:hub:google/metricx-24-hybrid-large-v2p6",
 )
-GEMBA = NeuralMetric(
+GEMBA = _NeuralMetric(
     "gemba",
     "GEMBA-DA",
     SOURCE,
@@ -100,7 +94,7 @@ GEMBA = NeuralMetric(
     about="Kocmi and Federmann 2023, https://aclanthology.org/2023.eamt-1.19",
     example="gemba:served:qwen3",
 )
-BERTSCORE = NeuralMetric(
+BERTSCORE = _NeuralMetric(
     "bertscore",
     "BERTScore",
     REFERENCE,
@@ -109,7 +103,7 @@ BERTSCORE = NeuralMetric(
     about="Zhang et al. 2020, https://openreview.net/forum?id=SkeHuCVFDr",
     example="bertscore:hub:FacebookAI/xlm-roberta-large",
 )
-SENTENCE_COSINE = NeuralMetric(
+SENTENCE_COSINE = _NeuralMetric(
     "sentence_cosine",
     "sentence cosine",
     REFERENCE,

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from components.export.export import Export
+    from components.export.format import ExportSettings
     from components.export.format_names import TextFormat
-    from components.export.formats import ExportSettings
     from components.export.run_texts import RunTexts
 
 MAX_LISTED = 20

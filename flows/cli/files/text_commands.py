@@ -16,8 +16,8 @@ from flows.cli.help.verbosity import Verbosity, verbosity
 
 if TYPE_CHECKING:
     from components.export.export import Export
+    from components.export.format import ExportSettings
     from components.export.format_names import TextFormat
-    from components.export.formats import ExportSettings
     from components.export.run_texts import RunTexts
 
 

@@ -28,7 +28,7 @@ from components.metrics.table import METRICS, bind_metric, get_model_metric
 from components.networks.comet import RegressionNetwork, sparsemax
 from components.neural_metrics import factory
 from components.neural_metrics.error_spans import find_error_spans, mqm_score
-from components.neural_metrics.factory import bind_quality_metric
+from components.neural_metrics.quality_metric import bind_quality_metric
 from components.nodes.site import Item, Site
 from components.records import Checkpoint, Hypothesis, NBest, Quarantined, Route, Utterance
 from components.refining.acceptance import GATES

@@ -37,10 +37,9 @@ def test_sections_and_columns_are_shown_and_escaped(tmp_path: Path) -> None:
     pictures = load_pictures(tmp_path.glob("*"))
     assert [name for name, _ in pictures] == ["curve"]
     assert pictures[0][1].startswith("data:image/svg+xml;base64,")
-    section = Table(
-        "Router", HOSTILE, ({"expert": HOSTILE, "load": "3"}, {"load": BIDI, "dropped": "1"}), pictures
-    )
-    assert section.columns == ["expert", "load", "dropped"]
+    rows = ({"expert": HOSTILE, "load": "3"}, {"load": BIDI, "dropped": "1"})
+    section = Table("Router", HOSTILE, rows, pictures=pictures)
+    assert section.columns == ("expert", "load", "dropped")
     view = replace(
         cascade(tmp_path, 3),
         sections=[section],
