@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from components.compute.openai_whisper import LayerNorm, ResidualAttentionBlock, Whisper
-from components.decoding.recorded.kept_workspaces import Workspaces
-from components.decoding.recorded.static_steps import DecoderSizes
 from components.kernels import Arithmetic
 from components.kernels.cross_attention import cross_attention_kernel
 from components.kernels.folded_mask import FEATURES, NEVER
@@ -52,8 +50,6 @@ class WhisperDecoder:
         self.layers = [_layer(block, arithmetic) for block in decoder.blocks]
         self.alignment_heads = _group_heads(model)
         self.norm = decoder.ln
-        self.workspaces = Workspaces()  # of steps in fixed shapes
-        self.sizes = DecoderSizes(1, self.size, self.context)
         self.head = build_linear(self.tokens.weight, None, "float32" if arithmetic == "int8" else arithmetic)
 
     def cross_attention_states(self, features: Tensor, log_counts: Tensor | None = None) -> list[Tensor]:

@@ -23,6 +23,7 @@ from components.decoding.searches.beam_search import beam_search
 from components.decoding.searches.forced_scoring import as_forced_scorers
 from components.decoding.searches.sampling import greedy_or_sample
 from components.decoding.searches.speculative import speculative_search
+from components.decoding.searches.step_runner import PLAIN, step_runner
 from components.errors import ConfigError
 
 
@@ -57,18 +58,16 @@ def search(
         ConfigError: The scorers cannot be mixed.
         ModelError: One of them gives NaN.
     """
-    stacks = guidance.draft is None
-    ensemble = EnsembleScorer(
-        scorers, combiner or ALONE, calls, keeps_statistics=config.entropies, stacks=stacks
-    )
-    draft, positions = guidance.draft, min(config.max_new_tokens, ensemble.limit)
+    runner, draft = step_runner() if guidance.draft is None else PLAIN, guidance.draft
+    ensemble = runner.ensemble(scorers, combiner or ALONE, calls, keeps_statistics=config.entropies)
+    positions = min(config.max_new_tokens, ensemble.limit)
     if draft is not None and draft.scorer.limit >= positions:
         return speculative_search(ensemble, draft, config, logits_processors, calls)
     if config.temperature > 0 or config.beam_size == 1:
         if guidance.constraints is not None:
             raise ConfigError("expected a beam of at least 2 to search with required phrases, found none")
         return greedy_or_sample(ensemble, config, logits_processors, keys, guidance)
-    return beam_search(ensemble, config, logits_processors, guidance)
+    return beam_search(ensemble, config, logits_processors, guidance, runner)
 
 
 @torch.inference_mode()

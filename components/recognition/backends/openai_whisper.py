@@ -13,6 +13,7 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.models.alignment_heads import alignment_scores
+from components.decoding.models.device_scorers import DEVICE_SCORERS
 from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import Vocabulary
@@ -131,9 +132,7 @@ class OpenAIWhisperBackend:
         prompts = prompts.to(features.states.device)
         kind = WhisperTokenScorer
         if prompts.device.type != "cpu":
-            from components.decoding.recorded import whisper_on_device  # noqa: PLC0415 - imports transformers
-
-            kind = whisper_on_device.DeviceWhisperScorer
+            kind = DEVICE_SCORERS.get("whisper", kind)
         return kind(self._decoder, tokenizer, cross, prompts, counts, keeps_windows)
 
     @torch.inference_mode()

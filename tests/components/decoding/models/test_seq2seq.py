@@ -11,7 +11,7 @@ import torch
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.generation_settings import logits_processors_of
-from components.decoding.models.marian_scorers import MarianScorer
+from components.decoding.models.marian_scorer import MarianScorer
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.searches.search import force_decode, search

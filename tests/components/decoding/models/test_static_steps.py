@@ -35,10 +35,10 @@ from components.decoding.constraints.token_constraints import (
     suppress_until,
 )
 from components.decoding.member_settings import Filter
-from components.decoding.models.marian_scorers import DeviceMarianScorer
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.recorded import kept_workspaces, static_cache, static_workspace, step_graph
 from components.decoding.recorded.kept_workspaces import Workspaces
+from components.decoding.recorded.marian_on_device import DeviceMarianScorer
 from components.decoding.recorded.recorded_choice import RecordedChoices
 from components.decoding.recorded.static_cache import StaticBeamCache
 from components.decoding.recorded.step_graph import Step, StepGraph

@@ -99,29 +99,6 @@ def _run_beside(groups: Sequence[MemberGroup], device: torch.device) -> None:
             own.wait_stream(stream)
 
 
-def scores_of(groups: Sequence[MemberGroup]) -> list[Tensor]:
-    """Scores (R, V) of the members of groups that were run, in the members' order."""
-    by_member: dict[int, Tensor] = {}
-    for group in groups:
-        if group.scores is not None:
-            by_member |= zip(group.members, group.scores.unbind(), strict=True)
-    return [by_member[member] for member in sorted(by_member)]
-
-
-def scores_at(groups: Sequence[MemberGroup], rows: Tensor, tokens: Tensor) -> Tensor:
-    """The scores that all M members gave ``tokens`` (R',) at ``rows`` (R',): (M, R'), NaN: was not run."""
-    if len(groups) == 1 and groups[0].scores is not None:
-        return groups[0].scores[:, rows, tokens]
-    by_member: dict[int, Tensor] = {}
-    for group in groups:
-        if group.scores is None:
-            values = torch.full((len(group.members), *rows.shape), torch.nan, device=rows.device)
-        else:
-            values = group.scores[:, rows, tokens]
-        by_member |= zip(group.members, values.unbind(), strict=True)
-    return torch.stack([by_member[member] for member in range(len(by_member))])
-
-
 @cache
 def _stream(device: torch.device, number: int) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

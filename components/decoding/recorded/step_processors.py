@@ -18,20 +18,12 @@ class StepProcessors:
         limit: Tokens of a search at most.
     """
 
-    def __init__(
-        self, processors: Sequence[LogitsProcessor], max_new_tokens: int, *, holds_rules: bool = True
-    ) -> None:
-        """Divide ``processors`` of a search for at most ``max_new_tokens`` tokens.
-
-        Args:
-            processors: In order.
-            max_new_tokens: The length limit.
-            holds_rules: Whether a step may end with any.
-        """
+    def __init__(self, processors: Sequence[LogitsProcessor], max_new_tokens: int) -> None:
+        """Divide ``processors``, in order, of a search for at most ``max_new_tokens`` tokens."""
         self._all, self.limit = processors, max_new_tokens
         self._at_steps = [each for each in processors if isinstance(each, AtSteps)]
         always = [each for each in processors if not isinstance(each, AtSteps)]
-        self.rules = tuple(_leading_rules(always)) if holds_rules else ()
+        self.rules = tuple(_leading_rules(always))
         self._others = always[len(self.rules) :]
 
     @property

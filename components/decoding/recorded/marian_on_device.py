@@ -1,4 +1,4 @@
-"""The token scorers of Marian models: on the CPU with packed layers, and off it, perhaps several as one."""
+"""The token scorer of Marian models off the CPU, perhaps several as one."""
 
 from __future__ import annotations
 
@@ -7,47 +7,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from components.decoding.mixing.step_mixture import StepMixture
-from components.decoding.models.marian import MarianDecoderState
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.moves import Move
+from components.decoding.recorded.fused_mixture import FusedMixture
 from components.decoding.recorded.marian_stack import architecture_of, stack_models
 from components.decoding.recorded.stacked_marian_scorers import StackedMarianScorers
 
 
-class MarianScorer(Seq2SeqScorer):
-    """The same on :class:`.marian.MarianDecoderState`, for Marian models with packed layers."""
-
-    is_ragged = True
-
-    @torch.inference_mode()
-    def prefill_decoder(self) -> Tensor:
-        """Run the start tokens; returns scores (N, V)."""
-        mask = None if self._mask is None or bool(self._mask.all()) else self._mask
-        self._state = MarianDecoderState(self._ready.model, self._encoded, mask)
-        return self._run_decoder(self._start.expand(len(self._encoded), -1), -1)[:, 0]
-
-    @torch.inference_mode()
-    def retract(self, counts: Tensor) -> None:
-        """Forget the last ``counts[r]`` tokens of row r; see :meth:`.RetractableScorer.retract`."""
-        self._state.retract(counts)
-
-    def _reorder(self, beam_indices: Tensor) -> None:
-        self._state.reorder(beam_indices)
-
-    def _run_decoder(self, tokens: Tensor, first: int) -> Tensor:
-        scores: Tensor = self._ready.model.lm_head(self._state.step(tokens)[:, first:])
-        return scores
-
-
 class DeviceMarianScorer(Seq2SeqScorer):
-    """The same off the CPU, on :mod:`.stacked_marian_scorers`: alone, or with other members in one pass.
+    """The scorer on :mod:`.stacked_marian_scorers`: alone, or with other members in one pass.
 
     Attributes:
-        mixture: See :class:`components.decoding.mixing.step_mixture.MixesInStep`.
+        mixture: See :class:`components.decoding.recorded.fused_mixture.MixesInStep`.
     """
 
-    mixture: StepMixture | None = None
+    mixture: FusedMixture | None = None
 
     @property
     def start(self) -> Tensor:
@@ -61,7 +35,7 @@ class DeviceMarianScorer(Seq2SeqScorer):
         return self._encoded, mask
 
     def is_alike(self, other: object) -> bool:
-        """See :class:`.scorers.StackableScorer`."""
+        """See :class:`components.decoding.scorers.StackableScorer`."""
         if not isinstance(other, DeviceMarianScorer) or not torch.equal(other.start, self.start):
             return False
         return architecture_of(other._ready.model) == architecture_of(self._ready.model)
