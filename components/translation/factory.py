@@ -9,6 +9,7 @@ import torch
 
 from components.compute.batch_sizes import choose_batch_size, row_bytes
 from components.compute.device import DTYPES, pick_device
+from components.compute.layers.kernels import Arithmetic
 from components.compute.machine import resolve_dtype_name
 from components.compute.model_cache import model_cache
 from components.decoding.config import SearchConfig
@@ -20,7 +21,6 @@ from components.decoding.searches.draft_model import DraftModel
 from components.decoding.searches.edit_diffusion import EditDiffusionModel
 from components.decoding.searches.speculative import require_draft_vocabulary
 from components.errors import ConfigError
-from components.kernels import Arithmetic
 from components.models import resolve
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.models.loaders.loading import load_transformers

@@ -29,5 +29,5 @@ class Seq2SeqModel(PreparedSeq2Seq):
         kind = MarianScorer if self.has_own_decoder else Seq2SeqScorer
         first = torch.tensor(self.start) if start is None else torch.as_tensor(start)
         if self.is_marian_on_device and first.ndim == 1:  # where all rows begin alike
-            kind = DEVICE_SCORERS.get("marian", kind)
+            kind = DEVICE_SCORERS.get("marian_decoder", kind)
         return kind(self, inputs, first)

@@ -7,6 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import MarianMTModel
 
+from components.compute.layers.fused_mlp import fuse_mlp
+from components.compute.layers.fused_qkv import fuse_qkv
+from components.compute.layers.kernels import Arithmetic
+from components.compute.layers.packed_linear import prepack
 from components.decoding.caches import kv_cache
 from components.decoding.caches.shared_attention import share_attention
 from components.decoding.models.generation_settings import (
@@ -17,10 +21,6 @@ from components.decoding.models.generation_settings import (
 )
 from components.decoding.scorers import Vocabulary
 from components.errors import ConfigError, ModelError
-from components.kernels import Arithmetic
-from components.kernels.fused_mlp import fuse_mlp
-from components.kernels.fused_qkv import fuse_qkv
-from components.kernels.packed_linear import prepack
 
 UNBOUNDED = 1 << 20
 """Number of positions of models with relative positions, which have no largest one."""

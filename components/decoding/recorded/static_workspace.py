@@ -9,11 +9,11 @@ from weakref import ref
 import torch
 from torch import Tensor
 
+from components.compute.layers import folded_mask
 from components.decoding.recorded.fused_mixture import FusedMixture
 from components.decoding.recorded.static_cache import NEVER, StaticBeamCache
 from components.decoding.recorded.static_mixture import StaticMixture
 from components.decoding.recorded.step_graph import StepGraph, StepRecorder
-from components.kernels import folded_mask
 
 MAX_MIXTURES = 4
 """Mixtures that a workspace has graphs of: systems of the same members may take turns."""

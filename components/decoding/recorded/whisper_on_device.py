@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from components.compute.layers.folded_mask import attend
 from components.compute.openai_whisper import Tokenizer
 from components.decoding.caches.beam_cache import BeamCache
 from components.decoding.models.whisper import WhisperTokenScorer
@@ -20,7 +21,6 @@ from components.decoding.recorded.static_cache import AnyBeamCache, StaticBeamCa
 from components.decoding.recorded.static_steps import DecoderSizes, Start, StaticSteps, wants_static_steps
 from components.decoding.recorded.static_workspace import Sources
 from components.decoding.scorers import common_count
-from components.kernels.folded_mask import attend
 
 _WORKSPACES: WeakKeyDictionary[WhisperDecoder, Workspaces] = WeakKeyDictionary()
 """Decoder -> the buffers of its steps in fixed shapes, as long as it is there."""

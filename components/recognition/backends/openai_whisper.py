@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from components.compute.layers.folded_mask import prefers_folding
+from components.compute.layers.kernels import Arithmetic
 from components.compute.openai_whisper import Whisper
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
@@ -18,8 +20,6 @@ from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import Vocabulary
 from components.decoding.searches.search import search
-from components.kernels import Arithmetic
-from components.kernels.folded_mask import prefers_folding
 from components.models.loaders.whisper_loading import load_whisper
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
@@ -132,7 +132,7 @@ class OpenAIWhisperBackend:
         prompts = prompts.to(features.states.device)
         kind = WhisperTokenScorer
         if prompts.device.type != "cpu":
-            kind = DEVICE_SCORERS.get("whisper", kind)
+            kind = DEVICE_SCORERS.get("whisper_decoder", kind)
         return kind(self._decoder, tokenizer, cross, prompts, counts, keeps_windows)
 
     @torch.inference_mode()

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from whisper.model import LayerNorm
 
 from components.compute import batch_sizes
+from components.compute.layers import packed_linear
 from components.compute.model_cache import ModelCache
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
@@ -52,7 +53,6 @@ from components.ensembling.token_level.combiners import (
     LogLinearInterpolation,
     NegativeEvidence,
 )
-from components.kernels import packed_linear
 from components.recognition.backends import openai_whisper
 from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.whisper import logits_processors as whisper_rules

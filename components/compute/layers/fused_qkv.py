@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from components.kernels import Arithmetic
-from components.kernels.packed_linear import PackedLinear, can_pack, is_plain
+from components.compute.layers.kernels import Arithmetic
+from components.compute.layers.packed_linear import PackedLinear, can_pack, is_plain
 
 _NAMES = ("q_proj", "k_proj", "v_proj")
 

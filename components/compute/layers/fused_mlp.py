@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 from transformers.activations import GELUActivation, SiLUActivation
 
-from components.kernels import Activation, Arithmetic
-from components.kernels.packed_linear import PackedLinear, can_pack, is_plain
+from components.compute.layers.kernels import Activation, Arithmetic
+from components.compute.layers.packed_linear import PackedLinear, can_pack, is_plain
 
 _ACTIVATION_NAMES: dict[type[nn.Module], Activation] = {
     nn.ReLU: "relu",

@@ -20,9 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from components.kernels import Activation, Arithmetic, pack
-from components.kernels.backend import allowed_backend
-from components.kernels.onednn import ACTIVATION_FUNCTIONS
+from components.compute.layers.kernels import (
+    ACTIVATION_FUNCTIONS,
+    Activation,
+    Arithmetic,
+    kernels,
+    require_kernels,
+)
 
 _DTYPES: dict[Arithmetic, torch.dtype] = {
     "float32": torch.float32,
@@ -45,7 +49,7 @@ class PackedLinear(nn.Module):
         activation: Activation = "none",
         gated: bool = False,
     ) -> None:
-        """Pack ``weight``; the arguments are those of :func:`components.kernels.pack`.
+        """Pack ``weight``; the arguments are those of :meth:`.Kernels.pack`.
 
         Raises:
             RuntimeError: Packed layers of this arithmetic do not run here; see :func:`can_pack`.
@@ -56,7 +60,7 @@ class PackedLinear(nn.Module):
         self.activation: Activation = activation
         # Code that asks a layer for its weight's shape or dtype gets them without a second copy in memory.
         self.weight = torch.empty(weight.shape, dtype=_DTYPES[arithmetic], device="meta")
-        self._product = pack(weight, bias, arithmetic, activation, gated)
+        self._product = require_kernels().pack(weight, bias, arithmetic, activation, gated)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out) of the same dtype."""
@@ -87,7 +91,7 @@ class PlainLinear(nn.Module):
 
 def can_pack(arithmetic: Arithmetic = "float32") -> bool:
     """Whether packed layers are allowed, run on this CPU with this build of torch and agree with torch's."""
-    return allowed_backend() != "plain" and _agrees(arithmetic)
+    return kernels() is not None and _agrees(arithmetic)
 
 
 @cache

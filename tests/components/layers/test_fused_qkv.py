@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from components.kernels import Arithmetic, packed_linear
-from components.kernels.fused_qkv import fuse_qkv
+from components.compute.layers import packed_linear
+from components.compute.layers.fused_qkv import fuse_qkv
+from components.compute.layers.kernels import Arithmetic
 from tests.processor import require
 
 pytestmark = pytest.mark.usefixtures("packed_layers")

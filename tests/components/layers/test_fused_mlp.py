@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from transformers.activations import ACT2FN
 
-from components.kernels.fused_mlp import fuse_mlp
-from components.kernels.packed_linear import PackedLinear
+from components.compute.layers.fused_mlp import fuse_mlp
+from components.compute.layers.packed_linear import PackedLinear
 
 
 class Block(nn.Module):

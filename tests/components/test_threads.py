@@ -6,7 +6,7 @@ from threading import get_ident
 import pytest
 import torch
 
-from components.kernels.threads import map_in_threads
+from components.compute.threads import map_in_threads
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from components.kernels.folded_mask import attend, fold_keys, fold_values, prefers_folding
+from components.compute.layers.folded_mask import attend, fold_keys, fold_values, prefers_folding
 
 
 @pytest.mark.parametrize(
