@@ -109,12 +109,10 @@ def kernels() -> Kernels | None:
     Raises:
         ValueError: the variable names none that are installed.
     """
-    value = os.environ.get(VARIABLE)
-    if value in KERNELS:
-        return KERNELS[value]
-    if value not in (None, "", PLAIN):
+    value = os.environ.get(VARIABLE, "")
+    if value and value != PLAIN and value not in KERNELS:
         raise ValueError(f"{VARIABLE}: expected one of {', '.join([*KERNELS, PLAIN])}, found {value!r}")
-    return None if value else KERNELS.get(USUAL)
+    return None if value == PLAIN else KERNELS.get(value or USUAL)
 
 
 def require_kernels() -> Kernels:

@@ -35,7 +35,7 @@ def _exp_and_sums(scores: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:
     """exp(scores) in ``buffer``, and its sums (rows, 1)."""
     values = buffer[: len(scores)]
     chosen = kernels()
-    sums = chosen and chosen.exponentiate(scores, values)
+    sums = None if chosen is None else chosen.exponentiate(scores, values)
     if sums is not None:
         return values, sums
     torch.mul(scores, _LOG2E, out=values).exp2_()
