@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from components.decoding.config import SearchConfig
+from components.decoding.constraints.logits_processors import History
 from components.decoding.recorded.device_ensemble import DeviceEnsembleScorer
 from components.decoding.recorded.recorded_choice import RecordedChoices
 from components.decoding.recorded.static_steps import round_up_to_power
@@ -27,16 +28,16 @@ class RecordedChooser(BeamChooser):
         is_biased: bool,
     ) -> None:
         """Begin a search of ``scorer``; ``is_biased``: what ranks is not its log-probabilities."""
-        super().__init__(config, scorer.vocabulary, n, steps, device, None, keeps_closed=True)
+        super().__init__(config, scorer.vocabulary, n, steps, device, keeps_closed=True)
         self._scorer = scorer
         self._recorded: RecordedChoices | None = None
         if not is_biased:
             scorer.find_best(self.rules.n_tokens)
 
-    def choose(self, log_probs: Tensor, scores: Tensor) -> Choice:
+    def choose(self, log_probs: Tensor, scores: Tensor, history: History) -> Choice:
         """See :meth:`.BeamChooser.choose`."""
         if not 0 < self._t < self._steps - 1:
-            return super().choose(log_probs, scores)
+            return super().choose(log_probs, scores, history)
         if self._recorded is None:
             is_biased, eos = scores is not log_probs, self._scorer.vocabulary.eos
             self._recorded = RecordedChoices(

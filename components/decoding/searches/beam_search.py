@@ -5,8 +5,7 @@ twice the beam); those among the best ``beam`` that end are finished hypotheses,
 score / length ** penalty over the generated length with eos; the best ``beam`` that do not end go on. An
 utterance leaves the batch as soon as its stopping rule holds. Scores are sums in float32, as there.
 
-Where there are biases, hypotheses are ranked with them and keep the log-probabilities without. Where there
-are constraints, the continuations are taken from banks (see :mod:`.phrase_constraints`).
+Where there are biases, hypotheses are ranked with them and keep the log-probabilities without.
 """
 
 from __future__ import annotations
@@ -66,8 +65,7 @@ def beam_search(
     candidates = [
         [_to_candidate(scorer, hypothesis) for hypothesis in nbest] for nbest in beam.read(config.n_best)
     ]
-    constraints = guidance.constraints
-    return candidates if constraints is None else constraints.mark(candidates)
+    return chooser.mark(candidates)
 
 
 class _Beam:
@@ -98,10 +96,7 @@ class _Beam:
         """Take the continuations of the rows, whose next tokens have ``log_probs`` (R, V)."""
         guidance, scorer = self._guidance, self._scorer
         scores = guidance.apply(log_probs, history)
-        if guidance.constraints is not None:
-            guidance.constraints.observe(history)
-            scores = guidance.constraints.forbid_ends(scores.clone(), scorer.vocabulary.eos)
-        choice = self._chooser.choose(log_probs, scores)
+        choice = self._chooser.choose(log_probs, scores, history)
         scorer.finite.watch(choice.totals)
         self._finished.add(choice, scorer.records_of(choice.rows.reshape(-1), choice.tokens.reshape(-1)))
         self._t += 1

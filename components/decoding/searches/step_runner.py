@@ -50,10 +50,9 @@ class StepRunner:
         guidance: Guidance,
     ) -> BeamChooser:
         """The choices of a beam search for ``n`` utterances; see :class:`.BeamChooser`."""
+        make = BeamChooser if guidance.constraints is None else guidance.constraints.chooser
         keeps_closed = check_interval(device) > 1
-        return BeamChooser(
-            config, scorer.vocabulary, n, steps, device, guidance.constraints, keeps_closed=keeps_closed
-        )
+        return make(config, scorer.vocabulary, n, steps, device, keeps_closed=keeps_closed)
 
 
 PLAIN = StepRunner()

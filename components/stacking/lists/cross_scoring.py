@@ -20,7 +20,7 @@ from components.decoding.models.causal import CausalModel
 from components.decoding.models.whisper import WhisperTokenScorer
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import TokenScorer
-from components.decoding.searches.search import force_decode
+from components.decoding.searches.forced_scoring import force_decode
 from components.errors import ConfigError
 from components.models import resolve
 from components.models.architectures import CAUSAL

@@ -46,8 +46,8 @@ from components.decoding.recorded.step_graph import Step, StepGraph
 from components.decoding.recorded.whisper_on_device import DeviceWhisperScorer
 from components.decoding.scorers import TokenScorer
 from components.decoding.searches.beam_step import Choice
-from components.decoding.searches.draft_model import Draft
 from components.decoding.searches.search import search
+from components.decoding.searches.speculative import Draft
 from components.ensembling.token_level.combiners import (
     LinearInterpolation,
     LogLinearInterpolation,
