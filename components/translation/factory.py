@@ -25,7 +25,7 @@ from components.models import resolve
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.models.loaders.loading import load_transformers
 from components.models.loaders.refiner_checkpoints import load_network
-from components.models.sources.served import is_served
+from components.models.references import is_elsewhere
 from components.records import Checkpoint
 from components.translation.backends.causal import CausalBackend
 from components.translation.backends.ctranslate2_backend import ConvertedModel, CTranslate2Backend
@@ -57,7 +57,7 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
         ConfigError: The settings do not fit each other or the model.
         ModelError: The model is not there, or damaged.
     """
-    if is_served(config.model):
+    if is_elsewhere(config.model):
         return build_served(config, seed)
     search = search_config_of(config, seed)
     if config.backend == "ctranslate2":

@@ -11,7 +11,8 @@ from typing_extensions import override
 
 from components.compute.machine import resolve_dtype_name
 from components.decoding.member_settings import ENSEMBLES, MixingConfig
-from components.models.sources.served import chat_fingerprints, is_served
+from components.models.references import is_elsewhere
+from components.models.sources.served import chat_fingerprints
 from components.nodes.facts import Facts, Language
 from components.nodes.feature_names import TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
@@ -215,7 +216,7 @@ class Translate(Kind[TranslateSettings]):
 
 def _is_asked(settings: TranslateSettings) -> bool:
     """Return whether the translator is a served model, which is asked instead of searched."""
-    return settings.ensemble is None and is_served(settings.model)
+    return settings.ensemble is None and is_elsewhere(settings.model)
 
 
 def members_by_role(settings: TranslateSettings) -> dict[str, str]:
