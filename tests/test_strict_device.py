@@ -65,9 +65,9 @@ from components.networks.moe.router import Router
 from components.pruning.masks import Pattern, mask_by_magnitude
 from components.pruning.prune import prune
 from components.pruning.sparse_linear import multiply_active_units, semi_structured_obstacle
-from components.recognition.backends import openai_whisper
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
-from components.recognition.backends.transformers import TransformersWhisperBackend
+from components.recognition.backends.transformers_whisper.model import TransformersWhisperBackend
+from components.recognition.backends.whisper import model as openai_whisper
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.ctc.speech_ctc import HeadSettings, SpeechCtcModel
 from components.recognition.whisper import encoder
 from components.recognition.whisper.encoder import WhisperEncoder

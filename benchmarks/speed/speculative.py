@@ -20,7 +20,7 @@ from components.decoding.searches.speculative import Draft
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.models import resolve
 from components.models.loaders.loading import load_transformers
-from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
 from components.translation.segments.prepared_text import Sentence

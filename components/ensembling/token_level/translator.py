@@ -19,7 +19,7 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer, require_same_vocabulary
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.records import Checkpoint
-from components.translation.backends.seq2seq import Seq2SeqBackend, to_sentence_translation
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend, to_sentence_translation
 from components.translation.context.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
 

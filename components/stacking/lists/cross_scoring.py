@@ -30,7 +30,7 @@ from components.recognition.whisper.windows.features import WINDOW_FRAMES, compu
 from components.records import Hypothesis, NBest, Utterance
 from components.stacking.methods import load_text_model
 from components.text.languages import two_letters_of
-from components.translation.backends.causal import CausalBackend
+from components.translation.backends.causal.model import CausalBackend
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
 from components.translation.search_settings import search_config_of

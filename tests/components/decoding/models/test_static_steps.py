@@ -53,8 +53,8 @@ from components.ensembling.token_level.combiners import (
     LogLinearInterpolation,
     NegativeEvidence,
 )
-from components.recognition.backends import openai_whisper
-from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
+from components.recognition.backends.whisper import model as openai_whisper
+from components.recognition.backends.whisper.model import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.whisper import logits_processors as whisper_rules
 from tests.components.decoding import tiny_models
 from tests.components.recognition.tiny import tiny

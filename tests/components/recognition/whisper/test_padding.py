@@ -17,7 +17,7 @@ from components.data import load
 from components.decoding.config import SearchConfig
 from components.models import resolve
 from components.models.loaders.whisper_loading import load_whisper
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.windows.features import compute_log_mel, cut_window
 from components.recognition.whisper.windows.padding import MARGIN, SINKS, Padding, count_audio_positions

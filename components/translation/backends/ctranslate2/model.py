@@ -20,7 +20,9 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
+from components.compute.device import pick_device
 from components.compute.machine import resolve_dtype_name
+from components.compute.model_cache import model_cache
 from components.decoding.config import SearchConfig
 from components.decoding.models.generation_settings import as_tuple
 from components.decoding.models.seq2seq_preparation import UNBOUNDED
@@ -167,6 +169,14 @@ def load(checkpoint: Checkpoint, dtype: str, device: torch.device) -> ConvertedM
         GenerationConfig.from_pretrained(path) if has_own else GenerationConfig.from_model_config(config),
         frozenset(parse_json(written.read_text(encoding="utf-8"))),
     )
+
+
+def load_resident(checkpoint: Checkpoint, device_name: str, dtype: str) -> ConvertedModel:
+    """What :func:`load` loads, once in a process for equal settings."""
+    device = pick_device(device_name)
+    threads = torch.get_num_threads() if device.type == "cpu" else 0
+    key = ("ctranslate2", *checkpoint.identity, str(device), dtype, threads)
+    return model_cache.get(key, lambda: load(checkpoint, dtype, device))
 
 
 class CTranslate2Backend(SentenceTokenizer):

@@ -25,7 +25,7 @@ from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, DataError, to_one_line
 from components.text.languages import english_name, two_letters_of
 from components.text.sanitization import find_control_tokens, sanitize
-from components.translation.backends.seq2seq import to_sentence_translation
+from components.translation.backends.encoder_decoder.model import to_sentence_translation
 from components.translation.config import Context
 from components.translation.context.few_shot_examples import read_examples
 from components.translation.context.terms import SourceTerms

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from typing_extensions import override
+
 from components.errors import ConfigError, ModelError
 from components.files.digests import combine_digests, sha256_of
-from components.models.architectures import SPHINX
+from components.models.packages.wheels import ProgressCallback
 from components.models.references import display_reference
+from components.models.sources.source import Source
 from components.records import Checkpoint
 
 BUNDLED = "en-us"
+ARCHITECTURE = "pocketsphinx"
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,28 @@ def sphinx_model(name: str) -> Checkpoint:
         reference=f"sphinx:{name}",
         path=str(folder),
         sha256=combine_digests(digests),
-        architecture=SPHINX,
+        architecture=ARCHITECTURE,
         lineage=(f"pocketsphinx {version('pocketsphinx')}",) if folder == bundled else (),
     )
+
+
+class SphinxSource(Source):
+    """Models of pocketsphinx: the one that it bundles, and folders."""
+
+    @override
+    def resolve(self, name: str, store: str | None, on_progress: ProgressCallback) -> Checkpoint:
+        return sphinx_model(name)
+
+    @override
+    def check(self, name: str, store: str | None) -> None:
+        sphinx_model(name)
+
+    @override
+    def summarize(self, checkpoint: Checkpoint) -> dict[str, str] | None:
+        return {
+            "reference": checkpoint.reference,
+            "architecture": "GMM-HMM and n-grams, for pocketsphinx",
+            "where": checkpoint.path,
+            "sha256": checkpoint.sha256,
+            "lineage": ", ".join(checkpoint.lineage) or "none stated",
+        }

@@ -13,7 +13,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.searches.edit_diffusion import EditDiffusionModel
 from components.errors import ModelError
 from components.networks.writer_trace import Tokens
-from components.translation.backends.seq2seq import Seq2SeqBackend, to_sentence_translation
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend, to_sentence_translation
 from components.translation.segments.prepared_text import Sentence
 from components.translation.translator import SentenceTranslation, TranslationBackend
 

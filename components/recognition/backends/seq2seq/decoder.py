@@ -28,7 +28,7 @@ from components.decoding.searches.search import search
 from components.errors import DataError, ModelError, to_one_line
 from components.models.checkpoints import read_json
 from components.models.loaders.loading import load_transformers
-from components.recognition.backends.seq2seq_models.seq2seq_starts import STARTS, Start
+from components.recognition.backends.seq2seq.starts import STARTS, Start
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Request, Window, WindowHypothesis, require_possible
 from components.recognition.windowed.nbest import NBestDecoder

@@ -1,10 +1,9 @@
 """The ``audio-lm`` backend: audio language models, prompted to transcribe, to translate, or to stack.
 
 A stack reads transcripts in the prompt, beside the sound. Each architecture is a row of
-:data:`.audio_lm_requests.MODELS`; all are built by AutoProcessor, a chat template and the class of
-their name. The texts of the prompts are in
-``components/recognition/prompts``. Transcripts are data: on one line between delimiters, with these and all
-control tokens taken out of them.
+:data:`.requests.MODELS`; all are built by AutoProcessor, a chat template and the class of their name. The
+texts of the prompts are in ``prompts/``. Transcripts are data: on one line between delimiters, with these and
+all control tokens taken out of them.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from components.decoding.searches.search import search
 from components.errors import ConfigError, DataError, ModelError
 from components.models.checkpoints import ADAPTERS, read_json
 from components.models.loaders.loading import load_transformers
-from components.recognition.backends.seq2seq_models.audio_lm_requests import MODELS, AudioLanguageModelRow
-from components.recognition.backends.seq2seq_models.seq2seq import search_config_of, to_window_hypothesis
+from components.recognition.backends.audio_lm.requests import MODELS, AudioLanguageModelRow
+from components.recognition.backends.seq2seq.decoder import search_config_of, to_window_hypothesis
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Request, Window, WindowHypothesis, require_possible
 from components.recognition.windowed.nbest import NBestDecoder
@@ -38,7 +37,7 @@ from components.records import Checkpoint
 from components.text.languages import english_name, is_undetermined, two_letters_of
 from components.text.sanitization import find_control_tokens, sanitize
 
-PROMPTS = Path(__file__).parents[2] / "prompts"
+PROMPTS = Path(__file__).parent / "prompts"
 _OPEN, _CLOSE = "<text>", "</text>"
 
 

@@ -13,7 +13,7 @@ from components.endpoints.connection import AnswerError
 from components.endpoints.prompt_data import as_prompt_data
 from components.errors import DataError
 from components.models.references import split_reference
-from components.models.sources.served import served_model
+from components.records import Checkpoint
 from components.text.languages import english_name, two_letters_of
 from components.translation.config import TranslationConfig
 from components.translation.context.context import ContextTranslator
@@ -109,7 +109,7 @@ def _to_translation(answer: ChatAnswer) -> SentenceTranslation:
     )
 
 
-def build_served(config: TranslationConfig, seed: int = 0) -> Translator:
+def build_served(config: TranslationConfig, checkpoint: Checkpoint, seed: int = 0) -> Translator:
     """The translator of a served model; what belongs to a search of our own does not count.
 
     Raises:
@@ -118,7 +118,7 @@ def build_served(config: TranslationConfig, seed: int = 0) -> Translator:
     """
     name = split_reference(config.model)[1]
     model = open_chat(name, again=True, completions=config.prompt == "completion")
-    backend, checkpoint = ServedBackend(model, config, seed), served_model(name)
+    backend = ServedBackend(model, config, seed)
     if config.context is not None:
         number = config.context.sentences
         return ContextTranslator(backend, checkpoint, n_best=1, batch_size=BATCH, context_sentences=number)

@@ -15,29 +15,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from components import audio
-from components.compute.progress import track
-from components.errors import DataError, ModelError
-from components.models.sources.sphinx import find_parts
+from components.errors import ModelError
+from components.recognition.backends.pocketsphinx.source import find_parts
 from components.recognition.config import RecognitionConfig
-from components.recognition.recognizer import quarantine
 from components.recognition.vad.spans import Span
-from components.recognition.vad.windows import is_silent, windows_of
+from components.recognition.windowed.decoder import Window, WindowDecoder
 from components.records import (
     Checkpoint,
     Hypothesis,
     NBest,
-    Outcome,
     Segment,
     Token,
     Utterance,
     Word,
 )
-from components.text.languages import base_of, is_undetermined, two_letters_of
+
+if TYPE_CHECKING:
+    import torch
 
 _PATHS_PER_TEXT = 20
 """Lattice paths looked at per hypothesis asked for: many differ in pauses and pronunciations only."""
@@ -141,94 +141,56 @@ def _strip_pronunciation(word: str) -> str:
     return "" if word[:1] in "<[+" else word.partition("(")[0]
 
 
-class PocketsphinxRecognizer:
-    """A :class:`~components.recognition.recognizer.Recognizer` over a pocketsphinx decoder."""
+class PocketsphinxWindowDecoder(WindowDecoder[SpanResult]):
+    """A :class:`~components.recognition.windowed.decoder.WindowDecoder` over a pocketsphinx decoder."""
 
-    def __init__(
-        self,
-        config: RecognitionConfig,
-        decoder: PocketsphinxDecoder,
-        checkpoint: Checkpoint,
-    ) -> None:
-        self.config, self.checkpoint = config, checkpoint
-        self._decoder = decoder
-        self._language = Path(checkpoint.path).name[:2].lower()
-        self.system = f"{checkpoint.reference}/{config.backend}"
+    min_seconds = 0.0
+    form = TypeAdapter(list[SpanResult])
 
-    def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order; quarantined without readable audio in the model's language."""
-        return [self._recognize_one(utterance) for utterance in track(utterances)]
+    def __init__(self, decoder: PocketsphinxDecoder, language: str, config: RecognitionConfig) -> None:
+        self._decoder, self.language, self._config = decoder, language, config
 
-    def _recognize_one(self, utterance: Utterance) -> Outcome:
-        language = utterance.source_language
-        if utterance.audio is None:
-            return quarantine(utterance, "no audio", "expected audio to recognise, found text only")
-        if two_letters_of(language) != self._language and not is_undetermined(language):
-            detail = f"{self.checkpoint.reference} knows {self._language} only, found {base_of(language)!r}"
-            return quarantine(utterance, "unknown language", detail)
-        try:
-            samples = audio.decode(utterance.audio)
-        except DataError as error:
-            return quarantine(utterance, "unreadable audio", str(error))
-        spans, rate = self._find_spans(samples), audio.SAMPLE_RATE
-        results = [
-            self._decoder.decode(samples[int(s.start * rate) : int(s.end * rate)], n)
-            for s in spans
-            for n in ([self.config.n_best] if len(spans) == 1 else [1])
-        ]
-        hypotheses = self._build_hypotheses(spans, results)
-        return NBest(utterance_id=utterance.id, hypotheses=hypotheses, language=self._language)
-
-    def _find_spans(self, samples: audio.Samples) -> list[Span]:
-        if is_silent(samples):
-            return []
-        if not self.config.vad:
+    def find_spans(self, samples: audio.Samples, vad: bool) -> list[Span]:
+        """See :class:`WindowDecoder`: it reads any length, and finds words in any noise."""
+        if not vad:
             return [Span(0.0, len(samples) / audio.SAMPLE_RATE)]
-        return [span for span in windows_of(samples) if span.voiced]  # it finds words in any noise
+        return super().find_spans(samples, vad)
 
-    def _build_segment(self, span: Span, result: SpanResult) -> Segment:
-        if not self.config.word_times:
-            return Segment(start=span.start, end=span.end, text=result.text)
-        words = _time_words(span, result)
-        mean = math.fsum(log_prob for _, log_prob in result.words) / len(words)
-        return Segment(
-            start=words[0].start, end=words[-1].end, text=result.text, words=words, mean_log_prob=mean
-        )
+    def decode(self, windows: Sequence[Window]) -> list[SpanResult]:
+        """See :class:`WindowDecoder`."""
+        return [self._decoder.decode(window.samples, self._config.n_best) for window in windows]
 
-    def _build_hypotheses(
-        self, spans: Sequence[Span], results: Sequence[SpanResult]
-    ) -> tuple[Hypothesis, ...]:
-        """The best hypothesis, and the alternatives where there is one span only."""
-        words = [word for reading in results for word in reading.words]
+    def join(
+        self, utterance: Utterance, windows: Sequence[tuple[Span, SpanResult]], system: str, n: int
+    ) -> NBest:
+        """See :class:`WindowDecoder`: the best text, and its alternatives where there is one window."""
+        del n  # the decoder has the same
+        words = [word for _, result in windows for word in result.words]
         score = math.fsum(log_prob for _, log_prob in words)
         best = Hypothesis(
             text=" ".join(word for word, _ in words),
             score=score,
             n_tokens=len(words),
-            system=self.system,
-            features={"windows": float(len(spans)), "silence": float(not words)},
+            system=system,
+            features={"windows": float(len(windows)), "silence": float(not words)},
             tokens=tuple(Token(piece=f" {word}", log_prob=log_prob) for word, log_prob in words),
-            segments=tuple(
-                self._build_segment(span, reading)
-                for span, reading in zip(spans, results, strict=True)
-                if reading.words
-            ),
+            segments=tuple(self._build_segment(span, result) for span, result in windows if result.words),
         )
-        alternatives = results[0].alternatives if len(results) == 1 else ()
-        return (
-            best,
-            *(
-                best.model_copy(
-                    update={
-                        "text": text,
-                        "score": score + below,
-                        "n_tokens": len(text.split()),
-                        "tokens": (),
-                        "segments": (),
-                    }
-                )
-                for text, below in alternatives
-            ),
+        alternatives = windows[0][1].alternatives if len(windows) == 1 else ()
+        bare = best.model_copy(update={"tokens": (), "segments": ()})
+        others = (
+            bare.model_copy(update={"text": text, "score": score + below, "n_tokens": len(text.split())})
+            for text, below in alternatives
+        )
+        return NBest(utterance_id=utterance.id, hypotheses=(best, *others), language=self.language)
+
+    def _build_segment(self, span: Span, result: SpanResult) -> Segment:
+        if not self._config.word_times:
+            return Segment(start=span.start, end=span.end, text=result.text)
+        words = _time_words(span, result)
+        mean = math.fsum(log_prob for _, log_prob in result.words) / len(words)
+        return Segment(
+            start=words[0].start, end=words[-1].end, text=result.text, words=words, mean_log_prob=mean
         )
 
 
@@ -243,3 +205,16 @@ def _time_words(span: Span, result: SpanResult) -> tuple[Word, ...]:
         )
         for (word, log_prob), (first, last) in zip(result.words, result.frames, strict=True)
     )
+
+
+def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> PocketsphinxDecoder:
+    """The decoder of ``checkpoint``, on the CPU, whatever ``device`` says. ModelError."""
+    del config, device
+    return PocketsphinxDecoder(checkpoint)
+
+
+def build_decoder(
+    loaded: PocketsphinxDecoder, checkpoint: Checkpoint, config: RecognitionConfig
+) -> PocketsphinxWindowDecoder:
+    """The decoder of what :func:`load` loaded."""
+    return PocketsphinxWindowDecoder(loaded, Path(checkpoint.path).name[:2].lower(), config)

@@ -9,14 +9,18 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+from typing_extensions import override
+
 from components.errors import ConfigError, ModelError
 from components.files.digests import combine_digests, sha256_of
 from components.files.file_limits import refuse_irregular
-from components.models.architectures import ONNX_ASR
 from components.models.checkpoints import read_json
+from components.models.packages.wheels import ProgressCallback
 from components.models.references import display_reference
+from components.models.sources.source import Source
 from components.records import Checkpoint
 
+ARCHITECTURE = "onnx-asr"
 _FILES = ("config.json", "**/*.onnx")
 """Patterns of files that every such folder has."""
 
@@ -55,5 +59,17 @@ def onnx_model(name: str) -> Checkpoint:
         reference=f"onnx:{name}",
         path=str(folder),
         sha256=combine_digests(digests),
-        architecture=ONNX_ASR,
+        architecture=ARCHITECTURE,
     )
+
+
+class OnnxSource(Source):
+    """Folders of onnx-asr's models."""
+
+    @override
+    def resolve(self, name: str, store: str | None, on_progress: ProgressCallback) -> Checkpoint:
+        return onnx_model(name)
+
+    @override
+    def check(self, name: str, store: str | None) -> None:
+        onnx_model(name)
