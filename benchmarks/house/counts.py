@@ -14,7 +14,7 @@ from benchmarks.house.import_graph import imported_module, modules, reach
 from flows.registry import FLOWS
 
 EXTENSIONS = {
-    *("recognize", "translate", "whisper", "marian"),
+    *("recognize", "translate", "packaged", "whisper", "encoder-decoder"),
     *("wer", "cer", "bleu", "chrf", "ter", "hallucinations", "hallucinated_words", "cpwer", "tcpwer"),
     *("pools", "txt", "srt", "vtt", "tsv"),
 }

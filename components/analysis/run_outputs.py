@@ -14,7 +14,7 @@ from components.compute.profiling import largest_card_memory
 from components.errors import AntiphonError, DataError, StoreError, to_one_line
 from components.files.files import read_json
 from components.models.checkpoints import count_stored_parameters as count_parameters
-from components.models.sources.served import is_served
+from components.models.references import is_elsewhere
 from components.pipeline.pipeline import DATA, TARGET
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
@@ -172,7 +172,7 @@ def parameters_of(run: RunRecord, store: Store) -> int | None:
         for role, name in plan.get("models", {}).items()
         if role in plan["weights"]
     }
-    if any(map(is_served, used.values())):
+    if any(map(is_elsewhere, used.values())):
         return None  # its server does not say
     try:
         paths = {models.resolve(name, store.backend.url).path for name in used.values()}

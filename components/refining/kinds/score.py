@@ -14,7 +14,8 @@ from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, ModelError
 from components.metrics.choices import MetricChoice
 from components.metrics.metric_names import split_metric
-from components.models.sources.served import chat_fingerprints, is_served
+from components.models.references import is_elsewhere
+from components.models.sources.served import chat_fingerprints
 from components.nodes.facts import Carry, Facts, Items
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, NodeSettings, Site
@@ -136,7 +137,7 @@ class ScoreKind(Kind[ScoreSettings]):
 
 def _is_judge(settings: ScoreSettings) -> bool:
     name, model = split_metric(settings.metric)
-    return name == "gemba" and model is not None and is_served(model)
+    return name == "gemba" and model is not None and is_elsewhere(model)
 
 
 def _estimate_of(settings: ScoreSettings) -> str | None:
