@@ -41,7 +41,7 @@ def backend_for(architecture: str, name: str = OURS) -> TranslatorBackend:
         return reader
     if not BACKENDS[name].only_by_name and BACKENDS[name] is not reader:
         raise ConfigError(
-            f"backend {name}: expected a model that it reads, found {architecture}: leave it out"
+            f"backend {name}: expected a model that it reads, found {architecture}: leave backend out"
         )
     return BACKENDS[name]
 
