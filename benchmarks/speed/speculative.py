@@ -15,8 +15,8 @@ from benchmarks.common.sections import Result, section_parser
 from components import data
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import Guidance
-from components.decoding.searches.draft_model import Draft
 from components.decoding.searches.search import search
+from components.decoding.searches.speculative import Draft
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.models import resolve
 from components.models.loaders.loading import load_transformers

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from components.compute.layers import packed_linear
+from components.compute.layers.kernels import Arithmetic
 from components.compute.model_cache import ModelCache, measure_bytes, memory_budget, parse_bytes
 from components.errors import ConfigError
-from components.kernels import Arithmetic, packed_linear
 from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from tests.components.recognition.tiny import tiny
 

@@ -11,9 +11,9 @@ from components.errors import ConfigError
 from components.translation.backends.backend import TranslatorBackend
 
 if TYPE_CHECKING:
+    from components.compute.layers.kernels import Arithmetic
     from components.decoding.config import SearchConfig
     from components.decoding.searches.draft_model import DraftModel
-    from components.kernels import Arithmetic
     from components.records import Checkpoint
     from components.translation.config import TranslationConfig
     from components.translation.context.context import ContextBackend

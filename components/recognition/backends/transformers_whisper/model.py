@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from components.compute.layers.kernels import Arithmetic
 from components.compute.openai_whisper import Tokenizer
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import UNGUIDED, Guidance
@@ -17,7 +18,6 @@ from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.models.whisper import vocabulary_of
 from components.decoding.searches.search import search
 from components.errors import ModelError
-from components.kernels import Arithmetic
 from components.models.loaders.loading import load_transformers
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig

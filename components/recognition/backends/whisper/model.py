@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from components.compute.layers.folded_mask import prefers_folding
+from components.compute.layers.kernels import Arithmetic
 from components.compute.openai_whisper import Whisper
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.models.alignment_heads import alignment_scores
+from components.decoding.models.device_scorers import DEVICE_SCORERS
 from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import Vocabulary
 from components.decoding.searches.search import search
-from components.kernels import Arithmetic
-from components.kernels.folded_mask import prefers_folding
 from components.models.loaders.whisper_loading import load_whisper
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
@@ -131,9 +132,7 @@ class OpenAIWhisperBackend:
         prompts = prompts.to(features.states.device)
         kind = WhisperTokenScorer
         if prompts.device.type != "cpu":
-            from components.decoding.recorded import whisper_on_device  # noqa: PLC0415 - imports transformers
-
-            kind = whisper_on_device.DeviceWhisperScorer
+            kind = DEVICE_SCORERS.get("whisper_decoder", kind)
         return kind(self._decoder, tokenizer, cross, prompts, counts, keeps_windows)
 
     @torch.inference_mode()

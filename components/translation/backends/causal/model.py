@@ -15,12 +15,11 @@ from typing import Any, Literal
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints import token_constraints
-from components.decoding.constraints.guidance import UNGUIDED, Guidance
+from components.decoding.constraints.guidance import UNGUIDED, DraftBuilder, Guidance
 from components.decoding.constraints.logits_processors import LogitsProcessor
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.scorers import TokenScorer, Vocabulary
-from components.decoding.searches.draft_model import DraftModel
 from components.decoding.searches.search import search
 from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, DataError, to_one_line
@@ -74,7 +73,7 @@ class CausalBackend:
         prompt: Literal["auto", "few-shot", "chat", "completion"] = "auto",
         examples: str | None = None,
         terms: SourceTerms | None = None,
-        draft: DraftModel | None = None,
+        draft: DraftBuilder | None = None,
     ) -> None:
         has_template = bool(getattr(tokenizer, "chat_template", None))
         if prompt == "chat" and not has_template:

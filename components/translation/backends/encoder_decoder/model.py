@@ -12,12 +12,11 @@ from torch import Tensor
 from components.decoding.candidates import Candidate, member_scores_at, statistics_at
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.constraints.guidance import UNGUIDED, Guidance
+from components.decoding.constraints.guidance import UNGUIDED, DraftBuilder, Guidance
 from components.decoding.constraints.logits_processors import LogitsProcessor
 from components.decoding.models.generation_settings import as_tuple, logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer, Vocabulary
-from components.decoding.searches.draft_model import DraftModel
 from components.decoding.searches.search import search
 from components.records import Token
 from components.translation.config import Context
@@ -47,7 +46,7 @@ class Seq2SeqBackend(SentenceTokenizer):
         *,
         terms: SourceTerms | None = None,
         context: Context | None = None,
-        draft: DraftModel | None = None,
+        draft: DraftBuilder | None = None,
     ) -> None:
         room = search_config.max_new_tokens + len(getattr(model, "start", ()))  # refiners have none
         config, positions = model.model.config, model.positions
