@@ -52,6 +52,11 @@ class Source(ABC):
         del name, store
         return None
 
+    def has(self, name: str) -> bool:
+        """Whether a model can be had without a longer look: it is here, or its origin answers for it."""
+        del name
+        return True
+
     def list_references(self) -> tuple[str, ...]:
         """Every reference, where they are known."""
         return ()
