@@ -1,4 +1,4 @@
-"""Forms of models that have to be converted before they are read: entries of ``antiphon.formats``."""
+"""Forms of models that have to be converted before they are read: entries of ``antiphon.model_formats``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _accept(name: str, value: str, model_format: Any) -> ModelFormat:
     return row
 
 
-FORMATS: Extensions[ModelFormat] = Extensions("antiphon.formats", "format of models", _accept)
+FORMATS: Extensions[ModelFormat] = Extensions("antiphon.model_formats", "format of models", _accept)
 """Format by its name, beside those of Whisper."""
 
 

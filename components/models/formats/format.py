@@ -1,4 +1,4 @@
-"""What a form of models is that has to be converted: an entry of ``antiphon.formats``."""
+"""What a form of models is that has to be converted: an entry of ``antiphon.model_formats``."""
 
 from __future__ import annotations
 

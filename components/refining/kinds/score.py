@@ -97,7 +97,7 @@ class ScoreKind(Kind[ScoreSettings]):
     @override
     def validate_models(self, settings: ScoreSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model computes this metric."""
-        from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
+        from components.metrics.table import bind_metric  # noqa: PLC0415 - imports torch
         from components.refining.checks import validate_text_estimator  # noqa: PLC0415 - imports torch
 
         name = _estimate_of(settings)
@@ -114,7 +114,7 @@ class ScoreKind(Kind[ScoreSettings]):
         """Return the scorer."""
         from components.decoding.isolation import isolate  # noqa: PLC0415 - imports torch
         from components.metrics.model_metric import ModelMetric  # noqa: PLC0415 - imports numpy
-        from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
+        from components.metrics.table import bind_metric  # noqa: PLC0415 - imports torch
 
         if _estimate_of(settings) is not None:
             return _build_estimator(settings, site, _model_of(settings))
