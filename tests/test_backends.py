@@ -54,7 +54,7 @@ def test_results_are_those_of_our_own_kernels(backend: str, usual: dict[str, Any
 
 WITHOUT_FAMILIES = """
 import json, sys
-HIDDEN = ("components.kernels", "components.decoding.recorded")
+HIDDEN = ("components.kernels", "components.decoding.accelerator")
 for name in HIDDEN:
     sys.modules[name] = None
 from components import extensions

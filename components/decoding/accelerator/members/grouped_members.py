@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from components.decoding.accelerator.members.member_groups import group_members, run_groups
 from components.decoding.mixing.members import Members
-from components.decoding.recorded.member_groups import group_members, run_groups
 from components.decoding.scorers import StackedScorers, TokenScorer
 
 
