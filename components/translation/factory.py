@@ -9,8 +9,8 @@ from components.compute.batch_sizes import choose_batch_size, row_bytes
 from components.compute.device import DTYPES, pick_device
 from components.compute.machine import resolve_dtype_name
 from components.compute.model_cache import model_cache
-from components.decoding.searches.draft_model import DraftModel
-from components.decoding.searches.speculative import require_draft_vocabulary
+from components.decoding.constraints.guidance import DraftBuilder
+from components.decoding.draft_settings import DRAFTS
 from components.errors import ConfigError
 from components.models import resolve
 from components.records import Checkpoint
@@ -104,7 +104,7 @@ def load_resident(
     return checkpoint, *model_cache.get(key, lambda: backend.load(checkpoint, device, dtype))
 
 
-def load_draft(config: TranslationConfig, model: Any, store: str | None) -> DraftModel | None:
+def load_draft(config: TranslationConfig, model: Any, store: str | None) -> DraftBuilder | None:
     """The draft model that ``config`` names, which stays in memory, too; None where it names none.
 
     Raises:
@@ -119,10 +119,6 @@ def load_draft(config: TranslationConfig, model: Any, store: str | None) -> Draf
             f"draft: expected a {type(model).__name__} as {config.model} is, found {config.draft}, a "
             f"{type(draft).__name__}: choose a model of the same family, such as its student"
         )
-    require_draft_vocabulary(config.model, model.vocabulary, config.draft, draft.vocabulary)
-    if draft.positions < model.positions:
-        raise ConfigError(
-            f"draft: expected at least the {model.positions} positions of {config.model}, found "
-            f"{draft.positions} of {config.draft}"
-        )
-    return DraftModel(draft, config.draft_tokens)
+    names = (config.model, config.draft)
+    builder: DraftBuilder = DRAFTS["translator"](model, draft, config.draft_tokens, names)
+    return builder

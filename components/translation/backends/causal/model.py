@@ -28,7 +28,7 @@ from components.text.sanitization import find_control_tokens, sanitize
 from components.translation.backends.encoder_decoder.model import to_sentence_translation
 from components.translation.config import Context
 from components.translation.context.few_shot_examples import read_examples
-from components.translation.context.terms import SourceTerms
+from components.translation.context.guides import TermsGuide
 from components.translation.prompting import (
     CLOSE,
     OPEN,
@@ -72,7 +72,7 @@ class CausalBackend:
         *,
         prompt: Literal["auto", "few-shot", "chat", "completion"] = "auto",
         examples: str | None = None,
-        terms: SourceTerms | None = None,
+        terms: TermsGuide | None = None,
         draft: DraftBuilder | None = None,
     ) -> None:
         has_template = bool(getattr(tokenizer, "chat_template", None))
