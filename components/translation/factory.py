@@ -12,14 +12,16 @@ from components.compute.model_cache import model_cache
 from components.decoding.constraints.guidance import DraftBuilder
 from components.decoding.draft_settings import DRAFTS
 from components.errors import ConfigError
+from components.extensions import Extensions, accept_any
 from components.models import resolve
 from components.records import Checkpoint
 from components.translation.backends import backend_for
 from components.translation.config import TranslationConfig
-from components.translation.context.context import ContextBackend, ContextTranslator
 from components.translation.context.domain import read_domain
-from components.translation.translator import Translator
+from components.translation.translator import ContextBackend, Translator
 
+TEXT_TRANSLATORS: Extensions[Any] = Extensions("antiphon.text_translators", "text translator", accept_any)
+"""Classes of translators of texts by the setting that asks for them; without one, sentence by sentence."""
 USUAL_BATCH: int = TranslationConfig.model_fields["batch_size"].default
 
 
@@ -52,7 +54,10 @@ def join(
     """
     lists = list_settings(config, settings)
     if config.context is not None:
-        return ContextTranslator(backend, checkpoint, **lists, context_sentences=config.context.sentences)
+        translator: Translator = TEXT_TRANSLATORS["context"](
+            backend, checkpoint, **lists, context_sentences=config.context.sentences
+        )
+        return translator
     return Translator(
         backend,
         checkpoint,

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from components.decoding.constraints.guidance import DraftBuilder
     from components.records import Checkpoint
     from components.translation.config import TranslationConfig
-    from components.translation.context.context import ContextBackend
-    from components.translation.translator import Translator
+    from components.translation.translator import ContextBackend, Translator
 
 
 class SearchedBackend(TranslatorBackend):

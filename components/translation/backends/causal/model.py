@@ -46,7 +46,7 @@ _END_OF_TURN_TOKENS = ("<|im_end|>", "<|endoftext|>", "<end_of_turn>", "<|eot_id
 
 
 class CausalBackend:
-    """A :class:`~components.translation.context.context.ContextBackend` over a :class:`CausalModel`.
+    """A :class:`~components.translation.translator.ContextBackend` over a :class:`CausalModel`.
 
     Args:
         model: The model, ready to be searched.

@@ -27,7 +27,7 @@ from components.translation.translator import SentenceTranslation
 
 
 class Seq2SeqBackend(SentenceTokenizer):
-    """A :class:`~components.translation.context.context.ContextBackend` over a :class:`Seq2SeqModel`.
+    """A :class:`~components.translation.translator.ContextBackend` over a :class:`Seq2SeqModel`.
 
     Args:
         model: The model, ready to be searched.
