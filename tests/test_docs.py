@@ -71,6 +71,22 @@ def test_links_in_pages_lead_somewhere() -> None:
     assert not broken, "\n".join(broken)
 
 
+def test_pages_that_sources_and_pages_name_are_there() -> None:
+    pattern = re.compile(r"(?<![\w/.-])docs/[a-z0-9_/-]+\.(?:md|svg|png)")
+    folders = (*build().PACKAGES, "benchmarks", "examples", "docs", "tests")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.*")] + list(ROOT.glob("*.*"))
+    missing = [
+        f"{name}: {page}"
+        for path in files
+        if path.suffix in {".py", ".md", ".yaml", ".toml"}
+        if not (name := path.relative_to(ROOT).as_posix()).startswith(("docs/results/", "docs/reference/"))
+        if name not in HISTORY
+        for page in pattern.findall(path.read_text(encoding="utf-8"))
+        if not (ROOT / page).exists()
+    ]
+    assert not missing, "\n".join(missing)
+
+
 def test_modules_that_pages_call_are_there() -> None:
     commands = [
         (page, module)

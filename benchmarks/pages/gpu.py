@@ -118,7 +118,7 @@ def page(measurements: Measurements) -> str:
         f"{_result(rows)}.",
         "## Goals on an H100",
         markdown_table(["what", "goal", "reached"], goals),
-        "How to measure: [On a GPU](../gpu.md).",
+        "How to measure: [On a GPU](../use/gpu.md).",
     ]
     if budgets := [row for row in rows if row.section == "budgets"]:
         blocks += ["## Counted without a card", one_paragraph(BUDGETS), _budget_table(budgets)]

@@ -23,8 +23,8 @@ HALF = EXPERTS // 2
 LIMITS = """\
 One small model, upcycled so that each expert has a twin that began alike and can take over much of what
 it did, and far from converged on sentences. Few seeds say little about the spread of seeds: the 95%
-intervals of three cover 92 to 98% (docs/comparing.md). Nothing here is a verdict on models of billions of
-parameters, for which these measures were made."""
+intervals of three cover 92 to 98% (docs/evaluation/comparing.md). Nothing here is a verdict on models of
+billions of parameters, for which these measures were made."""
 SYSTEMS = (*METHODS, RANDOM)
 METRICS: dict[Metric, str] = {
     "loss": f"loss above that of all {EXPERTS}, nats a token",

@@ -134,7 +134,7 @@ def validate(row: ModelMetric, checkpoint: Checkpoint) -> None:
         return
     raise ModelError(
         f"{row.name}: expected a model such as {row.example.partition(':')[2]}, found {checkpoint.reference} "
-        f"({kind}); other models of this family have other names, see docs/metrics.md"
+        f"({kind}); other models of this family have other names, see docs/evaluation/metrics.md"
     )
 
 

@@ -12,7 +12,7 @@ counted once already. So seed deviations are rescaled by sqrt(k / (k - 1)), the 
 taken out of their spread, and deviations are divided by sqrt(chi2 / df), df by Satterthwaite (1946), as in
 Student's t. Of the corrections tried this one covers best: at nominal 95%, over the ways in which seeds,
 items and both together can vary, 92 to 98% with three seeds, 94 to 98% with five, 88 to 98% with two. The
-plain bootstrap with three seeds covers 75% where only seeds differ (docs/comparing.md).
+plain bootstrap with three seeds covers 75% where only seeds differ (docs/evaluation/comparing.md).
 """
 
 from __future__ import annotations

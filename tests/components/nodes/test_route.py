@@ -70,7 +70,7 @@ def test_by_a_number_of_the_n_best_list() -> None:
         "expected a number no_such, found only length, mean_log_prob, score, n_tokens, n_best, margin, "
         "confidence, no_speech, posterior, "
     )
-    # Further numbers are features of the table of features (docs/confidence.md).
+    # Further numbers are features of the table of features (docs/evaluation/confidence.md).
     assert ways({"by": "n_words", "above": 0}, [sure]) == ["escalate"]
     # A text as it was written passes a recognizer: nothing about it is in doubt.
     assert ways({"by": "mean_log_prob", "below": -0.4}, [written("abc")]) == ["keep"]
