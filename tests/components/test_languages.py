@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES as M2M
 from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES as NLLB
 from whisper.tokenizer import LANGUAGES as WHISPER
 
 from components.errors import ConfigError
-from components.text.language_endonyms import ENDONYMS, fold
+from components.text.language_table import OTHER_NAMES
 from components.text.languages import (
     NAMES,
     base_of,
     check_code,
     english_name,
+    fold,
     is_code,
     is_same_language,
     is_undetermined,
@@ -50,6 +55,11 @@ def test_the_code_that_was_probably_meant_is_named() -> None:
         ("español", "es"),
         ("中文", "zh"),
         ("deutch", "de"),
+        ("česky", "cs"),
+        ("slovensky", "sk"),
+        ("íslenska", "is"),
+        ("Kurmanji", "kmr"),
+        ("zhongwen", "zh"),
     ],
 )
 def test_a_language_by_its_own_name_is_that_language(name: str, code: str) -> None:
@@ -57,10 +67,9 @@ def test_a_language_by_its_own_name_is_that_language(name: str, code: str) -> No
         check_code(name)
 
 
-def test_every_name_of_its_own_is_of_a_language_of_the_table() -> None:
-    assert set(ENDONYMS.values()) <= set(NAMES)
-    english = {fold(name): code for code, (_, name) in NAMES.items()}
-    assert all(english.get(name, code) == code for name, code in ENDONYMS.items())
+def test_other_names_are_of_languages_of_the_table() -> None:
+    assert set(OTHER_NAMES.values()) <= set(NAMES)
+    assert list(OTHER_NAMES) == list(map(fold, OTHER_NAMES))
 
 
 def test_both_lengths_of_a_code_are_one_language() -> None:
@@ -70,7 +79,23 @@ def test_both_lengths_of_a_code_are_one_language() -> None:
         assert english_name(f"{two}_XX") == english_name(three) == name
     assert two_letters_of("tlh") == "tlh"
     assert three_letters_of("tlh") == ()
-    assert english_name("tlh") == "tlh"
+
+
+def test_languages_and_codes_outside_of_the_table_are_known() -> None:
+    assert [two_letters_of(code) for code in ("ger", "fre-CA", "chi")] == ["de", "fr", "zh"]
+    assert english_name("tlh") == "Klingon"
+    for code in ("prs", "acm", "qaa", "jw", "und"):
+        assert two_letters_of(code) == code
+    for code in ("qaa", "und", "auto", "no code"):
+        assert english_name(code) == code
+
+
+def test_the_table_answers_without_langcodes() -> None:
+    code = (
+        "import sys; from components.text.languages import *; two_letters_of('deu-AT'); english_name('de'); "
+        "two_letters_of('und'); check_code('pt-BR'); assert 'langcodes' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
 def test_a_macrolanguage_is_the_language_that_models_mean_by_it() -> None:

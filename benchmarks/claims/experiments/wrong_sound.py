@@ -25,7 +25,7 @@ from benchmarks.claims.speech.homograph_choices import mean_share, share_in_tran
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import PACKAGED, Workspace, digest_of
 from benchmarks.common.tables import format_interval, markdown_table
-from components.metrics.statistics.two_level import ItemSums, two_level_bootstrap
+from benchmarks.common.two_level import ItemSums, two_level_bootstrap
 
 TITLE = "Spoken homographs, heard rightly and wrongly"
 QUESTION = """

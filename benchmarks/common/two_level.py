@@ -13,10 +13,10 @@ from itertools import pairwise
 import numpy as np
 from pydantic import Field
 
+from benchmarks.common.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import RESAMPLES, SEED, Interval
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
-from components.metrics.statistics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from components.records import Record
 
 __all__ = ["ItemSums", "TwoLevelDifference", "TwoLevelEstimate", "two_level_bootstrap", "two_level_test"]

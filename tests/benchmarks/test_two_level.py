@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.common.two_level import ItemSums, two_level_bootstrap, two_level_test
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, translation_statistics
-from components.metrics.statistics.two_level import ItemSums, two_level_bootstrap, two_level_test
 from tests.components.metrics.corpora import N, corpus, table_of
 
 N_NULLS, ITEMS = 300, 60
