@@ -451,7 +451,7 @@ def same(found: Any, wanted: Any) -> None:
             same(one_, other)
     else:
         is_near = isinstance(wanted, (float, dict))
-        assert found == (pytest.approx(wanted, rel=1e-4, abs=1e-4) if is_near else wanted)
+        assert found == (pytest.approx(wanted, rel=1e-3, abs=1e-3) if is_near else wanted)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
+from types import MappingProxyType
+from typing import Any
 
 from components.nodes.site import Sort
 from components.records import NBest
@@ -110,6 +112,8 @@ class Facts:
         needs_speech: whether a data set without any speech is refused where no node gives it some.
         estimators: fitted estimators whose estimates its texts have: ``node:NAME`` or finished ones.
         needs_unseen: whether estimates that it reads must come from estimators that have not seen its data.
+        features: that its hypotheses may have beside those of its inputs; ``share:`` stands for all names
+            that begin so. None where they are not known before it runs.
         list_length: hypotheses of its lists at most, where it searches or draws several.
         candidates: gives the different texts that it chooses from, of the lists that it reads; their oracles
             are scored beside it.
@@ -138,9 +142,17 @@ class Facts:
     needs_speech: bool = False
     estimators: tuple[str, ...] = ()
     needs_unseen: bool = False
+    features: Collection[str] | None = None
     list_length: int = 1
     candidates: Callable[[Sequence[NBest]], list[str]] | None = None
     is_scored: bool = True
     may_drop: bool = False
     keeps_spoken: bool = False
     description: str = ""
+
+
+def state(**facts: Any) -> Mapping[str, Any]:
+    """Return facts that are the same whatever a kind's settings; TypeError for a name that is none."""
+    if unknown := facts.keys() - {field.name for field in fields(Facts)}:
+        raise TypeError(f"expected fields of Facts, found {', '.join(sorted(unknown))}")
+    return MappingProxyType(facts)

@@ -21,7 +21,7 @@ from components.editing.correction import (
 from components.editing.edited_table import strip_guard
 from components.errors import ConfigError, DataError
 from components.files.digests import file_digest
-from components.nodes.facts import Carry, Facts, Items
+from components.nodes.facts import Carry, Facts, Items, state
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import Hypothesis, NBest, Outcome
@@ -60,7 +60,7 @@ class Edit(Kind[EditSettings]):
     name = "edit"
     summary = "corrections by hand, from a file or from antiphon edit"
     settings = EditSettings
-    features = (EDITED,)
+    stated = state(features=(EDITED,))
     items = Items(Carry.INPUTS)
     version = str(VERSION)
 

@@ -62,11 +62,6 @@ def with_estimator(facts: Facts, reference: str | None) -> Facts:
     )
 
 
-def libraries_of(reference: str | None) -> tuple[str, ...]:
-    """Return the libraries of an estimator, if one is set."""
-    return () if reference is None else LIBRARIES
-
-
 def check_features(reference: str | None, maker: BaseModel, texts: int | None) -> None:
     """Refuse the node that fits the estimator where it fits it on features that a proposed text lacks.
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 from components.compute.machine import resolve_dtype_name
 from components.decoding.member_settings import ENSEMBLES, MixingConfig
 from components.models.sources.served import chat_fingerprints, is_served
-from components.nodes.facts import Facts, Language
+from components.nodes.facts import Facts, Language, state
 from components.nodes.feature_names import TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
@@ -95,7 +95,7 @@ class Translate(Kind[TranslateSettings]):
     summary = "text -> text in another language, by any translator or several as one"
     settings = TranslateSettings
     reads = ("text",)
-    features = TRANSLATOR_FEATURES
+    stated = state(features=TRANSLATOR_FEATURES)
     language = Language.WRITTEN
 
     @override
