@@ -17,7 +17,7 @@ from components.records import NBest, ReferenceSegment, Utterance
 from components.storage.stages.reader import resolve_audio_path
 from components.storage.stages.record_files import ERRORS, OUTPUTS
 
-SAMPLES = Path(__file__).parents[3] / "components/samples"
+SAMPLES = Path(__file__).parents[4] / "components/samples"
 
 
 def spoken(name: str) -> Utterance:
