@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from prefect.client.schemas.objects import State
 
+from components.attribution.blame import check_references
 from components.pipeline.pipeline import DATA, Pipeline
 from components.run_record import RunRecord
 from flows.definition import define_flow
@@ -14,12 +15,11 @@ from flows.error_attribution import add_blame
 from flows.parameters.cascade import CascadeParameters, pipeline
 from flows.run import Run
 from flows.system import Hooks, run_system
-from tasks.stages import attribution
 
 
 def _before(run: Run, pipeline: Pipeline) -> None:
     if getattr(run.parameters, "blame", False):
-        attribution.check_references(run.stages[DATA])
+        check_references(run.stages[DATA])
 
 
 def _after(run: Run, pipeline: Pipeline) -> None:

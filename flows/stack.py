@@ -9,12 +9,13 @@ from __future__ import annotations
 from prefect.client.schemas.objects import State
 
 from components.pipeline.pipeline import Pipeline
+from components.refining.round_scores import ROUNDS, RoundsRequest
 from components.run_record import RunRecord
 from flows.definition import define_flow
 from flows.parameters.stack import StackParameters, pipeline
 from flows.run import Run
 from flows.system import Hooks, run_system
-from tasks.stages import refinement_curve
+from tasks.stages.analysis import run_analysis
 
 
 def _score_rounds(run: Run, pipeline: Pipeline) -> None:
@@ -22,10 +23,9 @@ def _score_rounds(run: Run, pipeline: Pipeline) -> None:
     speech = run.stages[pipeline.speech_of("stack")]
     texts = (run.stages["mt"], run.stages["stack"])
     target = pipeline.languages[1]
-    changes = run.add(refinement_curve.score_rounds(speech, texts, target, "bleu", run.store_url))
-    run.metrics |= {
-        name: score for name, score in refinement_curve.read_rounds(changes).items() if name == "harm_rate"
-    }
+    request = RoundsRequest(speech, texts, target, "bleu")
+    changes = ROUNDS.read(run.add(run_analysis(ROUNDS.kind, request, run.store_url)))
+    run.metrics |= {name: score for name, score in ROUNDS.scores(changes).items() if name == "harm_rate"}
 
 
 HOOKS = Hooks(after=_score_rounds)

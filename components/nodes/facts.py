@@ -11,6 +11,9 @@ from typing import Any
 from components.nodes.site import Sort
 from components.records import NBest
 
+POOLS = "pools"
+"""The kind of the analysis of what nodes choose from."""
+
 
 class Mode(Enum):
     """How a node's stage is computed, and by which method of its kind."""
@@ -117,6 +120,7 @@ class Facts:
         list_length: hypotheses of its lists at most, where it searches or draws several.
         candidates: gives the different texts that it chooses from, of the lists that it reads; their oracles
             are scored beside it.
+        analyses: kinds of analyses (``antiphon.analyses``) that a run of it gets once it is scored.
         is_scored: whether its texts are scored wherever there are references.
         may_drop: whether it may give None for an item, which drops the utterance.
         keeps_spoken: whether it gives speech unchanged; where all data are spoken, the node is left out.
@@ -145,10 +149,17 @@ class Facts:
     features: Collection[str] | None = None
     list_length: int = 1
     candidates: Callable[[Sequence[NBest]], list[str]] | None = None
+    analyses: tuple[str, ...] = ()
     is_scored: bool = True
     may_drop: bool = False
     keeps_spoken: bool = False
     description: str = ""
+
+    @property
+    def all_analyses(self) -> tuple[str, ...]:
+        """The analyses that a run of it gets; what chooses, or gives lists, has its oracles scored."""
+        has_pools = self.candidates is not None or self.list_length > 1
+        return (*self.analyses, *((POOLS,) if has_pools else ()))
 
 
 def state(**facts: Any) -> Mapping[str, Any]:

@@ -27,7 +27,8 @@ class Stored(Kind[StoredSettings]):
     reads = ("speech", "text")
     language = Language.MAY_BE_WRITTEN
     version = "stored"  # that of the code stands in the plan of the stored stage
-    stated = state(list_length=2)  # there may be several hypotheses, as in the run that computed them
+    # There may be several hypotheses, as in the run that computed them, and estimates.
+    stated = state(list_length=2, analyses=("confidence",))
 
     @override
     def build(self, settings: StoredSettings, site: Site) -> Component:

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from components.nodes.facts import Carry, Facts, Items, Language
+from components.nodes.facts import Carry, Facts, Items, Language, state
 from components.nodes.kind import Kind
 from components.nodes.site import NodeSettings, Site
 from components.own_code.plain_records import Gives
@@ -44,6 +44,7 @@ class OwnCode(Kind[S]):
     inputs = (1, 16)
     items = Items(Carry.SOURCE)
     language = Language.MAY_BE_WRITTEN
+    stated = state(analyses=("confidence",))  # its texts may have estimates
 
     @override
     def facts(self, settings: S) -> Facts:

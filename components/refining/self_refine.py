@@ -22,7 +22,7 @@ from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
 from components.text.languages import UNDETERMINED, english_name, two_letters_of
 from components.text.sanitization import find_control_tokens, sanitize
-from components.translation.backends.causal import answer_logits_processors, find_newline_tokens
+from components.translation.backends.causal.model import answer_logits_processors, find_newline_tokens
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
 

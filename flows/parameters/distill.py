@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field
 
+from components.analysis.run_outputs import output_of
 from components.errors import ConfigError
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
@@ -16,7 +17,6 @@ from components.training.kinds.targets import OutputFilter
 from components.training.students.distillation_config import DistillationConfig
 from components.translation.config import TranslationConfig
 from flows.parameters.base import DataSet, FlowParameters
-from reports.views.run_outputs import output_of
 
 
 class Level(NamedTuple):

@@ -13,7 +13,7 @@ from components.errors import ConfigError
 from components.models.references import split_reference
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
-from components.recognition.backends import BACKENDS
+from components.recognition.backends import BACKENDS, takes
 from components.recognition.config import AUTO, RecognitionConfig
 from components.translation.ensemble_config import TranslatorMembers
 from flows.parameters.base import DataParameters
@@ -127,7 +127,7 @@ def _recognition_nodes(parameters: EnsembleParameters) -> Nodes:
 def _backend_for(model: str, backend: str) -> str:
     """Return the backend that is set for all members, where it takes references such as the model's."""
     row = BACKENDS.get(backend)
-    return backend if row is not None and split_reference(model)[0] in row.schemes else AUTO
+    return backend if row is not None and takes(row, split_reference(model)[0]) else AUTO
 
 
 def _translation_nodes(parameters: EnsembleParameters) -> Nodes:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from components.errors import ConfigError
 from components.files.yaml_text import parse_yaml
+from components.own_code import code_permission
 from components.pipeline.matrix import expand_matrix
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.text.suggestions import suggest
 from flows.parameters.base import DataParameters, check_name
+
+if TYPE_CHECKING:
+    from components.files.yaml_text import Places
 
 GRAPH_KEYS = ("nodes", "outputs", "defaults", "matrix")
 """Keys of a file that are the graph; the others are parameters of the run."""
@@ -58,6 +62,30 @@ class PipelineParameters(DataParameters):
             return _take_languages(values)
         graph = {part: values[part] for part in GRAPH_KEYS if part in values}
         return {**{k: v for k, v in values.items() if k not in GRAPH_KEYS}, "graph": graph}
+
+    def read_from(self, file: Path, places: Places) -> Self:
+        """The parameters that a file states, whose own code may run: whoever runs it has named the file.
+
+        Args:
+            file: in whose folder the files of nodes lie.
+            places: of what it states.
+
+        Raises:
+            ConfigError: its graph is wrong, each fault with its line or the flag that set it.
+        """
+        parameters = self.model_copy(update={"folder": self.folder or str(file.parent.resolve())})
+        parameters.check_graph(str(file), places)
+        code_permission.allow_own_code()
+        return parameters
+
+    def check_graph(self, file: str, places: Places) -> None:
+        """Refuse what is wrong in the graph of a file.
+
+        Raises:
+            ConfigError: each fault with its line or the flag that set it.
+        """
+        for graph in expand_matrix(self.graph_values, file).values():
+            read_pipeline(graph, file, places, Path(self.folder or "."))
 
     @property
     def run_title(self) -> str | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator
+from typing_extensions import override
 
 from components.errors import AntiphonError, ConfigError
 from components.files.yaml_text import Places, parse_yaml
@@ -13,6 +15,7 @@ from components.pipeline.advice.auto_models import is_auto
 from components.pipeline.faults import Faults
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import complete_node
+from components.pipeline.reader import read_pipeline
 from components.tuning.objectives import PRICE, Objective, read_objective
 from components.tuning.samplers import SamplerName, choose_sampler
 from components.tuning.variables import SearchSpace, Variable, read_variable
@@ -76,6 +79,12 @@ class TuneParameters(PipelineParameters):
     @classmethod
     def _share_as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @override
+    def check_graph(self, file: str, places: Places) -> None:
+        graph = {key: value for key, value in self.graph_values.items() if key != "matrix"}
+        read_pipeline(graph, file, places, Path(self.folder or "."))
+        check_search(self, file, places)
 
     @property
     def search_values(self) -> dict[str, Any]:

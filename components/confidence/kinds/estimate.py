@@ -87,6 +87,7 @@ class Estimate(Kind[EstimateSettings]):
             super().facts(settings),
             files=_files_of(settings),
             estimators=(settings.model or f"node:{settings.fitted}",),
+            analyses=("confidence",),
         )
 
     @override

@@ -181,7 +181,7 @@ class Combine(Kind[CombineSettings]):
         """Return the metric of the utility, if a model computes it."""
         if "utility" not in models_of(settings):
             return None
-        from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
+        from components.metrics.table import bind_metric  # noqa: PLC0415 - imports torch
 
         return bind_metric(settings.utility, site.store, "auto")
 

@@ -59,6 +59,7 @@ def with_estimator(facts: Facts, reference: str | None) -> Facts:
         tables=table_of(reference),
         files=file_of(reference),
         estimators=(reference,),
+        analyses=(*facts.analyses, "confidence"),
     )
 
 

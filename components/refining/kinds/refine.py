@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from components.endpoints.usage import COUNTS
 from components.errors import ConfigError
-from components.models.sources.served import is_served
+from components.models.references import is_elsewhere
 from components.nodes.facts import Facts, Mode, state
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
@@ -100,7 +100,7 @@ class RefineRound(Round[RefineRoundSettings]):
     def facts(self, settings: RefineRoundSettings) -> Facts:
         facts = super().facts(settings)
         served = f"{facts.version}/served/{SERVED_VERSION}"
-        return replace(facts, version=served) if is_served(settings.model) else facts
+        return replace(facts, version=served) if is_elsewhere(settings.model) else facts
 
     @override
     def check(self, settings: RefineRoundSettings, site: Site) -> None:
