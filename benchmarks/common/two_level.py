@@ -19,8 +19,6 @@ from components.metrics.statistics.bootstrap import RESAMPLES, SEED, Interval
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Record
 
-__all__ = ["ItemSums", "TwoLevelDifference", "TwoLevelEstimate", "two_level_bootstrap", "two_level_test"]
-
 Arms = tuple[Sequence[CorpusStatistics], Sequence[CorpusStatistics]]
 """Statistics of a method and of its baseline, one for each seed."""
 

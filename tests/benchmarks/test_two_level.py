@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.common.two_level import ItemSums, two_level_bootstrap, two_level_test
+from benchmarks.common.seed_bootstrap import ItemSums, two_level_bootstrap
+from benchmarks.common.two_level import two_level_test
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, translation_statistics

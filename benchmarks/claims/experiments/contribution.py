@@ -18,8 +18,8 @@ from benchmarks.claims.rank_correlation import correlate_ranks
 from benchmarks.claims.scoring import of_sums
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, Workspace, digest_of
+from benchmarks.common.seed_bootstrap import ItemSums
 from benchmarks.common.tables import markdown_table
-from benchmarks.common.two_level import ItemSums
 from components.ensembling.token_level.learning.coefficients import fit_linear_weights
 from components.metrics.statistics.shapley import (
     CoalitionGame,

@@ -17,8 +17,8 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import of_sums, score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
+from benchmarks.common.seed_bootstrap import ItemSums
 from benchmarks.common.tables import markdown_table
-from benchmarks.common.two_level import ItemSums
 from components.compute import profiling
 from components.compute.device import use_threads
 from components.metrics.statistics.corpus_statistics import CorpusStatistics

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import product
@@ -111,14 +111,24 @@ def test_shards_whose_inputs_changed_are_computed_again(tmp_path: Path, expected
     assert content(Path(ref.path)) == expected
 
 
-def test_a_journal_whose_shards_do_not_follow_each_other_ends_there(
-    tmp_path: Path, expected: dict[str, bytes]
+def reorder_journal(folder: Path) -> None:
+    lines = (folder / JOURNAL).read_bytes().splitlines(keepends=True)
+    (folder / JOURNAL).write_bytes(lines[0] + lines[2] + lines[1])
+
+
+def flip_a_bit(file: Path, position: int) -> None:
+    flipped = bytearray(file.read_bytes())
+    flipped[position] ^= 1
+    file.write_bytes(flipped)
+
+
+@pytest.mark.parametrize("damage", [reorder_journal, lambda folder: flip_a_bit(folder / ERRORS, 3)])
+def test_a_half_finished_stage_goes_on_before_its_damage(
+    tmp_path: Path, expected: dict[str, bytes], damage: Callable[[Path], None]
 ) -> None:
     store = Store(str(tmp_path))
     run(store, until=3)
-    journal = store.stage_folder(PLAN.key) / JOURNAL
-    lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(lines[0] + lines[2] + lines[1])
+    damage(store.stage_folder(PLAN.key))
     with open_stage(store, PLAN) as writer:
         assert writer.shards_done == 1
     ref = run(store)
@@ -132,32 +142,13 @@ def test_a_flipped_bit_in_a_finished_stage_is_noticed(
     store = Store(str(tmp_path))
     ref = run(store)
     assert ref is not None
-    file = Path(ref.path) / OUTPUTS
-    flipped = bytearray(file.read_bytes())
-    flipped[20] ^= 1
-    file.write_bytes(flipped)
+    flip_a_bit(Path(ref.path) / OUTPUTS, 20)
     again = run(store)
     assert again is not None
     assert not again.reused
     assert content(Path(again.path)) == expected
     assert "damaged and will be computed again" in caplog.text
     assert len(list(store.stages.glob("*.damaged-*"))) == 1
-
-
-def test_a_flipped_bit_in_a_half_finished_stage_is_noticed(
-    tmp_path: Path, expected: dict[str, bytes]
-) -> None:
-    store = Store(str(tmp_path))
-    run(store, until=3)
-    file = store.stage_folder(PLAN.key) / ERRORS
-    flipped = bytearray(file.read_bytes())
-    flipped[3] ^= 1
-    file.write_bytes(flipped)
-    with open_stage(store, PLAN) as writer:
-        assert writer.shards_done == 1
-    ref = run(store)
-    assert ref is not None
-    assert content(Path(ref.path)) == expected
 
 
 @pytest.mark.parametrize("done", ["", "[]", "{}", '{"files": 3}', '{"files": {"outputs.jsonl": "x"}}'])

@@ -61,6 +61,12 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
 
+def assert_same_weights(folder: Path, other: Path) -> None:
+    first, second = weights(folder), weights(other)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first), folder
+
+
 def test_learns_to_copy(copying: TrainingConfig, tmp_path: Path) -> None:
     config = copying.model_copy(update={"max_steps": 500, "eval_every": 250, "dropout": 0.0, "d_model": 64})
     state = train(config, tmp_path / "out")
@@ -106,9 +112,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
 
     assert (resumed.step, resumed.epoch, resumed.position) == (whole.step, whole.epoch, whole.position)
     for folder in ("model", "checkpoints/step-00000012"):
-        item, other = weights(tmp_path / "whole" / folder), weights(cut / folder)
-        assert item.keys() == other.keys()
-        assert all(torch.equal(item[name], other[name]) for name in item), folder
+        assert_same_weights(tmp_path / "whole" / folder, cut / folder)
     timeless = [[{**row, "minutes": 0} for row in state.history] for state in (whole, resumed)]
     assert timeless[0] == timeless[1]
     assert [json.loads(line)["step"] for line in (cut / "metrics.jsonl").read_text().splitlines()] == [
@@ -151,8 +155,7 @@ def damaged_equals(whole: tuple[TrainingConfig, Path], damaged: Path, damage: Ca
     for path in (folder / "model").iterdir():
         assert (copy / "model" / path.name).read_bytes() == path.read_bytes(), path.name
     for path in checkpoint.list_checkpoints(folder / "checkpoints"):
-        item, other = weights(path), weights(copy / "checkpoints" / path.name)
-        assert all(torch.equal(item[name], other[name]) for name in item), path.name
+        assert_same_weights(path, copy / "checkpoints" / path.name)
     shutil.rmtree(copy)
 
 
@@ -215,8 +218,7 @@ def test_a_larger_budget_goes_on_where_the_smaller_ended(copying: TrainingConfig
     train(copying.model_copy(update={"max_steps": 8}), tmp_path / "grown")
     train(copying, tmp_path / "grown")
     train(copying, tmp_path / "whole")
-    item, other = weights(tmp_path / "grown" / "model"), weights(tmp_path / "whole" / "model")
-    assert all(torch.equal(item[name], other[name]) for name in item)
+    assert_same_weights(tmp_path / "grown" / "model", tmp_path / "whole" / "model")
 
 
 def test_stops_when_dev_bleu_stops_rising(
@@ -235,9 +237,7 @@ def test_the_best_checkpoint_is_the_model_when_the_average_is_worse(
     scores = iter([10.0, 30.0, 20.0, 5.0])
     monkeypatch.setattr(trainer.Trainer, "_score", lambda run: next(scores))
     train(copying, tmp_path / "out")
-    model = weights(tmp_path / "out" / "model")
-    best = weights(tmp_path / "out" / "checkpoints" / "step-00000008")
-    assert all(torch.equal(best[name], model[name]) for name in best)
+    assert_same_weights(tmp_path / "out" / "checkpoints" / "step-00000008", tmp_path / "out" / "model")
 
 
 def test_the_best_checkpoint_is_kept_however_old(
@@ -248,8 +248,7 @@ def test_the_best_checkpoint_is_kept_however_old(
     train(copying.model_copy(update={"max_steps": 5, "eval_every": 1}), tmp_path / "out")
     there = [int(path.name[5:]) for path in checkpoint.list_checkpoints(tmp_path / "out" / "checkpoints")]
     assert there == [2, 4, 5]
-    best, model = weights(tmp_path / "out/checkpoints/step-00000002"), weights(tmp_path / "out" / "model")
-    assert all(torch.equal(best[name], model[name]) for name in best)
+    assert_same_weights(tmp_path / "out" / "checkpoints" / "step-00000002", tmp_path / "out" / "model")
 
 
 def test_minutes_are_a_budget(copying: TrainingConfig, tmp_path: Path) -> None:
@@ -325,9 +324,9 @@ def test_checkpoints_are_kept_as_models(copying: TrainingConfig, tmp_path: Path)
     train(copying.model_copy(update={"keep_checkpoints": 2}), tmp_path / "out")
     remaining = sorted(path.name for path in (tmp_path / "out" / "kept").iterdir())
     assert remaining == ["step-12", "step-8"]
-    raw = weights(tmp_path / "out" / "checkpoints" / "step-00000008")
-    exported = weights(tmp_path / "out" / "kept" / "step-8")
-    assert all(torch.equal(tensor, exported[name]) for name, tensor in raw.items())
+    assert_same_weights(
+        tmp_path / "out" / "checkpoints" / "step-00000008", tmp_path / "out" / "kept" / "step-8"
+    )
 
 
 def test_starts_from_another_model_with_its_vocabulary(copying: TrainingConfig, tmp_path: Path) -> None:
