@@ -6,7 +6,7 @@ import pytest
 
 from components.ensembling.output_level.voting.words import split_words
 from components.records import Hypothesis, Token
-from components.text.text_normalization import get_normalizer, word_key
+from components.text.normalization.text_normalization import get_normalizer, word_key
 
 
 def hypothesis(text: str, *tokens: tuple[str, float], score: float = -2.0) -> Hypothesis:

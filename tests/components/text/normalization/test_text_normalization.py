@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import ConfigError
-from components.text.text_normalization import NORMALIZERS, get_normalizer
+from components.text.normalization.text_normalization import NORMALIZERS, get_normalizer
 
 GOLDEN = {
     # text: none, basic, whisper-english, whisper-basic

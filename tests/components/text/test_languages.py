@@ -95,7 +95,7 @@ def test_the_table_answers_without_langcodes() -> None:
         "import sys; from components.text.languages import *; two_letters_of('deu-AT'); english_name('de'); "
         "two_letters_of('und'); check_code('pt-BR'); assert 'langcodes' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
 
 
 def test_a_macrolanguage_is_the_language_that_models_mean_by_it() -> None:

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 
-from components.text.whisper_normalizers import load_whisper_normalizers
+from components.text.normalization.whisper_normalizers import load_whisper_normalizers
 
 OPEN_ASR_VERSION = "d1e99b2"
 """The leaderboard's commit (21 August 2026) that these normalizers are equal to."""

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from components.errors import ConfigError
-from components.text.open_asr_normalization import OPEN_ASR_VERSION, OpenAsrEnglish, OpenAsrMultilingual
-from components.text.whisper_normalizers import load_whisper_normalizers
+from components.text.normalization.open_asr_normalization import (
+    OPEN_ASR_VERSION,
+    OpenAsrEnglish,
+    OpenAsrMultilingual,
+)
+from components.text.normalization.whisper_normalizers import load_whisper_normalizers
 
 WHISPER_VERSION = f"openai-whisper {version('openai-whisper')}"
 

@@ -10,7 +10,7 @@ import pytest
 from components.metrics.error_rates.compounds import count_with_compounds
 from components.metrics.normalizers import normalizer_for
 
-GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "open_asr.json").read_text(encoding="utf-8"))
+GOLDEN = json.loads((Path(__file__).parents[3] / "golden" / "open_asr.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(("text", "normalized"), GOLDEN["english"])
