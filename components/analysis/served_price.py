@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from components.analysis.served_prices import read_prices
 from components.compute.profiling import add_usage
-from components.endpoints.prices import read_prices
 from components.run_record import StageRef, Usage
 
 

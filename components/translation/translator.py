@@ -16,7 +16,6 @@ from typing import Protocol
 from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
 from components.compute.progress import track
 from components.decoding.isolation import isolate
-from components.endpoints.usage import add_counts
 from components.errors import ModelError, RecordError
 from components.records import (
     Checkpoint,
@@ -28,6 +27,7 @@ from components.records import (
     Token,
     Utterance,
 )
+from components.served_usage import add_counts
 from components.translation.config import VERSION
 from components.translation.context.domain import UNFAMILIAR_FEATURE, Domain, ScoredSentence
 from components.translation.segments.prepared_text import (

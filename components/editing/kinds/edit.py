@@ -24,13 +24,13 @@ from components.files.digests import file_digest
 from components.nodes.facts import Carry, Facts, Items, state
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
+from components.pipeline.editing import ROLE
 from components.records import Hypothesis, NBest, Outcome
 from components.stage_settings import FilePath, TableOf
 
 VERSION = 5
 """Version of how corrections are read and applied."""
 COLUMNS = {"id", "text"}
-ROLE = "corrections"
 
 
 class EditSettings(NodeSettings):

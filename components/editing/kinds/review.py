@@ -12,12 +12,12 @@ from typing_extensions import override
 from components.editing.correction import CORRECTIONS, read_stored_corrections, write_corrections
 from components.editing.editable_text import certainty_of
 from components.editing.kinds.corrections import list_ids
-from components.editing.kinds.edit import ROLE
 from components.editing.questions import answers_as_corrections, choose_doubtful
 from components.nodes.facts import Carry, Items, Mode, state
 from components.nodes.kind import Kind
 from components.nodes.questions import Question
 from components.nodes.site import Item, NodeSettings, Site
+from components.pipeline.editing import ROLE
 from components.run_record import StageRef
 from components.storage.stages.whole_stage import Product
 

@@ -8,13 +8,13 @@ from functools import partial
 
 from typing_extensions import override
 
-from components.endpoints.usage import COUNTS
 from components.fusing.config import VERSION, FuseConfig
 from components.nodes.facts import Carry, Facts, Items, Language, Need, state
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome
 from components.refining.kinds.rounds import LIBRARIES, Gated, texts_of
 from components.run_record import StageRef
+from components.served_usage import COUNTS
 from components.storage.stages.reader import read_nbests
 from components.text.text_confidence import ESTIMATES
 

@@ -9,7 +9,6 @@ from typing import Any
 from pydantic import Field
 from typing_extensions import override
 
-from components.endpoints.usage import COUNTS
 from components.errors import ConfigError
 from components.models.references import is_elsewhere
 from components.nodes.facts import Facts, Mode, state
@@ -18,6 +17,7 @@ from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome
 from components.refining.config import SERVED_VERSION, RefineConfig
 from components.refining.kinds.rounds import MAX_ROUNDS, Round, texts_of
+from components.served_usage import COUNTS
 from components.text.text_confidence import ESTIMATES
 
 

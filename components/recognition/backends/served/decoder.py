@@ -18,7 +18,6 @@ from components.endpoints.transcription import (
     TranscriptionModel,
     open_transcription,
 )
-from components.endpoints.usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
 from components.models.references import split_reference
 from components.recognition.config import RecognitionConfig
 from components.recognition.vad.spans import Span
@@ -32,6 +31,7 @@ from components.records import (
     Utterance,
     Word,
 )
+from components.served_usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
 from components.text.languages import NAMES, is_undetermined, two_letters_of, without_spaces
 from components.text.resegmentation import resegment
 

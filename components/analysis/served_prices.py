@@ -14,12 +14,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from components.endpoints.endpoint import PREFIX
-from components.endpoints.usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
 from components.errors import ConfigError
 from components.files.yaml_text import parse_yaml, read_yaml_text
+from components.served_usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
 
-VARIABLE = f"{PREFIX}_PRICES"
+VARIABLE = "ANTIPHON_SERVED_PRICES"
 
 
 class Price(BaseModel):
