@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from pathlib import Path
 
 import pytest
@@ -15,34 +14,16 @@ from components.training.kinds.learners import LEARNERS
 from components.training.learners import language_model_learner
 from components.training.loop import scoring
 from components.training.loop.trainer import train
-
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft"]
+from tests.components.training.tiny import TINY, WORDS, draw_lines, write_copies
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainingConfig:
-    draw = random.Random(0)
-    lines = [" ".join(draw.choices(WORDS, k=4)) for _ in range(80)]
-    for language_ in ("en", "de"):
-        (tmp_path / f"text.{language_}").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    text = f"{tmp_path}/text.en,{tmp_path}/text.de"
-    small = {
-        "vocab_size": 64,
-        "num_layers": 1,
-        "d_model": 32,
-        "ffn_dim": 64,
-        "num_heads": 2,
-        "batch_tokens": 200,
-    }
-    budget = {
-        "max_steps": 120,
-        "eval_every": 60,
-        "average_checkpoints": 1,
-        "warmup_steps": 10,
-        "learning_rate": 5e-3,
-    }
-    values = {"kind": "language_model", "data": text, "dev": text, "device": "cpu", "dtype": "float32"}
-    return TrainingConfig.model_validate({**values, **small, **budget, "dropout": 0.0})
+    text = write_copies(tmp_path, draw_lines(80, 4, WORDS[:8]))
+    size = {"d_model": 32, "ffn_dim": 64, "dropout": 0.0, "warmup_steps": 10, "learning_rate": 5e-3}
+    budget = {"max_steps": 120, "eval_every": 60, "average_checkpoints": 1}
+    values = {**TINY, **size, **budget, "kind": "language_model", "data": text, "dev": text}
+    return TrainingConfig.model_validate(values)
 
 
 def test_the_loss_is_that_of_transformers(config: TrainingConfig) -> None:

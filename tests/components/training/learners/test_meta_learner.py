@@ -17,6 +17,7 @@ from components.training.learners.meta_learner import MetaConfig, MetaLearner
 from components.training.loop import validation
 from components.training.loop.scoring import load_translation_model
 from components.training.loop.trainer import train
+from tests.components.training.tiny import TINY
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "sieht", "unter", "zwei"]
 
@@ -33,25 +34,10 @@ def directions(tmp_path: Path) -> MetaConfig:
         ("de", [" ".join(row).upper() for row in rows]),
     ):
         (tmp_path / f"toy.{language}").write_text("\n".join(text) + "\n", encoding="utf-8")
-    return MetaConfig(
-        data=f"multi30k:{tmp_path}:toy",
-        dev=f"multi30k:{tmp_path}:toy",
-        adapt_data=f"multi30k:{tmp_path}:toy",
-        adapt_limit=20,
-        vocab_size=80,
-        num_layers=1,
-        d_model=16,
-        ffn_dim=16,
-        num_heads=2,
-        dropout=0.0,
-        warmup_steps=2,
-        batch_tokens=120,
-        max_steps=4,
-        eval_every=2,
-        average_checkpoints=1,
-        device="cpu",
-        dtype="float32",
-    )
+    toy = dict.fromkeys(("data", "dev", "adapt_data"), f"multi30k:{tmp_path}:toy")
+    size = {"vocab_size": 80, "dropout": 0.0, "warmup_steps": 2, "batch_tokens": 120, "adapt_limit": 20}
+    budget = {"max_steps": 4, "eval_every": 2, "average_checkpoints": 1}
+    return MetaConfig.model_validate({**TINY, **size, **budget, **toy})
 
 
 @pytest.mark.parametrize("method", ["multilingual", *meta_learning.METHODS])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
@@ -12,34 +11,14 @@ from components.storage.stages.whole_stage import WORK
 from components.training.config import TrainingConfig
 from components.training.learners.translation_learner import TranslationLearner
 from components.training.loop.product import METRICS, _percent_done, make_model
-
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
+from tests.components.training.tiny import TINY, draw_lines, write_copies
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> TrainingConfig:
-    draw = random.Random(0)
-    lines = [" ".join(draw.choices(WORDS, k=5)) for _ in range(40)]
-    for language in ("en", "de"):
-        (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    shape = {
-        "vocab_size": 64,
-        "num_layers": 1,
-        "d_model": 16,
-        "ffn_dim": 16,
-        "num_heads": 2,
-        "batch_tokens": 200,
-    }
-    budget = {
-        "max_steps": 4,
-        "eval_every": 2,
-        "eval_sentences": 2,
-        "average_checkpoints": 2,
-        "keep_checkpoints": 1,
-    }
-    toy = f"{tmp_path}/toy.en,{tmp_path}/toy.de"
-    settings = {"data": toy, "dev": toy, "device": "cpu", "dtype": "float32"}
-    return TrainingConfig.model_validate({**shape, **budget, **settings})
+    toy = write_copies(tmp_path, draw_lines(40))
+    budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 2, "average_checkpoints": 2}
+    return TrainingConfig.model_validate({**TINY, **budget, "keep_checkpoints": 1, "data": toy, "dev": toy})
 
 
 def test_what_is_stopped_goes_on_from_its_checkpoint(small: TrainingConfig, tmp_path: Path) -> None:
