@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table, one_paragraph
-from benchmarks.pages.page import Page, nothing
+from benchmarks.pages.page import Page
 
 LOST = """\
 A translation is bad where it loses more than 10 chrF (of the sentence) against the same translator's output
@@ -113,8 +113,6 @@ PAGES = {
     "confidence": Page(
         title="Confidence",
         question="Can a confidence be believed?",
-        read=lambda measurements: measurements,
-        facts=nothing,
         result=_result,
         text="""\
 **{result}**

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
 from benchmarks.common.text_statistics import Tables, read_statistics
-from benchmarks.pages.page import Page, nothing
+from benchmarks.pages.page import Page
 from components.metrics.statistics.significance import correct_family, paired_test
 from components.metrics.table import term_metrics
 from components.run_record import Score
@@ -98,8 +98,6 @@ PAGES = {
     "families": Page(
         title="Models of other families, and guided searches",
         question="Does a term list make Whisper write rare names?",
-        read=lambda measurements: measurements,
-        facts=nothing,
         result=_result,
         text="A term list: {result}.",
         blocks=lambda measurements: [

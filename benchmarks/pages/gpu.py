@@ -8,7 +8,7 @@ from typing import NamedTuple
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table, one_paragraph
 from benchmarks.gpu.row import Row, Value
-from benchmarks.pages.page import Page, nothing
+from benchmarks.pages.page import Page
 
 UNMEASURED = "not yet measured"
 PROTOCOL = """\
@@ -185,7 +185,6 @@ PAGES = {
         title="On a GPU",
         question="What does it reach on a GPU?",
         read=_rows_of,
-        facts=nothing,
         result=_result,
         text="{result}.",
         blocks=_blocks,

@@ -13,7 +13,7 @@ from benchmarks.common.seed_bootstrap import ItemSums, TwoLevelEstimate, two_lev
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
 from benchmarks.common.text_statistics import read_statistics
 from benchmarks.pages.merged_pairs import Pairs
-from benchmarks.pages.page import Page, nothing
+from benchmarks.pages.page import Page
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.null_distributions import correct_holm
 from components.metrics.table import get_metric
@@ -199,8 +199,6 @@ PAGES = {
     "merging-frontier": Page(
         title="Merging's frontier",
         question="Which merge method is best, and are models of other initializations mergeable?",
-        read=lambda measurements: measurements,
-        facts=nothing,
         result=_result,
         text="{result}.",
         blocks=_blocks,

@@ -63,10 +63,10 @@ class Page:
         title: its first line.
         question: what it answers, in the list of results.
         text: its paragraphs above the blocks; the result and how it was measured.
-        read: takes what the other functions read from the measurements, mostly one part.
         result: says in one sentence what came out.
         blocks: makes tables, headings and further paragraphs.
-        facts: gives the values of the fields in title, question and text; those that were read by default.
+        read: takes what the other functions read from the measurements, mostly one part; all by default.
+        facts: gives the values of the fields in title, question and text; a part's own values by default.
         answer: how the result stands in the list of results.
         draw: draws the picture into the folder of the pages.
 
@@ -76,10 +76,10 @@ class Page:
     title: str
     question: str
     text: str
-    read: Callable[[Measurements], Any]
     result: Callable[[Any], str]
     blocks: Callable[[Any], Iterable[str]]
-    facts: Callable[[Any], Mapping[str, Any]] = dict
+    read: Callable[[Measurements], Any] = lambda measurements: measurements
+    facts: Callable[[Any], Mapping[str, Any]] = lambda values: values if isinstance(values, Mapping) else {}
     answer: str = "{result}"
     draw: Callable[[Measurements, Path], None] | None = None
 
@@ -99,11 +99,6 @@ class Page:
     def _fields(self, values: Any) -> dict[str, Any]:
         result = self.result(values)
         return {**self.facts(values), "result": result, "Result": result[0].upper() + result[1:]}
-
-
-def nothing(values: Any) -> dict[str, Any]:
-    """Give no facts: title, question and text have none."""
-    return {}
 
 
 def part(name: str) -> Callable[[Measurements], Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.common.measurements import Measurements, Part
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
-from benchmarks.pages.page import Page, nothing
+from benchmarks.pages.page import Page
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.statistics.significance import Difference, correct_family, paired_test
 from components.metrics.table import get_metric
@@ -201,8 +201,6 @@ PAGES = {
     "pools": Page(
         title="Pools",
         question="What do pools of systems gain over their best member?",
-        read=lambda measurements: measurements,
-        facts=nothing,
         result=_result,
         text="**{result}**",
         blocks=_blocks,

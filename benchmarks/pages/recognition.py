@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_share, markdown_table, one_paragraph
 from benchmarks.common.word_errors import scored_columns, words_by_language
-from benchmarks.pages.page import Page, nothing, part
+from benchmarks.pages.page import Page, part
 
 OPENAI = "openai-whisper, greedy"
 GREEDY = "Antiphon, greedy, float32"
@@ -203,7 +203,6 @@ many recordings have a transcript, and its words.""",
     "padding": Page(
         title="Padding in fewer positions, Whisper base",
         question="Where does the speed come from?",
-        read=lambda measurements: measurements,
         facts=_padding_facts,
         result=_padding,
         text="""\
@@ -222,7 +221,6 @@ language; the columns say how many of how many recordings have a transcript, and
         title="Long audio, Whisper base: word errors",
         question="How good is long audio?",
         read=part("texts"),
-        facts=nothing,
         result=_long_audio,
         text="""\
 Median WER over the orders, least and greatest in brackets: {result}.

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_rows, markdown_table, one_paragraph
-from benchmarks.pages.page import Page, nothing, part
+from benchmarks.pages.page import Page, part
 
 BARS = {"one, float32": 0.65, "two, float32": 1.05, "four, float32": 2.1, "four, int8": 1.1}
 GATE_BAR = 1.1
@@ -235,7 +235,6 @@ PAGES = {
     "speed-ensembles": Page(
         title="Speed of ensembles",
         question="What does an ensemble cost?",
-        read=lambda measurements: measurements,
         facts=part("systems"),
         result=_ensembles,
         text="""\
@@ -272,7 +271,6 @@ process.""",
     "speed-mbr": Page(
         title="Minimum Bayes risk over samples: speed",
         question="What does minimum Bayes risk over 1,024 samples cost?",
-        read=lambda measurements: measurements,
         facts=part("chrf-256"),
         result=_risk,
         text="""\
@@ -289,7 +287,6 @@ below that of the exact form's, at most and on average.""",
         title="Speed of merging",
         question="How fast is merging?",
         read=_merges,
-        facts=nothing,
         result=_merging,
         text="""\
 {result}.

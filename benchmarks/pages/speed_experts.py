@@ -101,7 +101,6 @@ PAGES = {
     "speed-experts": Page(
         title="Experts: speed",
         question="Are sparse experts fast on a CPU?",
-        read=lambda measurements: measurements,
         facts=part("inference"),
         result=_result,
         text="""\

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table
-from benchmarks.pages.page import Page, nothing
+from benchmarks.pages.page import Page
 
 BASE = "openai-whisper transcribe, greedy"
 COMMAND_LINE = "openai-whisper command line (beam 5, best of 5)"
@@ -100,8 +100,6 @@ PAGES = {
     "speed-recognition": Page(
         title="Recognition, Whisper base: speed",
         question="How fast is it on a CPU?",
-        read=lambda measurements: measurements,
-        facts=nothing,
         result=_result,
         text="""\
 {result}.

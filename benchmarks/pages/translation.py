@@ -16,7 +16,7 @@ from benchmarks.common.tables import (
     markdown_table,
 )
 from benchmarks.common.text_statistics import Tables, read_statistics
-from benchmarks.pages.page import Page, nothing, part
+from benchmarks.pages.page import Page, part
 from components.metrics.statistics.significance import Difference, compare_to_baseline
 
 MODEL = "packaged:multi30k-en-de"
@@ -242,7 +242,6 @@ of float32's, the median of {rounds} interleaved rounds in one process.""",
         title=f"Texts that {MODEL} was not made for",
         question=f"Does `{MODEL}` notice texts that it was not made for?",
         read=part("shares"),
-        facts=nothing,
         result=_domain,
         text="""\
 The model marks {result}.
@@ -281,8 +280,6 @@ to be faster, a sparse product or a dense one whose weights are laid out in adva
     "context": Page(
         title="Context of the sentences before",
         question="Do the sentences before one help models that were trained without them?",
-        read=lambda measurements: measurements,
-        facts=nothing,
         result=_context,
         text="""\
 Sentences that have nothing to do with each other, and models that were never trained with context: {result}.
@@ -303,7 +300,6 @@ segments; one recording, so they say nothing of others.""",
     "vocabularies-text": Page(
         title="Translators of different tokenizers",
         question="Do translators of different tokenizers gain by agreeing on text?",
-        read=lambda measurements: measurements,
         facts=lambda measurements: {"risk": RISK.capitalize(), "beam": measurements["captions"]["beam"]},
         result=_vocabularies,
         text="""\

@@ -7,7 +7,7 @@ import statistics
 from benchmarks.common.cpu_timer import ratio_to_best
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table, one_paragraph
-from benchmarks.pages.page import Page, nothing
+from benchmarks.pages.page import Page
 
 OPENAI, ANTIPHON = "openai-whisper", "Antiphon"
 OPENAI_WORDS, ANTIPHON_WORDS = "openai-whisper, word timestamps", "Antiphon, word times"
@@ -91,8 +91,6 @@ PAGES = {
     "word-times": Page(
         title="Word times beside openai-whisper's",
         question="Are word times those of openai-whisper?",
-        read=lambda measurements: measurements,
-        facts=nothing,
         result=_result,
         text="""\
 **Word times are {result}.**
