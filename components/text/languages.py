@@ -128,7 +128,7 @@ def _code_by_name(name: str) -> str | None:
         return folded
     try:
         return str(langcodes.find(name))
-    except LookupError:
+    except (LookupError, UnicodeError):  # of no text that could be a name
         own = {fold(langcodes.Language.get(code).autonym()): code for code in NAMES}
         names = {**own, **{fold(english): code for code, (_, english) in NAMES.items()}}
         close = difflib.get_close_matches(fold(name), names, n=1, cutoff=0.7)

@@ -34,7 +34,9 @@ def test_a_code_may_have_script_and_region(code: str) -> None:
     assert base_of(code) == code.replace("_", "-").split("-")[0]
 
 
-@pytest.mark.parametrize("code", ["", "e", "German", "en-", "en--US", "en US", "../en", "deutsch"])
+@pytest.mark.parametrize(
+    "code", ["", "e", "German", "en-", "en--US", "en US", "../en", "deutsch", "\ud800", "\0", "x" * 10_000]
+)
 def test_other_texts_are_no_codes(code: str) -> None:
     assert not is_code(code)
     with pytest.raises(ConfigError, match="expected a language code such as en or pt-BR"):
