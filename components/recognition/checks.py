@@ -14,7 +14,7 @@ from components.models.references import split_reference
 from components.recognition.backend_choice import backend_of, with_backend
 from components.recognition.backends import BACKENDS, names_where, takes
 from components.recognition.config import LanguageModelFusion, RecognitionConfig
-from components.recognition.windowed.decoder import Request
+from components.recognition.windowed.request import Request
 from components.records import Checkpoint
 from components.text.term_list import read_terms
 

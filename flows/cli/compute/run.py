@@ -147,7 +147,7 @@ def compute_flow(
     server = start_importing()
     entry, parameters = resolve_parameters(name, config, assignments, shortcuts)
     if not yes:
-        from flows.cli.compute.long_training import require_intent
+        from flows.cli.compute.intent import require_intent
 
         require_intent(name, parameters)
     with display_run() as display:
