@@ -70,7 +70,7 @@ class Endpoint(BaseModel):
 
 
 BLOCKS: Extensions[Source] = Extensions("antiphon.secret_blocks", "reader of secret blocks", accept_any)
-"""Functions from the name of a block, as ``ANTIPHON_SERVED_BLOCK`` gives it, to its fields, if there is one."""
+"""Functions from the name of a block to its fields, None where it is not there."""
 FIELDS = ("url", "key", "model", "concurrency", "timeout", "retries", "fingerprint")
 
 
@@ -91,7 +91,7 @@ def find_endpoint(name: str) -> Endpoint:
     if not fields.get("url"):
         raise ConfigError(
             f"served:{name}: expected the address of its endpoint, found none; set {PREFIX}_URL or "
-            f"{variable_of(name, 'url')} (docs/served.md)"
+            f"{variable_of(name, 'url')} (docs/families/served.md)"
         )
     _check_url(name, str(fields["url"]))
     if isinstance(key := fields.get("key"), str):
@@ -101,7 +101,7 @@ def find_endpoint(name: str) -> Endpoint:
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
         where = ".".join(map(str, fault["loc"]))
-        raise ConfigError(f"served:{name}: {where}: {fault['msg']}; see docs/served.md") from None
+        raise ConfigError(f"served:{name}: {where}: {fault['msg']}; see docs/families/served.md") from None
 
 
 def _read_fields(name: str) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def _read_block(name: str, variable: str) -> dict[str, Any]:
     if values is None:
         raise ConfigError(
             f"served:{name}: expected the Prefect Secret block {block!r} of {variable}, found none; make it "
-            "(docs/served.md), or set the address in the environment"
+            "(docs/families/served.md), or set the address in the environment"
         )
     if unknown := sorted(set(values) - set(FIELDS)):
         raise ConfigError(
