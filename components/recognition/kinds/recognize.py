@@ -20,7 +20,7 @@ from components.recognition.backend_choice import backend_of, stated_backend, wi
 from components.recognition.backends import BACKENDS
 from components.recognition.config import NGRAM_VERSION, RecognitionConfig
 from components.recognition.ensemble_config import RECOGNITION_VERSION, RecognizerEnsembleConfig
-from components.recognition.windowed.decoder import Request
+from components.recognition.windowed.request import Request
 from components.records import Outcome
 from components.stage_settings import key_values
 

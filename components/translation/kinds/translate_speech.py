@@ -20,7 +20,7 @@ from components.recognition.kinds.recognize import (
     ngrams_of,
     version_of,
 )
-from components.recognition.windowed.decoder import Request
+from components.recognition.windowed.request import Request
 from components.records import Outcome
 from components.translation.config import SPEECH_VERSION
 

@@ -50,8 +50,8 @@ def plan(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
 ) -> None:
     """Show what a run would do, without running it: the nodes, what is reused, and how long the rest takes.
 
-    FILE.yaml holds a graph of models (docs/pipelines.md); each system of its `matrix` is shown. What a run
-    would refuse (models, licences, languages, programs) is refused here. Examples:
+    FILE.yaml holds a graph of models (docs/use/pipelines.md); each system of its `matrix` is shown. What a
+    run would refuse (models, licences, languages, programs) is refused here. Examples:
 
     - `antiphon plan examples/routed_cascade.yaml --until asr`
 
