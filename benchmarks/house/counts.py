@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.common.paths import ROOT
 from benchmarks.house.import_graph import imported_module, modules, reach
-from flows.registry import FLOWS
+from flows.presets.preset import read_preset
 
 EXTENSIONS = {"recognize", "translate", "whisper", "marian", "wer", "cer", "bleu", "chrf", "ter"}
 """What a cascade with packaged models uses, by the names of entry points of the groups ``antiphon.*``."""
@@ -28,10 +28,11 @@ def count_reached(command: str) -> tuple[int, int]:
     """Lines and files that ``antiphon run cascade`` with packaged models can come to import.
 
     Followed are imports anywhere in a file, in functions, too, and the packages around what is imported:
-    from the module of the command, the modules that the flow's registry names, and those of its kinds and
+    from the module of the command, the modules that the preset's file names, and those of its kinds and
     of other extensions that it uses.
     """
-    names = [value for value in FLOWS["cascade"] if isinstance(value, str)]
+    preset = read_preset("cascade")
+    names = ["flows.presets.flows", preset.parameters, preset.hooks]
     flow = {module for value in names if (module := imported_module(value.partition(":")[0]))}
     reached = reach({command, *flow, *_entries()})
     return count_lines(modules()[module] for module in reached), len(reached)

@@ -27,6 +27,7 @@ from components.pipeline.pipeline import (
     outputs_of,
     replace_references,
 )
+from components.pipeline.systems import split_systems
 from components.stage_settings import table_from_dev
 from components.text.suggestions import suggest
 from components.text.validation_faults import describe_value_fault
@@ -71,7 +72,8 @@ def read_pipeline(
         if key not in KEYS:
             faults.add((key,), f"{key}: no such part of a pipeline{suggest(key, KEYS)}")
     faults.raise_if_any()
-    written = _apply_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
+    nodes = split_systems(values.get("nodes"), faults)
+    written = _apply_defaults(nodes, values.get("defaults") or {}, faults)
     faults.raise_if_any()
     expanded, aliases = _expand(add_development_nodes(written, faults), faults)
     drafts = {
@@ -79,11 +81,11 @@ def read_pipeline(
         for name, written_node in expanded.items()
     }
     faults.raise_if_any()
-    nodes = _sort_nodes({name: node for name, node in drafts.items() if node is not None}, faults)
+    ordered = _sort_nodes({name: node for name, node in drafts.items() if node is not None}, faults)
     faults.raise_if_any()
     languages = (values.get("source_language"), values.get("target_language"))
-    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.source_keys, folder)
-    pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in nodes.items()})
+    pipeline = Pipeline(ordered, {}, languages, aliases, written, faults.source_keys, folder)
+    pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in ordered.items()})
     pipeline = replace(pipeline, outputs=_read_outputs(pipeline, values.get("outputs") or {}, faults))
     checks.check_graph(pipeline, faults.add)
     faults.raise_if_any()

@@ -23,6 +23,7 @@ from components.metrics.normalizers import (
 )
 from components.pipeline.editing import NodeEdit, apply_edits
 from components.pipeline.pipeline import Pipeline
+from components.run_record import StageRef
 from components.storage.places.location import local_root
 from components.storage.store import check_run_name
 from components.text.languages import check_code
@@ -77,6 +78,24 @@ class FlowParameters(BaseModel):
     _name = field_validator("name")(check_name)
 
     @property
+    def languages(self) -> dict[str, str | None]:
+        """Source and target language of the flow's graph, as `read_pipeline` takes them."""
+        return {}
+
+    @property
+    def finished_data(self) -> StageRef | None:
+        """The data set of a finished run that they name, instead of one of their own."""
+        return None
+
+    def replace_nodes(self, nodes: Nodes) -> Nodes:
+        """The written nodes of the flow's graph, those that the parameters take from elsewhere replaced."""
+        return nodes
+
+    def with_edits(self, pipeline: Pipeline) -> Pipeline:
+        """The pipeline with the corrections by hand."""
+        return pipeline
+
+    @property
     def run_title(self) -> str | None:
         """What an unnamed run is called after the time; None for the flow."""
         return None
@@ -92,6 +111,8 @@ class FlowParameters(BaseModel):
         return value
 
 
+Nodes = dict[str, dict[str, Any]]
+"""Nodes as they are written in a file, by name."""
 DataSet = tuple[str | None, str | None, str | None, str | None, int | None]
 """Source or recordings, source and target language, limit: what the ``data`` stage is loaded by."""
 
@@ -165,6 +186,11 @@ class DataParameters(FlowParameters):
         (),
         title="Edits",
         description="corrections by hand that are in the store, by node; `antiphon edit` sets them",
+    )
+
+    blame: bool = Field(
+        False,
+        description="also translate gold and partly repaired transcripts, to say which stage loses what",
     )
 
     _check_metrics = field_validator("model_metrics")(check_metric_names)

@@ -10,9 +10,8 @@ import pytest
 
 from components import models
 from components.errors import ConfigError
-from flows.cascade import cascade
 from flows.contribution import contribution
-from flows.experts import experts
+from flows.presets.flows import cascade, experts
 from reports.analyses.stage_results import read_contributions
 from tasks.stages.expert_routing import read_layers
 

@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from flows.cli.help.options import (
-    Assignments,
-    AudioFile,
-    Config,
-    DataSet,
-    FlowOrFile,
-    Language,
-    Limit,
-    ModelMetrics,
-    StoreUrl,
-    Until,
-)
+from flows.cli.help.model_flags import Values, gather_values, with_flags
+from flows.cli.help.options import Assignments, Config, FlowOrFile, Until
+from flows.parameters.base import DataParameters
 
 if TYPE_CHECKING:
     from components.pipeline.advice.forecast import Forecast
@@ -34,17 +25,13 @@ AsJson = Annotated[
 ]
 
 
-def plan(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+@with_flags(DataParameters, "data", "audio", "target_language", "limit", "model_metrics", "store")
+def plan(
     flow: FlowOrFile,
+    values: Values,
     config: Config = None,
     assignments: Assignments = None,
-    store: StoreUrl = None,
-    audio: AudioFile = None,
-    data: DataSet = None,
-    target_language: Language = None,
-    limit: Limit = None,
     until: Until = None,
-    model_metrics: ModelMetrics = None,
     mermaid: AsMermaid = False,
     as_json: AsJson = False,
 ) -> None:
@@ -57,15 +44,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
 
     - `antiphon plan cascade --data manifest.jsonl --mermaid`
     """
-    shortcuts: dict[str, object] = {
-        "store": store,
-        "audio": audio,
-        "data": data,
-        "target_language": target_language,
-        "limit": limit,
-        "until": until,
-        "model_metrics": model_metrics or None,
-    }
+    shortcuts = gather_values(values, until=until)
     for name, graph, forecasts, metrics in plan_systems(flow, config, assignments or [], shortcuts):
         _print_plan(name, graph, forecasts, metrics, mermaid=mermaid, as_json=as_json)
 

@@ -1,13 +1,11 @@
-"""A guard against long trainings by mere defaults: what a flow would do, and how long it would take."""
+"""What a preset would train by mere defaults, and how long that would take; its file names the function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from components.errors import ConfigError
 from components.experts.config import ExpertsConfig
-from components.stacking.config import needs_training
+from components.stacking.kinds.learning import needs_training
 from components.training.config import TrainingConfig
 
 SECONDS_PER_UPDATE = 0.6
@@ -20,27 +18,15 @@ MACHINE_FIELDS = {"seed", "device", "threads", "num_microbatches", "compile"}
 """Fields of a training that say nothing about what is trained."""
 
 
-def require_intent(flow: str, parameters: Any) -> None:
-    """Refuse a long training on which nothing was set.
-
-    Raises:
-        ConfigError: what the flow would do, and how long it would take.
-    """
-    description = LONG_TRAININGS[flow](parameters) if flow in LONG_TRAININGS else None
-    if description is not None:
-        raise ConfigError(
-            f"{flow}: nothing of its training is set, so it would {description} on one CPU core; set what "
-            f"you want (antiphon run {flow} --parameters), or add --yes"
-        )
-
-
-def _describe_training(parameters: TrainingConfig) -> str | None:
+def describe_training(parameters: TrainingConfig) -> str | None:
+    """Return what a training would do on which nothing is set; None if something is."""
     if parameters.model_fields_set & (ExpertsConfig.model_fields.keys() - MACHINE_FIELDS):
         return None
     return _describe_updates(parameters, 0.0)
 
 
-def _describe_distillation(parameters: Any) -> str | None:
+def describe_distillation(parameters: Any) -> str | None:
+    """Return what a distillation would do on which nothing is set; None if something is."""
     if parameters.model_fields_set & {"teacher", "student", "level"}:
         return None
     student = parameters.student
@@ -49,9 +35,10 @@ def _describe_distillation(parameters: Any) -> str | None:
     )
 
 
-def _describe_stack_training(parameters: Any) -> str | None:
+def describe_stack_training(parameters: Any) -> str | None:
+    """Return what a stack would train first on which nothing is set; None if something is, or no training."""
     learn = parameters.learn
-    if not needs_training(parameters.stack) or "learn" in parameters.model_fields_set:
+    if not needs_training(parameters.stack.model_dump()) or "learn" in parameters.model_fields_set:
         return None
     seconds = (learn.limit or 29_000) * SECONDS_PER_RECORDING + learn.steps * SECONDS_PER_UPDATE
     what = (
@@ -69,12 +56,3 @@ def _describe_updates(config: TrainingConfig, before: float) -> str:
 
 def _format_minutes(seconds: float) -> str:
     return f"roughly {max(1, round(seconds / 60))} minutes"
-
-
-LONG_TRAININGS: dict[str, Callable[[Any], str | None]] = {
-    "train": _describe_training,
-    "experts": _describe_training,
-    "distill": _describe_distillation,
-    "stack": _describe_stack_training,
-}
-"""Flow -> function that describes the training it would run by mere defaults; None if something was set."""
