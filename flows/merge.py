@@ -11,10 +11,9 @@ from prefect.states import Completed
 from components.errors import DataError
 from components.pipeline.pipeline import DATA, TARGET
 from components.run_record import RunRecord, StageRef
-from flows import preflight
 from flows.definition import define_flow
 from flows.parameters.merge import MergeParameters, baseline_of, pipeline
-from flows.preflight import Need
+from flows.preflight import Need, Preflight, need_of_test_data
 from flows.run import Run, final_state
 from flows.system import execute_pipeline, load_data
 from tasks.run_artifacts import publish_run
@@ -22,27 +21,30 @@ from tasks.stages import metrics, quality_gate
 from tasks.stages.texts_to_score import TextsToScore
 
 
+def _checks_of(parameters: MergeParameters) -> Preflight:
+    languages = parameters.source_language, parameters.target_language
+    data = need_of_test_data(parameters.dev, *languages)
+    return Preflight(pipeline(parameters), parameters.store, parameters.seed, [data])
+
+
 def needs(parameters: MergeParameters) -> list[Need]:
     """The checks of its nodes and of its development data."""
-    languages = parameters.source_language, parameters.target_language
-    nodes = preflight.needs_of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
-    return [*nodes, preflight.need_of_test_data(parameters.dev, *languages)]
+    return _checks_of(parameters).needs
 
 
 @define_flow(MergeParameters)
 def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
     """Merge models as a recipe says, and accept the result if it is not worse than the baseline."""
-    all_needs = needs(parameters)
-    preflight.check_needs(all_needs)
-    whole = pipeline(parameters)
-    untested = pipeline(parameters.model_copy(update={"test": None}))
+    whole = _checks_of(parameters)
+    whole.check()
+    untested = _checks_of(parameters.model_copy(update={"test": None}))
     run = Run("merge", parameters)
     with run:
         sets = load_data(run)
-        execute_pipeline(run, untested, all_needs, sets)
+        execute_pipeline(run, untested, sets)
         accepted = DATA not in sets or _passes_gate(run, parameters, sets[DATA])
         if accepted and parameters.test is not None:
-            execute_pipeline(run, whole, all_needs, sets)
+            execute_pipeline(run, whole, sets)
         _score(run, parameters)
         publish_run(run.record)
     record = run.record

@@ -1,7 +1,7 @@
 """Checks before the first stage computes: all faults of all stages at once.
 
-A flow says what its stages need. ``check`` costs no fetching and comes before anything is read; ``admit`` may
-fetch the stage's models and comes once the data are known, before the first model computes.
+A :class:`Preflight` is opened once per run. ``check`` costs no fetching and comes before anything is read;
+``admit`` may fetch the stages' models and comes once the data are known, before the first model computes.
 """
 
 from __future__ import annotations
@@ -49,6 +49,66 @@ class Need:
     utterance_ids: Callable[[], Collection[str]] = tuple
     reads: tuple[str, ...] = ()
     is_last: bool = False
+
+
+class Preflight:
+    """The checks of one run over one graph.
+
+    Args:
+        pipeline: the graph.
+        store: URL of the store.
+        seed: of the run.
+        further: checks of what is no node of the graph.
+
+    Attributes:
+        pipeline: the graph, once the data are known with a model in every node of ``model: auto``.
+        notes: which models these are.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, store: str | None, seed: int, further: Sequence[Need] = ()
+    ) -> None:
+        self.pipeline = pipeline
+        self.notes: list[str] = []
+        self._store, self._seed, self._further = store, seed, further
+
+    @property
+    def needs(self) -> list[Need]:
+        """The checks of the graph as it is now, and the further ones."""
+        return [*self._further, *needs_of_pipeline(self.pipeline, self._store, self._seed)]
+
+    def check(self) -> None:
+        """Run the checks that read and fetch nothing.
+
+        Raises:
+            ConfigError: every fault of every stage, a line each.
+        """
+        check_needs(self.needs)
+
+    def admit(self, sets: Mapping[str, StageRef], load: Callable[[Node], StageRef]) -> dict[str, StageRef]:
+        """Choose models for the data, load the data sets of nodes, and run the checks that need them.
+
+        Args:
+            sets: the data sets that are loaded, by the names under which nodes read them.
+            load: loads that of a node of kind ``data``.
+
+        Returns:
+            All data sets.
+
+        Raises:
+            ConfigError: every fault of every stage, a line each.
+        """
+        admitted = dict(sets)
+        if DATA in admitted:
+            self.pipeline, self.notes = choose_models(self.pipeline, admitted[DATA])
+        needs = self.needs
+        for name, loaded in sets.items():
+            admit_data(needs, loaded, name)
+        for node in self.pipeline.data_nodes():
+            admitted[node.name] = load(node)
+            admit_data(needs, admitted[node.name], node.name)
+        admit_learning(self.pipeline, admitted, self._store)
+        return admitted
 
 
 def needs_of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:

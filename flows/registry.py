@@ -10,6 +10,9 @@ from components.text.suggestions import did_you_mean
 from flows.presets.preset_flow import PresetFlow, list_presets, load
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from components.files.yaml_text import Places
     from components.pipeline.pipeline import Pipeline
     from components.run_record import RunRecord
     from flows.parameters.base import FlowParameters
@@ -30,6 +33,17 @@ class PythonFlow(NamedTuple):
     pipeline_of: str | None = None
     hooks_of: str | None = None
     adds: str | None = None
+    check_file_of: str | None = None
+
+    def check_file(self, parameters: Any, file: Path, places: Places) -> Any:
+        """The parameters from a file with what only the file can say, checked with the places of its keys.
+
+        Raises:
+            ConfigError: a line per fault.
+        """
+        return (
+            parameters if self.check_file_of is None else load(self.check_file_of)(parameters, file, places)
+        )
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -65,7 +79,7 @@ class PythonFlow(NamedTuple):
             needs = load(self.needs_of)(parameters)
         elif self.pipeline_of is not None:
             system = load("flows.system:System")
-            needs = system("", parameters, self.pipeline(parameters), self.hooks).needs()
+            needs = system("", parameters, self.pipeline(parameters), self.hooks).preflight.needs
         return needs
 
 
@@ -78,6 +92,7 @@ FLOWS: dict[str, FlowEntry] = {
         "flows.parameters.pipeline:PipelineParameters",
         "flows.pipeline:needs",
         "flows.parameters.pipeline:pipeline",
+        check_file_of="flows.parameters.pipeline:check_file",
     ),
     "compare": PythonFlow(
         "several systems on one data set: who is better, by how much, at what cost",
@@ -91,6 +106,7 @@ FLOWS: dict[str, FlowEntry] = {
         "flows.parameters.tune:TuneParameters",
         "flows.tune:needs",
         "flows.parameters.tune:pipeline",
+        check_file_of="flows.parameters.tune:check_file",
     ),
     "blame": PythonFlow(
         "which stage of a finished run loses what, by correcting transcripts and drafts",

@@ -12,12 +12,12 @@ from components.errors import AntiphonError
 from components.metrics.normalizers import BY_LANGUAGE
 from components.neural_metrics.stored_scores import name_stage
 from components.nodes.data import DataSettings
-from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.planning import with_models
 from components.run_record import NOTHING_SCORED, RunRecord, Score, StageRef
 from flows import preflight
 from flows.parameters.base import DataParameters, FlowParameters
-from flows.preflight import Need
+from flows.preflight import Need, Preflight
 from flows.registry import flow_named
 from flows.run import Run, final_state
 from tasks.execution.executor import PipelineResult, execute
@@ -53,35 +53,35 @@ class System:
     def __init__(self, flow: str, parameters: FlowParameters, pipeline: Pipeline, hooks: Hooks) -> None:
         self.flow = flow
         self.parameters = parameters
-        self.pipeline = pipeline
         self.hooks = hooks
         self._data = hooks.data(parameters)
+        further = [*self._own_needs(pipeline), *hooks.needs(parameters)]
+        self.preflight = Preflight(pipeline, parameters.store, parameters.seed, further)
 
-    def needs(self) -> list[Need]:
-        """The checks that come before anything is read."""
+    @property
+    def pipeline(self) -> Pipeline:
+        """The graph, once the data are loaded with the models for them."""
+        return self.preflight.pipeline
+
+    def _own_needs(self, pipeline: Pipeline) -> list[Need]:
+        """The checks of a run over a data set beside those of its nodes."""
         parameters = self.parameters
-        own = self.hooks.needs(parameters)
-        nodes = preflight.needs_of_pipeline(self.pipeline, parameters.store, parameters.seed)
         if not isinstance(parameters, DataParameters):
-            return [*own, *nodes]
+            return []
+        needs = [] if self._data is not None else [preflight.need_of_data(parameters.data_set)]
         if not parameters.edits:  # what is edited was reviewed before
-            nodes += preflight.needs_of_reviews(self.pipeline)
-        nodes += preflight.needs_of_metrics(parameters.model_metrics, parameters.store, "model_metrics")
-        data = [] if self._data is not None else [preflight.need_of_data(parameters.data_set)]
-        return [*data, *own, *nodes]
+            needs += preflight.needs_of_reviews(pipeline)
+        return [
+            *needs,
+            *preflight.needs_of_metrics(parameters.model_metrics, parameters.store, "model_metrics"),
+        ]
 
     def load(self, run: Run) -> dict[str, StageRef]:
         """Load the data sets, by the names under which nodes read them, and check the models against them."""
         sets = load_data(run, self._data)
-        if DATA in sets:
-            self.pipeline, notes = preflight.choose_models(self.pipeline, sets[DATA])
-            run.notes += notes
-        needs = self.needs()
         show_phase("loading the models")
-        for name, loaded in sets.items():
-            preflight.admit_data(needs, loaded, name)
-        sets |= load_data_nodes(run, self.pipeline, needs)
-        preflight.admit_learning(self.pipeline, sets, self.parameters.store)
+        sets = self.preflight.admit(sets, partial(load_data_node, run, self.pipeline.languages))
+        run.notes += self.preflight.notes
         run.pipeline = self.pipeline.to_record()
         for hooks in self._all_hooks():
             hooks.before(run, self.pipeline)
@@ -115,7 +115,7 @@ def run_system(
 ) -> RunRecord | State[RunRecord]:
     """Run a pipeline as a run of ``flow``, over its data set if it has one, score and report it."""
     system = System(flow, parameters, pipeline, hooks)
-    preflight.check_needs(system.needs())
+    system.preflight.check()
     run = Run(flow, parameters)
     with run:
         sets = system.load(run)
@@ -137,14 +137,10 @@ def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
     return {DATA: run.add(label_task(data_sets.load_data, run.label)(*data_set, run.store_url))}
 
 
-def execute_pipeline(
-    run: Run, pipeline: Pipeline, needs: Sequence[Need], sets: Mapping[str, StageRef]
-) -> None:
-    """Run a pipeline (finished nodes are reused) over loaded data sets; raises the first error of a node."""
-    for name, loaded in sets.items():
-        preflight.admit_data(needs, loaded, name)
-    sets = {**sets, **load_data_nodes(run, pipeline, needs)}
-    preflight.admit_learning(pipeline, sets, run.parameters.store)
+def execute_pipeline(run: Run, checks: Preflight, sets: Mapping[str, StageRef]) -> None:
+    """Run a checked graph (finished nodes are reused) over data sets; raises the first error of a node."""
+    pipeline = checks.pipeline
+    sets = checks.admit(sets, partial(load_data_node, run, pipeline.languages))
     run.pipeline = pipeline.to_record()
     observe = partial(record_progress, run)
     executed = execute(pipeline, sets, run.store_url, run.parameters.seed, observe)
@@ -181,21 +177,13 @@ def record_progress(run: Run, executed: PipelineResult) -> None:
     run.record_pause(executed.asking)
 
 
-def load_data_nodes(run: Run, pipeline: Pipeline, needs: Sequence[Need]) -> dict[str, StageRef]:
-    """Load the data sets of nodes of kind ``data`` by name, and check their readers' models against them."""
-    sets = {}
-    for node in pipeline.data_nodes():
-        sets[node.name] = _load_data_node(run, pipeline, node.name)
-        preflight.admit_data(needs, sets[node.name], node.name)
-    return sets
-
-
-def _load_data_node(run: Run, pipeline: Pipeline, name: str) -> StageRef:
-    """Load the data set of one node of kind ``data``."""
-    settings = pipeline.nodes[name].settings
+def load_data_node(run: Run, languages: tuple[str | None, str | None], node: Node) -> StageRef:
+    """Load the data set of a node of kind ``data``."""
+    settings = node.settings
     assert isinstance(settings, DataSettings)
-    source = (settings.source, None, *pipeline.languages)
-    return run.add(data_sets.load_data(*source, settings.limit, run.store_url), name)
+    return run.add(
+        data_sets.load_data(settings.source, None, *languages, settings.limit, run.store_url), node.name
+    )
 
 
 def score_by_models(

@@ -113,6 +113,8 @@ class FlowParameters(BaseModel):
 
 Nodes = dict[str, dict[str, Any]]
 """Nodes as they are written in a file, by name."""
+GRAPH_KEYS = ("nodes", "outputs", "defaults", "matrix")
+"""Keys of a file that are a graph; the others are parameters of the run."""
 DataSet = tuple[str | None, str | None, str | None, str | None, int | None]
 """Source or recordings, source and target language, limit: what the ``data`` stage is loaded by."""
 

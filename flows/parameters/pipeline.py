@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from components.errors import ConfigError
-from components.files.yaml_text import parse_yaml
+from components.files.yaml_text import Places, parse_yaml
+from components.own_code import code_permission
 from components.pipeline.matrix import expand_matrix
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.text.suggestions import suggest
-from flows.parameters.base import DataParameters, check_name
+from flows.parameters.base import GRAPH_KEYS, DataParameters, check_name
 
-GRAPH_KEYS = ("nodes", "outputs", "defaults", "matrix")
-"""Keys of a file that are the graph; the others are parameters of the run."""
+P = TypeVar("P", bound="PipelineParameters")
 
 
 class PipelineParameters(DataParameters):
@@ -86,6 +86,24 @@ def _take_languages(values: dict[str, Any]) -> dict[str, Any]:
     written = graph if isinstance(graph, dict) else {}
     languages = ("source_language", "target_language")
     return {**values, **{key: written[key] for key in languages if key in written and not values.get(key)}}
+
+
+def in_folder_of(parameters: P, file: Path) -> P:
+    """The parameters of a file, whose relative paths start there; the user who named it allows its code."""
+    code_permission.allow_own_code()
+    return parameters.model_copy(update={"folder": parameters.folder or str(file.parent.resolve())})
+
+
+def check_file(parameters: PipelineParameters, file: Path, places: Places) -> PipelineParameters:
+    """The parameters of a file, its graph checked: each fault with its line or the flag that set it.
+
+    Raises:
+        ConfigError: a line per fault.
+    """
+    parameters = in_folder_of(parameters, file)
+    for graph in expand_matrix(parameters.graph_values, str(file)).values():
+        read_pipeline(graph, str(file), places, Path(str(parameters.folder)))
+    return parameters
 
 
 def systems_of(parameters: PipelineParameters) -> dict[str, PipelineParameters]:

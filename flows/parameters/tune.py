@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator
@@ -13,10 +14,11 @@ from components.pipeline.advice.auto_models import is_auto
 from components.pipeline.faults import Faults
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import complete_node
+from components.pipeline.reader import read_pipeline
 from components.tuning.objectives import PRICE, Objective, read_objective
 from components.tuning.samplers import SamplerName, choose_sampler
 from components.tuning.variables import SearchSpace, Variable, read_variable
-from flows.parameters.pipeline import PipelineParameters
+from flows.parameters.pipeline import PipelineParameters, in_folder_of
 from flows.parameters.pipeline import pipeline as graph_of
 
 MAX_TRIES = 1000
@@ -120,6 +122,19 @@ class CheckedSearch(NamedTuple):
     def signs(self) -> list[int]:
         """1 for each objective of which more is better, else -1."""
         return [1 if objective.higher_is_better else -1 for objective in self.objectives]
+
+
+def check_file(parameters: TuneParameters, file: Path, places: Places) -> TuneParameters:
+    """The parameters of a file, its graph and its search checked.
+
+    Raises:
+        ConfigError: a line per fault, with its line or the flag that set it.
+    """
+    parameters = in_folder_of(parameters, file)
+    graph = {key: value for key, value in parameters.graph_values.items() if key != "matrix"}
+    read_pipeline(graph, str(file), places, Path(str(parameters.folder)))
+    check_search(parameters, str(file), places)
+    return parameters
 
 
 def check_search(parameters: TuneParameters, where: str = "", lines: Places | None = None) -> CheckedSearch:

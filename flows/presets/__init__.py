@@ -1,1 +1,1 @@
-"""Presets: graphs that have a name, a form and flags; a file each."""
+"""The flows that are graphs: a YAML file each, of which flow, form, parameters and flags are made."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from components.errors import ConfigError
 
 if TYPE_CHECKING:
+    from components.files.yaml_text import Places
     from components.pipeline.pipeline import Pipeline
     from flows.parameters.base import FlowParameters
     from flows.preflight import Need
@@ -89,7 +90,12 @@ class PresetFlow:
         """The checks that come before anything is computed."""
         from flows.system import System
 
-        return System(self.name, parameters, self.pipeline(parameters), self.hooks).needs()
+        return System(self.name, parameters, self.pipeline(parameters), self.hooks).preflight.needs
+
+    def check_file(self, parameters: Any, file: Path, places: Places) -> Any:
+        """The parameters from a file, which says nothing more."""
+        del file, places
+        return parameters
 
     def require_intent(self, parameters: Any) -> None:
         """Refuse a long training on which nothing was set.

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import ConfigError
-from components.own_code import code_permission
 from flows.registry import FlowEntry, flow_named
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-    from components.files.yaml_text import Places
 
 
 def is_pipeline_file(flow: str) -> bool:
@@ -39,33 +36,9 @@ def resolve_parameters(
     _check_flags(flow, entry.parameters, shortcuts)
     values, places = gather_values(entry.parameters, config, assignments, shortcuts)
     parameters: Any = check_gathered(entry.parameters, config, values, places)
-    if flow in {"pipeline", "tune"} and config is not None:
-        parameters = parameters.model_copy(
-            update={"folder": parameters.folder or str(config.parent.resolve())}
-        )
-        check_file = _check_graph if flow == "pipeline" else _check_search
-        check_file(config, parameters, places)
-        code_permission.allow_own_code()  # whoever runs the command has named the file
+    if config is not None:
+        parameters = entry.check_file(parameters, config, places)
     return entry, parameters
-
-
-def _check_graph(config: Path, parameters: Any, places: Places) -> None:
-    """Refuse the graph of a file, each fault with its line or the flag that set it."""
-    from components.pipeline.matrix import expand_matrix
-    from components.pipeline.reader import read_pipeline
-
-    for graph in expand_matrix(parameters.graph_values, str(config)).values():
-        read_pipeline(graph, str(config), places, Path(parameters.folder))
-
-
-def _check_search(config: Path, parameters: Any, places: Places) -> None:
-    """Refuse the search and the graph of a file, each fault with its line or the flag that set it."""
-    from components.pipeline.reader import read_pipeline
-    from flows.parameters.tune import check_search
-
-    graph = {key: value for key, value in parameters.graph_values.items() if key != "matrix"}
-    read_pipeline(graph, str(config), places, Path(parameters.folder))
-    check_search(parameters, str(config), places)
 
 
 def _check_flags(name: str, model: type[BaseModel], shortcuts: Mapping[str, object]) -> None:
