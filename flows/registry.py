@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.errors import ConfigError
 from components.text.suggestions import did_you_mean
-from flows.presets.preset_flow import PresetFlow, list_presets, load
+from flows.preset_flow import PresetFlow, preset_flow
+from flows.presets.files import list_presets, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +86,7 @@ class PythonFlow(NamedTuple):
 
 FlowEntry = PythonFlow | PresetFlow
 FLOWS: dict[str, FlowEntry] = {
-    **{name: PresetFlow(name) for name in list_presets()},
+    **{name: preset_flow(name) for name in list_presets()},
     "pipeline": PythonFlow(
         "any graph of models, from a file: antiphon run FILE.yaml",
         "flows.pipeline:pipeline",

@@ -36,7 +36,7 @@ def count_reached(*, all_commands: bool = False) -> tuple[int, int]:
     preset's file names, and those of its kinds and of other extensions that it uses.
     """
     preset = read_preset("cascade")
-    names = ["flows.presets.prefect_flows", preset.parameters, preset.hooks]
+    names = ["flows.preset_flow", preset.parameters, preset.hooks]
     flow = {module for value in names if (module := imported_module(value.partition(":")[0]))}
     reached = reach({"flows.cli.main", *flow, *_entries(all_commands=all_commands)})
     return count_lines(modules()[module] for module in reached), len(reached)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from components.files.yaml_text import parse_yaml
 from flows.parameters.faults import check_values
-from flows.presets.preset_flow import FOLDER
+from flows.presets.files import FOLDER
 
 FLAT = "*"
 """The field of a form that asks the settings of a node one by one, not as a group."""

@@ -12,8 +12,8 @@ from pydantic.fields import FieldInfo
 from components.nodes.kinds import KINDS
 from components.pipeline.reader import COMMON_KEYS
 from flows.parameters.base import FlowParameters
+from flows.presets.files import load
 from flows.presets.preset import FLAT, FormField, Preset
-from flows.presets.preset_flow import load
 
 
 def build_parameters(name: str, preset: Preset) -> type[FlowParameters]:

@@ -17,8 +17,8 @@ from components.run_record import StageRef
 from components.storage.stages.reader import read_nbests
 from components.storage.store import Store
 from components.training.kinds.targets import TARGETS
+from flows.preset_flow import cascade, distill, train
 from flows.presets.parameters.distillation import LEVELS, teacher_outputs
-from flows.presets.prefect_flows import cascade, distill, train
 from flows.registry import flow_named
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]

@@ -20,7 +20,7 @@ from components.storage.stages.whole_stage import TABLES
 from components.storage.store import Store
 from flows.cli import main as cli
 from flows.contribution import contribution
-from flows.presets.prefect_flows import cascade, ensemble, train
+from flows.preset_flow import cascade, ensemble, train
 from reports.analyses.stage_results import read_contributions
 from reports.page.report_view import view_of
 from tests.components.stacking import tiny

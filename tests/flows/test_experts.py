@@ -11,7 +11,7 @@ import pytest
 from components import models
 from components.errors import ConfigError
 from flows.contribution import contribution
-from flows.presets.prefect_flows import cascade, experts
+from flows.preset_flow import cascade, experts
 from reports.analyses.stage_results import read_contributions
 from tasks.stages.expert_routing import read_layers
 

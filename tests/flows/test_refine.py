@@ -19,7 +19,7 @@ from components.storage.stages.reader import read_nbests
 from components.storage.store import Store
 from flows.cli import main as cli
 from flows.contribution import contribution
-from flows.presets.prefect_flows import refine
+from flows.preset_flow import refine
 from flows.registry import flow_named
 from reports.analyses.stage_results import read_contributions
 from reports.page.report_view import view_of

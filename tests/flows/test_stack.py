@@ -25,7 +25,7 @@ from components.storage.stages.reader import read_nbests
 from components.synthesis import engines
 from flows.blame import blame
 from flows.contribution import contribution
-from flows.presets.prefect_flows import stack
+from flows.preset_flow import stack
 from reports.analyses.stage_results import read_blame, read_contributions
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
 from tests.components.synthesis.double import ENGINE

@@ -19,7 +19,7 @@ from components.training.config import TrainingConfig
 from components.training.kinds.learners import LEARNERS
 from components.training.learners.translation_learner import TranslationLearner
 from components.training.loop.product import MODEL
-from flows.presets.prefect_flows import train
+from flows.preset_flow import train
 from flows.registry import flow_named
 from tasks.stages.model_scores import read_scores
 from tests.limits import files_of_at_most

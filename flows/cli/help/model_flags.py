@@ -13,12 +13,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from flows.cli.help.completion import COMPLETIONS
-from flows.cli.help.options import AsJson, Assignments
 from flows.cli.help.signatures import set_signature
-from flows.registry import flow_named
 
-COMMON = ("store", "name", "replace")
-"""Parameters of every flow, which stand last."""
 METAVARS = {
     **{"data": "SET", "audio": "FILE", "store": "URL", "name": "NAME", "model_metrics": "NAME:MODEL"},
     **dict.fromkeys(("source_language", "target_language"), "CODE"),
@@ -57,31 +53,6 @@ def with_flags(
         return wrapper
 
     return decorate
-
-
-def flow_command(
-    flow: str,
-    *names: str,
-    positional: str | None = None,
-    help: str,  # noqa: A002 - as typer calls it
-) -> Callable[..., None]:
-    """Return the command that runs a flow: its flags are fields of the flow's parameters model.
-
-    Args:
-        flow: its name.
-        names: the fields that have a flag; any other is set by ``--set``.
-        positional: the field that is an argument without a flag.
-        help: what the command says of itself.
-    """
-
-    @with_flags(flow_named(flow).parameters, *names, *COMMON, positional=positional)
-    def command(values: Values, assignments: Assignments = None, as_json: AsJson = False) -> None:
-        from flows.cli.compute.run import run_flow
-
-        raise typer.Exit(run_flow(flow, None, assignments or [], values, as_json=as_json))
-
-    command.__doc__, command.__name__ = help, flow
-    return command
 
 
 def _is_set(value: object) -> bool:

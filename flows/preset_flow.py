@@ -1,35 +1,26 @@
-"""What makes of a preset's file its flow, its form, its parameters, its template and its flags."""
+"""What makes of a preset's file its flow, its form, its parameters, its template and its flags.
+
+The flow of every preset is here by its name: ``flows/preset_flow.py:cascade`` is the entry point of its
+deployments.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from importlib import import_module
-from pathlib import Path
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from components.errors import ConfigError
+from flows.presets.files import FOLDER, list_presets, load
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from components.files.yaml_text import Places
     from components.pipeline.pipeline import Pipeline
     from flows.parameters.base import FlowParameters
     from flows.preflight import Need
     from flows.presets.preset import Preset
-
-FOLDER = Path(__file__).parent
-"""Where the files of the presets are."""
-
-
-def list_presets() -> list[str]:
-    """The names of the presets."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
-
-
-def load(entry: str) -> Any:
-    """What ``module:name`` names."""
-    module, _, name = entry.partition(":")
-    return getattr(import_module(module), name)
 
 
 class PresetFlow:
@@ -123,3 +114,16 @@ class PresetFlow:
         run.__name__ = run.__qualname__ = self.name
         run.__doc__ = f"{self.summary[0].upper()}{self.summary[1:]}."
         return define_flow(self.parameters)(run)
+
+
+@cache
+def preset_flow(name: str) -> PresetFlow:
+    """Return the flow of a preset, the same one each time."""
+    return PresetFlow(name)
+
+
+def __getattr__(name: str) -> Any:
+    """Return the Prefect flow of a preset, made when it is asked for."""
+    if name not in list_presets():
+        raise AttributeError(name)
+    return preset_flow(name).call
