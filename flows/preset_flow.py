@@ -79,9 +79,11 @@ class PresetFlow:
 
     def needs(self, parameters: Any) -> Sequence[Need]:
         """The checks that come before anything is computed."""
-        from flows.system import System
-
-        return System(self.name, parameters, self.pipeline(parameters), self.hooks).preflight.needs
+        system = load("flows.system:System")
+        needs: Sequence[Need] = system(
+            self.name, parameters, self.pipeline(parameters), self.hooks
+        ).preflight.needs
+        return needs
 
     def check_file(self, parameters: Any, file: Path, places: Places) -> Any:
         """The parameters from a file, which says nothing more."""
@@ -105,15 +107,15 @@ class PresetFlow:
     @cached_property
     def call(self) -> Callable[..., Any]:
         """The Prefect flow; imports Prefect."""
-        from flows.definition import define_flow
-        from flows.system import run_system
+        define_flow, run_system = load("flows.definition:define_flow"), load("flows.system:run_system")
 
         def run(parameters: Any) -> Any:
             return run_system(self.name, parameters, self.pipeline(parameters), self.hooks)
 
         run.__name__ = run.__qualname__ = self.name
         run.__doc__ = f"{self.summary[0].upper()}{self.summary[1:]}."
-        return define_flow(self.parameters)(run)
+        flow: Callable[..., Any] = define_flow(self.parameters)(run)
+        return flow
 
 
 @cache
